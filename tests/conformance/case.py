@@ -1,0 +1,204 @@
+"""One recorded case: how it becomes a question to the verifier, and what its answer must be."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+from verifier.core.decision import AccessRequest, Allow, Decision, Deny
+from verifier.core.keyformats import InvalidKeyError, parse_document, parse_public_key, parse_secret
+from verifier.core.keys import VerificationKey
+from verifier.core.policy import Policy
+from verifier.shell.decision_cache import DecisionCache
+from verifier.shell.keysource import Missing
+from verifier.shell.service import Verifier
+
+SESSION_NAMES = {
+    "jitsi_meet_room": "room",
+    "jitsi_meet_domain": "domain",
+    "jitsi_meet_auth_issuer": "issuer",
+    "jitsi_meet_str_tenant": "tenant",
+    "jitsi_meet_context_user": "user",
+    "jitsi_meet_context_group": "group",
+    "jitsi_meet_context_features": "features",
+    "jitsi_meet_context_room": "context_room",
+}
+
+
+@dataclass(frozen=True)
+class CaseKeys:
+    """The case's key answers, in the place of a key server."""
+
+    case: dict[str, Any]
+    unavailable: bool = False
+
+    @property
+    def static(self) -> list[VerificationKey]:
+        secret = self.case["config"].get("app_secret")
+        if secret is None:
+            return []
+        try:
+            if "-----BEGIN" in secret:
+                return [parse_public_key(secret.strip(), None, "file")]
+            return [parse_secret(secret)]
+        except InvalidKeyError:
+            return []
+
+    def known(self, _key_id: str) -> VerificationKey | None:
+        return None
+
+    async def find(self, key_id: str) -> VerificationKey | Missing:
+        config = self.case["config"]
+        found = self._in_document(key_id) if "cache_keys_url" in config else Missing.UNKNOWN
+        if isinstance(found, Missing) and "asap_key_server" in config:
+            return self._at_key_server(key_id)
+        return found
+
+    def _in_document(self, key_id: str) -> VerificationKey | Missing:
+        document = _loaded_by_jitsi(self.case["jwks"])
+        if document is None:
+            return Missing.UNAVAILABLE
+        body = document if isinstance(document, str) else json.dumps(document)
+        try:
+            keys = parse_document(body.encode(), "document").keys
+        except InvalidKeyError:
+            return Missing.UNAVAILABLE
+        return keys.get(key_id, Missing.UNKNOWN)
+
+    def _at_key_server(self, key_id: str) -> VerificationKey | Missing:
+        body = (self.case["keys"] or {}).get(key_id)
+        if body is None:
+            return Missing.UNKNOWN
+        if not _jitsi_loads_key(body):
+            return Missing.UNAVAILABLE
+        try:
+            return parse_public_key(body, key_id, "asap")
+        except InvalidKeyError:
+            return Missing.UNAVAILABLE
+
+
+# Jitsi's Lua crashes on some key material that the verifier's own sources read (an EC key beside
+# the right one, a certificate from a key server). What Jitsi cannot load is no key to Jitsi, so it
+# is none to these cases; tests/shell and tests/core hold what the verifier makes of it.
+def _jitsi_loads_key(body: str) -> bool:
+    return re.search(r"-----BEGIN PUBLIC KEY-----\r?\n", body) is not None
+
+
+def _loaded_by_jitsi(document: Any) -> Any:
+    """Give what Jitsi has of a key document: all up to the first entry that crashes it."""
+    if not isinstance(document, dict):
+        return document
+    if isinstance(document.get("keys"), list):
+        return {"keys": list(takewhile(_has_rsa_members, document["keys"]))}
+    return dict(takewhile(_is_certificate, document.items()))
+
+
+def _has_rsa_members(key: Any) -> bool:
+    return isinstance(key, dict) and {"n", "e"} <= set(key)
+
+
+def _is_certificate(entry: tuple[str, Any]) -> bool:
+    return str(entry[1]).startswith("-----BEGIN CERTIFICATE")
+
+
+class NoObserver:
+    def looked_up(self, *, hit: bool) -> None:
+        """Count nothing."""
+
+
+def policy_of(config: dict[str, Any]) -> Policy:
+    key_server = "asap_key_server" in config or "cache_keys_url" in config
+    base = config.get("muc_mapper_domain_base")
+    prefix = config.get("muc_mapper_domain_prefix", "conference")
+    default_domain = None if base is None else f"{prefix}.{base}"
+    given = {name: config[name] for name in Policy.__dataclass_fields__ if name in config}
+    given["signature_algorithm"] = config.get(
+        "signature_algorithm", "RS256" if key_server else "HS256"
+    )
+    given["asap_accepted_issuers"] = _strings(
+        config.get("asap_accepted_issuers", [config["app_id"]])
+    )
+    given["asap_accepted_audiences"] = _strings(config.get("asap_accepted_audiences", ["*"]))
+    given["allow_empty_token"] = config.get("allow_empty_token") in (True, "true")
+    given["muc_mapper_domain"] = (
+        config.get("muc_mapper_domain", default_domain) if base is not None else None
+    )
+    return Policy(key_server=key_server, **given)
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def request_of(case: dict[str, Any], policy: Policy) -> AccessRequest:
+    room_data = case.get("room_data") or {}
+    found = {
+        "always": True,
+        "never": False,
+        "component": policy.muc_mapper_domain is not None,
+    }
+    return AccessRequest(
+        token=case["token"],
+        room_jid=case["room_jid"],
+        query_prefix=case["query_prefix"],
+        room_requires_authentication=room_data.get("allowUnauthenticatedAccess") is False,
+        room_exists=found[case.get("room_lookup", "always")],
+        context_required=bool(case.get("context_required")),
+    )
+
+
+async def judge(case: dict[str, Any]) -> Decision:
+    policy = policy_of(case["config"])
+    verifier = Verifier(
+        policy, CaseKeys(case), DecisionCache(ttl=30), lambda: case["now"], NoObserver()
+    )
+    return await verifier.verify(request_of(case, policy))
+
+
+def problems(case: dict[str, Any], decision: Decision) -> list[str]:
+    """Say where a decision differs from what was recorded; see README.md, rules 1 to 5."""
+    expect = case["expect"]
+    if "uncertain" in case:
+        return []
+    if isinstance(decision, Deny):
+        return _denial_problems(expect, decision)
+    if expect["decision"] != "allow":
+        return [f"allowed, recorded: {expect['crash'] or expect['room'] or expect['auth']}"]
+    return _allow_problems(expect, decision)
+
+
+def _denial_problems(expect: dict[str, Any], decision: Deny) -> list[str]:
+    if expect["decision"] == "allow":
+        lenient = expect.get("may_deny")
+        return [] if lenient else [f"denied {decision.code} ({decision.detail}), recorded: allow"]
+    if expect["crash"]:
+        return []
+    recorded = expect["room"] or expect["auth"]
+    answer = (decision.error, decision.reason)
+    wanted = (recorded["error"], recorded["reason"])
+    return [] if answer == wanted else [f"answered {answer}, recorded: {wanted}"]
+
+
+def _allow_problems(expect: dict[str, Any], decision: Allow) -> list[str]:
+    found = []
+    session = {SESSION_NAMES[name]: _lua(value) for name, value in decision.session.items()}
+    recorded = {name: _lua(value) for name, value in expect["auth"].get("session", {}).items()}
+    if session != recorded and not expect.get("lossy"):
+        found.append(f"session {session}, recorded: {recorded}")
+    if decision.affiliation != expect["affiliation"]:
+        found.append(f"affiliation {decision.affiliation}, recorded: {expect['affiliation']}")
+    if decision.tenant_mismatch != bool(expect["room"]["tenant_mismatch"]):
+        found.append(f"tenant_mismatch {decision.tenant_mismatch}")
+    return found
+
+
+def _lua(value: Any) -> Any:
+    """Read a JSON value back as Lua does: an empty array is a table, a number is a double."""
+    if isinstance(value, dict):
+        return {name: _lua(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_lua(member) for member in value] or {}
+    return float(value) if type(value) is int else value

@@ -1,0 +1,185 @@
+"""A compact token taken apart strictly: three canonical base64url segments, strict JSON inside.
+
+RFC 7515 section 3.1, RFC 7519 section 7.2 and RFC 8725 section 2.4 leave no room for the forms
+that decoders wave through, and each of them once let two programs read two tokens out of one.
+Knows neither keys nor claims.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+MAX_TOKEN_BYTES: Final = 16_384
+MAX_DEPTH: Final = 64
+_MAX_INTEGER: Final = 2**63
+_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_TO_URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
+_PADDING: Final = (b"", b"", b"==", b"=")
+
+
+class MalformedError(ValueError):
+    """A segment is not what a compact token is made of; says which and how, never its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A compact token taken apart; nothing about it has been checked.
+
+    Attributes:
+        header: The JOSE header.
+        claims: The payload.
+        signing_input: What the signature is over (RFC 7515, section 5.1).
+        signature: The signature's bytes.
+        irregularity: What is not strict about its form; empty where nothing is.
+        refusal: Jitsi's words for a token that its decoders cannot read either.
+        prologue_header: The header as Jitsi's key-server branch reads it, before the rest.
+        prologue_refusal: Jitsi's words where that branch cannot read it.
+    """
+
+    header: dict[str, Any] = field(repr=False)
+    claims: dict[str, Any] = field(repr=False)
+    signing_input: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    irregularity: str = ""
+    refusal: str | None = None
+    prologue_header: dict[str, Any] = field(default_factory=dict, repr=False)
+    prologue_refusal: str | None = None
+
+
+def read(token: str) -> Token:
+    """Take a compact token apart.
+
+    Raises:
+        MalformedError: not three canonical base64url segments, the first two of them strict JSON
+            objects, or over 16 KB.
+    """
+    if len(token) > MAX_TOKEN_BYTES:
+        raise MalformedError(f"expected at most {MAX_TOKEN_BYTES} bytes, found {len(token)}")
+    segments = token.encode("utf-8", "surrogatepass").split(b".")
+    if len(segments) != 3 or not all(segments):
+        found = sum(map(bool, segments))
+        raise MalformedError(f"expected three non-empty segments, found {found}")
+    part = "header"
+    try:
+        header = decode_object(segments[0])
+        part = "payload"
+        claims = decode_object(segments[1])
+        part = "signature"
+        signature = decode_base64url(segments[2])
+    except MalformedError as error:
+        raise MalformedError(f"{part}: {error}") from None
+    signing_input = token[: token.rindex(".")].encode("ascii")
+    return Token(header, claims, signing_input, signature, prologue_header=header)
+
+
+def decode_base64url(segment: bytes) -> bytes:
+    """Decode one segment of unpadded, canonical base64url.
+
+    Raises:
+        MalformedError: padding, another alphabet, or unused bits that are not zero.
+    """
+    standard = segment.translate(_TO_STANDARD)
+    try:
+        decoded = binascii.a2b_base64(standard + _PADDING[len(segment) % 4])
+    except binascii.Error:
+        raise MalformedError("expected unpadded base64url") from None
+    # Canonical is what encoding would give back; this also catches what a2b_base64 skips.
+    if binascii.b2a_base64(decoded, newline=False).rstrip(b"=").translate(_TO_URLSAFE) != segment:
+        raise MalformedError("expected canonical, unpadded base64url")
+    return decoded
+
+
+def decode_object(segment: bytes) -> dict[str, Any]:
+    """Decode one segment into a JSON object (RFC 8259, and RFC 7493's I-JSON where it is vague).
+
+    Raises:
+        MalformedError: bad base64url, bad UTF-8, no object, a doubled name, NaN or Infinity, a
+            number of 2^63 or more, a lone surrogate, or more than 64 levels.
+    """
+    return parse_object(decode_base64url(segment))
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """Parse a strict JSON object; see ``decode_object``."""
+    try:
+        value = _DECODER.decode(raw.decode("utf-8"))
+    except MalformedError:
+        raise
+    except UnicodeDecodeError:
+        raise MalformedError("expected UTF-8") from None
+    except (ValueError, RecursionError):
+        raise MalformedError("expected strict JSON") from None
+    if not isinstance(value, dict):
+        raise MalformedError(f"expected a JSON object, found {json_type(value)}")
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _too_deep(value):
+        raise MalformedError(f"expected at most {MAX_DEPTH} levels")
+    if b"\\u" in raw:
+        _refuse_lone_surrogates(value)
+    return value
+
+
+def json_type(value: Any) -> str:
+    """Name a JSON value's type, for messages that must not quote it."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
+    return "null" if value is None else names.get(type(value), "a number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise MalformedError("expected every member name once, found one doubled")
+    return value
+
+
+def _integer(text: str) -> int:
+    # Twenty digits are enough to be out of range, and int() on more is slow.
+    if len(text) > 20 or abs(value := int(text)) >= _MAX_INTEGER:
+        raise MalformedError("expected numbers below 2^63")
+    return value
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value) or abs(value) >= _MAX_INTEGER:
+        raise MalformedError("expected numbers below 2^63")
+    return value
+
+
+def _constant(_name: str) -> Any:
+    raise MalformedError("expected finite numbers")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_float,
+    parse_constant=_constant,
+)
+
+
+def _refuse_lone_surrogates(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise MalformedError("expected no lone surrogates") from None
+
+
+def _too_deep(value: Any) -> bool:
+    """Walk level by level: recursion here would end before the parser's own."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for parent in level for child in _children(parent)]
+        if not level:
+            return False
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
