@@ -1,0 +1,47 @@
+# Every target works on a fresh machine: it makes the virtual environment and installs what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.run
+TEST_STAMP := $(VENV)/.test
+
+# For trying it out: everybody knows this secret.
+DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-that-everybody-knows XMPP_DOMAIN=meet.jitsi
+
+.PHONY: run test check conformance clean
+
+run: $(RUN_STAMP)
+	@allowed=$$($(DEMO) $(BIN)/jitsi-verifier mint --room demo --user Ada --moderator) && \
+	base=http://127.0.0.1:8090/ext-authz && \
+	printf '\n%s\n\n  curl -i "%s"\n\n%s\n\n  curl -i "%s"\n\n' \
+	  'Allowed:' "$$base/demo?jwt=$$allowed" 'Denied:' "$$base/other?jwt=$$allowed"
+	@$(DEMO) exec $(BIN)/jitsi-verifier serve
+
+test: $(TEST_STAMP)
+	tests/install-debian-packages
+	$(BIN)/python -m tests.install_node_packages
+	$(BIN)/pytest -n 2 --dist loadfile
+
+check: $(TEST_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+conformance: $(TEST_STAMP)
+	$(BIN)/python -m tests.conformance tests/conformance/vectors.jsonl
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/pip:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(RUN_STAMP): $(BIN)/pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(TEST_STAMP): $(RUN_STAMP)
+	$(BIN)/python -m pip install --quiet --group test --group check --group build
+	touch $@

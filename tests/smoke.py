@@ -1,0 +1,81 @@
+"""``smoke.py COMMAND``: the installed console script serves, allows, denies, counts and stops.
+
+Imports nothing but the standard library, so that it can stand outside of the source tree.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+
+SECRET = "a-secret-of-more-than-thirty-two-bytes"
+DEADLINE = 20.0
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def get(port: int, path: str) -> http.client.HTTPResponse:
+    """Ask for one path."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    response.body = response.read().decode()  # type: ignore[attr-defined]
+    return response
+
+
+def wait_until_ready(port: int) -> None:
+    """Wait for ``/readyz``."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        try:
+            if get(port, "/readyz").status == 200:
+                return
+        except OSError:
+            time.sleep(0.05)
+    sys.exit("the service did not become ready")
+
+
+def check(command: str, environ: dict[str, str], port: int, admin: int) -> None:
+    """Judge one room that the token opens and one that it does not."""
+    mint = [command, "mint", "--room", "standup", "--moderator"]
+    token = subprocess.run(mint, env=environ, capture_output=True, text=True, check=True).stdout
+    allowed = get(port, f"/ext-authz/standup?jwt={token.strip()}")
+    denied = get(port, f"/ext-authz/other?jwt={token.strip()}")
+    assert (allowed.status, allowed.getheader("X-Jitsi-Moderator")) == (200, "true"), allowed.status
+    assert (denied.status, denied.getheader("X-Jitsi-Denial")) == (403, "room-mismatch")
+    metrics = get(admin, "/metrics").body  # type: ignore[attr-defined]
+    assert 'outcome="allowed"' in metrics
+
+
+def main() -> None:
+    """Start the command given as the argument, check it and stop it."""
+    command, port, admin = sys.argv[1], free_port(), free_port()
+    environ = {
+        "PATH": os.environ["PATH"],
+        "JWT_APP_ID": "smoke",
+        "JWT_APP_SECRET": SECRET,
+        "VERIFIER_LISTEN": f"127.0.0.1:{port}",
+        "VERIFIER_ADMIN_LISTEN": f"127.0.0.1:{admin}",
+    }
+    service = subprocess.Popen([command, "serve"], env=environ)
+    try:
+        wait_until_ready(admin)
+        check(command, environ, port, admin)
+    finally:
+        service.terminate()
+    assert service.wait(DEADLINE) == 0, "the service did not stop cleanly"
+    print("smoke test: 1 passed, 0 failed")
+
+
+if __name__ == "__main__":
+    main()

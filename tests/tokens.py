@@ -1,0 +1,33 @@
+"""Tokens for tests: any header over any claims, signed with PyJWT's algorithms."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import jwt
+
+SECRET = "a-secret-of-more-than-thirty-two-bytes"
+
+
+def segment(value: Any) -> str:
+    """Encode bytes, or a value as JSON, as one segment."""
+    raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def sign(
+    claims: Any, header: dict[str, Any] | None = None, key: Any = SECRET, algorithm: str = "HS256"
+) -> str:
+    """Sign claims; header parameters override the usual ones without changing the signature's."""
+    usual = {"typ": "JWT", "alg": algorithm}
+    signing_input = f"{segment(usual | (header or {}))}.{segment(claims)}"
+    signer = jwt.get_algorithm_by_name(algorithm)
+    signature = signer.sign(signing_input.encode(), signer.prepare_key(key))
+    return f"{signing_input}.{segment(signature)}"
+
+
+def present(claims: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the claims that are given as ``...``."""
+    return {name: value for name, value in claims.items() if value is not ...}
