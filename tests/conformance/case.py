@@ -13,7 +13,7 @@ from verifier.core.keyformats import InvalidKeyError, parse_document, parse_publ
 from verifier.core.keys import VerificationKey
 from verifier.core.policy import Policy
 from verifier.shell.decision_cache import DecisionCache
-from verifier.shell.keysource import Missing
+from verifier.shell.keysource.interface import Missing
 from verifier.shell.service import Verifier
 
 SESSION_NAMES = {
@@ -58,7 +58,7 @@ class CaseKeys:
         return found
 
     def _in_document(self, key_id: str) -> VerificationKey | Missing:
-        document = _loaded_by_jitsi(self.case["jwks"])
+        document = _document_of_jitsi(self.case["jwks"])
         if document is None:
             return Missing.UNAVAILABLE
         body = document if isinstance(document, str) else json.dumps(document)
@@ -72,28 +72,32 @@ class CaseKeys:
         body = (self.case["keys"] or {}).get(key_id)
         if body is None:
             return Missing.UNKNOWN
-        if not _jitsi_loads_key(body):
+        pem = _key_of_jitsi(body)
+        if pem is None:
             return Missing.UNAVAILABLE
         try:
-            return parse_public_key(body, key_id, "asap")
+            return parse_public_key(pem, key_id, "asap")
         except InvalidKeyError:
             return Missing.UNAVAILABLE
 
 
 # Jitsi's Lua crashes on some key material that the verifier's own sources read (an EC key beside
-# the right one, a certificate from a key server). What Jitsi cannot load is no key to Jitsi, so it
-# is none to these cases; tests/shell and tests/core hold what the verifier makes of it.
-def _jitsi_loads_key(body: str) -> bool:
-    return re.search(r"-----BEGIN PUBLIC KEY-----\r?\n", body) is not None
+# the right one, a certificate from a key server), and picks one where they take none (two keys in
+# one file, two with one kid). These cases are about the token, so they get the keys that Jitsi
+# had; tests/core/test_keyformats.py holds what the verifier makes of the material itself.
+def _key_of_jitsi(body: str) -> str | None:
+    found = re.match(r"\s*-----BEGIN PUBLIC KEY-----\r?\n.*?-----END PUBLIC KEY-----", body, re.S)
+    return found[0] if found else None
 
 
-def _loaded_by_jitsi(document: Any) -> Any:
-    """Give what Jitsi has of a key document: all up to the first entry that crashes it."""
+def _document_of_jitsi(document: Any) -> Any:
     if not isinstance(document, dict):
         return document
     if isinstance(document.get("keys"), list):
-        return {"keys": list(takewhile(_has_rsa_members, document["keys"]))}
-    return dict(takewhile(_is_certificate, document.items()))
+        loaded = takewhile(_has_rsa_members, document["keys"])
+        return {"keys": list({str(key.get("kid")): key for key in loaded}.values())}
+    loaded = takewhile(_is_certificate, document.items())
+    return {key_id: _first_certificate(pem) for key_id, pem in loaded}
 
 
 def _has_rsa_members(key: Any) -> bool:
@@ -102,6 +106,11 @@ def _has_rsa_members(key: Any) -> bool:
 
 def _is_certificate(entry: tuple[str, Any]) -> bool:
     return str(entry[1]).startswith("-----BEGIN CERTIFICATE")
+
+
+def _first_certificate(pem: str) -> str:
+    head, end, _ = pem.partition("-----END CERTIFICATE-----")
+    return head + end
 
 
 class NoObserver:

@@ -29,7 +29,6 @@ ALWAYS_DENIED = {
     "room-type",
     "room-empty",
     "context-type",
-    "pattern-with-room-claim-optional",
     "pattern-quantifier-count-evaded",
     "pattern-position-capture",
 }
@@ -49,7 +48,8 @@ async def test_lenient_cases_are_denied_or_allowed_tag_by_tag() -> None:
     for line in VECTORS.read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
         tags = case["expect"].get("may_deny", [])
-        if not tags:
+        # An empty secret is no secret: the configuration refuses it.
+        if not tags or case["config"].get("app_secret") == "":
             continue
         allowed = isinstance(await judge(case), Allow)
         if ALWAYS_DENIED.intersection(tags):
@@ -59,8 +59,10 @@ async def test_lenient_cases_are_denied_or_allowed_tag_by_tag() -> None:
         for tag in tags:
             seen.setdefault(tag, set()).add(allowed)
     assert ALWAYS_ALLOWED.issubset(seen)
+    # A pattern that matches is no accident, so pattern-with-room-claim-optional has both verdicts.
+    assert seen["pattern-with-room-claim-optional"] == {True, False}
     # json-not-object, nbf-type and room-empty are words of the format that no case needs alone.
-    assert len(ALWAYS_DENIED.intersection(seen)) >= 17
+    assert len(ALWAYS_DENIED.intersection(seen)) >= 16
 
 
 async def test_no_case_is_denied_with_a_code_that_stands_for_a_server_fault() -> None:

@@ -42,13 +42,13 @@ def match_room(room: str, pattern: str, policy: Policy) -> str | PatternRefusal 
             "Room name is too long to match against the room claim",
             f"{len(subject)} bytes",
         )
-    most = policy.token_regex_max_quantifiers
-    if (quantifiers := _count_as_upstream(source)) > most:
-        return PatternRefusal(_TOO_COMPLEX, f"{quantifiers} quantifiers")
+    counted = _count_as_upstream(source)
+    if counted > policy.token_regex_max_quantifiers:
+        return PatternRefusal(_TOO_COMPLEX, f"{counted} quantifiers")
     matched = _match(subject, source)
     # Only a match is worth evading the count for; a pattern that fails is answered as upstream.
-    if isinstance(matched, str) and (quantifiers := count_quantifiers(source)) > most:
-        return PatternRefusal(_TOO_COMPLEX, f"{quantifiers} quantifiers")
+    if isinstance(matched, str) and count_quantifiers(source) > counted:
+        return PatternRefusal(_TOO_COMPLEX, "quantifiers that evade upstream's count")
     return matched
 
 
@@ -63,7 +63,9 @@ def _match(subject: bytes, source: bytes) -> str | PatternRefusal | None:
         return None
     first = captures[0]
     # A position capture is a number; upstream would coerce it, and open room 1 to "()".
-    return first.decode("utf-8", "surrogateescape") if isinstance(first, bytes) else ""
+    if not isinstance(first, bytes) or any(isinstance(capture, int) for capture in captures):
+        return ""
+    return first.decode("utf-8", "surrogateescape")
 
 
 def _count_as_upstream(pattern: bytes) -> int:

@@ -148,7 +148,7 @@ def check_token(
         if policy.allow_empty_token:
             return None
         return _deny(DenialCode.TOKEN_MISSING, "expected a token")
-    token = _read(request.token)
+    token = read_token(request.token)
 
     # 2. With a key server the key comes first: header, kid, alg, and only then the token.
     named = _find_key(token, policy, keys, note) if policy.key_server else keys
@@ -229,7 +229,8 @@ def check_room(
         return Deny(DenialCode.ROOM_ADDRESS_INVALID, detail, *answer)
 
     # 10. Guests enter every room that does not ask for more.
-    note("authentication", _REQUIRED[request.room_requires_authentication], claims is not None)
+    required = _REQUIRED[request.room_requires_authentication]
+    note("authentication", required, _PRESENT[claims is None])
     if claims is None:
         if request.room_requires_authentication:
             return _deny(DenialCode.AUTHENTICATION_REQUIRED, "this room requires a token")
@@ -237,7 +238,7 @@ def check_room(
 
     # 11. Without domain verification only the name counts: host, tenant and sub are not looked at.
     if not policy.enable_domain_verification:
-        note("room", _room_expected(claims), jid.node)
+        note("room", claims.room, jid.node)
         return _compare_room_only(claims.room, jid.node)
     return _verify_domain(request, claims, jid, policy, note)
 
@@ -287,7 +288,7 @@ def _check_signature(token: Token, policy: Policy, keys: KeyLookup, note: Record
         return _deny(DenialCode.ALGORITHM_NOT_ALLOWED, _algorithm(policy), key_id, unsupported)
 
     candidates = _candidates(keys, key_id)
-    note("signature", f"{pinned}, by one of {len(candidates)} keys", len(token.signature))
+    note("signature", pinned, len(candidates))
     if not candidates:
         return _deny(DenialCode.KEY_UNKNOWN, "no key for this key id", key_id)
     if not any(key.verify(pinned, token.signing_input, token.signature) for key in candidates):
@@ -328,16 +329,18 @@ def _verify_domain(
     # 13. A context tenant that is not the URL's is flagged; only some rooms refuse it.
     mismatch = _tenants_differ(claims.context_tenant, request.query_prefix)
     if mismatch and request.room_requires_authentication:
+        note("tenant", request.query_prefix, claims.context_tenant)
         return _deny(DenialCode.TENANT_MISMATCH, "the token's context names another tenant")
 
     # 14. The whole address, as the token would have it, is the one that is asked for.
     if not isinstance(claims.subject, str):
+        note("domain", "sub to be a string", claims.subject)
         return Deny(DenialCode.CLAIM_MALFORMED, _not_a("string", "sub", claims.subject), None)
     subject = ascii_lower(claims.subject)
     if target_tenant is not None:
         tenant = target_tenant if subject == "*" else subject
-        note("tenant", tenant, target_tenant)
         if policy.muc_mapper_domain_base is None:
+            note("tenant", "muc_mapper_domain_base to be set", ABSENT)
             detail = "tenants need muc_mapper_domain_base"
             return _deny(DenialCode.SERVER_MISCONFIGURED, detail)
         expected_node, host = f"[{tenant}]{room}", policy.muc_mapper_domain
@@ -345,19 +348,16 @@ def _verify_domain(
         tenant, expected_node = None, room
         prefix = policy.muc_mapper_domain_prefix
         host = policy.muc_mapper_domain if subject == "*" else f"{prefix}.{subject}"
-    note("domain", host, jid.host)
-    if (expected_node, host) == (node, jid.host):
-        return mismatch
-    return _name_difference(room != target_room, tenant != target_tenant)
-
-
-def _name_difference(room_differs: bool, tenant_differs: bool) -> Deny:
-    """Say which part of the address differs; to upstream it is one comparison."""
-    if room_differs:
+    same = (expected_node, host) == (node, jid.host)
+    # Which part differs: to upstream it is one comparison.
+    if not same and room != target_room:
         return _deny(DenialCode.ROOM_MISMATCH, "the room claim names another room")
-    if tenant_differs:
+    if target_tenant is not None:
+        note("tenant", tenant, target_tenant)
+    if not same and tenant != target_tenant:
         return _deny(DenialCode.TENANT_MISMATCH, "sub names another tenant")
-    return _deny(DenialCode.DOMAIN_MISMATCH, "sub names another domain")
+    note("domain", host, jid.host)
+    return mismatch if same else _deny(DenialCode.DOMAIN_MISMATCH, "sub names another domain")
 
 
 def _room_to_check(claims: Claims, target_room: str, policy: Policy) -> str | Deny | None:
@@ -411,6 +411,7 @@ def _check_form(token: Token, claims: Claims, note: Recorder) -> Deny | None:
         ("context", claims.context, dict),
         ("context.user", context.get("user", ABSENT), dict),
         ("context.tenant", context.get("tenant", ABSENT), str),
+        ("context.group", context.get("group", ABSENT), str),
         ("context.room", context.get("room", ABSENT), dict),
         ("context.features", context.get("features", ABSENT), dict),
     )
@@ -419,13 +420,15 @@ def _check_form(token: Token, claims: Claims, note: Recorder) -> Deny | None:
             note("claim types", f"{name} to be {_KINDS[kind]}", value)
             detail = f"expected {name} to be {_KINDS[kind]}, found {jws.json_type(value)}"
             return _deny(DenialCode.CLAIM_MALFORMED, detail, header.key_id)
-    note("claim types", "the types that Jitsi's modules read", "those")
     if claims.room == "":
+        note("claim types", "room not to be empty", claims.room)
         return _deny(DenialCode.CLAIM_MALFORMED, "expected room not to be empty", header.key_id)
+    note("claim types", "the types that Jitsi's modules read", "those")
     return None
 
 
-def _read(token: str) -> Token:
+def read_token(token: str) -> Token:
+    """Take a token apart, strictly or else as Jitsi's decoders do; checks nothing."""
     try:
         return jws.read(token)
     except jws.MalformedError as error:

@@ -1,0 +1,1 @@
+"""HTTP, and the only place that imports ``aiohttp.web``."""

@@ -1,0 +1,144 @@
+"""The decision endpoints for proxies: which room and token an original request means.
+
+Each convention is read from one place and ignores every other convention's headers, so that a
+client cannot smuggle in what its proxy does not overwrite. Knows no rule and no key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+
+from verifier.core.decision import AccessRequest, DenialCode, Deny
+from verifier.core.policy import Policy
+from verifier.core.rooms import Target, parse_target, parse_url, room_jid
+from verifier.http.server import sole_header
+
+EXT_AUTHZ: Final = "/ext-authz"
+_BEARER: Final = "bearer "
+
+Convention = Callable[[web.BaseRequest], Target | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What a proxy asks about.
+
+    Attributes:
+        target: The original request's target.
+        token: The token that it carries; None for none.
+    """
+
+    target: Target
+    token: str | None = field(repr=False)
+
+
+def nginx(request: web.BaseRequest) -> Target | None:
+    """``auth_request``: path and query in ``X-Original-URI``."""
+    return _origin_form(request, "X-Original-URI", "X-Original-Method")
+
+
+def ingress_nginx(request: web.BaseRequest) -> Target | None:
+    """ingress-nginx: the absolute URL in ``X-Original-URL``."""
+    value = sole_header(request, "X-Original-URL")
+    url = (
+        parse_url(value)
+        if value is not None and _at_most_one(request, "X-Original-Method")
+        else None
+    )
+    return url.target if url is not None else None
+
+
+def forward_auth(request: web.BaseRequest) -> Target | None:
+    """Traefik, Caddy and HAProxy: ``X-Forwarded-Uri``, with its host and method."""
+    if sole_header(request, "X-Forwarded-Host") is None:
+        return None
+    return _origin_form(request, "X-Forwarded-Uri", "X-Forwarded-Method")
+
+
+def ext_authz(request: web.BaseRequest) -> Target | None:
+    """Envoy's HTTP ext_authz: the original target behind the path prefix."""
+    return parse_target(request.raw_path.removeprefix(EXT_AUTHZ))
+
+
+CONVENTIONS: Final[dict[str, Convention]] = {
+    "auth": nginx,
+    "auth-url": ingress_nginx,
+    "forward-auth": forward_auth,
+    "ext-authz": ext_authz,
+}
+"""How each decision endpoint, by the name that it has in metrics, reads the original request."""
+
+PATHS: Final = {f"/{name}": name for name in CONVENTIONS if name != "ext-authz"}
+"""The decision endpoints that have one path; ``ext-authz`` has every path below its own."""
+
+
+def read_original(
+    request: web.BaseRequest, convention: Convention, token_cookie: str | None
+) -> Original | Deny:
+    """Read the original request; anything that can be read in two ways is ambiguous.
+
+    Args:
+        request: The proxy's question.
+        convention: Where the original request's target is.
+        token_cookie: Name of the cookie that may hold a token; None where none may.
+    """
+    target = convention(request)
+    if target is None:
+        return _ambiguous("expected exactly one, well-formed original request")
+    if target.ambiguous:
+        return _ambiguous("expected every query parameter once, and prefix to be the path's tenant")
+    sent = [*target.jwt, *target.token]
+    bearer = _bearer(request)
+    if bearer is None:
+        return _ambiguous("expected at most one Authorization header")
+    candidates = set(sent + bearer)
+    if not candidates and token_cookie is not None:
+        candidates = set(_cookies(request, token_cookie))
+    if len(candidates) > 1:
+        return _ambiguous("expected all tokens in the request to be the same one")
+    return Original(target, candidates.pop() if candidates else None)
+
+
+def access_request(original: Original, policy: Policy) -> AccessRequest:
+    """Put the question: this token, this room as Prosody would address it."""
+    address = original.target.address
+    host = policy.muc_mapper_domain or policy.muc_mapper_domain_prefix
+    return AccessRequest(
+        token=original.token,
+        room_jid="" if address is None else room_jid(address, host),
+        query_prefix="" if address is None else address.tenant or "",
+    )
+
+
+def _ambiguous(detail: str) -> Deny:
+    return Deny(DenialCode.AMBIGUOUS_REQUEST, detail)
+
+
+def _origin_form(request: web.BaseRequest, name: str, method: str) -> Target | None:
+    value = sole_header(request, name)
+    return parse_target(value) if value is not None and _at_most_one(request, method) else None
+
+
+def _at_most_one(request: web.BaseRequest, name: str) -> bool:
+    return len(request.headers.getall(name, ())) <= 1
+
+
+def _bearer(request: web.BaseRequest) -> list[str] | None:
+    """Give the bearer token, if there is one; None where the header is doubled."""
+    values = request.headers.getall("Authorization", ())
+    if len(values) > 1:
+        return None
+    return [value[7:].strip() for value in values if value[:7].lower() == _BEARER]
+
+
+def _cookies(request: web.BaseRequest, name: str) -> list[str]:
+    pairs = [
+        pair.strip().partition("=")
+        for header in request.headers.getall("Cookie", ())
+        for pair in header.split(";")
+    ]
+    return [value for key, _, value in pairs if key == name]

@@ -1,0 +1,161 @@
+"""A decision as an HTTP answer: status, identity headers, challenge and problem document.
+
+Knows what proxies pass on (RFC 6750, RFC 9457) and nothing of how a decision came about.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+from aiohttp import web
+
+from verifier.core.claims import Claims
+from verifier.core.decision import Allow, Decision, DenialCode, Deny
+from verifier.core.rooms import RoomAddress
+
+NONE: Final = "-"
+"""What an identity header says where the token has no value."""
+
+_LONGEST_VALUE: Final = 1_024
+_SERVER: Final = {"Server": "jitsi-verifier"}
+_RETRY_AFTER: Final = "5"
+_DESCRIBABLE: Final = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
+_CODES: Final = DenialCode
+_TOKEN_AT_FAULT: Final = frozenset(
+    {
+        _CODES.AMBIGUOUS_REQUEST,
+        _CODES.TOKEN_MISSING,
+        _CODES.TOKEN_MALFORMED,
+        _CODES.KEY_ID_MISSING,
+        _CODES.ALGORITHM_MISSING,
+        _CODES.ALGORITHM_NOT_ALLOWED,
+        _CODES.KEY_UNKNOWN,
+        _CODES.TYPE_NOT_JWT,
+        _CODES.SIGNATURE_INVALID,
+        _CODES.EXPIRY_MALFORMED,
+        _CODES.NOT_BEFORE_MALFORMED,
+        _CODES.TOKEN_EXPIRED,
+        _CODES.TOKEN_NOT_YET_VALID,
+        _CODES.ISSUER_MISSING,
+        _CODES.ISSUER_NOT_ACCEPTED,
+        _CODES.AUDIENCE_MISSING,
+        _CODES.AUDIENCE_NOT_ACCEPTED,
+        _CODES.ROOM_CLAIM_MISSING,
+        _CODES.SUBJECT_MISSING,
+        _CODES.CLAIM_MALFORMED,
+        _CODES.AUTHENTICATION_REQUIRED,
+    },
+)
+
+
+def status_of(code: DenialCode) -> HTTPStatus:
+    """Give the status that says whose fault a denial is: the token's, the room's or the keys'."""
+    if code is DenialCode.KEYS_UNAVAILABLE:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    return HTTPStatus.UNAUTHORIZED if code in _TOKEN_AT_FAULT else HTTPStatus.FORBIDDEN
+
+
+def respond(
+    decision: Decision, address: RoomAddress | None, now: float, decision_ttl: int
+) -> web.Response:
+    """Render a decision for a proxy.
+
+    Args:
+        decision: The verdict.
+        address: The room that the original request names.
+        now: Unix time, seconds.
+        decision_ttl: The longest time, seconds, that a proxy may keep an allow.
+    """
+    if isinstance(decision, Deny):
+        return denial(decision)
+    headers = _SERVER | identity(decision, address) | _lifetime(decision, now, decision_ttl)
+    return web.Response(headers=headers)
+
+
+def denial(decision: Deny) -> web.Response:
+    """Render a refusal: a code for machines, a sentence for people, never a part of the token."""
+    status, code = status_of(decision.code), decision.code
+    headers = _SERVER | {
+        "X-Jitsi-Denial": code,
+        "Cache-Control": "no-store",
+        "Content-Type": "application/problem+json",
+    }
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = _challenge(decision)
+    elif status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = _RETRY_AFTER
+    return web.Response(
+        status=status, headers=headers, body=problem_body(status, decision.detail, code)
+    )
+
+
+def problem_body(status: HTTPStatus, detail: str, code: str | None = None) -> bytes:
+    """Write a problem document (RFC 9457)."""
+    problem = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
+    return json.dumps(problem if code is None else problem | {"code": code}).encode()
+
+
+def identity(decision: Allow, address: RoomAddress | None) -> dict[str, str]:
+    """Say who enters where: every header on every allow, so that none of a client's survives."""
+    claims = decision.claims or Claims({})
+    user, context = claims.user, claims.context if isinstance(claims.context, dict) else {}
+    features = context.get("features")
+    expires = decision.expires_at
+    return {
+        "X-Jitsi-Room": _value(address.room if address else None),
+        "X-Jitsi-Tenant": _value(address.tenant if address else None),
+        "X-Jitsi-Subject": _value(claims.subject),
+        "X-Jitsi-Issuer": _value(claims.issuer),
+        "X-Jitsi-User-Id": _value(user.get("id")),
+        "X-Jitsi-User-Name": _value(user.get("name")),
+        "X-Jitsi-User-Email": _value(user.get("email")),
+        "X-Jitsi-Group": _value(context.get("group")),
+        "X-Jitsi-Moderator": "true" if decision.affiliation == "owner" else "false",
+        "X-Jitsi-Affiliation": decision.affiliation or "none",
+        "X-Jitsi-Features": _features(features if isinstance(features, dict) else {}),
+        "X-Jitsi-Expires": NONE if expires is None else str(int(expires)),
+    }
+
+
+def _value(value: Any) -> str:
+    """Percent-encode a value; one that is too long for a proxy's buffers is as good as none.
+
+    Cutting it would make two users one.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = json.dumps(value)
+    if not isinstance(value, str) or not value:
+        return NONE
+    encoded = quote(value, safe="@:/~")
+    if len(encoded) > _LONGEST_VALUE:
+        return NONE
+    return "%2D" if encoded == NONE else encoded
+
+
+def _features(features: dict[str, Any]) -> str:
+    names = [quote(name, safe="@:/~") for name, on in features.items() if name and _is_on(on)]
+    joined = ",".join(names)
+    return joined if joined and len(joined) <= _LONGEST_VALUE else NONE
+
+
+def _lifetime(decision: Allow, now: float, decision_ttl: int) -> dict[str, str]:
+    ends = decision.expires_at
+    seconds = decision_ttl if ends is None else min(decision_ttl, int(ends - now))
+    if seconds < 1:
+        return {"Cache-Control": "no-store"}
+    return {"Cache-Control": f"private, max-age={seconds}", "X-Accel-Expires": str(seconds)}
+
+
+def _challenge(decision: Deny) -> str:
+    """Write the challenge of RFC 6750, section 3: no error where no token was sent."""
+    if decision.code is DenialCode.TOKEN_MISSING:
+        return 'Bearer realm="jitsi"'
+    description = "".join(c if c in _DESCRIBABLE else "?" for c in decision.detail)
+    return f'Bearer realm="jitsi", error="invalid_token", error_description="{description}"'
+
+
+def _is_on(value: Any) -> bool:
+    return value is True or value == "true"

@@ -1,0 +1,133 @@
+"""The decision listener: from path to endpoint, from decision to answer, counted and logged."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from time import perf_counter
+from typing import Final
+
+from aiohttp import web
+
+from verifier.core.decision import Allow, Decision, Deny
+from verifier.core.rooms import RoomAddress
+from verifier.http import gate
+from verifier.http.respond import problem_body, respond
+from verifier.http.server import read_body, sole_header
+from verifier.http.verify import BadQuestionError, bad_question, parse_question, respond_json
+from verifier.shell.logs import log
+from verifier.shell.service import Observer, Verifier
+
+Endpoint = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+_PLAIN: Final = {"Server": "jitsi-verifier", "Content-Type": "text/plain; charset=utf-8"}
+
+
+class DecisionService:
+    """Answers everything that comes to ``listen``.
+
+    Args:
+        verifier: Gives the verdicts; replaced whole on reload.
+        observer: Counts them.
+        decision_ttl: The longest time, seconds, that a proxy may keep an allow.
+        token_cookie: Name of the cookie that may hold a token; None where none may.
+    """
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        observer: Observer,
+        decision_ttl: int,
+        token_cookie: str | None = None,
+    ) -> None:
+        self.verifier = verifier
+        self.decision_ttl = decision_ttl
+        self.token_cookie = token_cookie
+        self._observer = observer
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; a path that is none of ours is a 404 and opens nothing."""
+        path = request.raw_path.partition("?")[0]
+        if path.startswith(gate.EXT_AUTHZ + "/"):
+            return await self._gate(request, "ext-authz")
+        if path in gate.PATHS:
+            return await self._gate(request, gate.PATHS[path])
+        if path == "/v1/verify":
+            return await self._verify(request)
+        if path == "/healthz":
+            return web.Response(headers=_PLAIN, body=b"ok\n")
+        return not_found()
+
+    async def _gate(self, request: web.BaseRequest, name: str) -> web.Response:
+        started = perf_counter()
+        with self._observer.in_flight():
+            original = gate.read_original(request, gate.CONVENTIONS[name], self.token_cookie)
+            address: RoomAddress | None = None
+            decision: Decision
+            if isinstance(original, Deny):
+                decision = original
+            else:
+                address = original.target.address
+                question = gate.access_request(original, self.verifier.policy)
+                decision = await self.verifier.verify(question)
+        response = respond(decision, address, self.verifier.now(), self.decision_ttl)
+        room = None if address is None else address.room
+        self._conclude(request, name, decision, room, started)
+        return response
+
+    async def _verify(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method != "POST":
+            return _method_not_allowed("POST")
+        body = await read_body(request)
+        if isinstance(body, web.Response):
+            return body
+        started = perf_counter()
+        try:
+            question = parse_question(body)
+        except BadQuestionError as error:
+            return bad_question(error)
+        with self._observer.in_flight():
+            decision = await self.verifier.verify(question)
+        self._conclude(request, "verify", decision, question.room_jid, started)
+        return respond_json(decision)
+
+    def _conclude(
+        self,
+        request: web.BaseRequest,
+        endpoint: str,
+        decision: Decision,
+        room: str | None,
+        started: float,
+    ) -> None:
+        """Count the decision, and write its line: each denial, and on demand each allow."""
+        self._observer.decided(endpoint, decision, perf_counter() - started)
+        request_id = sole_header(request, "X-Request-Id")
+        if isinstance(decision, Allow):
+            log("allowed", logging.DEBUG, endpoint=endpoint, room=room, request_id=request_id)
+            return
+        log(
+            "denied",
+            endpoint=endpoint,
+            code=decision.code,
+            detail=decision.detail,
+            room=room,
+            key_id=decision.key_id,
+            request_id=request_id,
+        )
+
+
+def not_found() -> web.Response:
+    """Say that a path is none of ours; it opens nothing."""
+    return _problem(HTTPStatus.NOT_FOUND, "There is no such endpoint.")
+
+
+def _method_not_allowed(allowed: str) -> web.Response:
+    response = _problem(HTTPStatus.METHOD_NOT_ALLOWED, f"Expected {allowed}.")
+    response.headers["Allow"] = allowed
+    return response
+
+
+def _problem(status: HTTPStatus, detail: str) -> web.Response:
+    headers = _PLAIN | {"Content-Type": "application/problem+json"}
+    return web.Response(status=status, headers=headers, body=problem_body(status, detail))

@@ -1,0 +1,104 @@
+"""``POST /v1/verify``: the question as JSON, for Prosody's modules and any other program.
+
+Every verdict is a 200 that says so; only a question that is not one is a 400.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+
+from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, Deny
+from verifier.core.jws import MalformedError, json_type, parse_object
+from verifier.http.respond import problem_body, status_of
+
+_MEMBERS: Final = {
+    "token": (str, "a string or null"),
+    "room_jid": (str, "a string or null"),
+    "query_prefix": (str, "a string or null"),
+    "host": (str, "a string or null"),
+    "room_requires_authentication": (bool, "a boolean or null"),
+}
+_PLAIN_MISMATCH: Final = ("not-allowed", "Room and token mismatched")
+_HEADERS: Final = {
+    "Server": "jitsi-verifier",
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+}
+
+
+class BadQuestionError(ValueError):
+    """The body is no question; says which member, and what was expected."""
+
+
+def parse_question(body: bytes) -> AccessRequest:
+    """Read a request body; members that are not known are ignored.
+
+    Raises:
+        BadQuestionError: no strict JSON object, or a member of the wrong type.
+    """
+    try:
+        question = parse_object(body)
+    except MalformedError as error:
+        raise BadQuestionError(f"body: {error}") from None
+    if "token" not in question:
+        raise BadQuestionError("token: expected a string or null, found none")
+    for name, (kind, expected) in _MEMBERS.items():
+        value = question.get(name)
+        if value is not None and not isinstance(value, kind):
+            raise BadQuestionError(f"{name}: expected {expected}, found {json_type(value)}")
+    return AccessRequest(
+        token=question["token"],
+        room_jid=question.get("room_jid"),
+        query_prefix=question.get("query_prefix"),
+        room_requires_authentication=bool(question.get("room_requires_authentication")),
+    )
+
+
+def bad_question(error: BadQuestionError) -> web.Response:
+    """Refuse a body that is no question."""
+    status = HTTPStatus.BAD_REQUEST
+    headers = _HEADERS | {"Content-Type": "application/problem+json"}
+    return web.Response(status=status, headers=headers, body=problem_body(status, str(error)))
+
+
+def respond_json(decision: Decision) -> web.Response:
+    """Render a decision as JSON."""
+    status, headers = HTTPStatus.OK, _HEADERS
+    if isinstance(decision, Deny) and decision.code is DenialCode.KEYS_UNAVAILABLE:
+        status, headers = status_of(decision.code), _HEADERS | {"Retry-After": "5"}
+    return web.Response(status=status, headers=headers, body=json.dumps(describe(decision)))
+
+
+def describe(decision: Decision) -> dict[str, Any]:
+    """Say everything that a Prosody module needs to act as Jitsi's own would."""
+    if isinstance(decision, Allow):
+        expires = decision.expires_at
+        return {
+            "allowed": True,
+            "code": None,
+            "error": None,
+            "reason": None,
+            "affiliation": decision.affiliation,
+            "moderator": decision.affiliation == "owner",
+            "tenant_mismatch": decision.tenant_mismatch,
+            "expires": None if expires is None else int(expires),
+            "session": decision.session,
+        }
+    error, reason = decision.error, decision.reason
+    if error is None:
+        error, reason = _PLAIN_MISMATCH
+    return {
+        "allowed": False,
+        "code": decision.code,
+        "error": error,
+        "reason": reason or decision.detail,
+        "affiliation": None,
+        "moderator": False,
+        "tenant_mismatch": False,
+        "expires": None,
+        "session": None,
+    }

@@ -1,0 +1,1 @@
+"""What waits, reads clocks and opens files: settings, key sources, the service."""

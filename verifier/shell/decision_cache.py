@@ -1,0 +1,82 @@
+"""Decisions that still hold, so that the same question is not judged twice.
+
+Keyed by a digest of the whole question: no bearer token stays in memory. Bounded, oldest out
+first; emptied whole when keys or configuration change.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Final
+
+from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode
+
+_NEVER_CACHED: Final = frozenset(
+    {DenialCode.KEY_UNKNOWN, DenialCode.KEYS_UNAVAILABLE, DenialCode.TOKEN_MISSING},
+)
+
+
+class DecisionCache:
+    """A bounded map from question to decision.
+
+    Args:
+        ttl: Longest time, seconds, that a decision is kept; 0 keeps none.
+        size: Most decisions that are kept.
+    """
+
+    def __init__(self, ttl: float, size: int = 50_000) -> None:
+        self._ttl = ttl
+        self._size = size
+        self.generation = 0
+        self._entries: dict[bytes, tuple[float, Decision]] = {}
+
+    def __len__(self) -> int:
+        """Count the decisions, those included that have ended but were not asked for again."""
+        return len(self._entries)
+
+    def get(self, key: bytes, now: float) -> Decision | None:
+        """Give the decision that holds at ``now``, Unix seconds."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        until, decision = entry
+        if now < until:
+            return decision
+        del self._entries[key]
+        return None
+
+    def put(self, key: bytes, decision: Decision, now: float) -> None:
+        """Keep a decision for as long as nothing but time can change it."""
+        until = self._until(decision, now)
+        if until <= now:
+            return
+        if len(self._entries) >= self._size:
+            del self._entries[next(iter(self._entries))]
+        self._entries[key] = (until, decision)
+
+    def clear(self) -> None:
+        """Forget everything, also what is being judged while this is called."""
+        self._entries.clear()
+        self.generation += 1
+
+    def _until(self, decision: Decision, now: float) -> float:
+        longest = now + self._ttl
+        if isinstance(decision, Allow):
+            ends = decision.expires_at
+            return longest if ends is None else min(longest, ends)
+        if decision.code in _NEVER_CACHED:
+            return now
+        return longest if decision.until is None else min(longest, decision.until)
+
+
+def cache_key(request: AccessRequest) -> bytes:
+    """Digest a question; two different questions never share a key."""
+    question = (
+        request.token,
+        request.room_jid,
+        request.query_prefix,
+        request.room_requires_authentication,
+        request.room_exists,
+        request.context_required,
+    )
+    return blake2b(repr(question).encode("utf-8", "backslashreplace"), digest_size=32).digest()

@@ -1,0 +1,8 @@
+"""This installation's version."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Final
+
+VERSION: Final = version("jitsi-verifier")
