@@ -1,0 +1,91 @@
+"""Where a listener is: host and port, or the path of a unix socket.
+
+Knows how an address is written, and nothing of sockets.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final, TypeAlias
+
+_TCP: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
+_LONGEST_UNIX_PATH: Final = 107  # bytes in Linux' sun_path, less the closing NUL
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """A host and a port.
+
+    Attributes:
+        host: A name or an address; IPv6 without its brackets.
+        port: 0 to 65535; 0 has the system choose a free one.
+    """
+
+    host: str
+    port: int
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can connect."""
+        return is_loopback(self.host)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """The path of a unix stream socket."""
+
+    path: str
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can connect: always."""
+        return True
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+Address: TypeAlias = TcpAddress | UnixAddress
+
+
+def parse_address(text: str) -> Address:
+    """Read ``HOST:PORT``, ``[IPV6]:PORT`` or ``unix:/path``.
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    if text.startswith("unix:"):
+        return _parse_unix(text.removeprefix("unix:"))
+    match = _TCP.fullmatch(text)
+    if match is None or int(match[3]) > 65535:
+        raise ValueError("expected HOST:PORT, [IPV6]:PORT or unix:/path")
+    if match[1] is not None:
+        return TcpAddress(str(ipaddress.IPv6Address(match[1])), int(match[3]))
+    if match[2].replace(".", "").isdigit():
+        ipaddress.IPv4Address(match[2])
+    return TcpAddress(match[2], int(match[3]))
+
+
+def _parse_unix(path: str) -> UnixAddress:
+    if not PurePosixPath(path).is_absolute() or len(path.encode()) > _LONGEST_UNIX_PATH:
+        raise ValueError("expected an absolute path of at most 107 bytes")
+    return UnixAddress(path)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address means this machine alone."""
+    if host.lower() in ("localhost", "localhost."):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback

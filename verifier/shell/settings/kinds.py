@@ -1,0 +1,236 @@
+"""How one value is written, in the file and in the environment, and what it means.
+
+Knows no option by name and no rule that needs two of them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from verifier.core.keys import ALGORITHMS
+from verifier.shell.addresses import Address, parse_address
+
+_LABEL: Final = r"""[^\s.,;:*@/?#"'\[\]]+"""  # in any script
+_HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_COOKIE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110's token
+_BEARER: Final = re.compile(r"[!-~]+")
+_TRUE: Final = ("1", "t", "true")  # what docker-jitsi-meet's templates read
+_FALSE: Final = ("0", "f", "false")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A way of writing a value.
+
+    Attributes:
+        expected: What is right, in words.
+        from_text: Reads an environment variable; raises ValueError.
+        from_toml: Reads a TOML value of any type; raises ValueError.
+        secret: Whether the value must never be shown.
+        is_list: Whether the environment holds several values, between commas.
+    """
+
+    expected: str
+    from_text: Callable[[str], Any]
+    from_toml: Callable[[Any], Any]
+    secret: bool = False
+    is_list: bool = False
+
+
+def _string(read: Callable[[str], Any]) -> Callable[[Any], Any]:
+    """Let only a TOML string through to ``read``."""
+
+    def from_toml(value: Any) -> Any:
+        if type(value) is not str:
+            raise ValueError
+        return read(value)
+
+    return from_toml
+
+
+def _strings(read: Callable[[str], Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """Take a TOML string for an array of one, as Prosody does; an array needs an item."""
+
+    def from_toml(value: Any) -> tuple[Any, ...]:
+        items = value if isinstance(value, list) else [value]
+        if not items:
+            raise ValueError
+        return tuple(_string(read)(item) for item in items)
+
+    return from_toml
+
+
+def _between_commas(read: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    def from_text(text: str) -> tuple[Any, ...]:
+        items = [item.strip() for item in text.split(",")]
+        return _strings(read)([item for item in items if item])
+
+    return from_text
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError
+    text.encode()  # the environment can hold bytes that are no UTF-8
+    return text
+
+
+def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if pattern.fullmatch(text) is None:
+            raise ValueError
+        return _text(text)
+
+    return read
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(_text(text))
+    wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
+    if wrong or "@" in parts.netloc or "#" in text or not text.isprintable() or " " in text:
+        raise ValueError
+    return text
+
+
+def _url_base(text: str) -> str:
+    if "?" in text:
+        raise ValueError
+    return _url(text)
+
+
+def _pem_text(text: str) -> str:
+    """Undo an environment file's escaped newlines, as Prosody's Lua configuration does."""
+    return text.replace("\\n", "\n") if text.startswith("-----BEGIN") else text
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError
+        return text
+
+    return read
+
+
+def _boolean_text(text: str) -> bool:
+    return _one_of(*_TRUE, *_FALSE)(text.lower()) in _TRUE
+
+
+def _boolean(value: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError
+    return value
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError
+    return value
+
+
+def _whole_text(text: str) -> int:
+    return _whole(int(_matching(re.compile("[0-9]{1,18}"))(text)))
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
+        raise ValueError
+    return float(value)
+
+
+def _positive(value: Any) -> float:
+    if _number(value) == 0:
+        raise ValueError
+    return float(value)
+
+
+def _key_table(value: Any) -> Mapping[str, str | Path]:
+    if not isinstance(value, dict) or not all(value):
+        raise ValueError
+    return MappingProxyType({kid: _key_or_path(item) for kid, item in value.items()})
+
+
+def _key_or_path(value: Any) -> str | Path:
+    text: str = _string(_text)(value)
+    return text if text.lstrip().startswith(("-----BEGIN", "{")) else Path(text)
+
+
+def _not_in_environment(_text: str) -> Any:
+    raise ValueError
+
+
+def choice(*words: str) -> Kind:
+    """Make the kind of an option that is one of a few words, in any case."""
+
+    def read(text: str) -> str:
+        return _one_of(*words)(text.lower())
+
+    return Kind(f"{', '.join(words[:-1])} or {words[-1]}", read, _string(read))
+
+
+def _addresses() -> Kind:
+    expected = "HOST:PORT, [IPV6]:PORT (port 0 to 65535) or unix:/absolute/path, one or several"
+    read: Callable[[str], Address] = parse_address
+    return Kind(expected, _between_commas(read), _strings(read), is_list=True)
+
+
+TEXT: Final = Kind("a string that is not empty", _text, _string(_text))
+SECRETS: Final = Kind(
+    "a string, or an array of strings, none of them empty",
+    lambda text: (_pem_text(_text(text)),),
+    _strings(lambda text: _pem_text(_text(text))),
+    secret=True,
+)
+BEARER_TOKEN: Final = Kind(
+    "a string of printable ASCII characters without blanks",
+    _matching(_BEARER),
+    _string(_matching(_BEARER)),
+    secret=True,
+)
+URL: Final = Kind(
+    "an http:// or https:// URL without user name, password or fragment", _url, _string(_url)
+)
+URL_BASE: Final = Kind(
+    "an http:// or https:// URL without user name, password, query or fragment",
+    _url_base,
+    _string(_url_base),
+)
+KEY_TABLE: Final = Kind(
+    "a table that gives each key id a PEM text or the path of a file",
+    _not_in_environment,
+    _key_table,
+)
+ALGORITHM: Final = Kind(
+    f"one of {', '.join(sorted(ALGORITHMS))}, and not a list",
+    _one_of(*ALGORITHMS),
+    _string(_one_of(*ALGORITHMS)),
+)
+STRINGS: Final = Kind(
+    "a string, or an array of strings, none of them empty",
+    _between_commas(_text),
+    _strings(_text),
+    is_list=True,
+)
+HOST: Final = Kind("a host name", _matching(_HOST), _string(_matching(_HOST)))
+COOKIE_NAME: Final = Kind(
+    "the name of a cookie (letters, digits, - and _)",
+    _matching(_COOKIE),
+    _string(_matching(_COOKIE)),
+)
+BOOLEAN: Final = Kind("true or false (in the environment also 1, 0, t, f)", _boolean_text, _boolean)
+WHOLE_NUMBER: Final = Kind("a whole number, 0 or more", _whole_text, _whole)
+SECONDS: Final = Kind("a number of seconds, 0 or more", lambda text: _number(float(text)), _number)
+POSITIVE: Final = Kind("a number greater than 0", lambda text: _positive(float(text)), _positive)
+ADDRESSES: Final = _addresses()
+ADDRESS: Final = Kind(
+    "HOST:PORT, [IPV6]:PORT (port 0 to 65535) or unix:/absolute/path",
+    parse_address,
+    _string(parse_address),
+)

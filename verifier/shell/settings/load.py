@@ -1,0 +1,56 @@
+"""From a TOML file and the environment to ``Settings``, or to one error with every problem.
+
+The only way in: defaults, then the file, then the environment; a later one wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from verifier.shell.settings.options import CONFIG_VARIABLE
+from verifier.shell.settings.problems import ConfigError
+from verifier.shell.settings.rules import resolve
+from verifier.shell.settings.sources import (
+    ReadFile,
+    Reading,
+    read_environment,
+    read_toml,
+    unquoted,
+)
+from verifier.shell.settings.value import Settings
+
+
+def load(
+    environ: Mapping[str, str],
+    config: Path | None = None,
+    *,
+    read_file: ReadFile = Path.read_bytes,
+    terminal: bool = False,
+) -> Settings:
+    """Read the whole configuration; called again, it reads every file again.
+
+    Args:
+        environ: The environment.
+        config: The TOML file; None takes the one that ``VERIFIER_CONFIG`` names, if any.
+        read_file: Reads the TOML file, and each secret's and key's; raises OSError.
+        terminal: Whether log lines go to a terminal, which decides their default form.
+
+    Raises:
+        ConfigError: with all problems at once.
+    """
+    reading = Reading(read_file)
+    path = config or _named_file(environ)
+    if path is not None:
+        read_toml(path, reading)
+    read_environment(environ, reading)
+    values = resolve(reading, terminal=terminal)
+    if reading.problems:
+        raise ConfigError(reading.problems)
+    files = tuple(dict.fromkeys(reading.files))
+    return Settings(**values, notices=tuple(reading.notices), watched_files=files)
+
+
+def _named_file(environ: Mapping[str, str]) -> Path | None:
+    name = unquoted(environ.get(CONFIG_VARIABLE, ""))
+    return Path(name) if name else None

@@ -1,0 +1,82 @@
+"""What is wrong with a configuration, in words that are safe to print.
+
+Knows no option by name. Whatever passes through ``shown`` has lost what could be a credential.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+_LONGEST_SHOWN: Final = 80
+_USER_INFO: Final = re.compile(r".*@", re.DOTALL)
+_QUERY: Final = re.compile(r"\?.*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to mend.
+
+    Attributes:
+        option: The option's name in the file; empty where the file itself is the trouble.
+        origin: Where the value came from: an environment variable, or a key and its file.
+        found: What was found there, never a credential.
+        expected: What would have been right.
+    """
+
+    option: str
+    origin: str
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        name = f"{self.option} ({self.origin})" if self.option else self.origin
+        return f"{name}: found {self.found}; expected {self.expected}"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used.
+
+    Attributes:
+        problems: All of them, in the order in which they were found.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        lines = [f"  {problem}" for problem in self.problems]
+        count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+        super().__init__("\n".join([f"{count} in the configuration:", *lines]))
+
+
+def shown(value: Any) -> str:
+    """Put a value into words on one line, without user-info, query string or excess."""
+    if isinstance(value, str):
+        value = _QUERY.sub("?***", _USER_INFO.sub("***@", value))
+    elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return f"[{', '.join(shown(item) for item in value)}]"
+    elif not isinstance(value, bool | int | float):
+        return kind_of(value)
+    text = json.dumps(value)
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+
+
+def shown_name(name: str) -> str:
+    """Show a name that somebody made up; quoted, if it is no plain word."""
+    return name if name.replace("-", "_").isidentifier() else shown(name)
+
+
+def kind_of(value: Any) -> str:
+    """Name a TOML value's type."""
+    names = {str: "a string", bool: "a boolean", int: "an integer", float: "a float"}
+    names |= {dict: "a table", list: "an array"}
+    return names.get(type(value), "a date or time")
+
+
+def shown_path(path: Path) -> str:
+    """Show a path, unless it may be a secret that was put where its file's name belongs."""
+    text = str(path)
+    return shown(text) if path.is_absolute() else "a relative path (not shown)"

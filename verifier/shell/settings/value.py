@@ -1,0 +1,93 @@
+"""The configuration as one frozen value, every default applied, and its piece for each part.
+
+Knows neither file nor environment (``load`` does), and checks nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal
+
+from verifier.core.policy import Policy
+from verifier.shell.addresses import Address
+from verifier.shell.keysource.options import KeySourceSettings
+
+
+def is_shared(algorithm: str) -> bool:
+    """Tell whether signer and verifier share this algorithm's key."""
+    return algorithm.startswith("HS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every option under its name in the file, as ``load.load`` has settled it.
+
+    Attributes:
+        app_secret: Shared secrets, the first for signing; or public keys in PEM.
+        public_keys: By key id: PEM or JWK text, or the path of a file.
+        listen: Where decisions are served.
+        admin_listen: Where metrics, health, keys and explain are served.
+        admin_token: What the admin address asks for; None asks for nothing.
+        token_cookie: The cookie that may hold a token; None for none.
+        decision_ttl: Upper bound, seconds, for any cached allow.
+        key_fetch_timeout: The longest wait, seconds, for a fetched key.
+        key_grace: How long, seconds, a key outlives its place in its document.
+        key_stale_grace: How long, seconds, known keys work while their source fails.
+        key_lookup_rate: Unknown key ids that may be looked up in a second.
+        notices: What an operator should know, for the log at start; never a secret.
+        watched_files: Secret and key files; a change in one asks for a reload.
+
+    The others are what ``Policy`` says they are.
+    """
+
+    app_id: str
+    app_secret: tuple[str, ...] = field(repr=False)
+    asap_key_server: str | None
+    cache_keys_url: str | None
+    public_keys: Mapping[str, str | Path]
+    signature_algorithm: str
+    asap_accepted_issuers: tuple[str, ...]
+    asap_accepted_audiences: tuple[str, ...]
+    asap_require_room_claim: bool
+    allow_empty_token: bool
+    enable_domain_verification: bool
+    muc_mapper_domain_base: str | None
+    muc_mapper_domain_prefix: str
+    muc_mapper_domain: str | None
+    token_regex_enabled: bool
+    token_regex_room_max_length: int
+    token_regex_max_quantifiers: int
+    listen: tuple[Address, ...]
+    admin_listen: Address
+    admin_token: str | None = field(repr=False)
+    token_cookie: str | None
+    decision_ttl: int
+    log_format: Literal["json", "console"]
+    log_level: Literal["debug", "info", "warning", "error"]
+    key_fetch_timeout: float
+    key_grace: float
+    key_stale_grace: float
+    key_lookup_rate: float
+    notices: tuple[str, ...] = ()
+    watched_files: tuple[Path, ...] = ()
+
+    @property
+    def key_server(self) -> bool:
+        """Whether keys are looked up by key id at a URL."""
+        urls = (self.asap_key_server, self.cache_keys_url)
+        return any(urls) and not is_shared(self.signature_algorithm)
+
+    def policy(self) -> Policy:
+        """Give what is accepted."""
+        return Policy(**{option.name: getattr(self, option.name) for option in fields(Policy)})
+
+    def key_source_settings(self) -> KeySourceSettings:
+        """Give what concerns the key sources; what is no option keeps their defaults."""
+        return KeySourceSettings(
+            key_fetch_timeout=self.key_fetch_timeout,
+            key_grace=self.key_grace,
+            key_stale_grace=self.key_stale_grace,
+            key_lookup_rate=self.key_lookup_rate,
+        )
