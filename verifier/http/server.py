@@ -41,7 +41,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.streams import StreamReader
 from yarl import URL
 
@@ -75,7 +75,9 @@ class Limits:
     """How much a client may send, and how long it may take.
 
     Attributes:
-        head_bytes: Request line and header fields together.
+        head_bytes: Request line and header fields together. One field or target beyond it is
+            refused at once, the sum when the head is complete; a connection may hold
+            ``head_fields`` times as much until then.
         head_fields: Header fields; more are 400.
         head_seconds: From the first byte of a head to its end; at first, from the connection.
         idle_seconds: Between an answer and the next request, and for a client that does not read.
@@ -225,7 +227,8 @@ class _Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         # The hot path is one whole head in one read, with nothing before or behind it.
-        whole = data.find(_BLANK_LINE) + len(_BLANK_LINE) == len(data) <= self._limits.head_bytes
+        end = data.find(_BLANK_LINE)
+        whole = 0 <= end == len(data) - len(_BLANK_LINE) and len(data) <= self._limits.head_bytes
         try:
             if (whole and self._timer is None) or not data:
                 super().data_received(data)
@@ -345,7 +348,8 @@ async def read_body(
             body = await _read_up_to(request.content, limit)
     except TimeoutError:
         return problem(408)
-    except (web.RequestPayloadError, OSError, RuntimeError):  # aiohttp's words for a broken body
+    except (web.RequestPayloadError, HttpProcessingError, OSError, RuntimeError):
+        # aiohttp's words for a body that broke, and for a client that left while it was read
         return problem(400)
     return problem(413) if len(body) > limit else body
 
@@ -366,11 +370,10 @@ def describe(error: BaseException | None) -> str:
 
 
 def _is_served(message: RawRequestMessage) -> bool:
-    version = message.version
     return (
-        (version is HttpVersion11 or version is HttpVersion10)
-        and message.path[:1] == "/"
+        message.path[:1] == "/"
         and message.method != "CONNECT"
+        and message.version in (HttpVersion11, HttpVersion10)
     )
 
 

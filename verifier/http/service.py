@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from time import perf_counter
 from typing import Final
 
 from aiohttp import web
 
-from verifier.core.decision import Allow, Decision, Deny
+from verifier.core.decision import AccessRequest, Allow, Decision, Deny
 from verifier.core.rooms import RoomAddress
-from verifier.http import gate
+from verifier.http import gate, prosody
 from verifier.http.respond import problem_body, respond
 from verifier.http.server import read_body, sole_header
 from verifier.http.verify import BadQuestionError, bad_question, parse_question, respond_json
@@ -28,8 +28,9 @@ class DecisionService:
     """Answers everything that comes to ``listen``.
 
     Args:
-        verifier: Gives the verdicts; replaced whole on reload.
+        verifier: Gives the verdicts.
         observer: Counts them.
+        find_key: Finds a public key by the digest of its ``kid``, for ``/asap/``.
         decision_ttl: The longest time, seconds, that a proxy may keep an allow.
         token_cookie: Name of the cookie that may hold a token; None where none may.
     """
@@ -38,40 +39,47 @@ class DecisionService:
         self,
         verifier: Verifier,
         observer: Observer,
+        find_key: prosody.FindByDigest,
+        *,
         decision_ttl: int,
         token_cookie: str | None = None,
     ) -> None:
-        self.verifier = verifier
-        self.decision_ttl = decision_ttl
-        self.token_cookie = token_cookie
+        self._verifier = verifier
         self._observer = observer
+        self._find_key = find_key
+        self._decision_ttl = decision_ttl
+        self._token_cookie = token_cookie
+        self._endpoints: Mapping[str, Endpoint] = {
+            "/v1/verify": self._verify,
+            "/access": self._access,
+            "/check_password": self._check_password,
+            "/user_exists": self._user_exists,
+            "/healthz": _healthz,
+        }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; a path that is none of ours is a 404 and opens nothing."""
         path = request.raw_path.partition("?")[0]
-        if path.startswith(gate.EXT_AUTHZ + "/"):
-            return await self._gate(request, "ext-authz")
         if path in gate.PATHS:
             return await self._gate(request, gate.PATHS[path])
-        if path == "/v1/verify":
-            return await self._verify(request)
-        if path == "/healthz":
-            return web.Response(headers=_PLAIN, body=b"ok\n")
-        return not_found()
+        if path.startswith(gate.EXT_AUTHZ + "/"):
+            return await self._gate(request, "ext-authz")
+        if path in self._endpoints:
+            return await self._endpoints[path](request)
+        key = await prosody.respond_key(request, self._find_key)
+        return key or not_found()
 
     async def _gate(self, request: web.BaseRequest, name: str) -> web.Response:
         started = perf_counter()
-        with self._observer.in_flight():
-            original = gate.read_original(request, gate.CONVENTIONS[name], self.token_cookie)
-            address: RoomAddress | None = None
-            decision: Decision
-            if isinstance(original, Deny):
-                decision = original
-            else:
-                address = original.target.address
-                question = gate.access_request(original, self.verifier.policy)
-                decision = await self.verifier.verify(question)
-        response = respond(decision, address, self.verifier.now(), self.decision_ttl)
+        original = gate.read_original(request, gate.CONVENTIONS[name], self._token_cookie)
+        address: RoomAddress | None = None
+        decision: Decision
+        if isinstance(original, Deny):
+            decision = original
+        else:
+            address = original.target.address
+            decision = await self._judge(gate.access_request(original, self._verifier.policy))
+        response = respond(decision, address, self._verifier.now(), self._decision_ttl)
         room = None if address is None else address.room
         self._conclude(request, name, decision, room, started)
         return response
@@ -87,10 +95,35 @@ class DecisionService:
             question = parse_question(body)
         except BadQuestionError as error:
             return bad_question(error)
-        with self._observer.in_flight():
-            decision = await self.verifier.verify(question)
+        decision = await self._judge(question)
         self._conclude(request, "verify", decision, question.room_jid, started)
         return respond_json(decision)
+
+    async def _access(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method not in prosody.READING:
+            return _method_not_allowed("GET")
+        started = perf_counter()
+        decision = await self._judge(prosody.access_question(request))
+        self._conclude(request, "access", decision, None, started)
+        return prosody.respond_access(decision)
+
+    async def _check_password(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method not in prosody.READING:
+            return _method_not_allowed("GET")
+        started = perf_counter()
+        question = prosody.password_question(request)
+        decision = question if isinstance(question, Deny) else await self._judge(question)
+        self._conclude(request, "check-password", decision, None, started)
+        return prosody.respond_password(decision)
+
+    async def _user_exists(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method not in prosody.READING:
+            return _method_not_allowed("GET")
+        return prosody.respond_user_exists()
+
+    async def _judge(self, question: AccessRequest) -> Decision:
+        with self._observer.in_flight():
+            return await self._verifier.verify(question)
 
     def _conclude(
         self,
@@ -120,6 +153,10 @@ class DecisionService:
 def not_found() -> web.Response:
     """Say that a path is none of ours; it opens nothing."""
     return _problem(HTTPStatus.NOT_FOUND, "There is no such endpoint.")
+
+
+async def _healthz(_request: web.BaseRequest) -> web.StreamResponse:
+    return web.Response(headers=_PLAIN, body=b"ok\n")
 
 
 def _method_not_allowed(allowed: str) -> web.Response:

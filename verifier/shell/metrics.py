@@ -5,12 +5,17 @@ Children are bound once: ``labels()`` costs more than the rest of a counter toge
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import Final
+from itertools import product
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from verifier.core.decision import Allow, Decision, DenialCode
+from verifier.core.key_binding import SKIP_REASONS, SkipReason
+from verifier.core.keys import Source
+from verifier.shell.keysource.interface import FetchResult, LookupResult
 from verifier.shell.version import VERSION
 
 ENDPOINTS: Final = (
@@ -28,16 +33,23 @@ _SECONDS: Final = (
 )
 
 
+SOURCES: Final[tuple[Source, ...]] = get_args(Source)
+FETCHING: Final[tuple[Source, ...]] = ("asap", "document", "file")
+
+
 class PrometheusObserver:
-    """An ``Observer`` with a registry of its own."""
+    """An ``Observer`` and a ``KeyObserver`` with a registry of its own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._decisions(), self._cache()
+        self._bind_decisions()
+        self._bind_cache()
+        self._bind_keys()
+        self._bind_reloads()
         build = Gauge("jitsi_verifier_build_info", "Always 1.", ["version"], registry=self.registry)
         build.labels(VERSION).set(1)
 
-    def _decisions(self) -> None:
+    def _bind_decisions(self) -> None:
         decisions = Counter(
             "jitsi_verifier_decisions",
             "Decisions by endpoint, outcome and denial code.",
@@ -67,7 +79,7 @@ class PrometheusObserver:
             registry=self.registry,
         )
 
-    def _cache(self) -> None:
+    def _bind_cache(self) -> None:
         lookups = Counter(
             "jitsi_verifier_decision_cache_lookups",
             "Questions that were, or were not, answered from memory.",
@@ -75,13 +87,98 @@ class PrometheusObserver:
             registry=self.registry,
         )
         self._hit, self._miss = lookups.labels("hit"), lookups.labels("miss")
-        self.cache_entries = Gauge(
+        self._cache_entries = Gauge(
             "jitsi_verifier_decision_cache_entries", "Decisions kept.", registry=self.registry
         )
+
+    def _bind_keys(self) -> None:
+        lookups = Counter(
+            "jitsi_verifier_key_lookups",
+            "Keys asked for by key id: at hand, not at hand, stale, or known not to be.",
+            ["source", "result"],
+            registry=self.registry,
+        )
+        fetches = Counter(
+            "jitsi_verifier_key_fetches",
+            "Requests to key sources, and key files read.",
+            ["source", "result"],
+            registry=self.registry,
+        )
+        skipped = Counter(
+            "jitsi_verifier_keys_skipped",
+            "Keys that a source sent and that are not trusted.",
+            ["source", "reason"],
+            registry=self.registry,
+        )
+        duration = Histogram(
+            "jitsi_verifier_key_fetch_duration_seconds",
+            "From a request for keys to its answer.",
+            ["source"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        success = Gauge(
+            "jitsi_verifier_key_last_success_timestamp_seconds",
+            "When a source last gave a good answer; 0 for never.",
+            ["source"],
+            registry=self.registry,
+        )
+        held = Gauge("jitsi_verifier_keys", "Keys held.", ["source"], registry=self.registry)
+        self._lookups = _children(lookups, SOURCES, get_args(LookupResult))
+        self._fetches = _children(fetches, FETCHING, get_args(FetchResult))
+        self._skipped = _children(skipped, FETCHING, SKIP_REASONS)
+        self._fetch_duration = {name: duration.labels(name) for name in FETCHING}
+        self._success = {name: success.labels(name) for name in SOURCES}
+        self._held = {name: held.labels(name) for name in SOURCES}
+
+    def _bind_reloads(self) -> None:
+        reloads = Counter(
+            "jitsi_verifier_config_reloads",
+            "Configurations read again.",
+            ["result"],
+            registry=self.registry,
+        )
+        self._reloads = {True: reloads.labels("ok"), False: reloads.labels("error")}
+        self._last_reload = Gauge(
+            "jitsi_verifier_config_last_reload_successful",
+            "Whether the configuration that was read last is the one in use.",
+            registry=self.registry,
+        )
+        self._last_reload.set(1)
+
+    def lookup(self, source: Source, result: LookupResult) -> None:
+        """Count a key that was asked for."""
+        self._lookups[source, result].inc()
+
+    def fetched(self, source: Source, result: FetchResult, seconds: float) -> None:
+        """Count a fetch and how long it took."""
+        self._fetches[source, result].inc()
+        self._fetch_duration[source].observe(seconds)
+
+    def succeeded(self, source: Source, time: float) -> None:
+        """Note the last good answer, Unix seconds."""
+        self._success[source].set(time)
+
+    def keys(self, source: Source, count: int) -> None:
+        """Note how many keys a source holds."""
+        self._held[source].set(count)
+
+    def skipped(self, source: Source, reason: SkipReason) -> None:
+        """Count a key that was sent and is not trusted."""
+        self._skipped[source, reason].inc()
+
+    def reloaded(self, *, successful: bool) -> None:
+        """Count a configuration that was read again."""
+        self._reloads[successful].inc()
+        self._last_reload.set(1 if successful else 0)
 
     def in_flight(self) -> AbstractContextManager[None]:
         """Count a request while it is being judged."""
         return self._in_flight.track_inprogress()
+
+    def cache_size(self, count: Callable[[], int]) -> None:
+        """Name who knows how many decisions are kept."""
+        self._cache_entries.set_function(count)
 
     def looked_up(self, *, hit: bool) -> None:
         """Count one look-up in the decision cache."""
@@ -100,6 +197,15 @@ class PrometheusObserver:
     def expose(self) -> bytes:
         """Write all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+def _children(
+    counter: Counter, sources: Iterable[str], results: Iterable[str]
+) -> dict[tuple[str, str], Counter]:
+    return {
+        (source, result): counter.labels(source, result)
+        for source, result in product(sources, results)
+    }
 
 
 def _outcome(code: DenialCode) -> str:

@@ -1,0 +1,29 @@
+# Two stages, so that nothing that builds is in what runs.
+ARG BASE_IMAGE=python:3.13-slim
+
+FROM ${BASE_IMAGE} AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY verifier ./verifier
+RUN python3 -m venv /opt/build && /opt/build/bin/pip install --quiet --no-cache-dir build \
+ && /opt/build/bin/python -m build --quiet --wheel --outdir /dist \
+ && python3 -m venv --without-pip /opt/jitsi-verifier \
+ && /opt/build/bin/pip --python /opt/jitsi-verifier/bin/python install \
+      --quiet --no-cache-dir --no-compile /dist/*.whl \
+ && /opt/jitsi-verifier/bin/python -m compileall -q /opt/jitsi-verifier/lib
+
+FROM ${BASE_IMAGE}
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin verifier
+COPY --from=build /opt/jitsi-verifier /opt/jitsi-verifier
+ENV PATH=/opt/jitsi-verifier/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    VERIFIER_LISTEN=0.0.0.0:8090
+USER 10001
+EXPOSE 8090
+STOPSIGNAL SIGTERM
+# The decision listener's own health: the admin listener may be a unix socket or elsewhere.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+  CMD ["python3", "-c", "import sys, urllib.request as u; sys.exit(u.urlopen('http://127.0.0.1:8090/healthz', timeout=2).status != 200)"]
+ENTRYPOINT ["jitsi-verifier"]
+CMD ["serve"]

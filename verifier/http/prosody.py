@@ -1,0 +1,85 @@
+"""Endpoints in the words of Prosody modules that are already installed: no Lua to deploy.
+
+``mod_muc_auth_ban`` (Jitsi) asks an access manager, ``mod_auth_http`` (prosody-modules) asks for a
+password, which is the token, and Jitsi's own token library asks a key server.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from verifier.core.decision import AccessRequest, Decision, DenialCode, Deny
+from verifier.core.keyformats import to_pem
+from verifier.core.keys import VerificationKey
+from verifier.http.server import sole_header
+
+FindByDigest = Callable[[str], Awaitable[tuple[VerificationKey, float] | None]]
+
+READING: Final = ("GET", "HEAD")
+"""Methods that ask and change nothing."""
+
+_BEARER: Final = "bearer "
+_KEY_FILE: Final = re.compile(r"/asap/([0-9a-f]{64})\.pem")
+_HEADERS: Final = {"Server": "jitsi-verifier", "Cache-Control": "no-store"}
+
+
+def access_question(request: web.BaseRequest) -> AccessRequest:
+    """Read what ``mod_muc_auth_ban`` sends: the token alone, as a bearer token."""
+    value = sole_header(request, "Authorization") or ""
+    token = value[len(_BEARER) :].strip() if value[: len(_BEARER)].lower() == _BEARER else None
+    return AccessRequest(token)
+
+
+def password_question(request: web.BaseRequest) -> AccessRequest | Deny:
+    """Read what ``mod_auth_http`` sends: ``user``, ``server``, and the token as ``pass``."""
+    query = parse_qs(request.raw_path.partition("?")[2], keep_blank_values=True, max_num_fields=16)
+    passwords = query.get("pass", [])
+    if len(passwords) > 1:
+        return Deny(DenialCode.AMBIGUOUS_REQUEST, "expected one pass parameter")
+    return AccessRequest(passwords[0] if passwords else None)
+
+
+def respond_access(decision: Decision) -> web.Response:
+    """Answer ``mod_muc_auth_ban``; a refusal closes the session and bans the token for a while."""
+    body = json.dumps({"access": not isinstance(decision, Deny)}).encode()
+    return web.Response(headers=_HEADERS | {"Content-Type": "application/json"}, body=body)
+
+
+def respond_password(decision: Decision) -> web.Response:
+    """Answer ``mod_auth_http``, which wants the bare word."""
+    return _word("false" if isinstance(decision, Deny) else "true")
+
+
+def respond_user_exists() -> web.Response:
+    """Say that every user exists: who they are is in tokens, and nowhere else."""
+    return _word("true")
+
+
+async def respond_key(request: web.BaseRequest, find: FindByDigest) -> web.Response | None:
+    """Serve a public key as an ASAP key server does; None where there is none of that name.
+
+    Args:
+        request: For ``/asap/<sha256(kid)>.pem``.
+        find: Gives the key whose ``kid`` has this digest, and for how many seconds it is fresh.
+    """
+    named = _KEY_FILE.fullmatch(request.raw_path) if request.method in READING else None
+    found = await find(named[1]) if named else None
+    if found is None:
+        return None
+    key, seconds = found
+    headers = _HEADERS | {
+        "Content-Type": "application/x-pem-file",
+        "Cache-Control": f"public, max-age={max(0, int(seconds))}",
+    }
+    return web.Response(headers=headers, body=to_pem(key))
+
+
+def _word(word: str) -> web.Response:
+    headers = _HEADERS | {"Content-Type": "text/plain; charset=utf-8"}
+    return web.Response(headers=headers, body=word.encode())
