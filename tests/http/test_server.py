@@ -503,11 +503,12 @@ async def test_an_incomplete_head_is_closed(serve: Serve) -> None:
     assert not wire.seen
 
 
-async def test_an_incomplete_head_behind_an_answer_is_closed(serve: Serve) -> None:
+@pytest.mark.parametrize("length", [1, 3, 4, -1])
+async def test_an_incomplete_head_behind_an_answer_is_closed(serve: Serve, length: int) -> None:
     connection = await (await serve(limits=Limits(head_seconds=SOON))).connect()
     connection.send(head())
     await connection.until(b"ok:GET")
-    connection.send(head()[:-1])
+    connection.send(head()[:length])
     assert not await connection.rest()
 
 
