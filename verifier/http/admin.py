@@ -1,17 +1,24 @@
-"""The admin listener: metrics and health; nothing here decides about anybody."""
+"""The admin listener: metrics, health and keys; nothing here decides about anybody."""
 
 from __future__ import annotations
 
+import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
 
-from verifier.http.service import not_found
+from verifier.http.prosody import READING
+from verifier.http.respond import problem_body
+from verifier.http.server import sole_header
+from verifier.http.service import method_not_allowed, not_found
+from verifier.shell.keysource import SourceStatus
 
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
+_OPEN: Final = ("/healthz", "/readyz", "/metrics")
 
 
 class AdminService:
@@ -19,27 +26,63 @@ class AdminService:
 
     Args:
         expose: Writes the metrics in Prometheus' text format.
-        readiness: Says whether the service is ready, and the state of each key source.
+        sources: Says how each key source is doing.
+        token: What a caller must bring for all but health and metrics; None asks for nothing.
     """
 
     def __init__(
-        self, expose: Callable[[], bytes], readiness: Callable[[], tuple[bool, dict[str, Any]]]
+        self,
+        expose: Callable[[], bytes],
+        sources: Callable[[], Sequence[SourceStatus]],
+        token: str | None,
     ) -> None:
         self._expose = expose
-        self._readiness = readiness
+        self._sources = sources
+        self._token = token
+        self._endpoints: dict[str, Callable[[], web.Response]] = {
+            "/metrics": lambda: _answer(self._expose(), _METRICS),
+            "/healthz": lambda: _answer(b"ok\n", "text/plain; charset=utf-8"),
+            "/readyz": self._readyz,
+            "/v1/keys": self._keys,
+        }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         path = request.raw_path.partition("?")[0]
-        if path == "/metrics":
-            return _answer(self._expose(), _METRICS)
-        if path == "/healthz":
-            return _answer(b"ok\n", "text/plain; charset=utf-8")
-        if path == "/readyz":
-            ready, detail = self._readiness()
-            status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-            return _answer(json.dumps(detail).encode(), "application/json", status)
-        return not_found()
+        if path not in _OPEN and not self._is_authorized(request):
+            return _unauthorized()
+        if path not in self._endpoints:
+            return not_found()
+        if request.method not in READING:
+            return method_not_allowed("GET")
+        return self._endpoints[path]()
+
+    def _is_authorized(self, request: web.BaseRequest) -> bool:
+        if self._token is None:
+            return True
+        given = (sole_header(request, "Authorization") or "").encode("utf-8", "surrogatepass")
+        return hmac.compare_digest(given, b"Bearer " + self._token.encode())
+
+    def _readyz(self) -> web.Response:
+        sources = self._sources()
+        ready = all(source.ready for source in sources)
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        detail = {"ready": ready, "sources": [_describe_source(source) for source in sources]}
+        return _answer(json.dumps(detail).encode(), "application/json", status)
+
+    def _keys(self) -> web.Response:
+        keys = [asdict(key) for source in self._sources() for key in source.keys]
+        return _answer(json.dumps({"keys": keys}).encode(), "application/json")
+
+
+def _describe_source(source: SourceStatus) -> dict[str, Any]:
+    return {
+        "source": source.name,
+        "state": source.state,
+        "keys": len(source.keys),
+        "last_success": source.last_success,
+        "last_error": source.last_error or None,
+    }
 
 
 def _answer(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
@@ -49,3 +92,10 @@ def _answer(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) 
         "Cache-Control": "no-store",
     }
     return web.Response(status=status, headers=headers, body=body)
+
+
+def _unauthorized() -> web.Response:
+    body = problem_body(HTTPStatus.UNAUTHORIZED, "expected the admin token as a bearer token")
+    response = _answer(body, "application/problem+json", HTTPStatus.UNAUTHORIZED)
+    response.headers["WWW-Authenticate"] = 'Bearer realm="jitsi-verifier admin"'
+    return response

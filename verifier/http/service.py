@@ -86,7 +86,7 @@ class DecisionService:
 
     async def _verify(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "POST":
-            return _method_not_allowed("POST")
+            return method_not_allowed("POST")
         body = await read_body(request)
         if isinstance(body, web.Response):
             return body
@@ -101,7 +101,7 @@ class DecisionService:
 
     async def _access(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in prosody.READING:
-            return _method_not_allowed("GET")
+            return method_not_allowed("GET")
         started = perf_counter()
         decision = await self._judge(prosody.access_question(request))
         self._conclude(request, "access", decision, None, started)
@@ -109,7 +109,7 @@ class DecisionService:
 
     async def _check_password(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in prosody.READING:
-            return _method_not_allowed("GET")
+            return method_not_allowed("GET")
         started = perf_counter()
         question = prosody.password_question(request)
         decision = question if isinstance(question, Deny) else await self._judge(question)
@@ -118,7 +118,7 @@ class DecisionService:
 
     async def _user_exists(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in prosody.READING:
-            return _method_not_allowed("GET")
+            return method_not_allowed("GET")
         return prosody.respond_user_exists()
 
     async def _judge(self, question: AccessRequest) -> Decision:
@@ -159,7 +159,8 @@ async def _healthz(_request: web.BaseRequest) -> web.StreamResponse:
     return web.Response(headers=_PLAIN, body=b"ok\n")
 
 
-def _method_not_allowed(allowed: str) -> web.Response:
+def method_not_allowed(allowed: str) -> web.Response:
+    """Name the method that is served instead."""
     response = _problem(HTTPStatus.METHOD_NOT_ALLOWED, f"Expected {allowed}.")
     response.headers["Allow"] = allowed
     return response

@@ -1,0 +1,247 @@
+"""The composition root: settings in, listeners out, and the signals that change them.
+
+Nothing else builds parts or reads the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from verifier.http.admin import AdminService
+from verifier.http.server import Handler, HardenedServer
+from verifier.http.service import DecisionService
+from verifier.shell.addresses import Address, TcpAddress
+from verifier.shell.decision_cache import DecisionCache
+from verifier.shell.keysource import (
+    FileWatch,
+    KeyLocations,
+    KeyRing,
+    KeySourceError,
+    Surroundings,
+    open_ring,
+    open_session,
+)
+from verifier.shell.logs import configure, log
+from verifier.shell.metrics import PrometheusObserver
+from verifier.shell.service import Verifier
+from verifier.shell.settings import ConfigError, Settings, is_shared, load
+from verifier.shell.version import VERSION
+
+DRAIN_SECONDS: Final = 10.0
+_FILE_POLL_SECONDS: Final = 2.0
+_SOCKET_MODE: Final = 0o666
+_ADMIN_SOCKET_MODE: Final = 0o600
+
+
+def serve(config: Path | None) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        config: The TOML file; None for the one that the environment names, if any.
+
+    Returns:
+        0 after a clean end, 78 for a bad configuration, 1 if an address cannot be listened on.
+    """
+
+    def read() -> Settings:
+        return load(os.environ, config, terminal=sys.stderr.isatty())
+
+    try:
+        settings = read()
+        configure(settings.log_format, settings.log_level)
+        asyncio.run(App(settings, read).run())
+    except (ConfigError, KeySourceError) as error:
+        print(error, file=sys.stderr)  # noqa: T201  # before there is a log, or instead of one
+        return os.EX_CONFIG
+    except OSError as error:
+        log("cannot listen", logging.ERROR, error=error.strerror or str(error))
+        return 1
+    return 0
+
+
+class App:
+    """One process: its parts, and how they are replaced while it runs.
+
+    Args:
+        settings: What to begin with.
+        read: Reads the configuration again; raises ``ConfigError``.
+    """
+
+    def __init__(self, settings: Settings, read: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._read = read
+        self._observer = PrometheusObserver()
+        self._cache = DecisionCache(settings.decision_ttl)
+        self._stop = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Listen, reload on SIGHUP, and drain on SIGTERM.
+
+        Raises:
+            KeySourceError: a configured key cannot be used.
+            OSError: an address cannot be listened on.
+        """
+        async with open_session() as session, contextlib.AsyncExitStack() as stack:
+            self._session = session
+            self._ring = await self._open_ring(self._settings, None)
+            stack.push_async_callback(self._close)
+            self._install(self._settings)
+            self._handle_signals()
+            await stack.enter_async_context(self._listening())
+            self._spawn(self._watch_files())
+            # What lives now lives as long as the process: no collection needs to look at it.
+            gc.collect()
+            gc.freeze()
+            await self._stop.wait()
+            log("stopping")
+
+    async def reload(self) -> None:
+        """Read the configuration again; what is wrong leaves everything as it is."""
+        async with self._reloading:
+            try:
+                settings = await asyncio.to_thread(self._read)
+                ring = await self._open_ring(settings, self._ring)
+            except (ConfigError, KeySourceError) as error:
+                self._observer.reloaded(successful=False)
+                log("configuration not reloaded", logging.ERROR, error=str(error))
+                return
+            replaced, self._ring = self._ring, ring
+            self._spawn(_retire(replaced, settings.key_fetch_timeout))
+            if (settings.listen, settings.admin_listen) != self._addresses():
+                log("listen addresses change at a restart only", logging.WARNING)
+            configure(settings.log_format, settings.log_level)
+            self._install(settings)
+            self._observer.reloaded(successful=True)
+            log("configuration reloaded")
+
+    async def _open_ring(self, settings: Settings, replaced: KeyRing | None) -> KeyRing:
+        remote = not is_shared(settings.signature_algorithm)
+        locations = KeyLocations(
+            secrets=settings.app_secret,
+            public_keys=settings.public_keys,
+            document_url=settings.cache_keys_url if remote else None,
+            asap_url=settings.asap_key_server if remote else None,
+        )
+        surroundings = Surroundings(
+            settings.key_source_settings(), self._observer, lambda _key_ids: self._cache.clear()
+        )
+        ring = open_ring(locations, self._session, surroundings)
+        if replaced is not None:
+            ring.inherit(replaced)
+        await ring.start()
+        return ring
+
+    def _install(self, settings: Settings) -> None:
+        """Put new parts in the place of the old ones, between two requests."""
+        self._settings = settings
+        self._cache = DecisionCache(settings.decision_ttl)
+        self._observer.cache_size(self._cache.__len__)
+        policy, ring = settings.policy(), self._ring
+        verifier = Verifier(policy, ring, self._cache, time.time, self._observer)
+        self._decisions = DecisionService(
+            verifier,
+            self._observer,
+            ring.by_digest,
+            decision_ttl=settings.decision_ttl,
+            token_cookie=settings.token_cookie,
+        )
+        self._admin = AdminService(self._observer.expose, ring.status, settings.admin_token)
+        for notice in settings.notices:
+            log("notice", logging.WARNING, notice=notice)
+
+    def _addresses(self) -> tuple[tuple[Address, ...], Address]:
+        return self._settings.listen, self._settings.admin_listen
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _close(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._ring.close()
+
+    async def _watch_files(self) -> None:
+        """Reload when a secret's file changes; key files are watched by their source."""
+        while True:
+            settings = self._settings
+            keys = set(settings.public_keys.values())
+            watch = FileWatch([path for path in settings.watched_files if path not in keys])
+            while settings is self._settings:
+                await asyncio.sleep(_FILE_POLL_SECONDS)
+                if await watch.changed():
+                    await self.reload()
+
+    @contextlib.asynccontextmanager
+    async def _listening(self) -> AsyncIterator[None]:
+        """Listen on every address; at the end, take no more and finish what is in flight."""
+        async with contextlib.AsyncExitStack() as stack:
+            admin = await _start(stack, self._handle_admin)
+            await _listen(admin, self._settings.admin_listen, _ADMIN_SOCKET_MODE)
+            decisions = await _start(stack, self._handle_decision)
+            for address in self._settings.listen:
+                await _listen(decisions, address, _SOCKET_MODE)
+            log(
+                "serving",
+                version=VERSION,
+                listen=[_shown(name) for name in decisions.addresses],
+                admin_listen=[_shown(name) for name in admin.addresses],
+            )
+            yield
+
+    async def _handle_decision(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self._decisions.handle(request)
+
+    async def _handle_admin(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self._admin.handle(request)
+
+
+async def _retire(ring: KeyRing, seconds: float) -> None:
+    """Close a ring once nobody can be waiting for one of its fetches any more."""
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        await ring.close()
+
+
+async def _start(stack: contextlib.AsyncExitStack, handler: Handler) -> web.ServerRunner:
+    server = HardenedServer(handler, report=lambda line: log("bug", logging.ERROR, at=line))
+    runner = web.ServerRunner(server, shutdown_timeout=DRAIN_SECONDS)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return runner
+
+
+async def _listen(runner: web.ServerRunner, address: Address, mode: int) -> None:
+    if isinstance(address, TcpAddress):
+        await web.TCPSite(runner, address.host, address.port).start()
+        return
+    await web.UnixSite(runner, address.path).start()
+    # Who may connect is for the directory to say; to nginx' user it has to be writable.
+    os.chmod(address.path, mode)  # noqa: PTH101  # Path.chmod counts as blocking, as this would
+
+
+def _shown(name: object) -> str:
+    return f"unix:{name}" if isinstance(name, str) else "{}:{}".format(*name[:2])  # type: ignore[index]
