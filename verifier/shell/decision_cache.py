@@ -24,7 +24,7 @@ class DecisionCache:
         size: Most decisions that are kept.
     """
 
-    def __init__(self, ttl: float, size: int = 50_000) -> None:
+    def __init__(self, ttl: float, size: int = 10_000) -> None:
         self._ttl = ttl
         self._size = size
         self.generation = 0

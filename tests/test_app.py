@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes import RunningVerifier, get, running_verifier, wait_until
+from tests.tokens import SECRET, sign
+
+OTHER_SECRET = "another-secret-of-more-than-thirty-two-bytes"
+
+
+def token(secret: str = SECRET, **claims: Any) -> str:
+    usual = {"iss": "app", "aud": "jitsi", "sub": "*", "room": "standup", "exp": time.time() + 600}
+    return sign(usual | claims, key=secret)
+
+
+def reload(verifier: RunningVerifier, result: str) -> None:
+    sample = f'config_reloads_total{{result="{result}"}}'
+    before = verifier.metric(sample)
+    verifier.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: verifier.metric(sample) > before, "reload")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "verifier.toml"
+    path.write_text(f'app_id = "app"\napp_secret = "{SECRET}"\n')
+    return path
+
+
+def test_sighup_reads_the_configuration_again(tmp_path: Path, config: Path) -> None:
+    with running_verifier(tmp_path, config) as verifier:
+        assert verifier.ask("/standup", token()).status == 200
+        config.write_text(f'app_id = "other"\napp_secret = "{SECRET}"\n')
+        reload(verifier, "ok")
+        # Cached before the reload, and judged anew after it.
+        assert verifier.ask("/standup", token()).code == "issuer-not-accepted"
+        assert verifier.ask("/standup", token(iss="other")).status == 200
+
+
+def test_a_bad_configuration_leaves_the_running_one_untouched(tmp_path: Path, config: Path) -> None:
+    with running_verifier(tmp_path, config) as verifier:
+        config.write_text('app_id = ""\nunknown = 1\n')
+        reload(verifier, "error")
+        assert verifier.ask("/standup", token()).status == 200
+        assert verifier.metric("config_last_reload_successful") == 0
+        verifier.wait_for_log("configuration not reloaded")
+        config.write_text(f'app_id = "app"\napp_secret = "{SECRET}"\n')
+        reload(verifier, "ok")
+        assert verifier.metric("config_last_reload_successful") == 1
+        assert SECRET not in verifier.log
+
+
+def test_a_secret_file_that_is_swapped_is_picked_up_without_a_signal(tmp_path: Path) -> None:
+    for name, secret in (("one", SECRET), ("two", OTHER_SECRET)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "secret").write_text(secret + "\n")
+    data = tmp_path / "..data"
+    data.symlink_to("one")
+    (tmp_path / "secret").symlink_to("..data/secret")
+    with running_verifier(
+        tmp_path, JWT_APP_ID="app", JWT_APP_SECRET_FILE=str(tmp_path / "secret")
+    ) as verifier:
+        assert verifier.ask("/standup", token()).status == 200
+        # As Kubernetes does it: a new link, renamed over the old one.
+        (tmp_path / "..new").symlink_to("two")
+        (tmp_path / "..new").rename(data)
+        wait_until(
+            lambda: verifier.ask("/standup", token()).code == "signature-invalid", "new secret"
+        )
+        assert verifier.ask("/standup", token(OTHER_SECRET)).status == 200
+
+
+def test_a_key_file_that_changes_ends_its_decisions(tmp_path: Path, config: Path) -> None:
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+
+    old, new = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+    path = tmp_path / "key.pem"
+    path.write_bytes(public_pem(old))
+    config.write_text(f'app_id = "app"\n[public_keys]\nk = "{path}"\n')
+
+    def mint(key: Any) -> str:
+        claims = {"iss": "app", "aud": "a", "sub": "*", "room": "standup"}
+        return sign(claims, {"kid": "k"}, key, "RS256")
+
+    with running_verifier(tmp_path, config) as verifier:
+        assert verifier.ask("/standup", mint(old)).status == 200
+        path.write_bytes(public_pem(new))
+        wait_until(lambda: verifier.ask("/standup", mint(new)).status == 200, "new key")
+        assert verifier.ask("/standup", mint(old)).code == "signature-invalid"
+
+
+def public_pem(key: Any) -> bytes:
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
+    encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    pem: bytes = key.public_key().public_bytes(encoding, form)
+    return pem
+
+
+def test_a_wrong_configuration_ends_with_78_and_names_every_problem(tmp_path: Path) -> None:
+    with running_verifier(
+        tmp_path, wait=False, VERIFIER_LOG_LEVEL="loud", JWT_ALLOW_EMPTY="maybe"
+    ) as verifier:
+        assert verifier.process.wait(20) == os.EX_CONFIG
+        for name in ("app_id", "app_secret", "JWT_ALLOW_EMPTY", "VERIFIER_LOG_LEVEL"):
+            assert name in verifier.log
+        assert "Traceback" not in verifier.log
+
+
+def test_an_address_that_is_taken_is_said_so(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        running_verifier(
+            tmp_path,
+            wait=False,
+            JWT_APP_ID="app",
+            JWT_APP_SECRET=SECRET,
+            VERIFIER_LISTEN="{}:{}".format(*taken.getsockname()),
+        ) as verifier,
+    ):
+        assert verifier.process.wait(20) == 1
+        assert "cannot listen" in verifier.log
+        assert "Traceback" not in verifier.log
+
+
+def test_unix_sockets_and_several_addresses_are_served(tmp_path: Path) -> None:
+    path = tmp_path / "verifier.sock"
+    with running_verifier(
+        tmp_path, JWT_APP_ID="app", JWT_APP_SECRET=SECRET, VERIFIER_LISTEN=f"unix:{path}"
+    ):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 OK")
+        assert path.stat().st_mode & 0o777 == 0o666
+
+
+def test_sigterm_ends_cleanly_while_connections_are_open(tmp_path: Path, config: Path) -> None:
+    with running_verifier(tmp_path, config) as verifier:
+        with socket.create_connection(("127.0.0.1", verifier.port)) as idle:
+            idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert idle.recv(4096)
+            verifier.process.terminate()
+            assert verifier.process.wait(20) == 0
+        assert "Traceback" not in verifier.log
+
+
+def test_the_admin_token_guards_all_but_health_and_metrics(tmp_path: Path, config: Path) -> None:
+    with running_verifier(tmp_path, config, VERIFIER_ADMIN_TOKEN="letmein-letmein") as verifier:
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert get(verifier.admin, path).status == 200
+        for authorization in ("", "Bearer wrong", "Basic bGV0bWVpbg==", "Bearer letmein-letmei"):
+            answer = get(verifier.admin, "/v1/keys", {"Authorization": authorization})
+            assert (answer.status, "keys" in answer.body) == (401, False)
+        answer = get(verifier.admin, "/v1/keys", {"Authorization": "Bearer letmein-letmein"})
+        assert answer.json["keys"][0]["source"] == "secret"
+        assert SECRET not in answer.body
+        assert get(verifier.admin, "/nothing").status == 401
+
+
+def test_every_metric_is_there_from_the_start(tmp_path: Path, config: Path) -> None:
+    with running_verifier(tmp_path, config) as verifier:
+        exposed = get(verifier.admin, "/metrics").body
+        for name in (
+            'decisions_total{code="",endpoint="auth",outcome="allowed"} 0.0',
+            'decisions_total{code="room-mismatch",endpoint="ext-authz",outcome="denied"} 0.0',
+            'decision_duration_seconds_bucket{endpoint="verify",le="2.5e-05"} 0.0',
+            "in_flight 0.0",
+            'decision_cache_lookups_total{result="hit"} 0.0',
+            "decision_cache_entries 0.0",
+            'key_lookups_total{result="stale",source="asap"} 0.0',
+            'key_fetches_total{result="timeout",source="document"} 0.0',
+            'key_fetch_duration_seconds_count{source="asap"} 0.0',
+            'key_last_success_timestamp_seconds{source="document"} 0.0',
+            'keys{source="secret"} 1.0',
+            "moderators_total 0.0",
+            'config_reloads_total{result="ok"} 0.0',
+            "config_last_reload_successful 1.0",
+            'build_info{version="0.1.0"} 1.0',
+        ):
+            assert f"jitsi_verifier_{name}\n" in exposed, name
