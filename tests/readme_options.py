@@ -1,4 +1,4 @@
-"""``python -m tests.readme_options`` writes the README's option table from the options themselves."""
+"""``python -m tests.readme_options`` writes the README's option table from the options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def render() -> str:
 
 
 def _row(option: Option) -> str:
-    variable = f"`{option.env}`" if option.env else "–"
+    variable = f"`{option.env}`" if option.env else "\N{EN DASH}"
     if option.file_env:
         variable += f", `{option.file_env}`"
     default = option.default_text.replace("|", "\\|")

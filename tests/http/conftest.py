@@ -15,6 +15,7 @@ from yarl import URL
 from tests.tokens import SECRET, present, sign
 from verifier.core.keys import VerificationKey
 from verifier.core.policy import Policy
+from verifier.http.prosody import FindByDigest
 from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
 from verifier.shell.decision_cache import DecisionCache
@@ -85,6 +86,10 @@ class Sidecar:
         return self.observer.registry.get_sample_value(f"jitsi_verifier_{name}", labels) or 0.0
 
 
+async def find_nothing(_digest: str) -> None:
+    """Know no key."""
+
+
 Start = Callable[..., Awaitable[Sidecar]]
 
 
@@ -94,7 +99,12 @@ async def start() -> AsyncIterator[Start]:
     closing: list[Callable[[], Awaitable[Any]]] = []
 
     async def begin(
-        *, ttl: int = 30, keys: FakeKeys | None = None, cookie: str | None = None, **options: Any
+        *,
+        ttl: int = 30,
+        keys: FakeKeys | None = None,
+        cookie: str | None = None,
+        find_key: FindByDigest = find_nothing,
+        **options: Any,
     ) -> Sidecar:
         observer = PrometheusObserver()
         verifier = Verifier(
@@ -104,7 +114,9 @@ async def start() -> AsyncIterator[Start]:
             lambda: NOW,
             observer,
         )
-        service = DecisionService(verifier, observer, ttl, cookie)
+        service = DecisionService(
+            verifier, observer, find_key, decision_ttl=ttl, token_cookie=cookie
+        )
         runner = web.ServerRunner(HardenedServer(service.handle))
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
