@@ -12,8 +12,8 @@ Lua's own matcher would have recursed, and the marks: where captures opened and 
   reaches raises nothing;
 - which captures are open at an item is the same on every path, and known once it is read;
 - a quantifier leaves a branch on an explicit stack: the places at which the rest may start;
-- only back-references look at the marks: if the rest failed at a place without visiting one, it
-  always will, and behind a quantifier no such place is tried again.
+- only back-references look at the marks: a place behind a quantifier from which the rest failed
+  without visiting one is never tried again, any other not with the same marks.
 
 So without back-references there are at most items x places visits, where Lua's own cost is
 exponential; with them the steps may run out on patterns such as `(.-).-%1x`.
@@ -89,6 +89,10 @@ class _Budget:
             raise PatternTooComplex("the pattern takes too many steps to match")
 
 
+# Places that led to no match, by the depth, where it matters, and the marks, where they matter.
+_Failed = dict[tuple[int, ...], int]
+
+
 @dataclass(slots=True)
 class _Branch:
     """Places, as bits, at which the items from `item` on may start, and what led there."""
@@ -98,7 +102,7 @@ class _Branch:
     lazy: bool
     depth: int
     marks: tuple[int, ...]
-    failed: dict[int, int]  # by depth, the places that never lead to a match
+    failed: _Failed
     trying: int = 0  # the place that is being tried, if any
     references: int = 0  # how many back-references had been visited when it was chosen
 
@@ -134,7 +138,7 @@ class _Search:
             raise PatternError("pattern too complex")
         return self.depth + 1
 
-    def branch(self, places: int, depth: int, failed: dict[int, int], *, lazy: bool) -> None:
+    def branch(self, places: int, depth: int, failed: _Failed, *, lazy: bool) -> None:
         """Lets the items after the current one start at any of these places."""
         self.budget.spend(self.turn)
         self.branches.append(_Branch(self.item, places, lazy, depth, self.marks, failed))
@@ -149,19 +153,28 @@ class _Search:
 
     def _resume(self, branch: _Branch) -> bool:
         """Goes to the next place of a branch, or gives the branch up."""
-        path = branch.depth if self.deep else 0
-        failed = branch.failed.get(path, 0)
-        if branch.references == self.references:
-            failed = branch.failed[path] = failed | branch.trying
-        places = branch.places = branch.places & ~(branch.trying | failed)
+        failed, anyhow = branch.failed, (branch.depth if self.deep else 0,)
+        marked = anyhow + self._marks_that_matter(branch) if self.references else anyhow
+        cause = anyhow if branch.references == self.references else marked
+        failed[cause] = failed.get(cause, 0) | branch.trying
+        places = branch.places & ~failed.get(anyhow, 0)
+        if doubtful := places & failed.get(marked, 0):
+            self.references += 1  # what is passed over here may do well with other marks
+            places ^= doubtful
         if not places:
             self.branches.pop()
             return False
+        branch.places = places
         branch.trying = places & -places if branch.lazy else 1 << (places.bit_length() - 1)
         branch.references = self.references
         self.item, self.at = branch.item, branch.trying.bit_length() - 1
         self.depth, self.marks = branch.depth, branch.marks
         return True
+
+    def _marks_that_matter(self, branch: _Branch) -> tuple[int, ...]:
+        referenced = self.reader.referenced
+        self.budget.spend(4 + len(referenced))
+        return tuple([branch.marks[n] for n in referenced if n < len(branch.marks)])
 
     def _walk(self) -> bool:
         """Visits items until one fails or the pattern ends; a quantifier fails to its branches."""
@@ -234,10 +247,10 @@ def _frontier(members: int, search: _Search) -> bool:
 
 
 def _reference(capture: tuple[int, int], search: _Search) -> bool:
-    search.references += 1
     opened, closed = capture
     if closed == _POSITION:
         return False  # it has no length, and Lua finds nothing that long
+    search.references += 1
     return _literal(search.subject[search.marks[opened] : search.marks[closed]], search)
 
 
@@ -247,7 +260,7 @@ def _mark(search: _Search) -> bool:
     return True
 
 
-def _repeat(sign: bytes, inside: bytes, failed: dict[int, int], search: _Search) -> bool:
+def _repeat(sign: bytes, inside: bytes, failed: _Failed, search: _Search) -> bool:
     """Leaves a branch with the places behind every possible number of repetitions."""
     at, end = search.at, inside.index(_OUT, search.at)
     if sign == b"?":  # in Lua, doing without is not a nested call
@@ -268,6 +281,7 @@ class _Reader:
         self.offset = int(pattern.startswith(b"^"))
         self.items: list[tuple[int, _Item]] = []  # each with the price of a visit
         self.captures: list[tuple[int, int]] = []  # the numbers of their marks
+        self.referenced: list[int] = []  # the marks that back-references look at
         self.marks = 1
 
     def read(self) -> bool:
@@ -311,7 +325,10 @@ class _Reader:
     def _referenced(self, number: int) -> tuple[int, int]:
         if not 0 < number <= len(self.captures) or self.captures[number - 1][1] == _OPEN:
             raise PatternError(f"invalid capture index %{number}")
-        return self.captures[number - 1]
+        opened, closed = self.captures[number - 1]
+        if closed != _POSITION and opened not in self.referenced:
+            self.referenced += opened, closed
+        return opened, closed
 
     def _mark(self, kind: str) -> _Item:
         if kind == "close":

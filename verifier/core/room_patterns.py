@@ -36,7 +36,7 @@ def match_room(room: str, pattern: str, policy: Policy) -> str | PatternRefusal 
     """
     if not policy.token_regex_enabled:
         return PatternRefusal("Room claim patterns are not enabled", "token_regex_enabled = false")
-    subject, source = room.encode(), pattern.encode()
+    subject, source = _bytes(room), _bytes(pattern)
     if len(subject) > policy.token_regex_room_max_length:
         return PatternRefusal(
             "Room name is too long to match against the room claim",
@@ -109,3 +109,7 @@ def _skip_class(pattern: bytes, at: int) -> int:
         at += 2 if pattern[at : at + 1] == b"%" else 1
         first = False
     return at + 1
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
