@@ -26,7 +26,6 @@ from verifier.shell.addresses import Address, TcpAddress
 from verifier.shell.decision_cache import DecisionCache
 from verifier.shell.keysource import (
     FileWatch,
-    KeyLocations,
     KeyRing,
     KeySourceError,
     Surroundings,
@@ -36,7 +35,7 @@ from verifier.shell.keysource import (
 from verifier.shell.logs import configure, log
 from verifier.shell.metrics import PrometheusObserver
 from verifier.shell.service import Verifier
-from verifier.shell.settings import ConfigError, Settings, is_shared, load
+from verifier.shell.settings import ConfigError, Settings, load
 from verifier.shell.version import VERSION
 
 DRAIN_SECONDS: Final = 10.0
@@ -129,17 +128,10 @@ class App:
             log("configuration reloaded")
 
     async def _open_ring(self, settings: Settings, replaced: KeyRing | None) -> KeyRing:
-        remote = not is_shared(settings.signature_algorithm)
-        locations = KeyLocations(
-            secrets=settings.app_secret,
-            public_keys=settings.public_keys,
-            document_url=settings.cache_keys_url if remote else None,
-            asap_url=settings.asap_key_server if remote else None,
-        )
         surroundings = Surroundings(
             settings.key_source_settings(), self._observer, lambda _key_ids: self._cache.clear()
         )
-        ring = open_ring(locations, self._session, surroundings)
+        ring = open_ring(settings.key_locations(), self._session, surroundings)
         if replaced is not None:
             ring.inherit(replaced)
         await ring.start()

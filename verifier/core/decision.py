@@ -113,5 +113,13 @@ class Deny:
     key_id: str | None = None
     until: float | None = None
 
+    @property
+    def answer(self) -> tuple[str, str]:
+        """The error and reason that a client of Jitsi's would be given."""
+        if self.error is None:
+            # What mod_token_verification says to the bare false of the last comparison.
+            return "not-allowed", "Room and token mismatched"
+        return self.error, self.reason or self.detail
+
 
 Decision: TypeAlias = Allow | Deny

@@ -245,7 +245,7 @@ def check_room(
 
 def _find_key(token: Token, policy: Policy, keys: KeyLookup, note: Recorder) -> KeySet | Deny:
     """Upstream's key-server prologue: header, ``kid``, ``alg``, key."""
-    note("header", "a JSON object in base64url", token.irregularity or "one")
+    note("header", "a JSON object in base64url", token.irregularity or "such an object")
     if token.prologue_refusal is not None:
         return _deny(DenialCode.TOKEN_MALFORMED, token.irregularity, reason=token.prologue_refusal)
     header = TokenHeader(token.prologue_header)
@@ -269,7 +269,11 @@ def _find_key(token: Token, policy: Policy, keys: KeyLookup, note: Recorder) -> 
 
 def _check_signature(token: Token, policy: Policy, keys: KeyLookup, note: Recorder) -> Deny | None:
     """Upstream's ``luajwtjitsi.verify`` up to the signature."""
-    note("form", "three base64url segments, two of them JSON objects", token.irregularity or "so")
+    note(
+        "form",
+        "three base64url segments, two of them JSON objects",
+        token.irregularity or "all three",
+    )
     if token.refusal is not None:
         return _deny(DenialCode.TOKEN_MALFORMED, token.irregularity, reason=token.refusal)
     header = TokenHeader(token.header)
@@ -371,7 +375,7 @@ def _room_to_check(claims: Claims, target_room: str, policy: Policy) -> str | De
         # To Lua, false is no name at all and a number is one that no room has.
         answer = _NO_MATCH if claimed is False else (None, None)
         return Deny(DenialCode.CLAIM_MALFORMED, _not_a("string", "room", claimed), *answer)
-    if not _is_pattern(claims):
+    if not is_pattern(claims):
         return ascii_lower(claimed)
     matched = match_room(target_room, claimed, policy)
     if isinstance(matched, PatternRefusal):
@@ -423,7 +427,7 @@ def _check_form(token: Token, claims: Claims, note: Recorder) -> Deny | None:
     if claims.room == "":
         note("claim types", "room not to be empty", claims.room)
         return _deny(DenialCode.CLAIM_MALFORMED, "expected room not to be empty", header.key_id)
-    note("claim types", "the types that Jitsi's modules read", "those")
+    note("claim types", "the types that Jitsi's modules read", "those types")
     return None
 
 
@@ -442,7 +446,9 @@ def _is_set(value: Any) -> bool:
 
 def ascii_lower(text: str) -> str:
     """Lower-case as Lua does: ASCII letters only."""
-    return text.lower() if text.isascii() else text.encode().lower().decode()
+    if text.isascii():
+        return text.lower()
+    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 
 def _deny(code: DenialCode, detail: str, key_id: Any = None, reason: str | None = None) -> Deny:
@@ -465,7 +471,8 @@ def _accepted(claim: Any, accepted: Sequence[str]) -> bool:
     return "*" in accepted or claim in accepted
 
 
-def _is_pattern(claims: Claims) -> bool:
+def is_pattern(claims: Claims) -> bool:
+    """Tell whether the token says that its room claim is a Lua pattern."""
     room = claims.context_room
     flag = room.get("regex") if isinstance(room, dict) else None
     return flag is True or flag == "true"
@@ -493,4 +500,4 @@ def _algorithm(policy: Policy) -> str:
 
 
 def _room_expected(claims: Claims) -> Any:
-    return f"a match of the pattern {claims.room!r}" if _is_pattern(claims) else claims.room
+    return f"a match of the pattern {claims.room!r}" if is_pattern(claims) else claims.room

@@ -12,9 +12,8 @@ from typing import Final
 
 from aiohttp import web
 
-from verifier.core.decision import AccessRequest, DenialCode, Deny
-from verifier.core.policy import Policy
-from verifier.core.rooms import Target, parse_target, parse_url, room_jid
+from verifier.core.decision import DenialCode, Deny
+from verifier.core.rooms import Target, parse_target, parse_url
 from verifier.http.server import sole_header
 
 EXT_AUTHZ: Final = "/ext-authz"
@@ -101,17 +100,6 @@ def read_original(
     if len(candidates) > 1:
         return _ambiguous("expected all tokens in the request to be the same one")
     return Original(target, candidates.pop() if candidates else None)
-
-
-def access_request(original: Original, policy: Policy) -> AccessRequest:
-    """Put the question: this token, this room as Prosody would address it."""
-    address = original.target.address
-    host = policy.muc_mapper_domain or policy.muc_mapper_domain_prefix
-    return AccessRequest(
-        token=original.token,
-        room_jid="" if address is None else room_jid(address, host),
-        query_prefix="" if address is None else address.tenant or "",
-    )
 
 
 def _ambiguous(detail: str) -> Deny:

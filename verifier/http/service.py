@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from verifier.core.decision import AccessRequest, Allow, Decision, Deny
+from verifier.core.question import access_request
 from verifier.core.rooms import RoomAddress
 from verifier.http import gate, prosody
 from verifier.http.respond import problem_body, respond
@@ -78,7 +79,8 @@ class DecisionService:
             decision = original
         else:
             address = original.target.address
-            decision = await self._judge(gate.access_request(original, self._verifier.policy))
+            question = access_request(original.token, address, self._verifier.policy)
+            decision = await self._judge(question)
         response = respond(decision, address, self._verifier.now(), self._decision_ttl)
         room = None if address is None else address.room
         self._conclude(request, name, decision, room, started)

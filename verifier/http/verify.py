@@ -22,7 +22,6 @@ _MEMBERS: Final = {
     "host": (str, "a string or null"),
     "room_requires_authentication": (bool, "a boolean or null"),
 }
-_PLAIN_MISMATCH: Final = ("not-allowed", "Room and token mismatched")
 _HEADERS: Final = {
     "Server": "jitsi-verifier",
     "Content-Type": "application/json",
@@ -88,14 +87,12 @@ def describe(decision: Decision) -> dict[str, Any]:
             "expires": None if expires is None else int(expires),
             "session": decision.session,
         }
-    error, reason = decision.error, decision.reason
-    if error is None:
-        error, reason = _PLAIN_MISMATCH
+    error, reason = decision.answer
     return {
         "allowed": False,
         "code": decision.code,
         "error": error,
-        "reason": reason or decision.detail,
+        "reason": reason,
         "affiliation": None,
         "moderator": False,
         "tenant_mismatch": False,

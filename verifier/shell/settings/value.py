@@ -12,6 +12,7 @@ from typing import Literal
 
 from verifier.core.policy import Policy
 from verifier.shell.addresses import Address
+from verifier.shell.keysource.locations import KeyLocations
 from verifier.shell.keysource.options import KeySourceSettings
 
 
@@ -90,4 +91,14 @@ class Settings:
             key_grace=self.key_grace,
             key_stale_grace=self.key_stale_grace,
             key_lookup_rate=self.key_lookup_rate,
+        )
+
+    def key_locations(self) -> KeyLocations:
+        """Say where keys are; no URL is asked for the keys of shared secrets."""
+        remote = not is_shared(self.signature_algorithm)
+        return KeyLocations(
+            secrets=self.app_secret,
+            public_keys=self.public_keys,
+            document_url=self.cache_keys_url if remote else None,
+            asap_url=self.asap_key_server if remote else None,
         )

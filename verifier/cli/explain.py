@@ -1,0 +1,126 @@
+"""``explain``: why a token opens a room or does not, and what to change."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import Final
+
+from verifier.cli.question import Question, read_question
+from verifier.cli.text import render
+from verifier.cli.usage import Parser, add_config, settings_of, text
+from verifier.core.decision import DenialCode
+from verifier.core.explain import Explanation, explain_ambiguity
+from verifier.shell.explaining import explain_request
+from verifier.shell.keysource import KeyRing, Surroundings, open_ring, open_session
+from verifier.shell.logs import LOGGER
+from verifier.shell.settings import Settings
+
+_MOST_KEY_IDS: Final = 20
+_HELP: Final = """\
+Every rule in Jitsi's order with what was expected and what was found, the verdict, what Prosody
+would say, and what to change. Exit status: 0 allowed, 1 denied, 2 usage, 78 configuration.
+
+An argument shows up in the list of processes: on a machine that others use, pass '-' and
+give the token on standard input."""
+
+
+def add(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        "explain",
+        help="say why a token opens a room or does not",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "subject",
+        nargs="?",
+        metavar="TOKEN|URL|-",
+        help="a token, or a URL with #jwt=, ?jwt= or ?token=, which names the room too;"
+        " - reads it from standard input; without it, a guest is judged",
+    )
+    room = parser.add_mutually_exclusive_group()
+    room.add_argument("--url", help="the page or signalling URL that names the room")
+    room.add_argument("--room-jid", metavar="JID", help="the room's XMPP address")
+    room.add_argument("--room", metavar="R", type=text, help="the room's name")
+    parser.add_argument("--tenant", metavar="T", type=text, help="with --room: its tenant")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--now", metavar="UNIX", type=_time, help="judge at this time, seconds")
+    add_config(parser)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Explain one request on standard output.
+
+    Raises:
+        UsageError: the arguments name no question.
+        ConfigError: the configuration cannot be used.
+        KeySourceError: a configured key cannot be used.
+    """
+    settings = settings_of(options)
+    question = read_question(options, settings.policy())
+    now = time.time() if options.now is None else options.now
+    explanation = asyncio.run(_explain(question, settings, now))
+    explanation = replace(explanation, notes=(*question.notes, *explanation.notes))
+    if options.json:
+        sys.stdout.write(json.dumps(asdict(explanation), indent=2) + "\n")
+    else:
+        sys.stdout.write(render(explanation, colour=_wants_colour()))
+    return 0 if explanation.allowed else 1
+
+
+async def _explain(question: Question, settings: Settings, now: float) -> Explanation:
+    if question.request is None:
+        return explain_ambiguity(question.ambiguity)
+    if not LOGGER.handlers:
+        LOGGER.addHandler(logging.NullHandler())  # the explanation says what is wrong with keys
+    async with open_session() as session:
+        ring = open_ring(
+            settings.key_locations(), session, Surroundings(settings.key_source_settings())
+        )
+        try:
+            await ring.start()
+            explanation = await explain_request(question.request, settings.policy(), ring, now)
+            return replace(explanation, notes=(*explanation.notes, *_on_keys(explanation, ring)))
+        finally:
+            await ring.close()
+
+
+def _on_keys(explanation: Explanation, ring: KeyRing) -> Iterator[str]:
+    """Say why there is no key, where that is the trouble."""
+    if explanation.code not in (DenialCode.KEYS_UNAVAILABLE, DenialCode.KEY_UNKNOWN):
+        return
+    for source in ring.status():
+        if source.last_error:
+            yield f"Key source {source.name}: {source.last_error}"
+        key_ids = [str(key.key_id) for key in source.keys if key.key_id is not None]
+        if key_ids:
+            more = ", …" if len(key_ids) > _MOST_KEY_IDS else ""
+            yield f"Key ids from {source.name}: {', '.join(key_ids[:_MOST_KEY_IDS])}{more}"
+
+
+def _wants_colour() -> bool:
+    """Tell whether to colour (https://no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain
+
+
+def _time(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise argparse.ArgumentTypeError("expected a Unix time in seconds")
+    return seconds

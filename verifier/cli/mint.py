@@ -1,0 +1,156 @@
+"""``mint``: a signed token, or a join URL, that this configuration accepts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import time
+from typing import Final
+
+from verifier.cli.usage import Parser, UsageError, add_config, room_address, settings_of, text
+from verifier.core.decision import AccessRequest, Deny
+from verifier.core.keyformats import parse_secret
+from verifier.core.keys import KeySet
+from verifier.core.mint import (
+    Order,
+    claims_of,
+    default_audience,
+    default_issuer,
+    default_subject,
+    sign,
+)
+from verifier.core.policy import Policy
+from verifier.core.question import access_request
+from verifier.core.rooms import RoomAddress, parse_jid, parse_url, room_jid, split_tenant
+from verifier.core.rules import decide
+from verifier.shell.settings import Settings, is_shared
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST: Final = 36_500 * 86_400
+# What encodeURIComponent leaves as it is, but the client takes out of a path.
+_IN_A_PATH: Final = {ord(character): f"%{ord(character):02X}" for character in "!'()*"}
+
+
+def add(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        "mint",
+        help="sign a token for tests",
+        description="Print a token that this configuration accepts, signed with its first secret.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--room", metavar="R", required=True, type=text, help="* for every room")
+    parser.add_argument("--user", metavar="NAME", type=text, help="context.user.name")
+    parser.add_argument("--email", metavar="E", type=text, help="context.user.email")
+    parser.add_argument("--user-id", metavar="ID", type=text, help="context.user.id")
+    parser.add_argument("--moderator", action="store_true", help="make the user the room's owner")
+    parser.add_argument(
+        "--feature", metavar="F", type=text, action="append", default=[], help="may be repeated"
+    )
+    parser.add_argument("--tenant", metavar="T", type=text, help="the room's tenant")
+    parser.add_argument(
+        "--sub",
+        metavar="S",
+        type=text,
+        help="default: the tenant, else the XMPP domain where domains are verified, else *",
+    )
+    parser.add_argument(
+        "--aud", metavar="A", type=text, help="default: the first accepted audience, else jitsi"
+    )
+    parser.add_argument(
+        "--iss", metavar="I", type=text, help="default: the first accepted issuer, else app_id"
+    )
+    parser.add_argument("--kid", metavar="K", type=text, help="the key id in the header")
+    parser.add_argument(
+        "--expires", type=_seconds, default="24h", metavar="24h", help="such as 90s, 15m, 24h, 7d"
+    )
+    parser.add_argument("--url", metavar="BASE", help="print BASE/[TENANT/]ROOM?jwt=TOKEN instead")
+    add_config(parser)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the token or the URL; what is worth knowing goes to standard error.
+
+    Raises:
+        UsageError: room, tenant and URL do not fit together.
+        ConfigError: the configuration cannot be used.
+    """
+    settings = settings_of(options)
+    policy, algorithm = settings.policy(), settings.signature_algorithm
+    if not is_shared(algorithm):
+        sys.stderr.write(
+            f"mint signs with a shared secret, and this configuration accepts {algorithm}, for"
+            " which it has only public keys; sign with the private key elsewhere\n"
+        )
+        return os.EX_CONFIG
+    address = _address(options)
+    key = parse_secret(settings.app_secret[0])
+    now = time.time()
+    token = sign(claims_of(_order(options, address, settings), now), key, algorithm, options.kid)
+    line = token if options.url is None else _join_url(options.url, address, token)
+    request = AccessRequest(token) if address is None else access_request(token, address, policy)
+    decision = decide(request, policy, KeySet((key,)), now)
+    if isinstance(decision, Deny):
+        _tell(f"this configuration denies this token: {decision.code} ({decision.detail})")
+    sys.stdout.write(f"{line}\n")
+    return 0
+
+
+def _address(options: argparse.Namespace) -> RoomAddress | None:
+    """Give the one room that the token is for; None where it is for every one."""
+    if options.room == "*":
+        # The tenant has to be one all the same.
+        room_address("room", options.tenant)
+        return None
+    address = room_address(options.room, options.tenant)
+    if address.room != options.room:
+        _tell(f'to the web client the room is "{address.room}", and so the token names it')
+    return address
+
+
+def _order(options: argparse.Namespace, address: RoomAddress | None, settings: Settings) -> Order:
+    policy = settings.policy()
+    return Order(
+        room="*" if address is None else address.room,
+        issuer=options.iss or default_issuer(policy, settings.app_id),
+        audience=options.aud or default_audience(policy),
+        subject=options.sub or default_subject(policy, _tenant(options, policy)),
+        lifetime=options.expires,
+        user_id=options.user_id,
+        user_name=options.user,
+        user_email=options.email,
+        moderator=options.moderator,
+        features=tuple(options.feature),
+    )
+
+
+def _tenant(options: argparse.Namespace, policy: Policy) -> str | None:
+    """Give the tenant as it stands in the address of its rooms."""
+    jid = parse_jid(room_jid(room_address("room", options.tenant), policy.muc_mapper_domain_prefix))
+    return None if jid is None or jid.node is None else split_tenant(jid.node)[0]
+
+
+def _join_url(base: str, address: RoomAddress | None, token: str) -> str:
+    if address is None:
+        raise UsageError("--url needs one room, not *")
+    segments = [address.tenant, address.room.translate(_IN_A_PATH)]
+    url = "/".join([base.rstrip("/"), *filter(None, segments)]) + f"?jwt={token}"
+    read = parse_url(url)
+    if read is None or read.target.signalling or read.target.address != address:
+        raise UsageError("--url: expected https://HOST, and a room that such a URL can name")
+    return url
+
+
+def _tell(note: str) -> None:
+    sys.stderr.write(f"note: {note}\n")
+
+
+def _seconds(value: str) -> int:
+    found = re.fullmatch(r"([0-9]{1,10})([smhd])", value)
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not 0 < seconds <= _LONGEST:
+        raise argparse.ArgumentTypeError("expected such as 90s, 15m, 24h or 7d, at most 36500d")
+    return seconds

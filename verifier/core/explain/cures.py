@@ -1,0 +1,50 @@
+"""For each denial code, the one sentence on what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from verifier.core.decision import DenialCode
+from verifier.core.explain import claim_cures, room_cures, token_cures
+from verifier.core.explain.evidence import Evidence
+
+
+def ambiguity(_evidence: Evidence | None = None) -> str:
+    """Two ways to read the request, whatever it is."""
+    return (
+        "Send every parameter once, one and the same token, and no prefix that differs from the"
+        " path's tenant."
+    )
+
+
+CURES: Final[dict[DenialCode, Callable[[Evidence], str]]] = {
+    DenialCode.AMBIGUOUS_REQUEST: ambiguity,
+    DenialCode.TOKEN_MISSING: token_cures.missing_token,
+    DenialCode.TOKEN_MALFORMED: token_cures.malformed_token,
+    DenialCode.KEY_ID_MISSING: token_cures.missing_key_id,
+    DenialCode.ALGORITHM_MISSING: token_cures.wrong_algorithm,
+    DenialCode.ALGORITHM_NOT_ALLOWED: token_cures.wrong_algorithm,
+    DenialCode.KEY_UNKNOWN: token_cures.unknown_key,
+    DenialCode.KEYS_UNAVAILABLE: token_cures.unavailable_keys,
+    DenialCode.TYPE_NOT_JWT: token_cures.wrong_type,
+    DenialCode.SIGNATURE_INVALID: token_cures.wrong_signature,
+    DenialCode.EXPIRY_MALFORMED: claim_cures.malformed_expiry,
+    DenialCode.NOT_BEFORE_MALFORMED: claim_cures.malformed_beginning,
+    DenialCode.TOKEN_EXPIRED: claim_cures.expired,
+    DenialCode.TOKEN_NOT_YET_VALID: claim_cures.not_yet_valid,
+    DenialCode.ISSUER_MISSING: claim_cures.issuer,
+    DenialCode.ISSUER_NOT_ACCEPTED: claim_cures.issuer,
+    DenialCode.AUDIENCE_MISSING: claim_cures.audience,
+    DenialCode.AUDIENCE_NOT_ACCEPTED: claim_cures.audience,
+    DenialCode.ROOM_CLAIM_MISSING: claim_cures.missing_room_claim,
+    DenialCode.SUBJECT_MISSING: claim_cures.missing_subject,
+    DenialCode.CLAIM_MALFORMED: claim_cures.malformed_claim,
+    DenialCode.ROOM_ADDRESS_INVALID: room_cures.room_address,
+    DenialCode.AUTHENTICATION_REQUIRED: room_cures.authentication,
+    DenialCode.ROOM_PATTERN_INVALID: room_cures.pattern,
+    DenialCode.ROOM_MISMATCH: room_cures.room,
+    DenialCode.TENANT_MISMATCH: room_cures.tenant,
+    DenialCode.DOMAIN_MISMATCH: room_cures.domain,
+    DenialCode.SERVER_MISCONFIGURED: room_cures.misconfigured,
+}

@@ -1,0 +1,21 @@
+"""The question that every asker puts: this token, this room as Prosody would address it."""
+
+from __future__ import annotations
+
+from verifier.core.decision import AccessRequest
+from verifier.core.policy import Policy
+from verifier.core.rooms import RoomAddress, room_jid
+
+
+def access_request(token: str | None, address: RoomAddress | None, policy: Policy) -> AccessRequest:
+    """Put the question.
+
+    Args:
+        token: The compact token; None for a guest.
+        address: The room that a URL names; None where it names none, which is judged as that.
+        policy: Where this host's rooms are. Without a MUC domain any host will do: nobody looks.
+    """
+    if address is None:
+        return AccessRequest(token, "", "")
+    host = policy.muc_mapper_domain or policy.muc_mapper_domain_prefix
+    return AccessRequest(token, room_jid(address, host), address.tenant or "")
