@@ -8,7 +8,7 @@ TEST_STAMP := $(VENV)/.test
 # For trying it out: everybody knows this secret.
 DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-that-everybody-knows XMPP_DOMAIN=meet.jitsi
 
-.PHONY: run test check conformance clean
+.PHONY: run test check conformance soak bench-prosody clean
 
 run: $(RUN_STAMP)
 	@allowed=$$($(DEMO) $(BIN)/jitsi-verifier mint --room demo --user Ada --moderator) && \
@@ -29,6 +29,15 @@ check: $(TEST_STAMP)
 
 conformance: $(TEST_STAMP)
 	$(BIN)/python -m tests.conformance tests/conformance/vectors.jsonl
+
+# Two minutes of good and bad tokens over a key server with every fault; not part of CI.
+soak: $(TEST_STAMP)
+	$(BIN)/python -m tests.soak.keys 120
+
+# Logins through the hook, and what they do to Prosody's loop; not part of CI.
+bench-prosody: $(TEST_STAMP)
+	tests/install-debian-packages
+	$(BIN)/python -m tests.bench.prosody
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -86,7 +86,7 @@ class CaseKeys:
 # one file, two with one kid). These cases are about the token, so they get the keys that Jitsi
 # had; tests/core/test_keyformats.py holds what the verifier makes of the material itself.
 def _key_of_jitsi(body: str) -> str | None:
-    found = re.match(r"\s*-----BEGIN PUBLIC KEY-----\r?\n.*?-----END PUBLIC KEY-----", body, re.S)
+    found = re.match(r"\s*-----BEGIN PUBLIC KEY-----\r?\n.*?-----END PUBLIC KEY-----", body, re.DOTALL)
     return found[0] if found else None
 
 
