@@ -14,8 +14,12 @@ from verifier.core.keys import VerificationKey
 from verifier.core.policy import Policy
 from verifier.shell.decision_cache import DecisionCache
 from verifier.shell.keysource.interface import Missing
+from verifier.shell.metrics import PrometheusObserver
 from verifier.shell.service import Verifier
 
+_PUBLIC_KEY = re.compile(
+    r"\s*-----BEGIN PUBLIC KEY-----\r?\n.*?-----END PUBLIC KEY-----", re.DOTALL
+)
 SESSION_NAMES = {
     "jitsi_meet_room": "room",
     "jitsi_meet_domain": "domain",
@@ -26,6 +30,9 @@ SESSION_NAMES = {
     "jitsi_meet_context_features": "features",
     "jitsi_meet_context_room": "context_room",
 }
+
+
+_OBSERVER = PrometheusObserver()
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ class CaseKeys:
 # one file, two with one kid). These cases are about the token, so they get the keys that Jitsi
 # had; tests/core/test_keyformats.py holds what the verifier makes of the material itself.
 def _key_of_jitsi(body: str) -> str | None:
-    found = re.match(r"\s*-----BEGIN PUBLIC KEY-----\r?\n.*?-----END PUBLIC KEY-----", body, re.DOTALL)
+    found = _PUBLIC_KEY.match(body)
     return found[0] if found else None
 
 
@@ -111,11 +118,6 @@ def _is_certificate(entry: tuple[str, Any]) -> bool:
 def _first_certificate(pem: str) -> str:
     head, end, _ = pem.partition("-----END CERTIFICATE-----")
     return head + end
-
-
-class NoObserver:
-    def looked_up(self, *, hit: bool) -> None:
-        """Count nothing."""
 
 
 def policy_of(config: dict[str, Any]) -> Policy:
@@ -161,9 +163,8 @@ def request_of(case: dict[str, Any], policy: Policy) -> AccessRequest:
 
 async def judge(case: dict[str, Any]) -> Decision:
     policy = policy_of(case["config"])
-    verifier = Verifier(
-        policy, CaseKeys(case), DecisionCache(ttl=30), lambda: case["now"], NoObserver()
-    )
+    cache = DecisionCache(ttl=30)
+    verifier = Verifier(policy, CaseKeys(case), cache, lambda: case["now"], _OBSERVER)
     return await verifier.verify(request_of(case, policy))
 
 

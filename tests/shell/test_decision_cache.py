@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tests.core.test_rules import NOW, ROOM, ask, mint
 from verifier import AccessRequest, Allow, DenialCode, Deny
@@ -9,7 +10,7 @@ from verifier.shell.decision_cache import DecisionCache, cache_key
 KEY = b"key"
 
 
-def allow(**claims: object) -> Allow:
+def allow(**claims: Any) -> Allow:
     decision = ask(mint(**claims))
     assert isinstance(decision, Allow)
     return decision

@@ -42,7 +42,7 @@ async def source_for(
         await source.close()
 
 
-# Point 1: where a key is, and in which form
+# Where a key is, and in which form
 
 
 async def test_a_key_is_fetched_by_the_hash_of_its_key_id(
@@ -108,7 +108,7 @@ async def test_only_http_and_https_urls_are_taken(session: aiohttp.ClientSession
         AsapSource(url, session)
 
 
-# Point 2: freshness
+# Freshness
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ async def test_a_key_that_no_token_needs_is_kept_while_it_could_not_be_fetched_a
     assert is_key(source.known("k"), "k")
 
 
-# Point 3: stale if error
+# Stale if error
 
 
 FAULTS = {
@@ -450,7 +450,7 @@ async def test_an_answer_about_one_key_ends_an_outage(
     assert is_key(await source.find("b"), "b")
 
 
-# Point 4: unknown key ids
+# Unknown key ids
 
 
 async def test_one_fetch_is_shared_by_all_who_wait_for_a_key(
@@ -599,7 +599,7 @@ async def test_the_number_of_keys_is_bounded_and_the_least_used_goes(
     assert [key.key_id for key in source.status().keys] == ["0", "2", "3"]
 
 
-# Point 5: bounded waiting
+# Bounded waiting
 
 
 async def test_a_request_waits_no_longer_than_the_time_out_and_others_do_not_wait(
@@ -647,7 +647,7 @@ async def test_refreshes_leave_connections_for_new_keys(
     assert server.most_at_once <= 3
 
 
-# Points 8 and 9: reload, and what is told
+# Reload, and what is told
 
 
 async def test_a_replacement_goes_on_with_the_keys_and_the_failures_of_its_predecessor(

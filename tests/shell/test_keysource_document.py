@@ -47,7 +47,7 @@ def publish_map(server: KeyServer, entries: dict[str, str]) -> None:
     server.replies["/jwks"] = Reply(json.dumps(entries).encode())
 
 
-# Point 1: forms
+# Forms
 
 
 async def test_the_keys_of_a_jwk_set_and_of_a_map_are_known_by_their_key_ids(
@@ -95,7 +95,7 @@ async def test_any_content_type_will_do(server: KeyServer, source_for: Open) -> 
     assert is_key(await source_for().find("a"), "a")
 
 
-# Point 2: freshness and rotation
+# Freshness and rotation
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ async def test_a_key_that_turns_into_rubbish_has_its_grace_period(
     assert is_key(source.known("a"), "a")
 
 
-# Point 3: stale if error
+# Stale if error
 
 
 FAULTS = {
@@ -347,7 +347,7 @@ async def test_a_refresh_for_a_token_that_fails_is_repeated_though_the_document_
     assert source.status().state == "ready"
 
 
-# Point 4: unknown key ids
+# Unknown key ids
 
 
 async def test_rotation_is_picked_up_by_the_first_token(
@@ -477,7 +477,7 @@ async def test_a_long_outage_costs_a_new_key_ten_seconds_and_not_a_minute(
     assert is_key(await source.find("a"), "a")
 
 
-# Point 5: bounded waiting
+# Bounded waiting
 
 
 async def test_a_request_waits_no_longer_than_the_time_out(
@@ -492,7 +492,7 @@ async def test_a_request_waits_no_longer_than_the_time_out(
     assert server.most_at_once == 1
 
 
-# Point 6: nothing is trusted that is not a signing key
+# Nothing is trusted that is not a signing key
 
 
 async def test_what_is_skipped_is_counted_each_time(
@@ -541,7 +541,7 @@ async def test_a_hostile_rotation_does_not_fill_the_memory(
         time.advance(21_000)
 
 
-# Points 7 and 8
+# The bridge, and a replacement at reload
 
 
 async def test_the_bridge_finds_a_key_by_its_hash_and_picks_up_rotation(
