@@ -153,12 +153,13 @@ def sent_room_name(value: str) -> str | None:
 def room_jid(address: RoomAddress, muc_domain: str) -> str:
     """Write the MUC address that Prosody sees, ``room@muc`` or ``[tenant]room@muc``.
 
-    The tenant comes from a host name that ``config.js`` makes of nginx' decoded ``$subdomain``:
-    not percent-encoded, and ``acme.corp`` is ``acme_corp``.
+    The tenant comes from a host name that ``config.js`` makes of nginx' ``$subdomain``: lower
+    case, ``acme.corp`` is ``acme_corp``, and what is not ASCII stays percent-encoded, as ``set``
+    leaves a capture of an encoded path.
     """
     if address.tenant is None:
         return f"{address.room}@{muc_domain}"
-    return f"[{unquote(address.tenant).replace('.', '_')}]{address.room}@{muc_domain}"
+    return f"[{address.tenant.replace('.', '_')}]{address.room}@{muc_domain}"
 
 
 def parse_jid(text: str) -> Jid | None:
