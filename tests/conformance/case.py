@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any
 
+from tests.conformance.jitsi_keys import document_of_jitsi, key_of_jitsi
 from verifier.core.decision import AccessRequest, Allow, Decision, Deny
 from verifier.core.keyformats import InvalidKeyError, parse_document, parse_public_key, parse_secret
 from verifier.core.keys import VerificationKey
@@ -17,9 +16,6 @@ from verifier.shell.keysource.interface import Missing
 from verifier.shell.metrics import PrometheusObserver
 from verifier.shell.service import Verifier
 
-_PUBLIC_KEY = re.compile(
-    r"\s*-----BEGIN PUBLIC KEY-----\r?\n.*?-----END PUBLIC KEY-----", re.DOTALL
-)
 SESSION_NAMES = {
     "jitsi_meet_room": "room",
     "jitsi_meet_domain": "domain",
@@ -65,7 +61,7 @@ class CaseKeys:
         return found
 
     def _in_document(self, key_id: str) -> VerificationKey | Missing:
-        document = _document_of_jitsi(self.case["jwks"])
+        document = document_of_jitsi(self.case["jwks"])
         if document is None:
             return Missing.UNAVAILABLE
         body = document if isinstance(document, str) else json.dumps(document)
@@ -79,45 +75,13 @@ class CaseKeys:
         body = (self.case["keys"] or {}).get(key_id)
         if body is None:
             return Missing.UNKNOWN
-        pem = _key_of_jitsi(body)
+        pem = key_of_jitsi(body)
         if pem is None:
             return Missing.UNAVAILABLE
         try:
             return parse_public_key(pem, key_id, "asap")
         except InvalidKeyError:
             return Missing.UNAVAILABLE
-
-
-# Jitsi's Lua crashes on some key material that the verifier's own sources read (an EC key beside
-# the right one, a certificate from a key server), and picks one where they take none (two keys in
-# one file, two with one kid). These cases are about the token, so they get the keys that Jitsi
-# had; tests/core/test_keyformats.py holds what the verifier makes of the material itself.
-def _key_of_jitsi(body: str) -> str | None:
-    found = _PUBLIC_KEY.match(body)
-    return found[0] if found else None
-
-
-def _document_of_jitsi(document: Any) -> Any:
-    if not isinstance(document, dict):
-        return document
-    if isinstance(document.get("keys"), list):
-        loaded = takewhile(_has_rsa_members, document["keys"])
-        return {"keys": list({str(key.get("kid")): key for key in loaded}.values())}
-    loaded = takewhile(_is_certificate, document.items())
-    return {key_id: _first_certificate(pem) for key_id, pem in loaded}
-
-
-def _has_rsa_members(key: Any) -> bool:
-    return isinstance(key, dict) and {"n", "e"} <= set(key)
-
-
-def _is_certificate(entry: tuple[str, Any]) -> bool:
-    return str(entry[1]).startswith("-----BEGIN CERTIFICATE")
-
-
-def _first_certificate(pem: str) -> str:
-    head, end, _ = pem.partition("-----END CERTIFICATE-----")
-    return head + end
 
 
 def policy_of(config: dict[str, Any]) -> Policy:

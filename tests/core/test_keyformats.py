@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from tests.conformance.jitsi_keys import document_of_jitsi
 from verifier.core import jws
 from verifier.core.keyformats import (
     MAX_DOCUMENT_BYTES,
@@ -91,7 +92,7 @@ def _utc(seconds: int) -> datetime:
 
 
 def reasons(body: bytes) -> list[tuple[str, str | None]]:
-    document = parse_document(body, "document", as_jitsi=False)
+    document = parse_document(body, "document")
     return [(skipped.reason, skipped.key_id) for skipped in document.skipped]
 
 
@@ -107,8 +108,9 @@ def keys_of_case(case: dict[str, Any], key_id: Any, *, as_jitsi: bool) -> list[V
     config = case["config"]
     try:
         if "cache_keys_url" in config and case["jwks"] is not None:
-            body = case["jwks"] if isinstance(case["jwks"], str) else json.dumps(case["jwks"])
-            document = parse_document(body.encode(), "document", as_jitsi=as_jitsi)
+            found = document_of_jitsi(case["jwks"]) if as_jitsi else case["jwks"]
+            body = found if isinstance(found, str) else json.dumps(found)
+            document = parse_document(body.encode(), "document")
             return [document.keys[key_id]]
         if "asap_key_server" in config:
             return [parse_public_key((case["keys"] or {})[key_id], key_id, "asap", now=case["now"])]
@@ -385,7 +387,7 @@ def test_what_is_no_signing_key_is_skipped_and_the_rest_is_used(
     bad: dict[str, Any], reason: str, *, first: bool
 ) -> None:
     body = jwks(bad, rsa_jwk()) if first else jwks(rsa_jwk(), bad)
-    document = parse_document(body, "document", as_jitsi=False)
+    document = parse_document(body, "document")
     assert list(document.keys) == ["good"]
     assert [(skipped.reason, skipped.key_id) for skipped in document.skipped] == [(reason, "bad")]
     assert reason in SKIP_REASONS
@@ -407,27 +409,25 @@ def test_an_entry_that_is_no_object_is_skipped() -> None:
 def test_any_text_is_a_key_id(key_id: str) -> None:
     assert list(parse_document(jwks(rsa_jwk(kid=key_id)), "document").keys) == [key_id]
     body = json.dumps({key_id: certificate(RSA_KEY)}).encode()
-    assert list(parse_document(body, "document", as_jitsi=False).keys) == [key_id]
+    assert list(parse_document(body, "document").keys) == [key_id]
 
 
 def test_of_a_doubled_key_id_none_is_used() -> None:
-    document = parse_document(
-        jwks(rsa_jwk(kid="twice"), ec_jwk(), ed_jwk(kid="twice")), "document", as_jitsi=False
-    )
+    document = parse_document(jwks(rsa_jwk(kid="twice"), ec_jwk(), ed_jwk(kid="twice")), "document")
     assert list(document.keys) == ["ec"]
     assert [skipped.reason for skipped in document.skipped] == ["duplicate-key-id"] * 2
 
 
 def test_a_key_is_bound_to_its_own_algorithm() -> None:
     body = jwks(rsa_jwk(alg="RS512"))
-    assert parse_document(body, "document", as_jitsi=False).keys["good"].algorithms == {"RS512"}
+    assert parse_document(body, "document").keys["good"].algorithms == {"RS512"}
+    body = jwks(rsa_jwk())
     assert parse_document(body, "document").keys["good"].algorithms == RSA_ALGORITHMS
 
 
-def test_jitsi_reads_a_set_up_to_the_first_key_in_another_form() -> None:
+def test_a_set_is_read_past_a_key_that_stops_jitsi() -> None:
     body = jwks(rsa_jwk(kid="first"), ec_jwk(), rsa_jwk(kid="last"))
-    assert list(parse_document(body, "document").keys) == ["first"]
-    assert list(parse_document(body, "document", as_jitsi=False).keys) == ["first", "ec", "last"]
+    assert list(parse_document(body, "document").keys) == ["first", "ec", "last"]
 
 
 def test_a_map_gives_certificates_and_keys_and_skips_the_rest() -> None:
@@ -445,14 +445,13 @@ def test_a_map_gives_certificates_and_keys_and_skips_the_rest() -> None:
             "private": PRIVATE,
         }
     ).encode()
-    document = parse_document(body, "document", as_jitsi=False)
+    document = parse_document(body, "document")
     assert list(document.keys) == ["certificate", "expired", "key"]
     assert {skipped.key_id: skipped.reason for skipped in document.skipped} == {
         **dict.fromkeys(["number", "null", "object", "rubbish", "late"], "malformed"),
         "weak": "key-size",
         "private": "private",
     }
-    assert list(parse_document(body, "document").keys) == ["certificate", "expired"]
 
 
 @pytest.mark.parametrize(
@@ -479,23 +478,20 @@ def test_a_map_gives_certificates_and_keys_and_skips_the_rest() -> None:
         json.dumps(dict.fromkeys(map(str, range(MAX_DOCUMENT_KEYS + 1)), "")).encode(),
     ],
 )
-@pytest.mark.parametrize("as_jitsi", [True, False])
-def test_a_document_that_is_not_strict_json_in_bounds_is_refused(
-    body: bytes, *, as_jitsi: bool
-) -> None:
+def test_a_document_that_is_not_strict_json_in_bounds_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidKeyError) as refusal:
-        parse_document(body, "document", as_jitsi=as_jitsi)
+        parse_document(body, "document")
     assert refusal.value.__cause__ is None
 
 
 def test_a_document_of_a_thousand_keys_is_read() -> None:
     body = jwks(*[ec_jwk(kid=str(number)) for number in range(MAX_DOCUMENT_KEYS)])
-    assert len(parse_document(body, "document", as_jitsi=False).keys) == MAX_DOCUMENT_KEYS
+    assert len(parse_document(body, "document").keys) == MAX_DOCUMENT_KEYS
 
 
 def test_an_empty_document_is_one() -> None:
     for body in (b'{"keys": []}', b"{}"):
-        assert parse_document(body, "document", as_jitsi=False).keys == {}
+        assert parse_document(body, "document").keys == {}
 
 
 # Files

@@ -20,7 +20,6 @@ from verifier.core.pem import load_pem
 MAX_DOCUMENT_BYTES: Final = 1 << 20
 MAX_DOCUMENT_KEYS: Final = 1000
 _PEM_HEAD: Final = "-----BEGIN "
-_CERTIFICATE_HEAD: Final = "-----BEGIN CERTIFICATE-----"
 
 _Reader = Callable[[Any, str], VerificationKey]
 """Reads one entry under a key id."""
@@ -49,16 +48,12 @@ class Document:
     static: tuple[VerificationKey, ...] = ()
 
 
-def parse_document(body: bytes, source: Source, *, as_jitsi: bool = True) -> Document:
+def parse_document(body: bytes, source: Source) -> Document:
     """Read a key document; of a ``kid`` that stands in it twice, neither key is used.
 
     Args:
         body: The document, UTF-8.
         source: Where it came from.
-        as_jitsi: Use what Jitsi's own reader would use: it takes only certificates from a map,
-            stops at the first JWK that is not in RSA form, and lets no ``alg`` choose between
-            the algorithms of a key's type. False uses every key that is fit, public keys in a
-            map as well, each for its own ``alg`` only.
 
     Raises:
         InvalidKeyError: not strict JSON, neither of the two forms, or over 1 MiB or 1,000 keys.
@@ -68,10 +63,8 @@ def parse_document(body: bytes, source: Source, *, as_jitsi: bool = True) -> Doc
     document = json_object(body)
     jwks = document.get("keys")
     if isinstance(jwks, list):
-        return _parse_set(jwks, source, as_jitsi=as_jitsi)
-    if as_jitsi and "keys" in document:
-        raise InvalidKeyError(f"expected keys to be a list, found {jws.json_type(jwks)}")
-    return _parse_map(document, source, certificates_only=as_jitsi)
+        return _parse_set(jwks, source)
+    return _parse_map(document, source)
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -86,33 +79,18 @@ def json_object(body: bytes) -> dict[str, Any]:
         raise InvalidKeyError(str(error)) from None
 
 
-def _read_by_jitsi(jwks: list[Any]) -> list[Any]:
-    """What Jitsi's loop gets through: its RSA converter raises on a JWK without n and e."""
-    for index, jwk in enumerate(jwks):
-        if isinstance(jwk, dict) and not {"n", "e"} <= jwk.keys():
-            return jwks[:index]
-    return jwks
-
-
-def _parse_set(jwks: list[Any], source: Source, *, as_jitsi: bool) -> Document:
+def _parse_set(jwks: list[Any], source: Source) -> Document:
     def read(jwk: dict[str, Any], key_id: str) -> VerificationKey:
-        key = parse_jwk(jwk, key_id, source)
-        return bind(key.material, key_id, source) if as_jitsi else key
+        return parse_jwk(jwk, key_id, source)
 
-    reached = _read_by_jitsi(jwks) if as_jitsi else jwks
-    return _collect([(_key_id(jwk), jwk) for jwk in reached], read)
+    return _collect([(_key_id(jwk), jwk) for jwk in jwks], read)
 
 
-def _parse_map(
-    document: Mapping[str, Any],
-    source: Source,
-    *,
-    certificates_only: bool,
-) -> Document:
+def _parse_map(document: Mapping[str, Any], source: Source) -> Document:
     def read(text: Any, key_id: str) -> VerificationKey:
         if not isinstance(text, str):
             raise InvalidKeyError("expected PEM, found " + jws.json_type(text))
-        if not text.startswith(_CERTIFICATE_HEAD if certificates_only else _PEM_HEAD):
+        if not text.startswith(_PEM_HEAD):
             raise InvalidKeyError("expected PEM, from the first character on")
         key, pss_only = load_pem(text)
         return bind(key, key_id, source, pss_only=pss_only)

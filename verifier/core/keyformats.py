@@ -119,7 +119,7 @@ def parse_key_file(body: bytes, key_id: str | None, source: Source = "file") -> 
     if text.lstrip().startswith("{"):
         content = json_object(body)
         if "keys" in content:
-            return _usable(parse_document(body, source, as_jitsi=False))
+            return _usable(parse_document(body, source))
         if key_id is None and isinstance(content.get("kid"), str):
             own_id = content["kid"]
     key = parse_public_key(text, own_id, source)

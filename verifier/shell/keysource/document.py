@@ -155,7 +155,7 @@ class DocumentSource(RemoteSource):
             self._table.replace_all(document.keys, self._lifetime, refused)
 
     def _read(self, body: bytes) -> Document:
-        document = parse_document(body, self.name, as_jitsi=False)
+        document = parse_document(body, self.name)
         if document.skipped and not document.keys:
             raise _NothingUsableError(document.skipped)
         return document
