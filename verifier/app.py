@@ -20,16 +20,17 @@ from typing import Any, Final
 from aiohttp import web
 
 from verifier.http.admin import AdminService
+from verifier.http.bypass import Bypass
 from verifier.http.server import Handler, HardenedServer
-from verifier.http.service import DecisionService
+from verifier.http.service import DecisionService, GateOptions
 from verifier.shell.addresses import Address, TcpAddress
 from verifier.shell.decision_cache import DecisionCache
+from verifier.shell.hosts import Hosts
 from verifier.shell.keysource import (
     FileWatch,
-    KeyRing,
     KeySourceError,
+    Rings,
     Surroundings,
-    open_ring,
     open_session,
 )
 from verifier.shell.logs import configure, log
@@ -82,7 +83,8 @@ class App:
         self._settings = settings
         self._read = read
         self._observer = PrometheusObserver()
-        self._cache = DecisionCache(settings.decision_ttl)
+        self._caches: list[DecisionCache] = []
+        self._observer.cache_size(lambda: sum(map(len, self._caches)))
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,7 +98,7 @@ class App:
         """
         async with open_session() as session, contextlib.AsyncExitStack() as stack:
             self._session = session
-            self._ring = await self._open_ring(self._settings, None)
+            self._rings = await self._open_rings(self._settings, None)
             stack.push_async_callback(self._close)
             self._install(self._settings)
             self._handle_signals()
@@ -113,12 +115,12 @@ class App:
         async with self._reloading:
             try:
                 settings = await asyncio.to_thread(self._read)
-                ring = await self._open_ring(settings, self._ring)
+                rings = await self._open_rings(settings, self._rings)
             except (ConfigError, KeySourceError) as error:
                 self._observer.reloaded(successful=False)
                 log("configuration not reloaded", logging.ERROR, error=str(error))
                 return
-            replaced, self._ring = self._ring, ring
+            replaced, self._rings = self._rings, rings
             self._spawn(_retire(replaced, settings.key_fetch_timeout))
             if (settings.listen, settings.admin_listen) != self._addresses():
                 log("listen addresses change at a restart only", logging.WARNING)
@@ -127,33 +129,46 @@ class App:
             self._observer.reloaded(successful=True)
             log("configuration reloaded")
 
-    async def _open_ring(self, settings: Settings, replaced: KeyRing | None) -> KeyRing:
+    async def _open_rings(self, settings: Settings, replaced: Rings | None) -> Rings:
         surroundings = Surroundings(
-            settings.key_source_settings(), self._observer, lambda _key_ids: self._cache.clear()
+            settings.key_source_settings(), self._observer, lambda _key_ids: self._forget()
         )
-        ring = open_ring(settings.key_locations(), self._session, surroundings)
+        locations = [each.key_locations() for each in (settings, *settings.hosts.values())]
+        rings = Rings(locations, self._session, surroundings)
         if replaced is not None:
-            ring.inherit(replaced)
-        await ring.start()
-        return ring
+            rings.inherit(replaced)
+        await rings.start()
+        return rings
 
     def _install(self, settings: Settings) -> None:
         """Put new parts in the place of the old ones, between two requests."""
         self._settings = settings
-        self._cache = DecisionCache(settings.decision_ttl)
-        self._observer.cache_size(self._cache.__len__)
-        policy, ring = settings.policy(), self._ring
-        verifier = Verifier(policy, ring, self._cache, time.time, self._observer)
+        self._caches = []
+        hosts = {host: self._verifier(each) for host, each in settings.hosts.items()}
         self._decisions = DecisionService(
-            verifier,
+            Hosts(self._verifier(settings), hosts, strict=settings.strict_hosts),
             self._observer,
-            ring.by_digest,
-            decision_ttl=settings.decision_ttl,
-            token_cookie=settings.token_cookie,
+            self._rings.by_digest,
+            GateOptions(
+                settings.decision_ttl,
+                settings.token_cookie,
+                Bypass(settings.bypass, settings.trusted_proxies),
+            ),
         )
-        self._admin = AdminService(self._observer.expose, ring.status, settings.admin_token)
+        self._admin = AdminService(self._observer.expose, self._rings.status, settings.admin_token)
         for notice in settings.notices:
             log("notice", logging.WARNING, notice=notice)
+
+    def _verifier(self, settings: Settings) -> Verifier:
+        cache = DecisionCache(settings.decision_ttl)
+        self._caches.append(cache)
+        ring = self._rings.of(settings.key_locations())
+        return Verifier(settings.policy(), ring, cache, time.time, self._observer)
+
+    def _forget(self) -> None:
+        """Drop decisions that may rest on a key that has gone."""
+        for cache in self._caches:
+            cache.clear()
 
     def _addresses(self) -> tuple[tuple[Address, ...], Address]:
         return self._settings.listen, self._settings.admin_listen
@@ -173,13 +188,14 @@ class App:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._ring.close()
+        await self._rings.close()
 
     async def _watch_files(self) -> None:
         """Reload when a secret's file changes; key files are watched by their source."""
         while True:
             settings = self._settings
-            keys = set(settings.public_keys.values())
+            every = (settings, *settings.hosts.values())
+            keys = {path for each in every for path in each.public_keys.values()}
             watch = FileWatch([path for path in settings.watched_files if path not in keys])
             while settings is self._settings:
                 await asyncio.sleep(_FILE_POLL_SECONDS)
@@ -210,12 +226,12 @@ class App:
         return await self._admin.handle(request)
 
 
-async def _retire(ring: KeyRing, seconds: float) -> None:
-    """Close a ring once nobody can be waiting for one of its fetches any more."""
+async def _retire(rings: Rings, seconds: float) -> None:
+    """Close rings once nobody can be waiting for one of its fetches any more."""
     try:
         await asyncio.sleep(seconds)
     finally:
-        await ring.close()
+        await rings.close()
 
 
 async def _start(stack: contextlib.AsyncExitStack, handler: Handler) -> web.ServerRunner:

@@ -15,10 +15,12 @@ from yarl import URL
 from tests.tokens import SECRET, present, sign
 from verifier.core.keys import VerificationKey
 from verifier.core.policy import Policy
+from verifier.http.bypass import Bypass
 from verifier.http.prosody import FindByDigest
 from verifier.http.server import HardenedServer
-from verifier.http.service import DecisionService
+from verifier.http.service import DecisionService, GateOptions
 from verifier.shell.decision_cache import DecisionCache
+from verifier.shell.hosts import Hosts
 from verifier.shell.keysource.interface import Missing
 from verifier.shell.metrics import PrometheusObserver
 from verifier.shell.service import Verifier
@@ -86,6 +88,9 @@ class Sidecar:
         return self.observer.registry.get_sample_value(f"jitsi_verifier_{name}", labels) or 0.0
 
 
+NOBODY = Bypass()
+
+
 async def find_nothing(_digest: str) -> None:
     """Know no key."""
 
@@ -104,6 +109,7 @@ async def start() -> AsyncIterator[Start]:
         keys: FakeKeys | None = None,
         cookie: str | None = None,
         find_key: FindByDigest = find_nothing,
+        bypass: Bypass = NOBODY,
         **options: Any,
     ) -> Sidecar:
         observer = PrometheusObserver()
@@ -115,7 +121,7 @@ async def start() -> AsyncIterator[Start]:
             observer,
         )
         service = DecisionService(
-            verifier, observer, find_key, decision_ttl=ttl, token_cookie=cookie
+            Hosts(verifier, {}), observer, find_key, GateOptions(ttl, cookie, bypass)
         )
         runner = web.ServerRunner(HardenedServer(service.handle))
         await runner.setup()

@@ -6,7 +6,7 @@ from verifier.shell.settings.load import load
 from verifier.shell.settings.options import OPTIONS
 from verifier.shell.settings.value import Settings
 
-DERIVED = {"notices", "watched_files"}
+DERIVED = {"hosts", "notices", "watched_files"}
 
 
 def test_settings_have_a_field_for_every_option_and_no_other() -> None:

@@ -348,7 +348,6 @@ def test_an_unknown_key_is_a_problem_that_names_the_nearest_one() -> None:
         "leeway = 1",
         'revocation_store = "memory:"',
         "[policy]\nrequire_jti = true",
-        '[hosts."meet.example.org"]\napp_id = "x"',
     ],
 )
 def test_an_option_that_does_not_work_yet_is_unknown(line: str) -> None:

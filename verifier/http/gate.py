@@ -19,7 +19,8 @@ from verifier.http.server import sole_header
 EXT_AUTHZ: Final = "/ext-authz"
 _BEARER: Final = "bearer "
 
-Convention = Callable[[web.BaseRequest], Target | None]
+Convention = Callable[[web.BaseRequest], tuple[Target, str] | None]
+"""Gives the original request's target and host; None where they are not there exactly once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,39 +29,42 @@ class Original:
 
     Attributes:
         target: The original request's target.
+        host: The host that it was sent to, with its port if it was named.
         token: The token that it carries; None for none.
     """
 
     target: Target
+    host: str
     token: str | None = field(repr=False)
 
 
-def nginx(request: web.BaseRequest) -> Target | None:
-    """``auth_request``: path and query in ``X-Original-URI``."""
-    return _origin_form(request, "X-Original-URI", "X-Original-Method")
+def nginx(request: web.BaseRequest) -> tuple[Target, str] | None:
+    """``auth_request``: path and query in ``X-Original-URI``, host in ``Host``."""
+    host = request.headers.get("Host", "")
+    return _origin_form(request, "X-Original-URI", "X-Original-Method", host)
 
 
-def ingress_nginx(request: web.BaseRequest) -> Target | None:
+def ingress_nginx(request: web.BaseRequest) -> tuple[Target, str] | None:
     """ingress-nginx: the absolute URL in ``X-Original-URL``."""
     value = sole_header(request, "X-Original-URL")
-    url = (
-        parse_url(value)
-        if value is not None and _at_most_one(request, "X-Original-Method")
-        else None
-    )
-    return url.target if url is not None else None
-
-
-def forward_auth(request: web.BaseRequest) -> Target | None:
-    """Traefik, Caddy and HAProxy: ``X-Forwarded-Uri``, with its host and method."""
-    if sole_header(request, "X-Forwarded-Host") is None:
+    if value is None or not _at_most_one(request, "X-Original-Method"):
         return None
-    return _origin_form(request, "X-Forwarded-Uri", "X-Forwarded-Method")
+    url = parse_url(value)
+    return None if url is None else (url.target, url.host)
 
 
-def ext_authz(request: web.BaseRequest) -> Target | None:
-    """Envoy's HTTP ext_authz: the original target behind the path prefix."""
-    return parse_target(request.raw_path.removeprefix(EXT_AUTHZ))
+def forward_auth(request: web.BaseRequest) -> tuple[Target, str] | None:
+    """Traefik, Caddy and HAProxy: ``X-Forwarded-Uri``, with its host and method."""
+    host = sole_header(request, "X-Forwarded-Host")
+    if host is None:
+        return None
+    return _origin_form(request, "X-Forwarded-Uri", "X-Forwarded-Method", host)
+
+
+def ext_authz(request: web.BaseRequest) -> tuple[Target, str] | None:
+    """Envoy's HTTP ext_authz: the original target behind the path prefix, host in ``Host``."""
+    target = parse_target(request.raw_path.removeprefix(EXT_AUTHZ))
+    return None if target is None else (target, request.headers.get("Host", ""))
 
 
 CONVENTIONS: Final[dict[str, Convention]] = {
@@ -85,9 +89,10 @@ def read_original(
         convention: Where the original request's target is.
         token_cookie: Name of the cookie that may hold a token; None where none may.
     """
-    target = convention(request)
-    if target is None:
+    asked = convention(request)
+    if asked is None:
         return _ambiguous("expected exactly one, well-formed original request")
+    target, host = asked
     if target.ambiguous:
         return _ambiguous("expected every query parameter once, and prefix to be the path's tenant")
     sent = [*target.jwt, *target.token]
@@ -99,16 +104,21 @@ def read_original(
         candidates = set(_cookies(request, token_cookie))
     if len(candidates) > 1:
         return _ambiguous("expected all tokens in the request to be the same one")
-    return Original(target, candidates.pop() if candidates else None)
+    return Original(target, host, candidates.pop() if candidates else None)
 
 
 def _ambiguous(detail: str) -> Deny:
     return Deny(DenialCode.AMBIGUOUS_REQUEST, detail)
 
 
-def _origin_form(request: web.BaseRequest, name: str, method: str) -> Target | None:
+def _origin_form(
+    request: web.BaseRequest, name: str, method: str, host: str
+) -> tuple[Target, str] | None:
     value = sole_header(request, name)
-    return parse_target(value) if value is not None and _at_most_one(request, method) else None
+    if value is None or not _at_most_one(request, method):
+        return None
+    target = parse_target(value)
+    return None if target is None else (target, host)
 
 
 def _at_most_one(request: web.BaseRequest, name: str) -> bool:

@@ -36,13 +36,15 @@ def access_question(request: web.BaseRequest) -> AccessRequest:
     return AccessRequest(token)
 
 
-def password_question(request: web.BaseRequest) -> AccessRequest | Deny:
-    """Read what ``mod_auth_http`` sends: ``user``, ``server``, and the token as ``pass``."""
+def password_question(request: web.BaseRequest) -> tuple[AccessRequest, str | None] | Deny:
+    """Read what ``mod_auth_http`` sends: the token as ``pass``, and the host as ``server``."""
     query = parse_qs(request.raw_path.partition("?")[2], keep_blank_values=True, max_num_fields=16)
-    passwords = query.get("pass", [])
-    if len(passwords) > 1:
-        return Deny(DenialCode.AMBIGUOUS_REQUEST, "expected one pass parameter")
-    return AccessRequest(passwords[0] if passwords else None)
+    passwords, servers = query.get("pass", []), query.get("server", [])
+    if len(passwords) > 1 or len(servers) > 1:
+        detail = "expected one pass and one server parameter"
+        return Deny(DenialCode.AMBIGUOUS_REQUEST, detail)
+    question = AccessRequest(passwords[0] if passwords else None)
+    return question, servers[0] if servers else None
 
 
 def respond_access(decision: Decision) -> web.Response:

@@ -4,52 +4,66 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
 from typing import Final
 
 from aiohttp import web
 
-from verifier.core.decision import AccessRequest, Allow, Decision, Deny
+from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, Deny
 from verifier.core.question import access_request
-from verifier.core.rooms import RoomAddress
 from verifier.http import gate, prosody
+from verifier.http.bypass import Bypass
 from verifier.http.respond import problem_body, respond
 from verifier.http.server import read_body, sole_header
 from verifier.http.verify import BadQuestionError, bad_question, parse_question, respond_json
+from verifier.shell.hosts import Hosts
 from verifier.shell.logs import log
 from verifier.shell.service import Observer, Verifier
 
 Endpoint = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
+_UNKNOWN_HOST: Final = Deny(DenialCode.DOMAIN_MISMATCH, "this host is not served here")
 _PLAIN: Final = {"Server": "jitsi-verifier", "Content-Type": "text/plain; charset=utf-8"}
+
+
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """What an operator can set about the decision endpoints.
+
+    Attributes:
+        decision_ttl: The longest time, seconds, that a proxy may keep an allow.
+        token_cookie: Name of the cookie that may hold a token; None where none may.
+        bypass: Knows the service participants that need no token.
+    """
+
+    decision_ttl: int = 30
+    token_cookie: str | None = None
+    bypass: Bypass = Bypass()  # noqa: RUF009  # immutable
 
 
 class DecisionService:
     """Answers everything that comes to ``listen``.
 
     Args:
-        verifier: Gives the verdicts.
-        observer: Counts them.
+        hosts: Gives the verifier that answers for a host.
+        observer: Counts decisions.
         find_key: Finds a public key by the digest of its ``kid``, for ``/asap/``.
-        decision_ttl: The longest time, seconds, that a proxy may keep an allow.
-        token_cookie: Name of the cookie that may hold a token; None where none may.
+        options: What an operator has set.
     """
 
     def __init__(
         self,
-        verifier: Verifier,
+        hosts: Hosts,
         observer: Observer,
         find_key: prosody.FindByDigest,
-        *,
-        decision_ttl: int,
-        token_cookie: str | None = None,
+        options: GateOptions,
     ) -> None:
-        self._verifier = verifier
+        self._hosts = hosts
         self._observer = observer
         self._find_key = find_key
-        self._decision_ttl = decision_ttl
-        self._token_cookie = token_cookie
+        self._options = options
         self._endpoints: Mapping[str, Endpoint] = {
             "/v1/verify": self._verify,
             "/access": self._access,
@@ -72,19 +86,28 @@ class DecisionService:
 
     async def _gate(self, request: web.BaseRequest, name: str) -> web.Response:
         started = perf_counter()
-        original = gate.read_original(request, gate.CONVENTIONS[name], self._token_cookie)
-        address: RoomAddress | None = None
+        original = gate.read_original(request, gate.CONVENTIONS[name], self._options.token_cookie)
+        address = None if isinstance(original, Deny) else original.target.address
+        ttl = self._options.decision_ttl
         decision: Decision
         if isinstance(original, Deny):
             decision = original
+        elif original.token is None and self._options.bypass.applies(request):
+            # Not to be kept: proxies remember by token and URL, not by address.
+            decision, ttl = Allow(), 0
         else:
-            address = original.target.address
-            question = access_request(original.token, address, self._verifier.policy)
-            decision = await self._judge(question)
-        response = respond(decision, address, self._verifier.now(), self._decision_ttl)
+            decision = await self._judge_original(original)
+        response = respond(decision, address, self._hosts.default.now(), ttl)
         room = None if address is None else address.room
         self._conclude(request, name, decision, room, started)
         return response
+
+    async def _judge_original(self, original: gate.Original) -> Decision:
+        verifier = self._hosts.find(original.host)
+        if verifier is None:
+            return _UNKNOWN_HOST
+        question = access_request(original.token, original.target.address, verifier.policy)
+        return await self._judge_by(verifier, question)
 
     async def _verify(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "POST":
@@ -94,10 +117,10 @@ class DecisionService:
             return body
         started = perf_counter()
         try:
-            question = parse_question(body)
+            question, host = parse_question(body)
         except BadQuestionError as error:
             return bad_question(error)
-        decision = await self._judge(question)
+        decision = await self._judge(question, host)
         self._conclude(request, "verify", decision, question.room_jid, started)
         return respond_json(decision)
 
@@ -105,7 +128,7 @@ class DecisionService:
         if request.method not in prosody.READING:
             return method_not_allowed("GET")
         started = perf_counter()
-        decision = await self._judge(prosody.access_question(request))
+        decision = await self._judge(prosody.access_question(request), request.headers.get("Host"))
         self._conclude(request, "access", decision, None, started)
         return prosody.respond_access(decision)
 
@@ -114,7 +137,11 @@ class DecisionService:
             return method_not_allowed("GET")
         started = perf_counter()
         question = prosody.password_question(request)
-        decision = question if isinstance(question, Deny) else await self._judge(question)
+        decision: Decision
+        if isinstance(question, Deny):
+            decision = question
+        else:
+            decision = await self._judge(*question)
         self._conclude(request, "check-password", decision, None, started)
         return prosody.respond_password(decision)
 
@@ -123,9 +150,13 @@ class DecisionService:
             return method_not_allowed("GET")
         return prosody.respond_user_exists()
 
-    async def _judge(self, question: AccessRequest) -> Decision:
+    async def _judge(self, question: AccessRequest, host: str | None) -> Decision:
+        verifier = self._hosts.find(host)
+        return _UNKNOWN_HOST if verifier is None else await self._judge_by(verifier, question)
+
+    async def _judge_by(self, verifier: Verifier, question: AccessRequest) -> Decision:
         with self._observer.in_flight():
-            return await self._verifier.verify(question)
+            return await verifier.verify(question)
 
     def _conclude(
         self,

@@ -33,8 +33,11 @@ class BadQuestionError(ValueError):
     """The body is no question; says which member, and what was expected."""
 
 
-def parse_question(body: bytes) -> AccessRequest:
+def parse_question(body: bytes) -> tuple[AccessRequest, str | None]:
     """Read a request body; members that are not known are ignored.
+
+    Returns:
+        The question, and the host that it is for; None where the body names none.
 
     Raises:
         BadQuestionError: no strict JSON object, or a member of the wrong type.
@@ -49,12 +52,13 @@ def parse_question(body: bytes) -> AccessRequest:
         value = question.get(name)
         if value is not None and not isinstance(value, kind):
             raise BadQuestionError(f"{name}: expected {expected}, found {json_type(value)}")
-    return AccessRequest(
+    request = AccessRequest(
         token=question["token"],
         room_jid=question.get("room_jid"),
         query_prefix=question.get("query_prefix"),
         room_requires_authentication=bool(question.get("room_requires_authentication")),
     )
+    return request, question.get("host")
 
 
 def bad_question(error: BadQuestionError) -> web.Response:

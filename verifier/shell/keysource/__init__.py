@@ -17,6 +17,7 @@ from verifier.shell.keysource.interface import (
 from verifier.shell.keysource.locations import KeyLocations, open_ring
 from verifier.shell.keysource.options import KeySourceSettings, Surroundings, Timing
 from verifier.shell.keysource.ring import KeyRing
+from verifier.shell.keysource.rings import Rings
 from verifier.shell.keysource.static import SecretSource, StaticSource
 from verifier.shell.keysource.watch import FileWatch
 
@@ -34,6 +35,7 @@ __all__ = [
     "KeyStatus",
     "Missing",
     "OnChange",
+    "Rings",
     "SecretSource",
     "SilentObserver",
     "SourceStatus",

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -181,6 +182,18 @@ def _addresses() -> Kind:
     return Kind(expected, _between_commas(read), _strings(read), is_list=True)
 
 
+def _network(text: str) -> IPv4Network | IPv6Network:
+    """Read a network; host bits that are set are a mistake, not a wish."""
+    return ip_network(text)
+
+
+def _proxy(text: str) -> IPv4Network | IPv6Network | str:
+    return UNIX if text == UNIX else _network(text)
+
+
+UNIX: Final = "unix"
+"""What stands for a peer on a unix socket, which has no address."""
+
 TEXT: Final = Kind("a string that is not empty", _text, _string(_text))
 SECRETS: Final = Kind(
     "a string, or an array of strings, none of them empty",
@@ -233,4 +246,16 @@ ADDRESS: Final = Kind(
     "HOST:PORT, [IPV6]:PORT (port 0 to 65535) or unix:/absolute/path",
     parse_address,
     _string(parse_address),
+)
+NETWORKS: Final = Kind(
+    "an IP address or a network such as 10.1.0.0/16, one or several",
+    _between_commas(_network),
+    _strings(_network),
+    is_list=True,
+)
+PROXIES: Final = Kind(
+    "an IP address, a network such as 127.0.0.0/8, or unix, one or several",
+    _between_commas(_proxy),
+    _strings(_proxy),
+    is_list=True,
 )

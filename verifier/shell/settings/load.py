@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from verifier.shell.settings.hosts import read_hosts
 from verifier.shell.settings.options import CONFIG_VARIABLE
 from verifier.shell.settings.problems import ConfigError
-from verifier.shell.settings.rules import resolve
+from verifier.shell.settings.rules import resolve, resolve_host
 from verifier.shell.settings.sources import (
     ReadFile,
     Reading,
@@ -45,10 +47,32 @@ def load(
         read_toml(path, reading)
     read_environment(environ, reading)
     values = resolve(reading, terminal=terminal)
+    hosts, notices = _load_hosts(reading, values)
     if reading.problems:
         raise ConfigError(reading.problems)
     files = tuple(dict.fromkeys(reading.files))
-    return Settings(**values, notices=tuple(reading.notices), watched_files=files)
+    return Settings(
+        **values,
+        hosts={host: Settings(**given) for host, given in hosts.items()},
+        notices=(*reading.notices, *notices),
+        watched_files=files,
+    )
+
+
+def _load_hosts(
+    reading: Reading, service: dict[str, Any]
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Give each virtual host's values, and what is to be noticed of it alone."""
+    hosts: dict[str, dict[str, Any]] = {}
+    notices: list[str] = []
+    inherited = list(reading.problems)
+    for host, own in read_hosts(reading):
+        hosts[host] = resolve_host(own, service)
+        news = [notice for notice in own.notices if notice not in reading.notices]
+        notices += [f"host {host}: {notice}" for notice in news]
+    of_hosts = [each for each in reading.problems[len(inherited) :] if each not in inherited]
+    reading.problems[:] = inherited + of_hosts
+    return hosts, notices
 
 
 def _named_file(environ: Mapping[str, str]) -> Path | None:

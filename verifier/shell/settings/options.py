@@ -266,5 +266,29 @@ OPTIONS: Final = (
         "10",
         "How many unknown key ids a second may be looked up.",
     ),
+    Option(
+        "strict_hosts",
+        "VERIFIER_STRICT_HOSTS",
+        kinds.BOOLEAN,
+        False,
+        "false",
+        "Whether hosts without a [hosts] table of their own are refused.",
+    ),
+    Option(
+        "bypass",
+        "VERIFIER_BYPASS",
+        kinds.NETWORKS,
+        (),
+        "none",
+        "Networks of service participants (Jibri, Jigasi) that proxies let in without a token.",
+    ),
+    Option(
+        "trusted_proxies",
+        "VERIFIER_TRUSTED_PROXIES",
+        kinds.PROXIES,
+        (),
+        "none",
+        "Networks whose X-Real-IP is believed, for bypass; unix stands for unix sockets.",
+    ),
 )
 """All options, in the order in which they are documented."""

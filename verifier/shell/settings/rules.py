@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from verifier.shell.settings.hosts import PER_HOST
 from verifier.shell.settings.keys import resolve_keys
 from verifier.shell.settings.options import OPTIONS
 from verifier.shell.settings.sources import Reading
@@ -25,11 +26,32 @@ def resolve(reading: Reading, *, terminal: bool) -> dict[str, Any]:
     values |= {name: given.value for name, given in reading.given.items()}
     if values["log_format"] is None:
         values["log_format"] = "console" if terminal else "json"
+    _resolve_verdict(reading, values)
+    _check_listeners(reading, values)
+    if values["bypass"] and not values["trusted_proxies"]:
+        expected = "trusted_proxies (VERIFIER_TRUSTED_PROXIES) beside it"
+        reading.refuse("bypass", "networks, and no proxy to believe", expected)
+    return values
+
+
+def resolve_host(reading: Reading, service: dict[str, Any]) -> dict[str, Any]:
+    """Give every option its value for one virtual host.
+
+    Args:
+        reading: What its table gave, over what the whole service was given.
+        service: The whole service's values, for what no host has of its own.
+    """
+    values = {option.name: option.default for option in OPTIONS}
+    values |= {name: value for name, value in service.items() if name not in PER_HOST}
+    values |= {name: reading.given[name].value for name in PER_HOST if name in reading.given}
+    _resolve_verdict(reading, values)
+    return values
+
+
+def _resolve_verdict(reading: Reading, values: dict[str, Any]) -> None:
     _resolve_claims(reading, values)
     _resolve_domains(reading, values)
     resolve_keys(reading, values)
-    _check_listeners(reading, values)
-    return values
 
 
 def _resolve_claims(reading: Reading, values: dict[str, Any]) -> None:

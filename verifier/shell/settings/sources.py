@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -54,6 +54,8 @@ class Reading:
         problems: What must be mended.
         notices: What an operator should know.
         files: Secret and key files that were named.
+        config: The configuration file, in words.
+        hosts: The file's ``hosts``, as it stands.
     """
 
     read_file: ReadFile
@@ -62,6 +64,8 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    config: str = ""
+    hosts: Any = field(default_factory=dict, repr=False)
 
     def is_unsure(self, *names: str) -> bool:
         """Tell whether any of these options was meant to have a value that is not known."""
@@ -87,17 +91,28 @@ def read_toml(path: Path, reading: Reading) -> None:
     if document is None:
         reading.failed.update(_BY_NAME)
         return
-    for key, value in document.items():
-        if key in _BY_NAME:
-            _take_toml(_BY_NAME[key], value, str(path), reading)
-        elif key not in _FILE_NAMES:
-            nearest = _nearest(key, [*_BY_NAME, *_FILE_NAMES])
+    reading.config, reading.hosts = str(path), document.pop("hosts", {})
+    read_table(document, str(path), reading, tuple(_BY_NAME))
+
+
+def read_table(
+    table: Mapping[str, Any], origin: str, reading: Reading, names: Sequence[str]
+) -> None:
+    """Read a table of options, of which only ``names`` belong there."""
+    files = {file: option for file, option in _FILE_NAMES.items() if option.name in names}
+    for key, value in table.items():
+        if key in names:
+            _take_toml(_BY_NAME[key], value, origin, reading)
+        elif key in _BY_NAME:
+            expected = "it at the top of the file: it is the whole service's"
+            reading.problems.append(Problem(key, origin, "an option of one host", expected))
+        elif key not in files:
+            nearest = _nearest(key, [*names, *files])
             expected = f"the name of an option; the nearest is {nearest}"
-            found = "an unknown option"
-            reading.problems.append(Problem(shown_name(key), str(path), found, expected))
-    for file_key, option in _FILE_NAMES.items():
-        if file_key in document:
-            _take_file_key(option, file_key, document, str(path), reading)
+            reading.problems.append(Problem(shown_name(key), origin, "an unknown option", expected))
+    for file_key, option in files.items():
+        if file_key in table:
+            _take_file_key(option, file_key, table, origin, reading)
 
 
 def _parse(path: Path, reading: Reading) -> dict[str, Any] | None:

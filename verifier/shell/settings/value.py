@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from verifier.core.policy import Policy
 from verifier.shell.addresses import Address
 from verifier.shell.keysource.locations import KeyLocations
 from verifier.shell.keysource.options import KeySourceSettings
+
+Network: TypeAlias = IPv4Network | IPv6Network
 
 
 def is_shared(algorithm: str) -> bool:
@@ -37,6 +40,10 @@ class Settings:
         key_grace: How long, seconds, a key outlives its place in its document.
         key_stale_grace: How long, seconds, known keys work while their source fails.
         key_lookup_rate: Unknown key ids that may be looked up in a second.
+        strict_hosts: Whether hosts without a table of their own are refused.
+        bypass: Networks that need no token at the gate.
+        trusted_proxies: Peers whose ``X-Real-IP`` is believed; ``unix`` for unix sockets.
+        hosts: By virtual host, lower case: the whole configuration as it is for that host.
         notices: What an operator should know, for the log at start; never a secret.
         watched_files: Secret and key files; a change in one asks for a reload.
 
@@ -71,6 +78,10 @@ class Settings:
     key_grace: float
     key_stale_grace: float
     key_lookup_rate: float
+    strict_hosts: bool
+    bypass: tuple[Network, ...]
+    trusted_proxies: tuple[Network | str, ...]
+    hosts: Mapping[str, Settings] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     watched_files: tuple[Path, ...] = ()
 
