@@ -2,7 +2,8 @@
 
 from verifier.core.claims import Claims
 from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, Deny
-from verifier.core.keys import KeySet
+from verifier.core.keyformats import parse_document, parse_public_key, parse_secret
+from verifier.core.keys import KeySet, VerificationKey
 from verifier.core.policy import Policy
 from verifier.core.rules import decide
 
@@ -15,5 +16,9 @@ __all__ = [
     "Deny",
     "KeySet",
     "Policy",
+    "VerificationKey",
     "decide",
+    "parse_document",
+    "parse_public_key",
+    "parse_secret",
 ]

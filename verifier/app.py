@@ -21,7 +21,8 @@ from aiohttp import web
 
 from verifier.http.admin import AdminService
 from verifier.http.bypass import Bypass
-from verifier.http.server import Handler, HardenedServer
+from verifier.http.pages import Pages
+from verifier.http.server import HAS_C_PARSER, Handler, HardenedServer, describe
 from verifier.http.service import DecisionService, GateOptions
 from verifier.shell.addresses import Address, TcpAddress
 from verifier.shell.decision_cache import DecisionCache
@@ -33,13 +34,17 @@ from verifier.shell.keysource import (
     Surroundings,
     open_session,
 )
-from verifier.shell.logs import configure, log
+from verifier.shell.logs import configure, log, log_bug
 from verifier.shell.metrics import PrometheusObserver
 from verifier.shell.service import Verifier
 from verifier.shell.settings import ConfigError, Settings, load
 from verifier.shell.version import VERSION
 
 DRAIN_SECONDS: Final = 10.0
+_NO_C_PARSER: Final = (
+    "aiohttp's C parser is missing (AIOHTTP_NO_EXTENSIONS, or a build without it); expected it,"
+    " since the listeners rely on what it refuses"
+)
 _FILE_POLL_SECONDS: Final = 2.0
 _SOCKET_MODE: Final = 0o666
 _ADMIN_SOCKET_MODE: Final = 0o600
@@ -54,6 +59,9 @@ def serve(config: Path | None) -> int:
     Returns:
         0 after a clean end, 78 for a bad configuration, 1 if an address cannot be listened on.
     """
+    if not HAS_C_PARSER:
+        print(_NO_C_PARSER, file=sys.stderr)  # noqa: T201  # before there is a log
+        return os.EX_CONFIG
 
     def read() -> Settings:
         return load(os.environ, config, terminal=sys.stderr.isatty())
@@ -83,8 +91,9 @@ class App:
         self._settings = settings
         self._read = read
         self._observer = PrometheusObserver()
-        self._caches: list[DecisionCache] = []
-        self._observer.cache_size(lambda: sum(map(len, self._caches)))
+        self._cache = DecisionCache(settings.decision_ttl)
+        self._observer.cache_size(lambda: len(self._cache))
+        self._bound = (settings.listen, settings.admin_listen)
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -116,13 +125,15 @@ class App:
             try:
                 settings = await asyncio.to_thread(self._read)
                 rings = await self._open_rings(settings, self._rings)
-            except (ConfigError, KeySourceError) as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is, the process lives on
+                known = isinstance(error, ConfigError | KeySourceError)
                 self._observer.reloaded(successful=False)
-                log("configuration not reloaded", logging.ERROR, error=str(error))
+                text = str(error) if known else describe(error)
+                log("configuration not reloaded", logging.ERROR, error=text)
                 return
             replaced, self._rings = self._rings, rings
             self._spawn(_retire(replaced, settings.key_fetch_timeout))
-            if (settings.listen, settings.admin_listen) != self._addresses():
+            if (settings.listen, settings.admin_listen) != self._bound:
                 log("listen addresses change at a restart only", logging.WARNING)
             configure(settings.log_format, settings.log_level)
             self._install(settings)
@@ -131,7 +142,7 @@ class App:
 
     async def _open_rings(self, settings: Settings, replaced: Rings | None) -> Rings:
         surroundings = Surroundings(
-            settings.key_source_settings(), self._observer, lambda _key_ids: self._forget()
+            settings.key_source_settings(), self._observer, lambda _key_ids: self._cache.clear()
         )
         locations = [each.key_locations() for each in (settings, *settings.hosts.values())]
         rings = Rings(locations, self._session, surroundings)
@@ -143,7 +154,7 @@ class App:
     def _install(self, settings: Settings) -> None:
         """Put new parts in the place of the old ones, between two requests."""
         self._settings = settings
-        self._caches = []
+        self._cache = DecisionCache(settings.decision_ttl)
         hosts = {host: self._verifier(each) for host, each in settings.hosts.items()}
         self._decisions = DecisionService(
             Hosts(self._verifier(settings), hosts, strict=settings.strict_hosts),
@@ -153,6 +164,7 @@ class App:
                 settings.decision_ttl,
                 settings.token_cookie,
                 Bypass(settings.bypass, settings.trusted_proxies),
+                Pages(settings.denied_redirect_url),
             ),
         )
         self._admin = AdminService(self._observer.expose, self._rings.status, settings.admin_token)
@@ -160,18 +172,8 @@ class App:
             log("notice", logging.WARNING, notice=notice)
 
     def _verifier(self, settings: Settings) -> Verifier:
-        cache = DecisionCache(settings.decision_ttl)
-        self._caches.append(cache)
         ring = self._rings.of(settings.key_locations())
-        return Verifier(settings.policy(), ring, cache, time.time, self._observer)
-
-    def _forget(self) -> None:
-        """Drop decisions that may rest on a key that has gone."""
-        for cache in self._caches:
-            cache.clear()
-
-    def _addresses(self) -> tuple[tuple[Address, ...], Address]:
-        return self._settings.listen, self._settings.admin_listen
+        return Verifier(settings.policy(), ring, self._cache, time.time, self._observer)
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -207,9 +209,10 @@ class App:
         """Listen on every address; at the end, take no more and finish what is in flight."""
         async with contextlib.AsyncExitStack() as stack:
             admin = await _start(stack, self._handle_admin)
-            await _listen(admin, self._settings.admin_listen, _ADMIN_SOCKET_MODE)
+            addresses, admin_address = self._bound
+            await _listen(admin, admin_address, _ADMIN_SOCKET_MODE)
             decisions = await _start(stack, self._handle_decision)
-            for address in self._settings.listen:
+            for address in addresses:
                 await _listen(decisions, address, _SOCKET_MODE)
             log(
                 "serving",
@@ -235,7 +238,7 @@ async def _retire(rings: Rings, seconds: float) -> None:
 
 
 async def _start(stack: contextlib.AsyncExitStack, handler: Handler) -> web.ServerRunner:
-    server = HardenedServer(handler, report=lambda line: log("bug", logging.ERROR, at=line))
+    server = HardenedServer(handler, report=log_bug)
     runner = web.ServerRunner(server, shutdown_timeout=DRAIN_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -82,6 +82,7 @@ def test_a_good_token_enters_its_room_as_a_member() -> None:
         ({"sub": ...}, "subject-missing"),
         ({"sub": 5}, "claim-malformed"),
         ({"room": 5}, "claim-malformed"),
+        ({"room": ""}, "room-mismatch"),
         ({"context": None}, "claim-malformed"),
         ({"context": "user"}, "claim-malformed"),
         ({"context": {"user": "Ada"}}, "claim-malformed"),
@@ -178,6 +179,46 @@ def test_an_address_that_names_no_room_is_invalid(room: str) -> None:
     assert code_of(ask(mint(room="*"), room=room)) == "room-address-invalid"
 
 
+def test_an_empty_room_claim_is_malformed_also_where_no_room_is_asked_for() -> None:
+    assert code_of(ask(mint(room=""), room=None)) == "claim-malformed"
+
+
+def test_leeway_moves_both_times() -> None:
+    late = replace(POLICY, leeway=5)
+    assert isinstance(ask(mint(exp=NOW - 4), late), Allow)
+    assert isinstance(ask(mint(nbf=NOW + 5), late), Allow)
+    assert code_of(ask(mint(exp=NOW - 5), late)) == "token-expired"
+    decision = ask(mint(nbf=NOW + 6), late)
+    assert isinstance(decision, Deny)
+    assert (decision.code, decision.until) == ("token-not-yet-valid", NOW + 1)
+
+
+def test_a_denied_room_names_the_key_that_signed() -> None:
+    decision = ask(mint({"kid": "k"}, room="other"))
+    assert isinstance(decision, Deny)
+    assert (decision.code, decision.key_id) == ("room-mismatch", "k")
+
+
+def test_a_detail_names_few_of_many_accepted_values() -> None:
+    many = replace(POLICY, asap_accepted_issuers=tuple("abcde"))
+    decision = ask(mint(), many)
+    assert isinstance(decision, Deny)
+    assert decision.detail == "expected iss to be one of a, b, c and 2 more; found another string"
+
+
+def test_a_string_in_the_place_of_a_list_is_a_mistake() -> None:
+    with pytest.raises(TypeError, match="found a string"):
+        Policy(asap_accepted_issuers="my_app")  # type: ignore[arg-type]
+
+
+def test_a_named_key_stands_beside_the_static_ones() -> None:
+    named = VerificationKey("k", HS, b"another-secret-of-more-than-32-bytes", "file")
+    keys = KeySet(KEYS.static, {"k": named})
+    for secret in (SECRET, "another-secret-of-more-than-32-bytes"):
+        request = AccessRequest(mint({"kid": "k"}, secret), ROOM)
+        assert isinstance(decide(request, POLICY, keys, NOW), Allow)
+
+
 def test_without_a_room_address_only_the_token_is_judged() -> None:
     assert isinstance(ask(mint(room="elsewhere"), room=None), Allow)
     assert code_of(ask(mint(exp=0), room=None)) == "token-expired"
@@ -243,6 +284,7 @@ def test_with_a_key_server_the_key_comes_before_the_token() -> None:
     assert code_of(ask(mint(), policy)) == "key-id-missing"
     assert code_of(ask(mint({"kid": 5}), policy)) == "key-id-missing"
     assert code_of(ask(mint({"kid": "a"}), policy)) == "algorithm-not-allowed"
+    assert code_of(ask(mint({"kid": "a", "alg": "RX256"}), policy)) == "algorithm-not-allowed"
     assert code_of(ask(mint({"kid": "a", "alg": "RS256"}), policy)) == "key-unknown"
     unavailable = KeySet(unavailable=True)
     request = AccessRequest(mint({"kid": "a", "alg": "RS256"}), ROOM)

@@ -16,6 +16,7 @@ from tests.tokens import SECRET, present, sign
 from verifier.core.keys import VerificationKey
 from verifier.core.policy import Policy
 from verifier.http.bypass import Bypass
+from verifier.http.pages import Pages
 from verifier.http.prosody import FindByDigest
 from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService, GateOptions
@@ -89,6 +90,7 @@ class Sidecar:
 
 
 NOBODY = Bypass()
+PLAIN_PAGES = Pages()
 
 
 async def find_nothing(_digest: str) -> None:
@@ -110,6 +112,7 @@ async def start() -> AsyncIterator[Start]:
         cookie: str | None = None,
         find_key: FindByDigest = find_nothing,
         bypass: Bypass = NOBODY,
+        pages: Pages = PLAIN_PAGES,
         **options: Any,
     ) -> Sidecar:
         observer = PrometheusObserver()
@@ -121,7 +124,7 @@ async def start() -> AsyncIterator[Start]:
             observer,
         )
         service = DecisionService(
-            Hosts(verifier, {}), observer, find_key, GateOptions(ttl, cookie, bypass)
+            Hosts(verifier, {}), observer, find_key, GateOptions(ttl, cookie, bypass, pages)
         )
         runner = web.ServerRunner(HardenedServer(service.handle))
         await runner.setup()

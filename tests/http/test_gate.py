@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from tests.http.conftest import NOW, FakeKeys, Start, mint
+from verifier.core.decision import DenialCode
+from verifier.http.respond import status_of
 from verifier.shell.keysource.interface import Missing
 
 IDENTITY = {
@@ -129,10 +134,14 @@ async def test_forwarded_requests_need_their_host(start: Start) -> None:
     assert (status, headers["X-Jitsi-Denial"]) == (401, "ambiguous-request")
 
 
-async def test_doubled_methods_are_ambiguous(start: Start) -> None:
+@pytest.mark.parametrize("path", list(CONVENTIONS))
+async def test_doubled_methods_are_ambiguous(start: Start, path: str) -> None:
     sidecar = await start()
-    method = ("X-Original-Method", "GET")
-    status, headers, _ = await sidecar.nginx(f"/standup?jwt={mint()}", method, method)
+    name, value = CONVENTIONS[path]
+    asked = [(name, value.format(f"/standup?jwt={mint()}")), ("X-Forwarded-Host", "a")]
+    kind = "X-Forwarded-Method" if path == "/forward-auth" else "X-Original-Method"
+    assert (await sidecar.ask(path, *asked, (kind, "GET")))[0] == 200
+    status, headers, _ = await sidecar.ask(path, *asked, (kind, "GET"), (kind, "GET"))
     assert (status, headers["X-Jitsi-Denial"]) == (401, "ambiguous-request")
 
 
@@ -143,6 +152,42 @@ async def test_a_target_in_no_origin_form_is_ambiguous(start: Start, uri: str) -
     sidecar = await start(allow_empty_token=True)
     status, headers, _ = await sidecar.nginx(uri)
     assert (status, headers["X-Jitsi-Denial"]) == (401, "ambiguous-request")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "meet.example.org:", "meet.example.org:https", "meet.example.org..", "a, b", "a b", "a/b"],
+)
+async def test_a_host_that_proxies_may_read_in_two_ways_is_ambiguous(
+    start: Start, host: str
+) -> None:
+    sidecar = await start()
+    forwarded = [("X-Forwarded-Uri", f"/standup?jwt={mint()}"), ("X-Forwarded-Host", host)]
+    _, headers, _ = await sidecar.ask("/forward-auth", *forwarded)
+    assert headers["X-Jitsi-Denial"] == "ambiguous-request"
+    for plain in ("meet.example.org", "Meet.example.org:8443", "[::1]:80", "10.0.0.1", "a."):
+        forwarded[1] = ("X-Forwarded-Host", plain)
+        assert (await sidecar.ask("/forward-auth", *forwarded))[0] == 200
+
+
+async def test_a_url_with_a_fragment_is_ambiguous(start: Start) -> None:
+    sidecar = await start()
+    url = f"https://m/http-bind?room=standup&token={mint()}"
+    assert (await sidecar.ask("/auth-url", ("X-Original-URL", url)))[0] == 200
+    _, headers, _ = await sidecar.ask("/auth-url", ("X-Original-URL", url + "#&room=other"))
+    assert headers["X-Jitsi-Denial"] == "ambiguous-request"
+
+
+async def test_blanks_around_a_bearer_token_are_not_part_of_it(start: Start) -> None:
+    sidecar = await start()
+    assert (await sidecar.nginx("/standup", ("Authorization", f"Bearer   {mint()}")))[0] == 200
+
+
+def test_every_code_has_the_status_that_the_readme_says() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`[a-z-]+`(?:, `[a-z-]+`)*) \| (\d{3}) \|", readme, re.MULTILINE)
+    stated = {code: int(status) for codes, status in rows for code in re.findall("`(.*?)`", codes)}
+    assert stated == {str(code): int(status_of(code)) for code in DenialCode}
 
 
 async def test_the_same_token_from_two_sources_is_one_token(start: Start) -> None:
@@ -289,14 +334,35 @@ async def test_a_denial_is_one_log_line_without_token_or_query(
     token = mint({"kid": "key-1"}, exp=1)
     await sidecar.nginx(f"/standup?jwt={token}&secret=q", ("X-Request-Id", "r-1"))
     await sidecar.nginx(f"/standup?jwt={mint()}")
+    await sidecar.nginx(f"/acme/other?jwt={mint({'kid': 'k'})}")
     await sidecar.nginx(f"/{token}")
-    first, second = (record.__dict__["fields"] for record in caplog.records)
+    first, second, third = (record.__dict__["fields"] for record in caplog.records)
     assert first == {
         "endpoint": "auth",
         "code": "token-expired",
         "detail": f"expired {NOW - 1} s ago",
-        "room": "standup",
+        "room": "standup@conference.meet.example.org",
         "key_id": "key-1",
         "request_id": "r-1",
     }
-    assert second["room"] == "[token]"
+    assert (second["room"], second["key_id"]) == ("[acme]other@conference.meet.example.org", "k")
+    assert third["room"].startswith("[token]")
+
+
+async def test_a_request_is_in_flight_while_it_is_judged(start: Start) -> None:
+    asked, release = asyncio.Event(), asyncio.Event()
+
+    class SlowKeys(FakeKeys):
+        async def find(self, _key_id: str) -> Missing:
+            asked.set()
+            await release.wait()
+            return Missing.UNKNOWN
+
+    sidecar = await start(keys=SlowKeys(), key_server=True, signature_algorithm="RS256")
+    token = mint({"kid": "k", "alg": "RS256"})
+    request = asyncio.create_task(sidecar.nginx(f"/standup?jwt={token}"))
+    await asked.wait()
+    assert sidecar.count("in_flight") == 1
+    release.set()
+    assert (await request)[1]["X-Jitsi-Denial"] == "key-unknown"
+    assert sidecar.count("in_flight") == 0

@@ -54,6 +54,18 @@ def test_the_oldest_goes_first() -> None:
     assert [bool(cache.get(name, NOW)) for name in (b"a", b"b", b"c")] == [False, True, True]
 
 
+def test_the_length_of_all_tokens_together_is_bounded() -> None:
+    cache = DecisionCache(ttl=30, token_bytes=100)
+    for name, weight in ((b"a", 60), (b"b", 40), (b"a", 50), (b"c", 101)):
+        cache.put(name, allow(), NOW, weight)
+    assert [bool(cache.get(name, NOW)) for name in (b"a", b"b", b"c")] == [True, True, False]
+    cache.put(b"d", allow(), NOW, 60)
+    assert [bool(cache.get(name, NOW)) for name in (b"a", b"b", b"d")] == [False, False, True]
+    cache.clear()
+    cache.put(b"e", allow(), NOW, 100)
+    assert cache.get(b"e", NOW)
+
+
 def test_clearing_forgets_also_what_is_being_judged() -> None:
     cache = DecisionCache(ttl=30)
     generation = cache.generation

@@ -140,15 +140,10 @@ def test_a_secret_beside_a_key_url_is_told_to_be_of_no_use() -> None:
     assert settings.notices == ("app_secret (JWT_APP_SECRET): not used: RS256 needs public keys",)
 
 
-def test_a_key_url_beside_a_secret_for_hs256_is_told_to_be_of_no_use() -> None:
-    settings = from_env(JWT_APP_SECRET=SECRET, JWT_ASAP_KEYSERVER=KEY_SERVER, JWT_SIGN_TYPE="HS256")
-    assert not settings.policy().key_server
-    assert settings.notices == (
-        (
-            "asap_key_server (JWT_ASAP_KEYSERVER): not used: HS256 needs app_secret;"
-            " Jitsi with a key URL refuses HS256"
-        ),
-    )
+def test_hs256_with_a_secret_and_a_key_url_is_refused_as_jitsi_refuses_every_token_there() -> None:
+    with pytest.raises(ConfigError) as error:
+        from_env(JWT_APP_SECRET=SECRET, JWT_ASAP_KEYSERVER=KEY_SERVER, JWT_SIGN_TYPE="HS256")
+    assert "found HS256 with a key URL, where Jitsi accepts RS tokens only" in only_problem(error)
 
 
 def test_hs256_with_nothing_but_a_key_url_is_refused() -> None:

@@ -109,6 +109,10 @@ def test_verification_that_docker_jitsi_meet_would_leave_off_is_told() -> None:
             "enable_domain_verification (JWT_ENABLE_DOMAIN_VERIFICATION): true, since XMPP_DOMAIN"
             " is set; docker-jitsi-meet itself has it false by default"
         ),
+        (
+            "muc_mapper_domain (XMPP_MUC_DOMAIN): conference.meet.jitsi, since XMPP_MUC_DOMAIN is"
+            " not set; docker-jitsi-meet's own is muc.meet.jitsi"
+        ),
     )
 
 

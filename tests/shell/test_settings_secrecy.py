@@ -31,7 +31,6 @@ def settle(environ: dict[str, str], toml: str = "", secret_file: bytes = b"") ->
         (GOOD, "", b""),
         (GOOD | {"JWT_APP_SECRET": f"'{MARK}'"}, "", b""),
         (GOOD | {"VERIFIER_ADMIN_TOKEN": MARK, "VERIFIER_ADMIN_TOKENS": MARK}, "", b""),
-        (GOOD | {"JWT_ASAP_KEYSERVER": "http://keys", "JWT_SIGN_TYPE": "HS256"}, "", b""),
         ({"JWT_APP_ID": "app", "JWT_APP_SECRET_FILE": "/secret"}, "", MARK.encode()),
         ({}, f'app_id = "app"\napp_secret = ["{MARK}", "{MARK}2"]\nadmin_token = "{MARK}"', b""),
     ],

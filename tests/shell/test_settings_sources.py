@@ -343,9 +343,6 @@ def test_an_unknown_key_is_a_problem_that_names_the_nearest_one() -> None:
     "line",
     [
         "workers = 2",
-        'rules = "strict"',
-        'mode = "report-only"',
-        "leeway = 1",
         'revocation_store = "memory:"',
         "[policy]\nrequire_jti = true",
     ],
@@ -457,11 +454,62 @@ def test_a_long_value_is_cut() -> None:
 
 
 def test_an_unknown_variable_is_told_with_the_nearest_known_one() -> None:
-    settings = from_env(VERIFIER_ADMIN_LISTEM="SUPERSECRETMARK", VERIFIER_WORKERS="2")
+    settings = from_env(VERIFIER_ADMIN_LISTEM="SUPERSECRETMARK")
     assert settings.notices[0] == (
         "VERIFIER_ADMIN_LISTEM: not a known variable, ignored; the nearest is VERIFIER_ADMIN_LISTEN"
     )
-    assert settings.notices[1].startswith("VERIFIER_WORKERS: not a known variable, ignored;")
+
+
+@pytest.mark.parametrize(
+    "name", ["VERIFIER_WORKERS", "VERIFIER_REVOCATION_STORE", "VERIFIER_POLICY_REQUIRE_JTI"]
+)
+def test_a_variable_that_does_not_work_yet_is_refused_and_not_ignored(name: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        from_env(None, **{name: "1"})
+    assert only_problem(error) == (
+        f"{name} (environment): found an option that this version does not have;"
+        " expected no such variable"
+    )
+
+
+@pytest.mark.parametrize("line", ['rules = "strict"', 'mode = "report-only"'])
+def test_a_choice_that_does_not_work_yet_is_refused(line: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        from_toml(f"{BASIC}{line}\n")
+    assert "expected jitsi" in only_problem(error) or "expected enforce" in only_problem(error)
+    settings = from_toml(BASIC + 'rules = "jitsi"\nmode = "enforce"\nleeway = 5\n')
+    assert settings.policy().leeway == 5
+    assert "Prosody will refuse" in settings.notices[-1]
+
+
+def test_a_comment_in_a_secrets_file_is_no_secret() -> None:
+    with pytest.raises(ConfigError) as error:
+        load(
+            {"JWT_APP_ID": "a", "JWT_APP_SECRET_FILE": "/s"},
+            read_file=lambda _path: b"# rotated in January\n" + b"s" * 40,
+        )
+    assert "there are no comments" in only_problem(error)
+    assert "January" not in str(error.value)
+
+
+def test_blanks_and_quotes_in_a_secrets_file_are_told() -> None:
+    settings = load(
+        {"JWT_APP_ID": "a", "JWT_APP_SECRET_FILE": "/s"},
+        read_file=lambda _path: b'"' + b"s" * 40 + b'" \n',
+    )
+    assert "are part of it" in settings.notices[0]
+    assert settings.app_secret[0].endswith('" ')
+
+
+def test_host_names_are_compared_in_lower_case() -> None:
+    settings = from_env(XMPP_DOMAIN="Meet.Jitsi", XMPP_MUC_DOMAIN="MUC.Meet.Jitsi")
+    assert settings.muc_mapper_domain_base == "meet.jitsi"
+    assert settings.muc_mapper_domain == "muc.meet.jitsi"
+
+
+def test_a_configuration_nested_too_deep_is_a_problem_and_no_crash() -> None:
+    with pytest.raises(ConfigError, match="nested too deep"):
+        from_toml("a = " + "[" * 3000)
 
 
 def test_what_kubernetes_sets_for_a_service_of_this_name_is_passed_over() -> None:

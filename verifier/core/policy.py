@@ -23,6 +23,7 @@ class Policy:
         token_regex_enabled: Whether ``context.room.regex`` is honoured.
         token_regex_room_max_length: Longest room name, bytes, that is matched against a pattern.
         token_regex_max_quantifiers: Most quantifiers that a pattern may have.
+        leeway: Seconds that clocks may differ by; Jitsi has none.
     """
 
     signature_algorithm: str = "HS256"
@@ -38,3 +39,15 @@ class Policy:
     token_regex_enabled: bool = True
     token_regex_room_max_length: int = 128
     token_regex_max_quantifiers: int = 3
+    leeway: float = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a string where a list belongs: any part of it would be accepted.
+
+        Raises:
+            TypeError: the accepted issuers or audiences are one string.
+        """
+        for accepted in (self.asap_accepted_issuers, self.asap_accepted_audiences):
+            given: object = accepted
+            if isinstance(given, str):
+                raise TypeError("expected a tuple of accepted values, found a string")

@@ -260,7 +260,7 @@ def _encoded(text: str) -> str | None:
 
 def _parameters(query: str) -> tuple[tuple[str, ...], ...]:
     """Collect the values of jwt, token, room and prefix, decoded as Prosody's formdecode does."""
-    found: dict[str, tuple[str, ...]] = {"jwt": (), "token": (), "room": (), "prefix": ()}
+    found: dict[str, list[str]] = {"jwt": [], "token": [], "room": [], "prefix": []}
     for part in query.split("&"):
         name, _, value = part.partition("=")
         if "%" in name:
@@ -268,8 +268,8 @@ def _parameters(query: str) -> tuple[tuple[str, ...], ...]:
         if name in found:
             if "%" in value or "+" in value:
                 value = unquote_plus(value, errors="surrogateescape")
-            found[name] += (value,)
-    return tuple(found.values())
+            found[name].append(value)
+    return tuple(map(tuple, found.values()))
 
 
 def _read(path: str, rooms: tuple[str, ...]) -> tuple[bool, RoomAddress | None]:

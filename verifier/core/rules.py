@@ -93,6 +93,7 @@ _NO_MATCH: Final = (
 _UNSUPPORTED: Final = "Algorithm not supported"
 _PRESENT: Final = {False: "a token", True: "none"}
 _REQUIRED: Final = {True: "present", False: "anything"}
+_MOST_NAMED: Final = 3  # details stand in headers, which proxies bound
 _KINDS: Final = {str: "a string", dict: "an object"}
 
 
@@ -122,12 +123,14 @@ def decide(
     token = check_token(request, policy, keys, now, note)
     if isinstance(token, Deny):
         return token
-    claims = None if token is None else Claims(token.claims)
+    if token is None:
+        mismatch = check_room(request, None, policy, note)
+        return mismatch if isinstance(mismatch, Deny) else Allow()
+    claims = Claims(token.claims)
     mismatch = check_room(request, claims, policy, note)
     if isinstance(mismatch, Deny):
-        return mismatch
-    if token is None or claims is None:
-        return Allow()
+        key_id = TokenHeader(token.header).key_id
+        return replace(mismatch, key_id=key_id if isinstance(key_id, str) else None)
     malformed = _check_form(token, claims, note)
     if malformed is not None:
         return malformed
@@ -162,7 +165,7 @@ def check_token(
     claims = Claims(token.claims)
     key_id = TokenHeader(token.header).key_id
 
-    # 4. Both times' types, then both times; `now >= exp` is expired; there is no leeway.
+    # 4. Both times' types, then both times; `now >= exp` is expired. Jitsi knows no leeway.
     expiry, not_before = claims.expiry, claims.not_before
     note("expiry", "a number of seconds in the future, or absent", expiry)
     if _is_set(expiry) and not is_number(expiry):
@@ -170,12 +173,12 @@ def check_token(
     if _is_set(not_before) and not is_number(not_before):
         note("not before", "a number of seconds in the past, or absent", not_before)
         return _deny(DenialCode.NOT_BEFORE_MALFORMED, _not_a("number", "nbf", not_before), key_id)
-    if _is_set(expiry) and now >= expiry:
+    if _is_set(expiry) and now >= expiry + policy.leeway:
         return _deny(DenialCode.TOKEN_EXPIRED, f"expired {now - expiry:.0f} s ago", key_id)
     note("not before", "a number of seconds in the past, or absent", not_before)
-    if _is_set(not_before) and now < not_before:
-        detail = f"valid in {not_before - now:.0f} s"
-        return replace(_deny(DenialCode.TOKEN_NOT_YET_VALID, detail, key_id), until=not_before)
+    if _is_set(not_before) and now < not_before - policy.leeway:
+        detail, until = f"valid in {not_before - now:.0f} s", not_before - policy.leeway
+        return replace(_deny(DenialCode.TOKEN_NOT_YET_VALID, detail, key_id), until=until)
 
     # 5. iss: absent is refused even where every issuer is accepted.
     note("issuer", policy.asap_accepted_issuers, claims.issuer)
@@ -492,7 +495,9 @@ def _not_a(kind: str, name: str, value: Any) -> str:
 
 def _none_of(name: str, accepted: Sequence[str], value: Any) -> str:
     found = "another string" if isinstance(value, str) else jws.json_type(value)
-    return f"expected {name} to be one of {', '.join(accepted)}; found {found}"
+    more = f" and {len(accepted) - _MOST_NAMED} more" if len(accepted) > _MOST_NAMED else ""
+    named = ", ".join(accepted[:_MOST_NAMED])
+    return f"expected {name} to be one of {named}{more}; found {found}"
 
 
 def _algorithm(policy: Policy) -> str:

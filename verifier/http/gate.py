@@ -6,6 +6,7 @@ client cannot smuggle in what its proxy does not overwrite. Knows no rule and no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +18,9 @@ from verifier.core.rooms import Target, parse_target, parse_url
 from verifier.http.server import sole_header
 
 EXT_AUTHZ: Final = "/ext-authz"
+_HOST: Final = re.compile(
+    r"(?:(?:[A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+)
 _BEARER: Final = "bearer "
 
 Convention = Callable[[web.BaseRequest], tuple[Target, str] | None]
@@ -47,7 +51,8 @@ def nginx(request: web.BaseRequest) -> tuple[Target, str] | None:
 def ingress_nginx(request: web.BaseRequest) -> tuple[Target, str] | None:
     """ingress-nginx: the absolute URL in ``X-Original-URL``."""
     value = sole_header(request, "X-Original-URL")
-    if value is None or not _at_most_one(request, "X-Original-Method"):
+    # A fragment never reaches a proxy, and others would take what is behind it for the query.
+    if value is None or "#" in value or not _at_most_one(request, "X-Original-Method"):
         return None
     url = parse_url(value)
     return None if url is None else (url.target, url.host)
@@ -93,13 +98,15 @@ def read_original(
     if asked is None:
         return _ambiguous("expected exactly one, well-formed original request")
     target, host = asked
+    # Proxies differ in what else they take for a host, and it chooses whose rules apply.
+    if _HOST.fullmatch(host) is None:
+        return _ambiguous("expected a plain host name or address, with a port or without")
     if target.ambiguous:
         return _ambiguous("expected every query parameter once, and prefix to be the path's tenant")
     sent = [*target.jwt, *target.token]
-    bearer = _bearer(request)
-    if bearer is None:
+    if not _at_most_one(request, "Authorization"):
         return _ambiguous("expected at most one Authorization header")
-    candidates = set(sent + bearer)
+    candidates = {*sent, *bearer_tokens(request)}
     if not candidates and token_cookie is not None:
         candidates = set(_cookies(request, token_cookie))
     if len(candidates) > 1:
@@ -125,12 +132,11 @@ def _at_most_one(request: web.BaseRequest, name: str) -> bool:
     return len(request.headers.getall(name, ())) <= 1
 
 
-def _bearer(request: web.BaseRequest) -> list[str] | None:
-    """Give the bearer token, if there is one; None where the header is doubled."""
+def bearer_tokens(request: web.BaseRequest) -> list[str]:
+    """Give every bearer token of a request (RFC 6750, section 2.1)."""
     values = request.headers.getall("Authorization", ())
-    if len(values) > 1:
-        return None
-    return [value[7:].strip() for value in values if value[:7].lower() == _BEARER]
+    start = len(_BEARER)
+    return [value[start:].strip() for value in values if value[:start].lower() == _BEARER]
 
 
 def _cookies(request: web.BaseRequest, name: str) -> list[str]:

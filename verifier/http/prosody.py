@@ -17,34 +17,32 @@ from aiohttp import web
 from verifier.core.decision import AccessRequest, Decision, DenialCode, Deny
 from verifier.core.keyformats import to_pem
 from verifier.core.keys import VerificationKey
-from verifier.http.server import sole_header
+from verifier.http.gate import bearer_tokens
 
 FindByDigest = Callable[[str], Awaitable[tuple[VerificationKey, float] | None]]
 
 READING: Final = ("GET", "HEAD")
 """Methods that ask and change nothing."""
 
-_BEARER: Final = "bearer "
 _KEY_FILE: Final = re.compile(r"/asap/([0-9a-f]{64})\.pem")
 _HEADERS: Final = {"Server": "jitsi-verifier", "Cache-Control": "no-store"}
 
 
 def access_question(request: web.BaseRequest) -> AccessRequest:
     """Read what ``mod_muc_auth_ban`` sends: the token alone, as a bearer token."""
-    value = sole_header(request, "Authorization") or ""
-    token = value[len(_BEARER) :].strip() if value[: len(_BEARER)].lower() == _BEARER else None
-    return AccessRequest(token)
+    tokens = bearer_tokens(request)
+    return AccessRequest(tokens[0] if len(tokens) == 1 else None)
 
 
 def password_question(request: web.BaseRequest) -> tuple[AccessRequest, str | None] | Deny:
     """Read what ``mod_auth_http`` sends: the token as ``pass``, and the host as ``server``."""
-    query = parse_qs(request.raw_path.partition("?")[2], keep_blank_values=True, max_num_fields=16)
+    query = parse_qs(request.raw_path.partition("?")[2], keep_blank_values=True)
     passwords, servers = query.get("pass", []), query.get("server", [])
-    if len(passwords) > 1 or len(servers) > 1:
-        detail = "expected one pass and one server parameter"
+    # Not even a guest logs in without a password.
+    if len(passwords) != 1 or len(servers) > 1:
+        detail = "expected one pass and at most one server parameter"
         return Deny(DenialCode.AMBIGUOUS_REQUEST, detail)
-    question = AccessRequest(passwords[0] if passwords else None)
-    return question, servers[0] if servers else None
+    return AccessRequest(passwords[0]), servers[0] if servers else None
 
 
 def respond_access(decision: Decision) -> web.Response:

@@ -21,32 +21,34 @@ NONE: Final = "-"
 
 _LONGEST_VALUE: Final = 1_024
 _SERVER: Final = {"Server": "jitsi-verifier"}
-_RETRY_AFTER: Final = "5"
+RETRY_AFTER: Final = "5"
+"""Seconds after which keys that could not be obtained may have been."""
+
+_LONGEST_DESCRIPTION: Final = 200
 _DESCRIBABLE: Final = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
-_CODES: Final = DenialCode
 _TOKEN_AT_FAULT: Final = frozenset(
     {
-        _CODES.AMBIGUOUS_REQUEST,
-        _CODES.TOKEN_MISSING,
-        _CODES.TOKEN_MALFORMED,
-        _CODES.KEY_ID_MISSING,
-        _CODES.ALGORITHM_MISSING,
-        _CODES.ALGORITHM_NOT_ALLOWED,
-        _CODES.KEY_UNKNOWN,
-        _CODES.TYPE_NOT_JWT,
-        _CODES.SIGNATURE_INVALID,
-        _CODES.EXPIRY_MALFORMED,
-        _CODES.NOT_BEFORE_MALFORMED,
-        _CODES.TOKEN_EXPIRED,
-        _CODES.TOKEN_NOT_YET_VALID,
-        _CODES.ISSUER_MISSING,
-        _CODES.ISSUER_NOT_ACCEPTED,
-        _CODES.AUDIENCE_MISSING,
-        _CODES.AUDIENCE_NOT_ACCEPTED,
-        _CODES.ROOM_CLAIM_MISSING,
-        _CODES.SUBJECT_MISSING,
-        _CODES.CLAIM_MALFORMED,
-        _CODES.AUTHENTICATION_REQUIRED,
+        DenialCode.AMBIGUOUS_REQUEST,
+        DenialCode.TOKEN_MISSING,
+        DenialCode.TOKEN_MALFORMED,
+        DenialCode.KEY_ID_MISSING,
+        DenialCode.ALGORITHM_MISSING,
+        DenialCode.ALGORITHM_NOT_ALLOWED,
+        DenialCode.KEY_UNKNOWN,
+        DenialCode.TYPE_NOT_JWT,
+        DenialCode.SIGNATURE_INVALID,
+        DenialCode.EXPIRY_MALFORMED,
+        DenialCode.NOT_BEFORE_MALFORMED,
+        DenialCode.TOKEN_EXPIRED,
+        DenialCode.TOKEN_NOT_YET_VALID,
+        DenialCode.ISSUER_MISSING,
+        DenialCode.ISSUER_NOT_ACCEPTED,
+        DenialCode.AUDIENCE_MISSING,
+        DenialCode.AUDIENCE_NOT_ACCEPTED,
+        DenialCode.ROOM_CLAIM_MISSING,
+        DenialCode.SUBJECT_MISSING,
+        DenialCode.CLAIM_MALFORMED,
+        DenialCode.AUTHENTICATION_REQUIRED,
     },
 )
 
@@ -86,7 +88,7 @@ def denial(decision: Deny) -> web.Response:
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = _challenge(decision)
     elif status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = _RETRY_AFTER
+        headers["Retry-After"] = RETRY_AFTER
     return web.Response(
         status=status, headers=headers, body=problem_body(status, decision.detail, code)
     )
@@ -153,7 +155,8 @@ def _challenge(decision: Deny) -> str:
     """Write the challenge of RFC 6750, section 3: no error where no token was sent."""
     if decision.code is DenialCode.TOKEN_MISSING:
         return 'Bearer realm="jitsi"'
-    description = "".join(c if c in _DESCRIBABLE else "?" for c in decision.detail)
+    detail = decision.detail[:_LONGEST_DESCRIPTION]
+    description = "".join(c if c in _DESCRIBABLE else "?" for c in detail)
     return f'Bearer realm="jitsi", error="invalid_token", error_description="{description}"'
 
 

@@ -42,11 +42,15 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 from aiohttp.streams import StreamReader
 from yarl import URL
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Report = Callable[[str], None]
+
+HAS_C_PARSER: Final = HttpRequestParser is not HttpRequestParserPy
+"""Whether aiohttp reads requests with llhttp; the other parser accepts more."""
 
 BODY_BYTES: Final = 64 * 1024
 BODY_SECONDS: Final = 10.0

@@ -15,6 +15,7 @@ from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, D
 from verifier.core.question import access_request
 from verifier.http import gate, prosody
 from verifier.http.bypass import Bypass
+from verifier.http.pages import Pages
 from verifier.http.respond import problem_body, respond
 from verifier.http.server import read_body, sole_header
 from verifier.http.verify import BadQuestionError, bad_question, parse_question, respond_json
@@ -36,11 +37,13 @@ class GateOptions:
         decision_ttl: The longest time, seconds, that a proxy may keep an allow.
         token_cookie: Name of the cookie that may hold a token; None where none may.
         bypass: Knows the service participants that need no token.
+        pages: Completes the answers to page requests.
     """
 
     decision_ttl: int = 30
     token_cookie: str | None = None
     bypass: Bypass = Bypass()  # noqa: RUF009  # immutable
+    pages: Pages = Pages()  # noqa: RUF009  # immutable
 
 
 class DecisionService:
@@ -88,26 +91,23 @@ class DecisionService:
         started = perf_counter()
         original = gate.read_original(request, gate.CONVENTIONS[name], self._options.token_cookie)
         address = None if isinstance(original, Deny) else original.target.address
-        ttl = self._options.decision_ttl
+        ttl, room = self._options.decision_ttl, None if address is None else address.room
         decision: Decision
         if isinstance(original, Deny):
             decision = original
-        elif original.token is None and self._options.bypass.applies(request):
+        elif (verifier := self._hosts.find(original.host)) is None:
+            decision = _UNKNOWN_HOST
+        elif original.token is None and room and self._options.bypass.applies(request):
             # Not to be kept: proxies remember by token and URL, not by address.
             decision, ttl = Allow(), 0
         else:
-            decision = await self._judge_original(original)
+            question = access_request(original.token, address, verifier.policy)
+            decision, room = await self._judge_by(verifier, question), question.room_jid
         response = respond(decision, address, self._hosts.default.now(), ttl)
-        room = None if address is None else address.room
+        if not isinstance(original, Deny):
+            self._options.pages.complete(response, original, decision)
         self._conclude(request, name, decision, room, started)
         return response
-
-    async def _judge_original(self, original: gate.Original) -> Decision:
-        verifier = self._hosts.find(original.host)
-        if verifier is None:
-            return _UNKNOWN_HOST
-        question = access_request(original.token, original.target.address, verifier.policy)
-        return await self._judge_by(verifier, question)
 
     async def _verify(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "POST":

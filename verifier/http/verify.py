@@ -13,7 +13,7 @@ from aiohttp import web
 
 from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, Deny
 from verifier.core.jws import MalformedError, json_type, parse_object
-from verifier.http.respond import problem_body, status_of
+from verifier.http.respond import RETRY_AFTER, problem_body, status_of
 
 _MEMBERS: Final = {
     "token": (str, "a string or null"),
@@ -72,7 +72,7 @@ def respond_json(decision: Decision) -> web.Response:
     """Render a decision as JSON."""
     status, headers = HTTPStatus.OK, _HEADERS
     if isinstance(decision, Deny) and decision.code is DenialCode.KEYS_UNAVAILABLE:
-        status, headers = status_of(decision.code), _HEADERS | {"Retry-After": "5"}
+        status, headers = status_of(decision.code), _HEADERS | {"Retry-After": RETRY_AFTER}
     return web.Response(status=status, headers=headers, body=json.dumps(describe(decision)))
 
 

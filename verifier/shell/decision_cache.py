@@ -22,13 +22,17 @@ class DecisionCache:
     Args:
         ttl: Longest time, seconds, that a decision is kept; 0 keeps none.
         size: Most decisions that are kept.
+        token_bytes: Most bytes that the tokens of all of them may have had: parsed claims take
+            up to twenty times as much.
     """
 
-    def __init__(self, ttl: float, size: int = 10_000) -> None:
+    def __init__(self, ttl: float, size: int = 10_000, token_bytes: int = 8_000_000) -> None:
         self._ttl = ttl
         self._size = size
+        self._token_bytes = token_bytes
+        self._weight = 0
         self.generation = 0
-        self._entries: dict[bytes, tuple[float, Decision]] = {}
+        self._entries: dict[bytes, tuple[float, Decision, int]] = {}
 
     def __len__(self) -> int:
         """Count the decisions, those included that have ended but were not asked for again."""
@@ -39,25 +43,39 @@ class DecisionCache:
         entry = self._entries.get(key)
         if entry is None:
             return None
-        until, decision = entry
+        until, decision, _ = entry
         if now < until:
             return decision
-        del self._entries[key]
+        self._drop(key)
         return None
 
-    def put(self, key: bytes, decision: Decision, now: float) -> None:
-        """Keep a decision for as long as nothing but time can change it."""
+    def put(self, key: bytes, decision: Decision, now: float, weight: int = 0) -> None:
+        """Keep a decision for as long as nothing but time can change it.
+
+        Args:
+            key: From ``cache_key``.
+            decision: The verdict.
+            now: Unix time, seconds.
+            weight: The length of its token.
+        """
         until = self._until(decision, now)
-        if until <= now:
+        if until <= now or weight > self._token_bytes:
             return
-        if len(self._entries) >= self._size:
-            del self._entries[next(iter(self._entries))]
-        self._entries[key] = (until, decision)
+        if key in self._entries:
+            self._drop(key)
+        while len(self._entries) >= self._size or self._weight + weight > self._token_bytes:
+            self._drop(next(iter(self._entries)))
+        self._entries[key] = (until, decision, weight)
+        self._weight += weight
 
     def clear(self) -> None:
         """Forget everything, also what is being judged while this is called."""
         self._entries.clear()
+        self._weight = 0
         self.generation += 1
+
+    def _drop(self, key: bytes) -> None:
+        self._weight -= self._entries.pop(key)[2]
 
     def _until(self, decision: Decision, now: float) -> float:
         longest = now + self._ttl
@@ -69,9 +87,10 @@ class DecisionCache:
         return longest if decision.until is None else min(longest, decision.until)
 
 
-def cache_key(request: AccessRequest) -> bytes:
-    """Digest a question; two different questions never share a key."""
+def cache_key(request: AccessRequest, scope: str = "") -> bytes:
+    """Digest a question put to one of several; two different questions never share a key."""
     question = (
+        scope,
         request.token,
         request.room_jid,
         request.query_prefix,

@@ -15,15 +15,23 @@ from typing import Any, Final, Literal
 
 LOGGER: Final = logging.getLogger("verifier")
 _LONGEST: Final = 200
-# "eyJ" begins every encoded JSON object, in a room's lower-case form too.
-_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}(\.[A-Za-z0-9_-]*)*", re.IGNORECASE)
+# "eyJ" begins every encoded JSON object, in a room's lower-case form too; one that is written with
+# blanks or line breaks begins otherwise, but has its dots.
+_TOKEN: Final = re.compile(
+    r"eyJ[\w-]{5,}(\.[\w-]*)*|e[wy][\w-]{10,}\.[\w-]{10,}[\w.-]*", re.IGNORECASE | re.ASCII
+)
 
 
 def log(event: str, level: int = logging.INFO, **fields: Any) -> None:
-    """Write one line; fields that are None are left out."""
+    """Write one line; fields that are None are left out, long ones are cut."""
     if LOGGER.isEnabledFor(level):
         given = {name: _safe(value) for name, value in fields.items() if value is not None}
         LOGGER.log(level, event, extra={"fields": given})
+
+
+def log_bug(places: str) -> None:
+    """Write where the program went wrong, whole: types and places, no value of a request."""
+    LOGGER.error("bug", extra={"fields": {"at": places}})
 
 
 def configure(log_format: Literal["json", "console"], level: str) -> None:
@@ -33,12 +41,15 @@ def configure(log_format: Literal["json", "console"], level: str) -> None:
     LOGGER.handlers[:] = [handler]
     LOGGER.setLevel(level.upper())
     LOGGER.propagate = False
+    # Libraries' warnings go the same way, each as one line without its traceback.
+    logging.getLogger().handlers[:] = [handler]
 
 
 def _safe(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return _TOKEN.sub("[token]", value[:_LONGEST])
+    text = value[:_LONGEST].encode("utf-8", "replace").decode()
+    return _TOKEN.sub("[token]", text)
 
 
 class _JsonFormatter(logging.Formatter):

@@ -43,7 +43,7 @@ class Verifier:
     Args:
         policy: What this host accepts.
         keys: Where verification keys are found.
-        cache: Decisions that still hold.
+        cache: Decisions that still hold; may be other verifiers' too.
         clock: Unix time, seconds.
         observer: Told of cache look-ups.
     """
@@ -56,6 +56,8 @@ class Verifier:
         clock: Callable[[], float],
         observer: Observer,
     ) -> None:
+        # Hosts share the cache, and live as long as it does.
+        self._scope = str(id(self))
         self.policy = policy
         self._keys = keys
         self._cache = cache
@@ -65,7 +67,7 @@ class Verifier:
     async def verify(self, request: AccessRequest) -> Decision:
         """Judge one request; waits only where a key must be fetched first."""
         now = self.now()
-        key = cache_key(request)
+        key = cache_key(request, self._scope)
         cached = self._cache.get(key, now)
         self._observer.looked_up(hit=cached is not None)
         if cached is not None:
@@ -76,7 +78,7 @@ class Verifier:
             decision = await self._decide_with_fetched_key(request, decision)
         # What was judged by keys that have been dropped meanwhile must not be remembered.
         if generation == self._cache.generation:
-            self._cache.put(key, decision, self.now())
+            self._cache.put(key, decision, self.now(), len(request.token or ""))
         return decision
 
     async def _decide_with_fetched_key(self, request: AccessRequest, unknown: Deny) -> Decision:

@@ -111,6 +111,10 @@ def _check_algorithm(reading: Reading, algorithm: str, offered: _Offered) -> Non
         found = algorithm if "signature_algorithm" in reading.given else f"{algorithm} by default"
         expected = f"what the configured keys can verify: {', '.join(sorted(offered.algorithms))}"
         reading.refuse("signature_algorithm", found, expected)
+    elif is_shared(algorithm) and offered.urls:
+        found = f"{algorithm} with a key URL, where Jitsi accepts RS tokens only"
+        expected = "an algorithm for public keys, or no asap_key_server and cache_keys_url"
+        reading.refuse("signature_algorithm", found, expected)
     elif is_shared(algorithm):
         _notice_shared(reading, algorithm, offered)
     else:
@@ -124,9 +128,6 @@ def _notice_shared(reading: Reading, algorithm: str, offered: _Offered) -> None:
             which = f"secret {number} of {len(offered.shared)}" if of_many else "the secret"
             text = f"{which} is weak: {len(key.material)} bytes, expected {_STRONG_SECRET} or more"
             reading.notice("app_secret", text)
-    for name in offered.urls:
-        text = f"not used: {algorithm} needs app_secret; Jitsi with a key URL refuses {algorithm}"
-        reading.notice(name, text)
     if offered.named:
         reading.notice("public_keys", f"not used: {algorithm} needs app_secret")
 

@@ -16,11 +16,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from verifier.core.keys import ALGORITHMS
+from verifier.core.redirect import has_stray_brace
 from verifier.shell.addresses import Address, parse_address
 
 _LABEL: Final = r"""[^\s.,;:*@/?#"'\[\]]+"""  # in any script
 _HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _COOKIE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110's token
+_DECIMAL: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
 _BEARER: Final = re.compile(r"[!-~]+")
 _TRUE: Final = ("1", "t", "true")  # what docker-jitsi-meet's templates read
 _FALSE: Final = ("0", "f", "false")
@@ -92,6 +94,11 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
     return read
 
 
+def _host(text: str) -> str:
+    """Read a host name; addresses are compared in lower case, as Prosody prepares them."""
+    return _matching(_HOST)(text).lower()
+
+
 def _url(text: str) -> str:
     parts = urlsplit(_text(text))
     wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
@@ -104,6 +111,15 @@ def _url_base(text: str) -> str:
     if "?" in text:
         raise ValueError
     return _url(text)
+
+
+def _redirect(text: str) -> str:
+    """Read a template whose scheme and host stand; what braces hold is for the rules to judge."""
+    parts = urlsplit(_url(text))
+    settled = parts.scheme == "https" and "{" not in parts.netloc and "}" not in parts.netloc
+    if not settled or "\\" in text or not text.isascii() or has_stray_brace(text):
+        raise ValueError
+    return text
 
 
 def _pem_text(text: str) -> str:
@@ -146,10 +162,28 @@ def _number(value: Any) -> float:
     return float(value)
 
 
+def _number_text(text: str) -> float:
+    return _number(float(_matching(_DECIMAL)(text)))
+
+
+def _at_most(most: float, read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def bounded(value: Any) -> Any:
+        number = read(value)
+        if number > most:
+            raise ValueError
+        return number
+
+    return bounded
+
+
 def _positive(value: Any) -> float:
     if _number(value) == 0:
         raise ValueError
     return float(value)
+
+
+def _positive_text(text: str) -> float:
+    return _positive(_number_text(text))
 
 
 def _key_table(value: Any) -> Mapping[str, str | Path]:
@@ -173,7 +207,8 @@ def choice(*words: str) -> Kind:
     def read(text: str) -> str:
         return _one_of(*words)(text.lower())
 
-    return Kind(f"{', '.join(words[:-1])} or {words[-1]}", read, _string(read))
+    expected = f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
+    return Kind(expected, read, _string(read))
 
 
 def _addresses() -> Kind:
@@ -215,6 +250,12 @@ URL_BASE: Final = Kind(
     _url_base,
     _string(_url_base),
 )
+REDIRECT: Final = Kind(
+    "an https:// URL without user name, password or fragment, with placeholders in braces only "
+    "behind its host",
+    _redirect,
+    _string(_redirect),
+)
 KEY_TABLE: Final = Kind(
     "a table that gives each key id a PEM text or the path of a file",
     _not_in_environment,
@@ -231,7 +272,7 @@ STRINGS: Final = Kind(
     _strings(_text),
     is_list=True,
 )
-HOST: Final = Kind("a host name", _matching(_HOST), _string(_matching(_HOST)))
+HOST: Final = Kind("a host name", _host, _string(_host))
 COOKIE_NAME: Final = Kind(
     "the name of a cookie (letters, digits, - and _)",
     _matching(_COOKIE),
@@ -239,8 +280,14 @@ COOKIE_NAME: Final = Kind(
 )
 BOOLEAN: Final = Kind("true or false (in the environment also 1, 0, t, f)", _boolean_text, _boolean)
 WHOLE_NUMBER: Final = Kind("a whole number, 0 or more", _whole_text, _whole)
-SECONDS: Final = Kind("a number of seconds, 0 or more", lambda text: _number(float(text)), _number)
-POSITIVE: Final = Kind("a number greater than 0", lambda text: _positive(float(text)), _positive)
+UP_TO_A_DAY: Final = Kind(
+    "a whole number, 0 to 86400", _at_most(86_400, _whole_text), _at_most(86_400, _whole)
+)
+SECONDS: Final = Kind("a number of seconds, 0 or more", _number_text, _number)
+POSITIVE: Final = Kind("a number greater than 0", _positive_text, _positive)
+UP_TO_A_MINUTE: Final = Kind(
+    "a number greater than 0, up to 60", _at_most(60, _positive_text), _at_most(60, _positive)
+)
 ADDRESSES: Final = _addresses()
 ADDRESS: Final = Kind(
     "HOST:PORT, [IPV6]:PORT (port 0 to 65535) or unix:/absolute/path",

@@ -213,7 +213,7 @@ OPTIONS: Final = (
     Option(
         "decision_ttl",
         "VERIFIER_DECISION_TTL",
-        kinds.WHOLE_NUMBER,
+        kinds.UP_TO_A_DAY,
         30,
         "30",
         "The longest time, seconds, that an allow may be cached.",
@@ -237,7 +237,7 @@ OPTIONS: Final = (
     Option(
         "key_fetch_timeout",
         "VERIFIER_KEY_FETCH_TIMEOUT",
-        kinds.POSITIVE,
+        kinds.UP_TO_A_MINUTE,
         5.0,
         "5",
         "The longest wait, seconds, for a key that must be fetched first.",
@@ -267,6 +267,30 @@ OPTIONS: Final = (
         "How many unknown key ids a second may be looked up.",
     ),
     Option(
+        "rules",
+        "VERIFIER_RULES",
+        kinds.choice("jitsi"),
+        "jitsi",
+        "jitsi",
+        "Whose rules judge.",
+    ),
+    Option(
+        "mode",
+        "VERIFIER_MODE",
+        kinds.choice("enforce"),
+        "enforce",
+        "enforce",
+        "What a denial does.",
+    ),
+    Option(
+        "leeway",
+        "VERIFIER_LEEWAY",
+        kinds.SECONDS,
+        0,
+        "0",
+        "Seconds that clocks may differ by for exp and nbf; Jitsi itself has none.",
+    ),
+    Option(
         "strict_hosts",
         "VERIFIER_STRICT_HOSTS",
         kinds.BOOLEAN,
@@ -289,6 +313,14 @@ OPTIONS: Final = (
         (),
         "none",
         "Networks whose X-Real-IP is believed, for bypass; unix stands for unix sockets.",
+    ),
+    Option(
+        "denied_redirect_url",
+        "VERIFIER_DENIED_REDIRECT_URL",
+        kinds.REDIRECT,
+        None,
+        "none",
+        "Where refused readers are sent: https, behind the host also {code}, {room} and {url}.",
     ),
 )
 """All options, in the order in which they are documented."""

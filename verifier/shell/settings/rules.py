@@ -10,6 +10,7 @@ from typing import Any
 from verifier.shell.settings.hosts import PER_HOST
 from verifier.shell.settings.keys import resolve_keys
 from verifier.shell.settings.options import OPTIONS
+from verifier.shell.settings.pages import check_pages
 from verifier.shell.settings.sources import Reading
 
 _WEAK_TOKEN = 16  # bytes; 128 bits where the token is random
@@ -28,9 +29,12 @@ def resolve(reading: Reading, *, terminal: bool) -> dict[str, Any]:
         values["log_format"] = "console" if terminal else "json"
     _resolve_verdict(reading, values)
     _check_listeners(reading, values)
+    if values["leeway"]:
+        reading.notice("leeway", "Jitsi has none: Prosody will refuse what is late by that much")
     if values["bypass"] and not values["trusted_proxies"]:
         expected = "trusted_proxies (VERIFIER_TRUSTED_PROXIES) beside it"
         reading.refuse("bypass", "networks, and no proxy to believe", expected)
+    check_pages(reading, values)
     return values
 
 
@@ -97,6 +101,15 @@ def _resolve_verification(reading: Reading, values: dict[str, Any], base: str | 
         reading.notice(name, text)
     if values[name] is None:
         values[name] = base is not None
+    if values[name] and "muc_mapper_domain" not in reading.given:
+        _notice_docker_muc(reading, values["muc_mapper_domain"], base)
+
+
+def _notice_docker_muc(reading: Reading, muc: str, base: str | None) -> None:
+    given = reading.given.get("muc_mapper_domain_base")
+    if given is not None and given.from_environment:
+        text = f"{muc}, since XMPP_MUC_DOMAIN is not set; docker-jitsi-meet's own is muc.{base}"
+        reading.notice("muc_mapper_domain", text)
 
 
 def _check_listeners(reading: Reading, values: dict[str, Any]) -> None:

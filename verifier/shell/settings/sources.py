@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from verifier.core.keyformats import split_secrets
 from verifier.shell.settings.options import CONFIG_VARIABLE, OPTIONS, Option
 from verifier.shell.settings.problems import Problem, kind_of, shown, shown_name, shown_path
 
@@ -30,7 +31,8 @@ _KUBERNETES: Final = re.compile(
     rf"(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=.*|{_PORT}=\w+://.*|{_PORT}_(ADDR|PORT|PROTO)=.*)"
 )
 """What Kubernetes sets for a Service called verifier, or verifier-admin, and so on."""
-_SECRET_IN_FILE: Final = re.compile(r"-----BEGIN .*?-----END [^\n]*|[^\n]*\S[^\n]*", re.DOTALL)
+_NOT_YET: Final = re.compile(r"VERIFIER_(POLICY_\w+|WORKERS|REVOCATION_STORE|AUDIT_LOG|SINGLE_USE)")
+"""What will be an option, and must not be ignored by those who rely on it."""
 _BLANKS_IN_LIST: Final = re.compile(r"\s,|,\s")
 
 
@@ -118,13 +120,15 @@ def read_table(
 def _parse(path: Path, reading: Reading) -> dict[str, Any] | None:
     try:
         return tomllib.loads(reading.read_file(path).decode("utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reading.problems.append(Problem("", str(path), _trouble(error), "a TOML file in UTF-8"))
         return None
 
 
-def _trouble(error: OSError | ValueError) -> str:
+def _trouble(error: OSError | ValueError | RecursionError) -> str:
     """Say what is wrong with a file without quoting from it."""
+    if isinstance(error, RecursionError):
+        return "tables or arrays nested too deep"
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     if isinstance(error, tomllib.TOMLDecodeError):
@@ -202,12 +206,18 @@ def _take_file(
     """Take a secret from a file: one a line, or a whole PEM block, less the ends of lines."""
     reading.files.append(path)
     try:
-        text = reading.read_file(path).decode("utf-8-sig").replace("\r\n", "\n")
+        text = reading.read_file(path).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         found = f"{shown_path(path)}: {_trouble(error)}"
         _fail(option, origin, found, reading, "a file of UTF-8 text that can be read")
         return
-    lines = _SECRET_IN_FILE.findall(text)
+    lines = split_secrets(text)
+    if any(line.startswith("#") for line in lines):
+        expected = "secrets only, one a line: there are no comments"
+        _fail(option, origin, "a line that begins with # (not shown)", reading, expected)
+        return
+    if any(line != unquoted(line) for line in lines):
+        reading.notices.append(f"{origin}: blanks and quotes around a secret are part of it")
     try:
         good = option.kind.from_toml(lines[0] if len(lines) == 1 else lines)
     except ValueError:
@@ -243,6 +253,10 @@ def _notice_unknown(environ: Mapping[str, str], reading: Reading) -> None:
     for name, value in sorted(environ.items()):
         ours = name.startswith("VERIFIER_") and name not in _VARIABLES
         if ours and _KUBERNETES.fullmatch(f"{name}={value}") is None:
+            if _NOT_YET.fullmatch(name):
+                found, expected = "an option that this version does not have", "no such variable"
+                reading.problems.append(Problem(name, "environment", found, expected))
+                continue
             nearest = _nearest(name, _VARIABLES)
             reading.notices.append(
                 f"{shown_name(name)}: not a known variable, ignored; the nearest is {nearest}"

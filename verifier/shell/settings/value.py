@@ -40,9 +40,12 @@ class Settings:
         key_grace: How long, seconds, a key outlives its place in its document.
         key_stale_grace: How long, seconds, known keys work while their source fails.
         key_lookup_rate: Unknown key ids that may be looked up in a second.
+        rules: Which rules judge.
+        mode: Whether denials are enforced.
         strict_hosts: Whether hosts without a table of their own are refused.
         bypass: Networks that need no token at the gate.
         trusted_proxies: Peers whose ``X-Real-IP`` is believed; ``unix`` for unix sockets.
+        denied_redirect_url: Template of the address that refused readers are sent to.
         hosts: By virtual host, lower case: the whole configuration as it is for that host.
         notices: What an operator should know, for the log at start; never a secret.
         watched_files: Secret and key files; a change in one asks for a reload.
@@ -78,9 +81,13 @@ class Settings:
     key_grace: float
     key_stale_grace: float
     key_lookup_rate: float
+    rules: Literal["jitsi"]
+    mode: Literal["enforce"]
+    leeway: float
     strict_hosts: bool
     bypass: tuple[Network, ...]
     trusted_proxies: tuple[Network | str, ...]
+    denied_redirect_url: str | None
     hosts: Mapping[str, Settings] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     watched_files: tuple[Path, ...] = ()
@@ -88,8 +95,7 @@ class Settings:
     @property
     def key_server(self) -> bool:
         """Whether keys are looked up by key id at a URL."""
-        urls = (self.asap_key_server, self.cache_keys_url)
-        return any(urls) and not is_shared(self.signature_algorithm)
+        return self.asap_key_server is not None or self.cache_keys_url is not None
 
     def policy(self) -> Policy:
         """Give what is accepted."""
@@ -105,11 +111,10 @@ class Settings:
         )
 
     def key_locations(self) -> KeyLocations:
-        """Say where keys are; no URL is asked for the keys of shared secrets."""
-        remote = not is_shared(self.signature_algorithm)
+        """Say where keys are."""
         return KeyLocations(
             secrets=self.app_secret,
             public_keys=self.public_keys,
-            document_url=self.cache_keys_url if remote else None,
-            asap_url=self.asap_key_server if remote else None,
+            document_url=self.cache_keys_url,
+            asap_url=self.asap_key_server,
         )

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from verifier.shell import logs
+
+Written = Callable[[], list[str]]
+
+
+@pytest.fixture
+def written(capsys: pytest.CaptureFixture[str]) -> Iterator[Written]:
+    root = logging.getLogger()
+    before = (logs.LOGGER.handlers[:], root.handlers[:], logs.LOGGER.level, logs.LOGGER.propagate)
+    yield lambda: capsys.readouterr().err.splitlines()
+    logs.LOGGER.handlers[:], root.handlers[:], logs.LOGGER.level, logs.LOGGER.propagate = before
+
+
+def lines(written: Written) -> list[dict[str, object]]:
+    return [json.loads(line) for line in written()]
+
+
+def test_a_line_is_one_json_object_with_named_fields(written: Written) -> None:
+    logs.configure("json", "info")
+    logs.log("denied", code="token-expired", room=None, count=2)
+    (line,) = lines(written)
+    assert line.keys() == {"time", "level", "event", "code", "count"}
+    assert (line["level"], line["event"], line["code"]) == ("info", "denied", "token-expired")
+
+
+def test_what_a_client_sent_is_bounded_and_no_token(written: Written) -> None:
+    logs.configure("json", "info")
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhcHAifQ.c2lnbmF0dXJl"
+    pretty = "ewogICJhbGciOiAiSFMyNTYiCn0.ewogICJpc3MiOiAiYXBwIgp9.c2ln"
+    logs.log("denied", long="x" * 5000, room=f"a{token}", other=pretty.lower(), bad="\udcff")
+    (line,) = lines(written)
+    assert len(str(line["long"])) == 200
+    assert (line["room"], line["other"], line["bad"]) == ("a[token]", "[token]", "?")
+
+
+def test_the_console_form_is_one_line_too(written: Written) -> None:
+    logs.configure("console", "debug")
+    logs.log("denied", logging.WARNING, room="a\nb")
+    (line,) = written()
+    assert line.endswith('warning denied room="a\\nb"')
+
+
+def test_the_level_is_kept_to(written: Written) -> None:
+    logs.configure("json", "warning")
+    logs.log("allowed", logging.DEBUG)
+    logs.log("denied")
+    assert lines(written) == []
+
+
+def test_a_bug_is_written_whole(written: Written) -> None:
+    logs.configure("json", "info")
+    logs.log_bug("ValueError at " + "/a/long/path.py:1 < " * 50)
+    assert len(str(lines(written)[0]["at"])) > 900
+
+
+def test_a_librarys_warning_is_one_line_without_its_traceback(written: Written) -> None:
+    logs.configure("json", "info")
+    try:
+        raise ValueError("value of a request")  # noqa: TRY301
+    except ValueError:
+        logging.getLogger("some.library").exception("it went wrong")
+    (line,) = lines(written)
+    assert line["event"] == "it went wrong"
+    assert "value of a request" not in str(line)
