@@ -15,7 +15,11 @@ Written = Callable[[], list[str]]
 def written(capsys: pytest.CaptureFixture[str]) -> Iterator[Written]:
     root = logging.getLogger()
     before = (logs.LOGGER.handlers[:], root.handlers[:], logs.LOGGER.level, logs.LOGGER.propagate)
-    yield lambda: capsys.readouterr().err.splitlines()
+
+    def read() -> list[str]:
+        return capsys.readouterr().err.splitlines()
+
+    yield read
     logs.LOGGER.handlers[:], root.handlers[:], logs.LOGGER.level, logs.LOGGER.propagate = before
 
 

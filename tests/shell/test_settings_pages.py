@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.e2e.guides import public_key
+from verifier.core.handoff import derive_key
 from verifier.shell.settings import ConfigError, Settings, load
 
 
@@ -62,3 +66,46 @@ def test_any_other_address_is_a_problem(url: str) -> None:
 def test_unknown_placeholders_are_named() -> None:
     text = problems(VERIFIER_DENIED_REDIRECT_URL="https://x.example/?{token}&{code}&{jwt}")
     assert '["{token}", "{jwt}"]; expected no placeholders but {code}, {room} and {url}' in text
+
+
+def test_tokens_stay_in_urls_by_default() -> None:
+    settings = configured()
+    assert settings.handoff is False
+    assert settings.handoff_key() is None
+
+
+def test_the_hand_offs_key_comes_from_the_first_shared_secret() -> None:
+    key = configured(VERIFIER_HANDOFF="true").handoff_key()
+    assert key == derive_key(b"s" * 32)
+
+
+def test_a_secret_of_its_own_comes_first(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("h" * 40 + "\n")
+    for given in ({"HANDOFF_SECRET": "h" * 40}, {"HANDOFF_SECRET_FILE": str(file)}):
+        environ = {f"VERIFIER_{name}": value for name, value in given.items()}
+        settings = configured(VERIFIER_HANDOFF="true", **environ)
+        assert settings.handoff_key() == derive_key(b"h" * 40)
+        assert "h" * 40 not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"JWT_APP_SECRET": "", "JWT_ASAP_KEYSERVER": "https://keys.example.org"},
+        {"JWT_APP_SECRET": public_key(), "JWT_SIGN_TYPE": "RS256"},
+    ],
+)
+def test_public_keys_sign_no_cookies(keys: dict[str, str]) -> None:
+    text = problems(VERIFIER_HANDOFF="true", **keys)
+    assert "handoff (VERIFIER_HANDOFF): found true, and no secret to sign cookies with" in text
+    assert "VERIFIER_HANDOFF_SECRET" in text
+    secret = {"VERIFIER_HANDOFF_SECRET": "h" * 40}
+    assert configured(VERIFIER_HANDOFF="true", **keys, **secret).handoff_key() is not None
+
+
+def test_a_weak_or_idle_secret_is_noticed() -> None:
+    notices = "\n".join(configured(VERIFIER_HANDOFF_SECRET="short").notices)
+    assert "the secret is weak: 5 bytes, expected 32 or more" in notices
+    assert "not used: handoff is false" in notices
+    assert "short" not in notices

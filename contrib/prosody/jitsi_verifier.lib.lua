@@ -1,0 +1,234 @@
+-- What both modules share: requests, questions, answers and refusals as values.
+-- Values in, values out: knows no session, socket, timer or option of Prosody's.
+
+local encodings = require "util.encodings";
+local http = require "util.http";
+local json = require "util.json";
+
+local base64_decode = encodings.base64.decode;
+local is_utf8 = encodings.utf8.valid;
+
+-- What Jitsi's other modules read on a session; nothing else is taken from an answer.
+local SESSION_FIELDS = {
+	"jitsi_meet_room";
+	"jitsi_meet_domain";
+	"jitsi_meet_str_tenant";
+	"jitsi_meet_auth_issuer";
+	"jitsi_meet_context_user";
+	"jitsi_meet_context_group";
+	"jitsi_meet_context_features";
+	"jitsi_meet_context_room";
+};
+local AFFILIATIONS = { owner = true; member = true };
+-- Refusals that the next attempt may turn: to SASL something other than a wrong credential.
+local TEMPORARY = {
+	["keys-unavailable"] = true;
+	["server-misconfigured"] = true;
+	["verifier-unavailable"] = true;
+};
+-- Conditions that stand for themselves; every other one is Jitsi's own and gets its own element.
+local STANDARD_CONDITIONS = { ["not-allowed"] = true; ["not-authorized"] = true };
+local UNAVAILABLE = "Tokens cannot be verified at the moment, please try again later";
+
+-- The parameters of a query; `formdecode` makes a string of a query without "=".
+local function parameters(query)
+	local decoded = http.formdecode(query or "");
+	return type(decoded) == "table" and decoded or {};
+end
+
+-- The token of a BOSH or WebSocket request: the header's, which the query's overrides.
+local function token_of(headers, params)
+	if params.token then
+		return params.token;
+	end
+	local header = headers.authorization;
+	return header and header:match("^[Bb][Ee][Aa][Rr][Ee][Rr] +(%S+)%s*$");
+end
+
+-- A question is JSON, and so UTF-8. Bytes that are not belong to no token and to no tenant, and
+-- without them the verifier can say so.
+local function to_utf8(text)
+	if text == nil then
+		return json.null;
+	end
+	return is_utf8(text) and text or (text:gsub("[\128-\255]", "?"));
+end
+
+local function encode_question(question)
+	return json.encode({
+		token = to_utf8(question.token);
+		room_jid = to_utf8(question.room_jid);
+		query_prefix = to_utf8(question.query_prefix);
+		host = to_utf8(question.host);
+		room_requires_authentication = question.room_requires_authentication or false;
+	});
+end
+
+-- util.json makes a truthy table of null: as absent, it cannot be taken for a value.
+local function without_nulls(value)
+	if value == json.null then
+		return nil;
+	elseif type(value) ~= "table" then
+		return value;
+	end
+	local copy = {};
+	for key, member in pairs(value) do
+		if type(key) == "string" then
+			copy[key] = without_nulls(member);
+		end
+	end
+	for _, element in ipairs(value) do
+		copy[#copy + 1] = without_nulls(element);
+	end
+	return copy;
+end
+
+-- Decode an object. util.json merges members named "__array" and "__hash" into the object around
+-- them, or raises: with them, an object says something else than its author wrote.
+local function decode_object(text)
+	if type(text) ~= "string" or text:find('"__array"', 1, true) or text:find('"__hash"', 1, true) then
+		return nil, "answer-malformed";
+	end
+	local ok, value = pcall(json.decode, text);
+	value = ok and without_nulls(value);
+	if type(value) ~= "table" or #value > 0 then
+		return nil, "answer-malformed";
+	end
+	return value;
+end
+
+-- The claims of a token that was verified already.
+local function claims_of(token)
+	local payload = token:match("^[^.]*%.([^.]*)%.[^.]*$");
+	if not payload then
+		return nil, "claim-malformed";
+	end
+	payload = payload:gsub("[-_]", { ["-"] = "+"; ["_"] = "/" });
+	local claims = decode_object(base64_decode(payload .. ("="):rep(-#payload % 4)));
+	if not claims then
+		return nil, "claim-malformed";
+	end
+	return claims;
+end
+
+-- The claims as far as they were bound to a session.
+local function claims_from_session(session)
+	local context = {
+		user = session.jitsi_meet_context_user;
+		group = session.jitsi_meet_context_group;
+		features = session.jitsi_meet_context_features;
+		room = session.jitsi_meet_context_room;
+		tenant = session.jitsi_meet_str_tenant;
+	};
+	return {
+		iss = session.jitsi_meet_auth_issuer;
+		sub = session.jitsi_meet_domain;
+		room = session.jitsi_meet_room;
+		context = next(context) ~= nil and context or nil;
+	};
+end
+
+-- A word that may stand as an XML name, and in a log.
+local function to_word(value, default)
+	if type(value) == "string" and #value <= 64 and value:find("^%a[%w-]*$") then
+		return value;
+	end
+	return default;
+end
+
+-- Text that may stand in a stanza.
+local function to_text(value, default)
+	if type(value) ~= "string" or value == "" or #value > 1024 then
+		return default;
+	elseif value:find("[%z\1-\8\11\12\14-\31]") or not is_utf8(value) then
+		return default;
+	end
+	return value;
+end
+
+local function refusal(code, reason, condition)
+	return { allowed = false; code = code; reason = reason; condition = condition or "not-allowed" };
+end
+
+local function session_values(bound)
+	local values = {};
+	for _, field in ipairs(SESSION_FIELDS) do
+		values[field] = bound[field];
+	end
+	return values;
+end
+
+-- Read an answer: a table with `allowed`, or nil and a word where it is no verdict.
+local function read_verdict(body)
+	local answer, err = decode_object(body);
+	if not answer then
+		return nil, err;
+	elseif answer.allowed == false then
+		local code, condition = to_word(answer.code, "not-allowed"), to_word(answer.error);
+		return refusal(code, to_text(answer.reason, "Access denied"), condition);
+	end
+	local bound, affiliation = answer.session or {}, answer.affiliation;
+	if answer.allowed ~= true or type(bound) ~= "table" or #bound > 0 then
+		return nil, "answer-malformed";
+	elseif affiliation ~= nil and not AFFILIATIONS[affiliation] then
+		return nil, "answer-malformed";
+	end
+	return {
+		allowed = true;
+		affiliation = affiliation;
+		tenant_mismatch = answer.tenant_mismatch == true;
+		session = session_values(bound);
+	};
+end
+
+-- What everybody is told while no verifier answers.
+local function unavailable()
+	return refusal("verifier-unavailable", UNAVAILABLE);
+end
+
+-- The SASL condition (RFC 6120, section 6.5) for a refusal.
+local function sasl_condition(verdict)
+	return TEMPORARY[verdict.code] and "temporary-auth-failure" or "not-authorized";
+end
+
+-- How a stanza is refused: error type, condition, and Jitsi's own element where there is one.
+local function stanza_error(verdict)
+	if verdict.code == "verifier-unavailable" then
+		return "wait", "remote-server-timeout", nil;
+	end
+	local condition = verdict.condition;
+	return "cancel", "not-allowed", not STANDARD_CONDITIONS[condition] and condition or nil;
+end
+
+-- Where to ask, for an option that names a verifier's address.
+local function endpoint(url)
+	if type(url) ~= "string" or not url:find("^https?://[^/%s]+") then
+		return nil, "url-invalid";
+	end
+	local base = url:gsub("/+$", "");
+	return base:find("/v1/verify$") and base or base .. "/v1/verify";
+end
+
+-- An address as it may stand in a log: without credentials.
+local function display(url)
+	return (url:gsub("//[^/@]*@", "//"));
+end
+
+return {
+	SESSION_FIELDS = SESSION_FIELDS;
+	claims_from_session = claims_from_session;
+	claims_of = claims_of;
+	display = display;
+	encode_question = encode_question;
+	endpoint = endpoint;
+	parameters = parameters;
+	read_verdict = read_verdict;
+	refusal = refusal;
+	sasl_condition = sasl_condition;
+	stanza_error = stanza_error;
+	to_text = to_text;
+	to_word = to_word;
+	token_of = token_of;
+	unavailable = unavailable;
+	urlencode = http.urlencode;
+};

@@ -1,0 +1,135 @@
+-- Asks the verifier, without blocking Prosody. Knows HTTP, time and which address answered last;
+-- nothing of sessions, rooms or what an answer means for them.
+
+local async = require "util.async";
+local http = require "net.http";
+local timer = require "util.timer";
+local monotonic = require "util.time".monotonic;
+
+local verifier = module:require "jitsi_verifier";
+
+local ANSWER_BYTES = 64 * 1024;
+local DEFAULT_URL = "http://127.0.0.1:8090";
+local DEFAULT_SECONDS = 5;
+local HEADERS = { ["Content-Type"] = "application/json"; ["Accept"] = "application/json" };
+
+-- POST, and wait for the answer. net.http has no timeout of its own, and a destroyed request never
+-- calls back: whichever comes first ends the wait, once.
+local function post(url, body, seconds)
+	local wait, done = async.waiter(1, true);
+	local outcome;
+	local function finish(code, content)
+		if not outcome then
+			outcome = { code = code; content = content };
+			done();
+		end
+	end
+	local options = { method = "POST"; headers = HEADERS; body = body };
+	local request = http.request(url, options, function (content, code)
+		finish(code, content);
+	end);
+	if request then
+		request.body_size_limit = ANSWER_BYTES;
+	end
+	local task = timer.add_task(seconds, function ()
+		if request then
+			http.destroy_request(request);
+		end
+		finish(0, "timeout");
+	end);
+	wait();
+	timer.stop(task);
+	return outcome.code, outcome.content;
+end
+
+-- 200 for every verdict, and 503 for the one that may be another a moment later.
+local function ask_one(url, body, seconds)
+	local code, content = post(url, body, seconds);
+	if code == 0 then
+		return nil, verifier.to_text(content, "connection failed");
+	elseif code ~= 200 and code ~= 503 then
+		return nil, "status " .. tostring(code);
+	end
+	local verdict, err = verifier.read_verdict(content);
+	if code == 503 and not (verdict and verdict.code == "keys-unavailable") then
+		return nil, "status 503";
+	end
+	return verdict, err;
+end
+
+local client = {};
+local client_mt = { __index = client };
+
+-- One line when an address stops answering and one when it is back, however many ask meanwhile.
+function client:note(url, err)
+	local was_down = self.shared.down[url];
+	if err and not was_down then
+		module:log("error", "%s gives no verdict: %s", verifier.display(url), err);
+	elseif was_down and not err then
+		module:log("info", "%s gives verdicts again", verifier.display(url));
+	end
+	self.shared.down[url] = err and true or nil;
+end
+
+-- The address that worked last, then the others as configured.
+function client:order()
+	local order = { self.shared.last };
+	for _, url in ipairs(self.urls) do
+		if url ~= self.shared.last then
+			order[#order + 1] = url;
+		end
+	end
+	return order;
+end
+
+-- A verdict, always: a refusal where nobody answers. Call it only where waiting is possible.
+function client:ask(question)
+	local body, deadline = verifier.encode_question(question), monotonic() + self.seconds;
+	local order, unsure = self:order(), nil;
+	for position, url in ipairs(order) do
+		-- An address that hangs leaves the others their share of the time.
+		local seconds = (deadline - monotonic()) / (#order - position + 1);
+		local verdict, err = ask_one(url, body, seconds);
+		self:note(url, err);
+		if verdict and verdict.code ~= "keys-unavailable" then
+			self.shared.last = url;
+			return verdict;
+		end
+		unsure = unsure or verdict;
+	end
+	return unsure or verifier.unavailable();
+end
+
+local function read_urls(configured)
+	local urls = {};
+	for _, item in ipairs(configured) do
+		local url = verifier.endpoint(item);
+		if url then
+			urls[#urls + 1] = url;
+		else
+			module:log("error", "jitsi_verifier_url: expected http:// or https:// addresses, found %q",
+				verifier.display(tostring(item)));
+		end
+	end
+	return urls;
+end
+
+-- A client. `options_for` gives the module, or a module's view of another host, that knows an option
+-- of this name. A bad option is an error in the log, and then nobody is let in; it never keeps a
+-- module from being loaded, for without it rooms would be open.
+local function new(options_for)
+	local configured = options_for("jitsi_verifier_url"):get_option_array("jitsi_verifier_url", { DEFAULT_URL });
+	local urls = read_urls(configured);
+	local seconds = options_for("jitsi_verifier_timeout"):get_option_number("jitsi_verifier_timeout",
+		DEFAULT_SECONDS);
+	if not seconds or seconds <= 0 then
+		module:log("error", "jitsi_verifier_timeout: expected seconds above 0; using %d", DEFAULT_SECONDS);
+		seconds = DEFAULT_SECONDS;
+	end
+	-- All hosts with the same addresses know together which of them works.
+	local shared = module:shared("/*/jitsi_verifier/" .. table.concat(urls, " "));
+	shared.down = shared.down or {};
+	return setmetatable({ urls = urls; seconds = seconds; shared = shared }, client_mt);
+end
+
+return { new = new };

@@ -1,0 +1,140 @@
+package.path = "/usr/lib/prosody/?.lua;" .. package.path;
+package.cpath = "/usr/lib/prosody/?.so;" .. package.cpath;
+
+local ALLOWED, DENIED = '{"allowed": true}', '{"allowed": false, "code": "token-expired"}';
+local KEYLESS = '{"allowed": false, "code": "keys-unavailable"}';
+
+-- Every address answers at once, or never; the clock stands still until an address stays silent.
+local clock, answers, asked, logged, options;
+package.loaded["util.async"] = { waiter = function () return function () end, function () end; end };
+package.loaded["util.time"] = { monotonic = function () return clock; end };
+package.loaded["net.http"] = {
+	destroy_request = function () end;
+	request = function (url, request, callback)
+		table.insert(asked, { url = url; request = request });
+		local answer = answers[url];
+		if answer then callback(answer[2], answer[1]); end
+		return {};
+	end;
+};
+package.loaded["util.timer"] = {
+	add_task = function (seconds, callback)
+		asked[#asked].seconds = seconds;
+		if not answers[asked[#asked].url] then
+			clock = clock + seconds;
+			callback();
+		end
+	end;
+	stop = function () end;
+};
+
+local shared;
+local function new_module()
+	return {
+		require = function () return dofile("jitsi_verifier.lib.lua"); end;
+		log = function (_, level, message, ...) table.insert(logged, level .. " " .. message:format(...)); end;
+		shared = function (_, path) shared[path] = shared[path] or {}; return shared[path]; end;
+		get_option_array = function (_, _, default)
+			return type(options.url) == "string" and { options.url } or options.url or default;
+		end;
+		get_option_number = function (_, _, default) return options.seconds or default; end;
+	};
+end
+
+local function new_client()
+	local module = new_module();
+	local environment = setmetatable({ module = module }, { __index = _G });
+	return loadfile("jitsi_verifier_client.lib.lua", "t", environment)().new(function () return module; end);
+end
+
+local A, B = "http://a/v1/verify", "http://b/v1/verify";
+
+before_each(function ()
+	clock, answers, asked, logged, shared = 100, {}, {}, {}, {};
+	options = { url = { "http://a", "http://b" } };
+end);
+
+local function urls_asked()
+	local urls = {};
+	for _, question in ipairs(asked) do table.insert(urls, question.url); end
+	asked = {};
+	return urls;
+end
+
+describe("a client", function ()
+	it("asks in the contract's form", function ()
+		options.url, answers["http://127.0.0.1:8090/v1/verify"] = nil, { 200, ALLOWED };
+		assert.is_true(new_client():ask({ token = "t" }).allowed);
+		local request = asked[1].request;
+		assert.equal("POST", request.method);
+		assert.equal("application/json", request.headers["Content-Type"]);
+		assert.equal("t", require "util.json".decode(request.body).token);
+		assert.equal(5, asked[1].seconds);
+	end);
+
+	it("asks the first address that works, and that one first from then on", function ()
+		local client = new_client();
+		answers[A], answers[B] = { 500, ALLOWED }, { 200, ALLOWED };
+		assert.is_true(client:ask({}).allowed);
+		assert.same({ A, B }, urls_asked());
+		client:ask({});
+		assert.same({ B }, urls_asked());
+		answers[A], answers[B] = { 200, DENIED }, { 0, "connection refused" };
+		assert.is_false(client:ask({}).allowed);
+		assert.same({ B, A }, urls_asked());
+		client:ask({});
+		assert.same({ A }, urls_asked());
+	end);
+
+	it("shares its time among the addresses", function ()
+		options.url, options.seconds = { "http://a", "http://b", "http://c" }, 6;
+		assert.equal("verifier-unavailable", new_client():ask({}).code);
+		assert.same({ 2, 2, 2 }, { asked[1].seconds, asked[2].seconds, asked[3].seconds });
+		assert.equal(106, clock);
+	end);
+
+	it("refuses where nobody answers, and says so once for each address", function ()
+		local client = new_client();
+		for _ = 1, 3 do
+			assert.equal("verifier-unavailable", client:ask({}).code);
+		end
+		assert.same({ "error http://a/v1/verify gives no verdict: timeout",
+			"error http://b/v1/verify gives no verdict: timeout" }, logged);
+	end);
+
+	it("says once that an address is back", function ()
+		local client = new_client();
+		client:ask({});
+		answers[A] = { 200, ALLOWED };
+		client:ask({});
+		client:ask({});
+		assert.equal("info http://a/v1/verify gives verdicts again", logged[3]);
+		assert.equal(3, #logged);
+	end);
+
+	it("knows together with the other clients of its addresses what works", function ()
+		local one, other = new_client(), new_client();
+		answers[B] = { 200, ALLOWED };
+		one:ask({});
+		urls_asked();
+		other:ask({});
+		assert.same({ B }, urls_asked());
+		assert.equal(1, #logged);
+	end);
+
+	it("believes a 503 only that keys are missing, and asks the others for them", function ()
+		local client = new_client();
+		answers[A], answers[B] = { 503, KEYLESS }, { 503, ALLOWED };
+		assert.equal("keys-unavailable", client:ask({}).code);
+		assert.same({ "error http://b/v1/verify gives no verdict: status 503" }, logged);
+		answers[B] = { 200, ALLOWED };
+		assert.is_true(client:ask({}).allowed);
+	end);
+
+	it("refuses everybody with options that nobody can mean, and keeps secrets out of the log", function ()
+		options = { url = { "ftp://user:secret@v", 7 }; seconds = -1 };
+		assert.equal("verifier-unavailable", new_client():ask({}).code);
+		assert.equal(3, #logged);
+		assert.is_nil(table.concat(logged):find("secret"));
+	end);
+end);

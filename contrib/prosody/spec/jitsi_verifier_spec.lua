@@ -1,0 +1,188 @@
+-- Run from this folder's parent: busted --lua=lua5.4 (needs Prosody's own libraries).
+package.path = "/usr/lib/prosody/?.lua;" .. package.path;
+package.cpath = "/usr/lib/prosody/?.so;" .. package.cpath;
+
+local json = require "util.json";
+local verifier = dofile("jitsi_verifier.lib.lua");
+
+local ALLOWED = [[{"allowed": true, "code": null, "affiliation": "owner", "tenant_mismatch": false,
+	"session": {"jitsi_meet_room": "board", "jitsi_meet_context_user": {"id": "u", "name": null}}}]];
+
+local function base64url(text)
+	local encoded = require "util.encodings".base64.encode(text);
+	return (encoded:gsub("[+/=]", { ["+"] = "-"; ["/"] = "_"; ["="] = "" }));
+end
+
+describe("parameters", function ()
+	it("are a table, whatever the query is", function ()
+		assert.same({}, verifier.parameters(nil));
+		assert.same({}, verifier.parameters(""));
+		assert.same({}, verifier.parameters("foo"));
+		assert.equal("b", verifier.parameters("a=b").a);
+		assert.equal("c", verifier.parameters("a=b&a=c").a);
+	end);
+end);
+
+describe("token_of", function ()
+	local function token(header, query)
+		return verifier.token_of({ authorization = header }, verifier.parameters(query));
+	end
+
+	it("takes the header's", function ()
+		assert.equal("a.b.c", token("Bearer a.b.c"));
+		assert.equal("a.b.c", token("bearer  a.b.c "));
+	end);
+
+	it("lets the query override it, even with nothing", function ()
+		assert.equal("x.y.z", token("Bearer a.b.c", "token=x.y.z"));
+		assert.equal("", token("Bearer a.b.c", "token="));
+	end);
+
+	it("knows no other scheme, and no two tokens", function ()
+		assert.is_nil(token(nil));
+		assert.is_nil(token("Basic dTpw"));
+		assert.is_nil(token("Bearer"));
+		assert.is_nil(token("Bearer a,Bearer b"));
+	end);
+end);
+
+describe("encode_question", function ()
+	local function encoded(question)
+		return json.decode(verifier.encode_question(question));
+	end
+
+	it("says null where there is nothing", function ()
+		local question = encoded({ host = "meet" });
+		assert.equal(json.null, question.token);
+		assert.equal(json.null, question.room_jid);
+		assert.equal("meet", question.host);
+		assert.is_false(question.room_requires_authentication);
+	end);
+
+	it("is UTF-8, whatever a client sent", function ()
+		assert.equal("?a?\0\"", encoded({ token = "\255a\254\0\"" }).token);
+		assert.equal("п", encoded({ query_prefix = "п" }).query_prefix);
+	end);
+end);
+
+describe("read_verdict", function ()
+	it("reads an allowed token, without nulls", function ()
+		local verdict = verifier.read_verdict(ALLOWED);
+		assert.is_true(verdict.allowed);
+		assert.equal("owner", verdict.affiliation);
+		assert.same({ jitsi_meet_room = "board"; jitsi_meet_context_user = { id = "u" } }, verdict.session);
+	end);
+
+	it("takes nothing but what it knows", function ()
+		local verdict = verifier.read_verdict('{"allowed": true, "session": {"type": "s2sin", "username": "x"}}');
+		assert.same({}, verdict.session);
+	end);
+
+	it("reads a refusal", function ()
+		local verdict = verifier.read_verdict(
+			'{"allowed": false, "code": "room-mismatch", "error": "room-mismatch", "reason": "no"}');
+		assert.same({ allowed = false; code = "room-mismatch"; condition = "room-mismatch"; reason = "no" },
+			verdict);
+	end);
+
+	it("makes words and text of a refusal that may stand in XML and in a log", function ()
+		local plain = { allowed = false; code = "not-allowed"; condition = "not-allowed";
+			reason = "Access denied" };
+		for _, members in ipairs({ "", ', "code": null, "error": null, "reason": null',
+			', "code": "a b", "error": "<x/>", "reason": "\\u0007"', ', "code": 1, "error": [], "reason": {}' }) do
+			assert.same(plain, verifier.read_verdict('{"allowed": false' .. members .. "}"));
+		end
+	end);
+
+	local NO_VERDICTS = {
+		"", "null", "[]", "1", "true", '"x"', "{}", "{", "<html>", ALLOWED .. "x", "[" , "\255",
+		'{"allowed": null}', '{"allowed": "true"}', '{"allowed": 1}',
+		'{"allowed": true, "session": [1]}', '{"allowed": true, "session": "x"}',
+		'{"allowed": true, "affiliation": "admin"}', '{"allowed": true, "affiliation": {}}',
+		'{"allowed": true, "session": {"jitsi_meet_context_user": {"__hash": ["moderator", true]}}}',
+		'{"allowed": true, "session": {"jitsi_meet_context_user": {"__array": 1}}}',
+	};
+	for _, body in ipairs(NO_VERDICTS) do
+		it("does not take for one: " .. body, function ()
+			local verdict, err = verifier.read_verdict(body);
+			assert.is_nil(verdict);
+			assert.equal("answer-malformed", err);
+		end);
+	end
+
+	it("does not take nothing for one", function ()
+		assert.is_nil(verifier.read_verdict(nil));
+		assert.is_nil(verifier.read_verdict(false));
+	end);
+
+	it("allows the names that Prosody misreads as values", function ()
+		local verdict = verifier.read_verdict('{"allowed": true, "session": {"jitsi_meet_room": "\\"__hash\\""}}');
+		assert.equal('"__hash"', verdict.session.jitsi_meet_room);
+	end);
+end);
+
+describe("claims_of", function ()
+	it("reads the middle segment", function ()
+		local token = "h." .. base64url('{"sub": "meet", "context": null, "list": [null, 1]}') .. ".s";
+		assert.same({ sub = "meet"; list = { 1 } }, verifier.claims_of(token));
+	end);
+
+	it("says what is none", function ()
+		local misread = "a." .. base64url('{"__hash": []}') .. ".c";
+		for _, token in ipairs({ "", "a", "a.b", "a.!.c", "a.e30.b.c", misread }) do
+			local claims, err = verifier.claims_of(token);
+			assert.is_nil(claims);
+			assert.equal("claim-malformed", err);
+		end
+	end);
+end);
+
+describe("claims_from_session", function ()
+	it("says what was bound, and no empty context", function ()
+		assert.same({ sub = "meet"; room = "*" },
+			verifier.claims_from_session({ jitsi_meet_domain = "meet"; jitsi_meet_room = "*"; type = "c2s" }));
+		assert.same({ context = { user = { id = 1 } } },
+			verifier.claims_from_session({ jitsi_meet_context_user = { id = 1 } }));
+	end);
+end);
+
+describe("a refusal", function ()
+	it("has a SASL condition of RFC 6120", function ()
+		assert.equal("not-authorized", verifier.sasl_condition(verifier.refusal("token-expired", "x")));
+		assert.equal("temporary-auth-failure", verifier.sasl_condition(verifier.refusal("keys-unavailable", "x")));
+		assert.equal("temporary-auth-failure", verifier.sasl_condition(verifier.unavailable()));
+	end);
+
+	local function stanza_error(refusal)
+		return { verifier.stanza_error(refusal) };
+	end
+
+	it("has a stanza error, and Jitsi's element where Jitsi has one", function ()
+		assert.same({ "cancel", "not-allowed" }, stanza_error(verifier.refusal("x", "x")));
+		assert.same({ "cancel", "not-allowed" }, stanza_error(verifier.refusal("x", "x", "not-authorized")));
+		assert.same({ "cancel", "not-allowed", "invalid-regex" },
+			stanza_error(verifier.refusal("x", "x", "invalid-regex")));
+		assert.same({ "wait", "remote-server-timeout" }, stanza_error(verifier.unavailable()));
+	end);
+end);
+
+describe("endpoint", function ()
+	it("completes an address", function ()
+		for _, path in ipairs({ "", "/", "/v1/verify", "/v1/verify/" }) do
+			assert.equal("http://v:8090/v1/verify", verifier.endpoint("http://v:8090" .. path));
+		end
+		assert.equal("https://v/below/v1/verify", verifier.endpoint("https://v/below"));
+	end);
+
+	it("refuses what is none", function ()
+		for _, url in ipairs({ "", "v:8090", "ftp://v", "http://", "unix:/run/v", 8090, true }) do
+			local endpoint, err = verifier.endpoint(url);
+			assert.is_nil(endpoint);
+			assert.equal("url-invalid", err);
+		end
+	end);
+
+	it("is shown without credentials", function ()
+		assert.equal("http://v/v1/verify", verifier.display("http://user:secret@v/v1/verify"));
+	end);
+end);

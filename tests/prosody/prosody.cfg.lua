@@ -1,0 +1,112 @@
+-- Prosody for the tests: its own folder and ports, nothing shared with an installed one.
+-- @NAMES@ are filled in by server.py.
+
+daemonize = false
+run_as_root = true
+data_path = "@FOLDER@/data"
+pidfile = "@FOLDER@/prosody.pid"
+plugin_paths = { "@CONTRIB@", "@PLUGINS@" }
+log = { debug = "@FOLDER@/prosody.log" }
+storage = "memory"
+
+interfaces = { "127.0.0.1" }
+c2s_ports = {}
+http_ports = { @PORT@ }
+http_interfaces = { "127.0.0.1" }
+https_ports = {}
+http_default_host = "hs.test"
+modules_disabled = { "s2s" }
+modules_enabled = { "saslauth", "disco", "ping", "websocket", "bosh", "smacks" }
+
+c2s_require_encryption = false
+consider_websocket_secure = true
+consider_bosh_secure = true
+allow_unencrypted_plain_auth = true
+smacks_hibernation_time = 30
+
+muc_room_locking = false
+muc_room_default_public_jids = true
+admins = { "focus@auth.test" }
+
+-- A shared secret, domain verification, no guests.
+VirtualHost "hs.test"
+    authentication = "jitsi_verifier"
+    jitsi_verifier_url = "@HS_URL@"
+    modules_enabled = { "test_window" }
+
+-- Knows the verifier by its host's options.
+Component "conference.hs.test" "muc"
+    modules_enabled = { "jitsi_verifier_muc" }
+    jitsi_verifier_allowlist = { "recorder.test", "jigasi@guest.test" }
+
+-- Another host of the same verifier, under its own name and under one that the verifier knows it by.
+VirtualHost "second.test"
+    authentication = "jitsi_verifier"
+    jitsi_verifier_url = "@HS_URL@"
+
+Component "conference.second.test" "muc"
+    modules_enabled = { "jitsi_verifier_muc" }
+
+VirtualHost "internal.second"
+    authentication = "jitsi_verifier"
+    jitsi_verifier_url = "@HS_URL@"
+    jitsi_verifier_host = "second.test"
+
+-- A key server and guests; no domain verification.
+VirtualHost "rs.test"
+    authentication = "jitsi_verifier"
+    jitsi_verifier_url = { "@RS_URL@" }
+
+Component "conference.rs.test" "muc"
+    modules_enabled = { "jitsi_verifier_muc" }
+    jitsi_verifier_require_token_for_moderation = true
+
+-- A verifier that answers what its token asks for.
+VirtualHost "fault.test"
+    authentication = "jitsi_verifier"
+    jitsi_verifier_url = "@FAKE_URL@"
+    jitsi_verifier_timeout = 3
+    jitsi_verifier_host = "meet.example.org"
+
+Component "conference.fault.test" "muc"
+    modules_enabled = { "jitsi_verifier_muc" }
+
+-- The same, for tests that decide when it answers.
+VirtualHost "patient.test"
+    authentication = "jitsi_verifier"
+    jitsi_verifier_url = "@FAKE_URL@"
+    jitsi_verifier_timeout = 60
+
+Component "conference.patient.test" "muc"
+    modules_enabled = { "jitsi_verifier_muc" }
+
+-- A verifier that comes and goes.
+VirtualHost "down.test"
+    authentication = "jitsi_verifier"
+    jitsi_verifier_url = "@MORTAL_URL@"
+
+Component "conference.down.test" "muc"
+    modules_enabled = { "jitsi_verifier_muc" }
+
+-- The first address never answers, the second refuses connections, the third works.
+VirtualHost "failover.test"
+    authentication = "jitsi_verifier"
+    jitsi_verifier_url = { "@SILENT_URL@", "@CLOSED_URL@", "@FAKE_URL@" }
+    jitsi_verifier_timeout = 6
+
+-- Options that nobody can mean.
+VirtualHost "bad.test"
+    authentication = "jitsi_verifier"
+    jitsi_verifier_url = "ftp://user:hidden-password@verifier.example.org"
+    jitsi_verifier_timeout = "soon"
+
+-- Hosts with an authentication of their own: guests, recorders, Jicofo.
+VirtualHost "guest.test"
+    authentication = "anonymous"
+
+VirtualHost "recorder.test"
+    authentication = "anonymous"
+
+VirtualHost "auth.test"
+    authentication = "insecure"
+    insecure_open_authentication = "Yes please, I know what I'm doing!"
