@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import signal
 import socket
@@ -186,3 +188,43 @@ def test_every_metric_is_there_from_the_start(tmp_path: Path, config: Path) -> N
             'build_info{version="0.1.0"} 1.0',
         ):
             assert f"jitsi_verifier_{name}\n" in exposed, name
+
+
+def explain(verifier: RunningVerifier, body: object, method: str = "POST") -> tuple[int, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", verifier.admin, timeout=10)
+    connection.request(method, "/v1/explain", body if isinstance(body, str) else json.dumps(body))
+    response = connection.getresponse()
+    answer = json.loads(response.read())
+    connection.close()
+    return response.status, answer
+
+
+def test_the_admin_listener_explains_as_the_command_does(tmp_path: Path, config: Path) -> None:
+    with running_verifier(tmp_path, config) as verifier:
+        good = token()
+        status, answer = explain(
+            verifier, {"token": good, "url": "https://meet.example.org/standup"}
+        )
+        assert (status, answer["allowed"], answer["code"]) == (200, True, None)
+        assert answer.keys() == {"allowed", "code", "steps", "prosody", "notes"}
+        _, denied = explain(verifier, {"token": good, "room_jid": "other@muc.example.org"})
+        (failed,) = [step for step in denied["steps"] if step["result"] == "fail"]
+        assert (denied["code"], failed["name"]) == ("room-mismatch", "room")
+        assert failed["cure"]
+        _, late = explain(verifier, {"token": good, "now": time.time() + 3600})
+        assert late["code"] == "token-expired"
+        inside = {"url": f"https://meet.example.org/http-bind?room=standup&token={good}"}
+        assert explain(verifier, inside)[1]["allowed"] is True
+        twice = {"url": f"https://m/standup?jwt={good}&jwt={good}"}
+        assert explain(verifier, twice)[1]["code"] == "ambiguous-request"
+        for wrong in (
+            "{",
+            {"token": 5},
+            {"token": good, "now": "soon"},
+            {"token": good, "url": "ftp://x/y"},
+            {"token": good, "url": "https://x/y", "room_jid": "a@b"},
+        ):
+            status, problem = explain(verifier, wrong)
+            assert (status, problem["status"]) == (400, 400), wrong
+        assert explain(verifier, "", "GET")[0] == 405
+        assert good not in verifier.log

@@ -1,4 +1,4 @@
-"""The admin listener: metrics, health and keys; nothing here decides about anybody."""
+"""The admin listener: metrics, health, keys and explanations; nothing here lets anybody in."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from verifier.http.explain import respond_explanation
 from verifier.http.prosody import READING
 from verifier.http.respond import problem_body
 from verifier.http.server import sole_header
 from verifier.http.service import method_not_allowed, not_found
+from verifier.shell.hosts import Hosts
 from verifier.shell.keysource import SourceStatus
 
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -27,6 +29,7 @@ class AdminService:
     Args:
         expose: Writes the metrics in Prometheus' text format.
         sources: Says how each key source is doing.
+        hosts: Gives the verifier whose verdicts are explained.
         token: What a caller must bring for all but health and metrics; None asks for nothing.
     """
 
@@ -34,8 +37,10 @@ class AdminService:
         self,
         expose: Callable[[], bytes],
         sources: Callable[[], Sequence[SourceStatus]],
+        hosts: Hosts,
         token: str | None,
     ) -> None:
+        self._hosts = hosts
         self._expose = expose
         self._sources = sources
         self._token = token
@@ -51,6 +56,10 @@ class AdminService:
         path = request.raw_path.partition("?")[0]
         if path not in _OPEN and not self._is_authorized(request):
             return _unauthorized()
+        if path == "/v1/explain":
+            if request.method != "POST":
+                return method_not_allowed("POST")
+            return await respond_explanation(request, self._hosts)
         if path not in self._endpoints:
             return not_found()
         if request.method not in READING:

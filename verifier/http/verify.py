@@ -22,7 +22,7 @@ _MEMBERS: Final = {
     "host": (str, "a string or null"),
     "room_requires_authentication": (bool, "a boolean or null"),
 }
-_HEADERS: Final = {
+HEADERS: Final = {
     "Server": "jitsi-verifier",
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
@@ -64,15 +64,15 @@ def parse_question(body: bytes) -> tuple[AccessRequest, str | None]:
 def bad_question(error: BadQuestionError) -> web.Response:
     """Refuse a body that is no question."""
     status = HTTPStatus.BAD_REQUEST
-    headers = _HEADERS | {"Content-Type": "application/problem+json"}
+    headers = HEADERS | {"Content-Type": "application/problem+json"}
     return web.Response(status=status, headers=headers, body=problem_body(status, str(error)))
 
 
 def respond_json(decision: Decision) -> web.Response:
     """Render a decision as JSON."""
-    status, headers = HTTPStatus.OK, _HEADERS
+    status, headers = HTTPStatus.OK, HEADERS
     if isinstance(decision, Deny) and decision.code is DenialCode.KEYS_UNAVAILABLE:
-        status, headers = status_of(decision.code), _HEADERS | {"Retry-After": RETRY_AFTER}
+        status, headers = status_of(decision.code), HEADERS | {"Retry-After": RETRY_AFTER}
     return web.Response(status=status, headers=headers, body=json.dumps(describe(decision)))
 
 

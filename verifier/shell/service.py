@@ -59,7 +59,7 @@ class Verifier:
         # Hosts share the cache, and live as long as it does.
         self._scope = str(id(self))
         self.policy = policy
-        self._keys = keys
+        self.keys = keys
         self._cache = cache
         self.now = clock
         self._observer = observer
@@ -73,7 +73,7 @@ class Verifier:
         if cached is not None:
             return cached
         generation = self._cache.generation
-        decision = decide(request, self.policy, self._keys, now)
+        decision = decide(request, self.policy, self.keys, now)
         if isinstance(decision, Deny) and decision.code is DenialCode.KEY_UNKNOWN:
             decision = await self._decide_with_fetched_key(request, decision)
         # What was judged by keys that have been dropped meanwhile must not be remembered.
@@ -84,11 +84,11 @@ class Verifier:
     async def _decide_with_fetched_key(self, request: AccessRequest, unknown: Deny) -> Decision:
         if unknown.key_id is None:
             return unknown
-        found = await self._keys.find(unknown.key_id)
+        found = await self.keys.find(unknown.key_id)
         if found is Missing.UNKNOWN:
             return unknown
         if found is Missing.UNAVAILABLE:
-            keys = KeySet(self._keys.static, unavailable=True)
+            keys = KeySet(self.keys.static, unavailable=True)
         else:
-            keys = KeySet(self._keys.static, {unknown.key_id: found})
+            keys = KeySet(self.keys.static, {unknown.key_id: found})
         return decide(request, self.policy, keys, self.now())

@@ -1,0 +1,84 @@
+-- jitsi-verifier for HAProxy: the action "lua.jitsi-verifier ADDRESS" asks the sidecar about a
+-- request. HAProxy waits without blocking, then goes on with the sidecar's identity headers, or
+-- answers with its refusal. No answer is a refusal, too.
+--
+-- Knows HTTP and the sidecar's headers; what is gated stands in jitsi-verifier.cfg.
+-- luacheck: std lua53, read globals core
+
+local IDENTITY = {
+    "x-jitsi-room", "x-jitsi-tenant", "x-jitsi-subject", "x-jitsi-issuer", "x-jitsi-user-id",
+    "x-jitsi-user-name", "x-jitsi-user-email", "x-jitsi-group", "x-jitsi-moderator",
+    "x-jitsi-affiliation", "x-jitsi-features", "x-jitsi-expires", "x-jitsi-would-deny",
+}
+local REFUSAL = {
+    "x-jitsi-denial", "www-authenticate", "retry-after", "content-type", "cache-control",
+}
+
+-- Every value of a header, so that the sidecar sees one that is there twice.
+-- HAProxy counts from 0.
+local function values(headers, name)
+    local found = {}
+    for index, value in pairs(headers[name] or {}) do
+        found[index + 1] = value
+    end
+    return found
+end
+
+-- The sidecar gets these headers of the client and no others.
+local function question(txn)
+    local sent = txn.http:req_get_headers()
+    return {
+        ["x-forwarded-uri"] = { txn.sf:pathq() },
+        ["x-forwarded-method"] = { txn.sf:method() },
+        ["x-forwarded-host"] = values(sent, "host"),
+        ["x-real-ip"] = { txn.sf:src() },
+        ["x-request-id"] = { txn.sf:unique_id() },
+        ["authorization"] = values(sent, "authorization"),
+        -- With the option token_cookie, also:
+        -- ["cookie"] = values(sent, "cookie"),
+    }
+end
+
+local function let_in(txn, answer)
+    for _, name in ipairs(IDENTITY) do
+        local value = values(answer, name)[1]
+        if value then
+            txn.http:req_set_header(name, value)
+        else
+            txn.http:req_del_header(name)
+        end
+    end
+end
+
+local function refuse(txn, response)
+    local status = response.status or 0
+    if status < 400 or status > 599 then
+        response = { status = 503, reason = "Service Unavailable", headers = {}, body = "" }
+    end
+    local code = values(response.headers, "x-jitsi-denial")[1]
+    txn:set_var("txn.jitsi_verifier_denial", code or "no-answer")
+    local reply = txn:reply{
+        status = response.status, reason = response.reason, body = response.body,
+    }
+    for _, name in ipairs(REFUSAL) do
+        for _, value in ipairs(values(response.headers, name)) do
+            reply:add_header(name, value)
+        end
+    end
+    txn:done(reply)
+end
+
+local function gate(txn, address)
+    local response = core.httpclient():get{
+        url = "http://jitsi-verifier/forward-auth",
+        dst = address,
+        headers = question(txn),
+    }
+    if response and response.status == 200 then
+        let_in(txn, response.headers)
+    else
+        refuse(txn, response or {})
+    end
+end
+
+core.register_action("jitsi-verifier", { "http-req" }, gate, 1)

@@ -1,0 +1,11 @@
+"""Parameters for tests: which gates they go through."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.proxies.programs import PROXIES
+from tests.proxies.questions import QUESTIONS
+
+EVERY_GATE = pytest.mark.parametrize("gate", [*PROXIES, *QUESTIONS], indirect=True)
+REAL_GATES = pytest.mark.parametrize("gate", list(PROXIES), indirect=True)
