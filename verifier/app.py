@@ -21,6 +21,7 @@ from aiohttp import web
 
 from verifier.http.admin import AdminService
 from verifier.http.bypass import Bypass
+from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages
 from verifier.http.server import HAS_C_PARSER, Handler, HardenedServer, describe
 from verifier.http.service import DecisionService, GateOptions
@@ -155,19 +156,23 @@ class App:
         """Put new parts in the place of the old ones, between two requests."""
         self._settings = settings
         self._cache = DecisionCache(settings.decision_ttl)
-        hosts = {host: self._verifier(each) for host, each in settings.hosts.items()}
+        key = settings.handoff_key()
+        by_host = {host: self._verifier(each) for host, each in settings.hosts.items()}
+        hosts = Hosts(self._verifier(settings), by_host, strict=settings.strict_hosts)
         self._decisions = DecisionService(
-            Hosts(self._verifier(settings), hosts, strict=settings.strict_hosts),
+            hosts,
             self._observer,
             self._rings.by_digest,
             GateOptions(
                 settings.decision_ttl,
                 settings.token_cookie,
                 Bypass(settings.bypass, settings.trusted_proxies),
-                Pages(settings.denied_redirect_url),
+                Pages(settings.denied_redirect_url, Handoff(key, time.time) if key else None),
             ),
         )
-        self._admin = AdminService(self._observer.expose, self._rings.status, settings.admin_token)
+        self._admin = AdminService(
+            self._observer.expose, self._rings.status, hosts, settings.admin_token
+        )
         for notice in settings.notices:
             log("notice", logging.WARNING, notice=notice)
 

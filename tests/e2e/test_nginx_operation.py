@@ -52,7 +52,7 @@ def check_closed(site: Site, target: str) -> None:
     for path in (target, "/standup", f"/standup?jwt={mint()}"):
         answer = site.get(path)
         assert answer.status == 503
-        assert '<code id="code">no answer</code>' in answer.text
+        assert '<code id="code">no-answer</code>' in answer.text
     assert "gate=502 denial= " in (site.nginx.logs / "access.log").read_text()
 
 

@@ -75,9 +75,14 @@ async def test_who_is_let_in_is_sent_nowhere(sidecar: Sidecar) -> None:
 
 
 async def test_an_outage_is_no_reason_to_log_in_again(start: Start) -> None:
-    keys = FakeKeys(answer=Missing.UNAVAILABLE, static=[])
-    sidecar = await start(pages=Pages(LOGIN), keys=keys, key_server=True)
-    status, headers, _ = await sidecar.nginx(f"/standup?jwt={mint({'kid': 'x'})}", HOST)
+    sidecar = await start(
+        pages=Pages(LOGIN),
+        keys=FakeKeys(Missing.UNAVAILABLE),
+        key_server=True,
+        signature_algorithm="RS256",
+    )
+    token = mint({"kid": "k", "alg": "RS256"})
+    status, headers, _ = await sidecar.nginx(f"/standup?jwt={token}", HOST)
     assert (status, "X-Jitsi-Redirect" in headers) == (503, False)
 
 

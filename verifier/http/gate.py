@@ -108,7 +108,7 @@ def read_original(
         return _ambiguous("expected at most one Authorization header")
     candidates = {*sent, *bearer_tokens(request)}
     if not candidates and token_cookie is not None:
-        candidates = set(_cookies(request, token_cookie))
+        candidates = set(cookies(request, token_cookie))
     if len(candidates) > 1:
         return _ambiguous("expected all tokens in the request to be the same one")
     return Original(target, host, candidates.pop() if candidates else None)
@@ -139,7 +139,8 @@ def bearer_tokens(request: web.BaseRequest) -> list[str]:
     return [value[start:].strip() for value in values if value[:start].lower() == _BEARER]
 
 
-def _cookies(request: web.BaseRequest, name: str) -> list[str]:
+def cookies(request: web.BaseRequest, name: str) -> list[str]:
+    """Give the value of every cookie of this name, as it was sent."""
     pairs = [
         pair.strip().partition("=")
         for header in request.headers.getall("Cookie", ())

@@ -1,4 +1,4 @@
-"""What only room pages get: a refused reader can be sent elsewhere.
+"""What only room pages get: refused readers can be sent elsewhere, and links can be handed off.
 
 Signalling is answered to programs, which follow no such advice. Knows no rule.
 """
@@ -13,9 +13,7 @@ from verifier.core.clean_target import without_tokens
 from verifier.core.decision import Decision, DenialCode, Deny
 from verifier.core.redirect import fill
 from verifier.http.gate import Original
-
-REDIRECT: Final = "X-Jitsi-Redirect"
-"""Where the proxy may send the reader instead of showing the denial."""
+from verifier.http.handoff import REDIRECT, Handoff
 
 _LONGEST_REDIRECT: Final = 4_096
 
@@ -25,21 +23,42 @@ class Pages:
 
     Args:
         denied_redirect_url: Template of the address for refused readers; None for none.
+        handoff: Moves tokens out of URLs; None where they stay.
     """
 
-    def __init__(self, denied_redirect_url: str | None = None) -> None:
+    def __init__(
+        self, denied_redirect_url: str | None = None, handoff: Handoff | None = None
+    ) -> None:
         self._denied_redirect_url = denied_redirect_url
+        self._handoff = handoff
 
-    def complete(self, response: web.Response, original: Original, decision: Decision) -> None:
-        """Say where a refused reader is to be sent; an outage is not cured by a new token."""
-        template = self._denied_redirect_url
-        if template is None or original.target.signalling or not isinstance(decision, Deny):
-            return
-        if decision.code is DenialCode.KEYS_UNAVAILABLE:
-            return
-        address = original.target.address
-        url = f"https://{original.host}{without_tokens(original.target)}"
-        room = address.room if address else ""
-        redirect = fill(template, code=decision.code, room=room, url=url)
-        if len(redirect) <= _LONGEST_REDIRECT:
-            response.headers[REDIRECT] = redirect
+    def admits(self, request: web.BaseRequest, original: Original) -> bool:
+        """Tell whether a page without a token is opened by what an earlier one left behind."""
+        return self._handoff is not None and self._handoff.admits(request, original)
+
+    def complete(
+        self,
+        response: web.Response,
+        request: web.BaseRequest,
+        endpoint: str,
+        original: Original,
+        decision: Decision,
+    ) -> web.Response:
+        """Give the answer to send: the one that says the decision, or what becomes of it."""
+        if isinstance(decision, Deny):
+            address = self._address_for_refused(original, decision)
+            if address is not None:
+                response.headers[REDIRECT] = address
+        elif self._handoff is not None:
+            return self._handoff.answer(request, endpoint, original, decision) or response
+        return response
+
+    def _address_for_refused(self, original: Original, denial: Deny) -> str | None:
+        """Say where a reader is to be sent; an outage is not cured by a new token."""
+        template, target = self._denied_redirect_url, original.target
+        if template is None or target.signalling or denial.code is DenialCode.KEYS_UNAVAILABLE:
+            return None
+        room = target.address.room if target.address else ""
+        url = f"https://{original.host}{without_tokens(target)}"
+        address = fill(template, code=denial.code, room=room, url=url)
+        return address if len(address) <= _LONGEST_REDIRECT else None

@@ -97,17 +97,21 @@ class DecisionService:
             decision = original
         elif (verifier := self._hosts.find(original.host)) is None:
             decision = _UNKNOWN_HOST
-        elif original.token is None and room and self._options.bypass.applies(request):
-            # Not to be kept: proxies remember by token and URL, not by address.
+        elif original.token is None and room and self._needs_no_token(request, original):
+            # Not to be kept: proxies remember by token and URL, not by address or cookie.
             decision, ttl = Allow(), 0
         else:
             question = access_request(original.token, address, verifier.policy)
             decision, room = await self._judge_by(verifier, question), question.room_jid
         response = respond(decision, address, self._hosts.default.now(), ttl)
         if not isinstance(original, Deny):
-            self._options.pages.complete(response, original, decision)
+            response = self._options.pages.complete(response, request, name, original, decision)
         self._conclude(request, name, decision, room, started)
         return response
+
+    def _needs_no_token(self, request: web.BaseRequest, original: gate.Original) -> bool:
+        options = self._options
+        return options.bypass.applies(request) or options.pages.admits(request, original)
 
     async def _verify(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "POST":

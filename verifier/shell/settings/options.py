@@ -322,5 +322,21 @@ OPTIONS: Final = (
         "none",
         "Where refused readers are sent: https, behind the host also {code}, {room} and {url}.",
     ),
+    Option(
+        "handoff",
+        "VERIFIER_HANDOFF",
+        kinds.BOOLEAN,
+        False,
+        "false",
+        "Whether tokens leave the URLs of pages: into the fragment, with a cookie for reloads.",
+    ),
+    Option(
+        "handoff_secret",
+        "VERIFIER_HANDOFF_SECRET",
+        kinds.BEARER_TOKEN,
+        None,
+        "the first shared secret",
+        "What the hand-off's cookies are signed with; required where there is no shared secret.",
+    ),
 )
 """All options, in the order in which they are documented."""

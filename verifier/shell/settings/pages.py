@@ -1,17 +1,35 @@
-"""Options of room pages that need more than one look: where refused readers are sent."""
+"""Options of room pages that need more than one look: redirect and hand-off."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from verifier.core.keyformats import looks_like_pem
 from verifier.core.redirect import unknown_placeholders
 from verifier.shell.settings.problems import shown
 from verifier.shell.settings.sources import Reading
 
+_STRONG_SECRET: Final = 32  # bytes, as for shared secrets
+
 
 def check_pages(reading: Reading, values: dict[str, Any]) -> None:
-    """Note what is wrong."""
+    """Note what is wrong, and what an operator should know."""
     unknown = unknown_placeholders(values["denied_redirect_url"] or "")
     if unknown:
         expected = "no placeholders but {code}, {room} and {url}"
         reading.refuse("denied_redirect_url", shown(unknown), expected)
+    secret = values["handoff_secret"]
+    if values["handoff"] and secret is None and not reading.is_unsure("handoff_secret"):
+        _check_shared(reading, values)
+    if secret is not None and len(secret) < _STRONG_SECRET:
+        text = f"the secret is weak: {len(secret)} bytes, expected {_STRONG_SECRET} or more"
+        reading.notice("handoff_secret", text)
+    if secret is not None and not values["handoff"]:
+        reading.notice("handoff_secret", "not used: handoff is false")
+
+
+def _check_shared(reading: Reading, values: dict[str, Any]) -> None:
+    shared = [secret for secret in values["app_secret"] if not looks_like_pem(secret)]
+    if not shared and not reading.is_unsure("app_secret"):
+        expected = "a shared app_secret, or a handoff_secret (VERIFIER_HANDOFF_SECRET) beside it"
+        reading.refuse("handoff", "true, and no secret to sign cookies with", expected)

@@ -11,6 +11,8 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from verifier.core.handoff import derive_key
+from verifier.core.keyformats import looks_like_pem
 from verifier.core.policy import Policy
 from verifier.shell.addresses import Address
 from verifier.shell.keysource.locations import KeyLocations
@@ -46,6 +48,8 @@ class Settings:
         bypass: Networks that need no token at the gate.
         trusted_proxies: Peers whose ``X-Real-IP`` is believed; ``unix`` for unix sockets.
         denied_redirect_url: Template of the address that refused readers are sent to.
+        handoff: Whether tokens leave the URLs of pages.
+        handoff_secret: What the hand-off's cookies are signed with, if not a shared secret.
         hosts: By virtual host, lower case: the whole configuration as it is for that host.
         notices: What an operator should know, for the log at start; never a secret.
         watched_files: Secret and key files; a change in one asks for a reload.
@@ -88,6 +92,8 @@ class Settings:
     bypass: tuple[Network, ...]
     trusted_proxies: tuple[Network | str, ...]
     denied_redirect_url: str | None
+    handoff: bool
+    handoff_secret: str | None = field(repr=False)
     hosts: Mapping[str, Settings] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     watched_files: tuple[Path, ...] = ()
@@ -100,6 +106,12 @@ class Settings:
     def policy(self) -> Policy:
         """Give what is accepted."""
         return Policy(**{option.name: getattr(self, option.name) for option in fields(Policy)})
+
+    def handoff_key(self) -> bytes | None:
+        """Give what signs the hand-off's cookies; None where there is no hand-off."""
+        shared = [secret for secret in self.app_secret if not looks_like_pem(secret)]
+        secrets = [self.handoff_secret] if self.handoff_secret else shared
+        return derive_key(secrets[0].encode()) if self.handoff else None
 
     def key_source_settings(self) -> KeySourceSettings:
         """Give what concerns the key sources; what is no option keeps their defaults."""

@@ -1,0 +1,82 @@
+"""``python3 contrib/pages/build.py`` writes each proxy's denial pages: one for each language.
+
+A page holds every group's words; its style sheet shows those of the code that the proxy puts in.
+So a proxy has to choose a file and fill in two values, and needs neither script nor conditions.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+HERE: Final = Path(__file__).parent
+
+MARKS: Final = {
+    "nginx": (
+        '<!--# echo var="jitsi_verifier_code" default="" -->',
+        '<!--# echo var="request_id" -->',
+    ),
+}
+"""What each proxy replaces with the denial code and with the request id, escaped for HTML."""
+
+
+def pages() -> dict[Path, str]:
+    """Give every page by its path below ``contrib``."""
+    texts = tomllib.loads((HERE / "texts.toml").read_text("utf-8"))
+    codes = texts.pop("codes")
+    return {
+        Path(proxy, "pages", f"{language}.html"): _page(language, words, codes, proxy)
+        for proxy in MARKS
+        for language, words in texts.items()
+    }
+
+
+def _page(language: str, words: dict[str, Any], codes: dict[str, list[str]], proxy: str) -> str:
+    mark_code, mark_request = MARKS[proxy]
+    values = {
+        "language": language,
+        **{name: escape(words[name]) for name in ("title", "support", "code", "request")},
+        "rules": _rules(codes),
+        "sections": "\n".join(_section(group, words["groups"][group]) for group in codes),
+        "mark_code": mark_code,
+        "mark_request": mark_request,
+    }
+    page = (HERE / "page.html").read_text("utf-8")
+    for name, value in values.items():
+        page = page.replace(f"{{{name}}}", value)
+    return page
+
+
+def _section(group: str, texts: list[str]) -> str:
+    heading, explanation = map(escape, texts)
+    return f'<section class="{group}">\n<h1>{heading}</h1>\n<p>{explanation}</p>\n</section>'
+
+
+def _rules(codes: dict[str, list[str]]) -> str:
+    """Write plain attribute selectors, which every browser knows."""
+    rules = []
+    for group, members in codes.items():
+        for action, shown in ((group, "block"), ("other", "none")):
+            selectors = [f"{_selector(code)} .{action}" for code in members]
+            if selectors:
+                rules.append(f"{', '.join(selectors)} {{ display: {shown}; }}")
+    return "\n".join(rules)
+
+
+def _selector(code: str) -> str:
+    begins = code.endswith("*")
+    return f'[data-code{"^" if begins else ""}="{code.removesuffix("*")}"]'
+
+
+def main() -> None:
+    """Write them."""
+    for path, page in pages().items():
+        file = HERE.parent / path
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(page, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The hand-off: a page's token moves from the URL into its fragment, and a cookie takes its place.
+
+A fragment reaches no server, log or other site; the web client reads it like the query. Knows no
+rule: it acts on what has been allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from verifier.core.clean_target import without_tokens
+from verifier.core.decision import Allow, Decision
+from verifier.core.handoff import LONGEST_SECONDS, Place, cookie_name, cookie_value, opens
+from verifier.http.gate import Original, cookies
+from verifier.shell.hosts import host_name
+
+REDIRECT: Final = "X-Jitsi-Redirect"
+"""Where nginx is to send the reader, whose own answers can only allow or refuse."""
+
+_LONGEST_LOCATION: Final = 15_000  # of nginx' 16 KB for an answer's head
+_TO_NGINX: Final = "auth"
+_TO_BROWSERS: Final = frozenset(("forward-auth", "ext-authz"))
+
+
+class Handoff:
+    """Makes and honours cookies.
+
+    Args:
+        key: Signs them.
+        clock: Unix time, seconds.
+    """
+
+    def __init__(self, key: bytes, clock: Callable[[], float]) -> None:
+        self._key = key
+        self._clock = clock
+
+    def admits(self, request: web.BaseRequest, original: Original) -> bool:
+        """Tell whether a page is opened by a cookie; signalling never is."""
+        place = _place(original)
+        if place is None or original.token is not None:
+            return False
+        sent, now = cookies(request, cookie_name(place)), self._clock()
+        return any(opens(value, self._key, place, now) for value in sent)
+
+    def answer(
+        self, request: web.BaseRequest, endpoint: str, original: Original, decision: Decision
+    ) -> web.Response | None:
+        """Send a page with a token in its query to the same page with it in the fragment.
+
+        Returns:
+            None where the request is to be answered as ever. Embedded pages are: their fragment
+            belongs to the page around them, and browsers keep cookies like these from them.
+        """
+        place = _place(original)
+        if not isinstance(decision, Allow) or decision.claims is None or place is None:
+            return None
+        if not _token_in_query(original) or _is_embedded(request):
+            return None
+        location = f"{without_tokens(original.target)}#jwt=%22{original.token}%22"
+        now = int(self._clock())
+        ends = min(int(decision.expires_at or now + LONGEST_SECONDS), now + LONGEST_SECONDS)
+        if ends <= now or len(location) > _LONGEST_LOCATION:
+            return None
+        response = _redirection(endpoint, location)
+        if response is not None:
+            response.headers["Set-Cookie"] = self._cookie(place, ends, now)
+        return response
+
+    def _cookie(self, place: Place, ends: int, now: int) -> str:
+        pair = f"{cookie_name(place)}={cookie_value(self._key, place, ends)}"
+        return f"{pair}; Max-Age={ends - now}; Path=/; Secure; HttpOnly; SameSite=Lax"
+
+
+def _place(original: Original) -> Place | None:
+    """Give the page that is asked for; None for signalling, and where no room is named."""
+    address = original.target.address
+    if original.target.signalling or address is None:
+        return None
+    return Place(host_name(original.host), address.tenant, address.room)
+
+
+def _token_in_query(original: Original) -> bool:
+    return original.token in (*original.target.jwt, *original.target.token)
+
+
+def _is_embedded(request: web.BaseRequest) -> bool:
+    return request.headers.get("Sec-Fetch-Dest", "") not in ("", "document")
+
+
+def _redirection(endpoint: str, location: str) -> web.Response | None:
+    """Answer in the words that a proxy understands; None for one that understands none.
+
+    nginx sees a refusal, so that what does not know of the hand-off stays closed.
+    """
+    headers = {
+        "Server": "jitsi-verifier",
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+    }
+    if endpoint == _TO_NGINX:
+        return web.Response(status=401, headers=headers | {REDIRECT: location})
+    if endpoint in _TO_BROWSERS:
+        return web.Response(status=303, headers=headers | {"Location": location})
+    return None
