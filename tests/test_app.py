@@ -228,3 +228,44 @@ def test_the_admin_listener_explains_as_the_command_does(tmp_path: Path, config:
             assert (status, problem["status"]) == (400, 400), wrong
         assert explain(verifier, "", "GET")[0] == 405
         assert good not in verifier.log
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.3, 0.8, 1.2])
+def test_a_secret_that_changes_right_after_a_reload_is_picked_up(
+    tmp_path: Path, pause: float
+) -> None:
+    path = tmp_path / "secret"
+    path.write_text(SECRET)
+    with running_verifier(tmp_path, JWT_APP_ID="app", JWT_APP_SECRET_FILE=str(path)) as verifier:
+        reload(verifier, "ok")
+        time.sleep(pause)  # the moment is what is tested, not waited for
+        path.write_text(OTHER_SECRET)
+        wait_until(lambda: verifier.ask("/standup", token(OTHER_SECRET)).status == 200, "secret")
+        assert verifier.ask("/standup", token()).code == "signature-invalid"
+
+
+def test_a_secret_that_was_missing_for_a_moment_is_picked_up(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text(SECRET)
+    with running_verifier(tmp_path, JWT_APP_ID="app", JWT_APP_SECRET_FILE=str(path)) as verifier:
+        path.unlink()
+        wait_until(
+            lambda: verifier.metric('config_reloads_total{result="error"}') == 1, "failed reload"
+        )
+        assert verifier.ask("/standup", token()).status == 200
+        path.write_text(OTHER_SECRET)
+        wait_until(lambda: verifier.ask("/standup", token(OTHER_SECRET)).status == 200, "secret")
+
+
+def test_a_reload_right_after_the_start_does_not_kill(tmp_path: Path, config: Path) -> None:
+    with running_verifier(tmp_path, config, wait=False) as verifier:
+        wait_until(lambda: _ignores_hangups(verifier.process.pid), "the command's first words")
+        verifier.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: get(verifier.admin, "/healthz").status == 200, "health")
+        assert verifier.process.poll() is None
+
+
+def _ignores_hangups(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    masks = [line.split()[1] for line in status.splitlines() if line[:7] in ("SigIgn:", "SigCgt:")]
+    return any(int(mask, 16) & 1 for mask in masks)

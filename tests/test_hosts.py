@@ -5,10 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.processes import Answer, RunningVerifier, get, running_verifier
 from tests.tokens import SECRET, sign
@@ -121,3 +124,28 @@ def test_hosts_with_the_same_keys_share_one_source(tmp_path: Path) -> None:
         assert ask(shared, "auth", "b.example", mint("b", SECRET)).status == 200
         # The issuer of the whole service is not inherited with its keys.
         assert ask(shared, "auth", "b.example", mint("a", SECRET)).code == "issuer-not-accepted"
+
+
+def test_the_bridge_serves_each_hosts_own_keys(tmp_path: Path) -> None:
+    ours, theirs = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+    for name, key in (("ours.pem", ours), ("theirs.pem", theirs)):
+        encoding, form = Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+        (tmp_path / name).write_bytes(key.public_key().public_bytes(encoding, form))
+    config = tmp_path / "bridge.toml"
+    config.write_text(
+        f'app_id = "a"\napp_secret = "{SECRET}"\n'
+        f'[hosts."ours.example"]\n[hosts."ours.example".public_keys]\nk = "{tmp_path}/ours.pem"\n'
+        f'[hosts."theirs.example"]\n[hosts."theirs.example".public_keys]\n'
+        f'k = "{tmp_path}/theirs.pem"\nmore = "{tmp_path}/theirs.pem"\n'
+    )
+    with running_verifier(tmp_path, config) as verifier:
+        for key_id, host, name in (
+            ("k", "ours.example", "ours.pem"),
+            ("k", "theirs.example:8090", "theirs.pem"),
+            ("more", "theirs.example", "theirs.pem"),
+        ):
+            path = f"/asap/{sha256(key_id.encode()).hexdigest()}.pem"
+            answer = get(verifier.port, path, {"Host": host})
+            assert answer.body == (tmp_path / name).read_text()
+        assert get(verifier.port, path, {"Host": "ours.example"}).status == 404
+        assert get(verifier.port, path).status == 404

@@ -227,3 +227,44 @@ async def test_a_waiting_request_is_answered_in_time_and_keeps_nobody_else(
         answer = await waiting
         assert (answer.status, answer.code) == (503, "keys-unavailable")
         assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_a_reload_costs_no_key_where_two_hosts_name_one_url(
+    server: KeyServer, tmp_path: Path
+) -> None:
+    server.publish("k", pem(rsa_key("k")))
+    (tmp_path / "own.pem").write_bytes(pem(rsa_key("own")))
+    config = tmp_path / "verifier.toml"
+    config.write_text(
+        f'app_id = "app"\nasap_key_server = "{server.url}"\n[hosts."two.example"]\n'
+        f'asap_key_server = "{server.url}"\npublic_keys = {{ own = "{tmp_path}/own.pem" }}\n'
+    )
+    with running_verifier(tmp_path, config) as verifier:
+        assert (await ask(verifier, token("k"))).status == 200
+        assert await asyncio.to_thread(verifier.metric, 'keys{source="file"}') == 1
+        server.always = Reply(status=500)
+        await reload(verifier)
+        assert (await ask(verifier, token("k"))).status == 200
+        # What a source has that is no more is not told for ever.
+        config.write_text(f'app_id = "app"\nasap_key_server = "{server.url}"\n')
+        await reload(verifier)
+        assert await asyncio.to_thread(verifier.metric, 'keys{source="file"}') == 0
+        assert await asyncio.to_thread(verifier.metric, 'keys{source="asap"}') == 1
+
+
+async def test_a_request_that_waits_is_answered_also_when_the_new_configuration_waits_less(
+    server: KeyServer, tmp_path: Path
+) -> None:
+    server.always = Reply(fault="stall")
+    config = tmp_path / "verifier.toml"
+    text = f'app_id = "app"\nasap_key_server = "{server.url}"\nkey_fetch_timeout = '
+    config.write_text(text + "3\n")
+    with running_verifier(tmp_path, config) as verifier:
+        waiting = asyncio.create_task(ask(verifier, token("k")))
+        async with asyncio.timeout(10):
+            while not server.requests:  # noqa: ASYNC110  # no event tells
+                await asyncio.sleep(0.01)
+        config.write_text(text + "0.2\n")
+        await reload(verifier)
+        answer = await waiting
+        assert (answer.status, answer.code) == (503, "keys-unavailable")

@@ -108,10 +108,10 @@ class App:
         """
         async with open_session() as session, contextlib.AsyncExitStack() as stack:
             self._session = session
+            self._handle_signals()
             self._rings = await self._open_rings(self._settings, None)
             stack.push_async_callback(self._close)
             self._install(self._settings)
-            self._handle_signals()
             await stack.enter_async_context(self._listening())
             self._spawn(self._watch_files())
             # What lives now lives as long as the process: no collection needs to look at it.
@@ -133,7 +133,8 @@ class App:
                 log("configuration not reloaded", logging.ERROR, error=text)
                 return
             replaced, self._rings = self._rings, rings
-            self._spawn(_retire(replaced, settings.key_fetch_timeout))
+            rings.take_over(replaced)
+            self._spawn(_retire(replaced, self._settings.key_fetch_timeout))
             if (settings.listen, settings.admin_listen) != self._bound:
                 log("listen addresses change at a restart only", logging.WARNING)
             configure(settings.log_format, settings.log_level)
@@ -162,7 +163,6 @@ class App:
         self._decisions = DecisionService(
             hosts,
             self._observer,
-            self._rings.by_digest,
             GateOptions(
                 settings.decision_ttl,
                 settings.token_cookie,
@@ -198,16 +198,33 @@ class App:
         await self._rings.close()
 
     async def _watch_files(self) -> None:
-        """Reload when a secret's file changes; key files are watched by their source."""
+        """Reload when a secret's file changes; key files are watched by their source.
+
+        A file may have changed between its reading and the first look, and one that cannot be read
+        now may become readable without changing: both are found by reading, not by looking.
+        """
         while True:
             settings = self._settings
             every = (settings, *settings.hosts.values())
             keys = {path for each in every for path in each.public_keys.values()}
             watch = FileWatch([path for path in settings.watched_files if path not in keys])
+            overtaken = await self._is_overtaken(settings)
             while settings is self._settings:
-                await asyncio.sleep(_FILE_POLL_SECONDS)
                 if await watch.changed():
                     await self.reload()
+                    overtaken = settings is self._settings
+                elif overtaken and await self._is_overtaken(settings):
+                    await self.reload()
+                await asyncio.sleep(_FILE_POLL_SECONDS)
+
+    async def _is_overtaken(self, settings: Settings) -> bool:
+        """Tell whether the configuration can be read, and says something else by now."""
+        if not settings.watched_files:
+            return False
+        try:
+            return await asyncio.to_thread(self._read) != settings
+        except ConfigError:
+            return False
 
     @contextlib.asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:

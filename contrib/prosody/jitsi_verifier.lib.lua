@@ -8,16 +8,16 @@ local json = require "util.json";
 local base64_decode = encodings.base64.decode;
 local is_utf8 = encodings.utf8.valid;
 
--- What Jitsi's other modules read on a session; nothing else is taken from an answer.
-local SESSION_FIELDS = {
-	"jitsi_meet_room";
-	"jitsi_meet_domain";
-	"jitsi_meet_str_tenant";
-	"jitsi_meet_auth_issuer";
-	"jitsi_meet_context_user";
-	"jitsi_meet_context_group";
-	"jitsi_meet_context_features";
-	"jitsi_meet_context_room";
+-- What Jitsi's other modules read on a session, and as what; nothing else is taken from an answer.
+local SESSION_TYPES = {
+	jitsi_meet_room = "string";
+	jitsi_meet_domain = "string";
+	jitsi_meet_str_tenant = "string";
+	jitsi_meet_auth_issuer = "string";
+	jitsi_meet_context_user = "table";
+	jitsi_meet_context_group = "string";
+	jitsi_meet_context_features = "table";
+	jitsi_meet_context_room = "table";
 };
 local AFFILIATIONS = { owner = true; member = true };
 -- Refusals that the next attempt may turn: to SASL something other than a wrong credential.
@@ -142,6 +142,8 @@ local function to_text(value, default)
 		return default;
 	elseif value:find("[%z\1-\8\11\12\14-\31]") or not is_utf8(value) then
 		return default;
+	elseif value:find("\239\191[\190\191]") then
+		return default; -- U+FFFE and U+FFFF are no XML characters
 	end
 	return value;
 end
@@ -152,8 +154,12 @@ end
 
 local function session_values(bound)
 	local values = {};
-	for _, field in ipairs(SESSION_FIELDS) do
-		values[field] = bound[field];
+	for field, kind in pairs(SESSION_TYPES) do
+		local value = bound[field];
+		if value ~= nil and type(value) ~= kind then
+			return nil, "answer-malformed";
+		end
+		values[field] = value;
 	end
 	return values;
 end
@@ -173,11 +179,15 @@ local function read_verdict(body)
 	elseif affiliation ~= nil and not AFFILIATIONS[affiliation] then
 		return nil, "answer-malformed";
 	end
+	local values, malformed = session_values(bound);
+	if not values then
+		return nil, malformed;
+	end
 	return {
 		allowed = true;
 		affiliation = affiliation;
 		tenant_mismatch = answer.tenant_mismatch == true;
-		session = session_values(bound);
+		session = values;
 	};
 end
 
@@ -215,7 +225,7 @@ local function display(url)
 end
 
 return {
-	SESSION_FIELDS = SESSION_FIELDS;
+	SESSION_TYPES = SESSION_TYPES;
 	claims_from_session = claims_from_session;
 	claims_of = claims_of;
 	display = display;

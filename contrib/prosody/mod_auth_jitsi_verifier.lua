@@ -49,7 +49,7 @@ local function refusal_by_event(result)
 end
 
 local function bind(session, values)
-	for _, field in ipairs(verifier.SESSION_FIELDS) do
+	for field in pairs(verifier.SESSION_TYPES) do
 		session[field] = values[field];
 	end
 end

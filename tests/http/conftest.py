@@ -17,7 +17,6 @@ from verifier.core.keys import VerificationKey
 from verifier.core.policy import Policy
 from verifier.http.bypass import Bypass
 from verifier.http.pages import Pages
-from verifier.http.prosody import FindByDigest
 from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService, GateOptions
 from verifier.shell.decision_cache import DecisionCache
@@ -52,6 +51,7 @@ class FakeKeys:
 
     answer: Missing = Missing.UNKNOWN
     unavailable: bool = False
+    digests: dict[str, tuple[VerificationKey, float]] = field(default_factory=dict)
     static: list[VerificationKey] = field(
         default_factory=lambda: [
             VerificationKey(None, frozenset({"HS256"}), SECRET.encode(), "secret")
@@ -63,6 +63,9 @@ class FakeKeys:
 
     async def find(self, _key_id: str) -> Missing:
         return self.answer
+
+    async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
+        return self.digests.get(digest)
 
 
 @dataclass
@@ -93,10 +96,6 @@ NOBODY = Bypass()
 PLAIN_PAGES = Pages()
 
 
-async def find_nothing(_digest: str) -> None:
-    """Know no key."""
-
-
 Start = Callable[..., Awaitable[Sidecar]]
 
 
@@ -110,7 +109,6 @@ async def start() -> AsyncIterator[Start]:
         ttl: int = 30,
         keys: FakeKeys | None = None,
         cookie: str | None = None,
-        find_key: FindByDigest = find_nothing,
         bypass: Bypass = NOBODY,
         pages: Pages = PLAIN_PAGES,
         **options: Any,
@@ -124,7 +122,7 @@ async def start() -> AsyncIterator[Start]:
             observer,
         )
         service = DecisionService(
-            Hosts(verifier, {}), observer, find_key, GateOptions(ttl, cookie, bypass, pages)
+            Hosts(verifier, {}), observer, GateOptions(ttl, cookie, bypass, pages)
         )
         runner = web.ServerRunner(HardenedServer(service.handle))
         await runner.setup()

@@ -82,10 +82,7 @@ async def test_a_public_key_is_served_under_the_digest_of_its_key_id(start: Star
     digest = sha256(b"key-1").hexdigest()
     key = VerificationKey("key-1", frozenset({"RS256"}), public, "document")
 
-    async def find(wanted: str) -> tuple[VerificationKey, float] | None:
-        return (key, 61.9) if wanted == digest else None
-
-    sidecar = await start(find_key=find)
+    sidecar = await start(keys=FakeKeys(digests={digest: (key, 61.9)}))
     status, headers, body = await sidecar.ask(f"/asap/{digest}.pem")
     assert (status, headers["Cache-Control"]) == (200, "public, max-age=61")
     assert load_pem_public_key(body.encode()) == public

@@ -70,6 +70,10 @@ VERDICTS: dict[str, Any] = {
     "bare-deny": {"allowed": False},
     "odd-deny": {"allowed": False, "code": "<a>&", "error": "<b/>", "reason": "\u0001"},
     "long-deny": {**DENIED, "reason": "x" * 5000},
+    "room-of-another-type": {**ALLOWED, "session": {"jitsi_meet_room": {"a": 1}}},
+    "tenant-of-another-type": {**ALLOWED, "session": {"jitsi_meet_str_tenant": 5}},
+    "user-of-another-type": {**ALLOWED, "session": {"jitsi_meet_context_user": "text"}},
+    "no-xml-deny": {**DENIED, "reason": "bad \ufffe"},
     "null-deny": {**DENIED, "code": None, "error": None, "reason": None},
     "markup-deny": {**DENIED, "reason": "<not> & 'quoted'"},
 }

@@ -97,5 +97,5 @@ class Prosody:
 def assert_clean(log: str) -> None:
     """Hold that a log has no traceback and nothing that begins as a token does."""
     # Prosody's own random identifiers are shorter.
-    found = re.search(r"Traceback|eyJ[\w-]{12,}", log)
+    found = re.search(r"Traceback|eyJ[\w-]{12,}|token=", log)
     assert found is None, log[max(0, found.start() - 600) : found.start() + 2000]

@@ -47,6 +47,9 @@ FAULTS = [
     "number-affiliation",
     "hash-member",
     "array-member",
+    "room-of-another-type",
+    "tenant-of-another-type",
+    "user-of-another-type",
 ]
 
 
@@ -71,6 +74,7 @@ async def test_what_is_no_verdict_refuses_a_join(
     [
         ("bare-deny", "Access denied"),
         ("odd-deny", "Access denied"),
+        ("no-xml-deny", "Access denied"),
         ("long-deny", "Access denied"),
         ("null-deny", "Access denied"),
         ("markup-deny", "<not> & 'quoted'"),

@@ -27,6 +27,14 @@ def test_an_allow_is_kept_for_the_ttl_and_no_longer_than_the_token() -> None:
     assert len(cache) == 0
 
 
+def test_a_clock_that_was_ahead_for_a_moment_does_not_have_the_last_word() -> None:
+    cache = DecisionCache(ttl=30)
+    day = 86_400
+    cache.put(KEY, Deny(DenialCode.TOKEN_EXPIRED), NOW + day)
+    assert cache.get(KEY, NOW + day)
+    assert cache.get(KEY, NOW) is None
+
+
 def test_a_denial_that_time_turns_is_kept_no_longer() -> None:
     cache = DecisionCache(ttl=30)
     cache.put(KEY, ask(mint(nbf=NOW + 3)), NOW)

@@ -242,7 +242,9 @@ async def test_a_bad_new_file_leaves_the_running_keys_and_is_reported(
     status = source.status()
     assert (status.state, status.ready) == ("stale", True)
     assert status.last_error.startswith(f"{path}: ")
-    assert recorder.fetches == {("file", "ok"): 1, ("file", "error"): 1}
+    assert recorder.fetches["file", "ok"] == 1
+    # It is tried again: it may become readable without looking any different.
+    assert recorder.fetches["file", "error"] > 1
     assert recorder.changes == []
     replace(path, pem("b"))
     await settle(source)

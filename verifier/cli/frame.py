@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -72,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # Whoever asks for a reload this early gets it: nothing has been read yet.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # The other commands shall not wait for a web server to be imported.
     from verifier.app import serve  # noqa: PLC0415
 

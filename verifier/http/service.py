@@ -52,7 +52,6 @@ class DecisionService:
     Args:
         hosts: Gives the verifier that answers for a host.
         observer: Counts decisions.
-        find_key: Finds a public key by the digest of its ``kid``, for ``/asap/``.
         options: What an operator has set.
     """
 
@@ -60,12 +59,10 @@ class DecisionService:
         self,
         hosts: Hosts,
         observer: Observer,
-        find_key: prosody.FindByDigest,
         options: GateOptions,
     ) -> None:
         self._hosts = hosts
         self._observer = observer
-        self._find_key = find_key
         self._options = options
         self._endpoints: Mapping[str, Endpoint] = {
             "/v1/verify": self._verify,
@@ -84,7 +81,9 @@ class DecisionService:
             return await self._gate(request, "ext-authz")
         if path in self._endpoints:
             return await self._endpoints[path](request)
-        key = await prosody.respond_key(request, self._find_key)
+        # Each host's own keys: another's would sign for its rooms.
+        verifier = self._hosts.find(request.headers.get("Host"))
+        key = await prosody.respond_key(request, verifier.keys.by_digest) if verifier else None
         return key or not_found()
 
     async def _gate(self, request: web.BaseRequest, name: str) -> web.Response:

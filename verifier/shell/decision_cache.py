@@ -44,7 +44,8 @@ class DecisionCache:
         if entry is None:
             return None
         until, decision, _ = entry
-        if now < until:
+        # A clock that was ahead for a moment must not have the last word until it is right.
+        if until - self._ttl <= now < until:
             return decision
         self._drop(key)
         return None

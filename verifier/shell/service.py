@@ -23,6 +23,9 @@ class Keys(KeyLookup, Protocol):
     async def find(self, key_id: str) -> VerificationKey | Missing:
         """Ask the sources for a key; waits for at most one shared, bounded fetch."""
 
+    async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
+        """Give the public key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
+
 
 class Observer(Protocol):
     """Is told what happens; what it does with that is its own affair."""

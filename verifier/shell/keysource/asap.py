@@ -143,7 +143,7 @@ class AsapSource(RemoteSource):
             text = ""
         if not looks_like_pem(text):
             raise InvalidKeyError("expected a public key or certificate in PEM")
-        return parse_public_key(text, key_id, self.name, now=self._timing.clock())
+        return parse_public_key(text, key_id, self.name)
 
     def _take(
         self,

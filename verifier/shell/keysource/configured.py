@@ -101,12 +101,15 @@ class ConfiguredSource:
 
     async def tick(self) -> None:
         """Read the keys again if a file has changed."""
-        if not await self._watch.changed():
+        before = self._last_error
+        # What could not be read may become readable without looking any different.
+        if not await self._watch.changed() and not before:
             return
         try:
             await self._load()
         except KeySourceError as error:
-            log("keys not read again", logging.WARNING, source=self.name, error=str(error))
+            if str(error) != before:
+                log("keys not read again", logging.WARNING, source=self.name, error=str(error))
         else:
             log("keys read again", source=self.name)
 

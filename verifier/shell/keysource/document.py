@@ -125,6 +125,10 @@ class DocumentSource(RemoteSource):
                 await asyncio.shield(flight)
         except TimeoutError:
             return False
+        except asyncio.CancelledError:
+            if flight.cancelled():  # the source was closed, not whoever waits here
+                return False
+            raise
         return True
 
     def _fly(self) -> asyncio.Task[None]:

@@ -111,6 +111,10 @@ class Lookups:
                 return await asyncio.shield(flight)
         except TimeoutError:
             return Missing.UNAVAILABLE
+        except asyncio.CancelledError:
+            if flight.cancelled():  # the source was closed, not whoever waits here
+                return Missing.UNAVAILABLE
+            raise
 
     async def close(self) -> None:
         """Give up all look-ups."""

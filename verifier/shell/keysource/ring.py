@@ -68,10 +68,14 @@ class KeyRing:
 
     async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Give the public key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
-        for source in self._by_id:
-            found = await source.by_digest(digest)
-            if found is not None:
-                return found
+        try:
+            async with asyncio.timeout(self._timeout):
+                for source in self._by_id:
+                    found = await source.by_digest(digest)
+                    if found is not None:
+                        return found
+        except TimeoutError:
+            pass
         return None
 
     async def start(self) -> None:

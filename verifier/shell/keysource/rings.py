@@ -9,11 +9,12 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import get_args
 
 import aiohttp
 
 from verifier.core.key_binding import SkipReason
-from verifier.core.keys import Source, VerificationKey
+from verifier.core.keys import Source
 from verifier.shell.keysource.interface import (
     FetchResult,
     KeyObserver,
@@ -41,24 +42,16 @@ class Rings:
         surroundings: Surroundings,
     ) -> None:
         self._rings: list[tuple[KeyLocations, KeyRing]] = []
-        counts: list[Counter[Source]] = []
+        self._numbers = _Numbers(surroundings.observer)
         for each in locations:
             if all(each != known for known, _ in self._rings):
-                observer = _Summing(surroundings.observer, counts)
+                observer = _Summing(surroundings.observer, self._numbers)
                 own = replace(surroundings, observer=observer)
                 self._rings.append((each, open_ring(each, session, own)))
 
     def of(self, locations: KeyLocations) -> KeyRing:
         """Give the ring of these locations."""
         return next(ring for known, ring in self._rings if known == locations)
-
-    async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
-        """Give the public key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
-        for _, ring in self._rings:
-            found = await ring.by_digest(digest)
-            if found is not None:
-                return found
-        return None
 
     async def start(self) -> None:
         """Start all rings.
@@ -82,20 +75,52 @@ class Rings:
         return [status for _, ring in self._rings for status in ring.status()]
 
     def inherit(self, other: Rings) -> None:
-        """Go on with the fetched keys of the rings that these replace; before ``start``."""
-        for _, new in self._rings:
-            for _, old in other._rings:
+        """Go on with the fetched keys of the rings that these replace; before ``start``.
+
+        Where several knew one URL, the one with the same locations knows best, and then the one
+        with the most keys.
+        """
+        for locations, new in self._rings:
+            for _, old in sorted(other._rings, key=lambda known: _merit(known, locations)):
                 new.inherit(old)
+
+    def take_over(self, other: Rings) -> None:
+        """From now on these rings' numbers of keys are told, and not those of ``other``."""
+        other._numbers.silenced = True
+        self._numbers.tell_all()
+
+
+def _merit(known: tuple[KeyLocations, KeyRing], locations: KeyLocations) -> tuple[bool, int]:
+    keys = sum(len(status.keys) for status in known[1].status())
+    return known[0] == locations, keys
+
+
+class _Numbers:
+    """How many keys each ring holds of each kind of source; told as their sums."""
+
+    def __init__(self, observer: KeyObserver) -> None:
+        self._observer = observer
+        self.of_rings: list[Counter[Source]] = []
+        self.silenced = False
+
+    def tell(self, source: Source) -> None:
+        if not self.silenced:
+            self._observer.keys(source, sum(each[source] for each in self.of_rings))
+
+    def tell_all(self) -> None:
+        sources: tuple[Source, ...] = get_args(Source)
+        for source in sources:
+            self.tell(source)
 
 
 class _Summing:
     """Passes on what one ring tells, but its numbers of keys as the sum over all rings."""
 
-    def __init__(self, observer: KeyObserver, counts: list[Counter[Source]]) -> None:
+    def __init__(self, observer: KeyObserver, numbers: _Numbers) -> None:
         self._observer = observer
-        self._counts = counts
+        self._numbers = numbers
         self._own: Counter[Source] = Counter()
-        counts.append(self._own)
+        numbers.of_rings.append(self._own)
 
     def lookup(self, source: Source, result: LookupResult) -> None:
         self._observer.lookup(source, result)
@@ -111,4 +136,4 @@ class _Summing:
 
     def keys(self, source: Source, count: int) -> None:
         self._own[source] = count
-        self._observer.keys(source, sum(each[source] for each in self._counts))
+        self._numbers.tell(source)
