@@ -70,7 +70,7 @@ def test_a_librarys_warning_is_one_line_without_its_traceback(written: Written) 
     try:
         raise ValueError("value of a request")  # noqa: TRY301
     except ValueError:
-        logging.getLogger("some.library").exception("it went wrong")
+        logging.getLogger("some.package").exception("it went wrong")
     (line,) = lines(written)
     assert line["event"] == "it went wrong"
     assert "value of a request" not in str(line)

@@ -26,7 +26,6 @@ SkipReason = Literal[
     "key-type",
     "key-size",
     "algorithm",
-    "expired",
 ]
 SKIP_REASONS: Final[tuple[SkipReason, ...]] = get_args(SkipReason)
 """Every word that may say why a key was not taken; all of them fit for a metric's label."""

@@ -70,28 +70,22 @@ def parse_secret(text: str | bytes) -> VerificationKey:
     return VerificationKey(None, _HMAC, secret, "secret")
 
 
-def parse_public_key(
-    text: str,
-    key_id: str | None,
-    source: Source,
-    *,
-    now: float | None = None,
-) -> VerificationKey:
+def parse_public_key(text: str, key_id: str | None, source: Source) -> VerificationKey:
     """Read one public key: PEM, a PEM certificate, or a JWK.
+
+    A certificate is an envelope for its key: as to Jitsi, its dates and issuer mean nothing.
 
     Args:
         text: The key.
         key_id: The ``kid`` that it is filed under; None for a key that serves any token.
         source: Where it came from.
-        now: Unix time, seconds, at which a certificate must be valid; None takes it as an
-            envelope only, as Jitsi does.
 
     Raises:
         InvalidKeyError: none of these, not fit to check signatures with, or a JWK whose own
             ``kid`` is not ``key_id``.
     """
     if not text.lstrip().startswith("{"):
-        key, pss_only = load_pem(text, now)
+        key, pss_only = load_pem(text)
         return bind(key, key_id, source, pss_only=pss_only)
     jwk = json_object(text.encode("utf-8"))
     if key_id is not None and jwk.get("kid", key_id) != key_id:

@@ -37,24 +37,22 @@ def looks_like_pem(text: str) -> bool:
     return "-----BEGIN" in text or "---- BEGIN" in text
 
 
-def load_pem(text: str, now: float | None = None) -> tuple[object, bool]:
+def load_pem(text: str) -> tuple[object, bool]:
     """Load the one public key in a text.
 
     Args:
         text: PEM; what stands outside of the block is a comment (RFC 7468, section 2).
-        now: Unix time, seconds, at which a certificate must be valid; None not to ask.
 
     Returns:
         A ``cryptography`` public key of any type, and whether it is for RSASSA-PSS alone.
 
     Raises:
-        InvalidKeyError: no block or several, a private key, bad base64 or DER, or a certificate
-            that is not valid at ``now``.
+        InvalidKeyError: no block or several, a private key, bad base64 or DER.
     """
     label, der = _only_block(text)
     try:
         if label == CERTIFICATE:
-            return _from_certificate(x509.load_der_x509_certificate(der), now)
+            return _from_certificate(x509.load_der_x509_certificate(der))
         return load_der_public_key(der), _PSS_OID in der[:40]
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if isinstance(error, InvalidKeyError):
@@ -84,16 +82,6 @@ def _der(text: str) -> bytes:
         raise InvalidKeyError("expected base64 inside the PEM block") from None
 
 
-def _from_certificate(certificate: x509.Certificate, now: float | None) -> tuple[object, bool]:
-    if now is not None and not (
-        certificate.not_valid_before_utc.timestamp()
-        <= now
-        <= certificate.not_valid_after_utc.timestamp()
-    ):
-        raise InvalidKeyError(
-            f"certificate valid from {certificate.not_valid_before_utc:%Y-%m-%d} to"
-            f" {certificate.not_valid_after_utc:%Y-%m-%d}: expected one that is valid now",
-            "expired",
-        )
+def _from_certificate(certificate: x509.Certificate) -> tuple[object, bool]:
     pss = certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
     return certificate.public_key(), pss
