@@ -18,8 +18,17 @@ MARKS: Final = {
         '<!--# echo var="jitsi_verifier_code" default="" -->',
         '<!--# echo var="request_id" -->',
     ),
+    "caddy": (
+        '{{or (placeholder "http.reverse_proxy.header.X-Jitsi-Denial") "no-answer"}}',
+        '{{placeholder "http.request.uuid"}}',
+    ),
+    "envoy": ("%RESP(X-JITSI-DENIAL)%", "%REQ(X-REQUEST-ID)%"),
 }
-"""What each proxy replaces with the denial code and with the request id, escaped for HTML."""
+"""What each proxy replaces with the denial code and with the request id.
+
+nginx escapes both for HTML; Caddy and Envoy do not, and take them from nobody but the sidecar and
+themselves.
+"""
 
 
 def pages() -> dict[Path, str]:

@@ -9,6 +9,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 from tests.e2e import wire
+from tests.e2e.processes import free_port
 from tests.e2e.sites import Sidecar
 from tests.e2e.upstream import Seen, Upstream
 from tests.proxies.cases import COOKIE, Case
@@ -74,9 +75,20 @@ class RealGate:
             yield questions
         self.sidecar.start()
 
+    @contextmanager
+    def without_jitsi(self) -> Iterator[None]:
+        """Start a second proxy, with nothing behind it, in the place of this gate's."""
+        whole = self.proxy
+        self.proxy = PROXIES[self.name](self.folder / "alone", self.sidecar.port, free_port())
+        try:
+            yield
+        finally:
+            self.proxy.stop()
+            self.proxy = whole
+
     def logs(self) -> str:
-        """Everything that proxy and sidecar have written so far."""
-        files = [self.sidecar.log, *sorted(self.proxy.logs.iterdir())]
+        """Everything that proxies and sidecar have written so far."""
+        files = [self.sidecar.log, *sorted(self.folder.glob("*/logs/*"))]
         return "\n".join(file.read_text() for file in files)
 
     def stop(self) -> None:

@@ -78,7 +78,7 @@ class FromFolder:
 def copy_with(copied: Path, substitutions: Mapping[str, str]) -> None:
     """Copy the folder of this name from ``contrib``; what is replaced has to be there."""
     shutil.copytree(CONTRIB / copied.name, copied)
-    texts = {file: file.read_text() for file in copied.iterdir()}
+    texts = {file: file.read_text() for file in copied.rglob("*") if file.is_file()}
     for found, put in substitutions.items():
         assert any(found in text for text in texts.values()), found
         texts = {file: text.replace(found, put) for file, text in texts.items()}
@@ -98,7 +98,7 @@ def caddy(folder: Path, sidecar: int, upstream: int) -> Proxy:
         f"\nhttp://{HOST} {{": f"\nhttp://{HOST}:{port} {{\n\tbind 127.0.0.1",
         "127.0.0.1:8090": f"127.0.0.1:{sidecar}",
         "127.0.0.1:8000": f"127.0.0.1:{upstream}",
-        "# header_up Cookie": "header_up Cookie",
+        "/etc/caddy/pages": str(copied / "pages"),
     }
     command: Command = [BIN / "caddy", "run", "--config", copied / "Caddyfile"]
     admin = f"127.0.0.1:{free_port()}"
@@ -112,7 +112,7 @@ def envoy(folder: Path, sidecar: int, upstream: int) -> Proxy:
         "address: 0.0.0.0, port_value: 80 ": f"address: 127.0.0.1, port_value: {port} ",
         "port_value: 8090": f"port_value: {sidecar}",
         "port_value: 8000": f"port_value: {upstream}",
-        "# - exact: cookie": "- exact: cookie",
+        "/etc/envoy/pages": str(copied / "pages"),
     }
     options = ["--disable-hot-restart", "--concurrency", "1", "--file-flush-interval-msec", "50"]
     command: Command = [BIN / "envoy", "--config-path", copied / "envoy.yaml", *options]

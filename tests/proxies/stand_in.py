@@ -31,6 +31,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.questions.append(seen)
         self.send_response(200)
         self.send_header("Content-Length", "0")
+        # Else a proxy could put a later question on a connection that has outlived the block.
+        self.send_header("Connection", "close")
         self.end_headers()
 
     do_HEAD = do_GET  # noqa: N815 (the base class's names)

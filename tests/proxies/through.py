@@ -9,3 +9,5 @@ from tests.proxies.questions import QUESTIONS
 
 EVERY_GATE = pytest.mark.parametrize("gate", [*PROXIES, *QUESTIONS], indirect=True)
 REAL_GATES = pytest.mark.parametrize("gate", list(PROXIES), indirect=True)
+GATES_WITH_PAGES = pytest.mark.parametrize("gate", ["caddy", "envoy"], indirect=True)
+"""nginx' pages have tests of their own."""
