@@ -67,7 +67,10 @@ async def test_proxies_that_pass_answers_on_get_a_redirect(sidecar: Sidecar, pat
     uri = f"/standup?jwt={mint()}"
     forwarded = [("X-Forwarded-Host", "meet.example.org"), ("X-Forwarded-Uri", uri)]
     target = "/forward-auth" if path == "forward-auth" else f"/ext-authz{uri}"
-    answered, headers, _ = await sidecar.ask(target, HOST, *forwarded, allow_redirects=False)
+    # One that does not say that it does would lock everybody out.
+    assert (await sidecar.ask(target, HOST, *forwarded, allow_redirects=False))[0] == 200
+    asked = [HOST, *forwarded, ("X-Jitsi-Handoff", "1")]
+    answered, headers, _ = await sidecar.ask(target, *asked, allow_redirects=False)
     assert answered == 303
     assert headers["Location"] == f"/standup#jwt=%22{mint()}%22"
     assert headers["Referrer-Policy"] == "no-referrer"

@@ -58,6 +58,17 @@ async def test_an_address_that_is_no_room_has_no_room(sidecar: Sidecar) -> None:
     assert (found["why"], found["room"]) == ("room-address-invalid", "")
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/standup%3Fjwt={}", "/standup&jwt={}", "/standup%25253Fjwt={}", "/{}", "/a?u=jwt%3D{}"],
+)
+async def test_a_token_that_stands_where_no_token_stands_is_not_sent_on(
+    sidecar: Sidecar, path: str
+) -> None:
+    _, headers, _ = await sidecar.nginx(path.format(mint(exp=1)), HOST)
+    assert headers["X-Jitsi-Redirect"].endswith("&room=&to=")
+
+
 async def test_another_host_in_the_path_is_a_path(sidecar: Sidecar) -> None:
     found = await redirect(sidecar, "//evil.example")
     assert found is not None

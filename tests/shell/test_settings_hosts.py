@@ -74,7 +74,15 @@ def test_a_problem_of_the_service_is_told_once() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["hosts = 5", "[hosts]\nx = 5", '[hosts."a b"]', '[hosts."a:80"]', "[hosts.A]\n[hosts.a]"],
+    [
+        "hosts = 5",
+        "[hosts]\nx = 5",
+        '[hosts."a b"]',
+        '[hosts."a:80"]',
+        '[hosts."münchen.example"]',
+        '[hosts."a|b"]',
+        "[hosts.A]\n[hosts.a]",
+    ],
 )
 def test_what_is_no_table_of_hosts_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
@@ -91,7 +99,14 @@ def test_bypass_needs_a_proxy_to_believe() -> None:
     assert [str(each) for each in settings.trusted_proxies] == ["127.0.0.1/32", "unix"]
 
 
-@pytest.mark.parametrize("networks", ["10.0.0.1/8", "meet.example.org", "unix", "300.0.0.1"])
+def test_strict_hosts_need_a_host() -> None:
+    with pytest.raises(ConfigError, match="every host would be refused"):
+        configured(SERVICE, VERIFIER_STRICT_HOSTS="true")
+
+
+@pytest.mark.parametrize(
+    "networks", ["::ffff:10.0.0.0/104", "10.0.0.1/8", "meet.example.org", "unix", "300.0.0.1"]
+)
 def test_what_is_no_network_is_refused(networks: str) -> None:
     with pytest.raises(ConfigError, match="bypass"):
         configured(SERVICE, VERIFIER_BYPASS=networks, VERIFIER_TRUSTED_PROXIES="unix")

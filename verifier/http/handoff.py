@@ -21,6 +21,7 @@ REDIRECT: Final = "X-Jitsi-Redirect"
 """Where nginx is to send the reader, whose own answers can only allow or refuse."""
 
 _LONGEST_LOCATION: Final = 15_000  # of nginx' 16 KB for an answer's head
+_CAPABLE: Final = "X-Jitsi-Handoff"
 _TO_NGINX: Final = "auth"
 _TO_BROWSERS: Final = frozenset(("forward-auth", "ext-authz"))
 
@@ -64,7 +65,7 @@ class Handoff:
         ends = min(int(decision.expires_at or now + LONGEST_SECONDS), now + LONGEST_SECONDS)
         if ends <= now or len(location) > _LONGEST_LOCATION:
             return None
-        response = _redirection(endpoint, location)
+        response = _redirection(request, endpoint, location)
         if response is not None:
             response.headers["Set-Cookie"] = self._cookie(place, ends, now)
         return response
@@ -90,10 +91,11 @@ def _is_embedded(request: web.BaseRequest) -> bool:
     return request.headers.get("Sec-Fetch-Dest", "") not in ("", "document")
 
 
-def _redirection(endpoint: str, location: str) -> web.Response | None:
+def _redirection(request: web.BaseRequest, endpoint: str, location: str) -> web.Response | None:
     """Answer in the words that a proxy understands; None for one that understands none.
 
-    nginx sees a refusal, so that what does not know of the hand-off stays closed.
+    nginx sees a refusal, so that what does not know of the hand-off stays closed; others have to
+    say that they pass on a redirection, its cookie, and the cookie that comes back.
     """
     headers = {
         "Server": "jitsi-verifier",
@@ -102,6 +104,6 @@ def _redirection(endpoint: str, location: str) -> web.Response | None:
     }
     if endpoint == _TO_NGINX:
         return web.Response(status=401, headers=headers | {REDIRECT: location})
-    if endpoint in _TO_BROWSERS:
+    if endpoint in _TO_BROWSERS and request.headers.get(_CAPABLE) == "1":
         return web.Response(status=303, headers=headers | {"Location": location})
     return None

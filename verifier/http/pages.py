@@ -9,7 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
-from verifier.core.clean_target import without_tokens
+from verifier.core.clean_target import may_hold_token, without_tokens
 from verifier.core.decision import Decision, DenialCode, Deny
 from verifier.core.redirect import fill
 from verifier.http.gate import Original
@@ -60,5 +60,7 @@ class Pages:
             return None
         room = target.address.room if target.address else ""
         url = f"https://{original.host}{without_tokens(target)}"
+        if may_hold_token(url):
+            room = url = ""
         address = fill(template, code=denial.code, room=room, url=url)
         return address if len(address) <= _LONGEST_REDIRECT else None

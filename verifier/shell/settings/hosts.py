@@ -7,6 +7,7 @@ its own ``app_id`` no other's issuers, one with its own domain no other's MUC ho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ PER_HOST: Final = (
 )
 """The options that a host's table may have; the others are the whole service's."""
 
+_SENT: Final = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z0-9_-]+")
 _TOGETHER: Final = (
     frozenset(
         ("app_secret", "asap_key_server", "cache_keys_url", "public_keys", "signature_algorithm")
@@ -71,9 +73,12 @@ def _host_name(written: str, reading: Reading) -> str | None:
     try:
         name: str = HOST.from_toml(written)
     except ValueError:
-        _refuse(reading, f"hosts.{shown_name(written)}", "no host name", "a host name, no port")
+        name = ""
+    if _SENT.fullmatch(name) is None:
+        expected = "a host name as browsers send it (xn--… for other scripts), no port"
+        _refuse(reading, f"hosts.{shown_name(written)}", "no such name", expected)
         return None
-    return name.lower()
+    return name
 
 
 def _read_host(host: str, table: Mapping[str, Any], reading: Reading) -> Reading:

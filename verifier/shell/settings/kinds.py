@@ -219,7 +219,10 @@ def _addresses() -> Kind:
 
 def _network(text: str) -> IPv4Network | IPv6Network:
     """Read a network; host bits that are set are a mistake, not a wish."""
-    return ip_network(text)
+    network = ip_network(text)
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
+        raise ValueError  # clients' addresses are compared as what they are
+    return network
 
 
 def _proxy(text: str) -> IPv4Network | IPv6Network | str:

@@ -48,6 +48,9 @@ def load(
     read_environment(environ, reading)
     values = resolve(reading, terminal=terminal)
     hosts, notices = _load_hosts(reading, values)
+    if values["strict_hosts"] and not hosts and not reading.problems:
+        expected = "[hosts] tables beside it, or false: every host would be refused"
+        reading.refuse("strict_hosts", "true without a host", expected)
     if reading.problems:
         raise ConfigError(reading.problems)
     files = tuple(dict.fromkeys(reading.files))
