@@ -259,13 +259,27 @@ def test_a_secret_that_was_missing_for_a_moment_is_picked_up(tmp_path: Path) -> 
 
 def test_a_reload_right_after_the_start_does_not_kill(tmp_path: Path, config: Path) -> None:
     with running_verifier(tmp_path, config, wait=False) as verifier:
-        wait_until(lambda: _ignores_hangups(verifier.process.pid), "the command's first words")
+        wait_until(
+            lambda: _on_hangup(verifier.process.pid, "SigIgn:", "SigCgt:"),
+            "the command's first words",
+        )
         verifier.process.send_signal(signal.SIGHUP)
         wait_until(lambda: get(verifier.admin, "/healthz").status == 200, "health")
         assert verifier.process.poll() is None
 
 
-def _ignores_hangups(pid: int) -> bool:
+def test_a_reload_during_the_start_waits_for_its_end(tmp_path: Path, config: Path) -> None:
+    # So many hosts with secrets of their own that the start takes longer than one look at it.
+    hosts = [f'[hosts."h{n}"]\napp_secret = "{n:04}-{SECRET}"\n' for n in range(1000)]
+    config.write_text(config.read_text() + "".join(hosts))
+    with running_verifier(tmp_path, config, wait=False) as verifier:
+        wait_until(lambda: _on_hangup(verifier.process.pid, "SigCgt:"), "the signal's handler")
+        verifier.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: verifier.metric('config_reloads_total{result="ok"}') == 1, "reload")
+        assert verifier.metric('config_reloads_total{result="error"}') == 0
+
+
+def _on_hangup(pid: int, *masks: str) -> bool:
     status = Path(f"/proc/{pid}/status").read_text("ascii")
-    masks = [line.split()[1] for line in status.splitlines() if line[:7] in ("SigIgn:", "SigCgt:")]
-    return any(int(mask, 16) & 1 for mask in masks)
+    found = [line.split()[1] for line in status.splitlines() if line.startswith(masks)]
+    return any(int(mask, 16) & 1 for mask in found)

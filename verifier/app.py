@@ -109,9 +109,10 @@ class App:
         async with open_session() as session, contextlib.AsyncExitStack() as stack:
             self._session = session
             self._handle_signals()
-            self._rings = await self._open_rings(self._settings, None)
-            stack.push_async_callback(self._close)
-            self._install(self._settings)
+            async with self._reloading:  # a reload that is asked for by now waits for its turn
+                self._rings = await self._open_rings(self._settings, None)
+                stack.push_async_callback(self._close)
+                self._install(self._settings)
             await stack.enter_async_context(self._listening())
             self._spawn(self._watch_files())
             # What lives now lives as long as the process: no collection needs to look at it.
@@ -223,7 +224,7 @@ class App:
             return False
         try:
             return await asyncio.to_thread(self._read) != settings
-        except ConfigError:
+        except Exception:  # noqa: BLE001  # the watch goes on; a reload would say what is wrong
             return False
 
     @contextlib.asynccontextmanager
@@ -276,5 +277,5 @@ async def _listen(runner: web.ServerRunner, address: Address, mode: int) -> None
     os.chmod(address.path, mode)  # noqa: PTH101  # Path.chmod counts as blocking, as this would
 
 
-def _shown(name: object) -> str:
-    return f"unix:{name}" if isinstance(name, str) else "{}:{}".format(*name[:2])  # type: ignore[index]
+def _shown(name: Any) -> str:
+    return f"unix:{name}" if isinstance(name, str) else "{}:{}".format(*name[:2])
