@@ -31,8 +31,8 @@ def rsa_key(name: str) -> rsa.RSAPrivateKey:
 
 def jwk(key_id: str, key: Any, **members: Any) -> dict[str, Any]:
     kind = {rsa.RSAPrivateKey: RSAAlgorithm, ed25519.Ed25519PrivateKey: OKPAlgorithm}
-    form = next((f for k, f in kind.items() if isinstance(key, k)), ECAlgorithm)
-    public: dict[str, Any] = json.loads(form.to_jwk(key.public_key()))  # type: ignore[attr-defined]
+    form: Any = next((f for k, f in kind.items() if isinstance(key, k)), ECAlgorithm)
+    public: dict[str, Any] = json.loads(form.to_jwk(key.public_key()))
     return public | {"kid": key_id, "use": "sig"} | members
 
 
