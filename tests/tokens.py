@@ -24,7 +24,8 @@ def sign(
     usual = {"typ": "JWT", "alg": algorithm}
     signing_input = f"{segment(usual | (header or {}))}.{segment(claims)}"
     signer = jwt.get_algorithm_by_name(algorithm)
-    signature = signer.sign(signing_input.encode(), signer.prepare_key(key))
+    private = signer.prepare_key(key) if isinstance(key, str | bytes) else key
+    signature = signer.sign(signing_input.encode(), private)
     return f"{signing_input}.{segment(signature)}"
 
 

@@ -21,12 +21,16 @@ from aiohttp import web
 
 from verifier.http.admin import AdminService
 from verifier.http.bypass import Bypass
+from verifier.http.connection import describe
+from verifier.http.fast_lane import Deliver, Later
+from verifier.http.gatekeeper import GateOptions
 from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages
-from verifier.http.server import HAS_C_PARSER, Handler, HardenedServer, describe
-from verifier.http.service import DecisionService, GateOptions
+from verifier.http.server import HAS_C_PARSER, HardenedServer
+from verifier.http.service import DecisionService
 from verifier.shell.addresses import Address, TcpAddress
 from verifier.shell.decision_cache import DecisionCache
+from verifier.shell.decision_log import DecisionLog
 from verifier.shell.hosts import Hosts
 from verifier.shell.keysource import (
     FileWatch,
@@ -39,6 +43,7 @@ from verifier.shell.logs import configure, log, log_bug
 from verifier.shell.metrics import PrometheusObserver
 from verifier.shell.service import Verifier
 from verifier.shell.settings import ConfigError, Settings, load
+from verifier.shell.turns import Turns
 from verifier.shell.version import VERSION
 
 DRAIN_SECONDS: Final = 10.0
@@ -92,9 +97,10 @@ class App:
         self._settings = settings
         self._read = read
         self._observer = PrometheusObserver()
-        self._cache = DecisionCache(settings.decision_ttl)
+        self._cache = DecisionCache(settings.decision_ttl, settings.decision_cache_size)
         self._observer.cache_size(lambda: len(self._cache))
         self._bound = (settings.listen, settings.admin_listen)
+        self._turns = Turns()
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -157,18 +163,22 @@ class App:
     def _install(self, settings: Settings) -> None:
         """Put new parts in the place of the old ones, between two requests."""
         self._settings = settings
-        self._cache = DecisionCache(settings.decision_ttl)
+        self._cache = DecisionCache(settings.decision_ttl, settings.decision_cache_size)
         key = settings.handoff_key()
         by_host = {host: self._verifier(each) for host, each in settings.hosts.items()}
         hosts = Hosts(self._verifier(settings), by_host, strict=settings.strict_hosts)
+        report_only = settings.mode == "report-only"
         self._decisions = DecisionService(
             hosts,
+            self._cache,
             self._observer,
+            DecisionLog(report_only=report_only),
             GateOptions(
                 settings.decision_ttl,
                 settings.token_cookie,
                 Bypass(settings.bypass, settings.trusted_proxies),
                 Pages(settings.denied_redirect_url, Handoff(key, time.time) if key else None),
+                report_only,
             ),
         )
         self._admin = AdminService(
@@ -179,7 +189,7 @@ class App:
 
     def _verifier(self, settings: Settings) -> Verifier:
         ring = self._rings.of(settings.key_locations())
-        return Verifier(settings.policy(), ring, self._cache, time.time, self._observer)
+        return Verifier(settings.policy(), ring, time.time, self._turns)
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -231,10 +241,11 @@ class App:
     async def _listening(self) -> AsyncIterator[None]:
         """Listen on every address; at the end, take no more and finish what is in flight."""
         async with contextlib.AsyncExitStack() as stack:
-            admin = await _start(stack, self._handle_admin)
+            admin = await _start(stack, HardenedServer(self._handle_admin, report=log_bug))
             addresses, admin_address = self._bound
             await _listen(admin, admin_address, _ADMIN_SOCKET_MODE)
-            decisions = await _start(stack, self._handle_decision)
+            gate = HardenedServer(self._handle_decision, report=log_bug, fast=self._answer_fast)
+            decisions = await _start(stack, gate)
             for address in addresses:
                 await _listen(decisions, address, _SOCKET_MODE)
             log(
@@ -248,6 +259,11 @@ class App:
     async def _handle_decision(self, request: web.BaseRequest) -> web.StreamResponse:
         return await self._decisions.handle(request)
 
+    def _answer_fast(
+        self, head: bytes, transport: asyncio.Transport, deliver: Deliver
+    ) -> bytes | Later | None:
+        return self._decisions.fast_lane.answer(head, transport, deliver)
+
     async def _handle_admin(self, request: web.BaseRequest) -> web.StreamResponse:
         return await self._admin.handle(request)
 
@@ -260,8 +276,7 @@ async def _retire(rings: Rings, seconds: float) -> None:
         await rings.close()
 
 
-async def _start(stack: contextlib.AsyncExitStack, handler: Handler) -> web.ServerRunner:
-    server = HardenedServer(handler, report=log_bug)
+async def _start(stack: contextlib.AsyncExitStack, server: HardenedServer) -> web.ServerRunner:
     runner = web.ServerRunner(server, shutdown_timeout=DRAIN_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

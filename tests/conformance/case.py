@@ -11,9 +11,7 @@ from verifier.core.decision import AccessRequest, Allow, Decision, Deny
 from verifier.core.keyformats import InvalidKeyError, parse_document, parse_public_key, parse_secret
 from verifier.core.keys import VerificationKey
 from verifier.core.policy import Policy
-from verifier.shell.decision_cache import DecisionCache
 from verifier.shell.keysource.interface import Missing
-from verifier.shell.metrics import PrometheusObserver
 from verifier.shell.service import Verifier
 
 SESSION_NAMES = {
@@ -26,9 +24,6 @@ SESSION_NAMES = {
     "jitsi_meet_context_features": "features",
     "jitsi_meet_context_room": "context_room",
 }
-
-
-_OBSERVER = PrometheusObserver()
 
 
 @dataclass(frozen=True)
@@ -130,8 +125,7 @@ def request_of(case: dict[str, Any], policy: Policy) -> AccessRequest:
 
 async def judge(case: dict[str, Any]) -> Decision:
     policy = policy_of(case["config"])
-    cache = DecisionCache(ttl=30)
-    verifier = Verifier(policy, CaseKeys(case), cache, lambda: case["now"], _OBSERVER)
+    verifier = Verifier(policy, CaseKeys(case), lambda: case["now"])
     return await verifier.verify(request_of(case, policy))
 
 

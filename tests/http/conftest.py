@@ -16,10 +16,12 @@ from tests.tokens import SECRET, present, sign
 from verifier.core.keys import VerificationKey
 from verifier.core.policy import Policy
 from verifier.http.bypass import Bypass
+from verifier.http.gatekeeper import GateOptions
 from verifier.http.pages import Pages
 from verifier.http.server import HardenedServer
-from verifier.http.service import DecisionService, GateOptions
+from verifier.http.service import DecisionService
 from verifier.shell.decision_cache import DecisionCache
+from verifier.shell.decision_log import DecisionLog
 from verifier.shell.hosts import Hosts
 from verifier.shell.keysource.interface import Missing
 from verifier.shell.metrics import PrometheusObserver
@@ -111,20 +113,19 @@ async def start() -> AsyncIterator[Start]:
         cookie: str | None = None,
         bypass: Bypass = NOBODY,
         pages: Pages = PLAIN_PAGES,
+        report_only: bool = False,
         **options: Any,
     ) -> Sidecar:
         observer = PrometheusObserver()
-        verifier = Verifier(
-            replace(POLICY, **options),
-            keys or FakeKeys(),
-            DecisionCache(ttl),
-            lambda: NOW,
-            observer,
-        )
+        verifier = Verifier(replace(POLICY, **options), keys or FakeKeys(), lambda: NOW)
         service = DecisionService(
-            Hosts(verifier, {}), observer, GateOptions(ttl, cookie, bypass, pages)
+            Hosts(verifier, {}),
+            DecisionCache(ttl),
+            observer,
+            DecisionLog(report_only=report_only),
+            GateOptions(ttl, cookie, bypass, pages, report_only),
         )
-        runner = web.ServerRunner(HardenedServer(service.handle))
+        runner = web.ServerRunner(HardenedServer(service.handle, fast=service.fast_lane.answer))
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

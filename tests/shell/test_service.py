@@ -1,17 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
 from dataclasses import dataclass, field, replace
 
-from tests.core.test_rules import KEYS, NOW, POLICY, ROOM
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.core.test_rules import NOW, POLICY, ROOM
 from tests.tokens import SECRET, sign
 from verifier import AccessRequest, Allow, DenialCode, Deny, VerificationKey
-from verifier.shell.decision_cache import DecisionCache
+from verifier.core.policy import Policy
 from verifier.shell.keysource import Missing
-from verifier.shell.metrics import PrometheusObserver
 from verifier.shell.service import Verifier
+from verifier.shell.turns import Turns
 
 FETCHED = VerificationKey("k", frozenset({"HS256"}), SECRET.encode(), "asap")
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
 CLAIMS = {"iss": "app", "aud": "jitsi", "sub": "*", "room": "standup"}
 REQUEST = AccessRequest(sign(CLAIMS, {"kid": "k"}), ROOM)
 
@@ -21,7 +24,6 @@ class Keys:
     """No static keys; one key that has to be fetched."""
 
     answer: VerificationKey | Missing = FETCHED
-    during: Callable[[], None] = lambda: None
     static: tuple[VerificationKey, ...] = ()
     unavailable: bool = False
     fetched: list[str] = field(default_factory=list)
@@ -31,37 +33,20 @@ class Keys:
 
     async def find(self, key_id: str) -> VerificationKey | Missing:
         self.fetched.append(key_id)
-        self.during()
         return self.answer
 
     async def by_digest(self, _digest: str) -> None:
         return None
 
 
-def verifier(keys: Keys, cache: DecisionCache | None = None) -> tuple[Verifier, PrometheusObserver]:
-    observer, cache = PrometheusObserver(), DecisionCache(30) if cache is None else cache
-    return Verifier(POLICY, keys, cache, lambda: NOW, observer), observer
+def verifier(keys: Keys, policy: Policy = POLICY) -> Verifier:
+    return Verifier(policy, keys, lambda: NOW)
 
 
-async def test_a_key_that_is_not_at_hand_is_fetched_and_the_decision_kept() -> None:
+async def test_a_key_that_is_not_at_hand_is_fetched() -> None:
     keys = Keys()
-    judge, observer = verifier(keys)
-    for _ in range(2):
-        assert isinstance(await judge.verify(REQUEST), Allow)
+    assert isinstance(await verifier(keys).verify(REQUEST), Allow)
     assert keys.fetched == ["k"]
-    hits = observer.registry.get_sample_value(
-        "jitsi_verifier_decision_cache_lookups_total", {"result": "hit"}
-    )
-    assert hits == 1
-
-
-async def test_a_decision_by_keys_that_are_dropped_meanwhile_is_not_kept() -> None:
-    cache = DecisionCache(30)
-    keys = Keys(during=cache.clear)
-    judge, _ = verifier(keys, cache)
-    for _ in range(2):
-        assert isinstance(await judge.verify(REQUEST), Allow)
-    assert (keys.fetched, len(cache)) == (["k", "k"], 0)
 
 
 async def test_why_there_is_no_key_is_told_apart() -> None:
@@ -69,28 +54,54 @@ async def test_why_there_is_no_key_is_told_apart() -> None:
         (Missing.UNKNOWN, DenialCode.KEY_UNKNOWN),
         (Missing.UNAVAILABLE, DenialCode.KEY_UNKNOWN),
     ):
-        decision = await verifier(Keys(answer))[0].verify(REQUEST)
+        decision = await verifier(Keys(answer)).verify(REQUEST)
         assert isinstance(decision, Deny)
         assert decision.code is code
     served = replace(POLICY, key_server=True, signature_algorithm="RS256")
     token = sign(CLAIMS, {"kid": "k", "alg": "RS256"})
-    keys = Keys(Missing.UNAVAILABLE)
-    judge = Verifier(served, keys, DecisionCache(30), lambda: NOW, PrometheusObserver())
+    judge = verifier(Keys(Missing.UNAVAILABLE), served)
     decision = await judge.verify(AccessRequest(token, ROOM))
     assert isinstance(decision, Deny)
     assert decision.code is DenialCode.KEYS_UNAVAILABLE
 
 
-async def test_verifiers_that_share_a_cache_do_not_share_decisions() -> None:
-    cache, observer = DecisionCache(30), PrometheusObserver()
-    strict = replace(POLICY, asap_accepted_issuers=("other",))
-    one, two = (
-        Verifier(policy, KEYS_AT_HAND, cache, lambda: NOW, observer) for policy in (POLICY, strict)
-    )
-    request = AccessRequest(sign(CLAIMS), ROOM)
-    assert isinstance(await one.verify(request), Allow)
-    assert isinstance(await two.verify(request), Deny)
-    assert len(cache) == 2
+PUBLIC = replace(POLICY, signature_algorithm="ES256")
+SIGNED = AccessRequest(sign(CLAIMS, key=EC_KEY, algorithm="ES256"), ROOM)
+KEYS_AT_HAND = Keys(
+    static=(VerificationKey(None, frozenset({"ES256"}), EC_KEY.public_key(), "file"),)
+)
 
 
-KEYS_AT_HAND = Keys(static=tuple(KEYS.static))
+async def test_one_public_key_signature_is_checked_in_a_round_of_the_loop() -> None:
+    judge = verifier(KEYS_AT_HAND, PUBLIC)
+    assert isinstance(judge.verify_now(SIGNED), Allow)
+    assert judge.verify_now(SIGNED) is None
+    await asyncio.sleep(0)
+    assert isinstance(judge.verify_now(SIGNED), Allow)
+
+
+async def test_cheap_refusals_and_keyed_hashes_wait_for_nobody() -> None:
+    judge = verifier(KEYS_AT_HAND, PUBLIC)
+    judge.verify_now(SIGNED)
+    refused = judge.verify_now(AccessRequest(sign(CLAIMS), ROOM))
+    assert isinstance(refused, Deny)
+    assert refused.code is DenialCode.ALGORITHM_NOT_ALLOWED
+    secret = VerificationKey(None, frozenset({"HS256"}), SECRET.encode(), "secret")
+    hashed = verifier(Keys(static=(secret,)))
+    for _ in range(2):
+        assert isinstance(hashed.verify_now(AccessRequest(sign(CLAIMS), ROOM)), Allow)
+
+
+async def test_who_has_waited_goes_first_and_all_get_their_verdict() -> None:
+    judge = verifier(KEYS_AT_HAND, PUBLIC)
+    waiting = [asyncio.create_task(judge.verify(SIGNED)) for _ in range(5)]
+    decisions = await asyncio.gather(*waiting)
+    assert all(isinstance(each, Allow) for each in decisions)
+
+
+async def test_whoever_would_wait_too_long_is_told_so() -> None:
+    judge = Verifier(PUBLIC, KEYS_AT_HAND, lambda: NOW, Turns(most=2))
+    waiting = [asyncio.create_task(judge.verify(SIGNED)) for _ in range(5)]
+    decisions = await asyncio.gather(*waiting)
+    codes = [each.code for each in decisions if isinstance(each, Deny)]
+    assert codes == [DenialCode.OVERLOADED] * 2

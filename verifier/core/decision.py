@@ -43,6 +43,7 @@ class DenialCode(StrEnum):
     TENANT_MISMATCH = "tenant-mismatch"
     DOMAIN_MISMATCH = "domain-mismatch"
     SERVER_MISCONFIGURED = "server-misconfigured"
+    OVERLOADED = "overloaded"
 
 
 @dataclass(frozen=True, slots=True)

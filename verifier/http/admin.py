@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from verifier.http.asked import sole_header
 from verifier.http.explain import respond_explanation
 from verifier.http.prosody import READING
 from verifier.http.respond import problem_body
-from verifier.http.server import sole_header
 from verifier.http.service import method_not_allowed, not_found
 from verifier.shell.hosts import Hosts
 from verifier.shell.keysource import SourceStatus

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from aiohttp import web
-
-from verifier.http.server import sole_header
+from verifier.http.asked import Asked, sole_header
 
 _UNIX = "unix"
 
@@ -32,13 +30,13 @@ class Bypass:
         self._unix_is_trusted = _UNIX in trusted_proxies
         self._trusted = [each for each in trusted_proxies if not isinstance(each, str)]
 
-    def applies(self, request: web.BaseRequest) -> bool:
+    def applies(self, request: Asked) -> bool:
         """Tell whether a trusted proxy says that the client is one of these."""
         if not self._networks or not self._is_trusted(request):
             return False
         return _is_in(sole_header(request, "X-Real-IP"), self._networks)
 
-    def _is_trusted(self, request: web.BaseRequest) -> bool:
+    def _is_trusted(self, request: Asked) -> bool:
         peer = request.transport.get_extra_info("peername") if request.transport else None
         if isinstance(peer, tuple):
             return _is_in(peer[0], self._trusted)

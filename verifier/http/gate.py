@@ -11,11 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from aiohttp import web
-
 from verifier.core.decision import DenialCode, Deny
 from verifier.core.rooms import Target, parse_target, parse_url
-from verifier.http.server import sole_header
+from verifier.http.asked import Asked, sole_header
 
 EXT_AUTHZ: Final = "/ext-authz"
 _HOST: Final = re.compile(
@@ -23,8 +21,21 @@ _HOST: Final = re.compile(
 )
 _BEARER: Final = "bearer "
 
-Convention = Callable[[web.BaseRequest], tuple[Target, str] | None]
-"""Gives the original request's target and host; None where they are not there exactly once."""
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """How a proxy asks.
+
+    Attributes:
+        read: Gives the original request's target and host; None where they are not there exactly
+            once.
+        names: The headers that it reads.
+        method: The header that has the original method, which must not be there twice.
+    """
+
+    read: Callable[[Asked], tuple[Target, str] | None]
+    names: tuple[str, ...]
+    method: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +53,13 @@ class Original:
     token: str | None = field(repr=False)
 
 
-def nginx(request: web.BaseRequest) -> tuple[Target, str] | None:
+def nginx(request: Asked) -> tuple[Target, str] | None:
     """``auth_request``: path and query in ``X-Original-URI``, host in ``Host``."""
     host = request.headers.get("Host", "")
     return _origin_form(request, "X-Original-URI", "X-Original-Method", host)
 
 
-def ingress_nginx(request: web.BaseRequest) -> tuple[Target, str] | None:
+def ingress_nginx(request: Asked) -> tuple[Target, str] | None:
     """ingress-nginx: the absolute URL in ``X-Original-URL``."""
     value = sole_header(request, "X-Original-URL")
     # A fragment never reaches a proxy, and others would take what is behind it for the query.
@@ -58,7 +69,7 @@ def ingress_nginx(request: web.BaseRequest) -> tuple[Target, str] | None:
     return None if url is None else (url.target, url.host)
 
 
-def forward_auth(request: web.BaseRequest) -> tuple[Target, str] | None:
+def forward_auth(request: Asked) -> tuple[Target, str] | None:
     """Traefik, Caddy and HAProxy: ``X-Forwarded-Uri``, with its host and method."""
     host = sole_header(request, "X-Forwarded-Host")
     if host is None:
@@ -66,17 +77,19 @@ def forward_auth(request: web.BaseRequest) -> tuple[Target, str] | None:
     return _origin_form(request, "X-Forwarded-Uri", "X-Forwarded-Method", host)
 
 
-def ext_authz(request: web.BaseRequest) -> tuple[Target, str] | None:
+def ext_authz(request: Asked) -> tuple[Target, str] | None:
     """Envoy's HTTP ext_authz: the original target behind the path prefix, host in ``Host``."""
     target = parse_target(request.raw_path.removeprefix(EXT_AUTHZ))
     return None if target is None else (target, request.headers.get("Host", ""))
 
 
 CONVENTIONS: Final[dict[str, Convention]] = {
-    "auth": nginx,
-    "auth-url": ingress_nginx,
-    "forward-auth": forward_auth,
-    "ext-authz": ext_authz,
+    "auth": Convention(nginx, ("Host", "X-Original-URI"), "X-Original-Method"),
+    "auth-url": Convention(ingress_nginx, ("X-Original-URL",), "X-Original-Method"),
+    "forward-auth": Convention(
+        forward_auth, ("X-Forwarded-Host", "X-Forwarded-Uri"), "X-Forwarded-Method"
+    ),
+    "ext-authz": Convention(ext_authz, ("Host",)),
 }
 """How each decision endpoint, by the name that it has in metrics, reads the original request."""
 
@@ -85,7 +98,7 @@ PATHS: Final = {f"/{name}": name for name in CONVENTIONS if name != "ext-authz"}
 
 
 def read_original(
-    request: web.BaseRequest, convention: Convention, token_cookie: str | None
+    request: Asked, convention: Convention, token_cookie: str | None
 ) -> Original | Deny:
     """Read the original request; anything that can be read in two ways is ambiguous.
 
@@ -94,7 +107,7 @@ def read_original(
         convention: Where the original request's target is.
         token_cookie: Name of the cookie that may hold a token; None where none may.
     """
-    asked = convention(request)
+    asked = convention.read(request)
     if asked is None:
         return _ambiguous("expected exactly one, well-formed original request")
     target, host = asked
@@ -118,9 +131,7 @@ def _ambiguous(detail: str) -> Deny:
     return Deny(DenialCode.AMBIGUOUS_REQUEST, detail)
 
 
-def _origin_form(
-    request: web.BaseRequest, name: str, method: str, host: str
-) -> tuple[Target, str] | None:
+def _origin_form(request: Asked, name: str, method: str, host: str) -> tuple[Target, str] | None:
     value = sole_header(request, name)
     if value is None or not _at_most_one(request, method):
         return None
@@ -128,18 +139,18 @@ def _origin_form(
     return None if target is None else (target, host)
 
 
-def _at_most_one(request: web.BaseRequest, name: str) -> bool:
+def _at_most_one(request: Asked, name: str) -> bool:
     return len(request.headers.getall(name, ())) <= 1
 
 
-def bearer_tokens(request: web.BaseRequest) -> list[str]:
+def bearer_tokens(request: Asked) -> list[str]:
     """Give every bearer token of a request (RFC 6750, section 2.1)."""
     values = request.headers.getall("Authorization", ())
     start = len(_BEARER)
     return [value[start:].strip() for value in values if value[:start].lower() == _BEARER]
 
 
-def cookies(request: web.BaseRequest, name: str) -> list[str]:
+def cookies(request: Asked, name: str) -> list[str]:
     """Give the value of every cookie of this name, as it was sent."""
     pairs = [
         pair.strip().partition("=")

@@ -7,13 +7,14 @@ rule: it acts on what has been allowed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 
-from aiohttp import web
-
 from verifier.core.clean_target import without_tokens
-from verifier.core.decision import Allow, Decision
+from verifier.core.decision import Allow
 from verifier.core.handoff import LONGEST_SECONDS, Place, cookie_name, cookie_value, opens
+from verifier.http.answer import NO_STORE, SERVER, Answer
+from verifier.http.asked import Asked
 from verifier.http.gate import Original, cookies
 from verifier.shell.hosts import host_name
 
@@ -38,7 +39,7 @@ class Handoff:
         self._key = key
         self._clock = clock
 
-    def admits(self, request: web.BaseRequest, original: Original) -> bool:
+    def admits(self, request: Asked, original: Original) -> bool:
         """Tell whether a page is opened by a cookie; signalling never is."""
         place = _place(original)
         if place is None or original.token is not None:
@@ -47,8 +48,8 @@ class Handoff:
         return any(opens(value, self._key, place, now) for value in sent)
 
     def answer(
-        self, request: web.BaseRequest, endpoint: str, original: Original, decision: Decision
-    ) -> web.Response | None:
+        self, request: Asked, endpoint: str, original: Original, decision: Allow
+    ) -> Answer | None:
         """Send a page with a token in its query to the same page with it in the fragment.
 
         Returns:
@@ -56,7 +57,7 @@ class Handoff:
             belongs to the page around them, and browsers keep cookies like these from them.
         """
         place = _place(original)
-        if not isinstance(decision, Allow) or decision.claims is None or place is None:
+        if decision.claims is None or place is None:
             return None
         if not _token_in_query(original) or _is_embedded(request):
             return None
@@ -65,10 +66,8 @@ class Handoff:
         ends = min(int(decision.expires_at or now + LONGEST_SECONDS), now + LONGEST_SECONDS)
         if ends <= now or len(location) > _LONGEST_LOCATION:
             return None
-        response = _redirection(request, endpoint, location)
-        if response is not None:
-            response.headers["Set-Cookie"] = self._cookie(place, ends, now)
-        return response
+        answer = _redirection(request, endpoint, location)
+        return answer and answer.with_header("Set-Cookie", self._cookie(place, ends, now))
 
     def _cookie(self, place: Place, ends: int, now: int) -> str:
         pair = f"{cookie_name(place)}={cookie_value(self._key, place, ends)}"
@@ -87,23 +86,19 @@ def _token_in_query(original: Original) -> bool:
     return original.token in (*original.target.jwt, *original.target.token)
 
 
-def _is_embedded(request: web.BaseRequest) -> bool:
+def _is_embedded(request: Asked) -> bool:
     return request.headers.get("Sec-Fetch-Dest", "") not in ("", "document")
 
 
-def _redirection(request: web.BaseRequest, endpoint: str, location: str) -> web.Response | None:
+def _redirection(request: Asked, endpoint: str, location: str) -> Answer | None:
     """Answer in the words that a proxy understands; None for one that understands none.
 
     nginx sees a refusal, so that what does not know of the hand-off stays closed; others have to
     say that they pass on a redirection, its cookie, and the cookie that comes back.
     """
-    headers = {
-        "Server": "jitsi-verifier",
-        "Cache-Control": "no-store",
-        "Referrer-Policy": "no-referrer",
-    }
+    headers = SERVER | NO_STORE | {"Referrer-Policy": "no-referrer"}
     if endpoint == _TO_NGINX:
-        return web.Response(status=401, headers=headers | {REDIRECT: location})
+        return Answer(HTTPStatus.UNAUTHORIZED, headers | {REDIRECT: location})
     if endpoint in _TO_BROWSERS and request.headers.get(_CAPABLE) == "1":
-        return web.Response(status=303, headers=headers | {"Location": location})
+        return Answer(HTTPStatus.SEE_OTHER, headers | {"Location": location})
     return None

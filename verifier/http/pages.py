@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiohttp import web
-
 from verifier.core.clean_target import may_hold_token, without_tokens
-from verifier.core.decision import Decision, DenialCode, Deny
+from verifier.core.decision import Allow, DenialCode, Deny
 from verifier.core.redirect import fill
+from verifier.http.answer import Answer
+from verifier.http.asked import Asked
 from verifier.http.gate import Original
 from verifier.http.handoff import REDIRECT, Handoff
 
 _LONGEST_REDIRECT: Final = 4_096
+_OUTAGES: Final = (DenialCode.KEYS_UNAVAILABLE, DenialCode.OVERLOADED)
 
 
 class Pages:
@@ -32,31 +33,32 @@ class Pages:
         self._denied_redirect_url = denied_redirect_url
         self._handoff = handoff
 
-    def admits(self, request: web.BaseRequest, original: Original) -> bool:
+    @property
+    def hands_off(self) -> bool:
+        """Whether tokens are moved out of URLs."""
+        return self._handoff is not None
+
+    def admits(self, request: Asked, original: Original) -> bool:
         """Tell whether a page without a token is opened by what an earlier one left behind."""
         return self._handoff is not None and self._handoff.admits(request, original)
 
-    def complete(
-        self,
-        response: web.Response,
-        request: web.BaseRequest,
-        endpoint: str,
-        original: Original,
-        decision: Decision,
-    ) -> web.Response:
-        """Give the answer to send: the one that says the decision, or what becomes of it."""
-        if isinstance(decision, Deny):
-            address = self._address_for_refused(original, decision)
-            if address is not None:
-                response.headers[REDIRECT] = address
-        elif self._handoff is not None:
-            return self._handoff.answer(request, endpoint, original, decision) or response
-        return response
+    def send_on(self, answer: Answer, original: Original, denial: Deny) -> Answer:
+        """Say in a refusal where its reader is to be sent, if anywhere."""
+        address = self._address_for_refused(original, denial)
+        return answer if address is None else answer.with_header(REDIRECT, address)
+
+    def hand_off(
+        self, request: Asked, endpoint: str, original: Original, decision: Allow
+    ) -> Answer | None:
+        """Move the token of an allowed page out of its URL; None where it stays."""
+        if self._handoff is None:
+            return None
+        return self._handoff.answer(request, endpoint, original, decision)
 
     def _address_for_refused(self, original: Original, denial: Deny) -> str | None:
         """Say where a reader is to be sent; an outage is not cured by a new token."""
         template, target = self._denied_redirect_url, original.target
-        if template is None or target.signalling or denial.code is DenialCode.KEYS_UNAVAILABLE:
+        if template is None or target.signalling or denial.code in _OUTAGES:
             return None
         room = target.address.room if target.address else ""
         url = f"https://{original.host}{without_tokens(target)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -17,6 +18,8 @@ from aiohttp import web
 from verifier.core.decision import AccessRequest, Decision, DenialCode, Deny
 from verifier.core.keyformats import to_pem
 from verifier.core.keys import VerificationKey
+from verifier.http.answer import NO_STORE, SERVER, Answer
+from verifier.http.asked import Asked
 from verifier.http.gate import bearer_tokens
 
 FindByDigest = Callable[[str], Awaitable[tuple[VerificationKey, float] | None]]
@@ -25,16 +28,16 @@ READING: Final = ("GET", "HEAD")
 """Methods that ask and change nothing."""
 
 _KEY_FILE: Final = re.compile(r"/asap/([0-9a-f]{64})\.pem")
-_HEADERS: Final = {"Server": "jitsi-verifier", "Cache-Control": "no-store"}
+_HEADERS: Final = SERVER | NO_STORE
 
 
-def access_question(request: web.BaseRequest) -> AccessRequest:
+def access_question(request: Asked) -> AccessRequest:
     """Read what ``mod_muc_auth_ban`` sends: the token alone, as a bearer token."""
     tokens = bearer_tokens(request)
     return AccessRequest(tokens[0] if len(tokens) == 1 else None)
 
 
-def password_question(request: web.BaseRequest) -> tuple[AccessRequest, str | None] | Deny:
+def password_question(request: Asked) -> tuple[AccessRequest, str | None] | Deny:
     """Read what ``mod_auth_http`` sends: the token as ``pass``, and the host as ``server``."""
     query = parse_qs(request.raw_path.partition("?")[2], keep_blank_values=True)
     passwords, servers = query.get("pass", []), query.get("server", [])
@@ -45,18 +48,18 @@ def password_question(request: web.BaseRequest) -> tuple[AccessRequest, str | No
     return AccessRequest(passwords[0]), servers[0] if servers else None
 
 
-def respond_access(decision: Decision) -> web.Response:
+def respond_access(decision: Decision) -> Answer:
     """Answer ``mod_muc_auth_ban``; a refusal closes the session and bans the token for a while."""
     body = json.dumps({"access": not isinstance(decision, Deny)}).encode()
-    return web.Response(headers=_HEADERS | {"Content-Type": "application/json"}, body=body)
+    return Answer(HTTPStatus.OK, _HEADERS | {"Content-Type": "application/json"}, body)
 
 
-def respond_password(decision: Decision) -> web.Response:
+def respond_password(decision: Decision) -> Answer:
     """Answer ``mod_auth_http``, which wants the bare word."""
     return _word("false" if isinstance(decision, Deny) else "true")
 
 
-def respond_user_exists() -> web.Response:
+def respond_user_exists() -> Answer:
     """Say that every user exists: who they are is in tokens, and nowhere else."""
     return _word("true")
 
@@ -80,6 +83,6 @@ async def respond_key(request: web.BaseRequest, find: FindByDigest) -> web.Respo
     return web.Response(headers=headers, body=to_pem(key))
 
 
-def _word(word: str) -> web.Response:
+def _word(word: str) -> Answer:
     headers = _HEADERS | {"Content-Type": "text/plain; charset=utf-8"}
-    return web.Response(headers=headers, body=word.encode())
+    return Answer(HTTPStatus.OK, headers, word.encode())

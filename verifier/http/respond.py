@@ -10,19 +10,16 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
-from aiohttp import web
-
 from verifier.core.claims import Claims
 from verifier.core.decision import Allow, Decision, DenialCode, Deny
 from verifier.core.rooms import RoomAddress
+from verifier.http.answer import NEVER_ENDS, NO_STORE, SERVER, Answer
 
 NONE: Final = "-"
 """What an identity header says where the token has no value."""
 
 _LONGEST_VALUE: Final = 1_024
-_SERVER: Final = {"Server": "jitsi-verifier"}
-RETRY_AFTER: Final = "5"
-"""Seconds after which keys that could not be obtained may have been."""
+_RETRY_AFTER: Final = {DenialCode.KEYS_UNAVAILABLE: "5", DenialCode.OVERLOADED: "1"}
 
 _LONGEST_DESCRIPTION: Final = 200
 _DESCRIBABLE: Final = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
@@ -55,43 +52,51 @@ _TOKEN_AT_FAULT: Final = frozenset(
 
 def status_of(code: DenialCode) -> HTTPStatus:
     """Give the status that says whose fault a denial is: the token's, the room's or the keys'."""
-    if code is DenialCode.KEYS_UNAVAILABLE:
+    if code in _RETRY_AFTER:
         return HTTPStatus.SERVICE_UNAVAILABLE
     return HTTPStatus.UNAUTHORIZED if code in _TOKEN_AT_FAULT else HTTPStatus.FORBIDDEN
 
 
-def respond(
-    decision: Decision, address: RoomAddress | None, now: float, decision_ttl: int
-) -> web.Response:
+def retry_after(code: DenialCode) -> str:
+    """Give the seconds after which a 503 may have passed."""
+    return _RETRY_AFTER[code]
+
+
+def respond(decision: Decision, address: RoomAddress | None, *, keepable: bool = True) -> Answer:
     """Render a decision for a proxy.
 
     Args:
         decision: The verdict.
         address: The room that the original request names.
-        now: Unix time, seconds.
-        decision_ttl: The longest time, seconds, that a proxy may keep an allow.
+        keepable: Whether a proxy may keep an allow.
     """
     if isinstance(decision, Deny):
         return denial(decision)
-    headers = _SERVER | identity(decision, address) | _lifetime(decision, now, decision_ttl)
-    return web.Response(headers=headers)
+    headers = SERVER | identity(decision, address)
+    if not keepable:
+        return Answer(HTTPStatus.OK, headers | NO_STORE)
+    ends = NEVER_ENDS if decision.expires_at is None else decision.expires_at
+    return Answer(HTTPStatus.OK, headers, ends=ends)
 
 
-def denial(decision: Deny) -> web.Response:
+def would_deny(decision: Deny) -> Answer:
+    """Let in, without a name, whom only the mode lets in, and say what would have been said."""
+    nobody = dict.fromkeys(identity(Allow(), None), NONE)
+    nobody |= {"X-Jitsi-Moderator": "false", "X-Jitsi-Affiliation": "none"}
+    headers = SERVER | nobody | NO_STORE | {"X-Jitsi-Would-Deny": decision.code}
+    return Answer(HTTPStatus.OK, headers)
+
+
+def denial(decision: Deny) -> Answer:
     """Render a refusal: a code for machines, a sentence for people, never a part of the token."""
     status, code = status_of(decision.code), decision.code
-    headers = _SERVER | {
-        "X-Jitsi-Denial": code,
-        "Cache-Control": "no-store",
-        "Content-Type": "application/problem+json",
-    }
+    headers = SERVER | NO_STORE
+    headers |= {"X-Jitsi-Denial": code, "Content-Type": "application/problem+json"}
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = _challenge(decision)
     elif status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = RETRY_AFTER
-    return web.Response(
-        status=status, headers=headers, body=problem_body(status, decision.detail, code)
-    )
+        headers["Retry-After"] = retry_after(code)
+    return Answer(status, headers, problem_body(status, decision.detail, code))
 
 
 def problem_body(status: HTTPStatus, detail: str, code: str | None = None) -> bytes:
@@ -141,14 +146,6 @@ def _features(features: dict[str, Any]) -> str:
     names = [quote(name, safe="@:/~") for name, on in features.items() if name and _is_on(on)]
     joined = ",".join(names)
     return joined if joined and len(joined) <= _LONGEST_VALUE else NONE
-
-
-def _lifetime(decision: Allow, now: float, decision_ttl: int) -> dict[str, str]:
-    ends = decision.expires_at
-    seconds = decision_ttl if ends is None else min(decision_ttl, int(ends - now))
-    if seconds < 1:
-        return {"Cache-Control": "no-store"}
-    return {"Cache-Control": f"private, max-age={seconds}", "X-Accel-Expires": str(seconds)}
 
 
 def _challenge(decision: Deny) -> str:

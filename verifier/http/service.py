@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,39 +10,42 @@ from typing import Final
 
 from aiohttp import web
 
-from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, Deny
-from verifier.core.question import access_request
+from verifier.core.decision import AccessRequest, Allow, Decision, Deny
 from verifier.http import gate, prosody
-from verifier.http.bypass import Bypass
-from verifier.http.pages import Pages
-from verifier.http.respond import problem_body, respond
-from verifier.http.server import read_body, sole_header
+from verifier.http.answer import Answer, Lifetime, response
+from verifier.http.fast_lane import FastLane
+from verifier.http.gatekeeper import UNKNOWN_HOST, Gatekeeper, GateOptions, request_id
+from verifier.http.respond import problem_body
+from verifier.http.server import read_body
 from verifier.http.verify import BadQuestionError, bad_question, parse_question, respond_json
+from verifier.shell.decision_cache import DecisionCache, Kept, digest
+from verifier.shell.decision_log import DecisionLog
 from verifier.shell.hosts import Hosts
-from verifier.shell.logs import log
-from verifier.shell.service import Observer, Verifier
+from verifier.shell.service import Observer
 
 Endpoint = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Render = Callable[[Decision], Answer]
 
-_UNKNOWN_HOST: Final = Deny(DenialCode.DOMAIN_MISMATCH, "this host is not served here")
 _PLAIN: Final = {"Server": "jitsi-verifier", "Content-Type": "text/plain; charset=utf-8"}
 
 
 @dataclass(frozen=True, slots=True)
-class GateOptions:
-    """What an operator can set about the decision endpoints.
+class _Ask:
+    """A program's question: the token as it stands, and how it wants to be answered."""
 
-    Attributes:
-        decision_ttl: The longest time, seconds, that a proxy may keep an allow.
-        token_cookie: Name of the cookie that may hold a token; None where none may.
-        bypass: Knows the service participants that need no token.
-        pages: Completes the answers to page requests.
-    """
+    endpoint: str
+    question: AccessRequest | Deny
+    host: str | None
+    render: Render
+    started: float
 
-    decision_ttl: int = 30
-    token_cookie: str | None = None
-    bypass: Bypass = Bypass()  # noqa: RUF009  # immutable
-    pages: Pages = Pages()  # noqa: RUF009  # immutable
+    def key(self) -> bytes | None:
+        """Give what the answer is kept under; None where there is nothing to keep."""
+        question = self.question
+        if isinstance(question, Deny):
+            return None
+        text = repr((self.endpoint, self.host, question.token, question))
+        return digest([text.encode("utf-8", "backslashreplace")])
 
 
 class DecisionService:
@@ -51,19 +53,28 @@ class DecisionService:
 
     Args:
         hosts: Gives the verifier that answers for a host.
+        cache: Answers that still hold.
         observer: Counts decisions.
+        decision_log: Writes them down.
         options: What an operator has set.
     """
 
     def __init__(
         self,
         hosts: Hosts,
+        cache: DecisionCache,
         observer: Observer,
+        decision_log: DecisionLog,
         options: GateOptions,
     ) -> None:
         self._hosts = hosts
+        self._cache = cache
         self._observer = observer
-        self._options = options
+        self._log = decision_log
+        self._report_only = options.report_only
+        self._lifetime = Lifetime(options.decision_ttl)
+        self.gatekeeper = Gatekeeper(hosts, cache, observer, decision_log, options)
+        self.fast_lane = FastLane(self.gatekeeper, options.decision_ttl, hosts.default.now)
         self._endpoints: Mapping[str, Endpoint] = {
             "/v1/verify": self._verify,
             "/access": self._access,
@@ -86,31 +97,20 @@ class DecisionService:
         key = await prosody.respond_key(request, verifier.keys.by_digest) if verifier else None
         return key or not_found()
 
-    async def _gate(self, request: web.BaseRequest, name: str) -> web.Response:
-        started = perf_counter()
-        original = gate.read_original(request, gate.CONVENTIONS[name], self._options.token_cookie)
-        address = None if isinstance(original, Deny) else original.target.address
-        ttl, room = self._options.decision_ttl, None if address is None else address.room
-        decision: Decision
-        if isinstance(original, Deny):
-            decision = original
-        elif (verifier := self._hosts.find(original.host)) is None:
-            decision = _UNKNOWN_HOST
-        elif original.token is None and room and self._needs_no_token(request, original):
-            # Not to be kept: proxies remember by token and URL, not by address or cookie.
-            decision, ttl = Allow(), 0
-        else:
-            question = access_request(original.token, address, verifier.policy)
-            decision, room = await self._judge_by(verifier, question), question.room_jid
-        response = respond(decision, address, self._hosts.default.now(), ttl)
-        if not isinstance(original, Deny):
-            response = self._options.pages.complete(response, request, name, original, decision)
-        self._conclude(request, name, decision, room, started)
-        return response
-
-    def _needs_no_token(self, request: web.BaseRequest, original: gate.Original) -> bool:
-        options = self._options
-        return options.bypass.applies(request) or options.pages.admits(request, original)
+    async def _gate(self, request: web.BaseRequest, endpoint: str) -> web.Response:
+        started, keeper = perf_counter(), self.gatekeeper
+        key = keeper.key(endpoint, request)
+        kept = None if key is None else keeper.recall(key, self._hosts.default.now())
+        if kept is not None:
+            keeper.write_down(endpoint, kept, request)
+            keeper.count_hit(endpoint, kept, perf_counter() - started)
+            return self._respond(kept)
+        case = keeper.open(endpoint, request, key)
+        decision = case.decision
+        if decision is None and case.judge is not None:
+            with self._observer.in_flight():
+                decision = await case.judge.verify(case.question)
+        return self._respond(keeper.close(case, decision or UNKNOWN_HOST))
 
     async def _verify(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "POST":
@@ -123,67 +123,70 @@ class DecisionService:
             question, host = parse_question(body)
         except BadQuestionError as error:
             return bad_question(error)
-        decision = await self._judge(question, host)
-        self._conclude(request, "verify", decision, question.room_jid, started)
-        return respond_json(decision)
+        return await self._judge(request, _Ask("verify", question, host, respond_json, started))
 
     async def _access(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in prosody.READING:
             return method_not_allowed("GET")
-        started = perf_counter()
-        decision = await self._judge(prosody.access_question(request), request.headers.get("Host"))
-        self._conclude(request, "access", decision, None, started)
-        return prosody.respond_access(decision)
+        question, host = prosody.access_question(request), request.headers.get("Host")
+        ask = _Ask("access", question, host, prosody.respond_access, perf_counter())
+        return await self._judge(request, ask)
 
     async def _check_password(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in prosody.READING:
             return method_not_allowed("GET")
-        started = perf_counter()
-        question = prosody.password_question(request)
-        decision: Decision
-        if isinstance(question, Deny):
-            decision = question
+        started, asked = perf_counter(), prosody.password_question(request)
+        question, host = (asked, None) if isinstance(asked, Deny) else asked
+        ask = _Ask("check-password", question, host, prosody.respond_password, started)
+        return await self._judge(request, ask)
+
+    async def _judge(self, request: web.BaseRequest, ask: _Ask) -> web.Response:
+        """Answer a program's question in its own words."""
+        now, generation, key = self._hosts.default.now(), self._cache.generation, ask.key()
+        kept = None if key is None else self._cache.get(key, now)
+        self._observer.looked_up(hit=kept is not None)
+        if kept is None:
+            kept = self._render(ask, await self._decide(ask))
+            if key is not None and generation == self._cache.generation:
+                self._cache.put(key, kept, now)
+        self._observer.decided(ask.endpoint, kept[4], perf_counter() - ask.started)
+        if kept[5]:
+            self._log.write(ask.endpoint, kept[5], request_id(request))
+        return self._respond(kept)
+
+    async def _decide(self, ask: _Ask) -> Decision:
+        if isinstance(ask.question, Deny):
+            return ask.question
+        judge = self._hosts.find(ask.host)
+        if judge is None:
+            return UNKNOWN_HOST
+        with self._observer.in_flight():
+            return await judge.verify(ask.question)
+
+    def _render(self, ask: _Ask, decision: Decision) -> Kept:
+        if self._report_only and isinstance(decision, Deny):
+            answer = ask.render(Allow()).with_header("X-Jitsi-Would-Deny", decision.code)
         else:
-            decision = await self._judge(*question)
-        self._conclude(request, "check-password", decision, None, started)
-        return prosody.respond_password(decision)
+            answer = ask.render(decision)
+        question = AccessRequest(None) if isinstance(ask.question, Deny) else ask.question
+        return (
+            self._cache.holds_until(decision, self._hosts.default.now()),
+            None,
+            answer.head(),
+            answer.body,
+            self._observer.tally(ask.endpoint, decision, enforced=not self._report_only),
+            self._log.record(decision, question, None),
+        )
+
+    def _respond(self, kept: Kept) -> web.Response:
+        lines = self._lifetime.lines(kept[1], self._hosts.default.now())
+        return response(kept[2] + lines, kept[3])
 
     async def _user_exists(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in prosody.READING:
             return method_not_allowed("GET")
-        return prosody.respond_user_exists()
-
-    async def _judge(self, question: AccessRequest, host: str | None) -> Decision:
-        verifier = self._hosts.find(host)
-        return _UNKNOWN_HOST if verifier is None else await self._judge_by(verifier, question)
-
-    async def _judge_by(self, verifier: Verifier, question: AccessRequest) -> Decision:
-        with self._observer.in_flight():
-            return await verifier.verify(question)
-
-    def _conclude(
-        self,
-        request: web.BaseRequest,
-        endpoint: str,
-        decision: Decision,
-        room: str | None,
-        started: float,
-    ) -> None:
-        """Count the decision, and write its line: each denial, and on demand each allow."""
-        self._observer.decided(endpoint, decision, perf_counter() - started)
-        request_id = sole_header(request, "X-Request-Id")
-        if isinstance(decision, Allow):
-            log("allowed", logging.DEBUG, endpoint=endpoint, room=room, request_id=request_id)
-            return
-        log(
-            "denied",
-            endpoint=endpoint,
-            code=decision.code,
-            detail=decision.detail,
-            room=room,
-            key_id=decision.key_id,
-            request_id=request_id,
-        )
+        answer = prosody.respond_user_exists()
+        return response(answer.head(), answer.body)
 
 
 def not_found() -> web.Response:

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, Deny
+from verifier.core.decision import AccessRequest, Allow, Decision, Deny
 from verifier.core.jws import MalformedError, json_type, parse_object
-from verifier.http.respond import RETRY_AFTER, problem_body, status_of
+from verifier.http.answer import Answer
+from verifier.http.respond import problem_body, retry_after, status_of
 
 _MEMBERS: Final = {
     "token": (str, "a string or null"),
@@ -68,12 +69,13 @@ def bad_question(error: BadQuestionError) -> web.Response:
     return web.Response(status=status, headers=headers, body=problem_body(status, str(error)))
 
 
-def respond_json(decision: Decision) -> web.Response:
+def respond_json(decision: Decision) -> Answer:
     """Render a decision as JSON."""
     status, headers = HTTPStatus.OK, HEADERS
-    if isinstance(decision, Deny) and decision.code is DenialCode.KEYS_UNAVAILABLE:
-        status, headers = status_of(decision.code), HEADERS | {"Retry-After": RETRY_AFTER}
-    return web.Response(status=status, headers=headers, body=json.dumps(describe(decision)))
+    if isinstance(decision, Deny) and status_of(decision.code) is HTTPStatus.SERVICE_UNAVAILABLE:
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        headers = HEADERS | {"Retry-After": retry_after(decision.code)}
+    return Answer(status, headers, json.dumps(describe(decision)).encode())
 
 
 def describe(decision: Decision) -> dict[str, Any]:

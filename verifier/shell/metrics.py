@@ -1,16 +1,19 @@
 """Counts decisions and keys for Prometheus; label values are all known at start.
 
-Children are bound once: ``labels()`` costs more than the rest of a counter together.
+Children are bound once: ``labels()`` costs more than the rest of a counter together. What is
+counted for every decision is a plain integer until somebody looks (``flush``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from itertools import product
 from typing import Final, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.registry import Collector
 
 from verifier.core.decision import Allow, Decision, DenialCode
 from verifier.core.key_binding import SKIP_REASONS, SkipReason
@@ -33,6 +36,10 @@ _SECONDS: Final = (
 )
 
 
+_ALLOWED: Final = "allowed"
+_MODERATOR: Final = "moderator"  # counted apart, exposed as allowed
+_WOULD_DENY: Final = "would-deny"
+
 SOURCES: Final[tuple[Source, ...]] = get_args(Source)
 FETCHING: Final[tuple[Source, ...]] = ("asap", "document", "file")
 
@@ -42,6 +49,7 @@ class PrometheusObserver:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.registry.register(_Flush(self.flush))  # first: whoever collects sees everything
         self._bind_decisions()
         self._bind_cache()
         self._bind_keys()
@@ -56,20 +64,29 @@ class PrometheusObserver:
             ["endpoint", "outcome", "code"],
             registry=self.registry,
         )
-        duration = Histogram(
+        duration = _BulkHistogram(
             "jitsi_verifier_decision_duration_seconds",
             "From a request's head to its answer.",
             ["endpoint"],
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self._allowed = {name: decisions.labels(name, "allowed", "") for name in ENDPOINTS}
-        self._denied = {
-            (name, code): decisions.labels(name, _outcome(code), code)
-            for name in ENDPOINTS
-            for code in DenialCode
-        }
-        self._duration = {name: duration.labels(name) for name in ENDPOINTS}
+        outcomes = [
+            *[(name, outcome, "") for name in ENDPOINTS for outcome in (_ALLOWED, _MODERATOR)],
+            *[
+                (name, outcome, code)
+                for name in ENDPOINTS
+                for code in DenialCode
+                for outcome in (_outcome(code), _WOULD_DENY)
+            ],
+        ]
+        self._tallies = {labels: number for number, labels in enumerate(outcomes)}
+        self._counts = [0] * len(outcomes)
+        self._counters = [
+            decisions.labels(name, _ALLOWED if outcome == _MODERATOR else outcome, code)
+            for name, outcome, code in outcomes
+        ]
+        self._durations = {name: _Durations(duration.labels(name)) for name in ENDPOINTS}
         self._in_flight = Gauge(
             "jitsi_verifier_in_flight", "Requests being answered.", registry=self.registry
         )
@@ -86,7 +103,10 @@ class PrometheusObserver:
             ["result"],
             registry=self.registry,
         )
-        self._hit, self._miss = lookups.labels("hit"), lookups.labels("miss")
+        self._lookup_counters = {
+            hit: lookups.labels("hit" if hit else "miss") for hit in (True, False)
+        }
+        self._lookup_counts = {True: 0, False: 0}
         self._cache_entries = Gauge(
             "jitsi_verifier_decision_cache_entries", "Decisions kept.", registry=self.registry
         )
@@ -124,7 +144,7 @@ class PrometheusObserver:
             registry=self.registry,
         )
         held = Gauge("jitsi_verifier_keys", "Keys held.", ["source"], registry=self.registry)
-        self._lookups = _children(lookups, SOURCES, get_args(LookupResult))
+        self._key_lookups = _children(lookups, SOURCES, get_args(LookupResult))
         self._fetches = _children(fetches, FETCHING, get_args(FetchResult))
         self._skipped = _children(skipped, FETCHING, SKIP_REASONS)
         self._fetch_duration = {name: duration.labels(name) for name in FETCHING}
@@ -148,7 +168,7 @@ class PrometheusObserver:
 
     def lookup(self, source: Source, result: LookupResult) -> None:
         """Count a key that was asked for."""
-        self._lookups[source, result].inc()
+        self._key_lookups[source, result].inc()
 
     def fetched(self, source: Source, result: FetchResult, seconds: float) -> None:
         """Count a fetch and how long it took."""
@@ -182,17 +202,36 @@ class PrometheusObserver:
 
     def looked_up(self, *, hit: bool) -> None:
         """Count one look-up in the decision cache."""
-        (self._hit if hit else self._miss).inc()
+        self._lookup_counts[hit] += 1
 
-    def decided(self, endpoint: str, decision: Decision, seconds: float) -> None:
-        """Count one decision, and how long its answer took."""
-        self._duration[endpoint].observe(seconds)
+    def tally(self, endpoint: str, decision: Decision, *, enforced: bool = True) -> int:
+        """Give the number that decisions like this are counted under."""
         if isinstance(decision, Allow):
-            self._allowed[endpoint].inc()
-            if decision.affiliation == "owner":
-                self._moderators.inc()
-        else:
-            self._denied[endpoint, decision.code].inc()
+            outcome = _MODERATOR if decision.affiliation == "owner" else _ALLOWED
+            return self._tallies[endpoint, outcome, ""]
+        outcome = _outcome(decision.code) if enforced else _WOULD_DENY
+        return self._tallies[endpoint, outcome, decision.code]
+
+    def decided(self, endpoint: str, tally: int, seconds: float) -> None:
+        """Count one decision, and how long its answer took."""
+        self._counts[tally] += 1
+        durations = self._durations[endpoint]
+        durations.counts[bisect_left(_SECONDS, seconds)] += 1
+        durations.total += seconds
+
+    def flush(self) -> None:
+        """Hand over what has been counted since the last time."""
+        for (_, outcome, _), number in self._tallies.items():
+            count, self._counts[number] = self._counts[number], 0
+            if count:
+                self._counters[number].inc(count)
+                if outcome == _MODERATOR:
+                    self._moderators.inc(count)
+        for hit, counter in self._lookup_counters.items():
+            counter.inc(self._lookup_counts[hit])
+            self._lookup_counts[hit] = 0
+        for durations in self._durations.values():
+            durations.flush()
 
     def expose(self) -> bytes:
         """Write all metrics in Prometheus' text format."""
@@ -209,4 +248,47 @@ def _children(
 
 
 def _outcome(code: DenialCode) -> str:
-    return "error" if code is DenialCode.KEYS_UNAVAILABLE else "denied"
+    return "error" if code in (DenialCode.KEYS_UNAVAILABLE, DenialCode.OVERLOADED) else "denied"
+
+
+class _BulkHistogram(Histogram):
+    """A histogram that takes many observations at once."""
+
+    def observe_many(self, counts: Sequence[int], total: float) -> None:
+        """Add observations: how many fell into each bucket, and their sum."""
+        self._sum.inc(total)
+        for bucket, count in zip(self._buckets, counts, strict=True):
+            if count:
+                bucket.inc(count)
+
+
+class _Durations:
+    """One endpoint's durations since they were last handed over."""
+
+    __slots__ = ("_child", "counts", "total")
+
+    def __init__(self, child: _BulkHistogram) -> None:
+        self._child = child
+        self.counts = [0] * (len(_SECONDS) + 1)
+        self.total = 0.0
+
+    def flush(self) -> None:
+        if any(self.counts):
+            self._child.observe_many(self.counts, self.total)
+            self.counts, self.total = [0] * len(self.counts), 0.0
+
+
+class _Flush(Collector):
+    """Has no metrics of its own."""
+
+    def __init__(self, flush: Callable[[], None]) -> None:
+        self._flush = flush
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Hand over what the others will be asked for next."""
+        self._flush()
+        return ()

@@ -1,20 +1,23 @@
-"""The verifier itself: rules, keys, clock and remembered decisions in one place.
+"""The verifier itself: rules, keys and clock in one place.
 
-Knows no HTTP and no configuration file.
+Knows no HTTP, no configuration file, and nothing of answers that are kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Final, Protocol, TypeGuard
 
 from verifier.core.decision import AccessRequest, Decision, DenialCode, Deny
 from verifier.core.keys import KeyLookup, KeySet, VerificationKey
 from verifier.core.policy import Policy
 from verifier.core.rules import decide
-from verifier.shell.decision_cache import DecisionCache, cache_key
 from verifier.shell.keysource.interface import Missing
+from verifier.shell.turns import Turns
+
+OVERLOADED: Final = Deny(DenialCode.OVERLOADED, "too many tokens wait for their check")
+"""Said where the wait for a signature's turn would be too long."""
 
 
 class Keys(KeyLookup, Protocol):
@@ -36,8 +39,15 @@ class Observer(Protocol):
     def in_flight(self) -> AbstractContextManager[None]:
         """Enter while a request is being judged."""
 
-    def decided(self, endpoint: str, decision: Decision, seconds: float) -> None:
+    def tally(self, endpoint: str, decision: Decision, *, enforced: bool = True) -> int:
+        """Give the number that decisions like this are counted under."""
+
+    def decided(self, endpoint: str, tally: int, seconds: float) -> None:
         """Take note of one decision, and how long it took."""
+
+
+class _NotNowError(Exception):
+    """The signature's turn has not come; nothing has been judged."""
 
 
 class Verifier:
@@ -46,42 +56,47 @@ class Verifier:
     Args:
         policy: What this host accepts.
         keys: Where verification keys are found.
-        cache: Decisions that still hold; may be other verifiers' too.
         clock: Unix time, seconds.
-        observer: Told of cache look-ups.
+        turns: Whose turn it is to have a signature checked.
     """
 
     def __init__(
-        self,
-        policy: Policy,
-        keys: Keys,
-        cache: DecisionCache,
-        clock: Callable[[], float],
-        observer: Observer,
+        self, policy: Policy, keys: Keys, clock: Callable[[], float], turns: Turns | None = None
     ) -> None:
-        # Hosts share the cache, and live as long as it does.
-        self._scope = str(id(self))
         self.policy = policy
         self.keys = keys
-        self._cache = cache
         self.now = clock
-        self._observer = observer
+        self.turns = turns or Turns()
+        # A keyed hash costs no more than reading the token; only public keys take turns.
+        self._takes_turns = not policy.signature_algorithm.startswith("HS")
+
+    def verify_now(self, request: AccessRequest, *, in_turn: bool = False) -> Decision | None:
+        """Judge one request with what is at hand, cheap checks first.
+
+        Args:
+            request: The token and the room.
+            in_turn: Whether the turn to check its signature is this request's.
+
+        Returns:
+            The verdict, which may change where ``needs_a_key`` says so; None where the signature
+            has to wait for its turn.
+        """
+        try:
+            if in_turn or not self._takes_turns:
+                return decide(request, self.policy, self.keys, self.now())
+            return decide(request, self.policy, self.keys, self.now(), self._stop_early)
+        except _NotNowError:
+            return None
 
     async def verify(self, request: AccessRequest) -> Decision:
-        """Judge one request; waits only where a key must be fetched first."""
-        now = self.now()
-        key = cache_key(request, self._scope)
-        cached = self._cache.get(key, now)
-        self._observer.looked_up(hit=cached is not None)
-        if cached is not None:
-            return cached
-        generation = self._cache.generation
-        decision = decide(request, self.policy, self.keys, now)
-        if isinstance(decision, Deny) and decision.code is DenialCode.KEY_UNKNOWN:
-            decision = await self._decide_with_fetched_key(request, decision)
-        # What was judged by keys that have been dropped meanwhile must not be remembered.
-        if generation == self._cache.generation:
-            self._cache.put(key, decision, self.now(), len(request.token or ""))
+        """Judge one request; waits where a key must be fetched first, or others were sooner."""
+        decision = self.verify_now(request)
+        if decision is None:
+            if not await self.turns.wait():
+                return OVERLOADED
+            decision = decide(request, self.policy, self.keys, self.now())
+        if needs_a_key(decision):
+            return await self._decide_with_fetched_key(request, decision)
         return decision
 
     async def _decide_with_fetched_key(self, request: AccessRequest, unknown: Deny) -> Decision:
@@ -95,3 +110,12 @@ class Verifier:
         else:
             keys = KeySet(self.keys.static, {unknown.key_id: found})
         return decide(request, self.policy, keys, self.now())
+
+    def _stop_early(self, step: str, _expected: Any, _found: Any) -> None:
+        if step == "signature" and not self.turns.take():
+            raise _NotNowError
+
+
+def needs_a_key(decision: Decision) -> TypeGuard[Deny]:
+    """Tell whether a key that is not at hand may turn the decision."""
+    return isinstance(decision, Deny) and decision.code is DenialCode.KEY_UNKNOWN

@@ -286,6 +286,9 @@ WHOLE_NUMBER: Final = Kind("a whole number, 0 or more", _whole_text, _whole)
 UP_TO_A_DAY: Final = Kind(
     "a whole number, 0 to 86400", _at_most(86_400, _whole_text), _at_most(86_400, _whole)
 )
+UP_TO_A_MILLION: Final = Kind(
+    "a whole number, 0 to 1000000", _at_most(1_000_000, _whole_text), _at_most(1_000_000, _whole)
+)
 SECONDS: Final = Kind("a number of seconds, 0 or more", _number_text, _number)
 POSITIVE: Final = Kind("a number greater than 0", _positive_text, _positive)
 UP_TO_A_MINUTE: Final = Kind(

@@ -219,6 +219,14 @@ OPTIONS: Final = (
         "The longest time, seconds, that an allow may be cached.",
     ),
     Option(
+        "decision_cache_size",
+        "VERIFIER_DECISION_CACHE_SIZE",
+        kinds.UP_TO_A_MILLION,
+        50_000,
+        "50000",
+        "How many answers are kept in memory, of 1 KB each in the mean; 0 for none.",
+    ),
+    Option(
         "log_format",
         "VERIFIER_LOG_FORMAT",
         choice("json", "console"),
@@ -277,10 +285,10 @@ OPTIONS: Final = (
     Option(
         "mode",
         "VERIFIER_MODE",
-        kinds.choice("enforce"),
+        kinds.choice("enforce", "report-only"),
         "enforce",
         "enforce",
-        "What a denial does.",
+        "What a denial does: enforce refuses, report-only lets in, counts and logs.",
     ),
     Option(
         "leeway",

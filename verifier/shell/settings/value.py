@@ -38,6 +38,7 @@ class Settings:
         admin_token: What the admin address asks for; None asks for nothing.
         token_cookie: The cookie that may hold a token; None for none.
         decision_ttl: Upper bound, seconds, for any cached allow.
+        decision_cache_size: The most answers that are kept.
         key_fetch_timeout: The longest wait, seconds, for a fetched key.
         key_grace: How long, seconds, a key outlives its place in its document.
         key_stale_grace: How long, seconds, known keys work while their source fails.
@@ -79,6 +80,7 @@ class Settings:
     admin_token: str | None = field(repr=False)
     token_cookie: str | None
     decision_ttl: int
+    decision_cache_size: int
     log_format: Literal["json", "console"]
     log_level: Literal["debug", "info", "warning", "error"]
     key_fetch_timeout: float
@@ -86,7 +88,7 @@ class Settings:
     key_stale_grace: float
     key_lookup_rate: float
     rules: Literal["jitsi"]
-    mode: Literal["enforce"]
+    mode: Literal["enforce", "report-only"]
     leeway: float
     strict_hosts: bool
     bypass: tuple[Network, ...]

@@ -1,0 +1,108 @@
+"""An answer as a value, and as the bytes that go over the wire.
+
+What is kept of an answer has neither ``Date`` nor lifetime: both are written when it is sent.
+Knows HTTP and nothing of verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from http import HTTPStatus
+from math import inf
+from typing import Final
+
+from aiohttp import web
+
+SERVER: Final = {"Server": "jitsi-verifier"}
+NO_STORE: Final = {"Cache-Control": "no-store"}
+NEVER_ENDS: Final = inf
+
+_LINES: Final = bytes(range(0x20, 0x7F)) + b"\t"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said to whoever asked.
+
+    Attributes:
+        status: The status.
+        headers: All but ``Date``, ``Content-Length`` and the lifetime.
+        body: The body.
+        ends: Until when a proxy may keep this, Unix seconds, infinity for no end of its own; None
+            where none may.
+    """
+
+    status: HTTPStatus
+    headers: Mapping[str, str]
+    body: bytes = b""
+    ends: float | None = None
+
+    def with_header(self, name: str, value: str) -> Answer:
+        """Give the same answer with one header more."""
+        return replace(self, headers={**self.headers, name: value})
+
+    def head(self) -> bytes:
+        """Write the status line and the headers, without the empty line.
+
+        Raises:
+            ValueError: a header would end its line, or is no ASCII; only a bug does that.
+        """
+        fields = {"Content-Type": "application/octet-stream"} | dict(self.headers)
+        fields["Content-Length"] = str(len(self.body))
+        lines = [f"HTTP/1.1 {self.status.value} {self.status.phrase}"]
+        lines += [f"{name}: {value}" for name, value in fields.items()]
+        head = ("\r\n".join(lines) + "\r\n").encode("ascii")
+        if head.translate(None, _LINES) != b"\r\n" * len(lines):
+            raise ValueError("expected printable header values")
+        return head
+
+
+class HttpDate:
+    """The ``Date`` line (RFC 9110, 6.6.1), made once a second."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._line = b""
+
+    def line(self, now: float) -> bytes:
+        """Give the line for a Unix time, seconds."""
+        second = int(now)
+        if second != self._second:
+            self._line = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
+            self._second = second
+        return self._line
+
+
+class Lifetime:
+    """For how long a proxy may keep an answer, as header lines.
+
+    Args:
+        ttl: The longest time, seconds.
+    """
+
+    def __init__(self, ttl: int) -> None:
+        self._ttl = ttl
+        self._lines: dict[int, bytes] = {}
+
+    def lines(self, ends: float | None, now: float) -> bytes:
+        """Give the lines for an answer that ends then; both Unix seconds."""
+        if ends is None:
+            return b""
+        seconds = self._ttl if ends - now >= self._ttl else int(ends - now)
+        return self._lines.get(seconds) or self._make(seconds)
+
+    def _make(self, seconds: int) -> bytes:
+        if seconds < 1:
+            return b"Cache-Control: no-store\r\n"
+        text = f"Cache-Control: private, max-age={seconds}\r\nX-Accel-Expires: {seconds}\r\n"
+        return self._lines.setdefault(seconds, text.encode())
+
+
+def response(head: bytes, body: bytes) -> web.Response:
+    """Make aiohttp's response of a written head and its body."""
+    status, *lines = head.decode("ascii").split("\r\n")[:-1]
+    fields = dict(line.split(": ", 1) for line in lines)
+    del fields["Content-Length"]
+    return web.Response(status=int(status.split(" ", 2)[1]), headers=fields, body=body)

@@ -1,0 +1,45 @@
+"""What the endpoints read of a request, whoever has parsed it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from multidict import MultiMapping
+
+
+class Asked(Protocol):
+    """A request's head; aiohttp's own requests are such, and so is ``Head``."""
+
+    @property
+    def method(self) -> str:
+        """The method, upper case."""
+
+    @property
+    def raw_path(self) -> str:
+        """The request-target as it was sent."""
+
+    @property
+    def headers(self) -> MultiMapping[str]:
+        """All header fields; names in any case."""
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """Where it came from; None once that is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A head that was read without aiohttp; every name in it is there once."""
+
+    method: str
+    raw_path: str = field(repr=False)
+    headers: MultiMapping[str] = field(repr=False)
+    transport: asyncio.Transport | None = None
+
+
+def sole_header(request: Asked, name: str) -> str | None:
+    """Give the value of a header that is there exactly once; None if it is missing or doubled."""
+    values = request.headers.getall(name, ())
+    return values[0] if len(values) == 1 else None

@@ -1,0 +1,364 @@
+"""One client's connection: bounds its heads, and keeps its bytes out of error answers and logs.
+
+What may be answered by the fast lane is decided here: a whole head that comes when the one before
+it has been answered and aiohttp's parser stands between two messages. Everything else goes to
+aiohttp byte for byte, in the order in which it came. Knows no endpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+
+if TYPE_CHECKING:
+    from verifier.http.fast_lane import Deliver, Later
+
+Report = Callable[[str], None]
+Fast = Callable[[bytes, asyncio.Transport, "Deliver"], "bytes | Later | None"]
+"""Answers a whole head; see ``FastLane.answer``."""
+
+BODY_BYTES: Final = 64 * 1024
+
+_SILENT: Final = logging.getLogger(f"{__name__}.aiohttp")  # whose lines quote requests
+_SILENT.disabled = True
+
+_BLANK_LINE: Final = b"\r\n\r\n"
+_PIECES_PER_READ: Final = 16
+_NEVER: Final = 10.0 * 365 * 86_400  # seconds
+
+_DETAILS: Final = {
+    400: "The request is not well-formed HTTP/1.1, or not in a form that is served here.",
+    408: "The request body did not arrive in time.",
+    413: "The request body is longer than is accepted here.",
+    415: "The request body must not have a Content-Encoding.",
+    431: "The request head is longer than is accepted here.",
+    500: "The service made a mistake; its log says where.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a client may send, and how long it may take.
+
+    Attributes:
+        head_bytes: Request line and header fields together. One field or target beyond it is
+            refused at once, the sum when the head is complete; a connection may hold
+            ``head_fields`` times as much until then.
+        head_fields: Header fields; more are 400.
+        head_seconds: From the first byte of a head to its end; at first, from the connection.
+        idle_seconds: Between an answer and the next request, and for a client that does not read.
+        linger_seconds: For a body that no handler wanted, once the answer is out.
+    """
+
+    head_bytes: int = 16 * 1024
+    head_fields: int = 128
+    head_seconds: float = 10.0
+    idle_seconds: float = 75.0
+    linger_seconds: float = 5.0
+
+
+class _Stream(Enum):
+    """Where the stream stands, as far as the fast lane is concerned."""
+
+    FREE = "between two messages, none of them in work"
+    HEAD = "in a head that is aiohttp's"
+    ONE = "behind one whole head that aiohttp answers"
+    HELD = "behind one whole head whose answer has to wait"
+    MIXED = "who knows: aiohttp's for good"
+
+
+class Connection(web.RequestHandler):
+    """One client: bounds its heads, and keeps its bytes out of error answers and logs.
+
+    Args:
+        manager: aiohttp's, which knows all connections.
+        limits: How much a client may send, and how long it may take.
+        report: Takes one line for each bug.
+        fast: Answers a whole head from its bytes, or says that aiohttp is to do it.
+    """
+
+    __slots__ = (
+        "_ending",
+        "_fast",
+        "_final",
+        "_held",
+        "_last_seen",
+        "_limits",
+        "_report",
+        "_seen",
+        "_serving",
+        "_stall",
+        "_stream",
+        "_tail",
+        "_timer",
+        "crowded",
+    )
+
+    def __init__(self, manager: web.Server, limits: Limits, report: Report, fast: Fast) -> None:
+        super().__init__(
+            manager,
+            loop=asyncio.get_running_loop(),
+            # Idle connections are closed by `close_if_idle`: aiohttp sees only its own requests.
+            keepalive_timeout=_NEVER,
+            lingering_time=limits.linger_seconds,
+            max_line_size=limits.head_bytes,
+            max_field_size=limits.head_bytes,
+            max_headers=limits.head_fields,
+            read_bufsize=BODY_BYTES,
+            auto_decompress=False,
+            logger=_SILENT,
+            access_log=_SILENT,
+        )
+        self._limits = limits
+        self._report = report
+        self._fast = fast
+        self._stream = _Stream.FREE
+        self._held: bytearray | None = None  # what came behind a head whose answer has to wait
+        self._ending = False  # the client has said all it had to say
+        self._serving: web.BaseRequest | None = None
+        self._final = False  # the request being served has a body: no head follows it
+        self._timer: asyncio.TimerHandle | None = None  # runs while a head is incomplete
+        self._stall: asyncio.TimerHandle | None = None  # runs while the client does not read
+        self._last_seen = asyncio.get_running_loop().time()
+        self._seen = 0  # bytes since the stream was last between two heads
+        self._tail = b""  # the last three of them
+        self.crowded = False  # a head may have been longer than allowed
+
+    def begin(self, request: web.BaseRequest) -> None:
+        """Note that a request is being served; behind one with a body, no head is awaited."""
+        self._serving = request
+        if request.body_exists:
+            self._final = True
+            self._stop_timer()
+
+    def end(self) -> None:
+        """Note that the request has its whole answer."""
+        self._serving = None
+        self._last_seen = asyncio.get_running_loop().time()
+        if self._stream is _Stream.ONE and not self._final:
+            self._stream = _Stream.FREE
+
+    def close_if_idle(self, now: float) -> None:
+        """Close the connection if nobody has said anything on it for too long.
+
+        Args:
+            now: The loop's time, seconds.
+        """
+        waits = self._serving is None and self._timer is None and self._held is None
+        if waits and now - self._last_seen >= self._limits.idle_seconds:
+            self.force_close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a head."""
+        super().connection_made(transport)
+        self._start_timer()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Stop all timers."""
+        self._stop_timer()
+        if self._stall is not None:
+            self._stall.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer what came, or hand it over to aiohttp."""
+        try:
+            if self._held is not None:
+                self._hold(data)
+            elif (
+                self._stream is not _Stream.FREE
+                or not self._is_whole(data)
+                or not self._answer_fast(data)
+            ):
+                self._receive(data)
+        except Exception as error:  # noqa: BLE001 (asyncio would log the exception with its values)
+            self.log_exception(exc_info=error)
+            self.force_close()
+
+    def _is_whole(self, data: bytes) -> bool:
+        """Tell whether this is one head with nothing behind it, of a length that is accepted."""
+        end = data.find(_BLANK_LINE)
+        return 0 <= end == len(data) - len(_BLANK_LINE) and len(data) <= self._limits.head_bytes
+
+    def _answer_fast(self, head: bytes) -> bool:
+        """Have a head answered from its bytes; False where aiohttp is to answer."""
+        transport = self.transport
+        if self._stall is not None or transport is None or transport.is_closing():
+            return False
+        try:
+            answer = self._fast(head, transport, lambda answer: self._deliver(head, answer))
+        except Exception as error:  # noqa: BLE001 (aiohttp answers, and fails as it does)
+            self.log_exception(exc_info=error)
+            return False
+        if answer is None:
+            return False
+        self._stop_timer()
+        self._last_seen = asyncio.get_running_loop().time()
+        if isinstance(answer, bytes):
+            transport.write(answer)
+        else:
+            self._stream, self._held = _Stream.HELD, bytearray()
+        return True
+
+    def _deliver(self, head: bytes, answer: bytes | None) -> None:
+        """Give an answer that had to wait, and go on with what came meanwhile."""
+        held, self._held = bytes(self._held or b""), None
+        self._stream = _Stream.FREE
+        if self.transport is None or self.transport.is_closing():
+            return
+        if answer is None:
+            self._receive(head)
+        else:
+            self.transport.write(answer)
+        if held:
+            self.data_received(held)
+        if self._ending and answer is not None:
+            self.transport.close()
+
+    def _hold(self, data: bytes) -> None:
+        held = self._held
+        if held is None or len(held) + len(data) > BODY_BYTES:
+            self.force_close()
+        else:
+            held += data
+
+    def _receive(self, data: bytes) -> None:
+        """Hand over to aiohttp; the usual is one whole head, with nothing before or behind it."""
+        if not data:
+            super().data_received(data)
+        elif self._stream is not _Stream.FREE or not self._is_whole(data):
+            self._receive_pieces(data)
+        else:
+            self._stream = _Stream.ONE
+            self._stop_timer()
+            super().data_received(data)
+
+    def _receive_pieces(self, data: bytes) -> None:
+        # A parse error costs the good requests that came in the same read: each head on its own.
+        pieces = list(_pieces(self._tail, data))
+        stream = self._tail + data
+        between_heads = stream.endswith(_BLANK_LINE)
+        if self._stream in (_Stream.FREE, _Stream.HEAD) and len(pieces) == 1:
+            self._stream = _Stream.ONE if between_heads else _Stream.HEAD
+        else:
+            self._stream = _Stream.MIXED
+        for piece in pieces:
+            super().data_received(piece)
+        self._seen += len(data)
+        self.crowded = self.crowded or self._seen > self._limits.head_bytes
+        self._tail = b"" if between_heads else stream[-3:]
+        if between_heads:
+            self._seen = 0
+            self._stop_timer()
+        elif self._timer is None and not self._final:
+            self._start_timer()
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # asyncio's own signature
+        """Let a client that half-closes behind its request have its answer, and no later one."""
+        if self._held is not None:
+            self._ending = True
+            return True
+        if self._serving is None or not self._serving.content.is_eof():
+            return None
+        self.close()
+        return True
+
+    def pause_writing(self) -> None:
+        """Give a client that does not read some time, and no more."""
+        super().pause_writing()
+        loop = asyncio.get_running_loop()
+        self._stall = loop.call_later(self._limits.idle_seconds, self._abort)
+
+    def resume_writing(self) -> None:
+        """Note that the client reads again."""
+        super().resume_writing()
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer a parse error (400, 431) or a bug (500) with constant bytes; report the bug."""
+        del message  # it quotes the request
+        if status < 500:
+            return problem(431 if isinstance(exc, LineTooLong) else 400)
+        self.log_exception(exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer had begun")
+        return problem(500)
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Report a bug; its message and arguments may quote the request and are dropped."""
+        del args
+        self._report(describe(kw.get("exc_info") or sys.exception()))
+
+    def _start_timer(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._limits.head_seconds, self._expire)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        self._timer = None
+        if self._serving is None:
+            self.force_close()
+        else:
+            self.close()
+
+    def _abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+
+def problem(status: int) -> web.Response:
+    """Make a constant ``application/problem+json`` answer (RFC 9457) that ends the connection.
+
+    Args:
+        status: 400, 408, 413, 415, 431 or 500.
+    """
+    title, detail = HTTPStatus(status).phrase, _DETAILS[status]
+    body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
+    headers = {"Content-Type": "application/problem+json", "Server": "jitsi-verifier"}
+    response = web.Response(status=status, body=body.encode(), headers=headers)
+    response.force_close()
+    return response
+
+
+def describe(error: BaseException | None) -> str:
+    """Name an exception's type and the places that it passed, innermost first, and no value."""
+    if error is None:
+        return "unknown error"
+    frames = traceback.walk_tb(error.__traceback__)
+    places = [f"{frame.f_code.co_filename}:{line}" for frame, line in frames]
+    return f"{type(error).__qualname__} at {' < '.join(reversed(places))}"
+
+
+def _pieces(tail: bytes, data: bytes) -> Iterator[bytes]:
+    stream, start, scan = tail + data, len(tail), 0
+    for _ in range(_PIECES_PER_READ):
+        scan = stream.find(_BLANK_LINE, scan) + len(_BLANK_LINE)
+        if scan < len(_BLANK_LINE):
+            break
+        yield stream[start:scan]
+        start = scan
+    if start < len(stream):
+        yield stream[start:]

@@ -1,0 +1,222 @@
+"""The fast lane: a proxy's everyday question, answered from its bytes.
+
+A head is taken only if every byte of it is understood: one of a few request lines, header fields
+from a fixed list, each once, in one of two spellings, with one space behind the colon and
+printable ASCII without doubled blanks in the value. Anything else, however harmless, is left to
+aiohttp, untouched; so is a token whose key has to be fetched first. Both ways in ask the same
+gatekeeper and keep answers under the same keys, so that they cannot tell two stories
+(tests/http/test_fast_lane.py holds them to each other).
+
+Knows no rule, and nothing of where in a stream a head begins: ``connection`` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from time import perf_counter
+from typing import Final
+
+from multidict import CIMultiDict
+
+from verifier.http import gate
+from verifier.http.answer import HttpDate, Lifetime
+from verifier.http.asked import Head
+from verifier.http.gatekeeper import UNKNOWN_HOST, Case, Gatekeeper
+from verifier.http.plain_host import is_plain_host
+from verifier.shell.decision_cache import Kept, digest
+from verifier.shell.service import OVERLOADED, Verifier, needs_a_key
+
+Deliver = Callable[[bytes | None], None]
+"""Takes an answer that had to wait; None where aiohttp is to answer after all."""
+
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_EXT_AUTHZ: Final = re.compile(
+    rf"({'|'.join(_METHODS)}) ({gate.EXT_AUTHZ}/[A-Za-z0-9/?&=._~%+-]*) HTTP/1\.1".encode()
+)
+_READ: Final = frozenset(
+    (
+        *("Host", "X-Original-URI", "X-Original-URL", "X-Original-Method"),
+        *("X-Forwarded-Host", "X-Forwarded-Uri", "X-Forwarded-Method"),
+        *("Authorization", "Cookie", "X-Real-IP", "Sec-Fetch-Dest", "X-Jitsi-Handoff"),
+        *("X-Request-Id", "traceparent"),
+    )
+)
+_IGNORED: Final = frozenset(
+    (
+        *("User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Referer", "Origin"),
+        *("Cache-Control", "Pragma", "DNT", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User"),
+        *("Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform", "Upgrade-Insecure-Requests"),
+        *("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server"),
+        *("X-Scheme", "X-Envoy-Internal", "X-Envoy-Expected-Rq-Timeout-Ms", "Via", "tracestate"),
+        *("If-None-Match", "If-Modified-Since", "Range", "Priority"),
+    )
+)
+_CONNECTION: Final = "Connection"
+_KEEP_ALIVE: Final = (None, b"keep-alive", b"Keep-Alive")
+_PRINTABLE: Final = bytes(range(0x20, 0x7F))
+_CRLF: Final = b"\r\n"
+_END: Final = b"\r\n\r\n"
+
+
+class Later(Enum):
+    """The answer comes by ``Deliver``."""
+
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    endpoint: str
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """The header names, written in one way, as bytes."""
+
+    names: frozenset[bytes]
+    host: bytes
+    connection: bytes
+    varying: Mapping[str, tuple[bytes, ...]]
+
+
+_ROUTES: Final = {
+    f"{method} {path} HTTP/1.1".encode(): _Route(endpoint, method, path)
+    for path, endpoint in gate.PATHS.items()
+    for method in _METHODS
+}
+# Two lines more than there are names: a longer head is not for here.
+_LINE_ENDS: Final = [_CRLF * n for n in range(len(_READ | _IGNORED) + 4)]
+
+
+class FastLane:
+    """Answers what it knows.
+
+    Args:
+        gatekeeper: Knows what was answered before, and whom to ask.
+        decision_ttl: The longest time, seconds, that a proxy may keep an allow.
+        clock: Unix time, seconds.
+    """
+
+    def __init__(
+        self, gatekeeper: Gatekeeper, decision_ttl: int, clock: Callable[[], float]
+    ) -> None:
+        self._keeper = gatekeeper
+        self._clock = clock
+        self._date = HttpDate()
+        self._lifetime = Lifetime(decision_ttl)
+        self._spellings = tuple(
+            _spell(write, gatekeeper.varying) for write in (str.__str__, str.lower)
+        )
+
+    def answer(
+        self, head: bytes, transport: asyncio.Transport | None, deliver: Deliver
+    ) -> bytes | Later | None:
+        """Answer one whole head.
+
+        Args:
+            head: The bytes up to the empty line and with it, and nothing behind it.
+            transport: Where they came from.
+            deliver: Takes the answer if it has to wait.
+
+        Returns:
+            What to write; None where aiohttp is to answer.
+        """
+        started = perf_counter()
+        lines = head[:-4].split(_CRLF)
+        if len(lines) >= len(_LINE_ENDS) - 1:
+            return None
+        # Nothing but printable ASCII and the line ends that it was split at.
+        if head.translate(None, _PRINTABLE) != _LINE_ENDS[len(lines) + 1]:
+            return None
+        if b"  " in head or b" \r\n" in head:
+            return None
+        try:
+            fields = dict([line.split(b": ", 1) for line in lines[1:]])
+        except ValueError:
+            return None
+        names = fields.keys()
+        spelling = self._spellings[0] if names <= self._spellings[0].names else self._spellings[1]
+        if len(fields) != len(lines) - 1 or not names <= spelling.names:
+            return None
+        if spelling.host not in fields or fields.get(spelling.connection) not in _KEEP_ALIVE:
+            return None
+        route = _ROUTES.get(lines[0]) or _ext_authz(lines[0])
+        if route is None:
+            return None
+
+        endpoint = route.endpoint
+        path = route.path.encode() if endpoint == "ext-authz" else None
+        key = digest([endpoint.encode(), path, *map(fields.get, spelling.varying[endpoint])])
+        now = self._clock()
+        kept = self._keeper.recall(key, now)
+        if kept is None:
+            return self._judge(route, fields, key, transport, deliver)
+        if kept[5]:
+            self._keeper.write_down(endpoint, kept, _asked(route, fields, transport))
+        self._keeper.count_hit(endpoint, kept, perf_counter() - started)
+        return self._bytes(route.method, kept, now)
+
+    def _judge(
+        self,
+        route: _Route,
+        fields: dict[bytes, bytes],
+        key: bytes,
+        transport: asyncio.Transport | None,
+        deliver: Deliver,
+    ) -> bytes | Later | None:
+        asked = _asked(route, fields, transport)
+        if not is_plain_host(asked.headers["Host"]):
+            return None
+        case = self._keeper.open(route.endpoint, asked, key)
+        if case.judge is None:
+            kept = self._keeper.close(case, case.decision or UNKNOWN_HOST)
+            return self._bytes(route.method, kept, self._clock())
+        decision = case.judge.verify_now(case.question)
+        if decision is None:
+            judge = case.judge
+            if judge.turns.queue(lambda: deliver(self._in_turn(case, judge))):
+                return Later.LATER
+            decision = OVERLOADED
+        if needs_a_key(decision):
+            return None
+        return self._bytes(route.method, self._keeper.close(case, decision), self._clock())
+
+    def _in_turn(self, case: Case, judge: Verifier) -> bytes | None:
+        decision = judge.verify_now(case.question, in_turn=True)
+        if decision is None or needs_a_key(decision):
+            return None
+        kept = self._keeper.close(case, decision)
+        return self._bytes(case.asked.method, kept, self._clock())
+
+    def _bytes(self, method: str, kept: Kept, now: float) -> bytes:
+        body = b"" if method == "HEAD" else kept[3]
+        lifetime = self._lifetime.lines(kept[1], now)
+        return b"".join((kept[2], lifetime, self._date.line(now), _CRLF, body))
+
+
+def _spell(write: Callable[[str], str], varying: Mapping[str, tuple[str, ...]]) -> _Spelling:
+    def spelled(name: str) -> bytes:
+        return write(name).encode()
+
+    return _Spelling(
+        frozenset(map(spelled, _READ | _IGNORED | {_CONNECTION})),
+        spelled("Host"),
+        spelled(_CONNECTION),
+        {endpoint: tuple(map(spelled, names)) for endpoint, names in varying.items()},
+    )
+
+
+def _ext_authz(line: bytes) -> _Route | None:
+    found = _EXT_AUTHZ.fullmatch(line)
+    return _Route("ext-authz", found[1].decode(), found[2].decode()) if found else None
+
+
+def _asked(route: _Route, fields: dict[bytes, bytes], transport: asyncio.Transport | None) -> Head:
+    headers = CIMultiDict((name.decode(), value.decode()) for name, value in fields.items())
+    return Head(route.method, route.path, headers, transport)

@@ -1,0 +1,218 @@
+"""From a proxy's question to its answer, in steps that can wait for a key between them.
+
+What both ways in share: aiohttp's (``service``) and the fast lane. Knows neither sockets nor
+bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Final
+
+from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, Deny
+from verifier.core.question import access_request
+from verifier.core.rooms import RoomAddress
+from verifier.http import gate
+from verifier.http.answer import Answer
+from verifier.http.asked import Asked, sole_header
+from verifier.http.bypass import Bypass
+from verifier.http.pages import Pages
+from verifier.http.respond import respond, would_deny
+from verifier.shell.decision_cache import DecisionCache, Kept, digest
+from verifier.shell.decision_log import DecisionLog
+from verifier.shell.hosts import Hosts
+from verifier.shell.service import Observer, Verifier
+
+UNKNOWN_HOST: Final = Deny(DenialCode.DOMAIN_MISMATCH, "this host is not served here")
+_TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+# Every endpoint refuses a Host that is none, whether it reads it or not.
+_ALWAYS: Final = ("Host", "Authorization")
+_HANDOFF: Final = ("Cookie", "Sec-Fetch-Dest", "X-Jitsi-Handoff")
+
+
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """What an operator can set about the decision endpoints.
+
+    Attributes:
+        decision_ttl: The longest time, seconds, that a proxy may keep an allow.
+        token_cookie: Name of the cookie that may hold a token; None where none may.
+        bypass: Knows the service participants that need no token.
+        pages: Completes the answers to page requests.
+        report_only: Whether refusals are only reported.
+    """
+
+    decision_ttl: int = 30
+    token_cookie: str | None = None
+    bypass: Bypass = Bypass()  # noqa: RUF009  # immutable
+    pages: Pages = Pages()  # noqa: RUF009  # immutable
+    report_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A question on its way to its answer.
+
+    Attributes:
+        endpoint: Which one was asked.
+        asked: The request.
+        key: What its answer is kept under; None for one that is not kept.
+        generation: The cache's, when the question came.
+        started: When it came, ``perf_counter``.
+        original: What the proxy asks about; None where that is ambiguous.
+        judge: Who decides; None where that is decided already.
+        question: What is to be decided.
+        decision: What is decided already.
+    """
+
+    endpoint: str
+    asked: Asked = field(repr=False)
+    key: bytes | None
+    generation: int
+    started: float
+    original: gate.Original | None = None
+    judge: Verifier | None = None
+    question: AccessRequest = AccessRequest(None)  # noqa: RUF009  # immutable
+    decision: Decision | None = None
+
+    @property
+    def address(self) -> RoomAddress | None:
+        """The room that the original request names."""
+        return None if self.original is None else self.original.target.address
+
+
+class Gatekeeper:
+    """Answers proxies.
+
+    Args:
+        hosts: Gives the verifier that answers for a host.
+        cache: Answers that still hold.
+        observer: Counts decisions.
+        decision_log: Writes them down.
+        options: What an operator has set.
+    """
+
+    def __init__(
+        self,
+        hosts: Hosts,
+        cache: DecisionCache,
+        observer: Observer,
+        decision_log: DecisionLog,
+        options: GateOptions,
+    ) -> None:
+        self._hosts = hosts
+        self._cache = cache
+        self._observer = observer
+        self._log = decision_log
+        self._options = options
+        self.varying: Mapping[str, tuple[str, ...]] = {
+            name: (*dict.fromkeys((*_ALWAYS, *convention.names)), *self._on_demand())
+            for name, convention in gate.CONVENTIONS.items()
+        }
+        """For each endpoint the headers that its answers depend on."""
+
+    def key(self, endpoint: str, asked: Asked) -> bytes | None:
+        """Give what the answer is kept under; None where a header is there twice."""
+        convention, headers = gate.CONVENTIONS[endpoint], asked.headers
+        parts: list[bytes | None] = [endpoint.encode(), path_part(endpoint, asked.raw_path)]
+        for name in self.varying[endpoint]:
+            values = headers.getall(name, ())
+            if len(values) > 1:
+                return None
+            parts.append(values[0].encode("utf-8", "surrogateescape") if values else None)
+        if convention.method and len(headers.getall(convention.method, ())) > 1:
+            return None
+        return digest(parts)
+
+    def recall(self, key: bytes, now: float) -> Kept | None:
+        """Give an answer that still holds at ``now``, Unix seconds."""
+        return self._cache.get(key, now)
+
+    def open(self, endpoint: str, asked: Asked, key: bytes | None) -> Case:
+        """Read a question, and decide it where no token needs to be looked at."""
+        started, generation = perf_counter(), self._cache.generation
+        convention, cookie = gate.CONVENTIONS[endpoint], self._options.token_cookie
+        original = gate.read_original(asked, convention, cookie)
+        if isinstance(original, Deny):
+            return Case(endpoint, asked, key, generation, started, decision=original)
+        address, judge = original.target.address, self._hosts.find(original.host)
+        if judge is None:
+            return Case(endpoint, asked, key, generation, started, original, decision=UNKNOWN_HOST)
+        if original.token is None and address and self._needs_no_token(asked, original):
+            # Not to be kept: proxies remember by token and URL, not by address or cookie.
+            return Case(endpoint, asked, None, generation, started, original, decision=Allow())
+        question = access_request(original.token, address, judge.policy)
+        return Case(endpoint, asked, key, generation, started, original, judge, question)
+
+    def close(self, case: Case, decision: Decision) -> Kept:
+        """Answer a question: count it, write it down, and keep the answer while it holds."""
+        answer, now = self._answer(case, decision), self._hosts.default.now()
+        handed_off = None
+        if case.original is not None and isinstance(decision, Allow):
+            pages = self._options.pages
+            handed_off = pages.hand_off(case.asked, case.endpoint, case.original, decision)
+        told = handed_off or answer
+        record = self._log.record(decision, case.question, case.address)
+        kept = (
+            self._cache.holds_until(decision, now),
+            told.ends,
+            told.head(),
+            told.body,
+            self._observer.tally(case.endpoint, decision, enforced=not self._options.report_only),
+            record,
+        )
+        # What was judged by keys that have been dropped meanwhile must not be kept; nor may a
+        # hand-off, which holds the token.
+        if case.key and handed_off is None and case.generation == self._cache.generation:
+            self._cache.put(case.key, kept, now)
+        self._observer.looked_up(hit=False)
+        self._observer.decided(case.endpoint, kept[4], perf_counter() - case.started)
+        if record:
+            self._log.write(case.endpoint, record, request_id(case.asked))
+        return kept
+
+    def count_hit(self, endpoint: str, kept: Kept, seconds: float) -> None:
+        """Count an answer that was kept."""
+        self._observer.looked_up(hit=True)
+        self._observer.decided(endpoint, kept[4], seconds)
+
+    def write_down(self, endpoint: str, kept: Kept, asked: Asked) -> None:
+        """Log an answer that was kept, if there is anything to log."""
+        if kept[5]:
+            self._log.write(endpoint, kept[5], request_id(asked))
+
+    def _answer(self, case: Case, decision: Decision) -> Answer:
+        if isinstance(decision, Deny):
+            if self._options.report_only:
+                return would_deny(decision)
+            answer = respond(decision, None)
+            if case.original is None:
+                return answer
+            return self._options.pages.send_on(answer, case.original, decision)
+        return respond(decision, case.address, keepable=case.key is not None)
+
+    def _needs_no_token(self, asked: Asked, original: gate.Original) -> bool:
+        options = self._options
+        return options.bypass.applies(asked) or options.pages.admits(asked, original)
+
+    def _on_demand(self) -> tuple[str, ...]:
+        if self._options.pages.hands_off:
+            return _HANDOFF
+        return () if self._options.token_cookie is None else ("Cookie",)
+
+
+def path_part(endpoint: str, raw_path: str) -> bytes | None:
+    """Give the part of a request-target that its answer depends on; None for none."""
+    return raw_path.encode("utf-8", "surrogateescape") if endpoint == "ext-authz" else None
+
+
+def request_id(asked: Asked) -> str | None:
+    """Give the name that the proxy has for a request: its own, or its trace's (W3C)."""
+    named = sole_header(asked, "X-Request-Id")
+    if named is not None:
+        return named
+    trace = _TRACE.fullmatch(sole_header(asked, "traceparent") or "")
+    return trace and trace[1]
