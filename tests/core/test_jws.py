@@ -35,7 +35,7 @@ def test_a_strict_token_comes_apart() -> None:
         ("..", "expected three non-empty segments, found 0"),
         (token() + "=", "signature: expected canonical, unpadded base64url"),
         (token() + "\n", "signature: expected canonical, unpadded base64url"),
-        (token().replace(".", ". "), "payload: expected unpadded base64url"),
+        (token().replace(".", ". "), "payload: expected canonical, unpadded base64url"),
         (token(payload=b"[1]"), "payload: expected a JSON object, found a list"),
         (token(payload=b"null"), "payload: expected a JSON object, found null"),
         (token(payload=b"1"), "payload: expected a JSON object, found a number"),

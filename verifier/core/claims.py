@@ -97,7 +97,9 @@ class Claims:
     @property
     def user(self) -> Mapping[str, Any]:
         """``context.user``; without a ``context``, ``user_id`` as Jitsi binds it; else empty."""
-        user = self.session.get("jitsi_meet_context_user")
+        if self.context is ABSENT and "user_id" in self.raw:
+            return {"id": self.raw["user_id"]}
+        user = self._in_context("user")
         return user if isinstance(user, dict) else {}
 
     @property
@@ -124,7 +126,7 @@ class Claims:
             "jitsi_meet_context_room": self.context_room,
         }
         if self.context is ABSENT and "user_id" in self.raw:
-            bound["jitsi_meet_context_user"] = {"id": self.raw["user_id"]}
+            bound["jitsi_meet_context_user"] = self.user
         return {name: value for name, value in bound.items() if value is not ABSENT}
 
     @property
@@ -135,7 +137,8 @@ class Claims:
         return affiliation in _MODERATOR_AFFILIATIONS or moderator is True or moderator == "true"
 
     def _in_context(self, name: str) -> Any:
-        return self.context.get(name, ABSENT) if isinstance(self.context, dict) else ABSENT
+        context = self.raw.get("context")
+        return context.get(name, ABSENT) if isinstance(context, dict) else ABSENT
 
 
 def is_number(value: Any) -> bool:

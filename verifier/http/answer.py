@@ -19,6 +19,7 @@ SERVER: Final = {"Server": "jitsi-verifier"}
 NO_STORE: Final = {"Cache-Control": "no-store"}
 NEVER_ENDS: Final = inf
 
+_PHRASES: Final = {status: status.phrase for status in HTTPStatus}
 _LINES: Final = bytes(range(0x20, 0x7F)) + b"\t"
 
 
@@ -49,12 +50,13 @@ class Answer:
         Raises:
             ValueError: a header would end its line, or is no ASCII; only a bug does that.
         """
-        fields = {"Content-Type": "application/octet-stream"} | dict(self.headers)
-        fields["Content-Length"] = str(len(self.body))
-        lines = [f"HTTP/1.1 {self.status.value} {self.status.phrase}"]
-        lines += [f"{name}: {value}" for name, value in fields.items()]
-        head = ("\r\n".join(lines) + "\r\n").encode("ascii")
-        if head.translate(None, _LINES) != b"\r\n" * len(lines):
+        lines = [f"{name}: {value}\r\n" for name, value in self.headers.items()]
+        if "Content-Type" not in self.headers:
+            lines.append("Content-Type: application/octet-stream\r\n")
+        first = f"HTTP/1.1 {self.status:d} {_PHRASES[self.status]}\r\n"
+        lines.append(f"Content-Length: {len(self.body)}\r\n")
+        head = f"{first}{''.join(lines)}".encode("ascii")
+        if head.translate(None, _LINES) != b"\r\n" * (len(lines) + 1):
             raise ValueError("expected printable header values")
         return head
 

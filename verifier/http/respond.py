@@ -6,11 +6,12 @@ Knows what proxies pass on (RFC 6750, RFC 9457) and nothing of how a decision ca
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
-from verifier.core.claims import Claims
+from verifier.core.claims import ABSENT, Claims
 from verifier.core.decision import Allow, Decision, DenialCode, Deny
 from verifier.core.rooms import RoomAddress
 from verifier.http.answer import NEVER_ENDS, NO_STORE, SERVER, Answer
@@ -19,6 +20,10 @@ NONE: Final = "-"
 """What an identity header says where the token has no value."""
 
 _LONGEST_VALUE: Final = 1_024
+_UNESCAPED: Final = "@:/~"
+_PLAIN: Final = re.compile(
+    rf"[A-Za-z0-9._{_UNESCAPED}][A-Za-z0-9._{_UNESCAPED}-]{{0,{_LONGEST_VALUE - 1}}}"
+)
 _RETRY_AFTER: Final = {DenialCode.KEYS_UNAVAILABLE: "5", DenialCode.OVERLOADED: "1"}
 
 _LONGEST_DESCRIPTION: Final = 200
@@ -132,18 +137,22 @@ def _value(value: Any) -> str:
 
     Cutting it would make two users one.
     """
+    if value is ABSENT or value is None:
+        return NONE
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = json.dumps(value)
     if not isinstance(value, str) or not value:
         return NONE
-    encoded = quote(value, safe="@:/~")
+    if _PLAIN.fullmatch(value):  # the usual, and a fifth of the cost
+        return value
+    encoded = quote(value, safe=_UNESCAPED)
     if len(encoded) > _LONGEST_VALUE:
         return NONE
     return "%2D" if encoded == NONE else encoded
 
 
 def _features(features: dict[str, Any]) -> str:
-    names = [quote(name, safe="@:/~") for name, on in features.items() if name and _is_on(on)]
+    names = [quote(name, safe=_UNESCAPED) for name, on in features.items() if name and _is_on(on)]
     joined = ",".join(names)
     return joined if joined and len(joined) <= _LONGEST_VALUE else NONE
 

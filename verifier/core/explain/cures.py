@@ -18,6 +18,11 @@ def ambiguity(_evidence: Evidence | None = None) -> str:
     )
 
 
+def overload(_evidence: Evidence) -> str:
+    """Not the token's fault; an explanation never waits."""
+    return "Try again; if it lasts, see who sends so many tokens, and limit them in the proxy."
+
+
 CURES: Final[dict[DenialCode, Callable[[Evidence], str]]] = {
     DenialCode.AMBIGUOUS_REQUEST: ambiguity,
     DenialCode.TOKEN_MISSING: token_cures.missing_token,
@@ -47,4 +52,5 @@ CURES: Final[dict[DenialCode, Callable[[Evidence], str]]] = {
     DenialCode.TENANT_MISMATCH: room_cures.tenant,
     DenialCode.DOMAIN_MISMATCH: room_cures.domain,
     DenialCode.SERVER_MISCONFIGURED: room_cures.misconfigured,
+    DenialCode.OVERLOADED: overload,
 }
