@@ -1,6 +1,6 @@
-"""The composition root: settings in, listeners out, and the signals that change them.
+"""One process that answers: its parts, and the signals that change and end them.
 
-Nothing else builds parts or reads the environment.
+Nothing else builds parts. Whether it is the only process, it does not know; ``serve`` does.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
@@ -26,9 +23,9 @@ from verifier.http.fast_lane import Deliver, Later
 from verifier.http.gatekeeper import GateOptions
 from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages
-from verifier.http.server import HAS_C_PARSER, HardenedServer
+from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
-from verifier.shell.addresses import Address, TcpAddress
+from verifier.listeners import Listeners
 from verifier.shell.decision_cache import DecisionCache
 from verifier.shell.decision_log import DecisionLog
 from verifier.shell.hosts import Hosts
@@ -42,47 +39,46 @@ from verifier.shell.keysource import (
 from verifier.shell.logs import configure, log, log_bug
 from verifier.shell.metrics import PrometheusObserver
 from verifier.shell.service import Verifier
-from verifier.shell.settings import ConfigError, Settings, load
+from verifier.shell.settings import ConfigError, Settings
 from verifier.shell.turns import Turns
 from verifier.shell.version import VERSION
 
 DRAIN_SECONDS: Final = 10.0
-_NO_C_PARSER: Final = (
-    "aiohttp's C parser is missing (AIOHTTP_NO_EXTENSIONS, or a build without it); expected it,"
-    " since the listeners rely on what it refuses"
-)
 _FILE_POLL_SECONDS: Final = 2.0
-_SOCKET_MODE: Final = 0o666
-_ADMIN_SOCKET_MODE: Final = 0o600
+_METRICS_SECONDS: Final = 0.25
+_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
+_HANDLED: Final = (*_STOPPING, signal.SIGHUP)
+# At one wake-up, where no other worker would take them as well.
+_ACCEPTED_AT_ONCE: Final = 128
 
 
-def serve(config: Path | None) -> int:
-    """Serve until SIGTERM or SIGINT.
+class Overseer(Protocol):
+    """Whoever started this process, and wants to know how it fares."""
 
-    Args:
-        config: The TOML file; None for the one that the environment names, if any.
+    def listening(self) -> None:
+        """Take note that connections are accepted from now on."""
 
-    Returns:
-        0 after a clean end, 78 for a bad configuration, 1 if an address cannot be listened on.
-    """
-    if not HAS_C_PARSER:
-        print(_NO_C_PARSER, file=sys.stderr)  # noqa: T201  # before there is a log
-        return os.EX_CONFIG
+    def reloaded(self) -> None:
+        """Take note that the configuration has been replaced."""
 
-    def read() -> Settings:
-        return load(os.environ, config, terminal=sys.stderr.isatty())
+    def when_alone(self, call: Callable[[], None]) -> None:
+        """Call back, in the running loop, once nobody oversees this process any more."""
 
-    try:
-        settings = read()
-        configure(settings.log_format, settings.log_level)
-        asyncio.run(App(settings, read).run())
-    except (ConfigError, KeySourceError) as error:
-        print(error, file=sys.stderr)  # noqa: T201  # before there is a log, or instead of one
-        return os.EX_CONFIG
-    except OSError as error:
-        log("cannot listen", logging.ERROR, error=error.strerror or str(error))
-        return 1
-    return 0
+
+class Unsupervised:
+    """The overseer of the one process there is: nobody."""
+
+    def listening(self) -> None:
+        """Tell nobody."""
+
+    def reloaded(self) -> None:
+        """Tell nobody."""
+
+    def when_alone(self, call: Callable[[], None]) -> None:
+        """Never call: being alone is nothing new."""
+
+
+_UNSUPERVISED: Final = Unsupervised()
 
 
 class App:
@@ -91,15 +87,27 @@ class App:
     Args:
         settings: What to begin with.
         read: Reads the configuration again; raises ``ConfigError``.
+        listeners: Where to accept connections.
+        observer: Counts what happens.
+        overseer: Is told how this process fares.
     """
 
-    def __init__(self, settings: Settings, read: Callable[[], Settings]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        read: Callable[[], Settings],
+        listeners: Listeners,
+        observer: PrometheusObserver,
+        overseer: Overseer = _UNSUPERVISED,
+    ) -> None:
         self._settings = settings
         self._read = read
-        self._observer = PrometheusObserver()
+        self._listeners = listeners
+        self._observer = observer
+        self._overseer = overseer
         self._cache = DecisionCache(settings.decision_ttl, settings.decision_cache_size)
         self._observer.cache_size(lambda: len(self._cache))
-        self._bound = (settings.listen, settings.admin_listen)
+        self._at_start = settings
         self._turns = Turns()
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -112,6 +120,7 @@ class App:
             KeySourceError: a configured key cannot be used.
             OSError: an address cannot be listened on.
         """
+        self._overseer.when_alone(self._stop.set)
         async with open_session() as session, contextlib.AsyncExitStack() as stack:
             self._session = session
             self._handle_signals()
@@ -120,7 +129,9 @@ class App:
                 stack.push_async_callback(self._close)
                 self._install(self._settings)
             await stack.enter_async_context(self._listening())
+            self._overseer.listening()
             self._spawn(self._watch_files())
+            self._spawn(self._keep_metrics())
             # What lives now lives as long as the process: no collection needs to look at it.
             gc.collect()
             gc.freeze()
@@ -132,6 +143,7 @@ class App:
         async with self._reloading:
             try:
                 settings = await asyncio.to_thread(self._read)
+                self._listeners.check(settings)
                 rings = await self._open_rings(settings, self._rings)
             except Exception as error:  # noqa: BLE001  # whatever it is, the process lives on
                 known = isinstance(error, ConfigError | KeySourceError)
@@ -142,12 +154,19 @@ class App:
             replaced, self._rings = self._rings, rings
             rings.take_over(replaced)
             self._spawn(_retire(replaced, self._settings.key_fetch_timeout))
-            if (settings.listen, settings.admin_listen) != self._bound:
-                log("listen addresses change at a restart only", logging.WARNING)
+            self._warn_of_what_stays(settings)
             configure(settings.log_format, settings.log_level)
             self._install(settings)
             self._observer.reloaded(successful=True)
+            self._overseer.reloaded()
             log("configuration reloaded")
+
+    def _warn_of_what_stays(self, settings: Settings) -> None:
+        before = self._at_start
+        if (settings.listen, settings.admin_listen) != (before.listen, before.admin_listen):
+            log("listen addresses change at a restart only", logging.WARNING)
+        if settings.workers != before.workers:
+            log("the number of workers changes at a restart only", logging.WARNING)
 
     async def _open_rings(self, settings: Settings, replaced: Rings | None) -> Rings:
         surroundings = Surroundings(
@@ -193,9 +212,11 @@ class App:
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOPPING:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
+        # A supervisor has kept them back until here.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -207,6 +228,12 @@ class App:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._rings.close()
+
+    async def _keep_metrics(self) -> None:
+        """Bring metrics up to date for other workers, too, who may be asked for them."""
+        while True:
+            self._observer.flush()
+            await asyncio.sleep(_METRICS_SECONDS)
 
     async def _watch_files(self) -> None:
         """Reload when a secret's file changes; key files are watched by their source.
@@ -241,18 +268,19 @@ class App:
     async def _listening(self) -> AsyncIterator[None]:
         """Listen on every address; at the end, take no more and finish what is in flight."""
         async with contextlib.AsyncExitStack() as stack:
+            at_once = 1 if self._at_start.workers > 1 else _ACCEPTED_AT_ONCE
             admin = await _start(stack, HardenedServer(self._handle_admin, report=log_bug))
-            addresses, admin_address = self._bound
-            await _listen(admin, admin_address, _ADMIN_SOCKET_MODE)
+            for listener in self._listeners.admin:
+                await web.SockSite(admin, listener, backlog=at_once).start()
             gate = HardenedServer(self._handle_decision, report=log_bug, fast=self._answer_fast)
             decisions = await _start(stack, gate)
-            for address in addresses:
-                await _listen(decisions, address, _SOCKET_MODE)
+            for listener in self._listeners.decisions:
+                await web.SockSite(decisions, listener, backlog=at_once).start()
             log(
                 "serving",
                 version=VERSION,
-                listen=[_shown(name) for name in decisions.addresses],
-                admin_listen=[_shown(name) for name in admin.addresses],
+                listen=[str(each) for each in self._listeners.decisions],
+                admin_listen=[str(each) for each in self._listeners.admin],
             )
             yield
 
@@ -281,16 +309,3 @@ async def _start(stack: contextlib.AsyncExitStack, server: HardenedServer) -> we
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     return runner
-
-
-async def _listen(runner: web.ServerRunner, address: Address, mode: int) -> None:
-    if isinstance(address, TcpAddress):
-        await web.TCPSite(runner, address.host, address.port).start()
-        return
-    await web.UnixSite(runner, address.path).start()
-    # Who may connect is for the directory to say; to nginx' user it has to be writable.
-    os.chmod(address.path, mode)  # noqa: PTH101  # Path.chmod counts as blocking, as this would
-
-
-def _shown(name: Any) -> str:
-    return f"unix:{name}" if isinstance(name, str) else "{}:{}".format(*name[:2])

@@ -76,7 +76,7 @@ def _serve(options: argparse.Namespace) -> int:
     # Whoever asks for a reload this early gets it: nothing has been read yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # The other commands shall not wait for a web server to be imported.
-    from verifier.app import serve  # noqa: PLC0415
+    from verifier.serve import serve  # noqa: PLC0415
 
     return serve(options.config)
 

@@ -21,17 +21,24 @@ _TOKEN: Final = re.compile(
     r"eyJ[\w-]{5,}(\.[\w-]*)*|e[wy][\w-]{10,}\.[\w-]{10,}[\w.-]*", re.IGNORECASE | re.ASCII
 )
 
+_always: Final[dict[str, Any]] = {}
+
+
+def identify(**fields: Any) -> None:
+    """Say in every line from now on which of several processes writes it."""
+    _always.update(fields)
+
 
 def log(event: str, level: int = logging.INFO, **fields: Any) -> None:
     """Write one line; fields that are None are left out, long ones are cut."""
     if LOGGER.isEnabledFor(level):
         given = {name: _safe(value) for name, value in fields.items() if value is not None}
-        LOGGER.log(level, event, extra={"fields": given})
+        LOGGER.log(level, event, extra={"fields": _always | given})
 
 
 def log_bug(places: str) -> None:
     """Write where the program went wrong, whole: types and places, no value of a request."""
-    LOGGER.error("bug", extra={"fields": {"at": places}})
+    LOGGER.error("bug", extra={"fields": _always | {"at": places}})
 
 
 def configure(log_format: Literal["json", "console"], level: str) -> None:

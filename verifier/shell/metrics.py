@@ -2,17 +2,33 @@
 
 Children are bound once: ``labels()`` costs more than the rest of a counter together. What is
 counted for every decision is a plain integer until somebody looks (``flush``).
+
+Several workers keep their values in files, from which whoever is asked shows the sum. A worker's
+files bear its number, not its process id: its successor counts on in them, so that no death takes
+anything away that was handed over, and no number of deaths makes more files.
 """
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from itertools import product
-from typing import Final, get_args
+from pathlib import Path
+from typing import Final, Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    generate_latest,
+    values,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from verifier.core.decision import Allow, Decision, DenialCode
@@ -34,7 +50,8 @@ _SECONDS: Final = (
     *(25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1),
     *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-
+_STATM: Final = Path("/proc/self/statm")
+_FILES: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 _ALLOWED: Final = "allowed"
 _MODERATOR: Final = "moderator"  # counted apart, exposed as allowed
@@ -44,18 +61,75 @@ SOURCES: Final[tuple[Source, ...]] = get_args(Source)
 FETCHING: Final[tuple[Source, ...]] = ("asap", "document", "file")
 
 
-class PrometheusObserver:
-    """An ``Observer`` and a ``KeyObserver`` with a registry of its own."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which of the service's workers counts.
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.registry.register(_Flush(self.flush))  # first: whoever collects sees everything
-        self._bind_decisions()
-        self._bind_cache()
-        self._bind_keys()
-        self._bind_reloads()
-        build = Gauge("jitsi_verifier_build_info", "Always 1.", ["version"], registry=self.registry)
-        build.labels(VERSION).set(1)
+    Attributes:
+        worker: Its number, from 0.
+        workers: How many there are.
+        directory: Where all keep their values; None where there is only this one.
+    """
+
+    worker: int = 0
+    workers: int = 1
+    directory: Path | None = None
+
+
+_ALONE: Final = Place()
+
+
+def reset(place: Place, *, restarted: bool) -> None:
+    """Prepare the files of a worker that does not run; its gauges begin anew, its counters go on.
+
+    Args:
+        place: The worker's, with a directory.
+        restarted: Whether to count it as one that is started again.
+    """
+    observer = PrometheusObserver(place)
+    if restarted:
+        observer.restarted()
+    values.close_all_multiprocess_files()
+
+
+class PrometheusObserver:
+    """An ``Observer`` and a ``KeyObserver`` with a registry of its own.
+
+    Args:
+        place: Which worker's values these are.
+    """
+
+    def __init__(self, place: Place = _ALONE) -> None:
+        self.registry = self._shown = CollectorRegistry()
+        self._place = place
+        self._cache_size: Callable[[], int] = lambda: 0
+        if place.directory is not None:
+            self._shown = CollectorRegistry()
+        self._shown.register(_Flush(self.flush))  # first: whoever collects sees everything
+        with _values_of(place):
+            self._bind_decisions()
+            self._bind_cache()
+            self._bind_keys()
+            self._bind_reloads()
+            self._bind_workers()
+            self._gauge("build_info", "Always 1.", "max", ["version"]).labels(VERSION).set(1)
+        if place.directory is not None:
+            MultiProcessCollector(self._shown, str(place.directory))
+
+    def _gauge(
+        self,
+        name: str,
+        documentation: str,
+        over_workers: Literal["sum", "min", "max"],
+        labels: Sequence[str] = (),
+    ) -> Gauge:
+        return Gauge(
+            f"jitsi_verifier_{name}",
+            documentation,
+            labels,
+            registry=self.registry,
+            multiprocess_mode=over_workers,
+        )
 
     def _bind_decisions(self) -> None:
         decisions = Counter(
@@ -87,9 +161,8 @@ class PrometheusObserver:
             for name, outcome, code in outcomes
         ]
         self._durations = {name: _Durations(duration.labels(name)) for name in ENDPOINTS}
-        self._in_flight = Gauge(
-            "jitsi_verifier_in_flight", "Requests being answered.", registry=self.registry
-        )
+        self._in_flight = self._gauge("in_flight", "Requests being answered.", "sum")
+        self._in_flight.set(0)  # whatever a worker that died was at
         self._moderators = Counter(
             "jitsi_verifier_moderators",
             "Allowed decisions that make their bearer a moderator.",
@@ -107,9 +180,8 @@ class PrometheusObserver:
             hit: lookups.labels("hit" if hit else "miss") for hit in (True, False)
         }
         self._lookup_counts = {True: 0, False: 0}
-        self._cache_entries = Gauge(
-            "jitsi_verifier_decision_cache_entries", "Decisions kept.", registry=self.registry
-        )
+        self._cache_entries = self._gauge("decision_cache_entries", "Decisions kept.", "sum")
+        self._cache_entries.set(0)
 
     def _bind_keys(self) -> None:
         lookups = Counter(
@@ -137,19 +209,21 @@ class PrometheusObserver:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        success = Gauge(
-            "jitsi_verifier_key_last_success_timestamp_seconds",
+        success = self._gauge(
+            "key_last_success_timestamp_seconds",
             "When a source last gave a good answer; 0 for never.",
+            "max",
             ["source"],
-            registry=self.registry,
         )
-        held = Gauge("jitsi_verifier_keys", "Keys held.", ["source"], registry=self.registry)
+        held = self._gauge("keys", "Keys held.", "max", ["source"])
         self._key_lookups = _children(lookups, SOURCES, get_args(LookupResult))
         self._fetches = _children(fetches, FETCHING, get_args(FetchResult))
         self._skipped = _children(skipped, FETCHING, SKIP_REASONS)
         self._fetch_duration = {name: duration.labels(name) for name in FETCHING}
         self._success = {name: success.labels(name) for name in SOURCES}
         self._held = {name: held.labels(name) for name in SOURCES}
+        for gauge in (*self._success.values(), *self._held.values()):
+            gauge.set(0)
 
     def _bind_reloads(self) -> None:
         reloads = Counter(
@@ -159,12 +233,39 @@ class PrometheusObserver:
             registry=self.registry,
         )
         self._reloads = {True: reloads.labels("ok"), False: reloads.labels("error")}
-        self._last_reload = Gauge(
-            "jitsi_verifier_config_last_reload_successful",
+        self._last_reload = self._gauge(
+            "config_last_reload_successful",
             "Whether the configuration that was read last is the one in use.",
-            registry=self.registry,
+            "min",
         )
         self._last_reload.set(1)
+
+    def _bind_workers(self) -> None:
+        workers = self._gauge("workers", "Processes that answer.", "max")
+        workers.set(self._place.workers)
+        decisions = Counter(
+            "jitsi_verifier_worker_decisions",
+            "Decisions by worker.",
+            ["worker"],
+            registry=self.registry,
+        )
+        memory = self._gauge(
+            "worker_resident_memory_bytes",
+            "Memory of a worker, what it shares with others included.",
+            "sum",  # each sets its own only
+            ["worker"],
+        )
+        self._restarts = Counter(
+            "jitsi_verifier_worker_restarts",
+            "Workers that ended and were started again.",
+            registry=self.registry,
+        )
+        every = range(self._place.workers)
+        self._own_decisions = [decisions.labels(str(worker)) for worker in every][
+            self._place.worker
+        ]
+        self._own_memory = [memory.labels(str(worker)) for worker in every][self._place.worker]
+        self._own_memory.set(0)
 
     def lookup(self, source: Source, result: LookupResult) -> None:
         """Count a key that was asked for."""
@@ -188,8 +289,9 @@ class PrometheusObserver:
         self._skipped[source, reason].inc()
 
     def reloaded(self, *, successful: bool) -> None:
-        """Count a configuration that was read again."""
-        self._reloads[successful].inc()
+        """Count a configuration that was read again: workers do it together, one speaks for all."""
+        if self._place.worker == 0:
+            self._reloads[successful].inc()
         self._last_reload.set(1 if successful else 0)
 
     def in_flight(self) -> AbstractContextManager[None]:
@@ -198,7 +300,11 @@ class PrometheusObserver:
 
     def cache_size(self, count: Callable[[], int]) -> None:
         """Name who knows how many decisions are kept."""
-        self._cache_entries.set_function(count)
+        self._cache_size = count
+
+    def restarted(self) -> None:
+        """Count a worker that is started again."""
+        self._restarts.inc()
 
     def looked_up(self, *, hit: bool) -> None:
         """Count one look-up in the decision cache."""
@@ -220,11 +326,12 @@ class PrometheusObserver:
         durations.total += seconds
 
     def flush(self) -> None:
-        """Hand over what has been counted since the last time."""
+        """Hand over what has been counted since the last time, and say how large things are."""
         for (_, outcome, _), number in self._tallies.items():
             count, self._counts[number] = self._counts[number], 0
             if count:
                 self._counters[number].inc(count)
+                self._own_decisions.inc(count)
                 if outcome == _MODERATOR:
                     self._moderators.inc(count)
         for hit, counter in self._lookup_counters.items():
@@ -232,10 +339,12 @@ class PrometheusObserver:
             self._lookup_counts[hit] = 0
         for durations in self._durations.values():
             durations.flush()
+        self._cache_entries.set(self._cache_size())
+        self._own_memory.set(_resident_bytes())
 
     def expose(self) -> bytes:
-        """Write all metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """Write all metrics, summed over workers, in Prometheus' text format."""
+        return generate_latest(self._shown)
 
 
 def _children(
@@ -292,3 +401,30 @@ class _Flush(Collector):
         """Hand over what the others will be asked for next."""
         self._flush()
         return ()
+
+
+@contextmanager
+def _values_of(place: Place) -> Iterator[None]:
+    """Have metrics that are made meanwhile keep their values in a worker's files, if it has any."""
+    if place.directory is None:
+        yield
+        return
+    before, directory = values.ValueClass, os.environ.get(_FILES)
+    os.environ[_FILES] = str(place.directory)
+    values.ValueClass = values.MultiProcessValue(lambda: place.worker)
+    try:
+        yield
+    finally:
+        values.ValueClass = before
+        del os.environ[_FILES]
+        if directory is not None:
+            os.environ[_FILES] = directory
+
+
+def _resident_bytes() -> int:
+    """Measure this process; 0 where the system has no /proc."""
+    try:
+        pages = int(_STATM.read_text("ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

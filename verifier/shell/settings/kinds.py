@@ -156,6 +156,12 @@ def _whole_text(text: str) -> int:
     return _whole(int(_matching(re.compile("[0-9]{1,18}"))(text)))
 
 
+def _one_or_more(number: int) -> int:
+    if number == 0:
+        raise ValueError
+    return number
+
+
 def _number(value: Any) -> float:
     if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
         raise ValueError
@@ -288,6 +294,11 @@ UP_TO_A_DAY: Final = Kind(
 )
 UP_TO_A_MILLION: Final = Kind(
     "a whole number, 0 to 1000000", _at_most(1_000_000, _whole_text), _at_most(1_000_000, _whole)
+)
+WORKERS: Final = Kind(
+    "a whole number, 1 to 64",
+    _at_most(64, lambda text: _one_or_more(_whole_text(text))),
+    _at_most(64, lambda value: _one_or_more(_whole(value))),
 )
 SECONDS: Final = Kind("a number of seconds, 0 or more", _number_text, _number)
 POSITIVE: Final = Kind("a number greater than 0", _positive_text, _positive)

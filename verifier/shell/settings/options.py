@@ -203,6 +203,14 @@ OPTIONS: Final = (
         "Guards the admin address; required where others than this machine reach it.",
     ),
     Option(
+        "workers",
+        "VERIFIER_WORKERS",
+        kinds.WORKERS,
+        1,
+        "1",
+        "How many processes answer, 1 to 64; at most one for each core that is free for them.",
+    ),
+    Option(
         "token_cookie",
         "VERIFIER_TOKEN_COOKIE",
         kinds.COOKIE_NAME,

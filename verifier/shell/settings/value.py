@@ -36,6 +36,7 @@ class Settings:
         listen: Where decisions are served.
         admin_listen: Where metrics, health, keys and explain are served.
         admin_token: What the admin address asks for; None asks for nothing.
+        workers: How many processes answer.
         token_cookie: The cookie that may hold a token; None for none.
         decision_ttl: Upper bound, seconds, for any cached allow.
         decision_cache_size: The most answers that are kept.
@@ -78,6 +79,7 @@ class Settings:
     listen: tuple[Address, ...]
     admin_listen: Address
     admin_token: str | None = field(repr=False)
+    workers: int
     token_cookie: str | None
     decision_ttl: int
     decision_cache_size: int

@@ -1,0 +1,155 @@
+"""``serve``: one process, or a supervisor and its workers; from configuration to exit status.
+
+With one worker there is no supervisor. Several share the listeners; each has keys, decisions and
+a configuration of its own, and reads the latter again at SIGHUP or when a secret's file changes,
+just as one process does: a bad file leaves each as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from verifier.app import DRAIN_SECONDS, App
+from verifier.channel import Supervised
+from verifier.http.connection import describe
+from verifier.http.server import HAS_C_PARSER
+from verifier.listeners import Listeners, open_listeners
+from verifier.shell.keysource import KeySourceError
+from verifier.shell.logs import configure, identify, log, log_bug
+from verifier.shell.metrics import Place, PrometheusObserver, reset
+from verifier.shell.settings import ConfigError, Settings, load
+from verifier.supervisor import Supervisor
+
+_NO_C_PARSER: Final = (
+    "aiohttp's C parser is missing (AIOHTTP_NO_EXTENSIONS, or a build without it); expected it,"
+    " since the listeners rely on what it refuses"
+)
+# The admin listener drains behind the others; whoever takes longer than this hangs.
+_WORKER_DRAIN_SECONDS: Final = DRAIN_SECONDS + 5.0
+
+
+def serve(config: Path | None) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        config: The TOML file; None for the one that the environment names, if any.
+
+    Returns:
+        0 after a clean end, 78 for a bad configuration, 1 if an address cannot be listened on.
+    """
+    if not HAS_C_PARSER:
+        print(_NO_C_PARSER, file=sys.stderr)  # noqa: T201  # before there is a log
+        return os.EX_CONFIG
+
+    def read() -> Settings:
+        return load(os.environ, config, terminal=sys.stderr.isatty())
+
+    def run() -> int:
+        settings = read()
+        configure(settings.log_format, settings.log_level)
+        with contextlib.closing(open_listeners(settings, os.environ)) as listeners:
+            if settings.workers > 1:
+                return _supervise(settings, read, listeners)
+            asyncio.run(App(settings, read, listeners, PrometheusObserver()).run())
+            return 0
+
+    return _status_of(run)
+
+
+def _status_of(run: Callable[[], int]) -> int:
+    """Run; say what stopped it from starting, and give the exit status."""
+    try:
+        return run()
+    except (ConfigError, KeySourceError) as error:
+        print(error, file=sys.stderr)  # noqa: T201  # before there is a log, or instead of one
+        return os.EX_CONFIG
+    except OSError as error:
+        text = error.strerror or str(error)
+        log("cannot listen", logging.ERROR, address=error.filename, error=text)
+        return 1
+
+
+def _supervise(settings: Settings, read: Callable[[], Settings], listeners: Listeners) -> int:
+    given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    try:
+        made = tempfile.TemporaryDirectory(prefix="jitsi-verifier-", dir=given or None)
+    except OSError as error:
+        text = "no directory for the workers' metrics; expected RUNTIME_DIRECTORY or TMPDIR"
+        log(text, logging.ERROR, error=error.strerror or str(error))
+        return 1
+    with made as directory:
+        job = WorkerJob(settings, read, listeners, Path(directory))
+        return Supervisor(settings.workers, job, _WORKER_DRAIN_SECONDS).run()
+
+
+class WorkerJob:
+    """The supervisor's ``Job``: an ``App`` in each process.
+
+    Args:
+        settings: The configuration that is in force.
+        read: Reads it again; raises ``ConfigError``.
+        listeners: What the workers share.
+        directory: Where their metrics are kept, so that any of them can show the sum.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        read: Callable[[], Settings],
+        listeners: Listeners,
+        directory: Path,
+    ) -> None:
+        self._settings = settings
+        self._read = read
+        self._listeners = listeners
+        self._directory = directory
+        self._count = settings.workers
+        for worker in range(self._count):
+            reset(self._place(worker), restarted=False)
+
+    def work(self, worker: int, end: socket.socket) -> int:
+        """Be a worker until a signal, or the supervisor's death, ends it."""
+        identify(worker=worker)
+        supervisor = Supervised(end)
+
+        def run() -> int:
+            observer = PrometheusObserver(self._place(worker))
+            app = App(self._settings, self._read, self._listeners, observer, supervisor)
+            asyncio.run(app.run())
+            return 0
+
+        try:
+            return _status_of(run)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the supervisor starts another
+            log_bug(describe(error))
+            return 1
+        finally:
+            if supervisor.orphaned:  # nobody else will
+                shutil.rmtree(self._directory, ignore_errors=True)
+
+    def died(self, worker: int) -> None:
+        """Count the restart to come; what the dead one was doing and holding, nobody does now."""
+        reset(self._place(worker), restarted=True)
+
+    def reloaded(self) -> None:
+        """Read what workers have read, so that one that is started again has it too."""
+        with contextlib.suppress(ConfigError):  # worse since then: what is in force stays
+            self._settings = self._read()
+            configure(self._settings.log_format, self._settings.log_level)
+
+    def release(self) -> None:
+        """Stop listening in the supervisor; the workers do when they are told."""
+        self._listeners.release()
+
+    def _place(self, worker: int) -> Place:
+        return Place(worker, self._count, self._directory)

@@ -1,0 +1,244 @@
+"""Keeps a number of worker processes alive, passes signals on, and ends when they have ended.
+
+Workers are forked, not started afresh: they inherit the listening sockets and the configuration
+that is in force, so that one that is restarted is like its siblings even while a broken file lies
+on the disk; they share the pages of all that was imported; and a restart takes milliseconds.
+Forking is sound here because this process has one thread and no event loop: it waits in
+``select``, for signals (through a wake-up descriptor), workers' messages and the next restart.
+
+The first worker is started alone: it tries the configuration out, so that what is wrong with it
+is said once and ends the service. From then on a worker that dies is started again, at once and
+then after longer and longer waits.
+
+Knows nothing of HTTP, settings or metrics.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, NoReturn, Protocol
+
+from verifier.channel import LISTENING, PACKET, RELOADED, channel
+from verifier.shell.logs import log
+
+_FIRST_WAIT: Final = 0.1  # seconds
+_LONGEST_WAIT: Final = 30.0
+_STEADY: Final = 10.0  # a worker that lived as long was no part of a crash loop
+_PASSED_ON: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
+class Job(Protocol):
+    """What the workers do, and what the supervisor does for them."""
+
+    def work(self, worker: int, end: socket.socket) -> int:
+        """Be a worker until the end, in its own process; gives the exit status.
+
+        The signals that the supervisor passes on are blocked until they can be handled.
+        """
+
+    def died(self, worker: int) -> None:
+        """Put right what a dead worker has left behind; it will be started again."""
+
+    def reloaded(self) -> None:
+        """Take note that workers have a new configuration, for those that are yet to start."""
+
+    def release(self) -> None:
+        """Let go of the listeners: the service ends."""
+
+
+class Backoff:
+    """How long to wait before a worker is started again."""
+
+    def __init__(self) -> None:
+        self._wait = 0.0
+
+    def after(self, lived: float) -> float:
+        """Give the wait, seconds, after a worker that lived so many."""
+        longer = min(self._wait * 2, _LONGEST_WAIT)
+        self._wait = _FIRST_WAIT if lived >= _STEADY else max(longer, _FIRST_WAIT)
+        return self._wait
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One place for a worker, and the process that has it now."""
+
+    index: int
+    pid: int | None = None
+    end: socket.socket | None = None
+    started: float = 0.0
+    due: float | None = None
+    listening: bool = False
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+class Supervisor:
+    """Runs a job in several processes.
+
+    Args:
+        count: How many.
+        job: What each does.
+        drain: How long, seconds, workers may take to end; then they are killed.
+        clock: Monotonic time, seconds.
+    """
+
+    def __init__(
+        self, count: int, job: Job, drain: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._workers = [_Worker(index) for index in range(count)]
+        self._job = job
+        self._drain = drain
+        self._clock = clock
+        self._selector = selectors.DefaultSelector()
+        self._tried = False  # the first worker's start went well
+        self._stopping: float | None = None  # until when workers may take
+        self._status = 0
+
+    def run(self) -> int:
+        """Supervise until a signal ends the service; gives the exit status."""
+        with self._signals():
+            self._workers[0].due = self._clock()
+            while self._stopping is None or any(each.pid for each in self._workers):
+                self._start_due()
+                for key, _ in self._selector.select(self._patience()):
+                    key.data()
+                self._reap()
+        return self._status
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        self._waker, self._woken = socket.socketpair()
+        for end in (self._waker, self._woken):
+            end.setblocking(False)
+        for number in (*_PASSED_ON, signal.SIGCHLD):
+            # A handler has to be there for the wake-up; what it does is in _wake.
+            signal.signal(number, lambda _number, _frame: None)
+        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        self._selector.register(self._woken, selectors.EVENT_READ, self._wake)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(-1)
+            self._close_all()
+
+    def _wake(self) -> None:
+        for number in self._woken.recv(1024):
+            if number == signal.SIGHUP:
+                self._pass_on(signal.SIGHUP)
+            elif number in (signal.SIGINT, signal.SIGTERM):
+                self._stop()
+
+    def _stop(self) -> None:
+        if self._stopping is None:
+            log("stopping")
+            self._stopping = self._clock() + self._drain
+            self._job.release()
+            self._pass_on(signal.SIGTERM)
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        for each in self._workers:
+            if each.pid is not None:
+                os.kill(each.pid, number)
+
+    def _patience(self) -> float | None:
+        """Give the seconds to the next thing that has to be done in any case."""
+        if self._stopping is not None:
+            return max(self._stopping - self._clock(), 0.0)
+        due = [each.due for each in self._workers if each.due is not None]
+        return max(min(due) - self._clock(), 0.0) if due else None
+
+    def _start_due(self) -> None:
+        now = self._clock()
+        if self._stopping is not None:
+            if now >= self._stopping:
+                log("workers took too long to end", logging.ERROR)
+                self._pass_on(signal.SIGKILL)
+                self._stopping = now + self._drain
+            return
+        for each in self._workers:
+            if each.due is not None and each.due <= now:
+                each.due = None
+                self._start(each)
+
+    def _start(self, worker: _Worker) -> None:
+        ours, theirs = channel()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Until the worker can handle them, signals wait for it instead of waking this process.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
+        worker.pid = os.fork()
+        if worker.pid == 0:
+            ours.close()
+            self._become(worker.index, theirs)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
+        theirs.close()
+        worker.end, worker.started = ours, self._clock()
+        self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(worker, ours))
+
+    def _become(self, index: int, end: socket.socket) -> NoReturn:
+        """Be a worker; nothing of the supervisor is left but what it inherited on purpose."""
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._close_all()
+            status = self._job.work(index, end)
+        finally:
+            # Not sys.exit: what the supervisor cleans up at its end is not this process' to clean.
+            os._exit(status)
+
+    def _close_all(self) -> None:
+        self._selector.close()
+        ends = [each.end for each in self._workers if each.end is not None]
+        for each in (self._waker, self._woken, *ends):
+            each.close()
+
+    def _hear(self, worker: _Worker, end: socket.socket) -> None:
+        message = end.recv(PACKET)
+        if not message:
+            self._selector.unregister(end)
+        elif message == RELOADED:
+            self._job.reloaded()
+        elif message == LISTENING:
+            worker.listening = True
+            if not self._tried:
+                self._tried = True
+                for each in self._workers[1:]:
+                    each.due = self._clock()
+            if all(each.listening for each in self._workers):
+                log("all workers listen", workers=len(self._workers))
+
+    def _reap(self) -> None:
+        for each in self._workers:
+            if each.pid is not None:
+                pid, status = os.waitpid(each.pid, os.WNOHANG)
+                if pid:
+                    self._bury(each, os.waitstatus_to_exitcode(status))
+
+    def _bury(self, worker: _Worker, code: int) -> None:
+        if worker.end is not None:
+            with contextlib.suppress(KeyError):  # it was seen to close before
+                self._selector.unregister(worker.end)
+            worker.end.close()
+        worker.pid, worker.end, worker.listening = None, None, False
+        if self._stopping is not None:
+            return
+        if not self._tried:
+            # It has said itself what is wrong, unless it was killed.
+            self._status = code if code > 0 else 1
+            self._stop()
+            return
+        wait = worker.backoff.after(self._clock() - worker.started)
+        how = {"status": code} if code >= 0 else {"signal": signal.Signals(-code).name}
+        log("worker ended", logging.ERROR, worker=worker.index, **how, restart_in=wait)
+        self._job.died(worker.index)
+        worker.due = self._clock() + wait
