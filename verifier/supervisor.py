@@ -100,6 +100,7 @@ class Supervisor:
         self._clock = clock
         self._selector = selectors.DefaultSelector()
         self._tried = False  # the first worker's start went well
+        self._asked = False  # for a reload that no worker has carried out yet
         self._stopping: float | None = None  # until when workers may take
         self._status = 0
 
@@ -133,6 +134,7 @@ class Supervisor:
     def _wake(self) -> None:
         for number in self._woken.recv(1024):
             if number == signal.SIGHUP:
+                self._asked = True
                 self._pass_on(signal.SIGHUP)
             elif number in (signal.SIGINT, signal.SIGTERM):
                 self._stop()
@@ -181,6 +183,8 @@ class Supervisor:
             self._become(worker.index, theirs)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         theirs.close()
+        if self._asked:  # it has the configuration from before
+            os.kill(worker.pid, signal.SIGHUP)
         worker.end, worker.started = ours, self._clock()
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(worker, ours))
 
@@ -207,6 +211,7 @@ class Supervisor:
         if not message:
             self._selector.unregister(end)
         elif message == RELOADED:
+            self._asked = False
             self._job.reloaded()
         elif message == LISTENING:
             worker.listening = True

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from verifier.activation import passed_sockets
+from verifier.listeners import Listeners, open_listeners
+from verifier.shell.settings import ConfigError, Settings, load
+
+SECRET = "a-secret-of-more-than-thirty-two-bytes"
+
+
+def settings(**environ: str) -> Settings:
+    usual = {
+        "JWT_APP_ID": "app",
+        "JWT_APP_SECRET": SECRET,
+        "VERIFIER_LISTEN": "127.0.0.1:0",
+        "VERIFIER_ADMIN_LISTEN": "127.0.0.1:0",
+    }
+    return load(usual | environ)
+
+
+@pytest.fixture
+def opened() -> Iterator[list[Listeners]]:
+    every: list[Listeners] = []
+    yield every
+    for each in every:
+        each.close()
+
+
+def test_every_configured_address_is_bound(opened: list[Listeners], tmp_path: Path) -> None:
+    path = tmp_path / "v.sock"
+    listeners = open_listeners(settings(VERIFIER_LISTEN=f"127.0.0.1:0,unix:{path}"), {})
+    opened.append(listeners)
+    first, second = map(str, listeners.decisions)
+    assert first.startswith("127.0.0.1:")
+    assert second == f"unix:{path}"
+    assert path.stat().st_mode & 0o777 == 0o666
+
+
+def test_an_admin_socket_is_for_its_owner(opened: list[Listeners], tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    opened.append(open_listeners(settings(VERIFIER_ADMIN_LISTEN=f"unix:{path}"), {}))
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_socket_file_from_an_earlier_run_gives_way(
+    opened: list[Listeners], tmp_path: Path
+) -> None:
+    path = tmp_path / "v.sock"
+    with socket.socket(socket.AF_UNIX) as earlier:
+        earlier.bind(str(path))
+    opened.append(open_listeners(settings(VERIFIER_LISTEN=f"unix:{path}"), {}))
+    opened[0].close()
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_socket_stays_and_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("mine")
+    with pytest.raises(OSError, match="in use") as error:
+        open_listeners(settings(VERIFIER_LISTEN=f"unix:{path}"), {})
+    assert error.value.filename == f"unix:{path}"
+    assert path.read_text() == "mine"
+
+
+def test_a_socket_file_of_somebody_else_is_not_removed(tmp_path: Path) -> None:
+    path = tmp_path / "v.sock"
+    first = open_listeners(settings(VERIFIER_LISTEN=f"unix:{path}"), {})
+    second = open_listeners(settings(VERIFIER_LISTEN=f"unix:{path}"), {})
+    first.close()
+    assert path.exists()
+    second.close()
+    assert not path.exists()
+
+
+def test_what_was_bound_before_an_error_is_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "v.sock"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "{}:{}".format(*taken.getsockname())
+        with pytest.raises(OSError, match="in use") as error:
+            open_listeners(settings(VERIFIER_LISTEN=f"unix:{path},{address}"), {})
+    assert (error.value.errno, error.value.filename) == (errno.EADDRINUSE, address)
+    assert not path.exists()
+
+
+def test_a_name_is_bound_on_all_its_addresses(opened: list[Listeners]) -> None:
+    opened.append(open_listeners(settings(VERIFIER_LISTEN="localhost:0"), {}))
+    assert {str(each).rpartition(":")[0] for each in opened[0].decisions} <= {"127.0.0.1", "[::1]"}
+    assert opened[0].decisions
+
+
+def test_variables_for_another_process_are_no_sockets_for_this_one() -> None:
+    environ = {"LISTEN_PID": "1", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "a:b", "OTHER": "x"}
+    assert passed_sockets(environ) == []
+    assert environ == {"OTHER": "x"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"LISTEN_FDS": "many"}, "LISTEN_FDS: found no such number"),
+        ({"LISTEN_FDS": "1000000000"}, "LISTEN_FDS: found no such number"),
+        ({"LISTEN_FDS": "2", "LISTEN_FDNAMES": "one"}, "found 1 names for 2 sockets"),
+    ],
+)
+def test_variables_that_contradict_are_refused(given: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        passed_sockets({"LISTEN_PID": str(os.getpid()), **given})

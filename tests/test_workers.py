@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.processes import RunningVerifier, get, running_verifier, wait_until
+from tests.supervised import (
+    Client,
+    decisions,
+    decisions_by_worker,
+    owned_clients,
+    running_workers,
+    token,
+    wait_for_restarts,
+    workers,
+)
+from tests.tokens import SECRET, segment
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "verifier.toml"
+    path.write_text(f'app_id = "app"\napp_secret = "{SECRET}"\n')
+    return path
+
+
+def ask_over(verifier: RunningVerifier, connections: int, each: int) -> None:
+    """Ask on many connections at once, a thousand at the most."""
+    good = token()
+    clients = [Client(verifier) for _ in range(connections)]
+    for _ in range(each):
+        assert {client.ask(good) for client in clients} == {(200, "")}
+    for client in clients:
+        client.close()
+
+
+def test_metrics_are_the_exact_sum_over_workers_whoever_died(tmp_path: Path) -> None:
+    with running_workers(tmp_path) as verifier:
+        ask_over(verifier, 40, 5)
+        assert decisions(verifier) == 200
+        by_worker = decisions_by_worker(verifier)
+        assert by_worker.keys() == {0, 1}
+        assert sum(by_worker.values()) == 200
+        assert min(by_worker.values()) > 0
+        os.kill(workers(verifier)[0], signal.SIGKILL)
+        wait_for_restarts(verifier, 1, listening=2)
+        assert decisions_by_worker(verifier) == by_worker
+        ask_over(verifier, 40, 5)
+        assert decisions(verifier) == sum(decisions_by_worker(verifier).values()) == 400
+        duration = 'decision_duration_seconds_count{endpoint="ext-authz"}'
+        assert verifier.metric(duration) == 400
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_workers_are_counted_and_measured(tmp_path: Path, count: int) -> None:
+    environ = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": str(count)}
+    with running_verifier(tmp_path, **environ) as verifier:
+        assert verifier.metric("workers") == count
+        for worker in range(count):
+            memory = f'worker_resident_memory_bytes{{worker="{worker}"}}'
+            wait_until(lambda: verifier.metric(memory) > 10_000_000, "memory")  # noqa: B023
+        exposed = get(verifier.admin, "/metrics").body
+        assert "\njitsi_verifier_worker_restarts_total 0.0\n" in exposed
+        assert exposed.count("\njitsi_verifier_worker_decisions_total{") == count
+        assert '\njitsi_verifier_keys{source="secret"} 1.0\n' in exposed
+        assert '\njitsi_verifier_build_info{version="0.1.0"} 1.0\n' in exposed
+
+
+def test_decisions_that_are_kept_are_summed_and_die_with_their_worker(tmp_path: Path) -> None:
+    with running_workers(tmp_path) as verifier, owned_clients(verifier, token()):
+        wait_until(lambda: verifier.metric("decision_cache_entries") == 2, "both keep it")
+        os.kill(workers(verifier)[0], signal.SIGKILL)
+        wait_until(lambda: verifier.metric("decision_cache_entries") == 1, "one has gone")
+
+
+def test_killing_a_worker_under_load_fails_no_request_of_the_other(tmp_path: Path) -> None:
+    good = token()
+    with running_workers(tmp_path) as verifier, owned_clients(verifier, good) as owned:
+        answers: list[tuple[int, str]] = []
+        end = threading.Event()
+
+        def load(client: Client) -> None:
+            while not end.is_set():
+                answers.append(client.ask(good))
+
+        threads = [threading.Thread(target=load, args=[client]) for client in owned[1]]
+        for thread in threads:
+            thread.start()
+        os.kill(workers(verifier)[0], signal.SIGKILL)
+        wait_for_restarts(verifier, 1, listening=2)
+        end.set()
+        for thread in threads:
+            thread.join()
+        assert len(answers) > len(threads)
+        assert set(answers) == {(200, "")}
+        for client in owned[0]:
+            with pytest.raises((ConnectionError, http.client.HTTPException)):
+                client.ask(good)
+
+
+def test_connections_that_wait_survive_the_worker_that_would_have_taken_them(
+    tmp_path: Path,
+) -> None:
+    with running_workers(tmp_path) as verifier:
+        first, second = workers(verifier)
+        for pid in (first, second):
+            os.kill(pid, signal.SIGSTOP)
+        waiting = []
+        for _ in range(20):
+            client = socket.create_connection(("127.0.0.1", verifier.port), timeout=20)
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            waiting.append(client)
+        os.kill(first, signal.SIGKILL)
+        os.kill(second, signal.SIGCONT)
+        for client in waiting:
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 OK")
+            client.close()
+
+
+def test_a_worker_that_was_killed_at_work_leaves_nothing_in_flight(tmp_path: Path) -> None:
+    with hesitant_keys() as keys, running_workers(tmp_path, **keys.environ) as verifier:
+        waiting = [begin_question(verifier) for _ in range(8)]
+        wait_until(lambda: verifier.metric("in_flight") == 8, "in flight")
+        for pid in workers(verifier):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: verifier.metric("in_flight") == 0, "nothing in flight")
+        for client in waiting:
+            client.close()
+
+
+def test_one_hang_up_reloads_every_worker_and_counts_once(tmp_path: Path, config: Path) -> None:
+    good = token()
+    with running_workers(tmp_path, config) as verifier, owned_clients(verifier, good) as owned:
+        config.write_text(f'app_id = "other"\napp_secret = "{SECRET}"\n')
+        verifier.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: verifier.log.count('"configuration reloaded"') == 2, "reloads")
+        assert {each.ask(good) for own in owned.values() for each in own} == {
+            (401, "issuer-not-accepted")
+        }
+        assert verifier.metric('config_reloads_total{result="ok"}') == 1
+
+
+def test_a_bad_file_leaves_every_worker_as_it_is_and_those_that_follow(
+    tmp_path: Path, config: Path
+) -> None:
+    with running_workers(tmp_path, config) as verifier:
+        config.write_text("app_id = 5\n")
+        verifier.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: verifier.log.count('"configuration not reloaded"') == 2, "refusals")
+        assert verifier.metric("config_last_reload_successful") == 0
+        assert verifier.metric('config_reloads_total{result="error"}') == 1
+        for pid in workers(verifier):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: verifier.ask("/standup", token()).status == 200, "new workers")
+        wait_until(lambda: verifier.metric("worker_restarts_total") == 2, "restarts")
+
+
+def test_a_worker_that_is_started_again_has_the_configuration_of_the_last_reload(
+    tmp_path: Path, config: Path
+) -> None:
+    with running_workers(tmp_path, config) as verifier:
+        config.write_text(f'app_id = "other"\napp_secret = "{SECRET}"\n')
+        verifier.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: verifier.log.count('"configuration reloaded"') == 2, "reloads")
+        # Changed again, but nobody has asked for that yet.
+        config.write_text(f'app_id = "third"\napp_secret = "{SECRET}"\n')
+        for restarts, pid in enumerate(workers(verifier), 1):
+            os.kill(pid, signal.SIGKILL)
+            wait_for_restarts(verifier, restarts, listening=1 + restarts)
+        with owned_clients(verifier, token(iss="other")) as owned:
+            assert all(owned.values())
+
+
+def test_a_number_of_workers_that_changes_is_for_the_next_start(
+    tmp_path: Path, config: Path
+) -> None:
+    config.write_text("workers = 2\n" + config.read_text())
+    with running_verifier(tmp_path, config) as verifier:
+        config.write_text(config.read_text().replace("workers = 2", "workers = 3"))
+        verifier.process.send_signal(signal.SIGHUP)
+        verifier.wait_for_log("the number of workers changes at a restart only")
+        wait_until(lambda: verifier.metric('config_reloads_total{result="ok"}') == 1, "reload")
+        assert len(workers(verifier)) == 2
+
+
+def test_the_end_lets_every_worker_finish_what_it_has_begun(tmp_path: Path) -> None:
+    with hesitant_keys() as keys, running_workers(tmp_path, **keys.environ) as verifier:
+        waiting = [begin_question(verifier) for _ in range(12)]
+        wait_until(lambda: verifier.metric("in_flight") == 12, "in flight")
+        verifier.process.terminate()
+        wait_until(lambda: verifier.log.count('"stopping"') == 3, "the end")
+        keys.answer.set()
+        for client in waiting:
+            assert b"X-Jitsi-Denial: key-unknown" in client.recv(4096)
+            client.close()
+        assert verifier.process.wait(20) == 0
+        assert "Traceback" not in verifier.log
+
+
+@dataclass
+class HesitantKeys:
+    """A key server that knows no key, and says so when it is allowed to answer."""
+
+    environ: dict[str, str]
+    answer: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def hesitant_keys() -> Iterator[HesitantKeys]:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            keys.answer.wait()
+            with contextlib.suppress(OSError):  # who asked may be dead
+                self.send_error(404)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    keys = HesitantKeys({"JWT_ASAP_KEYSERVER": f"http://127.0.0.1:{server.server_port}"})
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield keys
+    finally:
+        keys.answer.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def begin_question(verifier: RunningVerifier) -> socket.socket:
+    """Ask with a token whose key has to be fetched."""
+    segments = ({"alg": "RS256", "typ": "JWT", "kid": "k"}, {"iss": "app"})
+    token = ".".join([*map(segment, segments), "AAAA"])
+    client = socket.create_connection(("127.0.0.1", verifier.port), timeout=20)
+    client.sendall(f"GET /ext-authz/standup?jwt={token} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    return client
