@@ -25,12 +25,12 @@ def token(**claims: object) -> str:
 
 @contextmanager
 def running_workers(
-    tmp_path: Path, config: Path | None = None, count: int = 2, **environ: str
+    tmp_path: Path, config: Path | None = None, count: int = 2, /, **environ: str
 ) -> Iterator[RunningVerifier]:
     """Run a sidecar until the end of the block; all its workers listen at the beginning."""
     given = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET} if config is None else {}
     given |= {"VERIFIER_WORKERS": str(count), **environ}
-    with running_verifier(tmp_path, config, **given) as verifier:
+    with running_verifier(tmp_path, config, wait=True, **given) as verifier:
         verifier.wait_for_log(ALL_LISTEN)
         yield verifier
 

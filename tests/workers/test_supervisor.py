@@ -146,7 +146,9 @@ def test_an_address_that_is_taken_is_said_once_by_several_workers_too(tmp_path: 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = "{}:{}".format(*taken.getsockname())
         environ = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": "3"}
-        with running_verifier(tmp_path, wait=False, VERIFIER_LISTEN=address, **environ) as verifier:
+        with running_verifier(
+            tmp_path, None, wait=False, VERIFIER_LISTEN=address, **environ
+        ) as verifier:
             assert verifier.process.wait(20) == 1
             (line,) = lines(verifier, "cannot listen")
             assert line["address"] == address
@@ -155,7 +157,7 @@ def test_an_address_that_is_taken_is_said_once_by_several_workers_too(tmp_path: 
 def test_without_a_directory_for_metrics_it_says_which_one_it_wants(tmp_path: Path) -> None:
     environ = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": "2"}
     with running_verifier(
-        tmp_path, wait=False, RUNTIME_DIRECTORY=str(tmp_path / "missing"), **environ
+        tmp_path, None, wait=False, RUNTIME_DIRECTORY=str(tmp_path / "missing"), **environ
     ) as verifier:
         assert verifier.process.wait(20) == 1
         assert "expected RUNTIME_DIRECTORY or TMPDIR" in verifier.log
@@ -165,7 +167,7 @@ def test_without_a_directory_for_metrics_it_says_which_one_it_wants(tmp_path: Pa
 def slow_config(tmp_path: Path) -> Path:
     """So many hosts with secrets of their own that the start takes longer than one look at it."""
     path = tmp_path / "verifier.toml"
-    hosts = [f'[hosts."h{n}"]\napp_secret = "{n:04}-{SECRET}"\n' for n in range(1000)]
+    hosts = [f'[hosts."h{n}"]\napp_secret = "{n:04}-{SECRET}"\n' for n in range(200)]
     head = f'app_id = "app"\napp_secret = "{SECRET}"\nworkers = 2\n'
     path.write_text(head + "".join(hosts))
     return path
