@@ -215,7 +215,7 @@ class App:
         for number in _STOPPING:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
-        # A supervisor has kept them back until here.
+        # Whoever started this process has kept them back until here.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

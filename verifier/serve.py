@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -55,6 +56,8 @@ def serve(config: Path | None) -> int:
         return load(os.environ, config, terminal=sys.stderr.isatty())
 
     def run() -> int:
+        # Whoever asks for a reload from here on gets one, once there is something to reload.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
         settings = read()
         configure(settings.log_format, settings.log_level)
         with contextlib.closing(open_listeners(settings, os.environ)) as listeners:
@@ -139,7 +142,11 @@ class WorkerJob:
 
     def died(self, worker: int) -> None:
         """Count the restart to come; what the dead one was doing and holding, nobody does now."""
-        reset(self._place(worker), restarted=True)
+        try:
+            self._directory.mkdir(mode=0o700, exist_ok=True)  # somebody may tidy up there
+            reset(self._place(worker), restarted=True)
+        except OSError as error:
+            log("the worker's metrics cannot be put right", logging.ERROR, error=error.strerror)
 
     def reloaded(self) -> None:
         """Read what workers have read, so that one that is started again has it too."""

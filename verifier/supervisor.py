@@ -124,6 +124,7 @@ class Supervisor:
             # A handler has to be there for the wake-up; what it does is in _wake.
             signal.signal(number, lambda _number, _frame: None)
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         self._selector.register(self._woken, selectors.EVENT_READ, self._wake)
         try:
             yield
@@ -173,20 +174,33 @@ class Supervisor:
 
     def _start(self, worker: _Worker) -> None:
         ours, theirs = channel()
+        worker.started = self._clock()
+        try:
+            worker.pid = self._fork(worker.index, ours, theirs)
+        except OSError as error:
+            ours.close()
+            self._retry(worker, error=error.strerror)
+            return
+        finally:
+            theirs.close()
+        if self._asked:  # it has the configuration from before
+            os.kill(worker.pid, signal.SIGHUP)
+        worker.end = ours
+        self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(worker, ours))
+
+    def _fork(self, index: int, ours: socket.socket, theirs: socket.socket) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         # Until the worker can handle them, signals wait for it instead of waking this process.
         signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
-        worker.pid = os.fork()
-        if worker.pid == 0:
-            ours.close()
-            self._become(worker.index, theirs)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
-        theirs.close()
-        if self._asked:  # it has the configuration from before
-            os.kill(worker.pid, signal.SIGHUP)
-        worker.end, worker.started = ours, self._clock()
-        self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(worker, ours))
+        try:
+            pid = os.fork()
+            if pid == 0:
+                ours.close()
+                self._become(index, theirs)
+            return pid
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
 
     def _become(self, index: int, end: socket.socket) -> NoReturn:
         """Be a worker; nothing of the supervisor is left but what it inherited on purpose."""
@@ -242,8 +256,14 @@ class Supervisor:
             self._status = code if code > 0 else 1
             self._stop()
             return
-        wait = worker.backoff.after(self._clock() - worker.started)
-        how = {"status": code} if code >= 0 else {"signal": signal.Signals(-code).name}
-        log("worker ended", logging.ERROR, worker=worker.index, **how, restart_in=wait)
+        if code < 0:
+            self._retry(worker, signal=signal.strsignal(-code))
+        else:
+            self._retry(worker, status=code)
         self._job.died(worker.index)
-        worker.due = self._clock() + wait
+
+    def _retry(self, worker: _Worker, **why: object) -> None:
+        now = self._clock()
+        wait = worker.backoff.after(now - worker.started)
+        log("worker ended", logging.ERROR, worker=worker.index, **why, restart_in=wait)
+        worker.due = now + wait
