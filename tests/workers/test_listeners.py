@@ -112,3 +112,13 @@ def test_variables_for_another_process_are_no_sockets_for_this_one() -> None:
 def test_variables_that_contradict_are_refused(given: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         passed_sockets({"LISTEN_PID": str(os.getpid()), **given})
+
+
+def test_a_reload_cannot_take_the_token_from_a_listener_that_others_reach(
+    opened: list[Listeners],
+) -> None:
+    guarded = settings(VERIFIER_ADMIN_LISTEN="0.0.0.0:0", VERIFIER_ADMIN_TOKEN="t" * 40)
+    opened.append(open_listeners(guarded, {}))
+    opened[0].check(guarded)
+    with pytest.raises(ConfigError, match="without an admin_token"):
+        opened[0].check(settings())
