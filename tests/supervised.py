@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
 import time
@@ -76,6 +77,7 @@ class Client:
         self._connection = http.client.HTTPConnection("127.0.0.1", verifier.port, timeout=20)
         self._connection.auto_open = 0
         self._connection.connect()
+        self.port: int = self._connection.sock.getsockname()[1]
 
     def ask(self, token: str) -> tuple[int, str]:
         """Ask about ``standup``; gives status and denial code."""
@@ -91,24 +93,41 @@ class Client:
 
 @contextmanager
 def owned_clients(verifier: RunningVerifier, token: str) -> Iterator[dict[int, list[Client]]]:
-    """Open connections until each of two workers has two of them or more; by worker."""
-    owned: dict[int, list[Client]] = {0: [], 1: []}
+    """Open connections, each asked once, until every worker has two of them; by process id."""
+    owned: dict[int, list[Client]] = {pid: [] for pid in workers(verifier)}
     try:
         while min(map(len, owned.values())) < 2:
-            before = decisions_by_worker(verifier)
             client = Client(verifier)
             client.ask(token)
-            after = decisions_by_worker(verifier)
-            (owner,) = [worker for worker in owned if after[worker] > before[worker]]
-            owned[owner].append(client)
-            assert sum(map(len, owned.values())) < 200, "one worker takes everything"
+            owned[_owner(verifier, client)].append(client)
+            assert sum(map(len, owned.values())) < 1000, "one worker takes everything"
         yield owned
     finally:
-        for client in (*owned[0], *owned[1]):
-            client.close()
+        for clients in owned.values():
+            for client in clients:
+                client.close()
+
+
+def _owner(verifier: RunningVerifier, client: Client) -> int:
+    """Find the process that has accepted a connection, by the number of its socket."""
+    ends = f":{verifier.port:04X} ", f":{client.port:04X} "
+    rows = Path("/proc/net/tcp").read_text("ascii").splitlines()
+    (row,) = [row for row in rows if re.search(f"{ends[0]}[0-9A-F]+{ends[1]}", row)]
+    link = f"socket:[{row.split()[9]}]"
+    (pid,) = [pid for pid in workers(verifier) if link in sockets(pid)]
+    return pid
+
+
+def sockets(pid: int) -> set[str]:
+    """Name the sockets of a process."""
+    links = []
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            links.append(str(path.readlink()))
+    return {link for link in links if link.startswith("socket:")}
 
 
 def both_allow(verifier: RunningVerifier, token: str) -> bool:
-    """Tell whether each of two workers lets this token in."""
+    """Tell whether every worker lets this token in."""
     with owned_clients(verifier, token) as owned:
         return all(client.ask(token) == (200, "") for each in owned.values() for client in each)

@@ -228,9 +228,10 @@ class App:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._rings.close()
+        self._observer.flush()
 
     async def _keep_metrics(self) -> None:
-        """Bring metrics up to date for other workers, too, who may be asked for them."""
+        """Hand over what was counted, for other workers may be asked for it."""
         while True:
             self._observer.flush()
             await asyncio.sleep(_METRICS_SECONDS)

@@ -27,8 +27,9 @@ from verifier.http.server import HAS_C_PARSER
 from verifier.listeners import Listeners, open_listeners
 from verifier.shell.keysource import KeySourceError
 from verifier.shell.logs import configure, identify, log, log_bug
-from verifier.shell.metrics import Place, PrometheusObserver, reset
+from verifier.shell.metrics import PrometheusObserver, reset
 from verifier.shell.settings import ConfigError, Settings, load
+from verifier.shell.worker_values import Place
 from verifier.supervisor import Supervisor
 
 _NO_C_PARSER: Final = (

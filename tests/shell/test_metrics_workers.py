@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from prometheus_client import values
 
 from verifier.core.decision import DenialCode, Deny
-from verifier.shell.metrics import Place, PrometheusObserver, reset
+from verifier.shell.metrics import PrometheusObserver, reset
+from verifier.shell.worker_values import Place, close_values
 
 DENIED = Deny(DenialCode.ROOM_MISMATCH)
 Make = Callable[[int], PrometheusObserver]
@@ -20,7 +20,11 @@ def make(tmp_path: Path) -> Iterator[Make]:
     for worker in (0, 1):
         reset(Place(worker, 2, tmp_path), restarted=False)
     yield lambda worker: PrometheusObserver(Place(worker, 2, tmp_path))
-    values.close_all_multiprocess_files()
+    close_values()
+
+
+def deny(observer: PrometheusObserver) -> None:
+    observer.decided("auth", observer.tally("auth", DENIED), 0.001)
 
 
 def samples(observer: PrometheusObserver) -> dict[str, float]:
@@ -33,7 +37,8 @@ def test_every_worker_shows_the_same_sum(make: Make) -> None:
     first, second = make(0), make(1)
     for observer, count in ((first, 2), (second, 3)):
         for _ in range(count):
-            observer.decided("auth", DENIED, 0.001)
+            deny(observer)
+        observer.flush()
     shown = samples(first)
     assert shown['decisions_total{code="room-mismatch",endpoint="auth",outcome="denied"}'] == 5
     assert shown['decision_duration_seconds_bucket{endpoint="auth",le="+Inf"}'] == 5
@@ -76,11 +81,12 @@ def test_a_death_takes_away_what_was_held_and_nothing_that_was_counted(
 ) -> None:
     dead = make(0)
     dead.cache_size(lambda: 10)
-    dead.decided("auth", DENIED, 0.001)
+    deny(dead)
+    dead.flush()
     dead.reloaded(successful=False)
     dead.in_flight().__enter__()  # and never leaves
     files = sorted(tmp_path.iterdir())
-    values.close_all_multiprocess_files()
+    close_values()
     for _ in range(3):
         reset(Place(0, 2, tmp_path), restarted=True)
     shown = samples(make(1))
@@ -92,7 +98,7 @@ def test_a_death_takes_away_what_was_held_and_nothing_that_was_counted(
 
 
 def test_an_observer_without_files_stands_for_itself(make: Make) -> None:
-    make(0).decided("auth", DENIED, 0.001)
+    deny(make(0))
     alone = PrometheusObserver()
     assert samples(alone)['worker_decisions_total{worker="0"}'] == 0
     assert samples(alone)["workers"] == 1

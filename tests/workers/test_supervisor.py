@@ -15,6 +15,7 @@ from tests.supervised import (
     both_allow,
     has_ended,
     running_workers,
+    sockets,
     token,
     wait_for_restarts,
     workers,
@@ -87,11 +88,6 @@ def test_restarts_leave_no_zombies_and_no_descriptors(tmp_path: Path) -> None:
             # its end of the channel and the loop's pair. Clients come and go.
             assert len(sockets(pid) & supervisor) == 2
             wait_until(lambda: len(sockets(pid)) == 5, "no other")  # noqa: B023  # called at once
-
-
-def sockets(pid: int) -> set[str]:
-    links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
-    return {link for link in links if link.startswith("socket:")}
 
 
 def test_a_crash_loop_is_slowed_down_while_the_others_serve(tmp_path: Path) -> None:

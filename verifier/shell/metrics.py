@@ -2,21 +2,14 @@
 
 Children are bound once: ``labels()`` costs more than the rest of a counter together. What is
 counted for every decision is a plain integer until somebody looks (``flush``).
-
-Several workers keep their values in files, from which whoever is asked shows the sum. A worker's
-files bear its number, not its process id: its successor counts on in them, so that no death takes
-anything away that was handed over, and no number of deaths makes more files.
 """
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from itertools import product
-from pathlib import Path
 from typing import Final, Literal, get_args
 
 from prometheus_client import (
@@ -26,7 +19,6 @@ from prometheus_client import (
     Histogram,
     Metric,
     generate_latest,
-    values,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -36,6 +28,7 @@ from verifier.core.key_binding import SKIP_REASONS, SkipReason
 from verifier.core.keys import Source
 from verifier.shell.keysource.interface import FetchResult, LookupResult
 from verifier.shell.version import VERSION
+from verifier.shell.worker_values import Place, close_values, resident_bytes, values_of
 
 ENDPOINTS: Final = (
     "auth",
@@ -50,8 +43,6 @@ _SECONDS: Final = (
     *(25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1),
     *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-_STATM: Final = Path("/proc/self/statm")
-_FILES: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 _ALLOWED: Final = "allowed"
 _MODERATOR: Final = "moderator"  # counted apart, exposed as allowed
@@ -59,21 +50,6 @@ _WOULD_DENY: Final = "would-deny"
 
 SOURCES: Final[tuple[Source, ...]] = get_args(Source)
 FETCHING: Final[tuple[Source, ...]] = ("asap", "document", "file")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which of the service's workers counts.
-
-    Attributes:
-        worker: Its number, from 0.
-        workers: How many there are.
-        directory: Where all keep their values; None where there is only this one.
-    """
-
-    worker: int = 0
-    workers: int = 1
-    directory: Path | None = None
 
 
 _ALONE: Final = Place()
@@ -89,7 +65,7 @@ def reset(place: Place, *, restarted: bool) -> None:
     observer = PrometheusObserver(place)
     if restarted:
         observer.restarted()
-    values.close_all_multiprocess_files()
+    close_values()
 
 
 class PrometheusObserver:
@@ -106,7 +82,7 @@ class PrometheusObserver:
         if place.directory is not None:
             self._shown = CollectorRegistry()
         self._shown.register(_Flush(self.flush))  # first: whoever collects sees everything
-        with _values_of(place):
+        with values_of(place):
             self._bind_decisions()
             self._bind_cache()
             self._bind_keys()
@@ -260,12 +236,11 @@ class PrometheusObserver:
             "Workers that ended and were started again.",
             registry=self.registry,
         )
-        every = range(self._place.workers)
-        self._own_decisions = [decisions.labels(str(worker)) for worker in every][
-            self._place.worker
-        ]
-        self._own_memory = [memory.labels(str(worker)) for worker in every][self._place.worker]
-        self._own_memory.set(0)
+        for worker in map(str, range(self._place.workers)):
+            decisions.labels(worker)
+            memory.labels(worker).set(0)
+        own = str(self._place.worker)
+        self._own_decisions, self._own_memory = decisions.labels(own), memory.labels(own)
 
     def lookup(self, source: Source, result: LookupResult) -> None:
         """Count a key that was asked for."""
@@ -340,7 +315,7 @@ class PrometheusObserver:
         for durations in self._durations.values():
             durations.flush()
         self._cache_entries.set(self._cache_size())
-        self._own_memory.set(_resident_bytes())
+        self._own_memory.set(resident_bytes())
 
     def expose(self) -> bytes:
         """Write all metrics, summed over workers, in Prometheus' text format."""
@@ -401,30 +376,3 @@ class _Flush(Collector):
         """Hand over what the others will be asked for next."""
         self._flush()
         return ()
-
-
-@contextmanager
-def _values_of(place: Place) -> Iterator[None]:
-    """Have metrics that are made meanwhile keep their values in a worker's files, if it has any."""
-    if place.directory is None:
-        yield
-        return
-    before, directory = values.ValueClass, os.environ.get(_FILES)
-    os.environ[_FILES] = str(place.directory)
-    values.ValueClass = values.MultiProcessValue(lambda: place.worker)
-    try:
-        yield
-    finally:
-        values.ValueClass = before
-        del os.environ[_FILES]
-        if directory is not None:
-            os.environ[_FILES] = directory
-
-
-def _resident_bytes() -> int:
-    """Measure this process; 0 where the system has no /proc."""
-    try:
-        pages = int(_STATM.read_text("ascii").split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
