@@ -40,6 +40,7 @@ from verifier.shell.logs import configure, log, log_bug
 from verifier.shell.metrics import PrometheusObserver
 from verifier.shell.service import Verifier
 from verifier.shell.settings import ConfigError, Settings
+from verifier.shell.sinks import SinkError, Sinks
 from verifier.shell.turns import Turns
 from verifier.shell.version import VERSION
 
@@ -125,7 +126,8 @@ class App:
             self._session = session
             self._handle_signals()
             async with self._reloading:  # a reload that is asked for by now waits for its turn
-                self._rings = await self._open_rings(self._settings, None)
+                self._sinks, self._rings = await self._open(self._settings, None)
+                stack.callback(lambda: self._sinks.close())
                 stack.push_async_callback(self._close)
                 self._install(self._settings)
             await stack.enter_async_context(self._listening())
@@ -144,16 +146,17 @@ class App:
             try:
                 settings = await asyncio.to_thread(self._read)
                 self._listeners.check(settings)
-                rings = await self._open_rings(settings, self._rings)
+                sinks, rings = await self._open(settings, self._rings)
             except Exception as error:  # noqa: BLE001  # whatever it is, the process lives on
-                known = isinstance(error, ConfigError | KeySourceError)
+                known = isinstance(error, ConfigError | KeySourceError | SinkError)
                 self._observer.reloaded(successful=False)
                 text = str(error) if known else describe(error)
                 log("configuration not reloaded", logging.ERROR, error=text)
                 return
             replaced, self._rings = self._rings, rings
             rings.take_over(replaced)
-            self._spawn(_retire(replaced, self._settings.key_fetch_timeout))
+            self._spawn(_retire(replaced, self._sinks, self._settings.key_fetch_timeout))
+            self._sinks = sinks
             self._warn_of_what_stays(settings)
             configure(settings.log_format, settings.log_level)
             self._install(settings)
@@ -168,9 +171,20 @@ class App:
         if settings.workers != before.workers:
             log("the number of workers changes at a restart only", logging.WARNING)
 
-    async def _open_rings(self, settings: Settings, replaced: Rings | None) -> Rings:
+    async def _open(self, settings: Settings, replaced: Rings | None) -> tuple[Sinks, Rings]:
+        """Open what can fail to open: all of it, or nothing."""
+        sinks = Sinks(settings.audit_log, tracing=settings.tracing)
+        try:
+            return sinks, await self._open_rings(settings, sinks, replaced)
+        except BaseException:
+            sinks.close()
+            raise
+
+    async def _open_rings(self, settings: Settings, sinks: Sinks, replaced: Rings | None) -> Rings:
         surroundings = Surroundings(
-            settings.key_source_settings(), self._observer, lambda _key_ids: self._cache.clear()
+            settings.key_source_settings(),
+            sinks.key_observer(self._observer),
+            lambda _key_ids: self._cache.clear(),
         )
         locations = [each.key_locations() for each in (settings, *settings.hosts.values())]
         rings = Rings(locations, self._session, surroundings)
@@ -191,7 +205,7 @@ class App:
             hosts,
             self._cache,
             self._observer,
-            DecisionLog(report_only=report_only),
+            DecisionLog(self._sinks.all, report_only=report_only),
             GateOptions(
                 settings.decision_ttl,
                 settings.token_cookie,
@@ -297,12 +311,13 @@ class App:
         return await self._admin.handle(request)
 
 
-async def _retire(rings: Rings, seconds: float) -> None:
-    """Close rings once nobody can be waiting for one of its fetches any more."""
+async def _retire(rings: Rings, sinks: Sinks, seconds: float) -> None:
+    """Close rings and sinks once nobody can be waiting for a fetch or write down its end."""
     try:
         await asyncio.sleep(seconds)
     finally:
         await rings.close()
+        await asyncio.to_thread(sinks.close)
 
 
 async def _start(stack: contextlib.AsyncExitStack, server: HardenedServer) -> web.ServerRunner:

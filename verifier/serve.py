@@ -29,6 +29,7 @@ from verifier.shell.keysource import KeySourceError
 from verifier.shell.logs import configure, identify, log, log_bug
 from verifier.shell.metrics import PrometheusObserver, reset
 from verifier.shell.settings import ConfigError, Settings, load
+from verifier.shell.sinks import SinkError
 from verifier.shell.worker_values import Place
 from verifier.supervisor import Supervisor
 
@@ -74,7 +75,7 @@ def _status_of(run: Callable[[], int]) -> int:
     """Run; say what stopped it from starting, and give the exit status."""
     try:
         return run()
-    except (ConfigError, KeySourceError) as error:
+    except (ConfigError, KeySourceError, SinkError) as error:
         print(error, file=sys.stderr)  # noqa: T201  # before there is a log, or instead of one
         return os.EX_CONFIG
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from verifier.http.pages import Pages
 from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
 from verifier.shell.decision_cache import DecisionCache
-from verifier.shell.decision_log import DecisionLog
+from verifier.shell.decision_log import DecisionLog, LogLines, Sink
 from verifier.shell.hosts import Hosts
 from verifier.shell.keysource.interface import Missing
 from verifier.shell.metrics import PrometheusObserver
@@ -114,6 +114,7 @@ async def start() -> AsyncIterator[Start]:
         bypass: Bypass = NOBODY,
         pages: Pages = PLAIN_PAGES,
         report_only: bool = False,
+        sinks: Sequence[Sink] = (),
         **options: Any,
     ) -> Sidecar:
         observer = PrometheusObserver()
@@ -122,7 +123,7 @@ async def start() -> AsyncIterator[Start]:
             Hosts(verifier, {}),
             DecisionCache(ttl),
             observer,
-            DecisionLog(report_only=report_only),
+            DecisionLog([LogLines(), *sinks], report_only=report_only),
             GateOptions(ttl, cookie, bypass, pages, report_only),
         )
         runner = web.ServerRunner(HardenedServer(service.handle, fast=service.fast_lane.answer))

@@ -157,9 +157,10 @@ class FastLane:
         kept = self._keeper.recall(key, now)
         if kept is None:
             return self._judge(route, fields, key, transport, deliver)
+        seconds = perf_counter() - started
+        self._keeper.count_hit(endpoint, kept, seconds)
         if kept[5]:
-            self._keeper.write_down(endpoint, kept, _asked(route, fields, transport))
-        self._keeper.count_hit(endpoint, kept, perf_counter() - started)
+            self._keeper.write_down(endpoint, kept, _asked(route, fields, transport), seconds)
         return self._bytes(route.method, kept, now)
 
     def _judge(

@@ -22,7 +22,7 @@ from verifier.http.bypass import Bypass
 from verifier.http.pages import Pages
 from verifier.http.respond import respond, would_deny
 from verifier.shell.decision_cache import DecisionCache, Kept, digest
-from verifier.shell.decision_log import DecisionLog
+from verifier.shell.decision_log import Asking, DecisionLog
 from verifier.shell.hosts import Hosts
 from verifier.shell.service import Observer, Verifier
 
@@ -155,7 +155,7 @@ class Gatekeeper:
             pages = self._options.pages
             handed_off = pages.hand_off(case.asked, case.endpoint, case.original, decision)
         told = handed_off or answer
-        record = self._log.record(decision, case.question, case.address)
+        record = self._log.record(decision, case.question, case.address, case.judge)
         kept = (
             self._cache.holds_until(decision, now),
             told.ends,
@@ -169,9 +169,9 @@ class Gatekeeper:
         if case.key and handed_off is None and case.generation == self._cache.generation:
             self._cache.put(case.key, kept, now)
         self._observer.looked_up(hit=False)
-        self._observer.decided(case.endpoint, kept[4], perf_counter() - case.started)
-        if record:
-            self._log.write(case.endpoint, record, request_id(case.asked))
+        seconds = perf_counter() - case.started
+        self._observer.decided(case.endpoint, kept[4], seconds)
+        self.write_down(case.endpoint, kept, case.asked, seconds)
         return kept
 
     def count_hit(self, endpoint: str, kept: Kept, seconds: float) -> None:
@@ -179,10 +179,10 @@ class Gatekeeper:
         self._observer.looked_up(hit=True)
         self._observer.decided(endpoint, kept[4], seconds)
 
-    def write_down(self, endpoint: str, kept: Kept, asked: Asked) -> None:
-        """Log an answer that was kept, if there is anything to log."""
+    def write_down(self, endpoint: str, kept: Kept, asked: Asked, seconds: float) -> None:
+        """Have an answer written down, where anybody wants it."""
         if kept[5]:
-            self._log.write(endpoint, kept[5], request_id(asked))
+            self._log.write(kept[5], asking(endpoint, asked, seconds))
 
     def _answer(self, case: Case, decision: Decision) -> Answer:
         if isinstance(decision, Deny):
@@ -209,10 +209,9 @@ def path_part(endpoint: str, raw_path: str) -> bytes | None:
     return raw_path.encode("utf-8", "surrogateescape") if endpoint == "ext-authz" else None
 
 
-def request_id(asked: Asked) -> str | None:
-    """Give the name that the proxy has for a request: its own, or its trace's (W3C)."""
-    named = sole_header(asked, "X-Request-Id")
-    if named is not None:
-        return named
-    trace = _TRACE.fullmatch(sole_header(asked, "traceparent") or "")
-    return trace and trace[1]
+def asking(endpoint: str, asked: Asked, seconds: float) -> Asking:
+    """Say what may be told of a request: the proxy's name for it, or its trace's."""
+    traceparent = sole_header(asked, "traceparent")
+    trace = _TRACE.fullmatch(traceparent or "")
+    request_id = sole_header(asked, "X-Request-Id") or (trace and trace[1])
+    return Asking(endpoint, seconds, request_id or None, traceparent if trace else None)

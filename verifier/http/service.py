@@ -14,7 +14,7 @@ from verifier.core.decision import AccessRequest, Allow, Decision, Deny
 from verifier.http import gate, prosody
 from verifier.http.answer import Answer, Lifetime, response
 from verifier.http.fast_lane import FastLane
-from verifier.http.gatekeeper import UNKNOWN_HOST, Gatekeeper, GateOptions, request_id
+from verifier.http.gatekeeper import UNKNOWN_HOST, Gatekeeper, GateOptions, asking
 from verifier.http.respond import problem_body
 from verifier.http.server import read_body
 from verifier.http.verify import BadQuestionError, bad_question, parse_question, respond_json
@@ -102,8 +102,9 @@ class DecisionService:
         key = keeper.key(endpoint, request)
         kept = None if key is None else keeper.recall(key, self._hosts.default.now())
         if kept is not None:
-            keeper.write_down(endpoint, kept, request)
-            keeper.count_hit(endpoint, kept, perf_counter() - started)
+            seconds = perf_counter() - started
+            keeper.count_hit(endpoint, kept, seconds)
+            keeper.write_down(endpoint, kept, request, seconds)
             return self._respond(kept)
         case = keeper.open(endpoint, request, key)
         decision = case.decision
@@ -149,9 +150,10 @@ class DecisionService:
             kept = self._render(ask, await self._decide(ask))
             if key is not None and generation == self._cache.generation:
                 self._cache.put(key, kept, now)
-        self._observer.decided(ask.endpoint, kept[4], perf_counter() - ask.started)
+        seconds = perf_counter() - ask.started
+        self._observer.decided(ask.endpoint, kept[4], seconds)
         if kept[5]:
-            self._log.write(ask.endpoint, kept[5], request_id(request))
+            self._log.write(kept[5], asking(ask.endpoint, request, seconds))
         return self._respond(kept)
 
     async def _decide(self, ask: _Ask) -> Decision:
@@ -175,7 +177,7 @@ class DecisionService:
             answer.head(),
             answer.body,
             self._observer.tally(ask.endpoint, decision, enforced=not self._report_only),
-            self._log.record(decision, question, None),
+            self._log.record(decision, question, judge=self._hosts.find(ask.host)),
         )
 
     def _respond(self, kept: Kept) -> web.Response:

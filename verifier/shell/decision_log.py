@@ -1,7 +1,8 @@
-"""One line for each refusal, and on demand for each allow; a flood of them is cut short.
+"""What is written down about decisions: log lines, the audit log, spans; each is a sink.
 
-What a line says is written down with the answer, so that an answer that is kept can be logged
-again. Knows no HTTP; a token or a claim that is none of the named ones never gets here.
+A record is made with the answer, and kept with it, so that an answer that is given again is
+written down again. It never holds a token, and of a token's claims only those whose signature has
+been verified. Knows no HTTP.
 """
 
 from __future__ import annotations
@@ -9,69 +10,181 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final, Literal, Protocol
 
-from verifier.core.decision import AccessRequest, Allow, Decision
+from verifier.core.claims import Claims
+from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode
+from verifier.core.explain import explain
 from verifier.core.rooms import RoomAddress
+from verifier.core.rules import read_token
 from verifier.shell.logs import LOGGER, log
+from verifier.shell.service import Verifier
 
 LINES_A_SECOND: Final = 100
-"""Refusals beyond this are counted, not written: a flood must fill no disk."""
+"""Log lines of refusals beyond this are counted, not written: a flood must fill no disk."""
 
-_NOTHING: Final = b""
+Outcome = Literal["allowed", "denied", "would-deny"]
+
+_CODES: Final = tuple(DenialCode)
+_BEFORE_THE_CLAIMS: Final = frozenset(
+    (*_CODES[: _CODES.index(DenialCode.EXPIRY_MALFORMED)], DenialCode.OVERLOADED)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The request that a decision answers, as far as anybody is told of it.
+
+    Attributes:
+        endpoint: Which one was asked, by its name in metrics.
+        seconds: How long the answer took.
+        request_id: The proxy's name for the request, if it has one.
+        traceparent: The trace that the request belongs to (W3C Trace Context), if any.
+    """
+
+    endpoint: str
+    seconds: float
+    request_id: str | None = None
+    traceparent: str | None = None
+
+
+class Sink(Protocol):
+    """Where decisions are written down."""
+
+    def wants(self, outcome: Outcome) -> bool:
+        """Tell whether it takes decisions that end like this."""
+
+    def write(self, record: Mapping[str, Any], asking: Asking) -> None:
+        """Write one decision down; must not wait, and must not raise."""
 
 
 class DecisionLog:
-    """Writes decisions to the log.
+    """Makes records, and hands them to the sinks.
 
     Args:
-        report_only: Whether refusals are only reported.
+        sinks: Where decisions are written down.
+        report_only: Whether refusals are only reported, and therefore explained.
+    """
+
+    def __init__(self, sinks: Sequence[Sink], *, report_only: bool = False) -> None:
+        self._sinks = sinks
+        self._report_only = report_only
+
+    def record(
+        self,
+        decision: Decision,
+        question: AccessRequest,
+        address: RoomAddress | None = None,
+        judge: Verifier | None = None,
+    ) -> bytes:
+        """Say in JSON what is to be written down about a decision; empty where nobody cares.
+
+        Args:
+            decision: The verdict.
+            question: What was judged.
+            address: The room, where a URL named it.
+            judge: Who judged it.
+        """
+        outcome: Outcome = "allowed"
+        if not isinstance(decision, Allow):
+            outcome = "would-deny" if self._report_only else "denied"
+        if not any(sink.wants(outcome) for sink in self._sinks):
+            return b""
+        fields = {"outcome": outcome, **_place(question, address), **_bearer(decision, question)}
+        if not isinstance(decision, Allow):
+            fields |= {"code": decision.code, "detail": decision.detail, "key_id": decision.key_id}
+            if self._report_only and judge is not None:
+                fields |= _reason(decision.code, question, judge)
+        return json.dumps({name: value for name, value in fields.items() if value}).encode()
+
+    def write(self, record: bytes, asking: Asking) -> None:
+        """Hand a record to everybody who wants it."""
+        fields = json.loads(record)
+        for sink in self._sinks:
+            if sink.wants(fields["outcome"]):
+                sink.write(fields, asking)
+
+
+class LogLines:
+    """One line for each refusal, and at level debug for each allow; a flood is cut short.
+
+    Args:
         monotonic: Seconds, for the flood's bound.
     """
 
-    def __init__(
-        self, *, report_only: bool = False, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._refused = "would deny" if report_only else "denied"
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._second = 0
         self._written = 0
-        self._left_out = 0
 
-    def record(
-        self, decision: Decision, question: AccessRequest, address: RoomAddress | None
-    ) -> bytes:
-        """Say in JSON what is to be written about a decision; empty where nothing is."""
-        room = question.room_jid or (address and address.room) or None
-        if isinstance(decision, Allow):
-            return json.dumps({"room": room}).encode() if _writes_allows() else _NOTHING
-        fields = {
-            "code": decision.code,
-            "detail": decision.detail,
-            "room": room,
-            "key_id": decision.key_id,
-        }
-        return json.dumps(fields).encode()
+    def wants(self, outcome: Outcome) -> bool:
+        """Take refusals, and whatever the log's level asks for."""
+        return outcome != "allowed" or LOGGER.isEnabledFor(logging.DEBUG)
 
-    def write(self, endpoint: str, record: bytes, request_id: str | None) -> None:
-        """Write one line, if there is anything to say and not too much has been said."""
-        fields = json.loads(record)
-        if "code" not in fields:
-            log("allowed", logging.DEBUG, endpoint=endpoint, **fields, request_id=request_id)
+    def write(self, record: Mapping[str, Any], asking: Asking) -> None:
+        """Write one line."""
+        fields = {name: value for name, value in record.items() if name in _LOGGED}
+        fields |= {"endpoint": asking.endpoint, "request_id": asking.request_id}
+        if record["outcome"] == "allowed":
+            log("allowed", logging.DEBUG, **fields)
         elif self._has_room():
-            log(self._refused, endpoint=endpoint, **fields, request_id=request_id)
+            log(_EVENTS[record["outcome"]], **fields)
 
     def _has_room(self) -> bool:
         second = int(self._monotonic())
         if second != self._second:
-            if self._left_out:
-                log(f"{self._refused}, not written", logging.WARNING, lines=self._left_out)
-            self._second, self._written, self._left_out = second, 0, 0
+            left_out = self._written - LINES_A_SECOND
+            if left_out > 0:
+                log("denials not written", logging.WARNING, count=left_out)
+            self._second, self._written = second, 0
         self._written += 1
-        self._left_out += self._written > LINES_A_SECOND
         return self._written <= LINES_A_SECOND
 
 
-def _writes_allows() -> bool:
-    return LOGGER.isEnabledFor(logging.DEBUG)
+_EVENTS: Final = {"denied": "denied", "would-deny": "would deny"}
+_LOGGED: Final = ("code", "detail", "room", "key_id", "step", "expected", "found", "cure")
+
+
+def token_digest(token: str) -> str:
+    """Give the name of a token that has none: SHA-256 of its compact form, hex."""
+    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _place(question: AccessRequest, address: RoomAddress | None) -> dict[str, Any]:
+    if address is None:
+        return {"room": question.room_jid, "tenant": question.query_prefix}
+    return {"room": question.room_jid or address.room, "tenant": address.tenant}
+
+
+def _bearer(decision: Decision, question: AccessRequest) -> dict[str, Any]:
+    """Say who the token is for and which one it is, as far as its signature vouches for that."""
+    if question.token is None:
+        return {}
+    claims: Claims | None
+    if isinstance(decision, Allow):
+        claims = decision.claims
+    elif decision.code in _BEFORE_THE_CLAIMS:
+        claims = None
+    else:
+        claims = Claims(read_token(question.token).claims)
+    user, token_id = (claims.user.get("id"), claims.raw.get("jti")) if claims else (None, None)
+    if not isinstance(token_id, str) or not token_id:
+        token_id = f"sha256:{token_digest(question.token)}"
+    return {"user_id": user if isinstance(user, str | int) else None, "token_id": token_id}
+
+
+def _reason(code: DenialCode, question: AccessRequest, judge: Verifier) -> dict[str, Any]:
+    """Give the step that failed, as ``explain`` tells it."""
+    explanation = explain(question, judge.policy, judge.keys, judge.now())
+    failed = next((step for step in explanation.steps if step.result == "fail"), None)
+    if failed is None or explanation.code is not code:
+        return {}
+    return {
+        "step": failed.name,
+        "expected": failed.expected,
+        "found": failed.found,
+        "cure": failed.cure,
+    }

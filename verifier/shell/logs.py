@@ -32,7 +32,7 @@ def identify(**fields: Any) -> None:
 def log(event: str, level: int = logging.INFO, **fields: Any) -> None:
     """Write one line; fields that are None are left out, long ones are cut."""
     if LOGGER.isEnabledFor(level):
-        given = {name: _safe(value) for name, value in fields.items() if value is not None}
+        given = {name: safe(value) for name, value in fields.items() if value is not None}
         LOGGER.log(level, event, extra={"fields": _always | given})
 
 
@@ -52,7 +52,8 @@ def configure(log_format: Literal["json", "console"], level: str) -> None:
     logging.getLogger().handlers[:] = [handler]
 
 
-def _safe(value: Any) -> Any:
+def safe(value: Any) -> Any:
+    """Bound a value, and write "[token]" for whatever looks like one."""
     if not isinstance(value, str):
         return value
     text = value[:_LONGEST].encode("utf-8", "replace").decode()

@@ -21,6 +21,7 @@ from verifier.shell.addresses import Address, parse_address
 
 _LABEL: Final = r"""[^\s.,;:*@/?#"'\[\]]+"""  # in any script
 _HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_AUDIT_LOG: Final = re.compile(r"stdout|syslog|/[^\0]+")
 _COOKIE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110's token
 _DECIMAL: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
 _BEARER: Final = re.compile(r"[!-~]+")
@@ -286,6 +287,11 @@ COOKIE_NAME: Final = Kind(
     "the name of a cookie (letters, digits, - and _)",
     _matching(_COOKIE),
     _string(_matching(_COOKIE)),
+)
+AUDIT_LOG: Final = Kind(
+    "stdout, syslog or the absolute path of a file",
+    _matching(_AUDIT_LOG),
+    _string(_matching(_AUDIT_LOG)),
 )
 BOOLEAN: Final = Kind("true or false (in the environment also 1, 0, t, f)", _boolean_text, _boolean)
 WHOLE_NUMBER: Final = Kind("a whole number, 0 or more", _whole_text, _whole)

@@ -251,6 +251,22 @@ OPTIONS: Final = (
         "The least level that is logged: debug, info, warning or error.",
     ),
     Option(
+        "audit_log",
+        "VERIFIER_AUDIT_LOG",
+        kinds.AUDIT_LOG,
+        None,
+        "off",
+        "Where each decision is recorded: stdout, syslog or the absolute path of a file.",
+    ),
+    Option(
+        "tracing",
+        "VERIFIER_TRACING",
+        kinds.BOOLEAN,
+        False,
+        "false",
+        "Whether OpenTelemetry spans are sent; needs jitsi-verifier[otel].",
+    ),
+    Option(
         "key_fetch_timeout",
         "VERIFIER_KEY_FETCH_TIMEOUT",
         kinds.UP_TO_A_MINUTE,

@@ -40,6 +40,8 @@ class Settings:
         token_cookie: The cookie that may hold a token; None for none.
         decision_ttl: Upper bound, seconds, for any cached allow.
         decision_cache_size: The most answers that are kept.
+        audit_log: Where each decision is recorded; None for nowhere.
+        tracing: Whether spans are sent.
         key_fetch_timeout: The longest wait, seconds, for a fetched key.
         key_grace: How long, seconds, a key outlives its place in its document.
         key_stale_grace: How long, seconds, known keys work while their source fails.
@@ -85,6 +87,8 @@ class Settings:
     decision_cache_size: int
     log_format: Literal["json", "console"]
     log_level: Literal["debug", "info", "warning", "error"]
+    audit_log: str | None
+    tracing: bool
     key_fetch_timeout: float
     key_grace: float
     key_stale_grace: float

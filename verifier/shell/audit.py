@@ -1,0 +1,86 @@
+"""The audit log: one JSON line for each decision, to a file, to syslog or to standard output.
+
+Lines are written by a thread of their own, so that a slow disk stops no verdict; what does not fit
+into its queue is counted and reported. A file that was rotated away is opened anew.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from logging.handlers import QueueListener, SysLogHandler, WatchedFileHandler
+from pathlib import Path
+from queue import Full, Queue
+from typing import Any, Final
+
+from verifier.shell.decision_log import Asking, Outcome
+from verifier.shell.logs import log, safe
+
+MOST_WAITING: Final = 10_000
+"""Lines that may wait for the disk."""
+
+SYSLOG_SOCKET: Final = "/dev/log"
+
+_FIELDS: Final = ("outcome", "code", "room", "tenant", "user_id", "token_id")
+
+
+class AuditLog:
+    """A sink that takes every decision.
+
+    Args:
+        target: ``stdout``, ``syslog``, or the path of a file.
+        syslog: The socket that syslog listens on.
+
+    Raises:
+        OSError: the target cannot be written to.
+    """
+
+    def __init__(self, target: str, syslog: str = SYSLOG_SOCKET) -> None:
+        handler = _handler(target, syslog)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        self._queue: Queue[Any] = Queue(MOST_WAITING)
+        self._listener = QueueListener(self._queue, handler)
+        self._handler = handler
+        self._lost = 0
+        self._listener.start()
+
+    def wants(self, outcome: Outcome) -> bool:
+        """Take every decision."""
+        return bool(outcome)
+
+    def write(self, record: Mapping[str, Any], asking: Asking) -> None:
+        """Queue one line."""
+        line = {
+            "time": datetime.now(UTC).isoformat(),
+            **{name: safe(record[name]) for name in _FIELDS if name in record},
+            "endpoint": asking.endpoint,
+            "request_id": safe(asking.request_id),
+        }
+        text = json.dumps({name: value for name, value in line.items() if value is not None})
+        try:
+            self._queue.put_nowait(logging.makeLogRecord({"msg": text, "levelno": logging.INFO}))
+        except Full:
+            self._lost += 1
+            return
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            log("audit lines lost", logging.ERROR, count=lost)
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        self._listener.stop()
+        self._handler.close()
+
+
+def _handler(target: str, syslog: str) -> logging.Handler:
+    if target == "stdout":
+        return logging.StreamHandler(sys.stdout)
+    if target == "syslog":
+        handler = SysLogHandler(syslog, SysLogHandler.LOG_AUTHPRIV)
+        handler.ident = "jitsi-verifier: "
+        return handler
+    # Looks before each line whether the file is still the one of that name, as SIGHUP would.
+    return WatchedFileHandler(Path(target), encoding="utf-8", errors="backslashreplace")
