@@ -62,9 +62,20 @@ class Answer:
 
 def get(port: int, path: str, headers: Mapping[str, str] | None = None) -> Answer:
     """Ask for one path."""
+    return _exchange(port, "GET", path, headers or {}, None)
+
+
+def post(port: int, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+    """Send one body."""
+    return _exchange(port, "POST", path, headers or {}, body)
+
+
+def _exchange(
+    port: int, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+) -> Answer:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request("GET", path, headers=dict(headers or {}))
+        connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
         return Answer(response.status, dict(response.getheaders()), response.read().decode())
     finally:

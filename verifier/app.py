@@ -127,7 +127,6 @@ class App:
             self._handle_signals()
             async with self._reloading:  # a reload that is asked for by now waits for its turn
                 self._sinks, self._rings = await self._open(self._settings, None)
-                stack.callback(lambda: self._sinks.close())
                 stack.push_async_callback(self._close)
                 self._install(self._settings)
             await stack.enter_async_context(self._listening())
@@ -242,6 +241,7 @@ class App:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._rings.close()
+        await asyncio.to_thread(self._sinks.close)
         self._observer.flush()
 
     async def _keep_metrics(self) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from logging.handlers import QueueListener, SysLogHandler, WatchedFileHandler
 from pathlib import Path
 from queue import Full, Queue
@@ -61,7 +63,7 @@ class AuditLog:
         }
         text = json.dumps({name: value for name, value in line.items() if value is not None})
         try:
-            self._queue.put_nowait(logging.makeLogRecord({"msg": text, "levelno": logging.INFO}))
+            self._queue.put_nowait(logging.makeLogRecord({"msg": text, "levelname": "INFO"}))
         except Full:
             self._lost += 1
             return
@@ -83,4 +85,16 @@ def _handler(target: str, syslog: str) -> logging.Handler:
         handler.ident = "jitsi-verifier: "
         return handler
     # Looks before each line whether the file is still the one of that name, as SIGHUP would.
-    return WatchedFileHandler(Path(target), encoding="utf-8", errors="backslashreplace")
+    return _PrivateFile(Path(target), encoding="utf-8", errors="backslashreplace")
+
+
+class _PrivateFile(WatchedFileHandler):
+    """A file that says who met whom: for its owner, and its group to read."""
+
+    def _open(self) -> TextIOWrapper:
+        def private(path: str, flags: int) -> int:
+            return os.open(path, flags, 0o640)
+
+        return open(  # Path.open takes no opener; the handler closes it
+            self.baseFilename, "a", encoding=self.encoding, errors=self.errors, opener=private
+        )

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes import wait_until
+from verifier.shell.audit import AuditLog
+from verifier.shell.decision_log import Asking
+
+ASKING = Asking("auth", 0.001, "r-1")
+RECORD = {"outcome": "denied", "code": "room-mismatch", "room": "standup", "detail": "not for here"}
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_each_decision_is_one_json_line(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    audit = AuditLog(str(path))
+    audit.write(RECORD, ASKING)
+    audit.write({"outcome": "allowed", "user_id": "\udcff\nÄ"}, Asking("verify", 0.001))
+    audit.close()
+    denied, allowed = lines(path)
+    assert denied.pop("time").endswith("+00:00")
+    assert denied == {
+        "outcome": "denied",
+        "code": "room-mismatch",
+        "room": "standup",
+        "endpoint": "auth",
+        "request_id": "r-1",
+    }
+    assert allowed["user_id"] == "?\nÄ"
+
+
+def test_what_looks_like_a_token_is_not_written(tmp_path: Path) -> None:
+    path, token = tmp_path / "audit.log", "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhcHAifQ.c2lnbmF0dXJl"
+    audit = AuditLog(str(path))
+    audit.write(RECORD | {"room": token}, Asking("auth", 0.1, f"id-{token}"))
+    audit.close()
+    assert (lines(path)[0]["room"], lines(path)[0]["request_id"]) == ("[token]", "id-[token]")
+
+
+def test_a_file_that_was_rotated_away_is_opened_anew(tmp_path: Path) -> None:
+    path, old = tmp_path / "audit.log", tmp_path / "audit.log.1"
+    audit = AuditLog(str(path))
+    audit.write(RECORD, ASKING)
+    wait_until(lambda: path.stat().st_size > 0, "the first line")
+    path.rename(old)
+    audit.write(RECORD, ASKING)
+    audit.close()
+    assert (len(lines(old)), len(lines(path))) == (1, 1)
+
+
+def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    AuditLog(str(path)).close()
+    assert stat.S_IMODE(path.stat().st_mode) & 0o007 == 0
+
+
+def test_syslog_gets_each_line_with_the_programs_name(tmp_path: Path) -> None:
+    address = str(tmp_path / "log")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(address)
+        daemon.settimeout(10)
+        audit = AuditLog("syslog", address)
+        audit.write(RECORD, ASKING)
+        datagram = daemon.recv(4096)
+        audit.close()
+    assert datagram.startswith(b"<86>jitsi-verifier: {")  # authpriv.info
+    assert json.loads(datagram[datagram.index(b"{") :].rstrip(b"\0"))["code"] == "room-mismatch"
+
+
+def test_what_does_not_fit_is_counted_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verifier.shell.audit.MOST_WAITING", 2)
+    monkeypatch.setattr(logging.getLogger("verifier"), "propagate", True)
+    fifo = tmp_path / "stuck"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    audit = AuditLog(str(fifo))
+    filler = RECORD | {"room": "r" * 190, "tenant": "t" * 190, "user_id": "u" * 190}
+    for _ in range(400):  # the pipe holds 64 KB, the queue two lines
+        audit.write(filler, ASKING)
+    while not caplog.records:
+        os.read(reader, 65536)
+        audit.write(filler, ASKING)
+    assert caplog.records[0].message == "audit lines lost"
+    os.set_blocking(reader, False)
+    audit_closed = False
+    while not audit_closed:
+        try:
+            os.read(reader, 65536)
+        except BlockingIOError:
+            audit_closed = True
+    audit.close()
+    os.close(reader)

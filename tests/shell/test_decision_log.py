@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from tests.core.test_rules import KEYS, NOW, POLICY, ROOM, mint
+from tests.shell.test_service import Keys
+from verifier import AccessRequest, Decision, DenialCode, Deny, decide
+from verifier.core.rooms import RoomAddress
+from verifier.shell.decision_log import (
+    LINES_A_SECOND,
+    Asking,
+    DecisionLog,
+    LogLines,
+    Outcome,
+    token_digest,
+)
+from verifier.shell.logs import LOGGER
+from verifier.shell.service import Verifier
+
+ASKING = Asking("auth", 0.001, "r-1")
+USER = {"user": {"id": "u-1", "name": "Ada"}}
+
+
+@dataclass
+class Everything:
+    """A sink that takes all there is."""
+
+    taken: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def wants(self, outcome: Outcome) -> bool:
+        return bool(outcome)
+
+    def write(self, record: Mapping[str, Any], _asking: Asking) -> None:
+        self.taken.append(record)
+
+
+def told(token: str | None, *, report_only: bool = False, **options: Any) -> dict[str, Any]:
+    """Judge a token for ROOM and give what is written down about it."""
+    policy, sink = replace(POLICY, **options), Everything()
+    request = AccessRequest(token, ROOM)
+    judge = Verifier(policy, Keys(static=tuple(KEYS.static)), lambda: NOW)
+    log = DecisionLog([sink], report_only=report_only)
+    log.write(log.record(decide(request, policy, KEYS, NOW), request, judge=judge), ASKING)
+    return dict(sink.taken[0])
+
+
+def test_an_allow_says_who_enters_where_and_with_which_token() -> None:
+    record = told(mint(jti="t-1", context=USER))
+    assert record == {"outcome": "allowed", "room": ROOM, "user_id": "u-1", "token_id": "t-1"}
+
+
+def test_a_token_without_an_id_is_named_by_its_digest() -> None:
+    token = mint()
+    assert told(token)["token_id"] == f"sha256:{token_digest(token)}"
+    assert told(mint(jti=7))["token_id"].startswith("sha256:")
+
+
+def test_a_denial_names_the_user_only_where_the_signature_vouches_for_the_claims() -> None:
+    verified = told(mint(jti="t-1", context=USER, room="other"))
+    assert (verified["code"], verified["user_id"]) == (DenialCode.ROOM_MISMATCH, "u-1")
+    forged = mint(jti="t-1", context=USER)[:-4] + "AAAA"
+    record = told(forged)
+    assert record["code"] == DenialCode.SIGNATURE_INVALID
+    assert "user_id" not in record
+    assert record["token_id"] == f"sha256:{token_digest(forged)}"
+
+
+@pytest.mark.parametrize("code", list(DenialCode))
+def test_every_code_can_be_written_down(code: DenialCode) -> None:
+    log = DecisionLog([Everything()])
+    for token in (None, "", "a.b.c", "\udcff", mint()):
+        record = log.record(Deny(code, "why"), AccessRequest(token, ROOM))
+        assert json.loads(record)["code"] == code
+        assert token is None or len(token) < 8 or token not in record.decode()
+
+
+def test_a_guest_has_neither_user_nor_token() -> None:
+    assert told(None, allow_empty_token=True) == {"outcome": "allowed", "room": ROOM}
+
+
+def test_the_room_that_a_url_names_comes_with_its_tenant() -> None:
+    log = DecisionLog([Everything()])
+    address = RoomAddress("standup", "acme")
+    record = json.loads(log.record(Deny(DenialCode.DOMAIN_MISMATCH), AccessRequest(None), address))
+    assert (record["room"], record["tenant"]) == ("standup", "acme")
+
+
+def test_what_would_be_denied_is_explained() -> None:
+    record = told(mint(iss="stranger"), report_only=True)
+    assert record["outcome"] == "would-deny"
+    assert (record["step"], record["found"]) == ("issuer", "stranger")
+    assert "asap_accepted_issuers" in record["cure"]
+
+
+def test_nothing_is_made_for_nobody() -> None:
+    assert DecisionLog([]).record(Deny(DenialCode.TOKEN_EXPIRED), AccessRequest(None)) == b""
+    allow: Decision = decide(AccessRequest(mint(), ROOM), POLICY, KEYS, NOW)
+    assert DecisionLog([LogLines()]).record(allow, AccessRequest(None)) == b""
+
+
+def test_a_flood_of_denials_is_cut_short_and_its_length_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    now = 5.0
+    lines = LogLines(lambda: now)
+    record = {"outcome": "denied", "code": "token-expired"}
+    for _ in range(LINES_A_SECOND + 7):
+        lines.write(record, ASKING)
+    assert [each.message for each in caplog.records] == ["denied"] * LINES_A_SECOND
+    now = 6.0
+    caplog.clear()
+    lines.write(record, ASKING)
+    assert [each.message for each in caplog.records] == ["denials not written", "denied"]
+    assert caplog.records[0].__dict__["fields"] == {"count": 7}
