@@ -45,11 +45,15 @@ def configure(log_format: Literal["json", "console"], level: str) -> None:
     logging.getLogger().handlers[:] = [handler]
 
 
+def redacted(text: str) -> str:
+    """Take out whatever looks like a token."""
+    return _TOKEN.sub("[token]", text)
+
+
 def _safe(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    text = value[:_LONGEST].encode("utf-8", "replace").decode()
-    return _TOKEN.sub("[token]", text)
+    return redacted(value[:_LONGEST].encode("utf-8", "replace").decode())
 
 
 class _JsonFormatter(logging.Formatter):

@@ -1,0 +1,175 @@
+"""``replay``: what would happen to the requests of an access log if the gate were switched on."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from stat import S_ISREG
+from typing import Final
+
+from verifier.cli.progress import Progress
+from verifier.cli.replay_report import Log, as_json, as_text, notes
+from verifier.cli.usage import Parser, UsageError, add_config, settings_of
+from verifier.core.access_log import FIELDS, ROLES, LineReader, Role
+from verifier.core.rooms import parse_url
+from verifier.shell.hosts import host_name
+from verifier.shell.logs import LOGGER
+from verifier.shell.replay import Court, Courts, KeyDesks, LogLines, Replay, open_desks
+from verifier.shell.settings import Settings
+
+_STANDARD_INPUT: Final = "-"
+_FIELD: Final = re.compile(r"(\w+)=([\w@.-]+)")
+
+Report = Callable[[LogLines, int], None]
+"""Told of the log that is being read, and of how many lines there were in all."""
+
+
+def add(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        "replay",
+        help="judge the requests of an access log",
+        description="",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "logs",
+        nargs="+",
+        metavar="ACCESS_LOG",
+        help="nginx' combined form or JSON, packed with gzip or not; - reads standard input",
+    )
+    parser.add_argument(
+        "--host",
+        metavar="HOST",
+        type=_host,
+        help="the host of requests whose log does not name one (combined form); default: the"
+        " options at the top of the configuration apply",
+    )
+    parser.add_argument(
+        "--field",
+        metavar="WHAT=NAME",
+        type=_field,
+        action="append",
+        default=[],
+        help=f"where JSON lines have {', '.join(ROLES)}: a member's name, with dots into nested"
+        " objects; may be repeated",
+    )
+    parser.add_argument(
+        "--offline",
+        action="store_true",
+        help="fetch no keys; tokens that need one from a URL are keys-unavailable",
+    )
+    parser.add_argument(
+        "--fail-on-denied", action="store_true", help="exit with 1 if a request would be denied"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+    add_config(parser)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Replay the logs; the report goes to standard output.
+
+    Raises:
+        UsageError: a log cannot be opened.
+        ConfigError: the configuration cannot be used.
+        KeySourceError: a configured key cannot be used.
+    """
+    settings = settings_of(options)
+    if not LOGGER.handlers:
+        LOGGER.addHandler(logging.NullHandler())  # the report says what is wrong with keys
+    with ExitStack() as stack:
+        logs = [(name, *_open(name, stack)) for name in options.logs]
+        desks = stack.enter_context(_desks(settings, offline=options.offline))
+        reader = LineReader({**FIELDS, **dict(options.field)})
+        replay = Replay(_courts(settings, desks, options.host), reader)
+        with _progress([size for _, _, size in logs]) as report:
+            read = [_replay(name, lines, replay, report) for name, lines, _ in logs]
+        remarks = notes(replay.tally, settings, desks.troubles(), offline=options.offline)
+    render = as_json if options.json else as_text
+    sys.stdout.write(render(replay.tally, read, remarks, several=bool(settings.hosts)))
+    broken = any(log.problem for log in read)
+    return 1 if broken or (options.fail_on_denied and replay.tally.denied) else 0
+
+
+def _open(name: str, stack: ExitStack) -> tuple[LogLines, int | None]:
+    """Open a log, and say how many bytes it has if that is known."""
+    if name == _STANDARD_INPUT:
+        buffer = getattr(sys.stdin, "buffer", None)
+        if not isinstance(buffer, io.BufferedIOBase):
+            raise UsageError("'-': there is no standard input")
+        return LogLines(buffer.read1), None
+    try:
+        file = stack.enter_context(Path(name).open("rb", buffering=0))  # noqa: SIM115  # it does
+        status = os.fstat(file.fileno())
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "no file can have this name"
+        raise UsageError(f"{name}: {why}; expected a log file that can be read, or -") from None
+    return LogLines(file.read), status.st_size if S_ISREG(status.st_mode) else None
+
+
+def _desks(settings: Settings, *, offline: bool) -> AbstractContextManager[KeyDesks]:
+    every = [each.key_locations() for each in (settings, *settings.hosts.values())]
+    return open_desks(every, settings.key_source_settings(), offline=offline)
+
+
+def _courts(settings: Settings, desks: KeyDesks, assumed_host: str | None) -> Courts:
+    def court(each: Settings) -> Court:
+        return Court(each.policy(), desks.of(each.key_locations()))
+
+    return Courts(
+        court(settings),
+        {host: court(each) for host, each in settings.hosts.items()},
+        strict=settings.strict_hosts,
+        bypass=settings.bypass,
+        assumed_host=assumed_host,
+    )
+
+
+def _replay(name: str, lines: LogLines, replay: Replay, report: Report) -> Log:
+    before = replay.tally.lines
+    replay.run(name, lines, lambda: report(lines, replay.tally.lines))
+    return Log(name, replay.tally.lines - before, lines.problem)
+
+
+@contextmanager
+def _progress(sizes: Sequence[int | None]) -> Iterator[Report]:
+    """Show on a terminal how far it has got; elsewhere nothing."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda _log, _lines: None
+        return
+    known = [size for size in sizes if size is not None]
+    total = sum(known) if len(known) == len(sizes) else None
+    bar, logs = Progress(sys.stderr, time.monotonic, total), dict[int, LogLines]()
+
+    def report(log: LogLines, lines: int) -> None:
+        logs[id(log)] = log
+        bar.update(sum(each.position for each in logs.values()), lines)
+
+    try:
+        yield report
+    finally:
+        bar.clear()
+
+
+def _host(value: str) -> str:
+    url = parse_url(f"https://{value}/")
+    if url is None:
+        raise argparse.ArgumentTypeError("expected a host name, such as meet.example.org")
+    return host_name(url.host)
+
+
+def _field(value: str) -> tuple[Role, tuple[str, ...]]:
+    found = _FIELD.fullmatch(value)
+    for role in ROLES:
+        if found and found[1] == role:
+            return role, (found[2],)
+    raise argparse.ArgumentTypeError(f"expected WHAT=NAME, WHAT one of {', '.join(ROLES)}")
