@@ -26,7 +26,7 @@ _PREFIX: Final = re.compile(
 # A user name holds no quotation mark (servers escape it), so the first [time] "…" is the real one.
 _COMBINED: Final = re.compile(
     rb"(?:(?P<host>[^\s\"]+) )?(?P<address>(?!- )[^\s\"]+) - [^\"]*?"
-    rb"\[(?P<time>[^\]\"]{1,40})\] \"(?P<request>[^\"\\]*(?:\\.[^\"\\]*)*)\" (?P<status>\d{3})\b",
+    rb"\[(?P<time>[^\[\]\"]{1,40})\] \"(?P<request>[^\"\\]*(?:\\.[^\"\\]*)*)\" (?P<status>\d{3})\b",
     re.DOTALL,
 )
 _CONTRIB: Final = re.compile(rb" gate=[0-9 ,:-]* denial=[a-z-]* ")

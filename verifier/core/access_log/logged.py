@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-_REQUEST_LINE: Final = re.compile(r"[A-Za-z_-]{1,32} ([^ ].*?)(?: HTTP/[0-9.]{1,4})?", re.DOTALL)
+_METHOD: Final = re.compile(r"[A-Za-z_-]{1,32}")
+_VERSION: Final = re.compile(r"HTTP/[0-9.]{1,4}")
 _TARGET: Final = re.compile(r"/|https?://", re.IGNORECASE)
 
 
@@ -47,8 +48,11 @@ class LoggedRequest:
 
 def target_of(request_line: str) -> str | None:
     """Give the target of ``GET /path HTTP/1.1``; None for what web servers answer with 400."""
-    found = _REQUEST_LINE.fullmatch(request_line)
-    return found[1] if found and _TARGET.match(found[1]) else None
+    method, _, rest = request_line.partition(" ")
+    target, _, version = rest.rpartition(" ")
+    if not _VERSION.fullmatch(version):
+        target = rest  # HTTP/0.9
+    return target if _METHOD.fullmatch(method) and _TARGET.match(target) else None
 
 
 def known(value: str | None) -> str | None:

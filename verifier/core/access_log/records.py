@@ -114,6 +114,10 @@ class RecordReader:
         for name in _LAST_RESORT:
             target = target or _clean(record.get(name))
         if target is None:
+            # A server writes these for a request that it could not read.
+            empty = (*self._fields["target"], *self._fields["request"])
+            if any(_member(record, path) in ("", "-") for _, path in empty):
+                return Unasked.NO_REQUEST
             raise UnreadableLineError("JSON without a member for the request; see --field")
         args = None if "?" in target else self._text("args", record)
         return target if args is None else f"{target}?{args}"

@@ -110,9 +110,10 @@ class Courts:
 
     def judge(self, request: LoggedRequest) -> Ruling | Unasked:
         """Judge one request as the gate would have, or say that it would not have been asked."""
-        target, host = _target(request)
-        if target is not None and is_public(target.path):
+        written, host = _target(request)
+        if is_public(written.partition("?")[0]):
             return Unasked.PUBLIC
+        target = parse_target(written)
         name = host_name(host or self._assumed_host or "")
         court = self._by_host.get(name)
         own = name if court else None
@@ -138,11 +139,15 @@ class Courts:
         return any((mapped or client) in network for network in self._bypass)
 
 
-def _target(request: LoggedRequest) -> tuple[Target | None, str | None]:
+def _target(request: LoggedRequest) -> tuple[str, str | None]:
+    """Give path and query, and the host: a proxy sends an absolute URL on as these."""
     if request.target.startswith("/"):
-        return parse_target(request.target), request.host
+        return request.target, request.host
     url = parse_url(request.target)
-    return (None, request.host) if url is None else (url.target, request.host or url.host)
+    if url is None:
+        return request.target, request.host
+    query = f"?{url.target.query}" if url.target.query else ""
+    return f"{url.target.path}{query}", request.host or url.host
 
 
 def _holds(ruling: Decision, now: float) -> tuple[float, float] | None:
