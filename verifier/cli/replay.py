@@ -15,9 +15,10 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Final
 
+from verifier.cli.manual import Manual
 from verifier.cli.progress import Progress
 from verifier.cli.replay_report import Log, as_json, as_text, notes
-from verifier.cli.usage import Parser, UsageError, add_config, settings_of
+from verifier.cli.usage import Parser, UsageError, add_command, add_config, settings_of
 from verifier.core.access_log import FIELDS, ROLES, LineReader, Role
 from verifier.core.rooms import parse_url
 from verifier.shell.hosts import host_name
@@ -28,18 +29,63 @@ from verifier.shell.settings import Settings
 _STANDARD_INPUT: Final = "-"
 _FIELD: Final = re.compile(r"(\w+)=([\w@.-]+)")
 
+_SUMMARY: Final = "judge the requests of an access log"
+_DESCRIPTION: Final = """\
+Tells what would have happened to the requests of an access log if the gate had
+been switched on: how many would be allowed, how many denied and with which
+code, with examples that hold no token. Every request is judged at the time of
+its line, with the configured rules and keys. Public files, about which the
+gate is not asked, are counted and not judged.
+
+Lines are nginx' or Apache's combined form, with a virtual host before it or
+not, or JSON objects of nginx, Caddy, Traefik or Envoy; logs may be packed with
+gzip, and come out of Docker or Kubernetes. A log holds what the client sent in
+the URL: a token in a header or a cookie is not in it. A websocket's line is
+written when it closes; only lines that say how long it took ($request_time)
+tell when it was opened.
+
+Memory use does not grow with the log. On a terminal a progress bar is drawn on
+standard error. A key that has to be fetched is waited for; a source that does
+not answer is given up after the third key, and tokens that need it are
+keys-unavailable."""
+_MANUAL: Final = Manual(
+    {
+        0: "All logs were read to their ends, whatever the verdicts.",
+        1: "A log could not be read to its end; or, with --fail-on-denied, a request would be"
+        " denied.",
+    },
+    {
+        "members of json lines, of which the first that is there counts": {
+            role: ", ".join(FIELDS[role]) for role in ROLES
+        }
+    },
+    (
+        (
+            "jitsi-verifier replay /var/log/nginx/access.log /var/log/nginx/access.log.*.gz",
+            "All that is left of the last weeks.",
+        ),
+        (
+            "docker compose logs --no-log-prefix web | jitsi-verifier replay -",
+            "What the web container has written.",
+        ),
+        (
+            "jitsi-verifier replay --json --fail-on-denied --host meet.example.org access.log",
+            "For a program, with the rules of one virtual host.",
+        ),
+        (
+            "jitsi-verifier replay --field target=http.url --field time=when requests.json",
+            "JSON lines with names of their own.",
+        ),
+    ),
+)
+
 Report = Callable[[LogLines, int], None]
 """Told of the log that is being read, and of how many lines there were in all."""
 
 
 def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the sub-command."""
-    parser = commands.add_parser(
-        "replay",
-        help="judge the requests of an access log",
-        description="",
-        allow_abbrev=False,
-    )
+    parser = add_command(commands, "replay", _SUMMARY, _DESCRIPTION, _MANUAL)
     parser.add_argument(
         "logs",
         nargs="+",
