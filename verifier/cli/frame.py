@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with status 2 for bad usage, 0 after ``--help`` and ``--version``.
     """
-    parser = _parser()
+    parser = program()
     options = parser.parse_args(arguments)
     _never_fail_to_encode()
     try:
@@ -81,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> Parser:
+def program() -> Parser:
+    """Describe the whole command line."""
     parser = Parser(
         prog="jitsi-verifier",
         summary="Jitsi Meet's verdict on JWT room links",
@@ -109,7 +110,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         libraries = [f"{name} {version(name)}" for name in _LIBRARIES]
         lines = [f"jitsi-verifier {VERSION}", f"Python {platform.python_version()}", *libraries]
-        parser.exit(0, "\n".join([*lines, ""]))
+        sys.stdout.write("\n".join([*lines, ""]))
+        parser.exit(0)
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from verifier.shell.settings import CONFIG_VARIABLE, OPTIONS
+from verifier.shell.settings import CONFIG_VARIABLE, OPTIONS, Option
 
 _WIDEST: Final = 100
 _INDENT: Final = " " * 4
@@ -82,12 +82,16 @@ class Manual:
 
 def option_terms() -> dict[str, str]:
     """Give every option of the configuration, and what it is for."""
-    return {
-        option.name + "".join(f", {name}" for name in (option.env, option.file_env) if name): (
-            f"{option.help} Default: {option.default_text}."
-        )
-        for option in OPTIONS
-    }
+    return {", ".join(_names(option)): f"{option.help} {_default(option)}" for option in OPTIONS}
+
+
+def _names(option: Option) -> list[str]:
+    return [name for name in (option.name, option.env, option.file_env) if name]
+
+
+def _default(option: Option) -> str:
+    required = option.default_text == "required"
+    return "Required." if required else f"Default: {option.default_text}."
 
 
 def render(title: str, terms: Mapping[str, str]) -> str:
