@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,28 @@ def test_examples_name_the_line_and_hold_nothing_that_could_be_used(replay: Repl
     assert "\x1b" not in outcome.out
     assert not any(part in outcome.out for part in bad.split("."))
     assert SECRET not in outcome.out
+
+
+def test_no_claim_can_give_orders_to_a_terminal(replay: Replay) -> None:
+    bold = token(iss="\x1b[1m")
+    out = replay(line(f"/standup?jwt={bold}"), options=()).out
+    assert "issuer-not-accepted" in out
+    assert "\x1b" not in out
+
+
+def test_hundreds_of_logs_need_no_hundreds_of_descriptors(run: Run, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    names = [str(tmp_path / f"{number}.log") for number in range(100)]
+    for name in names:
+        Path(name).write_text(line(GOOD))
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 30, hard)
+    )
+    try:
+        outcome = run("replay", *names, "--json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert numbers(outcome) == (100, 0, {})
 
 
 def test_text_tells_shares_codes_and_what_was_not_judged(replay: Replay) -> None:
@@ -290,6 +313,7 @@ def test_a_silent_key_source_is_waited_for_a_few_times_and_not_once_a_line(
     assert numbers(outcome) == (0, 90, {"keys-unavailable": 90})
     assert 1 <= len(asked) <= 3
     assert any("no answer in time" in note for note in outcome.json["notes"])
+    assert any("no source was asked for another" in note for note in outcome.json["notes"])
 
 
 def test_offline_asks_nobody(

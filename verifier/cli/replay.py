@@ -10,9 +10,10 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from errno import EISDIR
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import Final
 
 from verifier.cli.manual import Manual
@@ -132,13 +133,11 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     if not LOGGER.handlers:
         LOGGER.addHandler(logging.NullHandler())  # the report says what is wrong with keys
-    with ExitStack() as stack:
-        logs = [(name, *_open(name, stack)) for name in options.logs]
-        desks = stack.enter_context(_desks(settings, offline=options.offline))
+    sizes = [_size(name) for name in options.logs]
+    with _desks(settings, offline=options.offline) as desks, _progress(sizes) as report:
         reader = LineReader({**FIELDS, **dict(options.field)})
         replay = Replay(_courts(settings, desks, options.host), reader)
-        with _progress([size for _, _, size in logs]) as report:
-            read = [_replay(name, lines, replay, report) for name, lines, _ in logs]
+        read = [_replay(name, replay, report) for name in options.logs]
         remarks = notes(replay.tally, settings, desks.troubles(), offline=options.offline)
     render = as_json if options.json else as_text
     sys.stdout.write(render(replay.tally, read, remarks, several=bool(settings.hosts)))
@@ -146,20 +145,38 @@ def run(options: argparse.Namespace) -> int:
     return 1 if broken or (options.fail_on_denied and replay.tally.denied) else 0
 
 
-def _open(name: str, stack: ExitStack) -> tuple[LogLines, int | None]:
-    """Open a log, and say how many bytes it has if that is known."""
+def _size(name: str) -> int | None:
+    """Say how many bytes a log has, if that is known; see that it can be read."""
     if name == _STANDARD_INPUT:
-        buffer = getattr(sys.stdin, "buffer", None)
-        if not isinstance(buffer, io.BufferedIOBase):
-            raise UsageError("'-': there is no standard input")
-        return LogLines(buffer.read1), None
+        _standard_input()
+        return None
     try:
-        file = stack.enter_context(Path(name).open("rb", buffering=0))  # noqa: SIM115  # it does
-        status = os.fstat(file.fileno())
+        status = os.stat(name)  # noqa: PTH116  # a Path would take "" for the folder
+        if S_ISDIR(status.st_mode):
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+        if not S_ISREG(status.st_mode):
+            return None
+        Path(name).open("rb").close()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "no file can have this name"
         raise UsageError(f"{name}: {why}; expected a log file that can be read, or -") from None
-    return LogLines(file.read), status.st_size if S_ISREG(status.st_mode) else None
+    return status.st_size
+
+
+def _standard_input() -> io.BufferedIOBase:
+    buffer = getattr(sys.stdin, "buffer", None)
+    if not isinstance(buffer, io.BufferedIOBase):
+        raise UsageError("'-': there is no standard input")
+    return buffer
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[LogLines]:
+    if name == _STANDARD_INPUT:
+        yield LogLines(_standard_input().read1)
+        return
+    with Path(name).open("rb", buffering=0) as file:
+        yield LogLines(file.read)
 
 
 def _desks(settings: Settings, *, offline: bool) -> AbstractContextManager[KeyDesks]:
@@ -180,9 +197,10 @@ def _courts(settings: Settings, desks: KeyDesks, assumed_host: str | None) -> Co
     )
 
 
-def _replay(name: str, lines: LogLines, replay: Replay, report: Report) -> Log:
+def _replay(name: str, replay: Replay, report: Report) -> Log:
     before = replay.tally.lines
-    replay.run(name, lines, lambda: report(lines, replay.tally.lines))
+    with _opened(name) as lines:
+        replay.run(name, lines, lambda: report(lines, replay.tally.lines))
     return Log(name, replay.tally.lines - before, lines.problem)
 
 
@@ -194,11 +212,11 @@ def _progress(sizes: Sequence[int | None]) -> Iterator[Report]:
         return
     known = [size for size in sizes if size is not None]
     total = sum(known) if len(known) == len(sizes) else None
-    bar, logs = Progress(sys.stderr, time.monotonic, total), dict[int, LogLines]()
+    bar, logs = Progress(sys.stderr, time.monotonic, total), dict[LogLines, int]()
 
     def report(log: LogLines, lines: int) -> None:
-        logs[id(log)] = log
-        bar.update(sum(each.position for each in logs.values()), lines)
+        logs[log] = log.position
+        bar.update(sum(logs.values()), lines)
 
     try:
         yield report

@@ -69,8 +69,7 @@ def _notes(
         )
     if "keys-unavailable" in tally.codes and offline:
         yield "Keys from URLs were not fetched (--offline)."
-    for trouble in troubles:
-        yield f"Key source {trouble}"
+    yield from troubles
 
 
 def as_json(tally: Tally, logs: Sequence[Log], remarks: Sequence[str], *, several: bool) -> str:
@@ -127,7 +126,10 @@ def _numbers(tally: Tally) -> Iterator[str]:
     for code, count in tally.codes.most_common():
         yield f"  {_row(code, count, judged)}"
         for example in tally.examples[code]:
-            when, detail = _moment(example.time), f"  ({example.detail})" if example.detail else ""
+            when, detail = (
+                _moment(example.time),
+                f"  ({_printable(example.detail)})" if example.detail else "",
+            )
             yield f"      {example.log}:{example.line}  {when}  {example.request}{detail}"
     reasons = [f"{_UNASKED[each]} {count:,}" for each, count in tally.unasked.most_common()]
     yield _row("not asked about", tally.unasked.total()) + _listed(reasons)
@@ -145,6 +147,12 @@ def _hosts(tally: Tally) -> Iterator[str]:
 def _host(each: HostTally) -> str:
     codes = [f"{code} {count:,}" for code, count in each.codes.most_common()]
     return f"allowed {each.allowed:,}, denied {each.denied:,}{_listed(codes)}"
+
+
+def _printable(text: str) -> str:
+    """Keep a terminal from obeying what stands in a claim."""
+    shown = (each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+    return "".join(shown)
 
 
 def _row(what: str, count: int, whole: int = 0) -> str:

@@ -30,6 +30,11 @@ from verifier.shell.keysource.remote import RemoteSource
 _MOST_ASKED: Final = 1000
 _MOST_FAILURES: Final = 3
 
+_GAVE_UP: Final = (
+    f"After {_MOST_ASKED:,} key ids, or {_MOST_FAILURES} that could not be fetched, no source was"
+    " asked for another: those that came later count as keys-unavailable."
+)
+
 Await = Callable[[Coroutine[Any, Any, Found]], Found]
 """Waits for an answer."""
 
@@ -52,6 +57,12 @@ class KeyDesk:
         self._offline = offline
         self._answers: dict[str, Found] = {}
         self._failures = 0
+        self._gave_up = False
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether there were key ids that nobody was asked for."""
+        return self._gave_up
 
     @property
     def static(self) -> Sequence[VerificationKey]:
@@ -79,6 +90,7 @@ class KeyDesk:
             return Missing.UNKNOWN
         given_up = self._failures >= _MOST_FAILURES or len(self._answers) >= _MOST_ASKED
         if self._offline or given_up:
+            self._gave_up = given_up
             return Missing.UNAVAILABLE
         answer = self._wait(self.ring.find(key_id))
         self._failures += answer is Missing.UNAVAILABLE
@@ -98,7 +110,9 @@ class KeyDesks:
     def troubles(self) -> list[str]:
         """Say what is wrong with sources, in words fit to be shown."""
         every = [status for _, desk in self._desks for status in desk.ring.status()]
-        told = [f"{status.name}: {status.last_error}" for status in every if status.last_error]
+        told = [f"Key source {each.name}: {each.last_error}" for each in every if each.last_error]
+        if any(desk.gave_up for _, desk in self._desks):
+            told.append(_GAVE_UP)
         return list(dict.fromkeys(told))
 
 
