@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.shell.keyserver import serving
@@ -37,6 +37,7 @@ def tokens(draw: st.DrawFn) -> str:
 
 
 @given(st.lists(tokens(), min_size=1, max_size=3), st.data())
+@settings(deadline=None)
 def test_a_court_that_remembers_says_what_the_rules_say(
     every: list[str], data: st.DataObject
 ) -> None:
