@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifier.core.access_log import LineReader, LoggedRequest, Unasked, UnreadableLineError
@@ -193,6 +193,7 @@ def test_what_cannot_be_read_says_why(line: bytes, reason: str) -> None:
 
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(combined))
+@settings(deadline=None)
 def test_no_line_ends_in_anything_but_a_reading_or_a_reason(line: bytes) -> None:
     with suppress(UnreadableLineError):
         assert read(line)
@@ -207,6 +208,7 @@ NAMES = st.sampled_from(("request", "request_uri", "args", "host", "msec", "requ
 
 
 @given(st.dictionaries(NAMES, JSON))
+@settings(deadline=None)
 def test_no_member_of_any_type_ends_in_anything_else(record: dict[str, Any]) -> None:
     try:
         found = read({"request_uri": "/a", "msec": 5} | record)

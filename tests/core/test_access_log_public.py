@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifier.core.access_log import is_public
@@ -48,6 +48,7 @@ def nginx_says(uri: str) -> bool:
 
 
 @given(st.lists(PIECES, max_size=4).map("".join))
+@settings(deadline=None)
 def test_the_list_is_the_one_of_the_files_for_nginx(path: str) -> None:
     uri = "/" + re.sub("//+", "/", path).lstrip("/")
     assert is_public(uri) == nginx_says(uri)

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifier.shell.replay.lines import CHUNK, LONGEST_LINE, LogLines
@@ -50,6 +50,7 @@ def test_lines_are_numbered_and_packing_is_seen_by_content(pack: Callable[[bytes
 
 
 @given(st.lists(st.binary(max_size=9), max_size=9), st.integers(1, 7))
+@settings(deadline=None)
 def test_reading_in_pieces_changes_nothing(parts: list[bytes], size: int) -> None:
     text = b"#" + b"\n".join(parts)
     for data in (text, gzip.compress(text)):
