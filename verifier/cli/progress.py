@@ -1,14 +1,45 @@
-"""A progress bar on a terminal's last line; knows nothing of what goes on."""
+"""A progress bar on a terminal's last line; knows nothing of what is in the lines."""
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, TextIO
+
+Report = Callable[[str, int, int], None]
+"""Told of a part, how much of it is done, and of how many lines there were in all."""
 
 _PAUSE: Final = 0.1
 _WIDTH: Final = 20
 _BLANK: Final = "\r\x1b[K"
+
+
+@contextmanager
+def progress(sizes: Sequence[int | None]) -> Iterator[Report]:
+    """Show on a terminal how far it has got; elsewhere nothing.
+
+    Args:
+        sizes: How much each part is; None where nobody knows.
+    """
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda _name, _done, _lines: None
+        return
+    known = [size for size in sizes if size is not None]
+    total = sum(known) if len(known) == len(sizes) else None
+    bar, parts = Progress(sys.stderr, time.monotonic, total), dict[str, int]()
+
+    def report(name: str, done: int, lines: int) -> None:
+        parts[name] = done
+        bar.update(sum(parts.values()), lines)
+
+    try:
+        yield report
+    finally:
+        bar.clear()
 
 
 class Progress:

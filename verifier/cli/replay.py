@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import io
 import logging
-import os
 import re
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from errno import EISDIR
-from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from contextlib import AbstractContextManager
 from typing import Final
 
+from verifier.cli.log_files import opened, size_of
 from verifier.cli.manual import Manual
-from verifier.cli.progress import Progress
+from verifier.cli.progress import Report, progress
 from verifier.cli.replay_report import Log, as_json, as_text, notes
-from verifier.cli.usage import Parser, UsageError, add_command, add_config, settings_of
+from verifier.cli.usage import Parser, add_command, add_config, settings_of
 from verifier.core.access_log import FIELDS, ROLES, LineReader, Role
 from verifier.core.rooms import parse_url
 from verifier.shell.hosts import host_name
 from verifier.shell.logs import LOGGER
-from verifier.shell.replay import Court, Courts, KeyDesks, LogLines, Replay, open_desks
+from verifier.shell.replay import Court, Courts, KeyDesks, Replay, open_desks
 from verifier.shell.settings import Settings
 
-_STANDARD_INPUT: Final = "-"
 _FIELD: Final = re.compile(r"(\w+)=([\w@.-]+)")
 
 _SUMMARY: Final = "judge the requests of an access log"
@@ -56,7 +49,7 @@ _MANUAL: Final = Manual(
         " denied.",
     },
     {
-        "members of json lines, of which the first that is there counts": {
+        "members of JSON lines, of which the first that is there counts": {
             role: ", ".join(FIELDS[role]) for role in ROLES
         }
     },
@@ -79,9 +72,6 @@ _MANUAL: Final = Manual(
         ),
     ),
 )
-
-Report = Callable[[LogLines, int], None]
-"""Told of the log that is being read, and of how many lines there were in all."""
 
 
 def add(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -133,8 +123,8 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     if not LOGGER.handlers:
         LOGGER.addHandler(logging.NullHandler())  # the report says what is wrong with keys
-    sizes = [_size(name) for name in options.logs]
-    with _desks(settings, offline=options.offline) as desks, _progress(sizes) as report:
+    sizes = [size_of(name) for name in options.logs]
+    with _desks(settings, offline=options.offline) as desks, progress(sizes) as report:
         reader = LineReader({**FIELDS, **dict(options.field)})
         replay = Replay(_courts(settings, desks, options.host), reader)
         read = [_replay(name, replay, report) for name in options.logs]
@@ -143,40 +133,6 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.write(render(replay.tally, read, remarks, several=bool(settings.hosts)))
     broken = any(log.problem for log in read)
     return 1 if broken or (options.fail_on_denied and replay.tally.denied) else 0
-
-
-def _size(name: str) -> int | None:
-    """Say how many bytes a log has, if that is known; see that it can be read."""
-    if name == _STANDARD_INPUT:
-        _standard_input()
-        return None
-    try:
-        status = os.stat(name)  # noqa: PTH116  # a Path would take "" for the folder
-        if S_ISDIR(status.st_mode):
-            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
-        if not S_ISREG(status.st_mode):
-            return None
-        Path(name).open("rb").close()
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "no file can have this name"
-        raise UsageError(f"{name}: {why}; expected a log file that can be read, or -") from None
-    return status.st_size
-
-
-def _standard_input() -> io.BufferedIOBase:
-    buffer = getattr(sys.stdin, "buffer", None)
-    if not isinstance(buffer, io.BufferedIOBase):
-        raise UsageError("'-': there is no standard input")
-    return buffer
-
-
-@contextmanager
-def _opened(name: str) -> Iterator[LogLines]:
-    if name == _STANDARD_INPUT:
-        yield LogLines(_standard_input().read1)
-        return
-    with Path(name).open("rb", buffering=0) as file:
-        yield LogLines(file.read)
 
 
 def _desks(settings: Settings, *, offline: bool) -> AbstractContextManager[KeyDesks]:
@@ -199,29 +155,9 @@ def _courts(settings: Settings, desks: KeyDesks, assumed_host: str | None) -> Co
 
 def _replay(name: str, replay: Replay, report: Report) -> Log:
     before = replay.tally.lines
-    with _opened(name) as lines:
-        replay.run(name, lines, lambda: report(lines, replay.tally.lines))
+    with opened(name) as lines:
+        replay.run(name, lines, lambda: report(name, lines.position, replay.tally.lines))
     return Log(name, replay.tally.lines - before, lines.problem)
-
-
-@contextmanager
-def _progress(sizes: Sequence[int | None]) -> Iterator[Report]:
-    """Show on a terminal how far it has got; elsewhere nothing."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield lambda _log, _lines: None
-        return
-    known = [size for size in sizes if size is not None]
-    total = sum(known) if len(known) == len(sizes) else None
-    bar, logs = Progress(sys.stderr, time.monotonic, total), dict[LogLines, int]()
-
-    def report(log: LogLines, lines: int) -> None:
-        logs[log] = log.position
-        bar.update(sum(logs.values()), lines)
-
-    try:
-        yield report
-    finally:
-        bar.clear()
 
 
 def _host(value: str) -> str:
