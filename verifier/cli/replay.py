@@ -34,9 +34,11 @@ gate is not asked, are counted and not judged.
 Lines are nginx' or Apache's combined form, with a virtual host before it or
 not, or JSON objects of nginx, Caddy, Traefik or Envoy; logs may be packed with
 gzip, and come out of Docker or Kubernetes. A log holds what the client sent in
-the URL: a token in a header or a cookie is not in it. A websocket's line is
-written when it closes; only lines that say how long it took ($request_time)
-tell when it was opened.
+the URL: a token in a header, a cookie or behind a # is not in it. A websocket's
+line is written when it closes; only lines that say how long it took
+($request_time) tell when it was opened. Keys are today's: a token that was
+signed with one that is gone since counts as key-unknown or signature-invalid,
+unless public_keys or app_secret still have it.
 
 Memory use does not grow with the log. On a terminal a progress bar is drawn on
 standard error. A key that has to be fetched is waited for; a source that does
