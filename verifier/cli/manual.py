@@ -54,7 +54,7 @@ class Manual:
     """Sections of a manual page.
 
     Attributes:
-        statuses: Exit statuses besides the ones that every command has.
+        statuses: Exit statuses besides the ones that every command has; no text takes one away.
         notes: More sections by title, each of terms and what they mean.
         examples: Command lines, each with what it does.
     """
@@ -72,7 +72,10 @@ class Manual:
         yield from self.notes.items()
         always = ALWAYS if configured else {USAGE: ALWAYS[USAGE]}
         statuses = {**self.statuses, **always}
-        yield "EXIT STATUS", {str(number): statuses[number] for number in sorted(statuses)}
+        yield (
+            "EXIT STATUS",
+            {str(number): statuses[number] for number in sorted(statuses) if statuses[number]},
+        )
         if configured:
             yield "ENVIRONMENT", ENVIRONMENT
             yield "FILES", FILES

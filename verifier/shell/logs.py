@@ -45,15 +45,11 @@ def configure(log_format: Literal["json", "console"], level: str) -> None:
     logging.getLogger().handlers[:] = [handler]
 
 
-def redacted(text: str) -> str:
-    """Take out whatever looks like a token."""
-    return _TOKEN.sub("[token]", text)
-
-
 def _safe(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return redacted(value[:_LONGEST].encode("utf-8", "replace").decode())
+    text = value[:_LONGEST].encode("utf-8", "replace").decode()
+    return _TOKEN.sub("[token]", text)
 
 
 class _JsonFormatter(logging.Formatter):

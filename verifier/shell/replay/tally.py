@@ -9,16 +9,16 @@ from typing import Final
 from urllib.parse import quote
 
 from verifier.core.access_log import LoggedRequest, Unasked
+from verifier.core.clean_target import may_hold_token
 from verifier.core.decision import Deny
 from verifier.core.rooms import Target
-from verifier.shell.logs import redacted
 
 EXAMPLES: Final = 3
 """How many of each code, and of the lines that cannot be read, are shown."""
 
 _LONGEST: Final = 120
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
-_ENCODED_TOKEN: Final = re.compile(r"(?i)(jwt|token)(=|%(?:25)*3d).*")
+_FROM_A_TOKEN_ON: Final = re.compile(r"(?i)(?:(?<=jwt)|(?<=token))(?:=|%(?:25)*3d).*|eyJ.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +127,21 @@ class Tally:
         examples = self.examples.setdefault(deny.code.value, [])
         if len(examples) < EXAMPLES:
             shown = "(not a path)" if target is None else shown_target(target)
-            detail = redacted(deny.detail)
-            examples.append(Example(deny.code.value, detail, log, line, request.time, shown))
+            code, detail = deny.code.value, deny.detail
+            examples.append(Example(code, detail, log, line, request.time, shown))
 
 
 def shown_target(target: Target) -> str:
     """Write a target for people: its path, its room and that there was a token."""
-    path = _ENCODED_TOKEN.sub(r"\1\2…", redacted(_quoted(target.path)))
-    parts = [f"room={redacted(_quoted(room))}" for room in target.room]
+    parts = [f"room={_without_token(room)}" for room in target.room]
     parts += ["jwt=…" for _ in target.jwt] + ["token=…" for _ in target.token]
-    return _cut(path) + ("?" + _cut("&".join(parts)) if parts else "")
+    return _without_token(target.path) + ("?" + _cut("&".join(parts)) if parts else "")
+
+
+def _without_token(text: str) -> str:
+    shown = _FROM_A_TOKEN_ON.sub("…", _quoted(text))
+    # Whatever has been encoded in yet another way.
+    return "…" if may_hold_token(shown) else _cut(shown)
 
 
 def _quoted(text: str) -> str:
