@@ -1,4 +1,4 @@
-"""The command line: ``serve``, ``explain`` and ``mint``."""
+"""The command line: one module for each command."""
 
 from verifier.cli.frame import main
 

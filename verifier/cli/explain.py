@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Final
 
+from verifier.cli.manual import Manual
 from verifier.cli.question import Question, read_question
 from verifier.cli.text import render
-from verifier.cli.usage import Parser, add_config, settings_of, text
+from verifier.cli.usage import Parser, add_command, add_config, settings_of, text
 from verifier.core.decision import DenialCode
 from verifier.core.explain import Explanation, explain_ambiguity
 from verifier.shell.explaining import explain_request
@@ -25,23 +26,34 @@ from verifier.shell.logs import LOGGER
 from verifier.shell.settings import Settings
 
 _MOST_KEY_IDS: Final = 20
-_HELP: Final = """\
-Every rule in Jitsi's order with what was expected and what was found, the verdict, what Prosody
-would say, and what to change. Exit status: 0 allowed, 1 denied, 2 usage, 78 configuration.
+_SUMMARY: Final = "say why a token opens a room or does not"
+_DESCRIPTION: Final = """\
+Prints every rule in Jitsi's order with what was expected and what was found,
+the verdict, what Prosody would say, and what to change. Keys are found as the
+service finds them.
 
-An argument shows up in the list of processes: on a machine that others use, pass '-' and
-give the token on standard input."""
+An argument shows up in the list of processes: on a machine that others use,
+pass '-' and give the token on standard input."""
+_MANUAL: Final = Manual(
+    {0: "The token opens the room.", 1: "It does not."},
+    {},
+    (
+        (
+            "jitsi-verifier explain 'https://meet.example.org/standup?jwt=eyJ0eXAi...'",
+            "Why does this link not work?",
+        ),
+        ("jitsi-verifier explain --room standup - < token", "Does this token open that room?"),
+        (
+            "jitsi-verifier explain --json --now 1795348800 --room standup - < token",
+            "What would have been said at that time, for a program.",
+        ),
+    ),
+)
 
 
 def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the sub-command."""
-    parser = commands.add_parser(
-        "explain",
-        help="say why a token opens a room or does not",
-        description=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = add_command(commands, "explain", _SUMMARY, _DESCRIPTION, _MANUAL)
     parser.add_argument(
         "subject",
         nargs="?",
@@ -49,11 +61,12 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         help="a token, or a URL with #jwt=, ?jwt= or ?token=, which names the room too;"
         " - reads it from standard input; without it, a guest is judged",
     )
-    room = parser.add_mutually_exclusive_group()
+    which = parser.add_argument_group("the room")
+    room = which.add_mutually_exclusive_group()
     room.add_argument("--url", help="the page or signalling URL that names the room")
     room.add_argument("--room-jid", metavar="JID", help="the room's XMPP address")
     room.add_argument("--room", metavar="R", type=text, help="the room's name")
-    parser.add_argument("--tenant", metavar="T", type=text, help="with --room: its tenant")
+    which.add_argument("--tenant", metavar="T", type=text, help="with --room: its tenant")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--now", metavar="UNIX", type=_time, help="judge at this time, seconds")
     add_config(parser)

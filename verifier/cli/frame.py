@@ -5,18 +5,48 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import platform
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Final
 
-from verifier.cli import explain, mint
-from verifier.cli.usage import Parser, UsageError, add_config
+from verifier.cli import completion, explain, mint, replay
+from verifier.cli.manual import INTERRUPTED, Manual, option_terms
+from verifier.cli.usage import Parser, UsageError, add_command, add_config
 from verifier.shell.keysource import KeySourceError
 from verifier.shell.settings import ConfigError
 from verifier.shell.version import VERSION
 
-_INTERRUPTED: Final = 130  # as shells report SIGINT
+_LIBRARIES: Final = ("aiohttp", "cachetools", "cryptography", "prometheus-client", "pyjwt")
+_DESCRIPTION: Final = """\
+Serves Jitsi's verdict to proxies and to Prosody, explains it, makes tokens for
+it, and tells what it would have been. 'jitsi-verifier COMMAND --help' tells
+more of each command. Nothing but 'serve' needs a network, unless keys have to
+be fetched from a URL."""
+_MANUAL: Final = Manual(
+    {0: "Done.", 1: "See the command."},
+    {},
+    (
+        ("jitsi-verifier serve --config /etc/jitsi-verifier.toml", "Answer nginx' questions."),
+        ("jitsi-verifier explain 'https://meet.example.org/standup?jwt=...'", "Explain a verdict."),
+    ),
+)
+_SERVE: Final = """\
+Serves until SIGTERM, and then finishes what is in flight. SIGHUP reads the
+configuration again; one that cannot be used leaves the running one in force."""
+_SERVE_MANUAL: Final = Manual(
+    {0: "Stopped by SIGTERM or SIGINT.", 1: "An address cannot be listened on."},
+    {"configuration": option_terms()},
+    (
+        (
+            "JWT_APP_ID=my_app JWT_APP_SECRET_FILE=/etc/jitsi/secret jitsi-verifier serve",
+            "With the environment of docker-jitsi-meet.",
+        ),
+        ("jitsi-verifier serve --config /etc/jitsi-verifier.toml", "With a file."),
+    ),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,12 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Without the program's name; None takes the process' own.
 
     Returns:
-        0 allowed or done, 1 denied, 78 for a bad configuration.
+        The exit status, as ``--help`` lists it.
 
     Raises:
         SystemExit: with status 2 for bad usage, 0 after ``--help`` and ``--version``.
     """
-    parser = _parser()
+    parser = program()
     options = parser.parse_args(arguments)
     _never_fail_to_encode()
     try:
@@ -47,29 +77,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def program() -> Parser:
+    """Describe the whole command line."""
     parser = Parser(
         prog="jitsi-verifier",
-        description="Jitsi Meet's verdict on JWT room links: serve it, explain it, mint for it.",
-        allow_abbrev=False,
+        summary="Jitsi Meet's verdict on JWT room links",
+        description=_DESCRIPTION,
+        manual=_MANUAL,
     )
-    parser.add_argument("--version", action="version", version=f"jitsi-verifier {VERSION}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    serve = commands.add_parser(
-        "serve",
-        help="answer a proxy's questions",
-        description="Serve until SIGTERM. SIGHUP reads the configuration again.",
-        allow_abbrev=False,
-    )
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    serve = add_command(commands, "serve", "answer a proxy's questions", _SERVE, _SERVE_MANUAL)
     add_config(serve)
     serve.set_defaults(run=_serve, parser=serve)
     explain.add(commands)
     mint.add(commands)
+    replay.add(commands)
+    completion.add(commands, parser)
     return parser
+
+
+class _Version(argparse.Action):
+    """Print the version, and those of what a report of a bug should name."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print versions and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        libraries = [f"{name} {version(name)}" for name in _LIBRARIES]
+        lines = [f"jitsi-verifier {VERSION}", f"Python {platform.python_version()}", *libraries]
+        sys.stdout.write("\n".join([*lines, ""]))
+        parser.exit(0)
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -9,7 +9,16 @@ import sys
 import time
 from typing import Final
 
-from verifier.cli.usage import Parser, UsageError, add_config, room_address, settings_of, text
+from verifier.cli.manual import Manual
+from verifier.cli.usage import (
+    Parser,
+    UsageError,
+    add_command,
+    add_config,
+    room_address,
+    settings_of,
+    text,
+)
 from verifier.core.decision import AccessRequest, Deny
 from verifier.core.keyformats import parse_secret
 from verifier.core.keys import KeySet
@@ -32,43 +41,66 @@ _LONGEST: Final = 36_500 * 86_400
 # What encodeURIComponent leaves as it is, but the client takes out of a path.
 _IN_A_PATH: Final = {ord(character): f"%{ord(character):02X}" for character in "!'()*"}
 
+_SUMMARY: Final = "sign a token for tests and small set-ups"
+_DESCRIPTION: Final = """\
+Prints a token that this configuration accepts, signed with its first secret.
+What is worth knowing of it goes to standard error."""
+_MANUAL: Final = Manual(
+    {0: "A token was printed."},
+    {},
+    (
+        (
+            "jitsi-verifier mint --room standup --user Ada --moderator",
+            "A token for one room, for a day.",
+        ),
+        (
+            "jitsi-verifier mint --room standup --expires 15m --url https://meet.example.org",
+            "A link to send.",
+        ),
+        ("jitsi-verifier mint --room '*' --tenant acme", "A token for every room of a tenant."),
+    ),
+)
+
 
 def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the sub-command."""
-    parser = commands.add_parser(
-        "mint",
-        help="sign a token for tests",
-        description="Print a token that this configuration accepts, signed with its first secret.",
-        allow_abbrev=False,
-    )
+    parser = add_command(commands, "mint", _SUMMARY, _DESCRIPTION, _MANUAL)
     parser.add_argument("--room", metavar="R", required=True, type=text, help="* for every room")
-    parser.add_argument("--user", metavar="NAME", type=text, help="context.user.name")
-    parser.add_argument("--email", metavar="E", type=text, help="context.user.email")
-    parser.add_argument("--user-id", metavar="ID", type=text, help="context.user.id")
-    parser.add_argument("--moderator", action="store_true", help="make the user the room's owner")
-    parser.add_argument(
-        "--feature", metavar="F", type=text, action="append", default=[], help="may be repeated"
-    )
     parser.add_argument("--tenant", metavar="T", type=text, help="the room's tenant")
     parser.add_argument(
+        "--expires", type=_seconds, default="24h", metavar="24h", help="such as 90s, 15m, 24h, 7d"
+    )
+    parser.add_argument("--url", metavar="BASE", help="print BASE/[TENANT/]ROOM?jwt=TOKEN instead")
+    _add_user(parser.add_argument_group("the user"))
+    _add_claims(parser.add_argument_group("claims and header"))
+    add_config(parser)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def _add_user(user: argparse._ArgumentGroup) -> None:
+    user.add_argument("--user", metavar="NAME", type=text, help="context.user.name")
+    user.add_argument("--email", metavar="E", type=text, help="context.user.email")
+    user.add_argument("--user-id", metavar="ID", type=text, help="context.user.id")
+    user.add_argument("--moderator", action="store_true", help="make the user the room's owner")
+    user.add_argument(
+        "--feature", metavar="F", type=text, action="append", default=[], help="may be repeated"
+    )
+
+
+def _add_claims(claims: argparse._ArgumentGroup) -> None:
+    claims.add_argument(
         "--sub",
         metavar="S",
         type=text,
         help="default: the tenant, else the XMPP domain where domains are verified, else *",
     )
-    parser.add_argument(
+    claims.add_argument(
         "--aud", metavar="A", type=text, help="default: the first accepted audience, else jitsi"
     )
-    parser.add_argument(
+    claims.add_argument(
         "--iss", metavar="I", type=text, help="default: the first accepted issuer, else app_id"
     )
-    parser.add_argument("--kid", metavar="K", type=text, help="the key id in the header")
-    parser.add_argument(
-        "--expires", type=_seconds, default="24h", metavar="24h", help="such as 90s, 15m, 24h, 7d"
-    )
-    parser.add_argument("--url", metavar="BASE", help="print BASE/[TENANT/]ROOM?jwt=TOKEN instead")
-    add_config(parser)
-    parser.set_defaults(run=run, parser=parser)
+    claims.add_argument("--kid", metavar="K", type=text, help="the key id in the header")
 
 
 def run(options: argparse.Namespace) -> int:

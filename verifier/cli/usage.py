@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
+from verifier.cli.manual import Manual, render
 from verifier.core.rooms import RoomAddress, parse_target, room_name
 from verifier.shell.settings import Settings, load
 
@@ -20,11 +22,69 @@ class UsageError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints quote no token."""
+    """A parser whose complaints quote no token, and whose help is a manual page.
+
+    Args:
+        summary: What the command does, in a few words; without it the description's beginning.
+        manual: What there is to say beside the options.
+        options: As ``ArgumentParser`` takes them.
+    """
+
+    def __init__(self, *, summary: str = "", manual: Manual | None = None, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("allow_abbrev", False)
+        super().__init__(**options)
+        self.summary = summary or (self.description or "").partition(".")[0]
+        self.manual = manual or Manual()
+
+    @property
+    def arguments(self) -> Sequence[argparse.Action]:
+        """Everything that may stand on the command line, in its order."""
+        return self._actions
+
+    @property
+    def commands(self) -> Mapping[str, Parser]:
+        """The sub-commands by name."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # it has no other name
+                found: Mapping[str, Parser] = action.choices
+                return found
+        return {}
+
+    def sections(self) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Give the sections of the manual that follow the options."""
+        configured = any("--config" in action.option_strings for action in self._actions)
+        return self.manual.sections(configured=configured)
+
+    def format_help(self) -> str:
+        """Write the manual page."""
+        page = f"{self.prog} - {self.summary}\n\n{super().format_help()}"
+        return page + "".join(render(title, terms) for title, terms in self.sections())
 
     def error(self, message: str) -> NoReturn:
         """Complain, and exit with status 2."""
         super().error(_TOKEN.sub("[token]", message))
+
+
+def add_command(
+    commands: argparse._SubParsersAction[Parser],
+    name: str,
+    summary: str,
+    description: str,
+    manual: Manual | None = None,
+) -> Parser:
+    """Add a sub-command.
+
+    Args:
+        commands: Where to.
+        name: What it is called by.
+        summary: What it does, in a few words.
+        description: What there is to know of it, in lines of at most 78 characters.
+        manual: The sections behind its options.
+    """
+    return commands.add_parser(
+        name, help=summary, summary=summary, description=description, manual=manual
+    )
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,177 @@
+"""``replay``: what would happen to the requests of an access log if the gate were switched on."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import sys
+from contextlib import AbstractContextManager
+from typing import Final
+
+from verifier.cli.log_files import opened, size_of
+from verifier.cli.manual import Manual
+from verifier.cli.progress import Report, progress
+from verifier.cli.replay_report import Log, as_json, as_text, notes
+from verifier.cli.usage import Parser, add_command, add_config, settings_of
+from verifier.core.access_log import FIELDS, ROLES, LineReader, Role
+from verifier.core.rooms import parse_url
+from verifier.shell.hosts import host_name
+from verifier.shell.logs import LOGGER
+from verifier.shell.replay import Court, Courts, KeyDesks, Replay, open_desks
+from verifier.shell.settings import Settings
+
+_FIELD: Final = re.compile(r"(\w+)=([\w@.-]+)")
+
+_SUMMARY: Final = "judge the requests of an access log"
+_DESCRIPTION: Final = """\
+Tells what would have happened to the requests of an access log if the gate had
+been switched on: how many would be allowed, how many denied and with which
+code, with examples that hold no token. Every request is judged at the time of
+its line, with the configured rules and keys. Public files, about which the
+gate is not asked, are counted and not judged.
+
+Lines are nginx' or Apache's combined form, with a virtual host before it or
+not, or JSON objects of nginx, Caddy, Traefik or Envoy; logs may be packed with
+gzip, and come out of Docker or Kubernetes. A log holds what the client sent in
+the URL: a token in a header, a cookie or behind a # is not in it. A websocket's
+line is written when it closes; only lines that say how long it took
+($request_time) tell when it was opened. Keys are today's: a token that was
+signed with one that is gone since counts as key-unknown or signature-invalid,
+unless public_keys or app_secret still have it.
+
+Memory use does not grow with the log. On a terminal a progress bar is drawn on
+standard error. A key that has to be fetched is waited for; a source that does
+not answer is given up after the third key, and tokens that need it are
+keys-unavailable."""
+_MANUAL: Final = Manual(
+    {
+        0: "All logs were read to their ends, whatever the verdicts.",
+        1: "A log could not be read to its end; or, with --fail-on-denied, a request would be"
+        " denied.",
+    },
+    {
+        "members of JSON lines, of which the first that is there counts": {
+            role: ", ".join(FIELDS[role]) for role in ROLES
+        }
+    },
+    (
+        (
+            "jitsi-verifier replay /var/log/nginx/access.log /var/log/nginx/access.log.*.gz",
+            "All that is left of the last weeks.",
+        ),
+        (
+            "docker compose logs --no-log-prefix web | jitsi-verifier replay -",
+            "What the web container has written.",
+        ),
+        (
+            "jitsi-verifier replay --json --fail-on-denied --host meet.example.org access.log",
+            "For a program, with the rules of one virtual host.",
+        ),
+        (
+            "jitsi-verifier replay --field target=http.url --field time=when requests.json",
+            "JSON lines with names of their own.",
+        ),
+    ),
+)
+
+
+def add(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the sub-command."""
+    parser = add_command(commands, "replay", _SUMMARY, _DESCRIPTION, _MANUAL)
+    parser.add_argument(
+        "logs",
+        nargs="+",
+        metavar="ACCESS_LOG",
+        help="nginx' combined form or JSON, packed with gzip or not; - reads standard input",
+    )
+    parser.add_argument(
+        "--host",
+        metavar="HOST",
+        type=_host,
+        help="the host of requests whose log does not name one (combined form); default: the"
+        " options at the top of the configuration apply",
+    )
+    parser.add_argument(
+        "--field",
+        metavar="WHAT=NAME",
+        type=_field,
+        action="append",
+        default=[],
+        help=f"where JSON lines have {', '.join(ROLES)}: a member's name, with dots into nested"
+        " objects; may be repeated",
+    )
+    parser.add_argument(
+        "--offline",
+        action="store_true",
+        help="fetch no keys; tokens that need one from a URL are keys-unavailable",
+    )
+    parser.add_argument(
+        "--fail-on-denied", action="store_true", help="exit with 1 if a request would be denied"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+    add_config(parser)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Replay the logs; the report goes to standard output.
+
+    Raises:
+        UsageError: a log cannot be opened.
+        ConfigError: the configuration cannot be used.
+        KeySourceError: a configured key cannot be used.
+    """
+    settings = settings_of(options)
+    if not LOGGER.handlers:
+        LOGGER.addHandler(logging.NullHandler())  # the report says what is wrong with keys
+    sizes = [size_of(name) for name in options.logs]
+    with _desks(settings, offline=options.offline) as desks, progress(sizes) as report:
+        reader = LineReader({**FIELDS, **dict(options.field)})
+        replay = Replay(_courts(settings, desks, options.host), reader)
+        read = [_replay(name, replay, report) for name in options.logs]
+        remarks = notes(replay.tally, settings, desks.troubles(), offline=options.offline)
+    render = as_json if options.json else as_text
+    sys.stdout.write(render(replay.tally, read, remarks, several=bool(settings.hosts)))
+    broken = any(log.problem for log in read)
+    return 1 if broken or (options.fail_on_denied and replay.tally.denied) else 0
+
+
+def _desks(settings: Settings, *, offline: bool) -> AbstractContextManager[KeyDesks]:
+    every = [each.key_locations() for each in (settings, *settings.hosts.values())]
+    return open_desks(every, settings.key_source_settings(), offline=offline)
+
+
+def _courts(settings: Settings, desks: KeyDesks, assumed_host: str | None) -> Courts:
+    def court(each: Settings) -> Court:
+        return Court(each.policy(), desks.of(each.key_locations()))
+
+    return Courts(
+        court(settings),
+        {host: court(each) for host, each in settings.hosts.items()},
+        strict=settings.strict_hosts,
+        bypass=settings.bypass,
+        assumed_host=assumed_host,
+    )
+
+
+def _replay(name: str, replay: Replay, report: Report) -> Log:
+    before = replay.tally.lines
+    with opened(name) as lines:
+        replay.run(name, lines, lambda: report(name, lines.position, replay.tally.lines))
+    return Log(name, replay.tally.lines - before, lines.problem)
+
+
+def _host(value: str) -> str:
+    url = parse_url(f"https://{value}/")
+    if url is None:
+        raise argparse.ArgumentTypeError("expected a host name, such as meet.example.org")
+    return host_name(url.host)
+
+
+def _field(value: str) -> tuple[Role, tuple[str, ...]]:
+    found = _FIELD.fullmatch(value)
+    for role in ROLES:
+        if found and found[1] == role:
+            return role, (found[2],)
+    raise argparse.ArgumentTypeError(f"expected WHAT=NAME, WHAT one of {', '.join(ROLES)}")

@@ -1,0 +1,171 @@
+"""What a replay has found, as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from verifier.core.access_log import Unasked
+from verifier.shell.replay import HostTally, Tally
+from verifier.shell.settings import Settings
+
+_UNASKED: Final = {
+    Unasked.PUBLIC: "public files",
+    Unasked.NO_REQUEST: "no HTTP request",
+    Unasked.NO_QUERY: "without the query, so without a token",
+}
+_OTHERS: Final = "(all other hosts)"
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One log that was read.
+
+    Attributes:
+        name: As it was given.
+        lines: How many it had.
+        problem: Why it could not be read to its end; empty where it could.
+    """
+
+    name: str
+    lines: int
+    problem: str
+
+
+def notes(
+    tally: Tally, settings: Settings, troubles: Sequence[str], *, offline: bool
+) -> tuple[str, ...]:
+    """Say what the numbers do not, or what they should not be taken for."""
+    return tuple(_notes(tally, settings, troubles, offline=offline))
+
+
+def _notes(
+    tally: Tally, settings: Settings, troubles: Sequence[str], *, offline: bool
+) -> Iterator[str]:
+    judged = tally.allowed + tally.denied
+    if tally.unasked[Unasked.NO_QUERY]:
+        yield (
+            f"{tally.unasked[Unasked.NO_QUERY]:,} lines are of the log format that comes with the"
+            " files for nginx: it leaves out the query, so that there is no token in it and"
+            " nothing can be replayed. Take a log from before the gate was there."
+        )
+    if judged and not tally.with_token:
+        yield "No request has a token in its query: perhaps this log leaves the query out."
+    if judged and (settings.token_cookie or settings.handoff):
+        yield "Cookies are in no access log: requests that rely on one count as without a token."
+    if tally.late_websockets:
+        yield (
+            f"{tally.late_websockets:,} of the expired are websockets, whose lines are written"
+            " when they close: their tokens may have been good when they opened. JSON lines with"
+            " $request_time tell."
+        )
+    if tally.without_host and settings.hosts:
+        yield (
+            f"{tally.without_host:,} requests came without the name of their host, and this"
+            " configuration has several: --host names one."
+        )
+    if "keys-unavailable" in tally.codes and offline:
+        yield "Keys from URLs were not fetched (--offline)."
+    yield from troubles
+
+
+def as_json(tally: Tally, logs: Sequence[Log], remarks: Sequence[str], *, several: bool) -> str:
+    """Write everything as one JSON object."""
+    report: dict[str, Any] = {
+        "lines": tally.lines,
+        "from": tally.begin,
+        "to": tally.end,
+        "judged": tally.allowed + tally.denied,
+        "allowed": tally.allowed,
+        "denied": tally.denied,
+        "codes": dict(tally.codes.most_common()),
+        "not_asked": {reason.value: tally.unasked[reason] for reason in Unasked},
+        "unreadable": {
+            "count": tally.unreadable,
+            "first": [asdict(each) for each in tally.first_unreadable],
+        },
+        "examples": [asdict(each) for code in tally.examples.values() for each in code],
+        "logs": [asdict(log) for log in logs],
+        "notes": list(remarks),
+    }
+    if several:
+        report["hosts"] = {
+            host or "": {
+                "allowed": each.allowed,
+                "denied": each.denied,
+                "codes": dict(each.codes.most_common()),
+            }
+            for host, each in tally.hosts.items()
+        }
+    return json.dumps(report, indent=2) + "\n"
+
+
+def as_text(tally: Tally, logs: Sequence[Log], remarks: Sequence[str], *, several: bool) -> str:
+    """Write the numbers, examples of every denial, and what is to be said about them."""
+    return "\n".join(
+        [
+            *_numbers(tally),
+            *(_hosts(tally) if several else ()),
+            *(f"{log.name}: not read to its end: {log.problem}" for log in logs if log.problem),
+            *(f"Note: {remark}" for remark in remarks),
+            "",
+        ]
+    )
+
+
+def _numbers(tally: Tally) -> Iterator[str]:
+    judged = tally.allowed + tally.denied
+    span = "" if tally.begin is None else f", {_moment(tally.begin)} to {_moment(tally.end)} UTC"
+    yield f"{tally.lines:,} lines{span}"
+    yield ""
+    yield _row("allowed", tally.allowed, judged)
+    yield _row("denied", tally.denied, judged)
+    for code, count in tally.codes.most_common():
+        yield f"  {_row(code, count, judged)}"
+        for example in tally.examples[code]:
+            when, detail = (
+                _moment(example.time),
+                f"  ({_printable(example.detail)})" if example.detail else "",
+            )
+            yield f"      {example.log}:{example.line}  {when}  {example.request}{detail}"
+    reasons = [f"{_UNASKED[each]} {count:,}" for each, count in tally.unasked.most_common()]
+    yield _row("not asked about", tally.unasked.total()) + _listed(reasons)
+    yield _row("could not be read", tally.unreadable)
+    for each in tally.first_unreadable:
+        yield f"      {each.log}:{each.line}  {each.why}"
+
+
+def _hosts(tally: Tally) -> Iterator[str]:
+    yield ""
+    for host, each in sorted(tally.hosts.items(), key=lambda item: item[0] or "~"):
+        yield f"{host or _OTHERS}: {_host(each)}"
+
+
+def _host(each: HostTally) -> str:
+    codes = [f"{code} {count:,}" for code, count in each.codes.most_common()]
+    return f"allowed {each.allowed:,}, denied {each.denied:,}{_listed(codes)}"
+
+
+def _printable(text: str) -> str:
+    """Keep a terminal from obeying what stands in a claim."""
+    shown = (each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+    return "".join(shown)
+
+
+def _row(what: str, count: int, whole: int = 0) -> str:
+    share = f"  {count / whole:6.1%}" if whole else ""
+    return f"{what:24}{count:>12,}{share}"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return f"  ({', '.join(parts)})" if parts else ""
+
+
+def _moment(time: float | None) -> str:
+    try:
+        return datetime.fromtimestamp(time or 0, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError, OSError):
+        return f"{time:.0f}"

@@ -1,0 +1,42 @@
+"""What everybody may fetch: the paths about which the gate is not asked.
+
+The list is that of the files for nginx (``contrib/nginx/jitsi-verifier.conf``). It looks at the
+path as nginx understands it: decoded, slashes merged, dots resolved.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+_SIGNALLING: Final = re.compile(r"/(http-bind|xmpp-websocket|conference-request|_api)")
+_PUBLIC: Final = re.compile(
+    r"/\Z"
+    r"|/([^/]+/)?(config|interface_config|external_api|pwa-worker)\.js$"
+    r"|/([^/]+/)?manifest\.json$"
+    r"|/(favicon\.ico|robots\.txt)$"
+    r"|/(libs|css|static|images|fonts|lang|sounds|connection_optimization|transcripts)/"
+    r"|/\.well-known/"
+    r"|/(colibri-ws|colibri-relay-ws|etherpad|socket\.io|rtcstats-ws)/"
+)
+_TO_RESOLVE: Final = re.compile(r"[%#]|//|/\.")
+
+
+def is_public(path: str) -> bool:
+    """Tell whether a request for this path, as it was sent, is let in without asking."""
+    if _TO_RESOLVE.search(path):
+        path = _resolved(unquote(path.partition("#")[0], errors="surrogateescape"))
+    return _PUBLIC.match(path) is not None and _SIGNALLING.search(path) is None
+
+
+def _resolved(path: str) -> str:
+    segments: list[str] = []
+    names = path.split("/")
+    for name in names:
+        if name == "..":
+            del segments[-1:]
+        elif name not in ("", "."):
+            segments.append(name)
+    folder = "/" if segments and names[-1] in ("", ".", "..") else ""
+    return "/" + "/".join(segments) + folder
