@@ -91,7 +91,7 @@ class Setup:
     policy: dict[str, Any] = field(default_factory=dict)
     keys: Callable[[], Keys] = FakeKeys
     ttl: int = 30
-    most_waiting: int = 1_024
+    turns: Callable[[], Turns] = Turns
     limits: Limits = BRIEF
 
 
@@ -179,7 +179,7 @@ class Twin:
         self.taken = 0
         self.reports: list[str] = []
         self.observer = Counts()
-        self.turns = Turns(setup.most_waiting)
+        self.turns = setup.turns()
         self._clients: list[Client] = []
         self.install(setup)
         lane = {"fast": self._try_fast} if fast else {}
@@ -241,9 +241,10 @@ class Twin:
         return Seen(answers, closed, after, counted, lines, len(self.reports))
 
     async def stop(self) -> None:
-        await self.server.shutdown(1)
         for client in self._clients:
             client.leave()
+        self.server.pre_shutdown()
+        await self.server.shutdown(PATIENCE)
 
     def _try_fast(
         self, head: bytes, transport: asyncio.Transport, deliver: Deliver

@@ -112,6 +112,11 @@ class HardenedServer(web.Server):
         for connection in self.connections:
             cast("Connection", connection).leave_fast_lane()
 
+    def pre_shutdown(self) -> None:
+        """Take no more requests; what waits for its answer still gets it."""
+        self.drain()
+        super().pre_shutdown()
+
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 (aiohttp's name)
         """Close idle connections now, the others when answered or after ``timeout`` seconds."""
         self.drain()
