@@ -22,17 +22,20 @@ HOST = "meet.example.org"
 ENDPOINTS = ("auth", "auth-url", "forward-auth", "ext-authz")
 
 
-def question(endpoint: str, token: str = GOOD, room: str = "standup") -> tuple[str, list[Field]]:
-    """Give the target and the fields of a proxy's question."""
-    uri = f"/{room}?jwt={token}"
+def question(
+    endpoint: str, token: str | None = GOOD, room: str = "standup", host: str = HOST
+) -> tuple[str, list[Field]]:
+    """Give the target and the fields of a proxy's question; a room may have a query."""
+    blank = "&" if "?" in room else "?"
+    uri = f"/{room}" if token is None else f"/{room}{blank}jwt={token}"
     if endpoint == "auth":
-        return "/auth", [("Host", HOST), ("X-Original-URI", uri)]
+        return "/auth", [("Host", host), ("X-Original-URI", uri)]
     if endpoint == "auth-url":
-        return "/auth-url", [("Host", "sidecar"), ("X-Original-URL", f"https://{HOST}{uri}")]
+        return "/auth-url", [("Host", "sidecar"), ("X-Original-URL", f"https://{host}{uri}")]
     if endpoint == "forward-auth":
-        fields = [("Host", "sidecar"), ("X-Forwarded-Host", HOST), ("X-Forwarded-Uri", uri)]
+        fields = [("Host", "sidecar"), ("X-Forwarded-Host", host), ("X-Forwarded-Uri", uri)]
         return "/forward-auth", fields
-    return f"/ext-authz{uri}", [("Host", HOST)]
+    return f"/ext-authz{uri}", [("Host", host)]
 
 
 def written(method: str, target: str, fields: Sequence[Field], version: str = "HTTP/1.1") -> bytes:

@@ -262,9 +262,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize("number", range(len(BODIES)))
-async def test_what_stands_behind_such_a_head_is_never_a_question(
-    pair: Twins, number: int
-) -> None:
+async def test_what_stands_behind_such_a_head_is_never_a_question(pair: Twins, number: int) -> None:
     first, body = BODIES[number]
     for rest in ((), (NO_URI,), (NO_URI, head())):
         assert len(await alike(pair, first, body, *rest)) == 1
@@ -305,7 +303,9 @@ async def test_streams_are_answered_alike_and_in_order(pair: Twins, number: int)
 
 async def test_a_mix_of_both_keeps_each_answer_with_its_question(pair: Twins) -> None:
     rooms = [f"room{number}" for number in range(12)]
-    parts = [head("auth", *[("X-Unknown", "a")] * (i % 3 == 0), room=r) for i, r in enumerate(rooms)]
+    parts = [
+        head("auth", *[("X-Unknown", "a")] * (i % 3 == 0), room=r) for i, r in enumerate(rooms)
+    ]
     seen = await pair.alike(*parts)
     assert len(seen.answers) == len(rooms)
     warm = await pair.alike(*parts, rush=True)

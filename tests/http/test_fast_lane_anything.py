@@ -131,7 +131,9 @@ def test_whatever_is_sent_both_answer_alike(ttl: int) -> None:
     with running(Setup(ttl=ttl)) as (pair, compare):
 
         @settings(max_examples=600 if ttl else 200, deadline=None)
-        @example(parts=[head("auth", ("Content-Length", "18446744073709551615")), head()], rush=False)
+        @example(
+            parts=[head("auth", ("Content-Length", "18446744073709551615")), head()], rush=False
+        )
         @example(parts=[head("auth", ("Connection", "close")), head()], rush=True)
         @given(parts=streams(), rush=st.booleans())
         def holds(parts: list[bytes], *, rush: bool) -> None:

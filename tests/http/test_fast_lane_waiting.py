@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -90,7 +91,7 @@ async def release(twin: Twin, count: int = 1) -> None:
     (await waiting(twin, count)).release()
 
 
-async def both(setup: Setup, story: Story) -> object:
+async def both(setup: Setup, story: Story) -> Any:
     """Hold that a story ends alike with both, and that the lane has a part in it."""
     async with twins(setup) as pair:
         endings = [
@@ -197,7 +198,7 @@ async def test_a_client_that_leaves_while_it_waits_harms_nobody() -> None:
         gone.leave()
         await release(twin, 2)
         await other.settle()
-        await until(lambda: gone.gone)
+        await until(gone.is_gone)
         return rooms(other.read()), twin.reports
 
     assert await both(TURNS, story) == (["b"], [])
@@ -214,7 +215,6 @@ async def test_who_would_wait_too_long_is_told_so() -> None:
         return parsed(first.read()), parsed(second.read())
 
     answers = await both(Setup(policy=STATIC, keys=Keys, turns=lambda: HeldTurns(1)), story)
-    assert isinstance(answers, tuple)
     assert "503" in answers[1][0][0]
 
 
@@ -232,7 +232,7 @@ async def test_draining_lets_a_waiting_question_have_an_answer_that_says_goodbye
             await asyncio.sleep(0)
         return parsed(await client.rest())
 
-    ((status, fields, _),) = await both(TURNS, story)  # type: ignore[misc]  # one answer
+    ((status, fields, _),) = await both(TURNS, story)
     assert status == "HTTP/1.1 200 OK"
     assert "Connection: close" in fields
 
@@ -371,7 +371,7 @@ async def test_whatever_happens_while_a_key_is_fetched_is_alike(ending: str) -> 
             client.half_close()
         elif ending == "leave":
             client.leave()
-            await until(lambda: client.gone)
+            await until(client.is_gone)
         elif ending == "drain":
             twin.server.drain()
         else:
