@@ -27,6 +27,8 @@ from verifier.shell.keysource.interface import Missing
 from verifier.shell.metrics import PrometheusObserver
 from verifier.shell.service import Verifier
 
+pytest.register_assert_rewrite("tests.http.twins")
+
 NOW = 1_800_000_000
 POLICY = Policy(
     asap_accepted_issuers=("app",),

@@ -106,5 +106,4 @@ def response(head: bytes, body: bytes) -> web.Response:
     """Make aiohttp's response of a written head and its body."""
     status, *lines = head.decode("ascii").split("\r\n")[:-1]
     fields = dict(line.split(": ", 1) for line in lines)
-    del fields["Content-Length"]
     return web.Response(status=int(status.split(" ", 2)[1]), headers=fields, body=body)

@@ -74,7 +74,7 @@ class _Stream(Enum):
     FREE = "between two messages, none of them in work"
     HEAD = "in a head that is aiohttp's"
     ONE = "behind one whole head that aiohttp answers"
-    HELD = "behind one whole head whose answer has to wait"
+    HELD = "behind one whole head whose answer has to wait; nothing is read meanwhile"
     MIXED = "who knows: aiohttp's for good"
 
 
@@ -89,7 +89,6 @@ class Connection(web.RequestHandler):
     """
 
     __slots__ = (
-        "_ending",
         "_fast",
         "_final",
         "_held",
@@ -124,8 +123,7 @@ class Connection(web.RequestHandler):
         self._report = report
         self._fast = fast
         self._stream = _Stream.FREE
-        self._held: bytearray | None = None  # what came behind a head whose answer has to wait
-        self._ending = False  # the client has said all it had to say
+        self._held = b""  # the head whose answer has to wait
         self._serving: web.BaseRequest | None = None
         self._final = False  # the request being served has a body: no head follows it
         self._timer: asyncio.TimerHandle | None = None  # runs while a head is incomplete
@@ -138,16 +136,26 @@ class Connection(web.RequestHandler):
     def begin(self, request: web.BaseRequest) -> None:
         """Note that a request is being served; behind one with a body, no head is awaited."""
         self._serving = request
-        if request.body_exists:
+        if announces_body(request):
             self._final = True
             self._stop_timer()
 
-    def end(self) -> None:
-        """Note that the request has its whole answer."""
+    def end(self, *, last: bool) -> None:
+        """Note that the request has its whole answer.
+
+        Args:
+            last: Whether the connection ends with it.
+        """
         self._serving = None
         self._last_seen = asyncio.get_running_loop().time()
-        if self._stream is _Stream.ONE and not self._final:
+        if self._stream is _Stream.ONE and not last and not self._final:
             self._stream = _Stream.FREE
+
+    def leave_fast_lane(self) -> None:
+        """Leave to aiohttp what is waiting for its answer."""
+        if self._stream is _Stream.HELD and self.transport is not None:
+            self.transport.resume_reading()
+            self._hand_over(self._held)
 
     def close_if_idle(self, now: float) -> None:
         """Close the connection if nobody has said anything on it for too long.
@@ -155,8 +163,8 @@ class Connection(web.RequestHandler):
         Args:
             now: The loop's time, seconds.
         """
-        waits = self._serving is None and self._timer is None and self._held is None
-        if waits and now - self._last_seen >= self._limits.idle_seconds:
+        works = self._serving or self._timer or self._stream is _Stream.HELD
+        if not works and now - self._last_seen >= self._limits.idle_seconds:
             self.force_close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -173,18 +181,13 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Answer what came, or hand it over to aiohttp."""
-        try:
-            if self._held is not None:
-                self._hold(data)
-            elif (
-                self._stream is not _Stream.FREE
-                or not self._is_whole(data)
-                or not self._answer_fast(data)
-            ):
-                self._receive(data)
-        except Exception as error:  # noqa: BLE001 (asyncio would log the exception with its values)
-            self.log_exception(exc_info=error)
-            self.force_close()
+        if self._stream is _Stream.FREE and self._is_whole(data):
+            if not self._answer_fast(data):
+                self._hand_over(data)
+        elif data:
+            self._receive_pieces(data)
+        else:
+            self._feed(data)
 
     def _is_whole(self, data: bytes) -> bool:
         """Tell whether this is one head with nothing behind it, of a length that is accepted."""
@@ -197,7 +200,7 @@ class Connection(web.RequestHandler):
         if self._stall is not None or transport is None or transport.is_closing():
             return False
         try:
-            answer = self._fast(head, transport, lambda answer: self._deliver(head, answer))
+            answer = self._fast(head, transport, lambda judge: self._deliver(head, judge))
         except Exception as error:  # noqa: BLE001 (aiohttp answers, and fails as it does)
             self.log_exception(exc_info=error)
             return False
@@ -208,41 +211,35 @@ class Connection(web.RequestHandler):
         if isinstance(answer, bytes):
             transport.write(answer)
         else:
-            self._stream, self._held = _Stream.HELD, bytearray()
+            self._stream, self._held = _Stream.HELD, head
+            transport.pause_reading()
         return True
 
-    def _deliver(self, head: bytes, answer: bytes | None) -> None:
-        """Give an answer that had to wait, and go on with what came meanwhile."""
-        held, self._held = bytes(self._held or b""), None
-        self._stream = _Stream.FREE
-        if self.transport is None or self.transport.is_closing():
+    def _deliver(self, head: bytes, judge: Callable[[], bytes | None]) -> None:
+        """Give an answer that had to wait, and read on."""
+        if self._stream is not _Stream.HELD or self._held is not head:
             return
+        try:
+            answer = judge()
+        except Exception as error:  # noqa: BLE001 (as above)
+            self.log_exception(exc_info=error)
+            answer = None
+        transport = self.transport
+        self._stream, self._held = _Stream.FREE, b""
+        self._last_seen = asyncio.get_running_loop().time()
+        if transport is None or transport.is_closing():
+            return
+        transport.resume_reading()
         if answer is None:
-            self._receive(head)
+            self._hand_over(head)
         else:
-            self.transport.write(answer)
-        if held:
-            self.data_received(held)
-        if self._ending and answer is not None:
-            self.transport.close()
+            transport.write(answer)
 
-    def _hold(self, data: bytes) -> None:
-        held = self._held
-        if held is None or len(held) + len(data) > BODY_BYTES:
-            self.force_close()
-        else:
-            held += data
-
-    def _receive(self, data: bytes) -> None:
-        """Hand over to aiohttp; the usual is one whole head, with nothing before or behind it."""
-        if not data:
-            super().data_received(data)
-        elif self._stream is not _Stream.FREE or not self._is_whole(data):
-            self._receive_pieces(data)
-        else:
-            self._stream = _Stream.ONE
-            self._stop_timer()
-            super().data_received(data)
+    def _hand_over(self, head: bytes) -> None:
+        """Leave one whole head to aiohttp."""
+        self._stream, self._held = _Stream.ONE, b""
+        self._stop_timer()
+        self._feed(head)
 
     def _receive_pieces(self, data: bytes) -> None:
         # A parse error costs the good requests that came in the same read: each head on its own.
@@ -254,7 +251,7 @@ class Connection(web.RequestHandler):
         else:
             self._stream = _Stream.MIXED
         for piece in pieces:
-            super().data_received(piece)
+            self._feed(piece)
         self._seen += len(data)
         self.crowded = self.crowded or self._seen > self._limits.head_bytes
         self._tail = b"" if between_heads else stream[-3:]
@@ -264,11 +261,15 @@ class Connection(web.RequestHandler):
         elif self._timer is None and not self._final:
             self._start_timer()
 
+    def _feed(self, data: bytes) -> None:
+        try:
+            super().data_received(data)
+        except Exception as error:  # noqa: BLE001 (asyncio would log the exception with its values)
+            self.log_exception(exc_info=error)
+            self.force_close()
+
     def eof_received(self) -> bool | None:  # type: ignore[override]  # asyncio's own signature
         """Let a client that half-closes behind its request have its answer, and no later one."""
-        if self._held is not None:
-            self._ending = True
-            return True
         if self._serving is None or not self._serving.content.is_eof():
             return None
         self.close()
@@ -341,6 +342,14 @@ def problem(status: int) -> web.Response:
     response = web.Response(status=status, body=body.encode(), headers=headers)
     response.force_close()
     return response
+
+
+def announces_body(request: web.BaseRequest) -> bool:
+    """Tell whether a head says that a body follows.
+
+    aiohttp takes a length of 2^64-1 for none, while its parser takes what follows for that body.
+    """
+    return request.body_exists or request.headers.get("Content-Length", "0") != "0"
 
 
 def describe(error: BaseException | None) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from time import perf_counter
 from typing import Final
@@ -30,8 +30,9 @@ from verifier.http.plain_host import is_plain_host
 from verifier.shell.decision_cache import Kept, digest
 from verifier.shell.service import OVERLOADED, Verifier, needs_a_key
 
-Deliver = Callable[[bytes | None], None]
-"""Takes an answer that had to wait; None where aiohttp is to answer after all."""
+Deliver = Callable[[Callable[[], bytes | None]], None]
+"""Is called when the answer's turn has come, with what makes it: bytes, or None where aiohttp is to
+answer after all."""
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _EXT_AUTHZ: Final = re.compile(
@@ -72,7 +73,7 @@ class Later(Enum):
 class _Route:
     endpoint: str
     method: str
-    path: str
+    path: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class FastLane:
         Args:
             head: The bytes up to the empty line and with it, and nothing behind it.
             transport: Where they came from.
-            deliver: Takes the answer if it has to wait.
+            deliver: Called once, and later, if the answer has to wait.
 
         Returns:
             What to write; None where aiohttp is to answer.
@@ -181,7 +182,7 @@ class FastLane:
         decision = case.judge.verify_now(case.question)
         if decision is None:
             judge = case.judge
-            if judge.turns.queue(lambda: deliver(self._in_turn(case, judge))):
+            if judge.turns.queue(lambda: deliver(lambda: self._in_turn(case, judge))):
                 return Later.LATER
             decision = OVERLOADED
         if needs_a_key(decision):

@@ -41,7 +41,15 @@ from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 from aiohttp.streams import StreamReader
 from yarl import URL
 
-from verifier.http.connection import BODY_BYTES, Connection, Fast, Limits, Report, problem
+from verifier.http.connection import (
+    BODY_BYTES,
+    Connection,
+    Fast,
+    Limits,
+    Report,
+    announces_body,
+    problem,
+)
 from verifier.http.fast_lane import Deliver, Later
 from verifier.http.plain_host import is_plain_host
 
@@ -101,6 +109,13 @@ class HardenedServer(web.Server):
         Idle connections stay open, for a request may be on its way on them; ``shutdown`` ends them.
         """
         self._draining = True
+        for connection in self.connections:
+            cast("Connection", connection).leave_fast_lane()
+
+    def pre_shutdown(self) -> None:
+        """Take no more requests; what waits for its answer still gets it."""
+        self.drain()
+        super().pre_shutdown()
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 (aiohttp's name)
         """Close idle connections now, the others when answered or after ``timeout`` seconds."""
@@ -151,14 +166,14 @@ class HardenedServer(web.Server):
             return connection.handle_error(request, 500, error)
         # Behind a chunked body, the last trailer would become a header of the next request; behind
         # an Upgrade, bytes get lost. Such a connection has no next request.
-        if self._draining or request.body_exists or "Upgrade" in request.headers:
+        if self._draining or announces_body(request) or "Upgrade" in request.headers:
             response.force_close()
         response.headers.setdefault("Server", "jitsi-verifier")
         await response.prepare(request)
         # aiohttp would do this next, but here it is known that nothing of the answer is left.
         with contextlib.suppress(ConnectionError):
             await response.write_eof()
-            connection.end()
+            connection.end(last=not response.keep_alive)
         return response
 
 
