@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, Protocol
 
-from verifier.channel import LISTENING, PACKET, RELOADED, channel
+from verifier.channel import LISTENING, PACKET, REFUSED, RELOADED, channel
 from verifier.shell.logs import log
 
 _FIRST_WAIT: Final = 0.1  # seconds
@@ -100,7 +100,7 @@ class Supervisor:
         self._clock = clock
         self._selector = selectors.DefaultSelector()
         self._tried = False  # the first worker's start went well
-        self._asked = False  # for a reload that no worker has carried out yet
+        self._asked = False  # for a reload that no worker has answered yet
         self._stopping: float | None = None  # until when workers may take
         self._status = 0
 
@@ -138,11 +138,11 @@ class Supervisor:
                 self._asked = True
                 self._pass_on(signal.SIGHUP)
             elif number in (signal.SIGINT, signal.SIGTERM):
+                log("stopping")
                 self._stop()
 
     def _stop(self) -> None:
         if self._stopping is None:
-            log("stopping")
             self._stopping = self._clock() + self._drain
             self._job.release()
             self._pass_on(signal.SIGTERM)
@@ -224,6 +224,8 @@ class Supervisor:
         message = end.recv(PACKET)
         if not message:
             self._selector.unregister(end)
+        elif message == REFUSED:
+            self._asked = False
         elif message == RELOADED:
             self._asked = False
             self._job.reloaded()
