@@ -59,8 +59,8 @@ class Overseer(Protocol):
     def listening(self) -> None:
         """Take note that connections are accepted from now on."""
 
-    def reloaded(self) -> None:
-        """Take note that the configuration has been replaced."""
+    def reloaded(self, *, successful: bool) -> None:
+        """Take note whether a configuration that was read again has replaced the one before."""
 
     def when_alone(self, call: Callable[[], None]) -> None:
         """Call back, in the running loop, once nobody oversees this process any more."""
@@ -72,7 +72,7 @@ class Unsupervised:
     def listening(self) -> None:
         """Tell nobody."""
 
-    def reloaded(self) -> None:
+    def reloaded(self, *, successful: bool) -> None:
         """Tell nobody."""
 
     def when_alone(self, call: Callable[[], None]) -> None:
@@ -149,6 +149,7 @@ class App:
             except Exception as error:  # noqa: BLE001  # whatever it is, the process lives on
                 known = isinstance(error, ConfigError | KeySourceError | SinkError)
                 self._observer.reloaded(successful=False)
+                self._overseer.reloaded(successful=False)
                 text = str(error) if known else describe(error)
                 log("configuration not reloaded", logging.ERROR, error=text)
                 return
@@ -160,7 +161,7 @@ class App:
             configure(settings.log_format, settings.log_level)
             self._install(settings)
             self._observer.reloaded(successful=True)
-            self._overseer.reloaded()
+            self._overseer.reloaded(successful=True)
             log("configuration reloaded")
 
     def _warn_of_what_stays(self, settings: Settings) -> None:

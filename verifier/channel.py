@@ -15,6 +15,8 @@ LISTENING: Final = b"listening"
 """A worker's start is over, and it accepts connections."""
 RELOADED: Final = b"reloaded"
 """A worker has replaced its configuration."""
+REFUSED: Final = b"refused"
+"""A worker was to replace its configuration, and keeps the one it has."""
 
 PACKET: Final = 64 * 1024  # bytes; the longest message
 
@@ -39,9 +41,9 @@ class Supervised:
         """Tell that this worker accepts connections."""
         self._tell(LISTENING)
 
-    def reloaded(self) -> None:
-        """Tell that this worker has replaced its configuration."""
-        self._tell(RELOADED)
+    def reloaded(self, *, successful: bool) -> None:
+        """Tell whether this worker has replaced its configuration."""
+        self._tell(RELOADED if successful else REFUSED)
 
     def when_alone(self, call: Callable[[], None]) -> None:
         """Call back, in the running loop, once the supervisor has died."""

@@ -114,7 +114,7 @@ class WorkerJob:
         listeners: Listeners,
         directory: Path,
     ) -> None:
-        self._settings = settings
+        self._settings = self._next = settings
         self._read = read
         self._listeners = listeners
         self._directory = directory
@@ -150,11 +150,18 @@ class WorkerJob:
         except OSError as error:
             log("the worker's metrics cannot be put right", logging.ERROR, error=error.strerror)
 
-    def reloaded(self) -> None:
-        """Read what workers have read, so that one that is started again has it too."""
-        with contextlib.suppress(ConfigError):  # worse since then: what is in force stays
-            self._settings = self._read()
-            configure(self._settings.log_format, self._settings.log_level)
+    def asked(self) -> None:
+        """Read what workers will read; what is wrong with it is for them to say."""
+        self._next = self._settings
+        with contextlib.suppress(ConfigError):
+            self._next = self._read()
+
+    def reloaded(self, *, asked: bool) -> None:
+        """Have what workers have, so that one that is started again has it too."""
+        if not asked:
+            self.asked()
+        self._settings = self._next
+        configure(self._settings.log_format, self._settings.log_level)
 
     def release(self) -> None:
         """Stop listening in the supervisor; the workers do when they are told."""

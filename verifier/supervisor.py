@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, Protocol
 
-from verifier.channel import LISTENING, PACKET, RELOADED, channel
+from verifier.channel import LISTENING, PACKET, REFUSED, RELOADED, channel
 from verifier.shell.logs import log
 
 _FIRST_WAIT: Final = 0.1  # seconds
@@ -48,8 +48,15 @@ class Job(Protocol):
     def died(self, worker: int) -> None:
         """Put right what a dead worker has left behind; it will be started again."""
 
-    def reloaded(self) -> None:
-        """Take note that workers have a new configuration, for those that are yet to start."""
+    def asked(self) -> None:
+        """Read the configuration that workers are about to be asked to read."""
+
+    def reloaded(self, *, asked: bool) -> None:
+        """Take what a worker has now for those that are yet to start.
+
+        Args:
+            asked: Whether it is what was read when workers were asked; else it reloaded by itself.
+        """
 
     def release(self) -> None:
         """Let go of the listeners: the service ends."""
@@ -78,6 +85,7 @@ class _Worker:
     started: float = 0.0
     due: float | None = None
     listening: bool = False
+    asked: bool = False  # for a reload that it has not answered yet
     backoff: Backoff = field(default_factory=Backoff)
 
 
@@ -100,7 +108,7 @@ class Supervisor:
         self._clock = clock
         self._selector = selectors.DefaultSelector()
         self._tried = False  # the first worker's start went well
-        self._asked = False  # for a reload that no worker has carried out yet
+        self._asked = False  # for a reload that no worker has answered yet
         self._stopping: float | None = None  # until when workers may take
         self._status = 0
 
@@ -135,14 +143,17 @@ class Supervisor:
     def _wake(self) -> None:
         for number in self._woken.recv(1024):
             if number == signal.SIGHUP:
+                self._job.asked()
                 self._asked = True
+                for each in self._workers:
+                    each.asked = each.pid is not None
                 self._pass_on(signal.SIGHUP)
             elif number in (signal.SIGINT, signal.SIGTERM):
+                log("stopping")
                 self._stop()
 
     def _stop(self) -> None:
         if self._stopping is None:
-            log("stopping")
             self._stopping = self._clock() + self._drain
             self._job.release()
             self._pass_on(signal.SIGTERM)
@@ -185,6 +196,7 @@ class Supervisor:
             theirs.close()
         if self._asked:  # it has the configuration from before
             os.kill(worker.pid, signal.SIGHUP)
+        worker.asked = self._asked
         worker.end = ours
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(worker, ours))
 
@@ -224,9 +236,10 @@ class Supervisor:
         message = end.recv(PACKET)
         if not message:
             self._selector.unregister(end)
-        elif message == RELOADED:
-            self._asked = False
-            self._job.reloaded()
+        elif message in (RELOADED, REFUSED):
+            if message == RELOADED:
+                self._job.reloaded(asked=worker.asked)
+            self._asked = worker.asked = False
         elif message == LISTENING:
             worker.listening = True
             if not self._tried:

@@ -73,6 +73,11 @@ class AdminService:
         return hmac.compare_digest(given, b"Bearer " + self._token.encode())
 
     def _readyz(self) -> web.Response:
+        """Say whether the sources of this worker's keys have answered.
+
+        Each worker has its own; one whose start is not over accepts no connection, so that nobody
+        is answered by it.
+        """
         sources = self._sources()
         ready = all(source.ready for source in sources)
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
