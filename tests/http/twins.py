@@ -10,21 +10,20 @@ import asyncio
 import fcntl
 import socket
 import termios
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.http.conftest import NOW, POLICY, FakeKeys
-from verifier.core.decision import AccessRequest, Decision, Deny
-from verifier.core.rooms import RoomAddress
+from verifier.core.decision import Decision, Deny
 from verifier.http.connection import Connection, Limits
 from verifier.http.fast_lane import Deliver, Later
 from verifier.http.gatekeeper import GateOptions
 from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
 from verifier.shell.decision_cache import DecisionCache
-from verifier.shell.decision_log import DecisionLog
+from verifier.shell.decision_log import Asking, DecisionLog, Outcome
 from verifier.shell.hosts import Hosts
 from verifier.shell.service import Keys, Verifier
 from verifier.shell.turns import Turns
@@ -40,21 +39,17 @@ async def until(condition: Callable[[], Any], patience: float = PATIENCE) -> Non
             await asyncio.sleep(0)
 
 
-class Lines(DecisionLog):
-    """Keeps what would be written."""
+class Lines:
+    """Keeps what would be written down; a ``Sink`` that takes allows, too."""
 
-    def __init__(self, *, report_only: bool) -> None:
-        super().__init__(report_only=report_only)
+    def __init__(self) -> None:
         self.written: list[tuple[Any, ...]] = []
 
-    def record(
-        self, decision: Decision, question: AccessRequest, address: RoomAddress | None
-    ) -> bytes:
-        """Have something to say about allows, too."""
-        return super().record(decision, question, address) or b'{"allowed": true}'
+    def wants(self, outcome: Outcome) -> bool:
+        return bool(outcome)
 
-    def write(self, endpoint: str, record: bytes, request_id: str | None) -> None:
-        self.written.append((endpoint, record, request_id))
+    def write(self, record: Mapping[str, Any], asking: Asking) -> None:
+        self.written.append((dict(record), asking.endpoint, asking.request_id, asking.traceparent))
 
 
 class Counts:
@@ -192,10 +187,11 @@ class Twin:
         default = self._verifier(setup.policy)
         by_host = {host: self._verifier(setup.policy | own) for host, own in setup.hosts.items()}
         hosts = Hosts(default, by_host, strict=bool(by_host))
-        self.lines = Lines(report_only=setup.options.report_only)
+        self.lines = Lines()
+        log = DecisionLog([self.lines], report_only=setup.options.report_only)
         self.cache = DecisionCache(setup.ttl)
         options = replace(setup.options, decision_ttl=setup.ttl)
-        self.service = DecisionService(hosts, self.cache, self.observer, self.lines, options)
+        self.service = DecisionService(hosts, self.cache, self.observer, log, options)
 
     def _verifier(self, policy: dict[str, Any]) -> Verifier:
         return Verifier(replace(POLICY, **policy), self.keys, lambda: NOW, self.turns)
