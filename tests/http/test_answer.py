@@ -40,8 +40,8 @@ def test_no_header_ever_becomes_two(name: str, value: str) -> None:
 
 def test_a_head_has_the_length_and_a_type_even_of_nothing() -> None:
     assert Answer(HTTPStatus.FORBIDDEN, {"Server": "a"}, b"four").head() == (
-        b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/octet-stream\r\n"
-        b"Server: a\r\nContent-Length: 4\r\n"
+        b"HTTP/1.1 403 Forbidden\r\nServer: a\r\n"
+        b"Content-Type: application/octet-stream\r\nContent-Length: 4\r\n"
     )
 
 

@@ -49,7 +49,9 @@ class Lines:
         return bool(outcome)
 
     def write(self, record: Mapping[str, Any], asking: Asking) -> None:
-        self.written.append((dict(record), asking.endpoint, asking.request_id, asking.traceparent))
+        # Two signatures by an EC key differ, and so do the tokens' digests.
+        told = {name: value for name, value in record.items() if name != "token_id"}
+        self.written.append((told, asking.endpoint, asking.request_id, asking.traceparent))
 
 
 class Counts:
