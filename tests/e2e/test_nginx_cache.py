@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ Answer = tuple[int, str | None, tuple[str, ...]]
 
 @pytest.fixture
 def site(sites: StartSite) -> Site:
-    return sites(FRONT, name="remembering")
+    return sites(FRONT, name="remembering", VERIFIER_DECISION_TTL="300")
 
 
 def asked(site: Site, *requests: tuple[Any, ...]) -> int:
@@ -83,11 +84,10 @@ def test_no_refusal_is_remembered(site: Site, request_: tuple[Any, ...]) -> None
 def test_what_stands_for_a_token_is_not_remembered(sites: StartSite) -> None:
     """Neither a hand-off, nor its cookie, nor an address, nor a refusal that is only reported."""
     network = {"VERIFIER_BYPASS": "127.0.0.0/8", "VERIFIER_TRUSTED_PROXIES": "127.0.0.1"}
-    guest = "/standup?jwt="
     for options, request in (
         ({"VERIFIER_HANDOFF": "true"}, (f"/standup?jwt={mint()}",)),
         ({"VERIFIER_HANDOFF": "true"}, ("/standup", cookie())),
-        (network, (guest,)),
+        (network, ("/standup", ("Authorization", "Basic eDp5"))),
         ({"VERIFIER_MODE": "report-only"}, (f"/other?jwt={mint()}",)),
     ):
         site = sites(JITSI, **options)
@@ -127,7 +127,6 @@ def test_every_part_of_a_question_counts(site: Site) -> None:
     ]
     assert all(site.get(*request).status == 200 for request in requests)
     assert asked(site, *requests) == 0
-    fresh = [(path.replace("/s", "/../s"), *headers) for path, *headers in requests]
     fresh = [(f"/tenant{path}", *headers) for path, *headers in requests]
     assert asked(site, *fresh) == len(fresh)
     before = questions(site.sidecar)
@@ -139,7 +138,9 @@ def test_every_part_of_a_question_counts(site: Site) -> None:
 
 def test_two_hosts_never_share_an_answer(sites: StartSite, tmp_path: Path) -> None:
     config = tmp_path / "hosts.toml"
-    config.write_text('[hosts."b.example.org"]\napp_secret = "another-secret-of-32-bytes-or-more"\n')
+    config.write_text(
+        '[hosts."b.example.org"]\napp_secret = "another-secret-of-32-bytes-or-more"\n'
+    )
     site = sites(JITSI, name="two hosts", VERIFIER_CONFIG=str(config))
     target = f"/standup?jwt={mint()}"
     for _ in range(2):
@@ -148,20 +149,21 @@ def test_two_hosts_never_share_an_answer(sites: StartSite, tmp_path: Path) -> No
 
 
 def test_2000_tokens_and_rooms_are_answered_as_the_sidecar_itself_answers(site: Site) -> None:
-    order = random.Random(6)
-    requests = order.choices(_requests(2_000), k=3_000) + _requests(2_000)
+    different, order = _requests(2_000), random.Random(6)  # noqa: S311  # an order is no secret
+    expected = {request: _of_sidecar(site, request) for request in different}
+    requests = different + order.choices(different, k=3_000)
     order.shuffle(requests)
-    expected = {request: _of_sidecar(site, request) for request in set(requests)}
     before = questions(site.sidecar)
     with ThreadPoolExecutor(4) as clients:
         answers = list(clients.map(lambda request: _of_nginx(site, request), requests))
     for request, answer in zip(requests, answers, strict=True):
         assert answer == expected[request], request
     assert {status for status, *_ in answers} == {200, 401, 403}
-    allowed = [request for request in requests if expected[request][0] == 200]
-    refused = len(requests) - len(allowed)
-    assert questions(site.sidecar) - before == len(set(allowed)) + refused
-    assert len(set(allowed)) < len(allowed)
+    repeated = sum(status == 200 for status, *_ in answers) - len(
+        [answer for answer in expected.values() if answer[0] == 200]
+    )
+    # Now and then two ask for the same at once, and both get to the sidecar.
+    assert questions(site.sidecar) - before < len(requests) - 0.9 * repeated
 
 
 def _requests(count: int) -> list[str]:
@@ -211,7 +213,11 @@ def test_a_key_that_is_withdrawn_counts_no_longer_than_decision_ttl(
 ) -> None:
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
-    options = {"JWT_APP_SECRET": "", "JWT_APP_SECRET_FILE": str(secret), "VERIFIER_DECISION_TTL": "2"}
+    options = {
+        "JWT_APP_SECRET": "",
+        "JWT_APP_SECRET_FILE": str(secret),
+        "VERIFIER_DECISION_TTL": "2",
+    }
     site, target = sites(JITSI, name="withdrawn", **options), f"/standup?jwt={mint()}"
     assert [site.get(target).status for _ in range(2)] == [200, 200]
     secret.write_text("another-secret-of-more-than-32-bytes")
@@ -222,7 +228,9 @@ def test_a_key_that_is_withdrawn_counts_no_longer_than_decision_ttl(
 def test_long_questions_and_long_names_never_outgrow_the_buffer(site: Site) -> None:
     long = " " * 341  # three bytes each in a header
     user = {"id": long, "name": long, "email": long}
-    token = mint(room="*", sub=long, context={"user": user, "group": long, "features": {long: True}})
+    token = mint(
+        room="*", sub=long, context={"user": user, "group": long, "features": {long: True}}
+    )
     remembered = []
     for length in (*range(7_000, 8_000, 50), 9_000, 12_000, 15_000):
         target = f"/standup?jwt={token}&x=".ljust(length, "x")
@@ -240,17 +248,20 @@ def test_the_cache_is_for_nginx_alone(site: Site) -> None:
     assert {oct(path.stat().st_mode & 0o777) for path in files(site)} == {"0o600"}
 
 
-def test_a_cache_that_cannot_be_written_to_closes_nothing_and_tells_nobody(
+def test_a_cache_that_cannot_be_written_to_lets_nobody_in_and_tells_nobody(
     sites: StartSite,
 ) -> None:
-    site = sites(FRONT, name="broken cache")
-    token = mint(secret="of-this-test")
+    site, token = sites(FRONT, name="broken cache"), mint(secret="of-this-test")
     site.nginx.cache.rmdir()
     site.nginx.cache.write_text("in the way")
-    target = f"/http-bind?room=standup&token={token}"
-    assert asked(site, (target,), (target,)) == 2
-    assert [site.get(target).status for _ in range(2)] == [200, 200]
+    arrived = len(site.upstream.requests)
+    with pytest.raises(RemoteDisconnected):
+        site.get(f"/http-bind?room=standup&token={token}")
+    assert len(site.upstream.requests) == arrived
     assert site.get(f"/other?jwt={token}").refusal == (403, "room-mismatch")
+    site.nginx.cache.unlink()
+    site.nginx.cache.mkdir()
+    assert site.get(f"/http-bind?room=standup&token={token}").status == 200
     for part in token.split("."):
         assert part not in site.logs()
 
