@@ -118,6 +118,10 @@ class Nginx:
         """Stop it."""
         self._program.stop()
 
+    def reload(self) -> None:
+        """Have it read its configuration again, in new workers."""
+        os.kill(self._program.pid, signal.SIGHUP)
+
     def reads(self, target: str) -> str | None:
         """Give the path that nginx understands, decoded and normalised; None where it refuses."""
         answer = wire.send(self.reading_port, target)

@@ -225,6 +225,15 @@ def test_a_key_that_is_withdrawn_counts_no_longer_than_decision_ttl(
     wait_until(lambda: site.get(target).refusal == (401, "signature-invalid"), "the refusal")
 
 
+def test_nginx_can_be_made_to_forget(sites: StartSite) -> None:
+    site, target = sites(JITSI, name="forgetting"), f"/standup?jwt={mint()}"
+    assert asked(site, (target,), (target,)) == 1
+    for path in files(site):
+        path.unlink()
+    site.nginx.reload()
+    wait_until(lambda: asked(site, (target,)) == 1, "a new question")
+
+
 def test_long_questions_and_long_names_never_outgrow_the_buffer(site: Site) -> None:
     long = " " * 341  # three bytes each in a header
     user = {"id": long, "name": long, "email": long}

@@ -36,6 +36,20 @@ def test_who_floods_is_refused_and_nobody_else_is(sites: StartSite) -> None:
     assert (site.nginx.logs / "access.log").read_text().count(" gate=429 denial= ") == 20
 
 
+def test_who_has_to_wait_is_answered_in_the_end(sites: StartSite) -> None:
+    small = [
+        ("rate=500r/s", "rate=20r/s"),
+        ("burst=10000 delay=5000", "burst=20 delay=2"),
+        ("gate=$jitsi_verifier_gate", "limit=$jitsi_verifier_limited"),
+    ]
+    site, link = sites(JITSI, name="waiting", edits=small), f"/standup?jwt={mint()}"
+    with ThreadPoolExecutor(12) as clients:
+        targets = [link, "/standup"] * 6
+        answers = list(clients.map(site.get, targets))
+    assert [answer.status for answer in answers] == [200, 401] * 6
+    assert "limit=DELAYED" in (site.nginx.logs / "access.log").read_text()
+
+
 def test_what_is_public_is_never_limited(sites: StartSite) -> None:
     site = sites(JITSI, name="public", edits=SMALL)
     answers = wire.send_all(site.nginx.port, ["/libs/app.bundle.min.js"] * 40)
