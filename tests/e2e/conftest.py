@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.sites import FRONT, JITSI, Site, StartSite, start_site
+from tests.e2e.sites import FRONT, JITSI, Edits, Site, StartSite, start_site
 from tests.e2e.upstream import Upstream
 
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{8,}|jwt=|token=")
@@ -27,14 +27,15 @@ def sites(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Start a site, or give the one that has these options: ``sites(example, **environment)``.
 
     A site that is to be stopped by a test has a name of its own: ``sites(name="stopped")``.
+    ``edits`` are what an operator has changed in nginx' files.
     """
     started: dict[tuple[Any, ...], Site] = {}
     root = tmp_path_factory.mktemp("sites")
 
-    def start(example: str = JITSI, name: str = "", **options: str) -> Site:
-        key = (example, name, *sorted(options.items()))
+    def start(example: str = JITSI, name: str = "", edits: Edits = (), **options: str) -> Site:
+        key = (example, name, *edits, *sorted(options.items()))
         if key not in started:
-            started[key] = start_site(root / str(len(started)), example, upstream, options)
+            started[key] = start_site(root / str(len(started)), example, upstream, options, edits)
         return started[key]
 
     yield start

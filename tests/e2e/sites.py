@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from tests.e2e import wire
 from tests.e2e.processes import Program, accepts, answers_200, free_port
 from tests.e2e.upstream import Seen, Upstream
+from tests.processes import get
 from tests.tokens import SECRET, present, sign
 
 HERE = Path(__file__).parent
@@ -25,6 +27,8 @@ FILES = HERE.parents[1] / "contrib" / "nginx"
 COMMAND = Path(sys.executable).with_name("jitsi-verifier")
 PATH = {"PATH": os.environ["PATH"]}
 APP_ID = "booking-site"
+
+Edits = Sequence[tuple[str, str]]
 
 JITSI = "example.conf"
 """nginx serves Jitsi's files itself and hands signalling to Prosody and Jicofo."""
@@ -63,6 +67,11 @@ class Sidecar:
         self._program = Program([COMMAND, "serve"], self.log, self._environ)
         self._program.wait_until(lambda: answers_200(self.admin_port, "/readyz"), "the sidecar")
 
+    def reload(self) -> None:
+        """Have it read its configuration again."""
+        if self._program is not None:
+            os.kill(self._program.pid, signal.SIGHUP)
+
     def stop(self) -> int:
         """Stop it, if it runs; give its exit status."""
         program, self._program = self._program, None
@@ -70,11 +79,22 @@ class Sidecar:
 
 
 class Nginx:
-    """The real nginx with one of the examples."""
+    """The real nginx with one of the examples.
 
-    def __init__(self, folder: Path, example: str, sidecar: int, upstream: int) -> None:
+    Args:
+        folder: Where its files, logs and cache go.
+        example: Which example.
+        sidecar: The sidecar's port.
+        upstream: The port of everything behind the gate.
+        edits: What an operator has changed in the files: text and its replacement.
+    """
+
+    def __init__(
+        self, folder: Path, example: str, sidecar: int, upstream: int, edits: Edits = ()
+    ) -> None:
         self.port, self.reading_port = free_port(), free_port()
-        self.folder, self.logs = folder, folder / "logs"
+        self.folder, self.logs, self.cache = folder, folder / "logs", folder / "cache"
+        self._edits = edits
         self.substitutions = {
             "listen 80;": f"listen 127.0.0.1:{self.port};",
             "127.0.0.1:8090": f"127.0.0.1:{sidecar}",
@@ -82,6 +102,7 @@ class Nginx:
             "/etc/nginx/jitsi-verifier": str(folder / "jitsi-verifier"),
             "/usr/share/jitsi-meet": str(folder / "web"),
             "/var/log/nginx": str(self.logs),
+            "/run/jitsi-verifier-nginx": str(self.cache),
             "@FOLDER@": str(folder),
             "@EXAMPLE@": example,
             "@READING_PORT@": str(self.reading_port),
@@ -97,6 +118,10 @@ class Nginx:
         """Stop it."""
         self._program.stop()
 
+    def reload(self) -> None:
+        """Have it read its configuration again, in new workers."""
+        os.kill(self._program.pid, signal.SIGHUP)
+
     def reads(self, target: str) -> str | None:
         """Give the path that nginx understands, decoded and normalised; None where it refuses."""
         answer = wire.send(self.reading_port, target)
@@ -109,12 +134,24 @@ class Nginx:
         _lay_out_web(self.folder / "web")
         shutil.copy(HERE / "nginx.conf", self.folder)
         for file in (self.folder / "nginx.conf", *(self.folder / "jitsi-verifier").glob("*.conf")):
-            file.write_text(self._substituted(file.read_text()))
+            file.write_text(self._substituted(self._edited(file.read_text())))
+
+    def _edited(self, text: str) -> str:
+        for old, new in self._edits:
+            text = text.replace(old, new)
+        return text
 
     def _substituted(self, text: str) -> str:
         # In one pass: what is put in may look like something to be replaced.
         found = "|".join(map(re.escape, self.substitutions))
         return re.sub(found, lambda match: self.substitutions[match[0]], text)
+
+
+def questions(sidecar: Sidecar) -> int:
+    """Count the decisions that a sidecar has been asked for."""
+    text = get(sidecar.admin_port, "/metrics").body
+    counts = re.findall(r"^jitsi_verifier_decisions_total{.*} (.*)$", text, re.MULTILINE)
+    return int(sum(map(float, counts)))
 
 
 @dataclass
@@ -159,12 +196,18 @@ def mint(**claims: Any) -> str:
     return sign(present(usual | claims))
 
 
-def start_site(folder: Path, example: str, upstream: Upstream, options: Mapping[str, str]) -> Site:
+def start_site(
+    folder: Path,
+    example: str,
+    upstream: Upstream,
+    options: Mapping[str, str],
+    edits: Edits = (),
+) -> Site:
     """Start a sidecar with these options and an nginx with this example before it."""
     folder.mkdir()
     sidecar = Sidecar(folder, options)
     sidecar.start()
-    nginx = Nginx(folder / "nginx", example, sidecar.port, upstream.port)
+    nginx = Nginx(folder / "nginx", example, sidecar.port, upstream.port, edits)
     return Site(nginx, sidecar, upstream)
 
 

@@ -40,8 +40,9 @@ def test_a_sidecar_that_is_down_closes_the_gate_until_it_is_back(sites: StartSit
     target = f"/http-bind?room=standup&token={mint()}"
     assert site.get(target).status == 200
     assert site.sidecar.stop() == 0
+    assert site.get(target).status == 200  # remembered
     arrived = len(site.upstream.requests)
-    check_closed(site, target)
+    check_closed(site, f"{target}&new")
     assert len(site.upstream.requests) == arrived
     assert site.get("/libs/app.bundle.min.js").status == 200
     site.sidecar.start()
@@ -94,7 +95,7 @@ def test_no_log_holds_a_token_whatever_happens(sites: StartSite) -> None:
         site.get(target)
         site.get(target, ("Authorization", f"Bearer {token}"), *elsewhere)
     site.sidecar.stop()
-    assert [site.get(target).status for target in targets[:3]] == [503, 503, 503]
+    assert [site.get(f"{target}&new").status for target in targets[:3]] == [503, 503, 503]
     logs = site.logs()
     assert '"GET /standup HTTP/1.1" 200' in logs
     assert '"denied"' in logs

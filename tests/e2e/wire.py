@@ -42,12 +42,14 @@ def send(
     method: str = "GET",
     body: bytes = b"",
     host: str = "meet.example.org",
+    source: str = "127.0.0.1",
 ) -> Answer:
     """Send one request on a connection of its own and read the whole answer."""
     fields: list[Header] = [("Host", host), *headers, ("Connection", "close")]
     if body:
         fields.append(("Content-Length", str(len(body))))
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    address = ("127.0.0.1", port)
+    with socket.create_connection(address, timeout=20, source_address=(source, 0)) as connection:
         connection.sendall(_head(method, target, fields) + body)
         return _read(connection, method)
 
