@@ -81,13 +81,19 @@ class Rings:
         with the most keys.
         """
         for locations, new in self._rings:
-            for _, old in sorted(other._rings, key=lambda known: _merit(known, locations)):
+            akin = [known for known in other._rings if _shares_a_url(known[0], locations)]
+            for _, old in sorted(akin, key=lambda known: _merit(known, locations)):
                 new.inherit(old)
 
     def take_over(self, other: Rings) -> None:
         """From now on these rings' numbers of keys are told, and not those of ``other``."""
         other._numbers.silenced = True
         self._numbers.tell_all()
+
+
+def _shares_a_url(one: KeyLocations, other: KeyLocations) -> bool:
+    document = one.document_url is not None and one.document_url == other.document_url
+    return document or (one.asap_url is not None and one.asap_url == other.asap_url)
 
 
 def _merit(known: tuple[KeyLocations, KeyRing], locations: KeyLocations) -> tuple[bool, int]:
