@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 import runpy
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.monitoring.awaited import AWAITED_METRICS
+from tests.monitoring.panels import DASHBOARD, FOLDER, MAY_BE_ZERO, QUERIES, is_awaited
 from tests.monitoring.prometheus import Prometheus
 from tests.monitoring.traffic import Watched
 from tests.processes import wait_until
 
-FOLDER = Path(__file__).parents[2] / "contrib" / "grafana"
-DASHBOARD: dict[str, Any] = json.loads((FOLDER / "dashboard.json").read_text("utf-8"))
 CHOSEN = {"$job": "jitsi-verifier", "$instance": ".*", "$__rate_interval": "20s"}
 """What Grafana puts in for a scrape every few seconds, with all instances chosen."""
-MAY_BE_ZERO = {"In flight", "Worker restarts", "Refused for overload"}
-"""What is 0 on a good day."""
-
-
-def queries() -> list[tuple[str, str]]:
-    """Every panel's title with each of its queries."""
-    return [
-        (panel["title"], target["expr"])
-        for panel in DASHBOARD["panels"]
-        for target in panel["targets"]
-    ]
-
-
-def is_awaited(query: str) -> bool:
-    return any(metric in query for metric in AWAITED_METRICS)
 
 
 def ask(prometheus: Prometheus, query: str) -> list[dict[str, Any]]:
@@ -53,7 +34,7 @@ def is_drawn(title: str, samples: list[dict[str, Any]]) -> bool:
 @pytest.fixture(scope="module")
 def drawn(watched: Watched, prometheus: Prometheus) -> dict[str, list[dict[str, Any]]]:
     """Send traffic of every kind until every query has data; give the data by query."""
-    expected = [(title, query) for title, query in queries() if not is_awaited(query)]
+    expected = [(title, query) for title, query in QUERIES if not is_awaited(query)]
     found: dict[str, list[dict[str, Any]]] = {}
 
     def is_complete() -> bool:
@@ -71,7 +52,7 @@ def test_the_dashboard_is_what_its_panels_make_of_it() -> None:
     assert (FOLDER / "dashboard.json").read_text("utf-8") == build(), "contrib/grafana/build.py"
 
 
-@pytest.mark.parametrize(("title", "query"), queries())
+@pytest.mark.parametrize(("title", "query"), QUERIES)
 def test_every_query_of_every_panel_gives_data(
     drawn: dict[str, list[dict[str, Any]]], prometheus: Prometheus, title: str, query: str
 ) -> None:
@@ -82,7 +63,7 @@ def test_every_query_of_every_panel_gives_data(
 
 
 def test_the_panels_tell_the_kinds_apart(drawn: dict[str, list[dict[str, Any]]]) -> None:
-    of = dict(queries())
+    of = dict(QUERIES)
 
     def values(title: str, label: str) -> set[str]:
         return {sample["metric"][label] for sample in drawn[of[title]]}
@@ -94,8 +75,9 @@ def test_the_panels_tell_the_kinds_apart(drawn: dict[str, list[dict[str, Any]]])
         "token-expired",
         "issuer-not-accepted",
         "room-mismatch",
+        "key-unknown",
         "keys-unavailable",
-    } | (codes & {"key-unknown"})
+    }
     assert values("Decisions by endpoint", "endpoint") == {"auth", "ext-authz", "verify"}
     assert values("Key age", "source") == {"asap"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,13 +25,13 @@ from tests.tokens import sign
 Labels = frozenset[tuple[str, str]]
 
 APP_ID = "booking-site"
-GOOD, SICK, UNKNOWN = "good", "sick", "unknown"
-"""Key ids: one that the key server has, one that it fails on, one that it does not have."""
+GOOD, UNKNOWN = "good", "unknown"
+"""Key ids: one that the key server has, and one that it has not; for others it has rubbish."""
 _LATER = 4_000_000_000
 
 
 class _KeyServer(ThreadingHTTPServer):
-    """Serves one key, fails on another and knows no more."""
+    """Serves one key, does not know another, and sends rubbish for all others."""
 
     daemon_threads = True
 
@@ -38,14 +39,14 @@ class _KeyServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Keys)
         encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         good = key.public_key().public_bytes(encoding, form)
-        self.replies = {_path(GOOD): (200, good), _path(SICK): (500, b"")}
+        self.replies = {_path(GOOD): (200, good), _path(UNKNOWN): (404, b"")}
 
 
 class _Keys(BaseHTTPRequestHandler):
     server: _KeyServer
 
     def do_GET(self) -> None:
-        status, body = self.server.replies.get(self.path, (404, b""))
+        status, body = self.server.replies.get(self.path, (200, b"rubbish"))
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -64,6 +65,7 @@ class Watched:
     """A sidecar, and who asks it."""
 
     verifier: RunningVerifier
+    config: Path
     key: rsa.RSAPrivateKey
     rounds: int = 0
 
@@ -81,13 +83,22 @@ class Watched:
     def ask(self) -> None:
         """One round: good, new and bad tokens, by three ways; a second time from the cache."""
         self.rounds += 1
-        sick = [self.token(SICK), self.token(UNKNOWN)] if self.rounds == 1 else [self.token(SICK)]
-        for token in (*self._tokens, *self._tokens, *sick, self.token(jti=str(self.rounds))):
+        new = [
+            self.token(UNKNOWN),
+            self.token(f"rubbish {self.rounds}"),
+            self.token(jti=str(self.rounds)),
+        ]
+        for token in (*self._tokens, *self._tokens, *new):
             self.verifier.ask("/standup", token)
         self.verifier.ask("/standup")
         auth = {"X-Original-URI": f"/other?jwt={self._tokens[0]}"}
         get(self.verifier.port, "/auth", auth)
         self._verify(self._tokens[1])
+
+    def break_configuration(self) -> None:
+        """Have it read a configuration that it cannot use."""
+        self.config.write_text("no_such_option = 1\n")
+        self.verifier.process.send_signal(signal.SIGHUP)
 
     def samples(self) -> dict[tuple[str, Labels], float]:
         """What ``/metrics`` says, by name and labels."""
@@ -112,9 +123,11 @@ def watched(folder: Path) -> Iterator[Watched]:
     server = _KeyServer(key)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
+    config = folder / "verifier.toml"
+    config.write_text(f'app_id = "{APP_ID}"\nasap_key_server = "{url}"\n')
     try:
-        with running_verifier(folder, JWT_APP_ID=APP_ID, JWT_ASAP_KEYSERVER=url) as verifier:
-            yield Watched(verifier, key)
+        with running_verifier(folder, config) as verifier:
+            yield Watched(verifier, config, key)
     finally:
         server.shutdown()
         server.server_close()
