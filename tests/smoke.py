@@ -54,6 +54,8 @@ def check(command: str, environ: dict[str, str], port: int, admin: int) -> None:
     assert (status, headers["X-Jitsi-Denial"]) == (403, "room-mismatch"), status
     _, _, metrics = get(admin, "/metrics")
     assert 'outcome="allowed"' in metrics
+    for path, words in (("/dashboard", "page.js"), ("/dashboard/page.js", "metrics")):
+        assert words in get(admin, path)[2], path
 
 
 def main() -> None:

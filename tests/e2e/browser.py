@@ -73,6 +73,10 @@ class Tab:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    def events(self, method: str) -> list[dict[str, Any]]:
+        """Give the parameters of the events of one kind since the page was opened."""
+        return [event["params"] for event in self._events if event.get("method") == method]
+
     async def screenshot(self) -> bytes:
         """Give what is seen, as PNG."""
         answer = await self.call("Page.captureScreenshot", format="png")

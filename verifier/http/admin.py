@@ -6,12 +6,14 @@ import hmac
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
 
 from verifier.http.asked import sole_header
+from verifier.http.dashboard import DASHBOARD
 from verifier.http.explain import respond_explanation
 from verifier.http.prosody import READING
 from verifier.http.respond import problem_body
@@ -20,7 +22,7 @@ from verifier.shell.hosts import Hosts
 from verifier.shell.keysource import SourceStatus
 
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
-_OPEN: Final = ("/healthz", "/readyz", "/metrics")
+_OPEN: Final = ("/healthz", "/readyz", "/metrics", *DASHBOARD.bodies)
 
 
 class AdminService:
@@ -49,6 +51,7 @@ class AdminService:
             "/healthz": lambda: _answer(b"ok\n", "text/plain; charset=utf-8"),
             "/readyz": self._readyz,
             "/v1/keys": self._keys,
+            **{path: partial(DASHBOARD.respond, path) for path in DASHBOARD.bodies},
         }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -1,0 +1,137 @@
+// What is shown: the panels of contrib/grafana, computed from two readings.
+//
+// `lines` gives a Map from labels to numbers; null is a gap. With `busy`, a line is drawn only once
+// it was above 0, as `> 0` does in Grafana.
+
+const outcomeIs = (outcome) => (labels) => labels.outcome === outcome;
+const failed = ({ result }) => result === "error" || result === "timeout";
+const one = (label, value) => new Map([[label, value]]);
+const named = (label, map) => new Map([...map.values()].map((value) => [label, value]));
+const scaled = (factor, map) => new Map([...map].map(([key, value]) => [key, factor * value]));
+
+const LATENCY = "decision_duration_seconds";
+
+export const PANELS = [
+  {
+    title: "Decisions by outcome",
+    unit: "a second",
+    about: "error: the keys that are needed cannot be obtained; would-deny: report-only mode.",
+    lines: (both) => both.rate("decisions_total", ["outcome"]),
+  },
+  {
+    title: "Denials by code",
+    unit: "a second",
+    busy: true,
+    about: "The codes are explained in the README.",
+    lines: (both) => both.rate("decisions_total", ["code"], ({ code }) => code !== ""),
+  },
+  {
+    title: "Allow ratio",
+    unit: "share",
+    about: "Of all decisions, those that let somebody in.",
+    lines: (both) => one("allowed", both.share("decisions_total", outcomeIs("allowed"))),
+  },
+  {
+    title: "Latency",
+    unit: "seconds",
+    about: "From a request's head to its answer.",
+    lines: (both) =>
+      new Map([0.5, 0.95, 0.99].flatMap((share) =>
+        [...named(`p${100 * share}`, both.quantile(share, LATENCY))])),
+  },
+  {
+    title: "Cache hit ratio",
+    unit: "share",
+    about: "Of the questions, those that were answered from memory.",
+    lines: (both) =>
+      one("hits", both.share("decision_cache_lookups_total", ({ result }) => result === "hit")),
+  },
+  {
+    title: "Cached decisions",
+    unit: "count",
+    about: "Decisions kept.",
+    lines: ({ newer }) => named("entries", newer.sum("decision_cache_entries")),
+  },
+  {
+    title: "In flight",
+    unit: "count",
+    about: "Requests being answered. What stays here waits for keys.",
+    lines: ({ newer }) => named("requests", newer.sum("in_flight")),
+  },
+  {
+    title: "Moderators",
+    unit: "a second",
+    about: "Decisions that made their bearer a moderator.",
+    lines: (both) => named("moderators", both.rate("moderators_total")),
+  },
+  {
+    title: "Decisions by endpoint",
+    unit: "a second",
+    busy: true,
+    about: "Which proxies and modules ask.",
+    lines: (both) => both.rate("decisions_total", ["endpoint"]),
+  },
+  {
+    title: "Latency by endpoint",
+    unit: "seconds",
+    busy: true,
+    about: "Nineteen of twenty decisions are quicker.",
+    lines: (both) => both.quantile(0.95, LATENCY, "endpoint"),
+  },
+  {
+    title: "Key age",
+    unit: "seconds",
+    busy: true,
+    about: "Since a source last gave a good answer. A secret is read once; a key server is asked"
+      + " only while tokens need its keys.",
+    lines: ({ newer }) =>
+      new Map(newer.samples("key_last_success_timestamp_seconds")
+        .filter(({ value }) => value > 0)
+        .map(({ labels, value }) => [labels.source, Math.max(0, newer.date - value)])),
+  },
+  {
+    title: "Key fetch errors",
+    unit: "a minute",
+    busy: true,
+    about: "Known keys go on working for a day.",
+    lines: (both) => scaled(60, both.rate("key_fetches_total", ["source", "result"], failed)),
+  },
+  {
+    title: "Key look-ups",
+    unit: "a second",
+    busy: true,
+    about: "stale: a key past its freshness was used; negative: nobody has it, and nobody was asked.",
+    lines: (both) => both.rate("key_lookups_total", ["source", "result"]),
+  },
+  {
+    title: "Keys",
+    unit: "count",
+    busy: true,
+    about: "Keys held.",
+    lines: ({ newer }) => newer.sum("keys", "source"),
+  },
+  {
+    title: "Decisions by worker",
+    unit: "a second",
+    about: "One line for each process.",
+    lines: (both) => both.rate("worker_decisions_total", ["worker"]),
+  },
+  {
+    title: "Memory by worker",
+    unit: "bytes",
+    about: "Resident. The cache grows to 25 to 45 MB.",
+    lines: ({ newer }) => newer.sum("worker_resident_memory_bytes", "worker"),
+  },
+  {
+    title: "Worker restarts",
+    unit: "count",
+    about: "Processes that ended and were started again, since the start.",
+    lines: ({ newer }) => named("restarts", newer.sum("worker_restarts_total")),
+  },
+  {
+    title: "Refused for overload",
+    unit: "a second",
+    about: "New tokens that were answered 503 since too many waited for their signature check.",
+    lines: (both) => named("refused", both.rate("misses_refused_total")),
+  },
+];

@@ -1,0 +1,27 @@
+// How numbers and times are written.
+
+const digits = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const DURATIONS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"], [1e-3, "ms"], [0, "µs"]];
+
+/** By unit: a number in words. */
+export const UNITS = {
+  "a second": (value) => `${digits.format(value)} /s`,
+  "a minute": (value) => `${digits.format(value)} /min`,
+  share: (value) => `${digits.format(100 * value)} %`,
+  count: (value) => digits.format(value),
+  bytes: (value) => `${digits.format(value / 1e6)} MB`,
+  seconds,
+};
+
+function seconds(value) {
+  if (value === 0) return "0 s";
+  const [size, name] = DURATIONS.find(([least]) => value >= least);
+  return `${digits.format(value / (size || 1e-6))} ${name}`;
+}
+
+/** Some seconds ago, in words. */
+export function ago(count) {
+  if (count < 1) return "now";
+  const minutes = Math.floor(count / 60);
+  return `${minutes ? `${minutes} min ` : ""}${Math.round(count % 60)} s ago`;
+}
