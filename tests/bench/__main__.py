@@ -1,0 +1,86 @@
+"""``python -m tests.bench``: measures the sidecar beside its peers, and prints one table.
+
+Progress goes to standard error, the table to standard output; ``--json FILE`` keeps all rows for
+a later comparison. Nothing here is asserted: a machine that is busy elsewhere gives other figures,
+and ratios that are still worth something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from tests.bench.bench import Bench
+from tests.bench.results import Row, table
+from tests.bench.rounds import Effort
+from tests.bench.servers import Servers
+
+SECTIONS: Final = ("hit", "misses")
+
+
+def main() -> None:
+    """Measure the chosen sections."""
+    options = _parser().parse_args()
+    # Ended from outside, stop what has been started first.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    rows: list[Row] = []
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        effort = Effort(options.rounds, options.seconds)
+        bench = Bench(effort, options.minutes, Path(folder))
+        for name in options.only:
+            print(f"{name} …", file=sys.stderr)
+            rows += _run(name, bench)
+    print(_preface(options, time.monotonic() - started))
+    print(table(rows))
+    if options.json:
+        options.json.write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n")
+
+
+def _run(name: str, bench: Bench) -> list[Row]:
+    run: Callable[[Bench, Servers], list[Row]] = import_module(f"tests.bench.sections.{name}").run
+    with tempfile.TemporaryDirectory(dir=bench.folder) as folder, Servers(Path(folder)) as servers:
+        return run(bench, servers)
+
+
+def _preface(options: argparse.Namespace, seconds: float) -> str:
+    load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    return (
+        f"{time.strftime('%Y-%m-%d %H:%M')}, {os.cpu_count()} CPUs, shared by the load generator,"
+        f" nginx and what is measured; Python {platform.python_version()}; {options.rounds} rounds"
+        f" of {options.seconds} s for each row, interleaved; {seconds / 60:.1f} minutes; load"
+        f" average at the end {load}.\n\nCPU µs: of what is measured, for each request. load: the"
+        " load generator's CPU time, as a share of one core.\n"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=2, help="for each row in each round")
+    parser.add_argument("--minutes", type=int, default=1, help="that memory is watched under load")
+    parser.add_argument("--only", type=_sections, default=SECTIONS, help=", ".join(SECTIONS))
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    return parser
+
+
+def _sections(text: str) -> list[str]:
+    names = text.split(",")
+    unknown = [name for name in names if name not in SECTIONS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: expected {', '.join(SECTIONS)}")
+    return names
+
+
+if __name__ == "__main__":
+    main()
