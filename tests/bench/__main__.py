@@ -25,7 +25,7 @@ from tests.bench.results import Row, table
 from tests.bench.rounds import Effort
 from tests.bench.servers import Servers
 
-SECTIONS: Final = ("hit", "misses")
+SECTIONS: Final = ("hit", "misses", "nginx")
 
 
 def main() -> None:

@@ -1,0 +1,108 @@
+"""In front: a page behind nginx with nothing, with the sidecar, and with its peers before it."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Final
+
+from tests.bench import gates
+from tests.bench.bench import VISIT, Bench, one_token
+from tests.bench.minting import Issuer
+from tests.bench.results import Goal, Row, rate_ratios, sampled
+from tests.bench.rounds import PLACE, Sample, Variant, compare
+from tests.bench.servers import Server, Servers
+
+SECTION: Final = "nginx in front of a page, one worker; CPU of nginx and sidecar together"
+_OPEN: Final = "no auth"
+_SHIPPED: Final = "nginx, contrib/nginx + sidecar"
+_OURS: Final = (
+    _SHIPPED,
+    "nginx, bare proxy_cache + sidecar",
+    "nginx, bare, uncached + sidecar, TCP",
+)
+_NOT_HERE: Final = (
+    "TeslaGov's C module is in no Debian package and was not measured. Every peer does the same"
+    " checks and was seen to refuse; only sidecars give identity headers."
+)
+
+
+def run(bench: Bench, servers: Servers) -> list[Row]:
+    """Measure all gates in the same rounds."""
+    page = gates.page(servers)
+    question = VISIT.replace(PLACE, bench.shared.token().encode())
+    variants = [Variant(_OPEN, page.port, question, (page.pid,))]
+    for issuer in bench.issuers:
+        variants += _ours(servers, issuer) + _sidecars(servers, issuer)
+        variants += _in_process(servers, issuer, page)
+    samples = compare(variants, bench.effort)
+    rows = [
+        sampled(
+            SECTION,
+            name,
+            found,
+            ratios=rate_ratios(found, samples[_OPEN]),
+            to=_OPEN,
+            goal=_goal(name),
+        )
+        for name, found in samples.items()
+    ]
+    rows += [_against_fastest(samples, issuer.algorithm) for issuer in bench.issuers]
+    return rows
+
+
+def _ours(servers: Servers, issuer: Issuer) -> list[Variant]:
+    sidecar = servers.sidecar(issuer)
+    address = f"127.0.0.1:{sidecar.port}"
+    started = (
+        gates.contrib(servers, address),
+        gates.asking(servers, address, cached=True),
+        gates.asking(servers, address),
+    )
+    return [
+        _variant(name, server, issuer, sidecar.pid)
+        for name, server in zip(_OURS, started, strict=True)
+    ]
+
+
+def _sidecars(servers: Servers, issuer: Issuer) -> list[Variant]:
+    peers = {
+        "nginx + fastify + fast-jwt": servers.node("fast.js", issuer),
+        "nginx + fastify + fast-jwt, its cache": servers.node("fast.js", issuer, cached=True),
+        "nginx + Node, http + jsonwebtoken": servers.node("plain.js", issuer),
+        "nginx + natural aiohttp app, its cache": servers.python("natural", issuer),
+    }
+    return [
+        _variant(name, gates.asking(servers, f"127.0.0.1:{peer.port}"), issuer, peer.pid)
+        for name, peer in peers.items()
+    ]
+
+
+def _in_process(servers: Servers, issuer: Issuer, page: Server) -> list[Variant]:
+    return [
+        _variant("nginx, njs", gates.njs(servers, issuer), issuer),
+        _variant("nginx, Lua + OpenSSL", gates.lua(servers, issuer), issuer),
+        _variant("HAProxy jwt_verify", gates.haproxy(servers, issuer, page.port), issuer, page.pid),
+    ]
+
+
+def _variant(name: str, server: Server, issuer: Issuer, *pids: int) -> Variant:
+    return one_token(f"{issuer.algorithm}: {name}", server, issuer, *pids, head=VISIT)
+
+
+def _goal(name: str) -> Goal | None:
+    return Goal(0.60) if name.endswith(_SHIPPED) else None
+
+
+def _against_fastest(samples: dict[str, list[Sample]], algorithm: str) -> Row:
+    ours = {f"{algorithm}: {name}" for name in _OURS}
+    peers = [name for name in samples if name.startswith(algorithm) and name not in ours]
+    fastest = max(peers, key=lambda name: median(each.rate for each in samples[name]))
+    shipped = f"{algorithm}: {_SHIPPED}"
+    return Row(
+        SECTION,
+        f"{shipped}, against the fastest peer",
+        ratios=rate_ratios(samples[shipped], samples[fastest]),
+        to=fastest,
+        goal=Goal(1.5 if algorithm == "HS256" else 4.0),
+        note=_NOT_HERE if algorithm == "HS256" else "",
+    )
