@@ -101,7 +101,7 @@ def haproxy(servers: Servers, issuer: Issuer, page: int) -> Server:
     return Server(port, program.pid)
 
 
-def nobody_refused(servers: Servers) -> tuple[str, int]:
+def answering_204(servers: Servers) -> tuple[str, int]:
     """Start an nginx that answers 204 on a unix socket; give its address and process id."""
     folder = servers.new_folder()
     address = f"unix:{folder}/nginx.sock"

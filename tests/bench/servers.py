@@ -28,12 +28,14 @@ class Server:
     Attributes:
         port: Where it listens.
         pid: Its process id.
-        admin: Where the sidecar's admin address is; 0 for peers.
+        admin: The sidecar's admin port.
+        socket: The sidecar's unix socket, as nginx writes it.
     """
 
     port: int
     pid: int
     admin: int = 0
+    socket: str = ""
 
 
 class Servers(ExitStack):
@@ -73,16 +75,16 @@ class Servers(ExitStack):
         self, issuer: Issuer, command: Sequence[str | Path] = (COMMAND, "serve"), **options: str
     ) -> Server:
         """Start the verifier with these environment variables, and wait until it is ready."""
-        port, admin = free_port(), free_port()
+        port, admin, socket = free_port(), free_port(), f"unix:{self.new_folder()}/sidecar.sock"
         environ = {
-            "VERIFIER_LISTEN": f"127.0.0.1:{port}",
+            "VERIFIER_LISTEN": f"127.0.0.1:{port},{socket}",
             "VERIFIER_ADMIN_LISTEN": f"127.0.0.1:{admin}",
             **self.sidecar_environ(issuer),
             **options,
         }
         program = self.start(command, environ)
         program.wait_until(lambda: answers_200(admin, "/readyz"), "the sidecar")
-        return Server(port, program.pid, admin)
+        return Server(port, program.pid, admin, socket)
 
     def sidecar_environ(self, issuer: Issuer) -> dict[str, str]:
         """Tell a verifier whom it is to believe."""
