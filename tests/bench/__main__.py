@@ -25,7 +25,17 @@ from tests.bench.results import Row, table
 from tests.bench.rounds import Effort
 from tests.bench.servers import Servers
 
-SECTIONS: Final = ("hit", "misses", "nginx", "unix", "workers", "attack")
+SECTIONS: Final = (
+    "hit",
+    "misses",
+    "nginx",
+    "unix",
+    "workers",
+    "attack",
+    "memory",
+    "startup",
+    "growth",
+)
 
 
 def main() -> None:

@@ -25,12 +25,14 @@ class Probe:
         head: The question.
         connections: How many ask it, kept open.
         interval: Seconds between two questions on each of them.
+        patient: Whether a question that is due waits for the answer before it without being late.
     """
 
     port: int
     head: bytes
     connections: int = 8
     interval: float = 0.02
+    patient: bool = False
 
     def run(self, seconds: float) -> Latencies:
         """Ask for so many seconds."""
@@ -41,16 +43,19 @@ class Probe:
         return [latency for found in await asyncio.gather(*asking) for latency in found]
 
     async def _ask(self, number: int, seconds: float) -> list[float]:
-        """Ask when it is due; who is late has waited since then."""
+        """Ask when it is due; who is not patient has waited since then."""
         found = []
         connection = await Connection.open(self.port)
-        start = time.perf_counter() + self.interval * number / self.connections
-        for due in (start + self.interval * n for n in range(int(seconds / self.interval))):
+        due = time.perf_counter() + self.interval * number / self.connections
+        end = due + seconds
+        while due < end:
             await asyncio.sleep(due - time.perf_counter())
-            status = await connection.ask(self.head)
-            found.append((time.perf_counter() - due) * 1000)
-            if status != 200:
+            since = time.perf_counter() if self.patient else due
+            if (status := await connection.ask(self.head)) != 200:
                 raise RuntimeError(f"a probe was answered with {status}")
+            answered = time.perf_counter()
+            found.append((answered - since) * 1000)
+            due = max(due + self.interval, answered if self.patient else 0)
         connection.close()
         return found
 
