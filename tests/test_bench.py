@@ -13,7 +13,7 @@ def test_the_smallest_section_gives_a_row_for_each_variant(tmp_path: Path) -> No
     least = ["--rounds", "1", "--seconds", "1", "--only", "hit", "--json", str(kept)]
     command = [sys.executable, "-m", "tests.bench", *least]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    rows = json.loads(kept.read_text())
+    rows = json.loads(kept.read_text())["rows"]
     assert [row["name"] for row in rows] == [
         "trivial 204, web.Application",
         "sidecar, decision cached",

@@ -20,10 +20,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from tests.bench.accounting import Clock
 from tests.bench.bench import Bench
-from tests.bench.results import Row, table
 from tests.bench.rounds import Effort
+from tests.bench.rows import Row
 from tests.bench.servers import Servers
+from tests.bench.table import as_json, table
 
 SECTIONS: Final = (
     "hit",
@@ -43,22 +45,26 @@ def main() -> None:
     options = _parser().parse_args()
     # Ended from outside, stop what has been started first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
-    rows: list[Row] = []
-    started = time.monotonic()
+    clock = Clock()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        effort = Effort(options.rounds, options.seconds)
-        bench = Bench(effort, options.minutes, Path(folder))
-        for name in options.only:
-            print(f"{name} …", file=sys.stderr)
-            rows += _run(name, bench)
-    print(_preface(options, time.monotonic() - started))
-    print(table(rows))
+        bench = Bench(Effort(options.rounds, options.seconds), options.minutes, Path(folder))
+        found = {name: _run(name, bench) for name in options.only}
+    print(_preface(options, clock))
+    print(table([row for rows in found.values() for row in rows]))
     if options.json:
-        options.json.write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n")
+        kept = {
+            "at": int(time.time()),
+            "rounds": options.rounds,
+            "seconds": options.seconds,
+            "others": clock.others,
+            "rows": [{"section": name} | as_json(row) for name in found for row in found[name]],
+        }
+        options.json.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def _run(name: str, bench: Bench) -> list[Row]:
     """Measure one section; one that cannot be measured says why, and the others are."""
+    print(f"{name} …", file=sys.stderr)
     try:
         return _measured(name, bench)
     except (OSError, RuntimeError) as error:
@@ -72,14 +78,14 @@ def _measured(name: str, bench: Bench) -> list[Row]:
         return run(bench, servers)
 
 
-def _preface(options: argparse.Namespace, seconds: float) -> str:
-    load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+def _preface(options: argparse.Namespace, clock: Clock) -> str:
     return (
         f"{time.strftime('%Y-%m-%d %H:%M')}, {os.cpu_count()} CPUs, shared by the load generator,"
         f" nginx and what is measured; Python {platform.python_version()}; {options.rounds} rounds"
-        f" of {options.seconds} s for each row, interleaved; {seconds / 60:.1f} minutes; load"
-        f" average at the end {load}.\n\nCPU µs: of what is measured, for each request. load: the"
-        " load generator's CPU time, as a share of one core.\n"
+        f" of {options.seconds} s for each row, interleaved; {clock.minutes:.1f} minutes, in which"
+        f" other programs of this machine used {clock.others:.0%} of its CPU time.\n\nCPU µs: of"
+        " what is measured, for each request. load: the load generator's CPU time, as a share of"
+        " one core.\n"
     )
 
 

@@ -6,6 +6,7 @@ A program is counted with all its descendants, so that workers are not forgotten
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,24 @@ class Memory:
 
     rss: float
     pss: float
+
+
+class Clock:
+    """Runs from its making on, and knows how busy the machine is with other things."""
+
+    def __init__(self) -> None:
+        self._start, self._busy, self._own = time.monotonic(), _busy_seconds(), _own_seconds()
+
+    @property
+    def minutes(self) -> float:
+        """Since the start."""
+        return (time.monotonic() - self._start) / 60
+
+    @property
+    def others(self) -> float:
+        """The share of all CPU time that neither this program nor its children have used."""
+        others = _busy_seconds() - self._busy - (_own_seconds() - self._own)
+        return max(0.0, others) / (self.minutes * 60 * (os.cpu_count() or 1))
 
 
 def family(pid: int) -> list[int]:
@@ -56,6 +75,17 @@ def memory(pid: int) -> Memory:
     text = (_PROC / str(pid) / "smaps_rollup").read_text("ascii")
     rss, pss = (int(text.partition(f"\n{name}:")[2].split()[0]) for name in ("Rss", "Pss"))
     return Memory(rss / 1024, pss / 1024)
+
+
+def _busy_seconds() -> float:
+    """Sum up what the machine has done, all but idling and waiting for disks."""
+    fields = [int(field) for field in (_PROC / "stat").read_text("ascii").split()[1:9]]
+    return (sum(fields) - sum(fields[3:5])) / _TICKS
+
+
+def _own_seconds() -> float:
+    """Give the CPU time of this process and of all its children that have ended."""
+    return sum(os.times()[:4])
 
 
 def _stat(pid: int) -> list[str]:

@@ -9,8 +9,8 @@ from tests.bench.accounting import cpu_seconds
 from tests.bench.bench import ASK, Bench
 from tests.bench.client import Latencies, Probe
 from tests.bench.load import Generator, Load, Tokens
-from tests.bench.results import Goal, Row
 from tests.bench.rounds import PLACE
+from tests.bench.rows import Row, at_most
 from tests.bench.servers import Server, Servers
 
 SECTION: Final = "under attack: distinct tokens with bad RS256 signatures, 64 connections"
@@ -53,9 +53,9 @@ def _rows(waits: dict[str, list[Latencies]], floods: list[tuple[Load, float]]) -
         attacked = name == _CONDITIONS[2]
         p50, p99 = [each.p50 for each in found], [each.quantile(0.99) for each in found]
         ratios = [this / that for this, that in zip(p50, quiet, strict=True)]
-        goal = Goal(2, at_least=False) if attacked else None
+        goal = at_most(2, of="ratios") if attacked else None
         row = Row(SECTION, f"{name}: p50", p50, "ms", ratios=ratios, to="no flood", goal=goal)
-        limit = Goal(25, at_least=False, ratio=False) if attacked else None
+        limit = at_most(25) if attacked else None
         rows += [row, Row(SECTION, f"{name}: p99", p99, "ms", goal=limit)]
     flood = Row(
         SECTION,

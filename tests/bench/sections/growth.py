@@ -10,8 +10,8 @@ from tests.bench.bench import ASK, Bench
 from tests.bench.client import send_each
 from tests.bench.load import Tokens
 from tests.bench.minting import ROOM, Issuer
-from tests.bench.results import Row, cpu_ratios, sampled
 from tests.bench.rounds import Variant, compare
+from tests.bench.rows import Row, compared
 from tests.bench.servers import Servers
 from verifier import Policy
 from verifier.core.room_patterns import match_room
@@ -89,10 +89,4 @@ def _variant(name: str, servers: Servers, issuer: Issuer, **options: str) -> Var
 
 
 def _rows(section: str, variants: Sequence[Variant], bench: Bench) -> list[Row]:
-    samples = compare(variants, bench.effort)
-    first = samples[variants[0].name]
-    to = f"{variants[0].name}, CPU"
-    return [
-        sampled(section, name, found, ratios=cpu_ratios(found, first), to=to)
-        for name, found in samples.items()
-    ]
+    return compared(section, compare(variants, bench.effort), variants[0].name, {})

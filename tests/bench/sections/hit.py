@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from tests.bench.bench import ASK, Bench, one_token
-from tests.bench.results import Goal, Row, rate_ratios, sampled
 from tests.bench.rounds import PLACE, Variant, compare
+from tests.bench.rows import Goal, Row, compared
 from tests.bench.servers import Servers
 
 SECTION: Final = "hit: cached decision, straight at one process"
@@ -28,15 +28,4 @@ def run(bench: Bench, servers: Servers) -> list[Row]:
         ],
         bench.effort,
     )
-    base = samples[_TRIVIAL]
-    return [
-        sampled(
-            SECTION,
-            name,
-            found,
-            ratios=rate_ratios(found, base),
-            to="trivial",
-            goal=Goal(1.3) if name == _SIDECAR else None,
-        )
-        for name, found in samples.items()
-    ]
+    return compared(SECTION, samples, _TRIVIAL, {_SIDECAR: Goal(1.3)})

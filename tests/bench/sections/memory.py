@@ -19,7 +19,7 @@ from tests.bench.accounting import cpu_seconds, family, memory
 from tests.bench.bench import ASK, Bench
 from tests.bench.client import Latencies, Probe, send_each
 from tests.bench.load import Generator, Load, Tokens
-from tests.bench.results import Goal, Row
+from tests.bench.rows import Row, at_most
 from tests.bench.servers import Server, Servers
 from tests.processes import get
 
@@ -49,7 +49,7 @@ def _cached(bench: Bench, servers: Servers, tokens: Tokens) -> list[Row]:
             "idle, RSS",
             [idle.rss],
             "MB",
-            goal=_at_most(60),
+            goal=at_most(60),
             note=f"PSS, which counts what is shared by its share: {idle.pss:.1f} MB.",
         ),
         Row(
@@ -57,7 +57,7 @@ def _cached(bench: Bench, servers: Servers, tokens: Tokens) -> list[Row]:
             f"added by {_DECISIONS:,} decisions",
             [added],
             "MB",
-            goal=_at_most(45),
+            goal=at_most(45),
             note=f"{entries:,.0f} of them were in the cache at the end.",
         ),
     ]
@@ -95,7 +95,7 @@ def _growth(minutes: int, readings: Sequence[float]) -> Row:
         f"growth over {minutes} min of misses",
         [readings[-1] - readings[0]],
         "MB",
-        goal=_at_most(2),
+        goal=at_most(2),
         note=f"RSS, MB, {len(readings)} times: {', '.join(f'{each:.1f}' for each in readings)}.",
     )
 
@@ -119,7 +119,7 @@ def _stalls(inside: dict[str, Any], outside: Latencies) -> list[Row]:
             "longest full collection",
             [max(collections, default=0.0)],
             "ms",
-            goal=_at_most(10),
+            goal=at_most(10),
             note=f"Of {len(collections)}, one that was asked for at the end included.",
         ),
         Row(SECTION, "loop late, inside: p99.9", [inside["p999"]], "ms"),
@@ -137,7 +137,3 @@ def _metric(sidecar: Server, sample: str) -> float:
     lines = get(sidecar.admin, "/metrics").body.splitlines()
     name = f"jitsi_verifier_{sample} "
     return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
-
-
-def _at_most(bound: float) -> Goal:
-    return Goal(bound, at_least=False, ratio=False)

@@ -7,18 +7,24 @@ from typing import Final
 
 from tests.bench.bench import ASK, Bench, check_gate
 from tests.bench.minting import Issuer
-from tests.bench.results import Goal, Row, cpu_ratios, sampled
 from tests.bench.rounds import Variant, compare
+from tests.bench.rows import Goal, Row, at_most, compare_with
 from tests.bench.servers import Server, Servers
 
 SECTION: Final = "misses: all-distinct tokens, straight at one process"
 _SIDECAR: Final = "sidecar"
 _NODE: Final = "Node, http + jsonwebtoken"
-_DECODE: Final = (
-    "our HTTP server, natural handler + jwt.decode",
-    "the same service, decide() by jwt.decode",
-)
-_DECODE_SERVICE: Final = (sys.executable, "-m", "tests.bench.peers.decode_service")
+_DECODE: Final = "our HTTP server, natural handler + jwt.decode"
+_DECODE_SERVICE: Final = "the same service, decide() by jwt.decode"
+_COMMAND: Final = (sys.executable, "-m", "tests.bench.peers.decode_service")
+
+# What a row is compared with, if not with Node, and what it should reach.
+_BASES: Final = {_DECODE: _SIDECAR, _DECODE_SERVICE: _SIDECAR}
+_GOALS: Final = {
+    _SIDECAR: at_most(1.0, of="cpu_ratios"),
+    _DECODE: Goal(2.5, of="cpu_ratios"),
+    _DECODE_SERVICE: Goal(2.5, of="cpu_ratios"),
+}
 
 
 def run(bench: Bench, servers: Servers) -> list[Row]:
@@ -27,14 +33,13 @@ def run(bench: Bench, servers: Servers) -> list[Row]:
 
 
 def _run(bench: Bench, servers: Servers, issuer: Issuer) -> list[Row]:
-    algorithm = issuer.algorithm
     tokens = bench.distinct(issuer)
     started: dict[str, Server] = {
         _NODE: servers.node("plain.js", issuer),
         _SIDECAR: servers.sidecar(issuer),
         "fastify + fast-jwt": servers.node("fast.js", issuer),
-        _DECODE[0]: servers.python("natural", issuer, "hardened"),
-        _DECODE[1]: servers.sidecar(issuer, _DECODE_SERVICE),
+        _DECODE: servers.python("natural", issuer, "hardened"),
+        _DECODE_SERVICE: servers.sidecar(issuer, _COMMAND),
         "natural aiohttp app + jwt.decode": servers.python("natural", issuer),
     }
     for name, server in started.items():
@@ -43,19 +48,8 @@ def _run(bench: Bench, servers: Servers, issuer: Issuer) -> list[Row]:
         [Variant(name, each.port, ASK, (each.pid,), tokens) for name, each in started.items()],
         bench.effort,
     )
-    rows = []
-    for name, found in samples.items():
-        base = _SIDECAR if name in _DECODE else _NODE
-        ratios = cpu_ratios(found, samples[base])
-        goal = _goal(name)
-        to = f"{base.split(',')[0]} {algorithm}, CPU"
-        rows.append(
-            sampled(SECTION, f"{algorithm}: {name}", found, ratios=ratios, to=to, goal=goal)
-        )
-    return rows
-
-
-def _goal(name: str) -> Goal | None:
-    if name == _SIDECAR:
-        return Goal(1.0, at_least=False)
-    return Goal(2.5) if name in _DECODE else None
+    section = f"{SECTION}, {issuer.algorithm}"
+    return [
+        compare_with(section, name, samples, _BASES.get(name, _NODE), _GOALS.get(name))
+        for name in samples
+    ]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import median
 from typing import Final
 
 from tests.bench import gates
 from tests.bench.bench import VISIT, Bench, one_token
 from tests.bench.minting import Issuer
-from tests.bench.results import Goal, Row, rate_ratios, sampled
 from tests.bench.rounds import PLACE, Sample, Variant, compare
+from tests.bench.rows import Goal, Row, compare_with, compared
 from tests.bench.servers import Server, Servers
 
 SECTION: Final = "nginx in front of a page, one worker; CPU of nginx and sidecar together"
@@ -35,19 +36,9 @@ def run(bench: Bench, servers: Servers) -> list[Row]:
         variants += _ours(servers, issuer) + _sidecars(servers, issuer)
         variants += _in_process(servers, issuer, page)
     samples = compare(variants, bench.effort)
-    rows = [
-        sampled(
-            SECTION,
-            name,
-            found,
-            ratios=rate_ratios(found, samples[_OPEN]),
-            to=_OPEN,
-            goal=_goal(name),
-        )
-        for name, found in samples.items()
-    ]
-    rows += [_against_fastest(samples, issuer.algorithm) for issuer in bench.issuers]
-    return rows
+    shipped = [f"{issuer.algorithm}: {_SHIPPED}" for issuer in bench.issuers]
+    rows = compared(SECTION, samples, _OPEN, dict.fromkeys(shipped, Goal(0.60)))
+    return rows + [_against_fastest(samples, issuer.algorithm) for issuer in bench.issuers]
 
 
 def _ours(servers: Servers, issuer: Issuer) -> list[Variant]:
@@ -89,20 +80,11 @@ def _variant(name: str, server: Server, issuer: Issuer, *pids: int) -> Variant:
     return one_token(f"{issuer.algorithm}: {name}", server, issuer, *pids, head=VISIT)
 
 
-def _goal(name: str) -> Goal | None:
-    return Goal(0.60) if name.endswith(_SHIPPED) else None
-
-
 def _against_fastest(samples: dict[str, list[Sample]], algorithm: str) -> Row:
     ours = {f"{algorithm}: {name}" for name in _OURS}
     peers = [name for name in samples if name.startswith(algorithm) and name not in ours]
     fastest = max(peers, key=lambda name: median(each.rate for each in samples[name]))
-    shipped = f"{algorithm}: {_SHIPPED}"
-    return Row(
-        SECTION,
-        f"{shipped}, against the fastest peer",
-        ratios=rate_ratios(samples[shipped], samples[fastest]),
-        to=fastest,
-        goal=Goal(1.5 if algorithm == "HS256" else 4.0),
-        note=_NOT_HERE if algorithm == "HS256" else "",
-    )
+    goal = Goal(1.5 if algorithm == "HS256" else 4.0)
+    row = compare_with(SECTION, f"{algorithm}: {_SHIPPED}", samples, fastest, goal)
+    note = _NOT_HERE if algorithm == "HS256" else ""
+    return replace(row, name=f"{row.name}, against the fastest peer", note=note)

@@ -8,7 +8,7 @@ import time
 from typing import Final
 
 from tests.bench.bench import Bench
-from tests.bench.results import Goal, Row
+from tests.bench.rows import Row, at_most
 from tests.bench.servers import Servers
 
 SECTION: Final = "start-up"
@@ -27,8 +27,8 @@ def run(bench: Bench, servers: Servers) -> list[Row]:
         imports.append(_import_ms("verifier"))
         whole.append(_import_ms("verifier.app"))
     return [
-        Row(SECTION, "command to /readyz 200, shared secret", ready, "s", goal=_at_most(0.5)),
-        Row(SECTION, "import verifier", imports, "ms", goal=_at_most(100)),
+        Row(SECTION, "command to /readyz 200, shared secret", ready, "s", goal=at_most(0.5)),
+        Row(SECTION, "import verifier", imports, "ms", goal=at_most(100)),
         Row(SECTION, "import verifier.app, all that is served", whole, "ms"),
     ]
 
@@ -37,7 +37,3 @@ def _import_ms(module: str) -> float:
     command = [sys.executable, "-c", _IMPORT.format(module)]
     found = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(found.stdout) * 1000
-
-
-def _at_most(bound: float) -> Goal:
-    return Goal(bound, at_least=False, ratio=False)

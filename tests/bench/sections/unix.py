@@ -6,8 +6,8 @@ from typing import Final
 
 from tests.bench import gates
 from tests.bench.bench import VISIT, Bench, one_token
-from tests.bench.results import Goal, Row, rate_ratios, sampled
 from tests.bench.rounds import PLACE, Variant, compare
+from tests.bench.rows import Goal, Row, compared
 from tests.bench.servers import Servers
 
 SECTION: Final = "nginx without its cache, unix socket; CPU of both together"
@@ -32,15 +32,4 @@ def run(bench: Bench, servers: Servers) -> list[Row]:
         ],
         bench.effort,
     )
-    ratios = {name: rate_ratios(found, samples[_CEILING]) for name, found in samples.items()}
-    return [
-        sampled(
-            SECTION,
-            name,
-            found,
-            ratios=ratios[name],
-            to="return 204",
-            goal=Goal(0.75) if name == _SIDECAR else None,
-        )
-        for name, found in samples.items()
-    ]
+    return compared(SECTION, samples, _CEILING, {_SIDECAR: Goal(0.75)})

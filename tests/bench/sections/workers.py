@@ -7,8 +7,8 @@ from typing import Final
 
 from tests.bench.accounting import family
 from tests.bench.bench import Bench, one_token
-from tests.bench.results import Goal, Row, rate_ratios, sampled
 from tests.bench.rounds import compare
+from tests.bench.rows import Goal, Row, compared
 from tests.bench.servers import Servers
 
 SECTION: Final = "workers: cached decisions, straight at the sidecar"
@@ -23,16 +23,6 @@ def run(bench: Bench, servers: Servers) -> list[Row]:
     if len(family(two.pid)) < 2:
         raise RuntimeError("with VERIFIER_WORKERS=2 there is one process only")
     samples = compare([one_token(_ONE, one, issuer), one_token(_TWO, two, issuer)], bench.effort)
-    rows = [
-        sampled(
-            SECTION,
-            name,
-            found,
-            ratios=rate_ratios(found, samples[_ONE]),
-            to=_ONE,
-            goal=Goal(1.6) if name == _TWO else None,
-        )
-        for name, found in samples.items()
-    ]
+    rows = compared(SECTION, samples, _ONE, {_TWO: Goal(1.6)})
     share = "The load generator takes its share (column load) of the same cores."
     return [rows[0], replace(rows[1], note=share)]
