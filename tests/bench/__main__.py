@@ -91,12 +91,20 @@ def _preface(options: argparse.Namespace, clock: Clock) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=2, help="for each row in each round")
-    parser.add_argument("--minutes", type=int, default=1, help="that memory is watched under load")
+    parser.add_argument("--rounds", type=_positive, default=3)
+    parser.add_argument("--seconds", type=_positive, default=2, help="for each row in each round")
+    parser.add_argument(
+        "--minutes", type=_positive, default=1, help="that memory is watched under load"
+    )
     parser.add_argument("--only", type=_sections, default=SECTIONS, help=", ".join(SECTIONS))
     parser.add_argument("--json", type=Path, metavar="FILE")
     return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1 on")
+    return int(text)
 
 
 def _sections(text: str) -> list[str]:
