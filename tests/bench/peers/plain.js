@@ -11,18 +11,23 @@ const key = algorithm.startsWith('RS')
   ? crypto.createPublicKey(options.key)
   : crypto.createSecretKey(Buffer.from(options.key));
 
+// Without a length nginx would have to close the connection.
+function answer(response, status, headers) {
+  response.writeHead(status, { ...headers, 'Content-Length': 0 }).end();
+}
+
 http.createServer({ keepAliveTimeout: 75000 }, (request, response) => {
   const { room, token } = original(request.headers);
   let claims;
   try {
     claims = jwt.verify(token, key, { algorithms: [algorithm], issuer, audience });
   } catch {
-    response.writeHead(401).end();
+    answer(response, 401);
     return;
   }
   if (!opens(claims, room)) {
-    response.writeHead(403).end();
+    answer(response, 403);
     return;
   }
-  response.writeHead(200, identity(claims)).end();
+  answer(response, 200, identity(claims));
 }).listen(options.port, '127.0.0.1');
