@@ -19,7 +19,7 @@ from tests.e2e.processes import accepts, free_port
 _PROXIES: Final = Path(__file__).with_name("proxies")
 _CONTRIB: Final = ROOT / "contrib" / "nginx"
 _MODULES: Final = "/usr/lib/nginx/modules"
-_CACHE: Final = "proxy_cache_path @FOLDER@/cache keys_zone=decisions:16m inactive=60s;"
+_CACHE: Final = "proxy_cache_path {} keys_zone=decisions:16m inactive=60s;"
 _PAGE: Final = "<!DOCTYPE html><title>Jitsi Meet</title>".ljust(1024)
 
 
@@ -38,8 +38,9 @@ def asking(servers: Servers, address: str, *, cached: bool = False) -> Server:
     """
     upstream = f"upstream sidecar {{ server {address}; keepalive 64; keepalive_requests 1000000; }}"
     cache = (_PROXIES / "cache.conf").read_text() if cached else ""
+    place = _CACHE.format(servers.folder_in_memory()) if cached else ""
     server = (_PROXIES / "auth_request.conf").read_text().replace("@CACHE@", cache)
-    return _nginx(servers, {"HTTP": f"{_CACHE if cached else ''}\n{upstream}", "SERVER": server})
+    return _nginx(servers, {"HTTP": f"{place}\n{upstream}", "SERVER": server})
 
 
 def contrib(servers: Servers, address: str) -> Server:
@@ -52,7 +53,7 @@ def contrib(servers: Servers, address: str) -> Server:
         "127.0.0.1:8090": address,
         "/etc/nginx/jitsi-verifier": str(folder / "jitsi-verifier"),
         "/var/log/nginx": str(folder),
-        "/run/jitsi-verifier-nginx": str(folder / "cache"),
+        "/run/jitsi-verifier-nginx": str(servers.folder_in_memory()),
         "rate=500r/s": "rate=1000000r/s",
     }
     shutil.copytree(_CONTRIB, folder / "jitsi-verifier")

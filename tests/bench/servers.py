@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from tests.bench.minting import AUDIENCE, ISSUER, SECRET, Issuer
@@ -63,6 +64,10 @@ class Servers(ExitStack):
         folder = self.folder / f"program-{self._started}"
         folder.mkdir()
         return folder
+
+    def folder_in_memory(self) -> Path:
+        """Make a folder on a tmpfs, where caches belong."""
+        return Path(self.enter_context(TemporaryDirectory(prefix="bench-", dir="/dev/shm")))
 
     def start(self, command: Sequence[str | Path], environ: Mapping[str, str]) -> Program:
         """Start a program; its output is shown if it ends too early."""
