@@ -8,7 +8,7 @@ TEST_STAMP := $(VENV)/.test
 # For trying it out: everybody knows this secret.
 DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-that-everybody-knows XMPP_DOMAIN=meet.jitsi
 
-.PHONY: run test check conformance soak bench-prosody clean
+.PHONY: run test check conformance soak bench bench-memory bench-prosody clean
 
 run: $(RUN_STAMP)
 	@allowed=$$($(DEMO) $(BIN)/jitsi-verifier mint --room demo --user Ada --moderator) && \
@@ -33,6 +33,23 @@ conformance: $(TEST_STAMP)
 # Two minutes of good and bad tokens over a key server with every fault; not part of CI.
 soak: $(TEST_STAMP)
 	$(BIN)/python -m tests.soak.keys 120
+
+# The sidecar beside its peers, in one table; not part of CI. Less of it, or more:
+#   make bench ONLY=hit,misses ROUNDS=1 SECONDS=1 JSON=today.json
+ROUNDS ?= 3
+SECONDS ?= 2
+MINUTES ?= 1
+BENCH = $(BIN)/python -m tests.bench --rounds $(ROUNDS) --seconds $(SECONDS) --minutes $(MINUTES) \
+  $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+bench: $(TEST_STAMP)
+	tests/install-debian-packages tests/bench/peers/debian-packages.txt
+	$(BIN)/python -m tests.install_node_packages tests/bench
+	$(BENCH)
+
+# Memory over ten minutes of new tokens at full speed.
+bench-memory: MINUTES = 10
+bench-memory: ONLY = memory
+bench-memory: bench
 
 # Logins through the hook, and what they do to Prosody's loop; not part of CI.
 bench-prosody: $(TEST_STAMP)

@@ -106,7 +106,7 @@ async def ping_until_told(port: int) -> list[float]:
         await client.login()
         socket = client.socket
         await client.ping()
-        print("ready", flush=True)  # noqa: T201  # the parent process waits for it
+        print("ready", flush=True)
         told = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
 
         async def receive() -> None:
@@ -184,10 +184,10 @@ def main() -> None:
     parser.add_argument("--ping", type=int, metavar="PORT", help=argparse.SUPPRESS)
     port = parser.parse_args().ping
     if port:
-        print(json.dumps(asyncio.run(ping_until_told(port))))  # noqa: T201  # to the parent
+        print(json.dumps(asyncio.run(ping_until_told(port))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        print(asyncio.run(compare(Path(folder))))  # noqa: T201  # what it is run for
+        print(asyncio.run(compare(Path(folder))))
 
 
 if __name__ == "__main__":

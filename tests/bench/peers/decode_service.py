@@ -1,0 +1,56 @@
+"""The verifier itself, whole, but with PyJWT's ``decode`` where its own reading of tokens is.
+
+Everything else is as it is served: listeners, gate, decision cache, metrics, answers. Reached
+into from outside, for a comparison only.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+import jwt
+
+from verifier import cli
+from verifier.core.claims import Claims
+from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, Deny
+from verifier.core.keys import KeyLookup
+from verifier.core.policy import Policy
+from verifier.core.rules import Recorder, check_room
+from verifier.shell import service
+
+
+def main() -> None:
+    """Serve as the command does."""
+    key = Path(os.environ["KEY_FILE"]).read_text(encoding="ascii")
+
+    def decide(
+        request: AccessRequest,
+        policy: Policy,
+        _keys: KeyLookup,
+        _now: float,
+        note: Recorder = lambda *_: None,
+    ) -> Decision:
+        note("signature", None, None)  # where signatures take turns, this one does, too
+        try:
+            claims = jwt.decode(
+                request.token or "",
+                key,
+                algorithms=[os.environ["ALGORITHM"]],
+                issuer=os.environ["ISSUER"],
+                audience=os.environ["AUDIENCE"],
+                options={"require": ["exp", "iss", "aud", "sub"]},
+            )
+        except jwt.InvalidTokenError as error:
+            return Deny(DenialCode.SIGNATURE_INVALID, type(error).__name__)
+        refused = check_room(request, Claims(claims), policy)
+        return refused if isinstance(refused, Deny) else Allow(Claims(claims))
+
+    with patch.object(service, "decide", decide):
+        sys.exit(cli.main(["serve", *sys.argv[1:]]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The sidecar that one writes in an afternoon: PyJWT's ``decode``, urllib, cachetools, counters.
+
+``natural.py`` serves it as a ``web.Application``, ``natural.py hardened`` by the HTTP server of the
+verifier, so that the two differ in nothing but what is measured. It does the checks that all peers
+do: algorithm, signature, exp, nbf, iss, aud, sub and room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs, quote, urlsplit
+
+import jwt
+from aiohttp import web
+from cachetools import TLRUCache
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from verifier.http.server import HardenedServer
+
+_SECONDS_KEPT: Final = 30
+_REGISTRY: Final = CollectorRegistry()
+_DECISIONS: Final = Counter("decisions", "Decisions.", ["outcome", "code"], registry=_REGISTRY)
+_DURATION: Final = Histogram("duration_seconds", "Their duration.", registry=_REGISTRY)
+
+Answer = tuple[int, dict[str, str]]
+
+
+class Gate:
+    """Answers ``/auth`` from environment: ALGORITHM, KEY_FILE, ISSUER, AUDIENCE."""
+
+    def __init__(self) -> None:
+        self._key = Path(os.environ["KEY_FILE"]).read_text(encoding="ascii")
+        self._algorithm = os.environ["ALGORITHM"]
+        self._issuer, self._audience = os.environ["ISSUER"], os.environ["AUDIENCE"]
+        self._kept: TLRUCache[str, Answer] = TLRUCache(
+            50_000, lambda _key, _answer, now: now + _SECONDS_KEPT, time.time
+        )
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        """Answer one question."""
+        started = time.perf_counter()
+        original = request.headers["X-Original-URI"]
+        key = sha256(original.encode()).hexdigest()
+        found = self._kept.get(key)
+        if found is None:
+            found = self._judge(original)
+            if found[0] == 200:
+                self._kept[key] = found
+        status, headers = found
+        outcome = "allowed" if status == 200 else "denied"
+        _DECISIONS.labels(outcome=outcome, code=headers.get("X-Jitsi-Denial", "")).inc()
+        _DURATION.observe(time.perf_counter() - started)
+        return web.Response(status=status, headers=headers)
+
+    def _judge(self, original: str) -> Answer:
+        url = urlsplit(original)
+        token = parse_qs(url.query).get("jwt", [""])[0]
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=[self._algorithm],
+                issuer=self._issuer,
+                audience=self._audience,
+                options={"require": ["exp", "iss", "aud", "sub"]},
+            )
+        except jwt.InvalidTokenError as error:
+            return 401, {"X-Jitsi-Denial": type(error).__name__}
+        if claims.get("room") not in ("*", url.path.rpartition("/")[2]):
+            return 403, {"X-Jitsi-Denial": "room-mismatch"}
+        return 200, _identity(claims)
+
+
+def _identity(claims: dict[str, Any]) -> dict[str, str]:
+    user = claims.get("context", {}).get("user", {})
+    return {
+        "X-Jitsi-Room": quote(str(claims["room"])),
+        "X-Jitsi-Subject": quote(str(claims["sub"])),
+        "X-Jitsi-Issuer": quote(str(claims["iss"])),
+        "X-Jitsi-User-Id": quote(str(user.get("id", "-"))),
+        "X-Jitsi-User-Name": quote(str(user.get("name", "-"))),
+        "X-Jitsi-User-Email": quote(str(user.get("email", "-"))),
+        "X-Jitsi-Moderator": str(bool(user.get("moderator"))).lower(),
+        "X-Jitsi-Expires": str(claims["exp"]),
+        "Cache-Control": f"private, max-age={_SECONDS_KEPT}",
+        "X-Accel-Expires": str(_SECONDS_KEPT),
+    }
+
+
+async def _serve_hardened(gate: Gate, port: int) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    runner = web.ServerRunner(HardenedServer(gate.answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await stop.wait()
+    await runner.cleanup()
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    gate, port = Gate(), int(os.environ["PORT"])
+    if "hardened" in sys.argv:
+        asyncio.run(_serve_hardened(gate, port))
+        return
+    app = web.Application()
+    app.router.add_get("/auth", gate.answer)
+    web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
+
+
+if __name__ == "__main__":
+    main()
