@@ -101,12 +101,13 @@ def _unrecorded(_step: str, _expected: Any, _found: Any) -> None:
     """Record nothing."""
 
 
-def decide(
+def decide(  # noqa: PLR0913, PLR0917  # four things that a verdict is made of, two for its callers
     request: AccessRequest,
     policy: Policy,
     keys: KeyLookup,
     now: float,
     note: Recorder = _unrecorded,
+    read: Token | None = None,
 ) -> Decision:
     """Judge one request.
 
@@ -115,12 +116,13 @@ def decide(
         policy: What this host accepts.
         keys: The keys at hand; a ``kid`` that is not among them is ``key-unknown``.
         now: Unix time, seconds.
-        note: Told of each step, for explanations.
+        note: Told of each step, for explanations; whatever it raises ends the judging.
+        read: The token, where it has been taken apart already (``read_token``).
 
     Returns:
         The verdict. Nothing that a token or an address contains makes this raise.
     """
-    token = check_token(request, policy, keys, now, note)
+    token = check_token(request, policy, keys, now, note, read)
     if isinstance(token, Deny):
         return token
     if token is None:
@@ -137,12 +139,13 @@ def decide(
     return Allow(claims, "owner" if claims.is_moderator else "member", mismatch)
 
 
-def check_token(
+def check_token(  # noqa: PLR0913, PLR0917  # as above
     request: AccessRequest,
     policy: Policy,
     keys: KeyLookup,
     now: float,
     note: Recorder = _unrecorded,
+    read: Token | None = None,
 ) -> Token | Deny | None:
     """Judge the token alone; None stands for a guest, where guests are allowed."""
     # 1. An empty string is a token, and a malformed one.
@@ -151,7 +154,7 @@ def check_token(
         if policy.allow_empty_token:
             return None
         return _deny(DenialCode.TOKEN_MISSING, "expected a token")
-    token = read_token(request.token)
+    token = read_token(request.token) if read is None else read
 
     # 2. With a key server the key comes first: header, kid, alg, and only then the token.
     named = _find_key(token, policy, keys, note) if policy.key_server else keys

@@ -28,7 +28,7 @@ from verifier.http.asked import Head
 from verifier.http.gatekeeper import UNKNOWN_HOST, Case, Gatekeeper
 from verifier.http.plain_host import is_plain_host
 from verifier.shell.decision_cache import Kept, digest
-from verifier.shell.service import OVERLOADED, Verifier, needs_a_key
+from verifier.shell.service import OVERLOADED, Pending, Verifier, needs_a_key
 
 Deliver = Callable[[Callable[[], bytes | None]], None]
 """Is called when the answer's turn has come, with what makes it: bytes, or None where aiohttp is to
@@ -179,19 +179,19 @@ class FastLane:
         if case.judge is None:
             kept = self._keeper.close(case, case.decision or UNKNOWN_HOST)
             return self._bytes(route.method, kept, self._clock())
-        decision = case.judge.verify_now(case.question)
-        if decision is None:
-            judge = case.judge
-            if judge.turns.queue(lambda: deliver(lambda: self._in_turn(case, judge))):
+        judge, decision = case.judge, case.judge.verify_now(case.question)
+        if isinstance(decision, Pending):
+            pending = decision
+            if judge.turns.queue(lambda: deliver(lambda: self._finish(case, judge, pending))):
                 return Later.LATER
             decision = OVERLOADED
         if needs_a_key(decision):
             return None
         return self._bytes(route.method, self._keeper.close(case, decision), self._clock())
 
-    def _in_turn(self, case: Case, judge: Verifier) -> bytes | None:
-        decision = judge.verify_now(case.question, in_turn=True)
-        if decision is None or needs_a_key(decision):
+    def _finish(self, case: Case, judge: Verifier, pending: Pending) -> bytes | None:
+        decision = judge.finish(pending)
+        if needs_a_key(decision):
             return None
         kept = self._keeper.close(case, decision)
         return self._bytes(case.asked.method, kept, self._clock())

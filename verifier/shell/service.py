@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeGuard
 
 from verifier.core.decision import AccessRequest, Decision, DenialCode, Deny
+from verifier.core.jws import Token
 from verifier.core.keys import KeyLookup, KeySet, VerificationKey
 from verifier.core.policy import Policy
-from verifier.core.rules import decide
+from verifier.core.rules import decide, read_token
 from verifier.shell.keysource.interface import Missing
 from verifier.shell.turns import Turns
 
@@ -50,6 +52,14 @@ class _NotNowError(Exception):
     """The signature's turn has not come; nothing has been judged."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A request whose signature waits for its turn, as far as it has been read."""
+
+    request: AccessRequest
+    token: Token | None = field(repr=False)
+
+
 class Verifier:
     """Answers access requests.
 
@@ -70,31 +80,32 @@ class Verifier:
         # A keyed hash costs no more than reading the token; only public keys take turns.
         self._takes_turns = not policy.signature_algorithm.startswith("HS")
 
-    def verify_now(self, request: AccessRequest, *, in_turn: bool = False) -> Decision | None:
+    def verify_now(self, request: AccessRequest) -> Decision | Pending:
         """Judge one request with what is at hand, cheap checks first.
 
-        Args:
-            request: The token and the room.
-            in_turn: Whether the turn to check its signature is this request's.
-
         Returns:
-            The verdict, which may change where ``needs_a_key`` says so; None where the signature
-            has to wait for its turn.
+            The verdict, which may change where ``needs_a_key`` says so; or what is left to
+            ``finish`` when the turn of its signature has come.
         """
+        if not self._takes_turns:
+            return decide(request, self.policy, self.keys, self.now())
+        token = None if request.token is None else read_token(request.token)
         try:
-            if in_turn or not self._takes_turns:
-                return decide(request, self.policy, self.keys, self.now())
-            return decide(request, self.policy, self.keys, self.now(), self._stop_early)
+            return decide(request, self.policy, self.keys, self.now(), self._stop_early, token)
         except _NotNowError:
-            return None
+            return Pending(request, token)
+
+    def finish(self, pending: Pending) -> Decision:
+        """Judge a request whose turn has come."""
+        return decide(pending.request, self.policy, self.keys, self.now(), read=pending.token)
 
     async def verify(self, request: AccessRequest) -> Decision:
         """Judge one request; waits where a key must be fetched first, or others were sooner."""
         decision = self.verify_now(request)
-        if decision is None:
+        if isinstance(decision, Pending):
             if not await self.turns.wait():
                 return OVERLOADED
-            decision = decide(request, self.policy, self.keys, self.now())
+            decision = self.finish(decision)
         if needs_a_key(decision):
             return await self._decide_with_fetched_key(request, decision)
         return decision
