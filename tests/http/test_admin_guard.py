@@ -1,4 +1,4 @@
-"""Who may ask the admin address; what browsers send is written out, as pages elsewhere make them."""
+"""Who may ask the admin address: what browsers send for pages from elsewhere is written out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.processes import RunningVerifier, free_port, running_verifier
 from tests.tokens import SECRET
 
 JSON = {"Content-Type": "application/json"}
-OPTIONS = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET}
+OPTIONS: dict[str, Any] = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET}
 ADMIN_TOKEN = "letmein-letmein"
 BEARER = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 
@@ -157,7 +157,7 @@ def test_with_an_admin_token_the_address_may_have_any_name(behind_token: Running
 def test_a_unix_socket_has_no_name_to_be_rebound(tmp_path: Path) -> None:
     path = tmp_path / "admin.sock"
     port = free_port()
-    given: dict[str, Any] = OPTIONS | {"VERIFIER_LISTEN": f"127.0.0.1:{port}"}
+    given = OPTIONS | {"VERIFIER_LISTEN": f"127.0.0.1:{port}"}
     with running_verifier(
         tmp_path, wait=False, **given | {"VERIFIER_ADMIN_LISTEN": f"unix:{path}"}
     ) as running:

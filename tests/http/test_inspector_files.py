@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from verifier.http.inspector import PAGES
 @pytest.fixture(scope="module")
 def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVerifier]:
     folder = tmp_path_factory.mktemp("files")
-    options = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET}
+    options: dict[str, Any] = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET}
     with running_verifier(folder, **options, VERIFIER_ADMIN_TOKEN="letmein-letmein") as running:
         yield running
 

@@ -46,10 +46,13 @@ export function showAnswer(place, answer, exact) {
     const badges = badgesOf(answer.token);
     const words = badges.map(([, word]) => word);
     place.replaceChildren(
-        section("Verdict in detail", facts(answer)),
-        ...(notes.length ? [section("Worth knowing", list(notes))] : []),
+        element(
+            "div", { class: "pair" },
+            section("Verdict in detail", table(facts(answer), "Verdict in detail")),
+            section(`Times, in ${zone()}`, table(times(answer), "Times")),
+        ),
         section("Rights", ...doubt(answer), element("ul", { class: "badges" }, ...badges.map(badge))),
-        section(`Times, in ${zone()}`, timesTable(answer)),
+        ...(notes.length ? [section("Worth knowing", list(notes))] : []),
         section("Rules, in Jitsi's order", rules(answer.steps)),
         ...decoded(exact.token),
         section("As text, without the signature", ...copyable(asText(answer, exact, notes, words))),
@@ -65,16 +68,11 @@ function list(notes) {
 }
 
 function facts(answer) {
-    const rows = [
+    return [
         ["Prosody would answer", prosodyWords(answer)],
         ["Room", answer.room_jid === null ? "none given" : visible(answer.room_jid) || "none in the URL"],
         ["Judged by", rulesOf(answer)],
     ];
-    return table(rows, "Verdict in detail");
-}
-
-function timesTable(answer) {
-    return table(times(answer), "Times");
 }
 
 function table(rows, label) {
