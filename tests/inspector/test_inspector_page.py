@@ -156,6 +156,20 @@ async def test_times_are_those_of_the_readers_zone(
             assert await page.tab.run(utc) == ["2017-07-14 02:40:00 UTC2017-07-14T02:40:00Z"]
 
 
+async def test_a_token_without_an_end_is_said_to_have_none(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    async with inspector(tmp_path, verifier) as page:
+        for claim, words in ((..., "no exp claim\tnever expires"), ("1", "exp is no number")):
+            await page.inspect(mint(exp=claim))
+            assert words in await page.seen()
+        # Milliseconds: a date so far away that few would read it as one.
+        await page.inspect(mint(exp=int(time.time()) * 1000))
+        assert "looks like milliseconds" in await page.seen()
+        await page.inspect(mint(exp=2**62))
+        assert "no date" in await page.seen()
+
+
 async def test_a_clock_that_differs_from_the_verifiers_is_said(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:

@@ -194,7 +194,7 @@ async def test_the_admin_token_is_asked_for_and_kept_in_the_page_only(tmp_path: 
             assert await page.text("admin.type + admin.autocomplete") == "passwordoff"
             assert await page.inspect(mint()) == "This verifier asks for its admin token."
             assert await page.text("document.activeElement.id") == "admin"
-            await page.fill("admin", "wrong")
+            await page.fill("admin", "wröng ✓")
             assert await page.inspect(mint()) == "This is not the admin token."
             await page.fill("admin", ADMIN_TOKEN)
             assert await page.inspect(mint()) == "Allowed"

@@ -74,19 +74,17 @@ def _parse(body: bytes) -> dict[str, Any]:
 async def _explain(question: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
     found = _find(question)
     host = question.get("host") or (found.url.host if found.url else None)
-    verifier = hosts.find(host)
     moment = time.time() if question.get("now") is None else question["now"]
-    policy = (verifier or hosts.default).policy
-    request = None if found.ambiguity else _request(question, found, policy)
-    if host is not None and verifier is None:
-        explanation = explain_unserved_host(host)
-    elif request is None:
+    verifier = hosts.default if host is None else hosts.find(host)
+    request = None
+    if verifier is None:
+        explanation = explain_unserved_host(host or "")
+    elif found.ambiguity:
         explanation = explain_ambiguity(found.ambiguity)
     else:
-        keys = (verifier or hosts.default).keys
-        explanation = await explain_request(request, policy, keys, moment)
-    explanation = replace(explanation, notes=(*found.notes, *explanation.notes))
-    return asdict(explanation) | {
+        request = _request(question, found, verifier.policy)
+        explanation = await explain_request(request, verifier.policy, verifier.keys, moment)
+    return asdict(replace(explanation, notes=(*found.notes, *explanation.notes))) | {
         "now": moment,
         "host": hosts.own_name(host),
         "room_jid": None if request is None else request.room_jid,

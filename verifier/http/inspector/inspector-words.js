@@ -49,8 +49,8 @@ export function times(answer) {
     add("Issued", token.issued_at, (length) => `in ${length}`, (length) => `${length} ago`);
     add("Valid from", token.not_before, (length) => `valid in ${length}`, (length) => `${length} ago`);
     add("Expires", token.expires, (length) => `expires in ${length}`, (length) => `expired ${length} ago`);
-    if (token.claims && !("exp" in token.claims)) {
-        rows.push(["Expires", "no exp claim", "never expires"]);
+    if (token.claims && token.expires === null) {
+        rows.push("exp" in token.claims ? ["Expires", "exp is no number", ""] : ["Expires", "no exp claim", "never expires"]);
     }
     rows.push(["Judged", localTime(answer.now), "by the verifier's clock"]);
     return rows;
@@ -118,7 +118,7 @@ export function asText(answer, exact, notes, badges) {
     lines.push(`Judged by: ${rulesOf(answer)}`);
     lines.push(`Rights: ${badges.join(", ")}`);
     lines.push("", `Times (${zone()})`);
-    lines.push(...times(answer).map(([name, when, far]) => `  ${name}: ${when}, ${far}`));
+    lines.push(...times(answer).map(([name, when, far]) => `  ${name}: ${[when, far].filter(Boolean).join(", ")}`));
     lines.push("", "Rules, in Jitsi's order");
     lines.push(...answer.steps.map((step) => `  ${mark(step.result)} ${step.name}: ${stepWords(step).join("; ")}`));
     for (const [title, part] of [["Header", "header"], ["Claims", "claims"]]) {

@@ -7,8 +7,9 @@ const place = (id) => document.getElementById(id);
 const FIELDS = ["pasted", "room", "admin", "host"];
 let asking = new AbortController();
 
+// Header values are bytes to fetch(): a wrong token in other letters is to be refused, not an error.
 function headers() {
-    const token = place("admin").value;
+    const token = String.fromCharCode(...new TextEncoder().encode(place("admin").value));
     return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
