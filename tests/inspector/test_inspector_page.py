@@ -185,19 +185,24 @@ async def test_nothing_in_a_token_becomes_markup_or_hides(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     name = "<img src=x onerror=alert(1)>\u202eadA\u200b"
-    claims = segment(b'{"id":9007199254740993,"x":1.0,"exp":1e999}')
+    hidden = name.replace("\u202e", "\\u202e").replace("\u200b", "\\u200b")
+    endless = segment(b'{"id":9007199254740993,"x":1.0,"exp":1e999}')
     context = {"user": {"name": name}, "features": {"<b>f": True}}
     async with inspector(tmp_path, verifier) as page:
         await page.inspect(mint(context=context))
         seen = await page.seen()
-        assert "<img src=x onerror=alert(1)>\\u202eadA\\u200b" in seen
+        assert hidden in seen
         assert "<b>f" in seen
+        claims = "document.querySelectorAll('pre')[1].textContent"
+        for shown in (await page.text(claims), await page.text("text.value")):
+            assert f'"name": "{hidden}"' in shown
+            assert not {"\u202e", "\u200b"} & set(shown)
         assert await page.tab.run("document.querySelectorAll('img, b, main script').length") == 0
         big = sign({"id": 9007199254740993, "x": 1.0, "exp": int(time.time()) - 5})
         await page.inspect(big)
         assert '"id": 9007199254740993,' in (text := await page.text("text.value"))
         assert '"x": 1.0' in text
-        await page.inspect(f"{segment({'typ': 'JWT'})}.{claims}.c2ln")
+        await page.inspect(f"{segment({'typ': 'JWT'})}.{endless}.c2ln")
         assert "This part cannot be decoded." in await page.seen()
 
 

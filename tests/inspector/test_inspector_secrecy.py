@@ -97,6 +97,10 @@ async def test_nothing_is_left_after_clearing_leaving_and_coming_back(
         await page.tab.run("document.getElementById('clear').click()")
         assert await page.text(left) == ""
         assert await page.text("document.activeElement.id") == "pasted"
+        # Whatever a browser keeps of a page that was left, is kept without what was in it.
+        await page.inspect(mint(), "standup")
+        await page.tab.run("dispatchEvent(new PageTransitionEvent('pagehide'))")
+        assert await page.text(left) == ""
         for leave in (page.tab.reload, lambda: page.tab.open("about:blank")):
             await page.inspect(mint(), "standup")
             await leave()
