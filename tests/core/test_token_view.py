@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.explaining import GOOD, NOW, signed
@@ -69,6 +69,7 @@ def told(view: TokenView) -> str:
     return json.dumps(parts, allow_nan=False)
 
 
+@settings(deadline=None)
 @given(st.text() | st.binary().map(lambda raw: f"{segment(raw)}.{segment(raw)}.{segment(raw)}"))
 def test_nothing_raises_and_all_of_it_is_json(text: str) -> None:
     assert told(view_token(text))
