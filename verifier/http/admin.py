@@ -11,17 +11,17 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from verifier.http.dashboard import DASHBOARD
 from verifier.http.admin_guard import AdminGuard
+from verifier.http.dashboard import DASHBOARD
 from verifier.http.explain import respond_explanation, respond_hosts
-from verifier.http.inspector import PAGES, respond_page
+from verifier.http.inspector import INSPECTOR
 from verifier.http.prosody import READING
 from verifier.http.service import method_not_allowed, not_found
 from verifier.shell.hosts import Hosts
 from verifier.shell.keysource import SourceStatus
 
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
-_OPEN: Final = ("/healthz", "/readyz", "/metrics", *DASHBOARD.bodies)
+_OPEN: Final = ("/healthz", "/readyz", "/metrics", *DASHBOARD.bodies, *INSPECTOR.bodies)
 
 
 class AdminService:
@@ -50,15 +50,14 @@ class AdminService:
             "/healthz": lambda: _answer(b"ok\n", "text/plain; charset=utf-8"),
             "/readyz": self._readyz,
             "/v1/keys": self._keys,
-            **{path: partial(DASHBOARD.respond, path) for path in DASHBOARD.bodies},
             "/v1/hosts": lambda: respond_hosts(self._hosts),
+            **{path: partial(DASHBOARD.respond, path) for path in DASHBOARD.bodies},
+            **{path: partial(INSPECTOR.respond, path) for path in INSPECTOR.bodies},
         }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         path = request.raw_path.partition("?")[0]
-        if path in PAGES:
-            return respond_page(path) if request.method in READING else method_not_allowed("GET")
         if path not in _OPEN and (refusal := self._guard.refusal(request)) is not None:
             return refusal
         if path == "/v1/explain":

@@ -22,9 +22,10 @@ from verifier.core.rules import STEPS, decide, read_token
 Result = Literal["pass", "fail", "not-reached"]
 
 _WRAPPING: Final = (
-    re.compile(r"bearer\s+(?P<token>.+)", re.IGNORECASE | re.DOTALL),
+    re.compile(r"(?:authorization:\s*)?bearer\s+(?P<token>.+)", re.IGNORECASE | re.DOTALL),
     re.compile(r"([\"'])(?P<token>.+)\1", re.DOTALL),
 )
+_MOST_WRAPPINGS: Final = 4  # nobody's mistake has more, and each costs the text's length
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,10 @@ def unwrap(text: str) -> tuple[str, str | None]:
         The token, and what an operator should know of it where the service would not do likewise.
     """
     token = bare = text.strip()
-    while match := next(filter(None, (form.fullmatch(bare) for form in _WRAPPING)), None):
+    for _ in range(_MOST_WRAPPINGS):
+        match = next(filter(None, (form.fullmatch(bare) for form in _WRAPPING)), None)
+        if match is None:
+            break
         bare = match["token"].strip()
     if bare == token:
         return token, None
