@@ -13,8 +13,9 @@ DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-that-everybody-knows XMPP_DOM
 run: $(RUN_STAMP)
 	@allowed=$$($(DEMO) $(BIN)/jitsi-verifier mint --room demo --user Ada --moderator) && \
 	base=http://127.0.0.1:8090/ext-authz && \
-	printf '\n%s\n\n  curl -i "%s"\n\n%s\n\n  curl -i "%s"\n\n' \
-	  'Allowed:' "$$base/demo?jwt=$$allowed" 'Denied:' "$$base/other?jwt=$$allowed"
+	printf '\n%s\n\n  curl -i "%s"\n\n%s\n\n  curl -i "%s"\n\n%s\n\n' \
+	  'Allowed:' "$$base/demo?jwt=$$allowed" 'Denied:' "$$base/other?jwt=$$allowed" \
+	  'Why, if you paste either of them: http://127.0.0.1:8091/'
 	@$(DEMO) exec $(BIN)/jitsi-verifier serve
 
 test: $(TEST_STAMP)

@@ -54,7 +54,12 @@ def check(command: str, environ: dict[str, str], port: int, admin: int) -> None:
     assert (status, headers["X-Jitsi-Denial"]) == (403, "room-mismatch"), status
     _, _, metrics = get(admin, "/metrics")
     assert 'outcome="allowed"' in metrics
-    for path, words in (("/dashboard", "page.js"), ("/dashboard/page.js", "metrics")):
+    for path, words in (
+        ("/", "Token inspector"),
+        ("/inspector.js", "v1/explain"),
+        ("/dashboard", "page.js"),
+        ("/dashboard/page.js", "metrics"),
+    ):
         assert words in get(admin, path)[2], path
 
 

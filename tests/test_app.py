@@ -192,7 +192,8 @@ def test_every_metric_is_there_from_the_start(tmp_path: Path, config: Path) -> N
 
 def explain(verifier: RunningVerifier, body: object, method: str = "POST") -> tuple[int, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", verifier.admin, timeout=10)
-    connection.request(method, "/v1/explain", body if isinstance(body, str) else json.dumps(body))
+    text = body if isinstance(body, str) else json.dumps(body)
+    connection.request(method, "/v1/explain", text, {"Content-Type": "application/json"})
     response = connection.getresponse()
     answer = json.loads(response.read())
     connection.close()
@@ -206,7 +207,7 @@ def test_the_admin_listener_explains_as_the_command_does(tmp_path: Path, config:
             verifier, {"token": good, "url": "https://meet.example.org/standup"}
         )
         assert (status, answer["allowed"], answer["code"]) == (200, True, None)
-        assert answer.keys() == {"allowed", "code", "steps", "prosody", "notes"}
+        assert answer.keys() >= {"allowed", "code", "steps", "prosody", "notes"}
         _, denied = explain(verifier, {"token": good, "room_jid": "other@muc.example.org"})
         (failed,) = [step for step in denied["steps"] if step["result"] == "fail"]
         assert (denied["code"], failed["name"]) == ("room-mismatch", "room")

@@ -174,7 +174,15 @@ def test_an_ambiguous_request_fails_before_all_rules() -> None:
 
 @pytest.mark.parametrize(
     "wrapped",
-    ["Bearer a.b.c", "bearer  a.b.c", '"a.b.c"', "'a.b.c'", '"Bearer a.b.c"', ' Bearer "a.b.c" \n'],
+    [
+        "Bearer a.b.c",
+        "bearer  a.b.c",
+        "Authorization: Bearer a.b.c",
+        '"a.b.c"',
+        "'a.b.c'",
+        '"Bearer a.b.c"',
+        ' Bearer "a.b.c" \n',
+    ],
 )
 def test_a_token_is_unwrapped_with_a_note(wrapped: str) -> None:
     token, note = unwrap(wrapped)
@@ -186,3 +194,9 @@ def test_a_token_is_unwrapped_with_a_note(wrapped: str) -> None:
 @pytest.mark.parametrize("bare", ["a.b.c", " a.b.c\n", "", '"', "Bearer", '"a.b.c', "a b"])
 def test_what_has_no_wrapping_has_only_its_outer_blanks_taken_off(bare: str) -> None:
     assert unwrap(bare) == (bare.strip(), None)
+
+
+def test_wrapping_that_nobody_would_write_is_left_on() -> None:
+    token, note = unwrap('"' * 60_000)
+    assert token == '"' * (60_000 - 8)
+    assert note is not None

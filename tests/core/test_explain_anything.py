@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.explaining import GOOD, KEYS, NOW, PLAIN, POLICY
@@ -52,6 +52,7 @@ POLICIES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     claims=CLAIMS,
     header=st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit"]), VALUES),
@@ -77,6 +78,7 @@ def test_every_token_is_explained_as_it_was_judged(
     assert json.dumps(asdict(explanation)).isascii()
 
 
+@settings(deadline=None)
 @given(text=st.text(st.characters(), max_size=40), address=ADDRESSES, policy=POLICIES)
 def test_every_text_in_a_token_s_place_is_explained(
     text: str, address: str | None, policy: Any

@@ -10,7 +10,6 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Final
 
@@ -18,14 +17,12 @@ from verifier.cli.manual import Manual
 from verifier.cli.question import Question, read_question
 from verifier.cli.text import render
 from verifier.cli.usage import Parser, add_command, add_config, settings_of, text
-from verifier.core.decision import DenialCode
 from verifier.core.explain import Explanation, explain_ambiguity
 from verifier.shell.explaining import explain_request
-from verifier.shell.keysource import KeyRing, Surroundings, open_ring, open_session
+from verifier.shell.keysource import Surroundings, open_ring, open_session
 from verifier.shell.logs import LOGGER
 from verifier.shell.settings import Settings
 
-_MOST_KEY_IDS: Final = 20
 _SUMMARY: Final = "say why a token opens a room or does not"
 _DESCRIPTION: Final = """\
 Prints every rule in Jitsi's order with what was expected and what was found,
@@ -104,23 +101,9 @@ async def _explain(question: Question, settings: Settings, now: float) -> Explan
         )
         try:
             await ring.start()
-            explanation = await explain_request(question.request, settings.policy(), ring, now)
-            return replace(explanation, notes=(*explanation.notes, *_on_keys(explanation, ring)))
+            return await explain_request(question.request, settings.policy(), ring, now)
         finally:
             await ring.close()
-
-
-def _on_keys(explanation: Explanation, ring: KeyRing) -> Iterator[str]:
-    """Say why there is no key, where that is the trouble."""
-    if explanation.code not in (DenialCode.KEYS_UNAVAILABLE, DenialCode.KEY_UNKNOWN):
-        return
-    for source in ring.status():
-        if source.last_error:
-            yield f"Key source {source.name}: {source.last_error}"
-        key_ids = [str(key.key_id) for key in source.keys if key.key_id is not None]
-        if key_ids:
-            more = ", …" if len(key_ids) > _MOST_KEY_IDS else ""
-            yield f"Key ids from {source.name}: {', '.join(key_ids[:_MOST_KEY_IDS])}{more}"
 
 
 def _wants_colour() -> bool:

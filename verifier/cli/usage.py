@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from verifier.cli.manual import Manual, render
-from verifier.core.rooms import RoomAddress, parse_target, room_name
+from verifier.core.explain import UnreadableError, typed_tenant
+from verifier.core.rooms import RoomAddress, room_name
 from verifier.shell.settings import Settings, load
 
 # "eyJ" begins every encoded JSON object.
@@ -133,7 +134,7 @@ def room_address(room: str, tenant: str | None) -> RoomAddress:
         raise UsageError("--room: expected a name that the web client could send")
     if tenant is None:
         return RoomAddress(form)
-    target = parse_target(f"/{tenant}/room")
-    if target is None or target.address is None or target.address.tenant is None:
-        raise UsageError("--tenant: expected one segment of a path, without special characters")
-    return RoomAddress(form, target.address.tenant)
+    try:
+        return RoomAddress(form, typed_tenant(tenant))
+    except UnreadableError as error:
+        raise UsageError(f"--tenant: {error}") from None

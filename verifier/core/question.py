@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verifier.core.decision import AccessRequest
 from verifier.core.policy import Policy
-from verifier.core.rooms import RoomAddress, room_jid
+from verifier.core.rooms import RoomAddress, parse_jid, room_jid, split_tenant
 
 
 def access_request(token: str | None, address: RoomAddress | None, policy: Policy) -> AccessRequest:
@@ -19,3 +19,10 @@ def access_request(token: str | None, address: RoomAddress | None, policy: Polic
         return AccessRequest(token, "", "")
     host = policy.muc_mapper_domain or policy.muc_mapper_domain_prefix
     return AccessRequest(token, room_jid(address, host), address.tenant or "")
+
+
+def jid_request(token: str | None, jid: str) -> AccessRequest:
+    """Put the question about a room's XMPP address; the tenant in it is the one connected by."""
+    parts = parse_jid(jid)
+    tenant = split_tenant(parts.node)[0] if parts is not None and parts.node else None
+    return AccessRequest(token, jid, tenant or "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -12,17 +11,17 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from verifier.http.asked import sole_header
+from verifier.http.admin_guard import AdminGuard
 from verifier.http.dashboard import DASHBOARD
-from verifier.http.explain import respond_explanation
+from verifier.http.explain import respond_explanation, respond_hosts
+from verifier.http.inspector import INSPECTOR
 from verifier.http.prosody import READING
-from verifier.http.respond import problem_body
 from verifier.http.service import method_not_allowed, not_found
 from verifier.shell.hosts import Hosts
 from verifier.shell.keysource import SourceStatus
 
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
-_OPEN: Final = ("/healthz", "/readyz", "/metrics", *DASHBOARD.bodies)
+_OPEN: Final = ("/healthz", "/readyz", "/metrics", *DASHBOARD.bodies, *INSPECTOR.bodies)
 
 
 class AdminService:
@@ -45,20 +44,22 @@ class AdminService:
         self._hosts = hosts
         self._expose = expose
         self._sources = sources
-        self._token = token
+        self._guard = AdminGuard(token)
         self._endpoints: dict[str, Callable[[], web.Response]] = {
             "/metrics": lambda: _answer(self._expose(), _METRICS),
             "/healthz": lambda: _answer(b"ok\n", "text/plain; charset=utf-8"),
             "/readyz": self._readyz,
             "/v1/keys": self._keys,
+            "/v1/hosts": lambda: respond_hosts(self._hosts),
             **{path: partial(DASHBOARD.respond, path) for path in DASHBOARD.bodies},
+            **{path: partial(INSPECTOR.respond, path) for path in INSPECTOR.bodies},
         }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         path = request.raw_path.partition("?")[0]
-        if path not in _OPEN and not self._is_authorized(request):
-            return _unauthorized()
+        if path not in _OPEN and (refusal := self._guard.refusal(request)) is not None:
+            return refusal
         if path == "/v1/explain":
             if request.method != "POST":
                 return method_not_allowed("POST")
@@ -68,12 +69,6 @@ class AdminService:
         if request.method not in READING:
             return method_not_allowed("GET")
         return self._endpoints[path]()
-
-    def _is_authorized(self, request: web.BaseRequest) -> bool:
-        if self._token is None:
-            return True
-        given = (sole_header(request, "Authorization") or "").encode("utf-8", "surrogatepass")
-        return hmac.compare_digest(given, b"Bearer " + self._token.encode())
 
     def _readyz(self) -> web.Response:
         """Say whether the sources of this worker's keys have answered.
@@ -109,10 +104,3 @@ def _answer(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) 
         "Cache-Control": "no-store",
     }
     return web.Response(status=status, headers=headers, body=body)
-
-
-def _unauthorized() -> web.Response:
-    body = problem_body(HTTPStatus.UNAUTHORIZED, "expected the admin token as a bearer token")
-    response = _answer(body, "application/problem+json", HTTPStatus.UNAUTHORIZED)
-    response.headers["WWW-Authenticate"] = 'Bearer realm="jitsi-verifier admin"'
-    return response

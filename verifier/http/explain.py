@@ -1,41 +1,55 @@
 """``POST /v1/explain``: the steps of ``jitsi-verifier explain`` for programs and the operator.
 
-The token comes in the body, and nothing of it is logged or kept.
+The token comes in the body, and nothing of it is logged or kept; its signature is not sent back.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from typing import Any, Final
 
 from aiohttp import web
 
 from verifier.core.claims import is_number
 from verifier.core.decision import AccessRequest
-from verifier.core.explain import Explanation, explain_ambiguity
+from verifier.core.explain import (
+    Explanation,
+    Findings,
+    UnreadableError,
+    explain_ambiguity,
+    explain_unserved_host,
+    view_token,
+)
 from verifier.core.jws import MalformedError, json_type, parse_object
-from verifier.core.question import access_request
-from verifier.core.rooms import Url, parse_url
+from verifier.core.policy import Policy
+from verifier.core.question import jid_request
 from verifier.http.server import read_body
 from verifier.http.verify import HEADERS, BadQuestionError, bad_question
 from verifier.shell.explaining import explain_request
 from verifier.shell.hosts import Hosts
 
-_STRINGS: Final = ("token", "url", "room_jid")
+_STRINGS: Final = ("token", "pasted", "url", "room_jid", "room", "host")
+_EXCLUSIVE: Final = (("token", "pasted"), ("url", "pasted"), ("url", "room_jid", "room"))
 
 
 async def respond_explanation(request: web.BaseRequest, hosts: Hosts) -> web.Response:
-    """Explain what the body asks: ``{"token", "url" or "room_jid", "now"?}``."""
+    """Explain what the body asks: a token (``token`` or ``pasted``) and where it is to open."""
     body = await read_body(request)
     if isinstance(body, web.Response):
         return body
     try:
-        explanation = await _explain(_parse(body), hosts)
+        answer = await _explain(_parse(body), hosts)
     except BadQuestionError as error:
         return bad_question(error)
-    return web.Response(headers=HEADERS, body=json.dumps(asdict(explanation)).encode())
+    return web.Response(headers=HEADERS, body=json.dumps(answer).encode())
+
+
+def respond_hosts(hosts: Hosts) -> web.Response:
+    """Name the virtual hosts that have rules of their own, one of which ``host`` may name."""
+    answer = {"hosts": sorted(hosts.names), "strict": hosts.strict}
+    return web.Response(headers=HEADERS, body=json.dumps(answer).encode())
 
 
 def _parse(body: bytes) -> dict[str, Any]:
@@ -43,36 +57,76 @@ def _parse(body: bytes) -> dict[str, Any]:
         question = parse_object(body)
     except MalformedError as error:
         raise BadQuestionError(f"body: {error}") from None
-    for name in _STRINGS:
-        value = question.get(name)
-        if value is not None and not isinstance(value, str):
-            raise BadQuestionError(f"{name}: expected a string or null, found {json_type(value)}")
+    given = {name for name in _STRINGS if question.get(name) is not None}
+    for name in given:
+        if not isinstance(question[name], str):
+            found = json_type(question[name])
+            raise BadQuestionError(f"{name}: expected a string or null, found {found}")
     now = question.get("now")
     if now is not None and not is_number(now):
         raise BadQuestionError(f"now: expected a number, found {json_type(now)}")
-    if question.get("url") is not None and question.get("room_jid") is not None:
-        raise BadQuestionError("url: expected it or room_jid, found both")
+    for names in _EXCLUSIVE:
+        if len(both := [name for name in names if name in given]) > 1:
+            raise BadQuestionError(f"{both[0]}: expected it or {both[1]}, found both")
     return question
 
 
-async def _explain(question: dict[str, Any], hosts: Hosts) -> Explanation:
-    token, now = question.get("token"), question.get("now")
-    url = None if question.get("url") is None else parse_url(question["url"])
-    if url is None and question.get("url") is not None:
-        raise BadQuestionError("url: expected an http or https URL without user info")
-    verifier = hosts.find(url.host if url else None) or hosts.default
-    if url is None:
-        request = AccessRequest(token, question.get("room_jid"), "")
-    elif (found := _token_of(url)) is None:
-        return explain_ambiguity("a parameter twice, or two tokens that differ")
+async def _explain(question: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
+    found = _find(question)
+    host = question.get("host") or (found.url.host if found.url else None)
+    moment = time.time() if question.get("now") is None else question["now"]
+    verifier = hosts.default if host is None else hosts.find(host)
+    request = None
+    if verifier is None:
+        explanation = explain_unserved_host(host or "")
+    elif found.ambiguity:
+        explanation = explain_ambiguity(found.ambiguity)
     else:
-        given = token if token is not None else next(iter(found), None)
-        request = access_request(given, url.target.address, verifier.policy)
-    moment = time.time() if now is None else now
-    return await explain_request(request, verifier.policy, verifier.keys, moment)
+        request = _request(question, found, verifier.policy)
+        explanation = await explain_request(request, verifier.policy, verifier.keys, moment)
+    return asdict(replace(explanation, notes=(*found.notes, *explanation.notes))) | {
+        "now": moment,
+        "host": hosts.own_name(host),
+        "room_jid": None if request is None else request.room_jid,
+        "token": _describe_token(found.token, explanation),
+    }
 
 
-def _token_of(url: Url) -> set[str] | None:
-    """Give the tokens of a URL, at most one; None where it can be read in two ways."""
-    tokens = {*url.target.jwt, *url.target.token}
-    return None if url.target.ambiguous or len(tokens) > 1 else tokens
+def _find(question: dict[str, Any]) -> Findings:
+    found = Findings(question.get("token"))
+    name = "pasted"
+    try:
+        if question.get(name):
+            found.read(question[name])
+        name = "url"
+        if question.get(name) is not None:
+            found.read_url(question[name])
+        name = "room"
+        if _names_url(question.get(name) or ""):
+            found.read_url(question.pop(name))
+    except UnreadableError as error:
+        raise BadQuestionError(f"{name}: {error}") from None
+    return found
+
+
+def _names_url(room: str) -> bool:
+    return "://" in room or room.lstrip().startswith("/")
+
+
+def _request(question: dict[str, Any], found: Findings, policy: Policy) -> AccessRequest:
+    if question.get("room_jid") is not None:
+        return jid_request(found.token, question["room_jid"])
+    try:
+        return found.request(question.get("room"), policy)
+    except UnreadableError as error:
+        raise BadQuestionError(f"room: {error}") from None
+
+
+def _describe_token(token: str | None, explanation: Explanation) -> dict[str, Any] | None:
+    if token is None:
+        return None
+    view = view_token(token)
+    # Not asdict, which would copy the claims and recurse as deep as they are nested.
+    described = {each.name: getattr(view, each.name) for each in fields(view)}
+    signed = any((step.name, step.result) == ("signature", "pass") for step in explanation.steps)
+    return described | {"verified": signed}

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Final
+
 from verifier.core.decision import AccessRequest, DenialCode, Deny
 from verifier.core.explain import Explanation, explain
 from verifier.core.keys import KeyLookup, KeySet
 from verifier.core.policy import Policy
 from verifier.core.rules import decide
-from verifier.shell.keysource import Missing
+from verifier.shell.keysource import KeyRing, Missing, SourceStatus
 from verifier.shell.service import Keys
+
+_NO_KEY: Final = (DenialCode.KEYS_UNAVAILABLE, DenialCode.KEY_UNKNOWN)
+_MOST_KEY_IDS: Final = 20
 
 
 async def explain_request(
@@ -22,7 +29,21 @@ async def explain_request(
         keys: The configured sources.
         now: Unix time, seconds.
     """
-    return explain(request, policy, await _keys_at_hand(request, policy, keys, now), now)
+    explanation = explain(request, policy, await _keys_at_hand(request, policy, keys, now), now)
+    if explanation.code not in _NO_KEY or not isinstance(keys, KeyRing):
+        return explanation
+    return replace(explanation, notes=(*explanation.notes, *_on_sources(keys.status())))
+
+
+def _on_sources(sources: Iterable[SourceStatus]) -> Iterator[str]:
+    """Say why there is no key, where that is the trouble."""
+    for source in sources:
+        if source.last_error:
+            yield f"Key source {source.name}: {source.last_error}"
+        key_ids = [str(key.key_id) for key in source.keys if key.key_id is not None]
+        if key_ids:
+            more = ", …" if len(key_ids) > _MOST_KEY_IDS else ""
+            yield f"Key ids from {source.name}: {', '.join(key_ids[:_MOST_KEY_IDS])}{more}"
 
 
 async def _keys_at_hand(

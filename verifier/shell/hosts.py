@@ -5,7 +5,7 @@ Knows host names as proxies send them, with a port or without, and no configurat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from verifier.shell.service import Verifier
 
@@ -24,7 +24,7 @@ class Hosts:
     ) -> None:
         self.default = default
         self._by_host = by_host
-        self._strict = strict
+        self.strict = strict
 
     def find(self, host: str | None) -> Verifier | None:
         """Give the verifier that answers for a host; None where nobody does.
@@ -32,10 +32,20 @@ class Hosts:
         Args:
             host: As in a ``Host`` header; None where nobody said.
         """
-        if not self._by_host and not self._strict:
+        if not self._by_host and not self.strict:
             return self.default
         found = self._by_host.get(host_name(host or ""))
-        return found if found is not None or self._strict else self.default
+        return found if found is not None or self.strict else self.default
+
+    @property
+    def names(self) -> Collection[str]:
+        """The hosts that have a verifier of their own."""
+        return self._by_host.keys()
+
+    def own_name(self, host: str | None) -> str | None:
+        """Give the name under which a host has a verifier of its own; None where it has none."""
+        name = host_name(host or "")
+        return name if name in self._by_host else None
 
 
 def host_name(host: str) -> str:

@@ -10,7 +10,23 @@ from verifier.core.explain.explanation import (
     Step,
     explain,
     explain_ambiguity,
+    explain_unserved_host,
     unwrap,
 )
+from verifier.core.explain.pasted import Findings, UnreadableError, typed_tenant
+from verifier.core.explain.token_view import TokenView, view_token
 
-__all__ = ["Explanation", "Prosody", "Step", "explain", "explain_ambiguity", "unwrap"]
+__all__ = [
+    "Explanation",
+    "Findings",
+    "Prosody",
+    "Step",
+    "TokenView",
+    "UnreadableError",
+    "explain",
+    "explain_ambiguity",
+    "explain_unserved_host",
+    "typed_tenant",
+    "unwrap",
+    "view_token",
+]

@@ -14,6 +14,7 @@ from verifier.core.explain.cures import CURES, ambiguity
 from verifier.core.explain.evidence import Evidence
 from verifier.core.explain.remarks import remarks
 from verifier.core.explain.steps import applies, expected_in_words, found_in_words
+from verifier.core.explain.wording import quoted, shown
 from verifier.core.keys import KeyLookup
 from verifier.core.policy import Policy
 from verifier.core.rules import STEPS, decide, read_token
@@ -21,9 +22,10 @@ from verifier.core.rules import STEPS, decide, read_token
 Result = Literal["pass", "fail", "not-reached"]
 
 _WRAPPING: Final = (
-    re.compile(r"bearer\s+(?P<token>.+)", re.IGNORECASE | re.DOTALL),
+    re.compile(r"(?:authorization:\s*)?bearer\s+(?P<token>.+)", re.IGNORECASE | re.DOTALL),
     re.compile(r"([\"'])(?P<token>.+)\1", re.DOTALL),
 )
+_MOST_WRAPPINGS: Final = 4  # nobody's mistake has more, and each costs the text's length
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,20 @@ def explain_ambiguity(found: str) -> Explanation:
     """Explain a request that can be read in two ways, so that no rule is asked."""
     expected = "one token, every parameter once, prefix as in the path"
     refused = Step("request", "fail", expected, found, ambiguity())
+    return _refuse_before_all_rules(DenialCode.AMBIGUOUS_REQUEST, refused)
+
+
+def explain_unserved_host(host: str) -> Explanation:
+    """Explain a request for a host that ``strict_hosts`` shuts out, so that no rule is asked."""
+    expected = "a host that has a [hosts] table (strict_hosts)"
+    cure = f"Give {quoted(host)} a [hosts] table, or ask for the room by a host that has one."
+    refused = Step("request", "fail", expected, shown(host), cure)
+    return _refuse_before_all_rules(DenialCode.DOMAIN_MISMATCH, refused)
+
+
+def _refuse_before_all_rules(code: DenialCode, refused: Step) -> Explanation:
     rest = (Step(name, "not-reached") for name in STEPS)
-    code = DenialCode.AMBIGUOUS_REQUEST
-    return Explanation(False, code, (refused, *rest), Prosody(*Deny(code, found).answer))
+    return Explanation(False, code, (refused, *rest), Prosody(*Deny(code).answer))
 
 
 def unwrap(text: str) -> tuple[str, str | None]:
@@ -107,7 +120,10 @@ def unwrap(text: str) -> tuple[str, str | None]:
         The token, and what an operator should know of it where the service would not do likewise.
     """
     token = bare = text.strip()
-    while match := next(filter(None, (form.fullmatch(bare) for form in _WRAPPING)), None):
+    for _ in range(_MOST_WRAPPINGS):
+        match = next(filter(None, (form.fullmatch(bare) for form in _WRAPPING)), None)
+        if match is None:
+            break
         bare = match["token"].strip()
     if bare == token:
         return token, None

@@ -1,0 +1,28 @@
+"""The README's pictures are of the page as it is."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from tests.inspector.screenshots import DEMO, FOLDER, PICTURES, take
+from tests.processes import running_verifier
+
+README = FOLDER.parents[1] / "README.md"
+
+
+async def test_the_readmes_pictures_can_be_taken_again(tmp_path: Path) -> None:
+    with running_verifier(tmp_path, None, **DEMO) as verifier:
+        pictures = await take(tmp_path, verifier)
+    kept = {file.name: file.read_bytes() for file in FOLDER.glob("inspector-*.png")}
+    assert kept.keys() == pictures.keys() == PICTURES.keys()
+    for name, picture in pictures.items():
+        size = PICTURES[name][3]
+        assert png_size(picture) == png_size(kept[name]) == size
+        assert len(kept[name]) < 160_000
+        assert f"docs/screenshots/{name}" in README.read_text("utf-8")
+
+
+def png_size(picture: bytes) -> tuple[int, ...]:
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+    return struct.unpack("!II", picture[16:24])
