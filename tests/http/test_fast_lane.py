@@ -156,6 +156,19 @@ async def test_an_odd_field_changes_nothing(pair: Twins, field: tuple[str, str])
         await alike(pair, head(endpoint, field), head(endpoint))
 
 
+@pytest.mark.parametrize("form", [" {}", "{} ", "\t{}", "{}\t", " {} ", "  {}", "{},", "\r\n {}"])
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_what_stands_around_a_value_counts_alike(
+    pair: Twins, endpoint: str, form: str
+) -> None:
+    target, good = question(endpoint)
+    fields = [*good, ("Authorization", f"Bearer {GOOD}"), ("X-Request-Id", "r-1")]
+    for at, (name, value) in enumerate(fields):
+        changed = [*fields[:at], (name, form.format(value)), *fields[at + 1 :]]
+        for each in (fields, changed, fields):
+            await pair.alike(written("GET", target, each))
+
+
 HOSTS = ["", "a b", "a,b", "a/b", "user@a", "a:99999", "a:", "[::1]:80", "[::1", "a..b", "\u00e9"]
 
 
@@ -163,6 +176,7 @@ HOSTS = ["", "a b", "a,b", "a/b", "user@a", "a:99999", "a:", "[::1]:80", "[::1",
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 async def test_a_host_is_taken_or_refused_alike(pair: Twins, endpoint: str, host: str) -> None:
     target, fields = question(endpoint)
+    await pair.alike(written("GET", target, fields))
     await alike(pair, written("GET", target, [*fields[1:], ("Host", host)]))
     await alike(pair, written("GET", target, fields[1:]))
 
@@ -201,6 +215,7 @@ def forms() -> Iterable[bytes]:
     yield from (b"\r\n" + good, b"\r\n\r\n" + good, b"\n" + good, b"\r" + good, b"\0" + good)
     yield from (good.replace(b"\r\n", b"\n"), good.replace(b"\r\n", b"\r"))
     yield from (good[:-2] + b"\n", good[:-4] + b"\n\n", good[:-2] + b" \r\n" + b"\r\n")
+    yield from (good.replace(b": ", b":  "), good.replace(b"\r\n", b" \r\n"))
     yield from (good.replace(b": ", b":"), good.replace(b": ", b" : "), good.replace(b": ", b":\t"))
     yield from (good[:-4], good[:-1], good + b"\r\n", good + b"\r\n\r\n", b"\r\n\r\n", b"\r\n" * 99)
 

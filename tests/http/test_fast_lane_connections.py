@@ -118,6 +118,28 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
         await until(lambda: not pair.fast.server.connections)
 
 
+async def test_a_client_that_never_reads_does_not_keep_a_closed_connection(pair: Twins) -> None:
+    server, client = pair.fast.server, await pair.fast.connect()
+    wire = client.held.transport
+    assert wire is not None
+    while not wire.get_write_buffer_size():
+        await client.send(head())
+    client.held.close_if_idle(now() + IDLE)
+    await asyncio.sleep(0)
+    assert server.connections
+    client.held.close_if_idle(now() + IDLE)
+    await until(lambda: not server.connections)
+
+
+async def test_nor_does_one_that_goes_on_sending() -> None:
+    async with twins(Setup(limits=Limits(head_seconds=SOON / 2, idle_seconds=SOON))) as pair:
+        client = await pair.fast.connect()
+        while client.held._stall is None:
+            await client.send(head())
+        await client.send(b"GET")
+        await until(lambda: not pair.fast.server.connections)
+
+
 async def test_a_drained_server_takes_the_lane_no_more_and_says_goodbye(pair: Twins) -> None:
     client = await pair.fast.connect()
     await client.send(head())

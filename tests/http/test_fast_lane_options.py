@@ -71,6 +71,10 @@ def questions(seed: int) -> list[bytes]:
         for _ in range(2):
             more = dict(chance.sample(EXTRAS, chance.randint(0, 3))) | dict(fields)
             asked.append(written(chance.choice(("GET", "HEAD")), target, [*more.items()]))
+    for endpoint in ENDPOINTS:
+        target, fields = question(endpoint)
+        singles = [dict([extra]) | dict(fields) for extra in EXTRAS]
+        asked += [written("GET", target, [*each.items()]) for each in (dict(fields), *singles)]
     asked += chance.sample(asked, len(asked) // 2)
     chance.shuffle(asked)
     return asked
@@ -83,6 +87,8 @@ async def test_every_answer_is_the_one_that_a_memory_without_a_past_would_give(n
         seen = await pair.alike(*asked)
         assert len(seen.answers) == len(asked)
         assert pair.fast.taken == len(asked)
+        assert pair.fast.cache._entries
+        assert GOOD not in f"{pair.fast.cache._entries}"
         forgetful = Twin(setup, fast=False)
         for head, answer in zip(asked, seen.answers, strict=True):
             forgetful.cache.clear()

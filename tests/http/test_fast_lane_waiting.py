@@ -164,6 +164,19 @@ async def test_a_waiting_question_does_not_make_the_server_take_in_what_follows(
         await until(lambda: client.all_read)
 
 
+async def test_a_connection_is_not_idle_while_its_question_waits() -> None:
+    async def story(twin: Twin) -> object:
+        client = await twin.connect()
+        await client.send(ask())
+        await waiting(twin)
+        client.held.close_if_idle(asyncio.get_running_loop().time() + 3_600)
+        await release(twin)
+        await client.settle()
+        return rooms(client.read())
+
+    assert await both(TURNS, story) == ["standup"]
+
+
 async def test_a_client_that_half_closes_while_it_waits_has_its_answer() -> None:
     async def story(twin: Twin) -> object:
         client = await twin.connect()

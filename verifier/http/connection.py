@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -101,6 +101,7 @@ class Connection(web.RequestHandler):
         "_stream",
         "_tail",
         "_timer",
+        "_wire",
         "crowded",
     )
 
@@ -128,6 +129,7 @@ class Connection(web.RequestHandler):
         self._final = False  # the request being served has a body: no head follows it
         self._timer: asyncio.TimerHandle | None = None  # runs while a head is incomplete
         self._stall: asyncio.TimerHandle | None = None  # runs while the client does not read
+        self._wire: asyncio.Transport | None = None  # `transport` is gone when it is to close
         self._last_seen = asyncio.get_running_loop().time()
         self._seen = 0  # bytes since the stream was last between two heads
         self._tail = b""  # the last three of them
@@ -160,16 +162,22 @@ class Connection(web.RequestHandler):
     def close_if_idle(self, now: float) -> None:
         """Close the connection if nobody has said anything on it for too long.
 
+        Cut it if it is to close already, and the client still does not read the last answers.
+
         Args:
             now: The loop's time, seconds.
         """
-        works = self._serving or self._timer or self._stream is _Stream.HELD
-        if not works and now - self._last_seen >= self._limits.idle_seconds:
+        if now - self._last_seen < self._limits.idle_seconds:
+            return
+        if self._wire is not None and self._wire.is_closing():
+            self._abort()
+        elif self._serving is None and self._timer is None and self._stream is not _Stream.HELD:
             self.force_close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a head."""
         super().connection_made(transport)
+        self._wire = cast("asyncio.Transport", transport)
         self._start_timer()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -177,6 +185,7 @@ class Connection(web.RequestHandler):
         self._stop_timer()
         if self._stall is not None:
             self._stall.cancel()
+        self._wire = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -326,8 +335,8 @@ class Connection(web.RequestHandler):
             self.close()
 
     def _abort(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
+        if self._wire is not None:
+            self._wire.abort()
 
 
 def problem(status: int) -> web.Response:
