@@ -81,6 +81,19 @@ def test_no_refusal_is_remembered(site: Site, request_: tuple[Any, ...]) -> None
     assert len(files(site)) == before
 
 
+def test_what_the_operators_own_caches_keep_is_not_kept_here(sites: StartSite) -> None:
+    edits = (
+        ("upstream jitsi_verifier {", "proxy_cache_valid any 10m;\nupstream jitsi_verifier {"),
+    )
+    site, denied, allowed = (
+        sites(JITSI, edits=edits),
+        f"/other?jwt={mint()}",
+        f"/standup?jwt={mint()}",
+    )
+    assert asked(site, (denied,), (denied,), (denied,)) == 3
+    assert asked(site, (allowed,), (allowed,), (allowed,)) == 1
+
+
 def test_what_stands_for_a_token_is_not_remembered(sites: StartSite) -> None:
     """Neither a hand-off, nor its cookie, nor an address, nor a refusal that is only reported."""
     network = {"VERIFIER_BYPASS": "127.0.0.0/8", "VERIFIER_TRUSTED_PROXIES": "127.0.0.1"}
