@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from verifier.cli import explain, mint
+from verifier.cli import check_config, explain, mint
 from verifier.cli.usage import Parser, UsageError, add_config
 from verifier.shell.keysource import KeySourceError
 from verifier.shell.settings import ConfigError
@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve, parser=serve)
     explain.add(commands)
     mint.add(commands)
+    check_config.add(commands)
     return parser
 
 

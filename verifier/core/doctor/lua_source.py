@@ -1,0 +1,146 @@
+"""Lua source to a syntax tree, by luaparser; the only module that knows that library.
+
+Source is bytes to Lua, so each character of the text that is parsed stands for one byte. Complaints
+name a place and never quote what stands there: it may be a secret. For that reason luaparser's own
+``parse``, which prints the offending text, is not used.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Any, Final, NoReturn
+
+from antlr4 import CommonTokenStream, InputStream, Token
+from antlr4.error.ErrorListener import ErrorListener
+from luaparser import astnodes
+from luaparser.builder import BuilderVisitor
+from luaparser.parser.LuaLexer import LuaLexer
+from luaparser.parser.LuaParser import LuaParser
+
+Node = Any
+"""A node of luaparser's, which has no types."""
+
+_DEEPEST: Final = 40
+_MOST_CALLS: Final = 4000
+_OPENING: Final = frozenset("([{")
+_CLOSING: Final = frozenset(")]}")
+_STRINGS: Final = (LuaLexer.NORMALSTRING, LuaLexer.CHARSTRING, LuaLexer.LONGSTRING)
+_LONG_COMMENT: Final = re.compile(r"--\[(=*)\[")
+_TEMPLATE: Final = re.compile(rb"\{\{-?\s*(\.Env|\$|if|else|end|range|join)\b")
+
+
+class LuaSyntaxError(Exception):
+    """The source is no Lua, or no Lua that can be read here.
+
+    Attributes:
+        line: Where, counted from 1.
+        reason: What is wrong, without a word of the source.
+    """
+
+    def __init__(self, line: int, reason: str) -> None:
+        self.line = line
+        self.reason = reason
+        super().__init__(f"line {line}: {reason}")
+
+
+class _Listener(ErrorListener):  # type: ignore[misc]  # antlr4 ships no types
+    def syntaxError(  # noqa: N802  # the library's name
+        self, _recognizer: Any, _symbol: Any, line: int, column: int, _message: str, _error: Any
+    ) -> NoReturn:
+        raise LuaSyntaxError(line, f"a syntax error at column {column + 1}") from None
+
+
+def parse(source: bytes) -> list[Node]:
+    """Give the statements of a file.
+
+    Raises:
+        LuaSyntaxError: Lua would refuse it, or it is nested deeper than any configuration is.
+    """
+    template = _TEMPLATE.search(source)
+    if template is not None:
+        line = source.count(b"\n", 0, template.start()) + 1
+        raise LuaSyntaxError(line, "a template that has not been rendered, expected its result")
+    if source.startswith(b"#"):
+        raise LuaSyntaxError(1, "a syntax error at column 1")  # as to load(), unlike lua(1)
+    lexer = LuaLexer(InputStream(source.decode("latin-1")))
+    tokens = CommonTokenStream(_with_listener(lexer))
+    tokens.fill()
+    _check_tokens(tokens.tokens)
+    try:
+        tree = _with_listener(LuaParser(tokens)).start_()
+        chunk = BuilderVisitor(tokens).visit(tree)
+    except RecursionError:
+        raise LuaSyntaxError(1, "nested too deep to be read") from None
+    except ValueError:
+        raise LuaSyntaxError(1, "a number that cannot be read") from None
+    statements: list[Node] = chunk.body.body
+    return statements
+
+
+def _with_listener(recognizer: Any) -> Any:
+    recognizer.removeErrorListeners()
+    recognizer.addErrorListener(_Listener())
+    return recognizer
+
+
+def _check_tokens(tokens: list[Any]) -> None:
+    """Refuse what would take the parser very long, and what it wrongly lets pass."""
+    depth = 0
+    for token in tokens:
+        text = token.text
+        depth += (text in _OPENING) - (text in _CLOSING)
+        if depth > _DEEPEST:
+            raise LuaSyntaxError(token.line, f"brackets nested more than {_DEEPEST} deep")
+        comment = _LONG_COMMENT.match(text)
+        if comment is not None and not text.endswith(f"]{comment[1]}]"):
+            raise LuaSyntaxError(token.line, "a comment that does not end")
+    _check_calls([token for token in tokens if token.channel == Token.DEFAULT_CHANNEL])
+
+
+def _check_calls(tokens: list[Any]) -> None:
+    """Bound ``f()()()``: the parser's time grows with the square of such a chain."""
+    chain = spent = 0
+    for before, token in pairwise(tokens):
+        ended = before.text in _CLOSING or before.type in _STRINGS
+        if token.text in _OPENING or token.type in _STRINGS:
+            chain += ended
+            spent += chain * ended
+        elif token.type == LuaLexer.NAME and (ended or before.type == LuaLexer.NAME):
+            chain = 0
+        if spent > _MOST_CALLS:
+            raise LuaSyntaxError(token.line, "more calls of calls than can be read")
+
+
+_ESCAPE: Final = re.compile(
+    r"\\(?:x([0-9a-fA-F]{2})|([0-9]{1,3})|u\{([0-9a-fA-F]{1,8})\}|(z[ \f\n\r\t\v]*)"
+    r"|(\r\n|\n\r|\n|\r)|([abfnrtv\\\"'])|(.|$))",
+    re.DOTALL,
+)
+_SIMPLE: Final = dict(zip("abfnrtv\\\"'", "\a\b\f\n\r\t\v\\\"'", strict=True))
+_NEWLINE: Final = re.compile(r"\r\n|\n\r|\r")
+
+
+def string_value(node: Node, line: int) -> str:
+    """Give a string literal's value; bytes that are no UTF-8 become surrogate escapes.
+
+    Raises:
+        LuaSyntaxError: it has an escape that Lua does not know.
+    """
+    if node.delimiter is astnodes.StringDelimiter.DOUBLE_SQUARE:
+        body = _NEWLINE.sub("\n", node.raw).removeprefix("\n")
+    else:
+        body = _ESCAPE.sub(lambda found: _unescaped(found, line), node.raw)
+    return body.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+def _unescaped(found: re.Match[str], line: int) -> str:
+    hexadecimal, decimal, unicode, skipped, newline, simple, wrong = found.groups()
+    code = int(hexadecimal, 16) if hexadecimal else int(decimal or 0)
+    if wrong is not None or code > 255 or (unicode and int(unicode, 16) > 0x10FFFF):
+        raise LuaSyntaxError(line, "an escape sequence that Lua does not know")
+    if unicode:
+        return chr(int(unicode, 16)).encode("utf-8", "surrogatepass").decode("latin-1")
+    if skipped or newline:
+        return "\n" if newline else ""
+    return _SIMPLE[simple] if simple else chr(code)
