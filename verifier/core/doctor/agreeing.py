@@ -35,28 +35,28 @@ def agreeing_toml(hosts: list[TokenHost], own_addresses: Collection[str] = ()) -
         hosts: At least one.
         own_addresses: Where this program serves keys itself, which are no source for it.
     """
-    parts = [_HEAD, *_options(hosts[0], own_addresses)]
+    parts = [_HEAD, *_options(hosts[0], own_addresses, is_table=False)]
     for host in hosts[1:]:
-        parts += [f"\n[hosts.{_string(host.name)}]\n", *_options(host, own_addresses)]
+        options = _options(host, own_addresses, is_table=True)
+        parts += [f"\n[hosts.{_string(host.name)}]\n", *options]
     return "".join(parts)
 
 
-def _options(host: TokenHost, own_addresses: Collection[str]) -> Iterator[str]:
+def _options(host: TokenHost, own_addresses: Collection[str], *, is_table: bool) -> Iterator[str]:
+    """Write one host's options; a table repeats defaults, or it would have those at the top."""
     for option in COMPARED:
         value = host.options[option]
         if isinstance(value, Unknown):
             yield f"# {option}: not known, it is {_comment(value.reason)}\n"
         elif option in _NAMES_KEYS and is_own_key_server(value, own_addresses):
             yield f"# {option}: Prosody asks this program; say where its keys come from\n"
-        elif not _is_default(option, value, host):
+        elif value not in (None, "") and (is_table or not _is_default(option, value, host)):
             yield f"{option} = {_value(value)}\n"
 
 
 def _is_default(option: str, value: InForce, host: TokenHost) -> bool:
-    if value is None or value == _DEFAULTS.get(option):
+    if value == _DEFAULTS.get(option):
         return True
-    if option == "app_secret":
-        return value == ""
     return option == "asap_accepted_issuers" and value == (host.options["app_id"],)
 
 

@@ -15,7 +15,6 @@ from verifier.core.doctor.lua_values import Builtin, LuaTable, Unknown, Value, t
 
 _LONGEST_STRING: Final = 1_000_000
 _EXACT: Final = 2**53
-_INTEGERS: Final = 2**63
 
 
 class LuaRuntimeError(Exception):
@@ -56,7 +55,7 @@ class Expressions:
                 return isinstance(node, lua.TrueExpr)
             case lua.Number():
                 number: int | float = node.n
-                return number if abs(number) < _INTEGERS else float(number)
+                return number
             case lua.String():
                 return string_value(node, self.line)
             case lua.Name():
@@ -92,7 +91,7 @@ class Expressions:
         table = self.evaluate(node.value)
         key = self.key(node)
         if isinstance(table, LuaTable):
-            if isinstance(key, Unknown | LuaTable | Builtin):
+            if not is_plain(key):
                 return Unknown("found by a key that is not known")
             return table.items.get(key)
         if isinstance(table, Unknown | str):
@@ -111,7 +110,7 @@ class Expressions:
                 key = self.evaluate(item.key)
             else:
                 key = item.key.id
-            if isinstance(key, Unknown | LuaTable | Builtin):
+            if not is_plain(key):
                 return Unknown("a table with a key that is not known")
             table.items[key] = value
         return table
@@ -140,7 +139,7 @@ class Expressions:
         for side in (left, right):
             if isinstance(side, Unknown):
                 return side
-        if not _joinable(left) or not _joinable(right):
+        if not is_plain(left) or not is_plain(right):
             raise LuaRuntimeError("something is joined with .. that is neither text nor number")
         joined = tostring(left) + tostring(right)
         return joined if len(joined) <= _LONGEST_STRING else Unknown("a text that is too long")
@@ -170,13 +169,14 @@ class Expressions:
         return result if abs(result) < _EXACT else Unknown("a number that is too large")
 
 
+def is_plain(value: Value) -> TypeGuard[str | int | float]:
+    """Tell whether a value is text or a number: what joins, and what is a table's key here."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
 def truth_of(value: Value) -> bool | Unknown:
     """Tell whether Lua takes a value for true."""
     return value if isinstance(value, Unknown) else value is not None and value is not False
-
-
-def _joinable(value: Value) -> TypeGuard[str | int | float]:
-    return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def _is_number(value: Value) -> TypeGuard[int | float]:

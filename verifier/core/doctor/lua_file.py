@@ -12,7 +12,7 @@ from typing import Final
 
 from luaparser import astnodes as lua
 
-from verifier.core.doctor.lua_evaluate import Expressions, LuaRuntimeError, truth_of
+from verifier.core.doctor.lua_evaluate import Expressions, LuaRuntimeError, is_plain, truth_of
 from verifier.core.doctor.lua_source import LuaSyntaxError, Node, parse
 from verifier.core.doctor.lua_values import Builtin, LuaTable, Unknown, Value
 from verifier.core.doctor.prosody_config import (
@@ -133,7 +133,7 @@ class LuaFile:
     def _assign_part(self, target: Node, value: Value) -> None:
         table = self._expressions.evaluate(target.value)
         key = self._expressions.key(target)
-        if isinstance(table, LuaTable) and isinstance(key, str | int | float):
+        if isinstance(table, LuaTable) and is_plain(key):
             table.items[key] = value
         elif isinstance(table, LuaTable | Unknown):
             self._note("a part of a table that is set where it cannot be followed")

@@ -7,6 +7,7 @@ name a place and never quote what stands there: it may be a secret. For that rea
 
 from __future__ import annotations
 
+import math
 import re
 from itertools import pairwise
 from typing import Any, Final, NoReturn
@@ -23,6 +24,7 @@ Node = Any
 
 _DEEPEST: Final = 40
 _MOST_CALLS: Final = 4000
+_INTEGERS: Final = 2**63
 _OPENING: Final = frozenset("([{")
 _CLOSING: Final = frozenset(")]}")
 _STRINGS: Final = (LuaLexer.NORMALSTRING, LuaLexer.CHARSTRING, LuaLexer.LONGSTRING)
@@ -51,6 +53,11 @@ class _Listener(ErrorListener):  # type: ignore[misc]  # antlr4 ships no types
         raise LuaSyntaxError(line, f"a syntax error at column {column + 1}") from None
 
 
+class _Builder(BuilderVisitor):  # type: ignore[misc]  # luaparser ships no types
+    def visitNumber(self, context: Any) -> Node:  # noqa: N802  # the library's name
+        return astnodes.Number(number_value(context.getText()))
+
+
 def parse(source: bytes) -> list[Node]:
     """Give the statements of a file.
 
@@ -69,11 +76,9 @@ def parse(source: bytes) -> list[Node]:
     _check_tokens(tokens.tokens)
     try:
         tree = _with_listener(LuaParser(tokens)).start_()
-        chunk = BuilderVisitor(tokens).visit(tree)
+        chunk = _Builder(tokens).visit(tree)
     except RecursionError:
         raise LuaSyntaxError(1, "nested too deep to be read") from None
-    except ValueError:
-        raise LuaSyntaxError(1, "a number that cannot be read") from None
     statements: list[Node] = chunk.body.body
     return statements
 
@@ -112,9 +117,23 @@ def _check_calls(tokens: list[Any]) -> None:
             raise LuaSyntaxError(token.line, "more calls of calls than can be read")
 
 
+def number_value(text: str) -> int | float:
+    """Give a number literal's value, in Lua's two kinds of numbers."""
+    if not text.lower().startswith("0x"):
+        number = int(text) if text.isdigit() else float(text)
+        return number if number < _INTEGERS else float(number)
+    if "." in text or "p" in text.lower():
+        try:
+            return float.fromhex(text)
+        except OverflowError:
+            return math.inf
+    wrapped = int(text, 16) % (2 * _INTEGERS)
+    return wrapped if wrapped < _INTEGERS else wrapped - 2 * _INTEGERS
+
+
 _ESCAPE: Final = re.compile(
     r"\\(?:x([0-9a-fA-F]{2})|([0-9]{1,3})|u\{([0-9a-fA-F]{1,8})\}|(z[ \f\n\r\t\v]*)"
-    r"|(\r\n|\n\r|\n|\r)|([abfnrtv\\\"'])|(.|$))",
+    r"|(\r\n|\n\r|\n|\r)|([abfnrtv\\\"'])|(.|$))|([\r\n])",
     re.DOTALL,
 )
 _SIMPLE: Final = dict(zip("abfnrtv\\\"'", "\a\b\f\n\r\t\v\\\"'", strict=True))
@@ -135,7 +154,9 @@ def string_value(node: Node, line: int) -> str:
 
 
 def _unescaped(found: re.Match[str], line: int) -> str:
-    hexadecimal, decimal, unicode, skipped, newline, simple, wrong = found.groups()
+    hexadecimal, decimal, unicode, skipped, newline, simple, wrong, line_end = found.groups()
+    if line_end:  # luaparser lets it pass
+        raise LuaSyntaxError(line, "a text in quotes that does not end on its line")
     code = int(hexadecimal, 16) if hexadecimal else int(decimal or 0)
     if wrong is not None or code > 255 or (unicode and int(unicode, 16) > 0x10FFFF):
         raise LuaSyntaxError(line, "an escape sequence that Lua does not know")
