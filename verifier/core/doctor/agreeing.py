@@ -46,12 +46,20 @@ def _options(host: TokenHost, own_addresses: Collection[str], *, is_table: bool)
     """Write one host's options; a table repeats defaults, or it would have those at the top."""
     for option in COMPARED:
         value = host.options[option]
-        if isinstance(value, Unknown):
+        if not _is_text(value):
+            yield f"# {option}: bytes that are not UTF-8, which TOML cannot hold\n"
+        elif isinstance(value, Unknown):
             yield f"# {option}: not known, it is {_comment(value.reason)}\n"
         elif option in _NAMES_KEYS and is_own_key_server(value, own_addresses):
             yield f"# {option}: Prosody asks this program; say where its keys come from\n"
         elif value not in (None, "") and (is_table or not _is_default(option, value, host)):
             yield f"{option} = {_value(value)}\n"
+
+
+def _is_text(value: InForce) -> bool:
+    """Tell whether a value can be written at all: surrogates stand for bytes of another encoding."""
+    texts = value if isinstance(value, tuple) else (value,)
+    return not any("\ud800" <= letter <= "\udfff" for text in texts for letter in str(text))
 
 
 def _is_default(option: str, value: InForce, host: TokenHost) -> bool:

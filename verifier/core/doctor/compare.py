@@ -5,6 +5,7 @@ Each row is safe to print: a secret is there as its fingerprint.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -13,12 +14,15 @@ from urllib.parse import urlsplit
 from verifier.core.doctor.lua_values import Unknown
 from verifier.core.doctor.secrets import fingerprint
 from verifier.core.doctor.token_hosts import COMPARED, InForce, TokenHost
+from verifier.core.explain.wording import plain
 from verifier.core.keyformats import looks_like_pem
 
 Result: TypeAlias = Literal["same", "differs", "no-effect", "unknown"]
 
 _MUC: Final = ("muc_mapper_domain_base", "muc_mapper_domain_prefix", "muc_mapper_domain")
 _KEY_URLS: Final = ("asap_key_server", "cache_keys_url")
+_USER_INFO: Final = re.compile(r"(?<=//)[^/?#]*@")
+_QUERY: Final = re.compile(r"\?.*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +81,14 @@ def shown(option: str, value: InForce) -> str:
         known = secrets if isinstance(secrets, tuple) else ()
         return ", ".join(map(_shown_secret, known)) or "none"
     if isinstance(value, tuple):
-        return ", ".join(value) or "none"
+        return plain(", ".join(value)) or "none"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float | int):
         return f"{value:g}"
-    return value or ("none" if value is None else '""')
+    if option in _KEY_URLS and value:
+        return plain(_QUERY.sub("?***", _USER_INFO.sub("***@", value)))
+    return plain(value or ("none" if value is None else '""'))
 
 
 def is_own_key_server(value: InForce, own_addresses: Collection[str]) -> bool:

@@ -11,7 +11,7 @@ from typing import Final, TypeGuard
 from luaparser import astnodes as lua
 
 from verifier.core.doctor.lua_source import Node, string_value
-from verifier.core.doctor.lua_values import Builtin, LuaTable, Unknown, Value, tostring
+from verifier.core.doctor.lua_values import Builtin, Library, LuaTable, Unknown, Value, tostring
 
 _LONGEST_STRING: Final = 1_000_000
 _EXACT: Final = 2**53
@@ -94,6 +94,8 @@ class Expressions:
             if not is_plain(key):
                 return Unknown("found by a key that is not known")
             return table.items.get(key)
+        if isinstance(table, Library) and isinstance(key, str) and key in table.parts:
+            return table.parts[key]
         if isinstance(table, Unknown | str):
             return Unknown("a part of what is not known")
         raise LuaRuntimeError("a part is taken of something that is no table")

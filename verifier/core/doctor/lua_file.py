@@ -14,7 +14,7 @@ from luaparser import astnodes as lua
 
 from verifier.core.doctor.lua_evaluate import Expressions, LuaRuntimeError, is_plain, truth_of
 from verifier.core.doctor.lua_source import LuaSyntaxError, Node, parse
-from verifier.core.doctor.lua_values import Builtin, LuaTable, Unknown, Value
+from verifier.core.doctor.lua_values import Builtin, Library, LuaTable, Unknown, Value
 from verifier.core.doctor.prosody_config import (
     GLOBAL,
     Environ,
@@ -174,7 +174,8 @@ class LuaFile:
         if name.startswith("ENV_"):
             return self._environ(name.removeprefix("ENV_"))
         if name == "os":
-            return LuaTable({"getenv": Builtin("os.getenv", self._getenv)})
+            getenv = Builtin("os.getenv", self._getenv)
+            return Library("a part of Lua's library", {"getenv": getenv})
         # Prosody lets a file set options, but not read them again: they are nil.
         return Unknown("a part of Lua's library") if name in _LIBRARY else None
 

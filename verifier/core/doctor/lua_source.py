@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from itertools import pairwise
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from antlr4 import CommonTokenStream, InputStream, Token
 from antlr4.error.ErrorListener import ErrorListener
@@ -27,7 +27,8 @@ _MOST_CALLS: Final = 4000
 _INTEGERS: Final = 2**63
 _OPENING: Final = frozenset("([{")
 _CLOSING: Final = frozenset(")]}")
-_STRINGS: Final = (LuaLexer.NORMALSTRING, LuaLexer.CHARSTRING, LuaLexer.LONGSTRING)
+_QUOTED: Final = (LuaLexer.NORMALSTRING, LuaLexer.CHARSTRING)
+_STRINGS: Final = (*_QUOTED, LuaLexer.LONGSTRING)
 _LONG_COMMENT: Final = re.compile(r"--\[(=*)\[")
 _TEMPLATE: Final = re.compile(rb"\{\{-?\s*(\.Env|\$|if|else|end|range|join)\b")
 
@@ -46,11 +47,29 @@ class LuaSyntaxError(Exception):
         super().__init__(f"line {line}: {reason}")
 
 
-class _Listener(ErrorListener):  # type: ignore[misc]  # antlr4 ships no types
+class _Raiser(ErrorListener):  # type: ignore[misc]  # antlr4 ships no types
+    """Ends reading at the first error."""
+
     def syntaxError(  # noqa: N802  # the library's name
         self, _recognizer: Any, _symbol: Any, line: int, column: int, _message: str, _error: Any
-    ) -> NoReturn:
+    ) -> None:
         raise LuaSyntaxError(line, f"a syntax error at column {column + 1}") from None
+
+
+class _Recorder(ErrorListener):  # type: ignore[misc]  # as above
+    """Keeps the error that stands first: all tokens are made before any is understood."""
+
+    first: LuaSyntaxError | None = None
+
+    def syntaxError(  # noqa: N802  # as above
+        self, _recognizer: Any, _symbol: Any, line: int, column: int, _message: str, _error: Any
+    ) -> None:
+        self.note(LuaSyntaxError(line, f"a syntax error at column {column + 1}"))
+
+    def note(self, error: LuaSyntaxError) -> None:
+        """Keep an error, if it stands before the one that is known."""
+        if self.first is None or error.line < self.first.line:
+            self.first = error
 
 
 class _Builder(BuilderVisitor):  # type: ignore[misc]  # luaparser ships no types
@@ -70,22 +89,33 @@ def parse(source: bytes) -> list[Node]:
         raise LuaSyntaxError(line, "a template that has not been rendered, expected its result")
     if source.startswith(b"#"):
         raise LuaSyntaxError(1, "a syntax error at column 1")  # as to load(), unlike lua(1)
-    lexer = LuaLexer(InputStream(source.decode("latin-1")))
-    tokens = CommonTokenStream(_with_listener(lexer))
+    recorder = _Recorder()
+    lexer = _listened(LuaLexer(InputStream(source.decode("latin-1"))), recorder)
+    tokens = CommonTokenStream(lexer)
     tokens.fill()
-    _check_tokens(tokens.tokens)
+    statements: list[Node] = []
     try:
-        tree = _with_listener(LuaParser(tokens)).start_()
-        chunk = _Builder(tokens).visit(tree)
-    except RecursionError:
-        raise LuaSyntaxError(1, "nested too deep to be read") from None
-    statements: list[Node] = chunk.body.body
+        _check_tokens(tokens.tokens)
+        statements = _build(tokens)
+    except LuaSyntaxError as error:
+        recorder.note(error)
+    if recorder.first is not None:
+        raise recorder.first
     return statements
 
 
-def _with_listener(recognizer: Any) -> Any:
+def _build(tokens: CommonTokenStream) -> list[Node]:
+    try:
+        tree = _listened(LuaParser(tokens), _Raiser()).start_()
+        statements: list[Node] = _Builder(tokens).visit(tree).body.body
+    except RecursionError:
+        raise LuaSyntaxError(1, "nested too deep to be read") from None
+    return statements
+
+
+def _listened(recognizer: Any, listener: ErrorListener) -> Any:
     recognizer.removeErrorListeners()
-    recognizer.addErrorListener(_Listener())
+    recognizer.addErrorListener(listener)
     return recognizer
 
 
@@ -100,6 +130,8 @@ def _check_tokens(tokens: list[Any]) -> None:
         comment = _LONG_COMMENT.match(text)
         if comment is not None and not text.endswith(f"]{comment[1]}]"):
             raise LuaSyntaxError(token.line, "a comment that does not end")
+        if token.type in _QUOTED and any(found[8] for found in _ESCAPE.finditer(text)):
+            raise LuaSyntaxError(token.line, "a text in quotes that does not end on its line")
     _check_calls([token for token in tokens if token.channel == Token.DEFAULT_CHANNEL])
 
 
@@ -154,9 +186,7 @@ def string_value(node: Node, line: int) -> str:
 
 
 def _unescaped(found: re.Match[str], line: int) -> str:
-    hexadecimal, decimal, unicode, skipped, newline, simple, wrong, line_end = found.groups()
-    if line_end:  # luaparser lets it pass
-        raise LuaSyntaxError(line, "a text in quotes that does not end on its line")
+    hexadecimal, decimal, unicode, skipped, newline, simple, wrong, _ = found.groups()
     code = int(hexadecimal, 16) if hexadecimal else int(decimal or 0)
     if wrong is not None or code > 255 or (unicode and int(unicode, 16) > 0x10FFFF):
         raise LuaSyntaxError(line, "an escape sequence that Lua does not know")

@@ -21,6 +21,13 @@ class Unknown:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Library(Unknown):
+    """A part of Lua's library, of which a few parts are known."""
+
+    parts: dict[str, Value] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class LuaTable:
     """A table; ``items`` has positional values under 1, 2 and so on."""

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from verifier.core.doctor.prosody_config import ProsodyConfig
 from verifier.core.doctor.secrets import weakness
-from verifier.core.doctor.token_hosts import OWN_MODULE, InForce, TokenHost, guest_hosts
+from verifier.core.doctor.token_hosts import (
+    OWN_MODULE,
+    InForce,
+    MucComponent,
+    TokenHost,
+    guest_hosts,
+)
 from verifier.core.keyformats import looks_like_pem
 
 
@@ -99,11 +105,25 @@ def _rooms(host: TokenHost) -> Iterator[Risk]:
             " token opens every room"
         )
         yield Risk("rooms-not-verified", text, str(host.place))
+    yield from (risk for room in verified for risk in _component(room, host))
     muc = host.options["muc_mapper_domain"]
     names = {room.name for room in host.rooms}
     if isinstance(muc, str) and muc.lower() not in names and host.authentication != OWN_MODULE:
         text = f"the MUC domain is {muc}, and there is no MUC component of that name"
         yield Risk("no-such-muc", text, str(host.where("muc_mapper_domain_base") or host.place))
+
+
+def _component(room: MucComponent, host: TokenHost) -> Iterator[Risk]:
+    """Give what a component misses, since it does not inherit its VirtualHost's options."""
+    if not room.sees_domain:
+        text = (
+            f"muc_mapper_domain_base of {host.name} is not that of {room.name}: a component does"
+            " not have its VirtualHost's options, so set it before the first host"
+        )
+        yield Risk("component-without-domain", text, str(host.where("muc_mapper_domain_base")))
+    for option in room.ignored:
+        text = f"{option} of {room.name} has no effect: Jitsi reads that of {host.name}"
+        yield Risk("option-without-effect", text, str(room.place))
 
 
 def _guests(

@@ -25,7 +25,7 @@ def fingerprint(secret: str) -> str:
     """
     raw = secret.encode("utf-8", "surrogateescape")
     salt = b"jitsi-verifier check-config"
-    return hashlib.scrypt(raw, salt=salt, n=2**14, r=8, p=1, dklen=4).hex()
+    return hashlib.scrypt(raw, salt=salt, n=2**13, r=8, p=1, dklen=4).hex()
 
 
 def weakness(secret: str, app_id: object) -> str:

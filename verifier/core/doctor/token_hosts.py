@@ -44,6 +44,8 @@ COMPARED: Final = (
 )
 """The options that both sides have, in the order in which they are shown."""
 
+_MAPPED: Final = ("muc_mapper_domain_base", "muc_mapper_domain_prefix", "muc_mapper_domain")
+
 OWN_MODULE: Final = "jitsi_verifier"
 VERIFYING: Final = frozenset({"token_verification", "jitsi_verifier_muc"})
 
@@ -87,11 +89,20 @@ _DEFAULTS: Final[dict[str, InForce]] = {
 
 @dataclass(frozen=True, slots=True)
 class MucComponent:
-    """A component with rooms."""
+    """A component with rooms.
+
+    Attributes:
+        verifies: Whether it loads a module that checks tokens against rooms.
+        sees_domain: Whether the domain mapper, which reads the component's own options and the
+            global ones, has the domain that the token modules have.
+        ignored: Options of its own that the token modules, which read the host's, pass over.
+    """
 
     name: str
     place: Place
     verifies: bool
+    sees_domain: bool
+    ignored: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +207,21 @@ def _derive(options: dict[str, InForce]) -> None:
 
 def _rooms(host: str, config: ProsodyConfig) -> list[MucComponent]:
     return [
-        MucComponent(
-            component.name, component.place, _has(component.name, VERIFYING, config) is True
-        )
+        _room(component, host, config)
         for component in config.components()
         if component.module == "muc" and _parent(component.name) == host
     ]
+
+
+def _room(component: Host, host: str, config: ProsodyConfig) -> MucComponent:
+    domains = [config.value(name, "muc_mapper_domain_base") for name in (component.name, host)]
+    return MucComponent(
+        component.name,
+        component.place,
+        _verifies(component.name, config),
+        domains[0] == domains[1],
+        tuple(name for name in COMPARED if name in component.options and name not in _MAPPED),
+    )
 
 
 def _verifies(component: str, config: ProsodyConfig) -> bool:
