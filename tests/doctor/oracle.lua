@@ -8,14 +8,15 @@ local function hex(text)
 	return (text:gsub(".", function (byte) return ("%02x"):format(byte:byte()) end))
 end
 
-local function write(value)
+local function write(value, depth)
+	if depth > 6 then return '"deep"' end
 	if type(value) == "string" then
 		return '"s' .. hex(value) .. '"'
 	elseif type(value) == "table" then
 		local parts = {}
 		for key, item in pairs(value) do
 			local name = math.type(key) == "float" and ("f%a"):format(key) or tostring(key)
-			parts[#parts + 1] = '"' .. hex(name) .. '":' .. write(item)
+			parts[#parts + 1] = '"' .. hex(name) .. '":' .. write(item, depth + 1)
 		end
 		return "{" .. table.concat(parts, ",") .. "}"
 	elseif type(value) == "boolean" then
@@ -31,7 +32,7 @@ end
 for _, file in ipairs(arg) do
 	local ok, kind, message = configmanager.load(file, "lua")
 	if ok then
-		print('{"ok":true,"config":' .. write(configmanager.getconfig()) .. "}")
+		print('{"ok":true,"config":' .. write(configmanager.getconfig(), 0) .. "}")
 	else
 		local line = tostring(message):match(":(%d+):")
 		print(('{"ok":false,"kind":"%s","line":%s}'):format(kind, line or "null"))

@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from verifier.shell.doctor.files import read_bytes
 
 HERE = Path(__file__).parent
 DEPLOYMENTS = HERE / "deployments"
-# Prosody adds these to a host's options; here they are attributes of the host.
+# Prosody adds these to a host's options; here they are attributes of the host. And it keeps items
+# of a host's table that have no name, which nothing ever reads.
 ADDED = {"defined", "component_module", "load_global_modules"}
 
 
@@ -47,6 +49,19 @@ def read(file: Path, environ: Mapping[str, str] | None = None) -> ProsodyConfig:
     return reader.config
 
 
+def is_known(config: ProsodyConfig) -> bool:
+    """Tell whether everything in a configuration could be evaluated."""
+    options = [host.options.values() for host in config.hosts.values()]
+    values = [given.value for given in chain.from_iterable(options)]
+    return not config.unread and all(_is_known(value, 0) for value in values)
+
+
+def _is_known(value: Value, depth: int) -> bool:
+    if isinstance(value, LuaTable) and depth < 6:
+        return all(_is_known(item, depth + 1) for item in value.items.values())
+    return not isinstance(value, Unknown)
+
+
 def as_prosody_has_it(config: ProsodyConfig) -> dict[str, dict[str, Any]]:
     """Write what we read in the oracle's form."""
     return {
@@ -62,7 +77,9 @@ def as_prosody_has_it(config: ProsodyConfig) -> dict[str, dict[str, Any]]:
 def _answer(answer: dict[str, Any]) -> Answer:
     config = {
         _text(host): {
-            _text(name): value for name, value in options.items() if _text(name) not in ADDED
+            _text(name): value
+            for name, value in options.items()
+            if _text(name) not in ADDED and not _text(name).isdigit()
         }
         for host, options in answer.get("config", {}).items()
     }
@@ -77,11 +94,17 @@ def _hex(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").hex()
 
 
-def _written(value: Value) -> Any:
+def _written(value: Value, depth: int = 2) -> Any:
+    if depth > 6:  # a table may hold itself
+        return "deep"
     assert not isinstance(value, Unknown | Builtin), value
     if isinstance(value, LuaTable):
         items = value.items.items()
-        return {_hex(str(_key(key))): _written(item) for key, item in items if item is not None}
+        return {
+            _hex(str(_key(key))): _written(item, depth + 1)
+            for key, item in items
+            if item is not None
+        }
     if isinstance(value, str):
         return f"s{_hex(value)}"
     if isinstance(value, bool):

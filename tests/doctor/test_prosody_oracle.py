@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.doctor.oracle import DEPLOYMENTS, as_prosody_has_it, ask_prosody, read
+from tests.doctor.generated import Generator
+from tests.doctor.oracle import DEPLOYMENTS, as_prosody_has_it, ask_prosody, is_known, read
 
 FILES = sorted(DEPLOYMENTS.rglob("*.lua"))
 
@@ -134,3 +135,19 @@ def test_what_a_component_has_is_what_prosody_gives_it(tmp_path: Path) -> None:
     assert config.value("a.b", "app_id") == "own"
     assert config.value("muc.a.b", "app_id") == "global"
     assert config.value("not.configured", "app_id") == "global"
+
+
+def test_configurations_made_at_random_are_read_as_prosody_reads_them(folder: Path) -> None:
+    files = [folder / f"{seed}.cfg.lua" for seed in range(200)]
+    for seed, file in enumerate(files):
+        file.write_text(Generator(seed).configuration())
+    read_by_both = 0
+    for file, answer in zip(files, ask_prosody(*files), strict=True):
+        config, said = read(file), file.read_text()
+        if not is_known(config):
+            continue
+        assert answer.ok == (config.problems == []), said
+        if answer.ok:
+            assert as_prosody_has_it(config) == answer.config, said
+            read_by_both += 1
+    assert read_by_both > 50

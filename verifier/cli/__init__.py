@@ -1,4 +1,4 @@
-"""The command line: ``serve``, ``explain`` and ``mint``."""
+"""The command line: ``serve``, ``explain``, ``mint`` and ``check-config``."""
 
 from verifier.cli.frame import main
 

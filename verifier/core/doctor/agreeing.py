@@ -57,7 +57,7 @@ def _options(host: TokenHost, own_addresses: Collection[str], *, is_table: bool)
 
 
 def _is_text(value: InForce) -> bool:
-    """Tell whether a value can be written at all: surrogates stand for bytes of another encoding."""
+    """Tell whether a value can be written: surrogates stand for bytes that are not UTF-8."""
     texts = value if isinstance(value, tuple) else (value,)
     return not any("\ud800" <= letter <= "\udfff" for text in texts for letter in str(text))
 

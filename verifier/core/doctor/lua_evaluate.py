@@ -15,6 +15,11 @@ from verifier.core.doctor.lua_values import Builtin, Library, LuaTable, Unknown,
 
 _LONGEST_STRING: Final = 1_000_000
 _EXACT: Final = 2**53
+_METHODS: Final = """
+    byte char dump find format gmatch gsub len lower match pack packsize rep reverse sub unpack
+    upper
+"""
+_OF_STRINGS: Final = frozenset(_METHODS.split())
 
 
 class LuaRuntimeError(Exception):
@@ -96,25 +101,26 @@ class Expressions:
             return table.items.get(key)
         if isinstance(table, Library) and isinstance(key, str) and key in table.parts:
             return table.parts[key]
-        if isinstance(table, Unknown | str):
+        if isinstance(table, str):
+            return Unknown("a part of Lua's library") if key in _OF_STRINGS else None
+        if isinstance(table, Unknown):
             return Unknown("a part of what is not known")
         raise LuaRuntimeError("a part is taken of something that is no table")
 
     def _table(self, node: Node) -> Value:
         table = LuaTable()
-        position = 0
+        listed: list[Value] = []
         for item in node.fields:
             value = self.evaluate(item.value)
             if item.key is None:
-                position += 1
-                key: Value = position
-            elif item.between_brackets or not isinstance(item.key, lua.Name):
-                key = self.evaluate(item.key)
-            else:
-                key = item.key.id
+                listed.append(value)
+                continue
+            named = isinstance(item.key, lua.Name) and not item.between_brackets
+            key = item.key.id if named else self.evaluate(item.key)
             if not is_plain(key):
                 return Unknown("a table with a key that is not known")
             table.items[key] = value
+        table.items |= dict(enumerate(listed, 1))  # Lua stores them last, too
         return table
 
     def _operation(self, node: Node) -> Value:
@@ -155,14 +161,18 @@ class Expressions:
 
     def _equal(self, node: Node) -> Value:
         left, right = self.evaluate(node.left), self.evaluate(node.right)
-        for side in (left, right):
-            if isinstance(side, Unknown | LuaTable | Builtin):
-                return Unknown("a comparison with what is not known")
-        same = left == right and isinstance(left, bool) is isinstance(right, bool)
+        if isinstance(left, Unknown) or isinstance(right, Unknown):
+            return Unknown("a comparison with what is not known")
+        if isinstance(left, LuaTable | Builtin):
+            same = left is right
+        else:
+            same = left == right and isinstance(left, bool) is isinstance(right, bool)
         return same is isinstance(node, lua.EqToOp)
 
     def _arithmetic(self, node: Node) -> Value:
         left, right = self.evaluate(node.left), self.evaluate(node.right)
+        for side in (left, right):
+            _check_calculable(side)
         if not _is_number(left) or not _is_number(right):
             return Unknown("a calculation that is not evaluated")
         result: int | float = left * right
@@ -185,11 +195,20 @@ def _is_number(value: Value) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _check_calculable(value: Value) -> None:
+    """Let numbers pass, and texts, which may hold one."""
+    if value is None or isinstance(value, bool | LuaTable | Builtin):
+        raise LuaRuntimeError("something is calculated with that is no number")
+
+
 def _minus(value: Value) -> Value:
+    _check_calculable(value)
     return -value if _is_number(value) else Unknown("a calculation that is not evaluated")
 
 
 def _length(value: Value) -> Value:
     if isinstance(value, str):
         return len(value.encode("utf-8", "surrogateescape"))
-    return len(value.sequence()) if isinstance(value, LuaTable) else Unknown("a length")
+    if isinstance(value, LuaTable | Unknown):
+        return len(value.sequence()) if isinstance(value, LuaTable) else Unknown("a length")
+    raise LuaRuntimeError("the length is taken of something that has none")
