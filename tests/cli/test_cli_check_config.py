@@ -120,6 +120,13 @@ def test_what_cannot_be_compared_is_no_agreement(
     assert said in outcome.out
 
 
+def test_files_that_cannot_be_read_are_counted(run: Run, tmp_path: Path) -> None:
+    outcome = run("check-config", "--prosody", str(tmp_path), str(tmp_path / "missing.env"))
+    assert outcome.status == 1
+    assert f"  {tmp_path}: Is a directory\n" in outcome.out
+    assert outcome.out.endswith("\n2 unreadable places\n")
+
+
 def test_an_option_that_is_not_known_is_no_agreement(
     run: Run, configured: Callable[..., None], tmp_path: Path
 ) -> None:

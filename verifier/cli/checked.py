@@ -172,12 +172,13 @@ def _section(title: str, items: Any) -> list[str]:
 
 def _verdict(checked: Checked) -> str:
     results = [row.result for row in checked.rows]
+    unread = checked.deployment.config.problems if checked.deployment else []
     counted = (
-        (len(checked.problems), "problem"),
-        (results.count("differs"), "disagreement"),
-        (results.count("unknown"), "option that could not be compared"),
-        (len(checked.deployment.config.problems) if checked.deployment else 0, "unreadable place"),
-        (len(checked.risks), "risk"),
+        (len(checked.problems), "problem{s}"),
+        (results.count("differs"), "disagreement{s}"),
+        (results.count("unknown"), "option{s} that could not be compared"),
+        (len(unread), "unreadable place{s}"),
+        (len(checked.risks), "risk{s}"),
     )
     found = ", ".join(_counted(number, noun) for number, noun in counted if number)
     if not checked.ok:
@@ -187,9 +188,7 @@ def _verdict(checked: Checked) -> str:
 
 
 def _counted(number: int, noun: str) -> str:
-    first, _, rest = noun.partition(" ")
-    plural = first if number == 1 else f"{first}s"
-    return f"{number} {plural} {rest}".rstrip()
+    return f"{number} {noun.format(s='' if number == 1 else 's')}"
 
 
 def _words(option: Option, value: Any) -> str:
