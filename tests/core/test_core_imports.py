@@ -23,7 +23,9 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", sorted(CORE.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted(CORE.rglob("*.py")), ids=lambda path: str(path.relative_to(CORE))
+)
 def test_the_core_imports_neither_io_nor_clock_nor_the_rest_of_the_house(path: Path) -> None:
     for name in imported(path):
         assert name.split(".")[0] not in FORBIDDEN, name

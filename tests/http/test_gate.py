@@ -289,7 +289,8 @@ async def test_keys_that_cannot_be_obtained_are_a_503(start: Start) -> None:
 async def test_an_allow_may_be_kept_no_longer_than_the_token(start: Start) -> None:
     sidecar = await start(ttl=300)
     _, headers, _ = await sidecar.nginx(f"/standup?jwt={mint(exp=NOW + 7.9)}")
-    assert headers["X-Accel-Expires"] == "7"
+    assert headers["Cache-Control"] == "private, max-age=7"
+    assert headers["X-Accel-Expires"] == f"@{NOW + 6}"
     _, headers, _ = await sidecar.nginx(f"/standup?jwt={mint(exp=NOW + 0.5)}")
     assert (headers["Cache-Control"], "X-Accel-Expires" in headers) == ("no-store", False)
     _, headers, _ = await sidecar.nginx(f"/standup?jwt={mint(exp=...)}")

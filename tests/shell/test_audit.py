@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -90,16 +91,21 @@ def test_what_does_not_fit_is_counted_and_told(
     filler = RECORD | {"room": "r" * 190, "tenant": "t" * 190, "user_id": "u" * 190}
     for _ in range(400):  # the pipe holds 64 KB, the queue two lines
         audit.write(filler, ASKING)
-    while not caplog.records:
-        os.read(reader, 65536)
-        audit.write(filler, ASKING)
-    assert caplog.records[0].message == "audit lines lost"
-    os.set_blocking(reader, False)
-    audit_closed = False
-    while not audit_closed:
-        try:
-            os.read(reader, 65536)
-        except BlockingIOError:
-            audit_closed = True
+    drained = Thread(target=_read_to_the_end, args=(fifo, reader))
+    drained.start()
+    wait_until(lambda: _told(audit, filler, caplog), "that lines were lost")
     audit.close()
-    os.close(reader)
+    drained.join()
+    assert caplog.records[0].message == "audit lines lost"
+
+
+def _told(audit: AuditLog, filler: dict[str, str], caplog: pytest.LogCaptureFixture) -> bool:
+    audit.write(filler, ASKING)
+    return bool(caplog.records)
+
+
+def _read_to_the_end(fifo: Path, reader: int) -> None:
+    with fifo.open("rb") as pipe:
+        os.close(reader)
+        while pipe.read(65536):
+            pass

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from verifier.cli import completion, explain, mint, replay
+from verifier.cli import check_config, completion, explain, mint, replay
 from verifier.cli.manual import INTERRUPTED, Manual, option_terms
 from verifier.cli.usage import Parser, UsageError, add_command, add_config
 from verifier.shell.keysource import KeySourceError
@@ -96,6 +96,7 @@ def program() -> Parser:
     serve.set_defaults(run=_serve, parser=serve)
     explain.add(commands)
     mint.add(commands)
+    check_config.add(commands)
     replay.add(commands)
     completion.add(commands, parser)
     return parser

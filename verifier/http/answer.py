@@ -86,20 +86,23 @@ class Lifetime:
 
     def __init__(self, ttl: int) -> None:
         self._ttl = ttl
-        self._lines: dict[int, bytes] = {}
+        self._longest = _lines(ttl, str(ttl))
 
     def lines(self, ends: float | None, now: float) -> bytes:
         """Give the lines for an answer that ends then; both Unix seconds."""
         if ends is None:
             return b""
-        seconds = self._ttl if ends - now >= self._ttl else int(ends - now)
-        return self._lines.get(seconds) or self._make(seconds)
+        if ends - now > self._ttl + 1:
+            return self._longest
+        return _lines(min(self._ttl, int(ends - now)), f"@{int(ends) - 1}")
 
-    def _make(self, seconds: int) -> bytes:
-        if seconds < 1:
-            return b"Cache-Control: no-store\r\n"
-        text = f"Cache-Control: private, max-age={seconds}\r\nX-Accel-Expires: {seconds}\r\n"
-        return self._lines.setdefault(seconds, text.encode())
+
+def _lines(seconds: int, until: str) -> bytes:
+    """Write both headers; nginx takes whole seconds, and the last one with them."""
+    if seconds < 1:
+        return b"Cache-Control: no-store\r\n"
+    text = f"Cache-Control: private, max-age={seconds}\r\nX-Accel-Expires: {until}\r\n"
+    return text.encode()
 
 
 def response(head: bytes, body: bytes) -> web.Response:

@@ -1,0 +1,79 @@
+"""A deployment beside this program's own options: comparison, risks, and a file that agrees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from verifier.core.doctor.agreeing import agreeing_toml
+from verifier.core.doctor.compare import Row, compare
+from verifier.core.doctor.risks import Risk, own_risks, prosody_risks
+from verifier.core.doctor.token_hosts import COMPARED, OWN_MODULE, InForce, TokenHost
+from verifier.shell.doctor.deployment import Deployment
+from verifier.shell.settings import Settings, load
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """One VirtualHost beside this program's options.
+
+    Attributes:
+        table: Which of this program's tables answers for it; empty for the top of the file.
+        rows: The comparison; empty where Prosody's own module asks this program.
+    """
+
+    host: TokenHost
+    table: str
+    rows: tuple[Row, ...]
+
+
+def host_reports(deployment: Deployment, settings: Settings) -> list[HostReport]:
+    """Compare every host that takes tokens with the options that answer for it."""
+    addresses = [str(address) for address in settings.listen]
+    reports = []
+    for host in deployment.hosts:
+        table, own = _answering(host, settings)
+        rows = compare(host, options_of(own), addresses)
+        asks = host.authentication == OWN_MODULE
+        reports.append(HostReport(host, table, () if asks else tuple(rows)))
+    return reports
+
+
+def risks(deployment: Deployment | None, settings: Settings | None) -> list[Risk]:
+    """Give every risk, this program's own included."""
+    found: list[Risk] = []
+    if settings is not None:
+        found += own_risks(options_of(settings), "this verifier")
+        for name, own in settings.hosts.items():
+            found += own_risks(options_of(own), f'this verifier, [hosts."{name}"]')
+    if deployment is not None:
+        ours = None if settings is None else options_of(settings)
+        found += prosody_risks(deployment.config, deployment.hosts, deployment.jicofo, ours)
+    return list(dict.fromkeys(found))
+
+
+def options_of(settings: Settings) -> dict[str, InForce]:
+    """Give what is compared."""
+    return {name: getattr(settings, name) for name in COMPARED}
+
+
+def agreeing_file(deployment: Deployment, settings: Settings | None) -> str:
+    """Give the text of a TOML file that agrees, which this program would start with.
+
+    Raises:
+        ConfigError: what Prosody's configuration says is not enough for one.
+    """
+    addresses = [] if settings is None else [str(address) for address in settings.listen]
+    text = agreeing_toml(deployment.compared, addresses)
+    load({}, Path("the file to be written"), read_file=lambda _path: text.encode())
+    return text
+
+
+def _answering(host: TokenHost, settings: Settings) -> tuple[str, Settings]:
+    """Find the options that answer for a host of Prosody's: by its name, or by its domain."""
+    if host.name in settings.hosts:
+        return host.name, settings.hosts[host.name]
+    for name, own in settings.hosts.items():
+        if own.muc_mapper_domain_base == host.name != settings.muc_mapper_domain_base:
+            return name, own
+    return "", settings
