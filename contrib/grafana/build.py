@@ -50,7 +50,7 @@ PANELS: Final = (
         "Decisions by outcome",
         "reqps",
         {"{{outcome}}": "sum by (outcome) (rate(jitsi_verifier_decisions_total{}[]))"},
-        "error: the keys that are needed cannot be obtained; would-deny: report-only mode.",
+        "error: 503 for want of keys or for overload; would-deny: report-only mode.",
     ),
     Panel(
         "Denials by code",
@@ -171,8 +171,8 @@ PANELS: Final = (
     Panel(
         "Refused for overload",
         "reqps",
-        {"refused": "sum(rate(jitsi_verifier_misses_refused_total{}[]))"},
-        "New tokens that were answered 503 since too many waited for their signature check.",
+        {"refused": 'sum(rate(jitsi_verifier_decisions_total{code="overloaded"}[]))'},
+        "New tokens that were refused since too many waited for their signature check.",
     ),
     Panel(
         "Version",

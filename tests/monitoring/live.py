@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.browser import Tab, browser
-from tests.monitoring.panels import AWAITED, MAY_BE_ZERO
+from tests.monitoring.panels import MAY_BE_ZERO
 from tests.monitoring.traffic import Watched
 
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
@@ -90,9 +90,7 @@ class LivePage:
                 await asyncio.to_thread(watched.ask)
                 await asyncio.sleep(0.2)  # what key ids may be looked up is bounded
                 values = await self.values()
-                if all(
-                    title in MAY_BE_ZERO | AWAITED or any_number(values[title]) for title in values
-                ):
+                if all(title in MAY_BE_ZERO or any_number(values[title]) for title in values):
                     return values
 
     async def requests_in(self, seconds: int) -> list[str]:

@@ -15,7 +15,7 @@ export const PANELS = [
   {
     title: "Decisions by outcome",
     unit: "a second",
-    about: "error: the keys that are needed cannot be obtained; would-deny: report-only mode.",
+    about: "error: 503 for want of keys or for overload; would-deny: report-only mode.",
     lines: (both) => both.rate("decisions_total", ["outcome"]),
   },
   {
@@ -131,7 +131,8 @@ export const PANELS = [
   {
     title: "Refused for overload",
     unit: "a second",
-    about: "New tokens that were answered 503 since too many waited for their signature check.",
-    lines: (both) => named("refused", both.rate("misses_refused_total")),
+    about: "New tokens that were refused since too many waited for their signature check.",
+    lines: (both) =>
+      named("refused", both.rate("decisions_total", [], ({ code }) => code === "overloaded")),
   },
 ];
