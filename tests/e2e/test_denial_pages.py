@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import runpy
-import struct
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from tests.e2e import screenshots
 from tests.e2e.browser import Tab, browser
+from tests.e2e.page import png_size
 from tests.e2e.sites import JITSI, Site, StartSite, mint
 from verifier.core.decision import DenialCode
 
@@ -192,8 +192,3 @@ async def test_the_readmes_pictures_can_be_taken_again(jitsi: Site, tmp_path: Pa
     for name, picture in pictures.items():
         assert png_size(picture) == png_size(kept[name]) == (screenshots.WIDTH, screenshots.HEIGHT)
         assert len(kept[name]) < 50_000
-
-
-def png_size(picture: bytes) -> tuple[int, ...]:
-    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
-    return struct.unpack("!II", picture[16:24])

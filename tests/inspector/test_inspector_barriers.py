@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.inspector.inspecting import Page, inspector, mint
+from tests.e2e.page import Page
+from tests.inspector.inspecting import inspector, mint
 from tests.processes import RunningVerifier
 
 LONG = "namewithoutabreak" * 20
@@ -97,21 +97,11 @@ async def test_a_keyboard_is_enough(verifier: RunningVerifier, tmp_path: Path) -
         assert await page.text(outline) == "solid"
 
 
-async def tree(page: Page) -> list[tuple[str, str]]:
-    """Give role and name of everything that a screen reader gets to know."""
-    await page.tab.call("Accessibility.enable")
-    nodes: list[dict[str, Any]] = (await page.tab.call("Accessibility.getFullAXTree"))["nodes"]
-    named = [node for node in nodes if not node.get("ignored")]
-    return [
-        (node["role"]["value"], node.get("name", {}).get("value", "").strip()) for node in named
-    ]
-
-
 async def test_a_screen_reader_gets_names_and_hears_the_verdict(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     async with inspector(tmp_path, verifier) as page:
-        known = await tree(page)
+        known = await page.spoken()
         for part in (
             ("RootWebArea", "jitsi-verifier: token inspector"),
             ("heading", "Token inspector"),
@@ -125,7 +115,7 @@ async def test_a_screen_reader_gets_names_and_hears_the_verdict(
         live = "[verdict.role, verdict.ariaAtomic, problem.role].join()"
         assert await page.text(live) == "status,true,alert"
         await page.inspect(f"https://m/retro?jwt={mint()}")
-        known = await tree(page)
+        known = await page.spoken()
         for part in (
             ("heading", "Denied: room-mismatch"),
             ("heading", "Rules, in Jitsi's order"),

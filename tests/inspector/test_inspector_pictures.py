@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
+from tests.e2e.page import png_size
 from tests.inspector.screenshots import DEMO, FOLDER, PICTURES, take
 from tests.processes import running_verifier
 
@@ -21,8 +21,3 @@ async def test_the_readmes_pictures_can_be_taken_again(tmp_path: Path) -> None:
         assert png_size(picture) == png_size(kept[name]) == size
         assert len(kept[name]) < 160_000
         assert f"docs/screenshots/{name}" in README.read_text("utf-8")
-
-
-def png_size(picture: bytes) -> tuple[int, ...]:
-    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
-    return struct.unpack("!II", picture[16:24])

@@ -10,28 +10,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.browser import Tab, browser
+from tests.e2e.browser import browser
+from tests.e2e.page import Page
 from tests.monitoring.panels import MAY_BE_ZERO
 from tests.monitoring.traffic import Watched
 
-AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
-_KEYS = {"Tab": 9, "Enter": 13, "End": 35, "Home": 36}
 
+class LivePage(Page):
+    """The page, open in a tab, reading every second."""
 
-class LivePage:
-    """The page, open in a tab, reading every second.
-
-    Args:
-        tab: The tab.
-    """
-
-    def __init__(self, tab: Tab) -> None:
-        self.tab = tab
-
-    async def open(self, address: str) -> None:
+    async def open(self) -> None:
         """Open it and let it read every second."""
         await self.tab.call("Log.enable")
-        await self.tab.open(address)
+        await self.tab.open(self.address)
         await self.until("document.querySelectorAll('section').length > 0")
         await self.choose("1")
 
@@ -39,31 +30,6 @@ class LivePage:
         """Choose how often it reads."""
         await self.tab.run(
             f"every.value = '{seconds}', every.dispatchEvent(new Event('change')), 0"
-        )
-
-    async def press(self, key: str) -> None:
-        """Press a key."""
-        event = {"key": key, "code": key, "windowsVirtualKeyCode": _KEYS[key]}
-        more = {"text": "\r"} if key == "Enter" else {}
-        await self.tab.call("Input.dispatchKeyEvent", type="keyDown", **event, **more)
-        await self.tab.call("Input.dispatchKeyEvent", type="keyUp", **event)
-
-    async def text(self, script: str) -> str:
-        """Give a text in the page."""
-        found: str = await self.tab.run(script)
-        return found
-
-    async def until(self, condition: str) -> None:
-        """Wait until a script's expression is true."""
-        await self.tab.run(
-            f"""new Promise((resolve, reject) => {{
-                const end = performance.now() + 20000;
-                (function look() {{
-                    if ({condition}) resolve();
-                    else if (performance.now() > end) reject(new Error("in vain"));
-                    else setTimeout(look, 20);
-                }})();
-            }})"""
         )
 
     async def titles(self) -> list[str]:
@@ -106,26 +72,6 @@ class LivePage:
         sent = self.tab.events("Network.requestWillBeSent")
         return [request["request"]["url"] for request in sent]
 
-    async def barriers(self) -> list[str]:
-        """Let axe-core look for what keeps people out, contrast included."""
-        await self.tab.run(AXE.read_text("utf-8") + ";0")
-        found = await self.tab.run("axe.run().then(found => JSON.stringify(found.violations))")
-        return [
-            f"{rule['id']}: {node['target']} {node['failureSummary']}"
-            for rule in json.loads(found)
-            for node in rule["nodes"]
-        ]
-
-    async def spoken(self) -> list[tuple[str, str]]:
-        """Give role and name of everything that a screen reader gets to know."""
-        await self.tab.call("Accessibility.enable")
-        nodes: list[dict[str, Any]] = (await self.tab.call("Accessibility.getFullAXTree"))["nodes"]
-        return [
-            (node["role"]["value"], node.get("name", {}).get("value", "").strip())
-            for node in nodes
-            if not node.get("ignored")
-        ]
-
     def complaints(self) -> list[Any]:
         """Give what the browser has complained about: scripts, policies, what could not be had."""
         return self.tab.events("Log.entryAdded") + self.tab.events("Runtime.exceptionThrown")
@@ -143,6 +89,6 @@ async def live_page(
     """Open the page in a browser of its own until the end of the block."""
     async with browser(folder) as tab:
         await tab.look(width=width, height=height, scheme=scheme)
-        page = LivePage(tab)
-        await page.open(f"http://127.0.0.1:{watched.verifier.admin}/dashboard")
+        page = LivePage(tab, f"http://127.0.0.1:{watched.verifier.admin}/dashboard")
+        await page.open()
         yield page

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
+from tests.e2e.page import png_size
 from tests.monitoring.screenshots import FOLDER, PICTURES, SIZE, take
 from tests.monitoring.traffic import Watched
 
@@ -19,8 +19,3 @@ async def test_the_readmes_pictures_can_be_taken_again(watched: Watched, tmp_pat
         assert png_size(picture) == png_size(kept[name]) == SIZE
         assert len(kept[name]) < 120_000
         assert f"docs/screenshots/{name}" in README.read_text("utf-8")
-
-
-def png_size(picture: bytes) -> tuple[int, ...]:
-    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
-    return struct.unpack("!II", picture[16:24])
