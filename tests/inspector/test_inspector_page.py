@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tests.inspector.inspecting import Page, inspector, mint
+from tests.e2e.page import Page
+from tests.inspector.inspecting import inspector, mint
 from tests.processes import RunningVerifier
 from tests.tokens import segment, sign
 from verifier.core.rules import STEPS
@@ -238,3 +239,16 @@ async def test_a_verifier_that_is_gone_is_said(verifier: RunningVerifier, tmp_pa
     async with inspector(tmp_path, verifier) as page:
         await page.tab.call("Network.setBlockedURLs", urls=["*/v1/explain"])
         assert await page.inspect(mint()) == "The verifier cannot be reached."
+
+
+async def test_inspector_and_dashboard_lead_to_each_other(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    follow = "[...document.links].find(link => link.textContent.includes({!r})).click()"
+    async with inspector(tmp_path, verifier) as page:
+        await page.tab.run(follow.format("live"))
+        await page.until("document.querySelectorAll('section').length > 10")
+        assert await page.text("location.href") == f"{page.address}dashboard"
+        await page.tab.run(follow.format("inspector"))
+        await page.until("document.getElementById('pasted') !== null")
+        assert await page.text("location.href") == page.address
