@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import runpy
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from tests.monitoring.panels import DASHBOARD, FOLDER, MAY_BE_ZERO, QUERIES
+from tests.monitoring.panels import DASHBOARD, FOLDER, MAY_BE_ZERO, QUERIES, ask
 from tests.monitoring.prometheus import Prometheus
 from tests.monitoring.traffic import Watched
 from tests.processes import wait_until
-
-CHOSEN = {"$job": "jitsi-verifier", "$instance": ".*", "$__rate_interval": "20s"}
-"""What Grafana puts in for a scrape every few seconds, with all instances chosen."""
-
-
-def ask(prometheus: Prometheus, query: str) -> list[dict[str, Any]]:
-    """Give the samples that are numbers; Grafana draws no others."""
-    for found, put in CHOSEN.items():
-        query = query.replace(found, put)
-    assert "$" not in query
-    return [each for each in prometheus.query(query) if math.isfinite(float(each["value"][1]))]
 
 
 def is_drawn(title: str, samples: list[dict[str, Any]]) -> bool:

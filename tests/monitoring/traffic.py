@@ -117,7 +117,7 @@ class Watched:
 
 
 @contextmanager
-def watched(folder: Path) -> Iterator[Watched]:
+def watched(folder: Path, **environ: str) -> Iterator[Watched]:
     """Start key server and sidecar."""
     key = rsa.generate_private_key(65537, 2048)
     server = _KeyServer(key)
@@ -126,7 +126,7 @@ def watched(folder: Path) -> Iterator[Watched]:
     config = folder / "verifier.toml"
     config.write_text(f'app_id = "{APP_ID}"\nasap_key_server = "{url}"\n')
     try:
-        with running_verifier(folder, config) as verifier:
+        with running_verifier(folder, config, wait=True, **environ) as verifier:
             yield Watched(verifier, config, key)
     finally:
         server.shutdown()
