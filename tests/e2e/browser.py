@@ -65,6 +65,13 @@ class Tab:
         await self.call("Page.reload")
         await self._loaded()
 
+    async def follow(self, words: str) -> None:
+        """Click the link whose text has these words, and wait until its page has loaded."""
+        self._events.clear()
+        link = f"[...document.links].find(link => link.textContent.includes({words!r}))"
+        await self.run(f"{link}.click()")
+        await self._loaded()
+
     async def run(self, script: str) -> Any:
         """Run a script's expression in the page; give its value."""
         answer = await self.call(

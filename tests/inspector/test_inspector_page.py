@@ -244,11 +244,9 @@ async def test_a_verifier_that_is_gone_is_said(verifier: RunningVerifier, tmp_pa
 async def test_inspector_and_dashboard_lead_to_each_other(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
-    follow = "[...document.links].find(link => link.textContent.includes({!r})).click()"
     async with inspector(tmp_path, verifier) as page:
-        await page.tab.run(follow.format("live"))
+        await page.tab.follow("live")
         await page.until("document.querySelectorAll('section').length > 10")
         assert await page.text("location.href") == f"{page.address}dashboard"
-        await page.tab.run(follow.format("inspector"))
-        await page.until("document.getElementById('pasted') !== null")
-        assert await page.text("location.href") == page.address
+        await page.tab.follow("inspector")
+        assert await page.text("location.href + pasted.id") == f"{page.address}pasted"
