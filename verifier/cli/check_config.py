@@ -14,7 +14,7 @@ from verifier.cli.manual import Manual
 from verifier.cli.usage import Parser, UsageError, add_command, add_config, settings_of
 from verifier.shell.settings import ConfigError
 
-_SUMMARY: Final = "validate the configuration, and compare it with Prosody's"
+_SUMMARY: Final = "validate the configuration, compare with Prosody's"
 _DESCRIPTION: Final = """\
 Validate the configuration and print what is in force. With files of the
 deployment, compare the two and name every disagreement and every risk. Needs
@@ -22,8 +22,8 @@ no network, executes nothing that is in a file, and prints no secret: secrets
 are compared by their fingerprints.
 
 The files, told apart by their names:
-  *.lua         Prosody's: prosody.cfg.lua (includes are followed), conf.d/*.lua,
-                or what docker-jitsi-meet has rendered to jitsi-meet.cfg.lua
+  *.lua         Prosody's: prosody.cfg.lua (includes are followed),
+                conf.d/*.lua, or docker's rendered jitsi-meet.cfg.lua
   .env, *.env   docker-jitsi-meet's environment; beside a .lua file, what
                 os.getenv gives there
   *.conf        jicofo.conf, for the switches that make everybody a moderator"""

@@ -29,7 +29,7 @@ _COMBINED: Final = re.compile(
     rb"\[(?P<time>[^\[\]\"]{1,40})\] \"(?P<request>[^\"\\]*(?:\\.[^\"\\]*)*)\" (?P<status>\d{3})\b",
     re.DOTALL,
 )
-_CONTRIB: Final = re.compile(rb" gate=[0-9 ,:-]* denial=[a-z-]* ")
+_CONTRIB: Final = re.compile(rb" gate=[0-9A-Z ,:-]* denial=[a-z-]* ")
 _ESCAPE: Final = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 _LETTERS: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"v": b"\v", b"f": b"\f"}
 _UPGRADED: Final = b"101"
