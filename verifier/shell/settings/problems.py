@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _LONGEST_SHOWN: Final = 80
+_LONGEST_PATH: Final = 255
 _USER_INFO: Final = re.compile(r".*@", re.DOTALL)
 _QUERY: Final = re.compile(r"\?.*", re.DOTALL)
 
@@ -79,4 +80,6 @@ def kind_of(value: Any) -> str:
 def shown_path(path: Path) -> str:
     """Show a path, unless it may be a secret that was put where its file's name belongs."""
     text = str(path)
-    return shown(text) if path.is_absolute() else "a relative path (not shown)"
+    if not path.is_absolute():
+        return "a relative path (not shown)"
+    return json.dumps(text) if len(text) <= _LONGEST_PATH else shown(text)
