@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
@@ -130,7 +131,7 @@ class Connection(web.RequestHandler):
         self._timer: asyncio.TimerHandle | None = None  # runs while a head is incomplete
         self._stall: asyncio.TimerHandle | None = None  # runs while the client does not read
         self._wire: asyncio.Transport | None = None  # `transport` is gone when it is to close
-        self._last_seen = asyncio.get_running_loop().time()
+        self._last_seen = monotonic()
         self._seen = 0  # bytes since the stream was last between two heads
         self._tail = b""  # the last three of them
         self.crowded = False  # a head may have been longer than allowed
@@ -149,7 +150,7 @@ class Connection(web.RequestHandler):
             last: Whether the connection ends with it.
         """
         self._serving = None
-        self._last_seen = asyncio.get_running_loop().time()
+        self._last_seen = monotonic()
         if self._stream is _Stream.ONE and not last and not self._final:
             self._stream = _Stream.FREE
 
@@ -165,7 +166,7 @@ class Connection(web.RequestHandler):
         Cut it if it is to close already, and the client still does not read the last answers.
 
         Args:
-            now: The loop's time, seconds.
+            now: Monotonic, seconds.
         """
         if now - self._last_seen < self._limits.idle_seconds:
             return
@@ -216,7 +217,8 @@ class Connection(web.RequestHandler):
         if answer is None:
             return False
         self._stop_timer()
-        self._last_seen = asyncio.get_running_loop().time()
+        # The loop's own clock; to ask for the loop first would be a system call.
+        self._last_seen = monotonic()
         if isinstance(answer, bytes):
             transport.write(answer)
         else:
@@ -235,7 +237,7 @@ class Connection(web.RequestHandler):
             answer = None
         transport = self.transport
         self._stream, self._held = _Stream.FREE, b""
-        self._last_seen = asyncio.get_running_loop().time()
+        self._last_seen = monotonic()
         if transport is None or transport.is_closing():
             return
         transport.resume_reading()

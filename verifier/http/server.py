@@ -31,6 +31,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Final, cast
 
 from aiohttp import web
@@ -135,7 +136,7 @@ class HardenedServer(web.Server):
         loop = asyncio.get_running_loop()
         self._sweeper = loop.call_later(self._limits.idle_seconds / 4, self._sweep)
         for connection in self.connections:
-            cast("Connection", connection).close_if_idle(loop.time())
+            cast("Connection", connection).close_if_idle(monotonic())
 
     def _make(
         self,
