@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,10 @@ import pytest
 
 from tests.processes import RunningVerifier, get, running_verifier, wait_until
 from tests.tokens import SECRET, sign
+from verifier.app import App
+from verifier.listeners import Listeners
+from verifier.shell.metrics import PrometheusObserver
+from verifier.shell.settings import ConfigError, Settings, load
 
 OTHER_SECRET = "another-secret-of-more-than-thirty-two-bytes"
 
@@ -284,3 +290,20 @@ def _on_hangup(pid: int, *masks: str) -> bool:
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     found = [line.split()[1] for line in status.splitlines() if line.startswith(masks)]
     return any(int(mask, 16) & 1 for mask in found)
+
+
+async def test_reloads_that_are_asked_for_during_a_reload_are_one() -> None:
+    environ = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET}
+    read, go_on = list[None](), threading.Event()
+
+    def refuse() -> Settings:
+        read.append(None)
+        assert go_on.wait(10)
+        raise ConfigError([])
+
+    app = App(load(environ), refuse, Listeners(), PrometheusObserver())
+    reloads = [asyncio.create_task(app.reload()) for _ in range(10)]
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(*reloads)
+    assert len(read) == 2

@@ -112,6 +112,7 @@ class App:
         self._turns = Turns()
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._asked = False  # for a reload that has not begun
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -140,29 +141,39 @@ class App:
             log("stopping")
 
     async def reload(self) -> None:
-        """Read the configuration again; what is wrong leaves everything as it is."""
+        """Read the configuration again, once for all who ask before that begins.
+
+        What is wrong leaves everything as it is.
+        """
+        if self._asked:
+            return
+        self._asked = True
         async with self._reloading:
-            try:
-                settings = await asyncio.to_thread(self._read)
-                self._listeners.check(settings)
-                sinks, rings = await self._open(settings, self._rings)
-            except Exception as error:  # noqa: BLE001  # whatever it is, the process lives on
-                known = isinstance(error, ConfigError | KeySourceError | SinkError)
-                self._observer.reloaded(successful=False)
-                self._overseer.reloaded(successful=False)
-                text = str(error) if known else describe(error)
-                log("configuration not reloaded", logging.ERROR, error=text)
-                return
-            replaced, self._rings = self._rings, rings
-            rings.take_over(replaced)
-            self._spawn(_retire(replaced, self._sinks, self._settings.key_fetch_timeout))
-            self._sinks = sinks
-            self._warn_of_what_stays(settings)
-            configure(settings.log_format, settings.log_level)
-            self._install(settings)
-            self._observer.reloaded(successful=True)
-            self._overseer.reloaded(successful=True)
-            log("configuration reloaded")
+            self._asked = False
+            await self._reload()
+
+    async def _reload(self) -> None:
+        try:
+            settings = await asyncio.to_thread(self._read)
+            self._listeners.check(settings)
+            sinks, rings = await self._open(settings, self._rings)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the process lives on
+            known = isinstance(error, ConfigError | KeySourceError | SinkError)
+            self._observer.reloaded(successful=False)
+            self._overseer.reloaded(successful=False)
+            text = str(error) if known else describe(error)
+            log("configuration not reloaded", logging.ERROR, error=text)
+            return
+        replaced, self._rings = self._rings, rings
+        rings.take_over(replaced)
+        self._spawn(_retire(replaced, self._sinks, self._settings.key_fetch_timeout))
+        self._sinks = sinks
+        self._warn_of_what_stays(settings)
+        configure(settings.log_format, settings.log_level)
+        self._install(settings)
+        self._observer.reloaded(successful=True)
+        self._overseer.reloaded(successful=True)
+        log("configuration reloaded")
 
     def _warn_of_what_stays(self, settings: Settings) -> None:
         before = self._at_start

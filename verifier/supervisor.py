@@ -141,7 +141,8 @@ class Supervisor:
             self._close_all()
 
     def _wake(self) -> None:
-        for number in self._woken.recv(1024):
+        # Each once, however often it came: a reload that is asked for twice is one.
+        for number in set(self._woken.recv(PACKET)):
             if number == signal.SIGHUP:
                 self._job.asked()
                 self._asked = True

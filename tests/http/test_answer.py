@@ -97,11 +97,11 @@ def kept(seconds: int, until: bytes = b"30") -> bytes:
         (None, b""),
         (inf, kept(30)),
         (132, kept(30)),
-        # nginx keeps what has n seconds for up to n + 1: close to the end, it is told that.
-        (131, kept(30, b"@130")),
-        (130.5, kept(30, b"@129")),
-        (129.9, kept(29, b"@128")),
-        (101, kept(1, b"@100")),
+        # nginx keeps what has n seconds for up to n + 1: close to the end, it has one less.
+        (131, kept(30, b"30")),
+        (130.5, kept(30, b"29")),
+        (129.9, kept(29, b"28")),
+        (101, kept(1, b"0")),
         (100.9, NO_STORE),
         (100, NO_STORE),
         (99, NO_STORE),

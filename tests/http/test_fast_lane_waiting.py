@@ -177,6 +177,19 @@ async def test_a_connection_is_not_idle_while_its_question_waits() -> None:
     assert await both(TURNS, story) == ["standup"]
 
 
+async def test_who_waits_is_in_flight_until_there_is_an_answer() -> None:
+    async def story(twin: Twin) -> object:
+        client = await twin.connect()
+        await client.send(ask())
+        await waiting(twin)
+        working = twin.observer.working
+        await release(twin)
+        await client.settle()
+        return working, twin.observer.working
+
+    assert await both(TURNS, story) == (1, 0)
+
+
 async def test_a_client_that_half_closes_while_it_waits_has_its_answer() -> None:
     async def story(twin: Twin) -> object:
         client = await twin.connect()

@@ -20,7 +20,7 @@ from verifier.shell.decision_log import (
     token_digest,
 )
 from verifier.shell.logs import LOGGER
-from verifier.shell.service import Verifier
+from verifier.shell.service import OVERLOADED, Verifier
 
 ASKING = Asking("auth", 0.001, "r-1")
 USER = {"user": {"id": "u-1", "name": "Ada"}}
@@ -95,6 +95,21 @@ def test_what_would_be_denied_is_explained() -> None:
     assert record["outcome"] == "would-deny"
     assert (record["step"], record["found"]) == ("issuer", "stranger")
     assert "asap_accepted_issuers" in record["cure"]
+
+
+def test_an_overload_is_not_made_worse_by_its_explanation() -> None:
+    class NoTime(Keys):
+        def known(self, _key_id: str) -> None:
+            raise AssertionError
+
+    policy = replace(POLICY, key_server=True, signature_algorithm="RS256")
+    judge = Verifier(policy, NoTime(), lambda: NOW)
+    request = AccessRequest(mint({"kid": "k", "alg": "RS256"}), ROOM)
+    log = DecisionLog([Everything()], report_only=True)
+    with pytest.raises(AssertionError):
+        log.record(Deny(DenialCode.KEY_UNKNOWN), request, judge=judge)
+    record = json.loads(log.record(OVERLOADED, request, judge=judge))
+    assert record["code"] == DenialCode.OVERLOADED
 
 
 def test_nothing_is_made_for_nobody() -> None:

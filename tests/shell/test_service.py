@@ -27,12 +27,17 @@ class Keys:
     static: tuple[VerificationKey, ...] = ()
     unavailable: bool = False
     fetched: list[str] = field(default_factory=list)
+    published: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.published.set()
 
     def known(self, _key_id: str) -> VerificationKey | None:
         return None
 
     async def find(self, key_id: str) -> VerificationKey | Missing:
         self.fetched.append(key_id)
+        await self.published.wait()
         return self.answer
 
     async def by_digest(self, _digest: str) -> None:
@@ -105,3 +110,30 @@ async def test_whoever_would_wait_too_long_is_told_so() -> None:
     decisions = await asyncio.gather(*waiting)
     codes = [each.code for each in decisions if isinstance(each, Deny)]
     assert codes == [DenialCode.OVERLOADED] * 2
+
+
+async def test_all_who_have_waited_for_one_key_take_turns_like_everybody() -> None:
+    key = VerificationKey("k", frozenset({"ES256"}), EC_KEY.public_key(), "asap")
+    keys = Keys(key)
+    keys.published.clear()
+    judge = Verifier(replace(PUBLIC, key_server=True), keys, lambda: NOW, Turns(most=2))
+    request = AccessRequest(sign(CLAIMS, {"kid": "k"}, EC_KEY, "ES256"), ROOM)
+    waiting = [asyncio.create_task(judge.verify(request)) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert len(keys.fetched) == 5
+    keys.published.set()
+    decisions = await asyncio.gather(*waiting)
+    codes = [each.code for each in decisions if isinstance(each, Deny)]
+    assert codes == [DenialCode.OVERLOADED] * 2
+
+
+async def test_what_was_read_of_a_long_token_does_not_fill_the_memory_while_it_waits() -> None:
+    judge = verifier(KEYS_AT_HAND, PUBLIC)
+    for length, kept in ((10, True), (3_000, False)):
+        token = sign(CLAIMS | {"x": "[]" * (length // 2)}, key=EC_KEY, algorithm="ES256")
+        judge.verify_now(SIGNED)
+        pending = judge.verify_now(AccessRequest(token, ROOM))
+        assert isinstance(pending, Pending)
+        assert (pending.token is not None) is kept
+        assert isinstance(judge.finish(pending), Allow)
+        await asyncio.sleep(0)

@@ -5,6 +5,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +205,40 @@ def test_a_worker_that_dies_during_a_reload_comes_back_with_what_was_asked_for(
         os.kill(pids[1], signal.SIGKILL)
         wait_for_restarts(verifier, 1, listening=2)
         wait_until(lambda: both_allow(verifier, token(iss="b")), "both have the new one")
+
+
+STORM = """
+import os, signal
+from verifier.channel import LISTENING
+from verifier.supervisor import Supervisor
+
+class Job:
+    asked_for = 0
+
+    def work(self, worker, end):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        end.send(LISTENING)
+        os.kill(os.getppid(), signal.SIGHUP)
+        while True:
+            signal.pause()
+
+    def asked(self):
+        self.asked_for += 1
+        for number in [signal.SIGHUP] * 5 if self.asked_for == 1 else [signal.SIGTERM]:
+            os.kill(os.getpid(), number)
+
+    def release(self):
+        pass
+
+job = Job()
+print(Supervisor(1, job, drain=20).run(), job.asked_for)
+"""
+
+
+def test_reloads_that_are_asked_for_during_a_reload_are_one() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", STORM], stdout=subprocess.PIPE, timeout=30, check=True
+    )
+    assert ended.stdout == b"0 2\n"

@@ -86,7 +86,7 @@ class Lifetime:
 
     def __init__(self, ttl: int) -> None:
         self._ttl = ttl
-        self._longest = _lines(ttl, str(ttl))
+        self._longest = _lines(ttl, ttl)
 
     def lines(self, ends: float | None, now: float) -> bytes:
         """Give the lines for an answer that ends then; both Unix seconds."""
@@ -94,14 +94,19 @@ class Lifetime:
             return b""
         if ends - now > self._ttl + 1:
             return self._longest
-        return _lines(min(self._ttl, int(ends - now)), f"@{int(ends) - 1}")
+        left = int(ends - now)
+        return _lines(min(self._ttl, left), min(self._ttl, left - 1))
 
 
-def _lines(seconds: int, until: str) -> bytes:
-    """Write both headers; nginx takes whole seconds, and the last one with them."""
+def _lines(seconds: int, of_nginx: int) -> bytes:
+    """Write both headers.
+
+    nginx keeps what has n seconds for up to n + 1. It is told no moment ("@" and Unix seconds):
+    by a clock that is an hour late it would keep for an hour what ends now.
+    """
     if seconds < 1:
         return b"Cache-Control: no-store\r\n"
-    text = f"Cache-Control: private, max-age={seconds}\r\nX-Accel-Expires: {until}\r\n"
+    text = f"Cache-Control: private, max-age={seconds}\r\nX-Accel-Expires: {of_nginx}\r\n"
     return text.encode()
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import Enum
 from time import perf_counter
@@ -181,13 +182,25 @@ class FastLane:
             return self._bytes(route.method, kept, self._clock())
         judge, decision = case.judge, case.judge.verify_now(case.question)
         if isinstance(decision, Pending):
-            pending = decision
-            if judge.turns.queue(lambda: deliver(lambda: self._finish(case, judge, pending))):
+            if self._wait(case, judge, decision, deliver):
                 return Later.LATER
             decision = OVERLOADED
         if needs_a_key(decision):
             return None
         return self._bytes(route.method, self._keeper.close(case, decision), self._clock())
+
+    def _wait(self, case: Case, judge: Verifier, pending: Pending, deliver: Deliver) -> bool:
+        """Have the answer delivered in its turn; False where too many wait already."""
+        waiting = ExitStack()
+
+        def go() -> None:
+            with waiting:
+                deliver(lambda: self._finish(case, judge, pending))
+
+        if not judge.turns.queue(go):
+            return False
+        waiting.enter_context(self._keeper.in_flight())
+        return True
 
     def _finish(self, case: Case, judge: Verifier, pending: Pending) -> bytes | None:
         decision = judge.finish(pending)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
@@ -173,6 +174,10 @@ class Gatekeeper:
         self._observer.decided(case.endpoint, kept[4], seconds)
         self.write_down(case.endpoint, kept, case.asked, seconds)
         return kept
+
+    def in_flight(self) -> AbstractContextManager[None]:
+        """Count a question while it is being judged, or waits for that."""
+        return self._observer.in_flight()
 
     def count_hit(self, endpoint: str, kept: Kept, seconds: float) -> None:
         """Count an answer that was kept."""

@@ -7,6 +7,7 @@ Bounded, oldest out first; emptied whole when keys or configuration change.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final, TypeAlias
@@ -47,7 +48,8 @@ class DecisionCache:
         self._most_bytes = size * _BYTES_EACH
         self._bytes = 0
         self.generation = 0
-        self._entries: dict[bytes, Kept] = {}
+        # A plain dict would look for its oldest entry behind all those that have gone.
+        self._entries: OrderedDict[bytes, Kept] = OrderedDict()
 
     def __len__(self) -> int:
         """Count the answers, those included that have ended but were not asked for again."""

@@ -96,7 +96,9 @@ class DecisionLog:
         fields = {"outcome": outcome, **_place(question, address), **_bearer(decision, question)}
         if not isinstance(decision, Allow):
             fields |= {"code": decision.code, "detail": decision.detail, "key_id": decision.key_id}
-            if self._report_only and judge is not None:
+            # To explain an overload, the very signature would be checked that there is no time for.
+            explained = self._report_only and decision.code is not DenialCode.OVERLOADED
+            if explained and judge is not None:
                 fields |= _reason(decision.code, question, judge)
         return json.dumps({name: value for name, value in fields.items() if value}).encode()
 

@@ -21,6 +21,8 @@ from verifier.shell.turns import Turns
 OVERLOADED: Final = Deny(DenialCode.OVERLOADED, "too many tokens wait for their check")
 """Said where the wait for a signature's turn would be too long."""
 
+_MOST_BYTES_READ_WAITING: Final = 2_048  # of a token; a longer one is read again in its turn
+
 
 class Keys(KeyLookup, Protocol):
     """Keys at hand, and a way to ask for one that is not."""
@@ -57,6 +59,7 @@ class Pending:
     """A request whose signature waits for its turn, as far as it has been read."""
 
     request: AccessRequest
+    keys: KeyLookup = field(repr=False)
     token: Token | None = field(repr=False)
 
 
@@ -87,44 +90,50 @@ class Verifier:
             The verdict, which may change where ``needs_a_key`` says so; or what is left to
             ``finish`` when the turn of its signature has come.
         """
-        if not self._takes_turns:
-            return decide(request, self.policy, self.keys, self.now())
-        token = None if request.token is None else read_token(request.token)
-        try:
-            return decide(request, self.policy, self.keys, self.now(), self._stop_early, token)
-        except _NotNowError:
-            return Pending(request, token)
+        return self._begin(request, self.keys)
 
     def finish(self, pending: Pending) -> Decision:
         """Judge a request whose turn has come."""
-        return decide(pending.request, self.policy, self.keys, self.now(), read=pending.token)
+        return decide(pending.request, self.policy, pending.keys, self.now(), read=pending.token)
 
     async def verify(self, request: AccessRequest) -> Decision:
         """Judge one request; waits where a key must be fetched first, or others were sooner."""
-        decision = self.verify_now(request)
-        if isinstance(decision, Pending):
-            if not await self.turns.wait():
-                return OVERLOADED
-            decision = self.finish(decision)
-        if needs_a_key(decision):
-            return await self._decide_with_fetched_key(request, decision)
-        return decision
-
-    async def _decide_with_fetched_key(self, request: AccessRequest, unknown: Deny) -> Decision:
-        if unknown.key_id is None:
-            return unknown
-        found = await self.keys.find(unknown.key_id)
+        decision = await self._decide(request, self.keys)
+        if not needs_a_key(decision) or decision.key_id is None:
+            return decision
+        found = await self.keys.find(decision.key_id)
         if found is Missing.UNKNOWN:
-            return unknown
+            return decision
         if found is Missing.UNAVAILABLE:
             keys = KeySet(self.keys.static, unavailable=True)
         else:
-            keys = KeySet(self.keys.static, {unknown.key_id: found})
-        return decide(request, self.policy, keys, self.now())
+            keys = KeySet(self.keys.static, {decision.key_id: found})
+        # All who have waited for the same key have it at once; their signatures take turns.
+        return await self._decide(request, keys)
+
+    async def _decide(self, request: AccessRequest, keys: KeyLookup) -> Decision:
+        decision = self._begin(request, keys)
+        if not isinstance(decision, Pending):
+            return decision
+        return self.finish(decision) if await self.turns.wait() else OVERLOADED
+
+    def _begin(self, request: AccessRequest, keys: KeyLookup) -> Decision | Pending:
+        if not self._takes_turns:
+            return decide(request, self.policy, keys, self.now())
+        token = None if request.token is None else read_token(request.token)
+        try:
+            return decide(request, self.policy, keys, self.now(), self._stop_early, token)
+        except _NotNowError:
+            return Pending(request, keys, token if _is_small(request) else None)
 
     def _stop_early(self, step: str, _expected: Any, _found: Any) -> None:
         if step == "signature" and not self.turns.take():
             raise _NotNowError
+
+
+def _is_small(request: AccessRequest) -> bool:
+    """Tell whether what was read may wait: JSON in memory can be 25 times as long as written."""
+    return len(request.token or "") <= _MOST_BYTES_READ_WAITING
 
 
 def needs_a_key(decision: Decision) -> TypeGuard[Deny]:

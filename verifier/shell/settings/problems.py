@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _LONGEST_SHOWN: Final = 80
-_LONGEST_PATH: Final = 255
+_LONGEST_PATH: Final = 255  # cut in two, it would name another file
 _USER_INFO: Final = re.compile(r".*@", re.DOTALL)
 _QUERY: Final = re.compile(r"\?.*", re.DOTALL)
 
@@ -53,7 +53,7 @@ class ConfigError(Exception):
         super().__init__("\n".join([f"{count} in the configuration:", *lines]))
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, longest: int = _LONGEST_SHOWN) -> str:
     """Put a value into words on one line, without user-info, query string or excess."""
     if isinstance(value, str):
         value = _QUERY.sub("?***", _USER_INFO.sub("***@", value))
@@ -62,7 +62,7 @@ def shown(value: Any) -> str:
     elif not isinstance(value, bool | int | float):
         return kind_of(value)
     text = json.dumps(value)
-    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+    return text if len(text) <= longest else text[:longest] + "…"
 
 
 def shown_name(name: str) -> str:
@@ -80,6 +80,4 @@ def kind_of(value: Any) -> str:
 def shown_path(path: Path) -> str:
     """Show a path, unless it may be a secret that was put where its file's name belongs."""
     text = str(path)
-    if not path.is_absolute():
-        return "a relative path (not shown)"
-    return json.dumps(text) if len(text) <= _LONGEST_PATH else shown(text)
+    return shown(text, _LONGEST_PATH) if path.is_absolute() else "a relative path (not shown)"
