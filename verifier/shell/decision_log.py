@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, Protocol
 from verifier.core.claims import Claims
 from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode
 from verifier.core.explain import explain
+from verifier.core.keys import KeyLookup, KeySet
 from verifier.core.rooms import RoomAddress
 from verifier.core.rules import read_token
 from verifier.shell.logs import LOGGER, log
@@ -93,7 +94,11 @@ class DecisionLog:
             outcome = "would-deny" if self._report_only else "denied"
         if not any(sink.wants(outcome) for sink in self._sinks):
             return b""
-        fields = {"outcome": outcome, **_place(question, address), **_bearer(decision, question)}
+        fields = {
+            "outcome": outcome,
+            **_place(question, address),
+            **_bearer(decision, question, judge),
+        }
         if not isinstance(decision, Allow):
             fields |= {"code": decision.code, "detail": decision.detail, "key_id": decision.key_id}
             if self._report_only and judge is not None:
@@ -159,14 +164,17 @@ def _place(question: AccessRequest, address: RoomAddress | None) -> dict[str, An
     return {"room": question.room_jid or address.room, "tenant": address.tenant}
 
 
-def _bearer(decision: Decision, question: AccessRequest) -> dict[str, Any]:
-    """Say who the token is for and which one it is, as far as its signature vouches for that."""
+def _bearer(decision: Decision, question: AccessRequest, judge: Verifier | None) -> dict[str, Any]:
+    """Say who the token is for and which one it is, as far as its signature vouches for that.
+
+    A host that is not served has no judge, and nobody has looked at the token.
+    """
     if question.token is None:
         return {}
     claims: Claims | None
     if isinstance(decision, Allow):
         claims = decision.claims
-    elif decision.code in _BEFORE_THE_CLAIMS:
+    elif judge is None or decision.code in _BEFORE_THE_CLAIMS:
         claims = None
     else:
         claims = Claims(read_token(question.token).claims)
@@ -178,7 +186,12 @@ def _bearer(decision: Decision, question: AccessRequest) -> dict[str, Any]:
 
 def _reason(code: DenialCode, question: AccessRequest, judge: Verifier) -> dict[str, Any]:
     """Give the step that failed, as ``explain`` tells it."""
-    explanation = explain(question, judge.policy, judge.keys, judge.now())
+    if code is DenialCode.OVERLOADED:  # explaining would be the work that there was no time for
+        return {}
+    keys: KeyLookup = judge.keys
+    if code is DenialCode.KEYS_UNAVAILABLE:  # as ``Verifier`` has judged it
+        keys = KeySet(keys.static, unavailable=True)
+    explanation = explain(question, judge.policy, keys, judge.now())
     failed = next((step for step in explanation.steps if step.result == "fail"), None)
     if failed is None or explanation.code is not code:
         return {}
