@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from threading import Thread
@@ -121,15 +122,52 @@ def test_syslog_may_come_later(tmp_path: Path) -> None:
 
 
 def test_standard_output_gets_lines_where_there_is_one(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     audit = AuditLog("stdout")
     audit.write(RECORD, ASKING)
     audit.close()
-    assert json.loads(capsys.readouterr().out)["code"] == "room-mismatch"
+    assert json.loads(capfd.readouterr().out)["code"] == "room-mismatch"
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(OSError, match="Bad file descriptor"):
         AuditLog("stdout")
+
+
+STUCK = """
+import sys
+from verifier.shell import audit
+from verifier.shell.decision_log import Asking
+from verifier.shell.logs import configure
+
+configure("json", "info")
+audit.PATIENCE = 0.2
+log = audit.AuditLog(sys.argv[1])
+for _ in range(500):
+    log.write({"outcome": "denied", "room": "r" * 190, "tenant": "t" * 190}, Asking("auth", 0.1))
+log.close()
+"""
+
+
+@pytest.mark.parametrize("target", ["stdout", "a pipe"])
+def test_a_target_that_nobody_reads_does_not_keep_the_process_from_ending(
+    tmp_path: Path, target: str
+) -> None:
+    fifo = tmp_path / "stuck"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    given = "stdout" if target == "stdout" else str(fifo)
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK, given], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.wait(20) == 0
+            assert process.stderr is not None
+            told = json.loads(process.stderr.read())
+        finally:
+            process.kill()
+    os.close(reader)
+    assert (told["event"], told["error"]) == ("audit lines lost", "it takes no more")
+    assert 0 < told["count"] < 500
 
 
 def test_what_does_not_fit_is_counted_and_told(

@@ -7,6 +7,7 @@ opened anew.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import json
@@ -33,6 +34,8 @@ PATIENCE: Final = 5.0
 """Seconds for what waits to be written at the end."""
 
 SYSLOG_SOCKET: Final = "/dev/log"
+
+_STDOUT: Final = 1
 
 TOLD_EVERY: Final = 10.0
 """Seconds between two reports of lost lines: the log may be on the same full disk."""
@@ -85,10 +88,14 @@ class AuditLog:
         with contextlib.suppress(Full):
             self._queue.put(None, timeout=PATIENCE)
         self._writer.join(PATIENCE)
-        self._lost.tell(at_once=True)
-        if not self._writer.is_alive():
-            with contextlib.suppress(OSError):  # what a full disk did not take has been told
+        if self._writer.is_alive():
+            self._lost.add("it takes no more", self._queue.qsize())
+            # Which would wait for the handler, and so for the disk, when the process ends.
+            atexit.unregister(logging.shutdown)
+        else:
+            with contextlib.suppress(OSError):  # what a full disk did not take is counted
                 self._handler.close()
+        self._lost.tell(at_once=True)
 
     def _write_all(self) -> None:
         for record in iter(self._queue.get, None):
@@ -113,10 +120,10 @@ class Lost:
         self._why = ""
         self._told_at = float("-inf")
 
-    def add(self, why: str) -> None:
-        """Count one line."""
+    def add(self, why: str, count: int = 1) -> None:
+        """Count lines."""
         with self._lock:
-            self._count += 1
+            self._count += count
             self._why = why
 
     def tell(self, *, at_once: bool = False) -> None:
@@ -133,9 +140,7 @@ class Lost:
 
 def _handler(target: str, syslog: str) -> logging.Handler:
     if target == "stdout":
-        if sys.stdout is None:  # closed when this program began; the handler would take stderr
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        return _Stdout(sys.stdout)
+        return _Stdout()
     if target == "syslog":
         handler = _Syslog(syslog, SysLogHandler.LOG_AUTHPRIV)
         handler.ident = "jitsi-verifier: "
@@ -154,7 +159,17 @@ class _Outspoken(logging.Handler):
 
 
 class _Stdout(_Outspoken, logging.StreamHandler[TextIO]):
-    pass
+    """Standard output by a file of its own: Python waits for the usual one when it ends."""
+
+    def __init__(self) -> None:
+        if sys.stdout is None:  # closed at the start; by now the number may be somebody else's
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        super().__init__(os.fdopen(os.dup(_STDOUT), "w", encoding="utf-8"))
+
+    def close(self) -> None:
+        """Close the file."""
+        super().close()
+        self.stream.close()
 
 
 class _Syslog(_Outspoken, SysLogHandler):
