@@ -126,6 +126,23 @@ def test_that_keys_were_unavailable_is_explained_though_they_may_be_there_by_now
     assert "reachable" in record["cure"]
 
 
+def test_a_flood_is_not_explained_beyond_what_can_be_logged() -> None:
+    now = 5.0
+    log = DecisionLog([Everything()], report_only=True, monotonic=lambda: now)
+    judge = Verifier(POLICY, Keys(static=tuple(KEYS.static)), lambda: NOW)
+    request = AccessRequest(mint(iss="stranger"), ROOM)
+    denied = decide(request, POLICY, KEYS, NOW)
+
+    def explained(count: int) -> int:
+        records = [json.loads(log.record(denied, request, judge=judge)) for _ in range(count)]
+        assert {each["code"] for each in records} == {DenialCode.ISSUER_NOT_ACCEPTED}
+        return sum("cure" in each for each in records)
+
+    assert explained(LINES_A_SECOND + 7) == LINES_A_SECOND
+    now = 6.0
+    assert explained(1) == 1
+
+
 def test_under_overload_no_signature_is_checked_to_explain_it() -> None:
     class Untouched(Keys):
         def __getattribute__(self, name: str) -> Any:

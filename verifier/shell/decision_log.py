@@ -62,17 +62,48 @@ class Sink(Protocol):
         """Write one decision down; must not wait, and must not raise."""
 
 
+class _Bound:
+    """Lets ``LINES_A_SECOND`` pass in each second.
+
+    Attributes:
+        left_out: How many did not, in the last second that is over.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._second = 0
+        self._asked = 0
+        self.left_out = 0
+
+    def passes(self) -> bool:
+        second = int(self._monotonic())
+        if second != self._second:
+            self.left_out = max(0, self._asked - LINES_A_SECOND)
+            self._second, self._asked = second, 0
+        self._asked += 1
+        return self._asked <= LINES_A_SECOND
+
+
 class DecisionLog:
     """Makes records, and hands them to the sinks.
 
     Args:
         sinks: Where decisions are written down.
-        report_only: Whether refusals are only reported, and therefore explained.
+        report_only: Whether refusals are only reported, and therefore explained, which costs
+            several times what judging does: no more than can be logged.
+        monotonic: Seconds, for that bound.
     """
 
-    def __init__(self, sinks: Sequence[Sink], *, report_only: bool = False) -> None:
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        *,
+        report_only: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._sinks = sinks
         self._report_only = report_only
+        self._explained = _Bound(monotonic)
 
     def record(
         self,
@@ -101,7 +132,7 @@ class DecisionLog:
         }
         if not isinstance(decision, Allow):
             fields |= {"code": decision.code, "detail": decision.detail, "key_id": decision.key_id}
-            if self._report_only and judge is not None:
+            if self._report_only and judge is not None and self._explained.passes():
                 fields |= _reason(decision.code, question, judge)
         return json.dumps({name: value for name, value in fields.items() if value}).encode()
 
@@ -121,9 +152,7 @@ class LogLines:
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._second = 0
-        self._written = 0
+        self._bound = _Bound(monotonic)
 
     def wants(self, outcome: Outcome) -> bool:
         """Take refusals, and whatever the log's level asks for."""
@@ -139,14 +168,11 @@ class LogLines:
             log(_EVENTS[record["outcome"]], **fields)
 
     def _has_room(self) -> bool:
-        second = int(self._monotonic())
-        if second != self._second:
-            left_out = self._written - LINES_A_SECOND
-            if left_out > 0:
-                log("denials not written", logging.WARNING, count=left_out)
-            self._second, self._written = second, 0
-        self._written += 1
-        return self._written <= LINES_A_SECOND
+        has_room = self._bound.passes()
+        left_out, self._bound.left_out = self._bound.left_out, 0
+        if left_out:
+            log("denials not written", logging.WARNING, count=left_out)
+        return has_room
 
 
 _EVENTS: Final = {"denied": "denied", "would-deny": "would deny"}
