@@ -242,6 +242,8 @@ async def test_a_reload_costs_no_key_where_two_hosts_name_one_url(
     with running_verifier(tmp_path, config) as verifier:
         assert (await ask(verifier, token("k"))).status == 200
         assert await asyncio.to_thread(verifier.metric, 'keys{source="file"}') == 1
+        success = 'key_last_success_timestamp_seconds{source="%s"}'
+        assert await asyncio.to_thread(verifier.metric, success % "file") > 0
         server.always = Reply(status=500)
         await reload(verifier)
         assert (await ask(verifier, token("k"))).status == 200
@@ -250,6 +252,8 @@ async def test_a_reload_costs_no_key_where_two_hosts_name_one_url(
         await reload(verifier)
         assert await asyncio.to_thread(verifier.metric, 'keys{source="file"}') == 0
         assert await asyncio.to_thread(verifier.metric, 'keys{source="asap"}') == 1
+        assert await asyncio.to_thread(verifier.metric, success % "file") == 0
+        assert await asyncio.to_thread(verifier.metric, success % "asap") > 0
 
 
 async def test_a_request_that_waits_is_answered_also_when_the_new_configuration_waits_less(

@@ -15,11 +15,16 @@ from tests.e2e.processes import free_port
 from tests.e2e.sites import mint
 from tests.e2e.upstream import Seen
 from tests.e2e.wire import send_all
+from tests.proxies.cases import CASES
 from tests.proxies.gates import RealGate
 from tests.proxies.programs import HOST
 from tests.proxies.through import REAL_GATES
 from tests.tokens import sign
+from verifier.core.decision import Allow
+from verifier.http.respond import identity
 
+NOBODY = dict.fromkeys(identity(Allow(), None), "-")
+NOBODY |= {"X-Jitsi-Moderator": "false", "X-Jitsi-Affiliation": "none"}
 FRAME = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>"
 
 
@@ -132,6 +137,30 @@ def test_guests_are_let_in_where_that_is_allowed(gate: RealGate) -> None:
     assert seen.values("X-Jitsi-Affiliation") == ["none"]
     assert seen.values("X-Jitsi-Moderator") == ["false"]
     assert refusal == (401, "token-malformed")
+
+
+@REAL_GATES
+def test_in_report_only_mode_nobody_is_refused_and_nobody_has_a_name(gate: RealGate) -> None:
+    forged = [("X-Jitsi-Moderator", "true"), ("X-Jitsi-User-Id", "root")]
+    refused = [case.signed() for case in CASES.values() if case.refused not in (None, (0, ""))]
+    assert len(refused) > 20
+    with gate.instead(VERIFIER_MODE="report-only"):
+        for case in refused:
+            seen = gate.seen(case.target, *case.headers, *forged)
+            assert case.refused is not None
+            assert seen.values("X-Jitsi-Would-Deny") == [case.refused[1]], case.name
+            named = {name: seen.values(name) for name in NOBODY}
+            assert named == {name: [value] for name, value in NOBODY.items()}, case.name
+
+
+@REAL_GATES
+def test_in_report_only_mode_unavailable_keys_refuse_nobody(gate: RealGate) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}/asap"
+    token = sign({"iss": "x"}, {"kid": "of-nobody", "alg": "RS256"})
+    options = {"JWT_APP_SECRET": "", "JWT_ASAP_KEYSERVER": nobody, "VERIFIER_MODE": "report-only"}
+    with gate.instead(**options):
+        seen = gate.seen(f"/standup?jwt={token}")
+    assert seen.values("X-Jitsi-Would-Deny") == ["keys-unavailable"]
 
 
 @REAL_GATES

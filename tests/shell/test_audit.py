@@ -5,6 +5,8 @@ import logging
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.processes import wait_until
-from verifier.shell.audit import AuditLog
+from verifier.shell.audit import AuditLog, Lost
 from verifier.shell.decision_log import Asking
 
 ASKING = Asking("auth", 0.001, "r-1")
@@ -77,6 +79,95 @@ def test_syslog_gets_each_line_with_the_programs_name(tmp_path: Path) -> None:
         audit.close()
     assert datagram.startswith(b"<86>jitsi-verifier: {")  # authpriv.info
     assert json.loads(datagram[datagram.index(b"{") :].rstrip(b"\0"))["code"] == "room-mismatch"
+
+
+def test_a_full_disk_is_told_at_once_and_then_now_and_then(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("verifier"), "propagate", True)
+    audit = AuditLog("/dev/full")
+    for _ in range(50):
+        audit.write(RECORD, ASKING)
+    audit.close()
+    assert {each.message for each in caplog.records} == {"audit lines lost"}
+    told = [each.__dict__["fields"] for each in caplog.records]
+    assert len(told) == 2  # the first of them, and at the end the others
+    assert {each["error"] for each in told} == {"No space left on device"}
+    assert sum(each["count"] for each in told) == 50
+
+
+def test_losses_are_told_again_after_a_while(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("verifier"), "propagate", True)
+    moments = (100.0, 105.0, 109.0, 110.0, 120.0)
+    lost = Lost(iter(moments).__next__)
+    for _ in moments:
+        lost.add("why")
+        lost.tell()
+    lost.tell()
+    assert [each.__dict__["fields"]["count"] for each in caplog.records] == [1, 3, 1]
+
+
+def test_syslog_may_come_later(tmp_path: Path) -> None:
+    address = str(tmp_path / "log")
+    audit = AuditLog("syslog", address)
+    audit.write(RECORD, ASKING)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(address)
+        daemon.settimeout(10)
+        audit.write(RECORD, ASKING)
+        assert b"room-mismatch" in daemon.recv(4096)
+        audit.close()
+
+
+def test_standard_output_gets_lines_where_there_is_one(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = AuditLog("stdout")
+    audit.write(RECORD, ASKING)
+    audit.close()
+    assert json.loads(capfd.readouterr().out)["code"] == "room-mismatch"
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        AuditLog("stdout")
+
+
+STUCK = """
+import sys
+from verifier.shell import audit
+from verifier.shell.decision_log import Asking
+from verifier.shell.logs import configure
+
+configure("json", "info")
+audit.PATIENCE = 0.2
+log = audit.AuditLog(sys.argv[1])
+for _ in range(500):
+    log.write({"outcome": "denied", "room": "r" * 190, "tenant": "t" * 190}, Asking("auth", 0.1))
+log.close()
+"""
+
+
+@pytest.mark.parametrize("target", ["stdout", "a pipe"])
+def test_a_target_that_nobody_reads_does_not_keep_the_process_from_ending(
+    tmp_path: Path, target: str
+) -> None:
+    fifo = tmp_path / "stuck"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    given = "stdout" if target == "stdout" else str(fifo)
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK, given], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.wait(20) == 0
+            assert process.stderr is not None
+            told = json.loads(process.stderr.read())
+        finally:
+            process.kill()
+    os.close(reader)
+    assert (told["event"], told["error"]) == ("audit lines lost", "it takes no more")
+    assert 0 < told["count"] < 500
 
 
 def test_what_does_not_fit_is_counted_and_told(

@@ -9,7 +9,7 @@ import pytest
 
 from tests.core.test_rules import KEYS, NOW, POLICY, ROOM, mint
 from tests.shell.test_service import Keys
-from verifier import AccessRequest, Decision, DenialCode, Deny, decide
+from verifier import AccessRequest, Decision, DenialCode, Deny, KeySet, decide
 from verifier.core.rooms import RoomAddress
 from verifier.shell.decision_log import (
     LINES_A_SECOND,
@@ -70,6 +70,17 @@ def test_a_denial_names_the_user_only_where_the_signature_vouches_for_the_claims
     assert record["token_id"] == f"sha256:{token_digest(forged)}"
 
 
+def test_a_host_that_is_not_served_vouches_for_no_claims() -> None:
+    forged = mint(jti="t-1", context=USER)[:-4] + "AAAA"
+    record = json.loads(
+        DecisionLog([Everything()]).record(
+            Deny(DenialCode.DOMAIN_MISMATCH), AccessRequest(forged, ROOM), judge=None
+        )
+    )
+    assert "user_id" not in record
+    assert record["token_id"] == f"sha256:{token_digest(forged)}"
+
+
 @pytest.mark.parametrize("code", list(DenialCode))
 def test_every_code_can_be_written_down(code: DenialCode) -> None:
     log = DecisionLog([Everything()])
@@ -97,19 +108,50 @@ def test_what_would_be_denied_is_explained() -> None:
     assert "asap_accepted_issuers" in record["cure"]
 
 
-def test_an_overload_is_not_made_worse_by_its_explanation() -> None:
-    class NoTime(Keys):
-        def known(self, _key_id: str) -> None:
-            raise AssertionError
+def test_an_explanation_holds_no_claim_that_no_signature_vouches_for() -> None:
+    record = told(mint(iss="stranger")[:-4] + "AAAA", report_only=True)
+    assert (record["code"], record["step"]) == (DenialCode.SIGNATURE_INVALID, "signature")
+    assert "JWT_APP_SECRET" in record["cure"]
+    assert "stranger" not in json.dumps(record)
 
+
+def test_that_keys_were_unavailable_is_explained_though_they_may_be_there_by_now() -> None:
     policy = replace(POLICY, key_server=True, signature_algorithm="RS256")
-    judge = Verifier(policy, NoTime(), lambda: NOW)
     request = AccessRequest(mint({"kid": "k", "alg": "RS256"}), ROOM)
+    denied = decide(request, policy, KeySet(unavailable=True), NOW)
     log = DecisionLog([Everything()], report_only=True)
-    with pytest.raises(AssertionError):
-        log.record(Deny(DenialCode.KEY_UNKNOWN), request, judge=judge)
-    record = json.loads(log.record(OVERLOADED, request, judge=judge))
-    assert record["code"] == DenialCode.OVERLOADED
+    judge = Verifier(policy, Keys(), lambda: NOW)
+    record = json.loads(log.record(denied, request, judge=judge))
+    assert (record["code"], record["step"]) == (DenialCode.KEYS_UNAVAILABLE, "key")
+    assert "reachable" in record["cure"]
+
+
+def test_a_flood_is_not_explained_beyond_what_can_be_logged() -> None:
+    now = 5.0
+    log = DecisionLog([Everything()], report_only=True, monotonic=lambda: now)
+    judge = Verifier(POLICY, Keys(static=tuple(KEYS.static)), lambda: NOW)
+    request = AccessRequest(mint(iss="stranger"), ROOM)
+    denied = decide(request, POLICY, KEYS, NOW)
+
+    def explained(count: int) -> int:
+        records = [json.loads(log.record(denied, request, judge=judge)) for _ in range(count)]
+        assert {each["code"] for each in records} == {DenialCode.ISSUER_NOT_ACCEPTED}
+        return sum("cure" in each for each in records)
+
+    assert explained(LINES_A_SECOND + 7) == LINES_A_SECOND
+    now = 6.0
+    assert explained(1) == 1
+
+
+def test_under_overload_no_signature_is_checked_to_explain_it() -> None:
+    class Untouched(Keys):
+        def __getattribute__(self, name: str) -> Any:
+            raise AssertionError(f"{name} was looked at")
+
+    log = DecisionLog([Everything()], report_only=True)
+    judge = Verifier(POLICY, Untouched(), lambda: NOW)
+    record = json.loads(log.record(OVERLOADED, AccessRequest(mint(), ROOM), judge=judge))
+    assert (record["outcome"], record["code"]) == ("would-deny", DenialCode.OVERLOADED)
 
 
 def test_nothing_is_made_for_nobody() -> None:

@@ -58,6 +58,13 @@ def test_guests_are_told() -> None:
     assert notices == ("allow_empty_token (JWT_ALLOW_EMPTY): guests come in without a token",)
 
 
+def test_that_nobody_is_refused_is_told() -> None:
+    notices = from_env(VERIFIER_MODE="report-only").notices
+    assert notices == (
+        "mode (VERIFIER_MODE): nobody is refused; what would be is logged and counted",
+    )
+
+
 def test_the_log_is_for_people_on_a_terminal_and_for_programs_elsewhere() -> None:
     assert load(BASIC, terminal=True).log_format == "console"
     assert load(BASIC, terminal=False).log_format == "json"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Final
 
@@ -142,11 +142,12 @@ class Gatekeeper:
         address, judge = original.target.address, self._hosts.find(original.host)
         if judge is None:
             return Case(endpoint, asked, key, generation, started, original, decision=UNKNOWN_HOST)
+        question = access_request(original.token, address, judge.policy)
+        case = Case(endpoint, asked, key, generation, started, original, judge, question)
         if original.token is None and address and self._needs_no_token(asked, original):
             # Not to be kept: proxies remember by token and URL, not by address or cookie.
-            return Case(endpoint, asked, None, generation, started, original, decision=Allow())
-        question = access_request(original.token, address, judge.policy)
-        return Case(endpoint, asked, key, generation, started, original, judge, question)
+            return replace(case, key=None, judge=None, decision=Allow())
+        return case
 
     def close(self, case: Case, decision: Decision) -> Kept:
         """Answer a question: count it, write it down, and keep the answer while it holds."""

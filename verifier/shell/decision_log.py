@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, Protocol
 from verifier.core.claims import Claims
 from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode
 from verifier.core.explain import explain
+from verifier.core.keys import KeyLookup, KeySet
 from verifier.core.rooms import RoomAddress
 from verifier.core.rules import read_token
 from verifier.shell.logs import LOGGER, log
@@ -61,17 +62,48 @@ class Sink(Protocol):
         """Write one decision down; must not wait, and must not raise."""
 
 
+class _Bound:
+    """Lets ``LINES_A_SECOND`` pass in each second.
+
+    Attributes:
+        left_out: How many did not, in the last second that is over.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._second = 0
+        self._asked = 0
+        self.left_out = 0
+
+    def passes(self) -> bool:
+        second = int(self._monotonic())
+        if second != self._second:
+            self.left_out = max(0, self._asked - LINES_A_SECOND)
+            self._second, self._asked = second, 0
+        self._asked += 1
+        return self._asked <= LINES_A_SECOND
+
+
 class DecisionLog:
     """Makes records, and hands them to the sinks.
 
     Args:
         sinks: Where decisions are written down.
-        report_only: Whether refusals are only reported, and therefore explained.
+        report_only: Whether refusals are only reported, and therefore explained, which costs
+            several times what judging does: no more than can be logged.
+        monotonic: Seconds, for that bound.
     """
 
-    def __init__(self, sinks: Sequence[Sink], *, report_only: bool = False) -> None:
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        *,
+        report_only: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._sinks = sinks
         self._report_only = report_only
+        self._explained = _Bound(monotonic)
 
     def record(
         self,
@@ -93,12 +125,14 @@ class DecisionLog:
             outcome = "would-deny" if self._report_only else "denied"
         if not any(sink.wants(outcome) for sink in self._sinks):
             return b""
-        fields = {"outcome": outcome, **_place(question, address), **_bearer(decision, question)}
+        fields = {
+            "outcome": outcome,
+            **_place(question, address),
+            **_bearer(decision, question, judge),
+        }
         if not isinstance(decision, Allow):
             fields |= {"code": decision.code, "detail": decision.detail, "key_id": decision.key_id}
-            # To explain an overload, the very signature would be checked that there is no time for.
-            explained = self._report_only and decision.code is not DenialCode.OVERLOADED
-            if explained and judge is not None:
+            if self._report_only and judge is not None and self._explained.passes():
                 fields |= _reason(decision.code, question, judge)
         return json.dumps({name: value for name, value in fields.items() if value}).encode()
 
@@ -118,9 +152,7 @@ class LogLines:
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._second = 0
-        self._written = 0
+        self._bound = _Bound(monotonic)
 
     def wants(self, outcome: Outcome) -> bool:
         """Take refusals, and whatever the log's level asks for."""
@@ -136,14 +168,11 @@ class LogLines:
             log(_EVENTS[record["outcome"]], **fields)
 
     def _has_room(self) -> bool:
-        second = int(self._monotonic())
-        if second != self._second:
-            left_out = self._written - LINES_A_SECOND
-            if left_out > 0:
-                log("denials not written", logging.WARNING, count=left_out)
-            self._second, self._written = second, 0
-        self._written += 1
-        return self._written <= LINES_A_SECOND
+        has_room = self._bound.passes()
+        left_out, self._bound.left_out = self._bound.left_out, 0
+        if left_out:
+            log("denials not written", logging.WARNING, count=left_out)
+        return has_room
 
 
 _EVENTS: Final = {"denied": "denied", "would-deny": "would deny"}
@@ -161,14 +190,17 @@ def _place(question: AccessRequest, address: RoomAddress | None) -> dict[str, An
     return {"room": question.room_jid or address.room, "tenant": address.tenant}
 
 
-def _bearer(decision: Decision, question: AccessRequest) -> dict[str, Any]:
-    """Say who the token is for and which one it is, as far as its signature vouches for that."""
+def _bearer(decision: Decision, question: AccessRequest, judge: Verifier | None) -> dict[str, Any]:
+    """Say who the token is for and which one it is, as far as its signature vouches for that.
+
+    A host that is not served has no judge, and nobody has looked at the token.
+    """
     if question.token is None:
         return {}
     claims: Claims | None
     if isinstance(decision, Allow):
         claims = decision.claims
-    elif decision.code in _BEFORE_THE_CLAIMS:
+    elif judge is None or decision.code in _BEFORE_THE_CLAIMS:
         claims = None
     else:
         claims = Claims(read_token(question.token).claims)
@@ -180,7 +212,12 @@ def _bearer(decision: Decision, question: AccessRequest) -> dict[str, Any]:
 
 def _reason(code: DenialCode, question: AccessRequest, judge: Verifier) -> dict[str, Any]:
     """Give the step that failed, as ``explain`` tells it."""
-    explanation = explain(question, judge.policy, judge.keys, judge.now())
+    if code is DenialCode.OVERLOADED:  # explaining would be the work that there was no time for
+        return {}
+    keys: KeyLookup = judge.keys
+    if code is DenialCode.KEYS_UNAVAILABLE:  # as ``Verifier`` has judged it
+        keys = KeySet(keys.static, unavailable=True)
+    explanation = explain(question, judge.policy, keys, judge.now())
     failed = next((step for step in explanation.steps if step.result == "fail"), None)
     if failed is None or explanation.code is not code:
         return {}

@@ -139,7 +139,7 @@ def wrong_signature(evidence: Evidence) -> str:
             return strange or other or ""
     issuer, hint = evidence.claims.issuer, ""
     if "*" not in policy.asap_accepted_issuers and issuer not in policy.asap_accepted_issuers:
-        hint = f"; its iss is {quoted(issuer)}, so it may be meant for another server"
+        hint = "; its iss is none that is accepted here, so it may be meant for another server"
     if _shared(policy.signature_algorithm):
         return f"Sign with exactly the app_secret (JWT_APP_SECRET) that this server has{hint}."
     return f"Sign with the private key that belongs to this server's public key{hint}."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import get_args
 
@@ -86,9 +86,12 @@ class Rings:
                 new.inherit(old)
 
     def take_over(self, other: Rings) -> None:
-        """From now on these rings' numbers of keys are told, and not those of ``other``."""
+        """From now on these rings are told of, and not ``other``.
+
+        A source that there is no more would otherwise seem to have failed since its last success.
+        """
         other._numbers.silenced = True
-        self._numbers.tell_all()
+        self._numbers.tell_all(status.name for status in self.status())
 
 
 def _shares_a_url(one: KeyLocations, other: KeyLocations) -> bool:
@@ -113,10 +116,12 @@ class _Numbers:
         if not self.silenced:
             self._observer.keys(source, sum(each[source] for each in self.of_rings))
 
-    def tell_all(self) -> None:
+    def tell_all(self, used: Iterable[Source]) -> None:
         sources: tuple[Source, ...] = get_args(Source)
         for source in sources:
             self.tell(source)
+        for source in set(sources).difference(used):
+            self._observer.succeeded(source, 0)
 
 
 class _Summing:
@@ -135,7 +140,8 @@ class _Summing:
         self._observer.fetched(source, result, seconds)
 
     def succeeded(self, source: Source, time: float) -> None:
-        self._observer.succeeded(source, time)
+        if not self._numbers.silenced:
+            self._observer.succeeded(source, time)
 
     def skipped(self, source: Source, reason: SkipReason) -> None:
         self._observer.skipped(source, reason)

@@ -29,6 +29,8 @@ def resolve(reading: Reading, *, terminal: bool) -> dict[str, Any]:
         values["log_format"] = "console" if terminal else "json"
     _resolve_verdict(reading, values)
     _check_listeners(reading, values)
+    if values["mode"] == "report-only":
+        reading.notice("mode", "nobody is refused; what would be is logged and counted")
     if values["leeway"]:
         reading.notice("leeway", "Jitsi has none: Prosody will refuse what is late by that much")
     if values["bypass"] and not values["trusted_proxies"]:
