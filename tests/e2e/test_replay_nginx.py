@@ -28,7 +28,6 @@ log_format careless '{"request":"$request","time_local":"$time_local"}';
 log_format virtual '$host $remote_addr - $remote_user [$time_local] "$request" $status 0';
 """
 _LOGS = ("combined", "whole", "line", "careless", "virtual", "jitsi_verifier")
-_BAD = "another-secret-of-more-than-thirty-two-bytes"
 
 
 class LoggingNginx(Nginx):
