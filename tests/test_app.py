@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.processes import RunningVerifier, get, running_verifier, wait_until
 from tests.tokens import SECRET, sign
@@ -86,8 +88,6 @@ def test_a_secret_file_that_is_swapped_is_picked_up_without_a_signal(tmp_path: P
 
 
 def test_a_key_file_that_changes_ends_its_decisions(tmp_path: Path, config: Path) -> None:
-    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
-
     old, new = (rsa.generate_private_key(65537, 2048) for _ in range(2))
     path = tmp_path / "key.pem"
     path.write_bytes(public_pem(old))
@@ -105,8 +105,6 @@ def test_a_key_file_that_changes_ends_its_decisions(tmp_path: Path, config: Path
 
 
 def public_pem(key: Any) -> bytes:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-
     encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     pem: bytes = key.public_key().public_bytes(encoding, form)
     return pem

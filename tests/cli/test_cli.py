@@ -100,6 +100,23 @@ def test_a_reader_that_leaves_early_sees_no_traceback() -> None:
     assert (done.returncode, done.stderr) == (1, b"")
 
 
+def shell(script: str) -> tuple[int, bytes]:
+    command = ["sh", "-c", script, "sh", str(COMMAND)]
+    done = subprocess.run(command, env=ENVIRON, capture_output=True, check=False)
+    return done.returncode, done.stderr
+
+
+def test_output_that_cannot_be_written_is_said() -> None:
+    told = b"jitsi-verifier: No space left on device\n"
+    assert shell('exec "$1" completion bash >/dev/full') == (1, told)
+
+
+@pytest.mark.parametrize("arguments", ["mint --room x", "replay /dev/null", "explain x"])
+def test_streams_that_are_closed_change_no_status(arguments: str) -> None:
+    status, _ = shell(f'exec "$1" {arguments}')
+    assert shell(f'exec "$1" {arguments} >&- 2>&-') == (status, b"")
+
+
 def test_no_standard_input_at_all_is_bad_usage() -> None:
     script = f"exec '{COMMAND}' explain - <&-"
     done = subprocess.run(["sh", "-c", script], env=ENVIRON, capture_output=True, check=False)

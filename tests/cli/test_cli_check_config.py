@@ -36,6 +36,12 @@ def test_a_valid_configuration_is_shown_in_short(run: Run) -> None:
     assert SECRET not in outcome.out
 
 
+def test_a_key_in_a_url_is_not_shown(run: Run, configured: Callable[..., None]) -> None:
+    configured(JWT_APP_ID="app", JWT_CACHE_KEYS_URL="https://keys.test/certs?key=s3cret")
+    outcome = run("check-config")
+    assert "  cache_keys_url              https://keys.test/certs?***\n" in outcome.out
+
+
 def test_every_problem_is_named_at_once(run: Run, configured: Callable[..., None]) -> None:
     configured(JWT_SIGN_TYPE="none", VERIFIER_LISTEN="nowhere", JWT_ALLOW_EMPTY="perhaps")
     outcome = run("check-config")
@@ -138,6 +144,17 @@ def test_an_option_that_is_not_known_is_no_agreement(
     assert outcome.status == 1
     assert "not known: the environment variable NOT_SET_HERE, not set here" in outcome.out
     assert outcome.out.endswith("\n1 option that could not be compared\n")
+
+
+def test_what_is_not_evaluated_is_no_agreement(
+    run: Run, configured: Callable[..., None], tmp_path: Path
+) -> None:
+    configured(**AGREEING)
+    file = tmp_path / "prosody.cfg.lua"
+    file.write_text(f'Include "{DEBIAN}" local function f() app_id = "x" end f()')
+    outcome = run("check-config", "--prosody", str(file))
+    assert outcome.status == 1
+    assert outcome.out.endswith("\n1 place not evaluated\n")
 
 
 def test_the_first_configuration_can_be_written_from_prosodys(

@@ -15,7 +15,7 @@ from tests.processes import wait_until
 
 Offered = Callable[..., set[str]]
 
-COMMANDS = {"serve", "explain", "mint", "replay", "completion"}
+COMMANDS = {"serve", "explain", "mint", "check-config", "replay", "completion"}
 _BASH = """
 source "$1"; shift
 COMP_WORDS=("$@")

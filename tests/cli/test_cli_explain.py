@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from tests.cli.conftest import Run
+from tests.cli.logs import key_server
 from tests.tokens import SECRET, present, sign
 
 PAGE = "https://meet.example.org/standup"
@@ -35,30 +33,6 @@ def token(
     }
     header = {} if kid is None else {"kid": kid}
     return sign(present(usual | claims), header, key=key, algorithm=algorithm)
-
-
-@contextmanager
-def key_server(status: int, body: bytes) -> Iterator[str]:
-    """Serve one answer on a free port of the loopback."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # http.server's own name
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Log nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/keys"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def test_json_has_exactly_the_shape_of_the_contract(run: Run) -> None:
@@ -220,7 +194,7 @@ def test_keys_are_fetched_as_the_service_fetches_them(
     private = rsa.generate_private_key(65537, 2048)
     jwk = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True) | {"kid": "k-1"}
     signed = {kid: token(private, "RS256", kid) for kid in ("k-1", "k-2")}
-    with key_server(200, json.dumps({"keys": [jwk]}).encode()) as url:
+    with key_server(200, json.dumps({"keys": [jwk]}).encode()) as (url, _):
         configured(JWT_APP_ID="app", JWT_CACHE_KEYS_URL=url)
         assert run("explain", signed["k-1"]).status == 0
         outcome = run("explain", signed["k-2"])
@@ -231,7 +205,7 @@ def test_keys_are_fetched_as_the_service_fetches_them(
 
 def test_keys_that_cannot_be_fetched_say_why(run: Run, configured: Callable[..., None]) -> None:
     signed = token(rsa.generate_private_key(65537, 2048), "RS256", "k-1")
-    with key_server(500, b"") as url:
+    with key_server(500, b"") as (url, _):
         configured(JWT_APP_ID="app", JWT_CACHE_KEYS_URL=url)
         outcome = run("explain", signed)
     assert (outcome.status, outcome.err) == (1, "")

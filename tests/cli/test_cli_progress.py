@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import pty
@@ -44,6 +45,19 @@ def test_without_a_known_total_there_is_no_bar() -> None:
 
 def test_it_is_drawn_ten_times_a_second_at_most() -> None:
     assert len(drawn(None, *[(0.0625, 1, 1)] * 10)) == 5
+
+
+class Gone(io.StringIO):
+    def flush(self) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_terminal_that_has_gone_ends_nothing() -> None:
+    clock = Clock()
+    bar = Progress(Gone(), clock, None)
+    clock.now += 1
+    bar.update(1, 1)
+    bar.clear()
 
 
 @pytest.mark.parametrize(("terminal", "shown"), [("xterm", True), ("dumb", False)])

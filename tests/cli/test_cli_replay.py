@@ -16,6 +16,7 @@ from jwt.algorithms import RSAAlgorithm
 from tests.cli.conftest import Outcome, Run
 from tests.cli.logs import NOON, key_server, line, record, token
 from tests.tokens import SECRET
+from verifier.cli.log_files import opened
 
 GOOD = f"/standup?jwt={token()}"
 
@@ -327,3 +328,9 @@ def test_offline_asks_nobody(
     assert numbers(outcome) == (0, 1, {"keys-unavailable": 1})
     assert asked == []
     assert outcome.json["notes"] == ["Keys from URLs were not fetched (--offline)."]
+
+
+def test_a_log_that_is_rotated_away_meanwhile_ends_nothing(tmp_path: Path) -> None:
+    with opened(str(tmp_path / "access.log.1")) as lines:
+        assert list(lines) == []
+    assert lines.problem == "No such file or directory"

@@ -122,6 +122,18 @@ def test_equal_options_agree(deploy: Deploy) -> None:
             "cache_keys_url",
             "no-effect",
         ),
+        (
+            'asap_key_server = "http://127.0.0.1:8090/asap" cache_keys_url = "https://other.test/"',
+            {"JWT_CACHE_KEYS_URL": "https://k.test/certs", "JWT_APP_SECRET": ""},
+            "cache_keys_url",
+            "differs",
+        ),
+        (
+            'cache_keys_url = "https://k.test/certs/"',
+            {"JWT_CACHE_KEYS_URL": "https://k.test/certs", "JWT_APP_SECRET": ""},
+            "cache_keys_url",
+            "differs",
+        ),
     ],
 )
 def test_only_what_changes_a_verdict_is_a_disagreement(
@@ -130,10 +142,10 @@ def test_only_what_changes_a_verdict_is_a_disagreement(
     assert rows(deploy(f"{PLAIN} {prosody}"), ours(**environ))[option] == result
 
 
-def test_one_of_several_secrets_is_enough(deploy: Deploy, tmp_path: Path) -> None:
+def test_a_secret_that_prosody_lacks_is_a_disagreement(deploy: Deploy, tmp_path: Path) -> None:
     (tmp_path / "secrets").write_text(f"{OTHER}\n{SECRET}\n")
     settings = load({"JWT_APP_ID": "app", "JWT_APP_SECRET_FILE": str(tmp_path / "secrets")})
-    assert rows(deploy(PLAIN), settings)["app_secret"] == "same"
+    assert rows(deploy(PLAIN), settings)["app_secret"] == "differs"
 
 
 def test_every_host_is_compared_with_the_table_that_answers_for_it(tmp_path: Path) -> None:

@@ -127,7 +127,8 @@ def test_what_compose_would_replace_is_pointed_out(read: Read, tmp_path: Path) -
     deployment = read(
         f"{TOKENS}JWT_APP_SECRET=pa$word\nTURN_CREDENTIALS='a$b'\nJWT_CACHE_KEYS_URL=x\n"
     )
-    first, second = map(str, deployment.config.unread)
+    (first,) = map(str, deployment.config.unread)
+    (second,) = map(str, deployment.config.notes)
     assert first.startswith(f"{tmp_path / '.env'}:4: JWT_APP_SECRET has a $, which Docker Compose")
     assert second.startswith(f"{tmp_path / '.env'}:6: JWT_CACHE_KEYS_URL is not read by docker")
     assert "word" not in first

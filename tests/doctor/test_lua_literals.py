@@ -33,7 +33,7 @@ def real(source: bytes) -> Value:
 
 def ours(source: bytes) -> Value:
     (statement,) = parse(source)
-    found = Expressions(lambda _name: None).evaluate(statement.values[0])
+    found = Expressions(lambda _name: None, lambda: None).evaluate(statement.values[0])
     if isinstance(found, str):
         return found.encode("utf-8", "surrogateescape").decode("latin-1")
     return found

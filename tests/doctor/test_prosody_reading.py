@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.doctor.oracle import read
-from verifier.core.doctor.lua_values import Unknown
+from verifier.core.doctor.lua_values import Unknown, as_strings
 from verifier.core.doctor.prosody_config import ProsodyConfig
 
 Write = Callable[..., ProsodyConfig]
@@ -49,6 +49,7 @@ def found(config: ProsodyConfig, *, problems: bool = False) -> list[str]:
         ("app_id = FileLine 'missing'", "in a file that cannot be read here"),
         ("local function id() return 'x' end app_id = id()", "what a function gives"),
         ("for _, id in ipairs { 'a' } do app_id = id end", "in a loop"),
+        ("for i = 1, 2 do app_id = 'x' .. i end", "in a loop"),
         ("if os.time() > 5 then app_id = 'x' end", "under a condition that is"),
         ("if os.time() then app_id = 'x' else app_id = 'y' end", "under a condition that is"),
         ("local big = ('x'):rep(9) app_id = 'a' .. big", "an expression that is not evaluated"),
@@ -104,6 +105,36 @@ def test_statements_that_are_not_followed_are_named(config_of: Write) -> None:
         "prosody.cfg.lua:5: an Include that is not followed",
         "prosody.cfg.lua:7: a part of a table that is set where it cannot be followed",
     ]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "local function f() app_id = 'y' end local _ = f()",
+        "local f = function() app_id = 'y' end local _ = f()",
+        "local _ = pcall(function() app_id = 'y' end)",
+        "if os.time() then return end",
+    ],
+)
+def test_what_may_set_anything_is_named(config_of: Write, call: str) -> None:
+    assert config_of(f"{HOST}app_id = 'x' {call}").unread
+
+
+@pytest.mark.parametrize(
+    "call", ["table.insert(ids, 'b')", "local f = function() end f(ids)", "local n = #ids + f(ids)"]
+)
+def test_a_table_that_a_function_has_seen_is_unknown(config_of: Write, call: str) -> None:
+    config = config_of(f"local ids, f = {{ 'a' }}, print {call}\n{HOST}asap_accepted_issuers = ids")
+    found = as_strings(config.value("meet.test", "asap_accepted_issuers"))
+    assert found == Unknown("a table that a function may have changed")
+
+
+def test_what_follows_a_return_is_not_read(config_of: Write) -> None:
+    config = config_of(
+        f"{HOST}Include 'conf.d/a.cfg.lua' app_id = 'x' do return end app_id = 'y'",
+        a="x = 1 return 1",
+    )
+    assert (config.value("meet.test", "app_id"), config.problems) == ("x", [])
 
 
 def test_includes_are_followed_in_order_of_name(config_of: Write) -> None:

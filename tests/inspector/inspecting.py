@@ -18,7 +18,6 @@ app_id = "booking-site"
 app_secret = "{SECRET}"
 muc_mapper_domain_base = "meet.jitsi"
 """
-_CONTROL = 2
 
 
 def mint(secret: str = SECRET, **claims: Any) -> str:
@@ -52,10 +51,6 @@ class InspectorPage(Page):
         await self.tab.run(f"document.getElementById({field!r}).focus()")
         await self.tab.run(f"document.getElementById({field!r}).select()")
         await self.tab.call("Input.insertText", text=text)
-
-    async def control_enter(self) -> None:
-        """Ask without leaving the text area."""
-        await self.press("Enter", _CONTROL)
 
     async def inspect(self, pasted: str, room: str = "") -> str:
         """Paste, ask and wait; give what is announced."""

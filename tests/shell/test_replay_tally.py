@@ -31,6 +31,8 @@ def shown(text: str) -> str:
         ("/standup", "/standup"),
         ("/café\x1b[2J", "/caf%C3%A9%1B[2J"),
         (f"/{TOKEN}", "/…"),
+        ("/a/eyAiYWxnIjoiSFMyNTYifQ.ewogImlzcyI6ImFwcCJ9.c2ln", "/a/…"),
+        ("/a/ewoiYWxnIjoiSFMyNTYifQ.ewogImlzcyI6ImFwcCJ9.c2ln", "/a/…"),
         ("/" + "a" * 500, "/" + "a" * 119 + "…"),
     ],
 )

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.processes import RunningVerifier, running_verifier, wait_until
 from tests.supervised import (
@@ -113,9 +115,6 @@ def test_a_crash_loop_is_slowed_down_while_the_others_serve(tmp_path: Path) -> N
 
 
 def good_pem() -> str:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
-
     encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     key = rsa.generate_private_key(65537, 2048).public_key()
     return key.public_bytes(encoding, form).decode()

@@ -60,8 +60,9 @@ class Checked:
             return False
         if self.deployment is None:
             return True
+        config = self.deployment.config
         wrong = any(row.result in {"differs", "unknown"} for row in self.rows)
-        return bool(self.hosts) and not wrong and not self.deployment.config.problems
+        return bool(self.hosts) and not (wrong or config.problems or config.unread)
 
     @property
     def rows(self) -> list[Row]:
@@ -100,6 +101,7 @@ def as_json(checked: Checked) -> dict[str, Any]:
             "not_evaluated": [
                 {"where": str(each.place), "text": each.text} for each in config.unread
             ],
+            "notes": [{"where": str(each.place), "text": each.text} for each in config.notes],
             "hosts": [_host_json(report) for report in checked.hosts],
         },
         "risks": [
@@ -125,6 +127,7 @@ def _lines(checked: Checked) -> Iterator[str]:
             yield from ["", "None of the VirtualHosts in these files takes tokens."]
         yield from _section("Prosody would not start, or this could not be read:", config.problems)
         yield from _section("Not evaluated:", list(dict.fromkeys(config.unread)))
+        yield from _section("Notes:", config.notes)
     yield from _section("Risks:", [f"{risk.text} ({risk.where})" for risk in checked.risks])
     yield from ["", _verdict(checked)]
     if checked.written is not None:
@@ -172,12 +175,13 @@ def _section(title: str, items: Any) -> list[str]:
 
 def _verdict(checked: Checked) -> str:
     results = [row.result for row in checked.rows]
-    unread = checked.deployment.config.problems if checked.deployment else []
+    config = checked.deployment.config if checked.deployment else None
     counted = (
         (len(checked.problems), "problem{s}"),
         (results.count("differs"), "disagreement{s}"),
         (results.count("unknown"), "option{s} that could not be compared"),
-        (len(unread), "unreadable place{s}"),
+        (len(config.problems) if config else 0, "unreadable place{s}"),
+        (len(set(config.unread)) if config else 0, "place{s} not evaluated"),
         (len(checked.risks), "risk{s}"),
     )
     found = ", ".join(_counted(number, noun) for number, noun in counted if number)
@@ -195,6 +199,8 @@ def _words(option: Option, value: Any) -> str:
     if option.kind.secret:
         number = len(value) if isinstance(value, tuple) else 1
         return "set" if number == 1 else f"{number} of them set"
+    if option.name == "cache_keys_url" and "?" in str(value):
+        return f"{value.partition('?')[0]}?***"  # it may hold a key
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, bool):

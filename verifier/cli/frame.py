@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with status 2 for bad usage, 0 after ``--help`` and ``--version``.
     """
+    _open_what_is_closed()
     parser = program()
     options = parser.parse_args(arguments)
     _never_fail_to_encode()
@@ -73,8 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return os.EX_CONFIG
     except BrokenPipeError:
-        # Whoever read has had enough; the interpreter must not flush into the pipe at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()  # whoever read has had enough
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"jitsi-verifier: {error.strerror or error}\n")
+        _give_up_output()
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -122,6 +126,18 @@ def _serve(options: argparse.Namespace) -> int:
     from verifier.serve import serve  # noqa: PLC0415
 
     return serve(options.config)
+
+
+def _open_what_is_closed() -> None:
+    """Stand in for streams that were closed by ``>&-``, so that no socket gets their numbers."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+
+
+def _give_up_output() -> None:
+    """Keep the interpreter from failing once more when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _never_fail_to_encode() -> None:

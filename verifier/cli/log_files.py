@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from errno import EISDIR
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -49,9 +49,21 @@ def _standard_input() -> io.BufferedIOBase:
 
 @contextmanager
 def opened(name: str) -> Iterator[LogLines]:
-    """Open a log."""
+    """Open a log; of one that has gone since it was looked at, the lines know that."""
     if name == _STANDARD_INPUT:
         yield LogLines(_standard_input().read1)
         return
-    with Path(name).open("rb", buffering=0) as file:
-        yield LogLines(file.read)
+    read: Callable[[int], bytes]
+    with ExitStack() as stack:
+        try:
+            read = stack.enter_context(Path(name).open("rb", buffering=0)).read
+        except OSError as error:
+            read = _failing(error)
+        yield LogLines(read)
+
+
+def _failing(error: OSError) -> Callable[[int], bytes]:
+    def read(_size: int) -> bytes:
+        raise error
+
+    return read

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, TextIO
 
 Report = Callable[[str, int, int], None]
@@ -71,13 +71,17 @@ class Progress:
         self._drawn_at = now
         rate = lines / (now - self._started)
         text = f"{self._bar(done)}{lines:,} lines, {rate:,.0f}/s"
-        self._stream.write(_BLANK + text[: shutil.get_terminal_size().columns - 1])
-        self._stream.flush()
+        self._draw(_BLANK + text[: shutil.get_terminal_size().columns - 1])
 
     def clear(self) -> None:
         """Leave nothing behind."""
-        self._stream.write(_BLANK)
-        self._stream.flush()
+        self._draw(_BLANK)
+
+    def _draw(self, text: str) -> None:
+        # A terminal that has gone takes no result with it.
+        with suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
 
     def _bar(self, done: int) -> str:
         if not self._total:

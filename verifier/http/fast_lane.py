@@ -61,7 +61,6 @@ _CONNECTION: Final = "Connection"
 _KEEP_ALIVE: Final = (None, b"keep-alive", b"Keep-Alive")
 _PRINTABLE: Final = bytes(range(0x20, 0x7F))
 _CRLF: Final = b"\r\n"
-_END: Final = b"\r\n\r\n"
 
 
 class Later(Enum):

@@ -122,11 +122,12 @@ def _result(
 
 def _equal(option: str, theirs: InForce, own: InForce) -> bool:
     if option == "app_secret" and isinstance(own, tuple):
+        # One more on our side is a key for tokens that Prosody refuses.
         secrets = {_plain(secret) for secret in own}
-        return _plain(theirs) in secrets if isinstance(theirs, str) else not own
+        return {_plain(theirs)} == secrets if isinstance(theirs, str) else not own
     if isinstance(theirs, tuple) and isinstance(own, tuple):
         return set(theirs) == set(own) or ("*" in theirs and "*" in own)
-    if option in _KEY_URLS and isinstance(theirs, str) and isinstance(own, str):
+    if option == "asap_key_server" and isinstance(theirs, str) and isinstance(own, str):
         return theirs.rstrip("/") == own.rstrip("/")
     if option in _MUC and isinstance(theirs, str) and isinstance(own, str):
         return theirs.lower() == own.lower()
@@ -149,7 +150,8 @@ def _matters(
         by_url = any(theirs[name] for name in _KEY_URLS) and any(ours[name] for name in _KEY_URLS)
         return not (by_url and not str(ours["signature_algorithm"]).startswith("HS"))
     if option in _KEY_URLS:
-        return not any(is_own_key_server(theirs[name], own_addresses) for name in _KEY_URLS)
+        ours_serve = {is_own_key_server(theirs[name], own_addresses): name for name in _KEY_URLS}
+        return True not in ours_serve or (ours_serve[True] != option and bool(theirs[option]))
     if option in _MUC or option.startswith("token_regex_"):
         verified = (theirs["enable_domain_verification"], ours["enable_domain_verification"])
         return any(verified)

@@ -13,6 +13,7 @@ from luaparser import astnodes as lua
 from verifier.core.doctor.lua_source import Node, string_value
 from verifier.core.doctor.lua_values import Builtin, Library, LuaTable, Unknown, Value, tostring
 
+_GIVEN: Final = Unknown("what a function gives")
 _LONGEST_STRING: Final = 1_000_000
 _EXACT: Final = 2**53
 _METHODS: Final = """
@@ -37,13 +38,18 @@ class LuaRuntimeError(Exception):
 class Expressions:
     """Evaluates expressions.
 
+    Args:
+        lookup: Gives the value of a name.
+        not_followed: Told of each call of a function that the file itself defines.
+
     Attributes:
         line: The line that is being read, for whom it concerns.
     """
 
-    def __init__(self, lookup: Callable[[str], Value], line: int = 1) -> None:
+    def __init__(self, lookup: Callable[[str], Value], not_followed: Callable[[], None]) -> None:
         self._lookup = lookup
-        self.line = line
+        self._not_followed = not_followed
+        self.line = 1
 
     def evaluate(self, node: Node) -> Value:
         """Give the expression's value.
@@ -67,6 +73,8 @@ class Expressions:
                 return self._lookup(node.id)
             case lua.Table():
                 return self._table(node)
+            case lua.AnonymousFunction():
+                return self.function()
             case lua.Call():
                 return self.call(node)
             case lua.Index():
@@ -82,8 +90,24 @@ class Expressions:
         if isinstance(function, Builtin):
             return function.run(arguments)
         if isinstance(function, Unknown):
-            return Unknown("what a function gives")
+            return self._unknown_call(arguments)
         raise LuaRuntimeError("something is called that is no function")
+
+    def function(self) -> Builtin:
+        """Give a function that the file defines: what it does when it is called is not known."""
+        return Builtin("function", self._own_call)
+
+    def _own_call(self, arguments: list[Value]) -> Value:
+        self._not_followed()
+        return self._unknown_call(arguments)
+
+    def _unknown_call(self, arguments: list[Value]) -> Value:
+        for argument in arguments:
+            if isinstance(argument, LuaTable):
+                argument.doubt(Unknown("a table that a function may have changed"))
+            elif isinstance(argument, Builtin):
+                self._not_followed()
+        return _GIVEN
 
     def key(self, node: Node) -> Value:
         """Give the key of ``table.name`` or ``table[key]``."""

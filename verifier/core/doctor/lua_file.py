@@ -34,6 +34,10 @@ _LIBRARY: Final = frozenset(_GLOBALS.split())
 _COMPOUND: Final = (lua.While, lua.Repeat, lua.Fornum, lua.Forin)
 
 
+class _ReturnedError(Exception):
+    """The file says ``return``: what follows is never run."""
+
+
 class LuaFile:
     """Reads one file into a configuration.
 
@@ -49,7 +53,7 @@ class LuaFile:
         self._functions: dict[str, Builtin] = {}
         self._locals: list[dict[str, Value]] = [{}]
         self._doubt: Unknown | None = None
-        self._expressions = Expressions(self._lookup)
+        self._expressions = Expressions(self._lookup, self._not_followed)
 
     @property
     def place(self) -> Place:
@@ -64,6 +68,8 @@ class LuaFile:
         """Read the file; tell whether Prosody would have got to its end."""
         try:
             self._run(parse(source))
+        except _ReturnedError:
+            return True
         except LuaSyntaxError as error:
             self._refuse(self._place(error.line), error.reason)
         except LuaRuntimeError as error:
@@ -103,15 +109,22 @@ class LuaFile:
                 self._if(node)
             case _ if isinstance(node, _COMPOUND):
                 with self._scope(), self._doubting("in a loop"):
+                    self._locals[-1] |= dict.fromkeys(_loop_names(node), Unknown("in a loop"))
                     self._run(node.body.body)
             case lua.LocalFunction():
-                self._locals[-1][node.name.id] = Unknown("a function")
+                self._locals[-1][node.name.id] = self._expressions.function()
             case lua.Function() | lua.Method():
-                self._assign(node.name, Unknown("a function"))
+                self._assign(node.name, self._expressions.function())
             case lua.Goto() | lua.Invoke():
                 self._note("a statement that is not evaluated")
+            case lua.Return():
+                self._return()
             case _:
-                pass  # labels, semicolons, and a return at the end
+                pass  # labels, semicolons, breaks
+
+    def _return(self) -> None:
+        if not self.doubtful("the rest of the file"):
+            raise _ReturnedError
 
     def _assign_locals(self, node: Node) -> None:
         values = [self._expressions.evaluate(value) for value in node.values]
@@ -142,7 +155,10 @@ class LuaFile:
 
     def _call(self, node: Node) -> None:
         if isinstance(self._expressions.call(node), Unknown):
-            self._note("a function that is not followed")
+            self._not_followed()
+
+    def _not_followed(self) -> None:
+        self._note("a function that is not followed")
 
     def _if(self, node: Node) -> None:
         truth = truth_of(self._expressions.evaluate(node.test))
@@ -204,6 +220,11 @@ class LuaFile:
 
     def _note(self, text: str) -> None:
         self._config.unread.append(Finding(self.place, text))
+
+
+def _loop_names(node: Node) -> list[str]:
+    targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
+    return [target.id for target in targets if target is not None]
 
 
 def _padded(values: list[Value], node: Node) -> list[Value]:

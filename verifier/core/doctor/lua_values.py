@@ -41,6 +41,10 @@ class LuaTable:
             found.append(self.items[len(found) + 1])
         return found
 
+    def doubt(self, reason: Unknown) -> None:
+        """Take note that anything in it may have been changed."""
+        self.items = dict.fromkeys((1, *self.items), reason)
+
 
 @dataclass(frozen=True, slots=True)
 class Builtin:

@@ -69,13 +69,15 @@ class ProsodyConfig:
     Attributes:
         hosts: By name; ``GLOBAL`` is the global part.
         problems: For which Prosody would not start, or what could not be read at all.
-        unread: What could not be evaluated, or only Prosody could tell.
+        unread: What could not be evaluated, or only Prosody could tell; it may set anything.
+        notes: What may surprise, and changes nothing.
         files: Every file that was read.
     """
 
     hosts: dict[str, Host] = field(default_factory=lambda: {GLOBAL: Host(GLOBAL, Place(""))})
     problems: list[Finding] = field(default_factory=list)
     unread: list[Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
 
     def given(self, host: str, option: str) -> Given | None:

@@ -59,5 +59,5 @@ class EnvFile:
                 config.unread.append(Finding(place, f"{binding.key} {found}"))
         if binding.key in OURS_ALONE:
             found = f"{binding.key} is not read by docker-jitsi-meet's own templates"
-            config.unread.append(Finding(place, found))
+            config.notes.append(Finding(place, found))
         return value

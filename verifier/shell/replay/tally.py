@@ -18,7 +18,10 @@ EXAMPLES: Final = 3
 
 _LONGEST: Final = 120
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
-_FROM_A_TOKEN_ON: Final = re.compile(r"(?i)(?:(?<=jwt)|(?<=token))(?:=|%(?:25)*3d).*|eyJ.*")
+# A header that begins with a blank or a line break is no "eyJ", but "eyA" or "ewo".
+_FROM_A_TOKEN_ON: Final = re.compile(
+    r"(?i)(?:(?<=jwt)|(?<=token))(?:=|%(?:25)*3d).*|(?:eyJ|e[wy][\w-]{12,}\.).*"
+)
 
 
 @dataclass(frozen=True, slots=True)
