@@ -96,6 +96,7 @@ def test_equal_options_agree(deploy: Deploy) -> None:
         ('muc_mapper_domain = "CONFERENCE.m.test"', {}, "muc_mapper_domain", "same"),
         ('app_id = "other" asap_accepted_issuers = "app"', {}, "app_id", "no-effect"),
         ('app_id = "other"', {}, "asap_accepted_issuers", "differs"),
+        ("", {"VERIFIER_LEEWAY": "5"}, "leeway", "differs"),
         ("token_regex_max_quantifiers = 9", {}, "token_regex_max_quantifiers", "differs"),
         ('asap_key_server = "https://k.test"', {}, "asap_key_server", "differs"),
         (

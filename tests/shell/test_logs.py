@@ -68,7 +68,7 @@ def test_a_bug_is_written_whole(written: Written) -> None:
 def test_a_librarys_warning_is_one_line_without_its_traceback(written: Written) -> None:
     logs.configure("json", "info")
     try:
-        raise ValueError("value of a request")  # noqa: TRY301
+        raise ValueError("value of a request")  # noqa: TRY301  # to be caught
     except ValueError:
         logging.getLogger("some.package").exception("it went wrong")
     (line,) = lines(written)

@@ -132,7 +132,7 @@ def test_sockets_without_names_are_known_by_their_addresses(
         VERIFIER_ADMIN_LISTEN=name_of(admin),
     ):
         for port in (decisions.getsockname()[1], other, admin.getsockname()[1]):
-            wait_until(lambda: get(port, "/healthz").status == 200, "health")  # noqa: B023
+            wait_until(lambda: get(port, "/healthz").status == 200, "health")  # noqa: B023  # called at once
         assert get(admin.getsockname()[1], "/readyz").status == 200
 
 

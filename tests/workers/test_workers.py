@@ -71,7 +71,7 @@ def test_workers_are_counted_and_measured(tmp_path: Path, count: int) -> None:
         assert verifier.metric("workers") == count
         for worker in range(count):
             memory = f'worker_resident_memory_bytes{{worker="{worker}"}}'
-            wait_until(lambda: verifier.metric(memory) > 10_000_000, "memory")  # noqa: B023
+            wait_until(lambda: verifier.metric(memory) > 10_000_000, "memory")  # noqa: B023  # called at once
         exposed = get(verifier.admin, "/metrics").body
         assert "\njitsi_verifier_worker_restarts_total 0.0\n" in exposed
         assert exposed.count("\njitsi_verifier_worker_decisions_total{") == count

@@ -33,7 +33,7 @@ def host_reports(deployment: Deployment, settings: Settings) -> list[HostReport]
     reports = []
     for host in deployment.hosts:
         table, own = _answering(host, settings)
-        rows = compare(host, options_of(own), addresses)
+        rows = [*compare(host, options_of(own), addresses), *_leeway(own)]
         asks = host.authentication == OWN_MODULE
         reports.append(HostReport(host, table, () if asks else tuple(rows)))
     return reports
@@ -67,6 +67,12 @@ def agreeing_file(deployment: Deployment, settings: Settings | None) -> str:
     text = agreeing_toml(deployment.compared, addresses)
     load({}, Path("the file to be written"), read_file=lambda _path: text.encode())
     return text
+
+
+def _leeway(own: Settings) -> list[Row]:
+    """Give a row for what Jitsi cannot be told, if it is used here."""
+    shown = f"{own.leeway:g}"
+    return [Row("leeway", "0", shown, "differs", "Jitsi has none")] if own.leeway else []
 
 
 def _answering(host: TokenHost, settings: Settings) -> tuple[str, Settings]:
