@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Thread, active_count
 from typing import Any, ClassVar
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.processes import Answer, get, post, running_verifier, wait_until
 from tests.tokens import SECRET, sign
+from verifier.shell.sinks import SinkError, Sinks
 
 CLAIMS = {"iss": "app", "aud": "jitsi", "sub": "*", "room": "standup", "jti": "t-1"}
 OPTIONS = f"""
@@ -79,6 +81,13 @@ def test_an_audit_log_that_cannot_be_written_ends_the_start(tmp_path: Path) -> N
     assert done.returncode == os.EX_CONFIG
     assert "audit_log" in done.stderr
     assert "No such file or directory" in done.stderr
+
+
+def test_what_has_been_opened_is_closed_where_the_rest_cannot_be(tmp_path: Path) -> None:
+    before = active_count()
+    with pytest.raises(SinkError, match="No such file"):
+        Sinks(f"{tmp_path}/no/such/folder.log", tracing=True)
+    assert active_count() == before
 
 
 def test_what_would_be_denied_is_let_in_counted_and_explained(tmp_path: Path) -> None:

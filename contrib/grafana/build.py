@@ -144,8 +144,8 @@ PANELS: Final = (
     Panel(
         "Keys",
         "short",
-        {"{{source}}": "sum by (source) (jitsi_verifier_keys{})"},
-        "Keys held.",
+        {"{{source}}": "max by (source) (jitsi_verifier_keys{})"},
+        "Keys held; of several instances, by the one that holds most.",
     ),
     Panel(
         "Decisions by worker",

@@ -75,6 +75,9 @@ async def test_a_token_is_in_the_body_of_one_post_and_nowhere_else(
         assert await page.tab.run(stored) == [0, 0, "", page.address]
         assert await page.tab.run("indexedDB.databases().then(all => all.length)") == 0
         assert await page.tab.run("caches.keys().then(all => all.length)") == 0
+        # A browser that translates pages sends what they say to whoever translates.
+        translated = "[pasted, verdict, answer].map(part => part.translate)"
+        assert await page.tab.run(translated) == [False, False, False]
         history = await page.tab.call("Page.getNavigationHistory")
         assert "eyJ" not in json.dumps(history)
         # Neither the policy nor a missing file has anything to complain about.

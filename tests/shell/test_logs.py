@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import pytest
 
@@ -74,3 +75,15 @@ def test_a_librarys_warning_is_one_line_without_its_traceback(written: Written) 
     (line,) = lines(written)
     assert line["event"] == "it went wrong"
     assert "value of a request" not in str(line)
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_librarys_words_are_one_line_and_hold_no_token(
+    written: Written, log_format: Literal["json", "console"]
+) -> None:
+    logs.configure(log_format, "info")
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhcHAifQ.c2lnbmF0dXJl"
+    logging.getLogger("asyncio").error("Task exception\nfuture: <Task exception=E('%s')>", token)
+    (line,) = written()
+    assert "Task exception future: <Task exception=E('[token]')>" in line
+    assert "eyJ" not in line

@@ -60,6 +60,14 @@ def safe(value: Any) -> Any:
     return _TOKEN.sub("[token]", text)
 
 
+def _event(record: logging.LogRecord) -> str:
+    """Give an event's name; a library's words, which may quote anything, on one line."""
+    words = record.getMessage()
+    if hasattr(record, "fields"):
+        return words
+    return _TOKEN.sub("[token]", " ".join(words.split()))
+
+
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", {})
@@ -67,7 +75,7 @@ class _JsonFormatter(logging.Formatter):
             {
                 "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
                 "level": record.levelname.lower(),
-                "event": record.getMessage(),
+                "event": _event(record),
                 **fields,
             },
         )
@@ -78,4 +86,4 @@ class _ConsoleFormatter(logging.Formatter):
         fields = getattr(record, "fields", {})
         clock = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
         pairs = " ".join(f"{name}={json.dumps(value)}" for name, value in fields.items())
-        return f"{clock} {record.levelname.lower():7} {record.getMessage()} {pairs}".rstrip()
+        return f"{clock} {record.levelname.lower():7} {_event(record)} {pairs}".rstrip()

@@ -32,6 +32,7 @@ class Sinks:
         except TracingError as error:
             raise SinkError(str(error)) from None
         except OSError as error:
+            self.close()
             reason = error.strerror or type(error).__name__
             text = f"audit_log (VERIFIER_AUDIT_LOG): {audit_log}: {reason}; expected to write to it"
             raise SinkError(text) from None
