@@ -237,8 +237,15 @@ def _bound(family: socket.AddressFamily, place: Any) -> Listener:
 def _bind_unix(path: Path, mode: int) -> Listener:
     """Bind a path; a socket that an earlier run left there gives way, any other file does not."""
     with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(path.lstat().st_mode):
+        if stat.S_ISSOCK(path.lstat().st_mode) and _is_deserted(path):
             path.unlink()
     listener = _bound(socket.AF_UNIX, str(path))
     path.chmod(mode)  # before anybody listens, so before anybody can connect
     return listener
+
+
+def _is_deserted(path: Path) -> bool:
+    """Tell whether nobody listens there: another run that still does must not lose its clients."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.setblocking(False)
+        return client.connect_ex(str(path)) == errno.ECONNREFUSED

@@ -60,6 +60,20 @@ def test_a_socket_file_from_an_earlier_run_gives_way(
     assert not path.exists()
 
 
+def test_a_socket_that_somebody_listens_on_is_not_taken_away(
+    opened: list[Listeners], tmp_path: Path
+) -> None:
+    path = tmp_path / "v.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen(0)
+        for _ in range(3):  # its queue is soon full
+            with pytest.raises(OSError, match=str(path)) as caught:
+                opened.append(open_listeners(settings(VERIFIER_LISTEN=f"unix:{path}"), {}))
+            assert caught.value.errno == errno.EADDRINUSE
+        assert path.exists()
+
+
 def test_a_file_that_is_no_socket_stays_and_is_named(tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("mine")
