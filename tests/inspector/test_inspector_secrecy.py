@@ -87,8 +87,15 @@ async def test_a_token_is_in_the_body_of_one_post_and_nowhere_else(
     signature = token.rpartition(".")[2].encode()
     files = [file for file in profile.rglob("*") if file.is_file()]
     assert files
-    assert not [file for file in files if signature in file.read_bytes()]
+    assert not [file for file in files if signature in _content(file)]
     assert "eyJ" not in verifier.log
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:  # the browser's helpers tidy up behind it
+        return b""
 
 
 async def test_nothing_is_left_after_clearing_leaving_and_coming_back(
