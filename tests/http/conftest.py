@@ -65,7 +65,7 @@ class FakeKeys:
     def known(self, _key_id: str) -> VerificationKey | None:
         return None
 
-    async def find(self, _key_id: str) -> Missing:
+    async def find(self, _key_id: str) -> VerificationKey | Missing:
         return self.answer
 
     async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:

@@ -60,7 +60,7 @@ class Keys(FakeKeys):
         at_hand = key_id == "at-hand" and not self.lost
         return FETCHED if at_hand else None
 
-    async def find(self, key_id: str) -> VerificationKey | Missing:  # type: ignore[override]  # wider
+    async def find(self, key_id: str) -> VerificationKey | Missing:
         await self.fetched.wait()
         return FETCHED if key_id == "new" else Missing.UNKNOWN
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -24,7 +25,7 @@ async def test_who_has_waited_longest_goes_first_one_in_each_round() -> None:
     turns, gone = Turns(), list[int]()
     assert turns.take()
     for number in range(3):
-        assert turns.queue(lambda number=number: gone.append(number))  # type: ignore[misc]  # bound
+        assert turns.queue(partial(gone.append, number))
     for number in range(3):
         await rounds(1)
         assert gone == list(range(number + 1))
@@ -72,12 +73,12 @@ async def test_no_more_than_so_many_wait() -> None:
 
 
 async def test_whoever_fails_at_its_turn_does_not_stop_the_line() -> None:
-    loop, failures, gone = asyncio.get_running_loop(), list[str](), list[str]()
+    loop, failures, gone = asyncio.get_running_loop(), list[type](), list[str]()
 
     def fail() -> None:
         raise ValueError
 
-    loop.set_exception_handler(lambda _, context: failures.append(type(context["exception"])))  # type: ignore[arg-type]  # a type
+    loop.set_exception_handler(lambda _, context: failures.append(type(context["exception"])))
     turns = Turns()
     turns.take()
     turns.queue(fail)
