@@ -159,7 +159,7 @@ class FastLane:
         if kept is None:
             return self._judge(route, fields, key, transport, deliver)
         seconds = perf_counter() - started
-        self._keeper.count_hit(endpoint, kept, seconds)
+        self._keeper.count(endpoint, kept, seconds, hit=True)
         if kept[5]:
             self._keeper.write_down(endpoint, kept, _asked(route, fields, transport), seconds)
         return self._bytes(route.method, kept, now)

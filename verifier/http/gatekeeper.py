@@ -150,39 +150,46 @@ class Gatekeeper:
         return case
 
     def close(self, case: Case, decision: Decision) -> Kept:
-        """Answer a question: count it, write it down, and keep the answer while it holds."""
-        answer, now = self._answer(case, decision), self._hosts.default.now()
+        """Answer a proxy's question."""
         handed_off = None
         if case.original is not None and isinstance(decision, Allow):
             pages = self._options.pages
             handed_off = pages.hand_off(case.asked, case.endpoint, case.original, decision)
-        told = handed_off or answer
-        record = self._log.record(decision, case.question, case.address, case.judge)
+        if handed_off is not None:  # which holds the token, and must not be kept
+            return self.settle(replace(case, key=None), decision, handed_off)
+        return self.settle(case, decision, self._answer(case, decision))
+
+    def settle(self, case: Case, decision: Decision, answer: Answer) -> Kept:
+        """Count an answer, write it down, and keep it while it holds."""
+        now = self._hosts.default.now()
         kept = (
             self._cache.holds_until(decision, now),
-            told.ends,
-            told.head(),
-            told.body,
+            answer.ends,
+            answer.head(),
+            answer.body,
             self._observer.tally(case.endpoint, decision, enforced=not self._options.report_only),
-            record,
+            self._log.record(decision, case.question, case.address, case.judge),
         )
-        # What was judged by keys that have been dropped meanwhile must not be kept; nor may a
-        # hand-off, which holds the token.
-        if case.key and handed_off is None and case.generation == self._cache.generation:
+        # What was judged by keys that have been dropped meanwhile must not be kept.
+        if case.key and case.generation == self._cache.generation:
             self._cache.put(case.key, kept, now)
-        self._observer.looked_up(hit=False)
         seconds = perf_counter() - case.started
-        self._observer.decided(case.endpoint, kept[4], seconds)
+        self.count(case.endpoint, kept, seconds, hit=False)
         self.write_down(case.endpoint, kept, case.asked, seconds)
         return kept
+
+    @property
+    def generation(self) -> int:
+        """The cache's generation: another one has forgotten what this one knew."""
+        return self._cache.generation
 
     def in_flight(self) -> AbstractContextManager[None]:
         """Count a question while it is being judged, or waits for that."""
         return self._observer.in_flight()
 
-    def count_hit(self, endpoint: str, kept: Kept, seconds: float) -> None:
-        """Count an answer that was kept."""
-        self._observer.looked_up(hit=True)
+    def count(self, endpoint: str, kept: Kept, seconds: float, *, hit: bool) -> None:
+        """Count an answer, and whether it had been kept."""
+        self._observer.looked_up(hit=hit)
         self._observer.decided(endpoint, kept[4], seconds)
 
     def write_down(self, endpoint: str, kept: Kept, asked: Asked, seconds: float) -> None:

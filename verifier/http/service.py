@@ -14,7 +14,7 @@ from verifier.core.decision import AccessRequest, Allow, Decision, Deny
 from verifier.http import gate, prosody
 from verifier.http.answer import Answer, Lifetime, response
 from verifier.http.fast_lane import FastLane
-from verifier.http.gatekeeper import UNKNOWN_HOST, Gatekeeper, GateOptions, asking
+from verifier.http.gatekeeper import UNKNOWN_HOST, Case, Gatekeeper, GateOptions
 from verifier.http.respond import problem_body
 from verifier.http.server import read_body
 from verifier.http.verify import BadQuestionError, bad_question, parse_question, respond_json
@@ -68,9 +68,6 @@ class DecisionService:
         options: GateOptions,
     ) -> None:
         self._hosts = hosts
-        self._cache = cache
-        self._observer = observer
-        self._log = decision_log
         self._report_only = options.report_only
         self._lifetime = Lifetime(options.decision_ttl)
         self.gatekeeper = Gatekeeper(hosts, cache, observer, decision_log, options)
@@ -100,18 +97,11 @@ class DecisionService:
     async def _gate(self, request: web.BaseRequest, endpoint: str) -> web.Response:
         started, keeper = perf_counter(), self.gatekeeper
         key = keeper.key(endpoint, request)
-        kept = None if key is None else keeper.recall(key, self._hosts.default.now())
-        if kept is not None:
-            seconds = perf_counter() - started
-            keeper.count_hit(endpoint, kept, seconds)
-            keeper.write_down(endpoint, kept, request, seconds)
-            return self._respond(kept)
-        case = keeper.open(endpoint, request, key)
-        decision = case.decision
-        if decision is None and case.judge is not None:
-            with self._observer.in_flight():
-                decision = await case.judge.verify(case.question)
-        return self._respond(keeper.close(case, decision or UNKNOWN_HOST))
+        kept = self._recall(endpoint, request, key, started)
+        if kept is None:
+            case = keeper.open(endpoint, request, key)
+            kept = keeper.close(case, await self._decide(case))
+        return self._respond(kept)
 
     async def _verify(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "POST":
@@ -143,42 +133,42 @@ class DecisionService:
 
     async def _judge(self, request: web.BaseRequest, ask: _Ask) -> web.Response:
         """Answer a program's question in its own words."""
-        now, generation, key = self._hosts.default.now(), self._cache.generation, ask.key()
-        kept = None if key is None else self._cache.get(key, now)
-        self._observer.looked_up(hit=kept is not None)
+        key, judge = ask.key(), self._hosts.find(ask.host)
+        kept = self._recall(ask.endpoint, request, key, ask.started)
         if kept is None:
-            kept = self._render(ask, await self._decide(ask))
-            if key is not None and generation == self._cache.generation:
-                self._cache.put(key, kept, now)
-        seconds = perf_counter() - ask.started
-        self._observer.decided(ask.endpoint, kept[4], seconds)
-        if kept[5]:
-            self._log.write(kept[5], asking(ask.endpoint, request, seconds))
+            refused = ask.question if isinstance(ask.question, Deny) else None
+            question = AccessRequest(None) if isinstance(ask.question, Deny) else ask.question
+            generation = self.gatekeeper.generation
+            case = Case(
+                ask.endpoint, request, key, generation, ask.started, None, judge, question, refused
+            )
+            decision = await self._decide(case)
+            kept = self.gatekeeper.settle(case, decision, self._rendered(ask, decision))
         return self._respond(kept)
 
-    async def _decide(self, ask: _Ask) -> Decision:
-        if isinstance(ask.question, Deny):
-            return ask.question
-        judge = self._hosts.find(ask.host)
-        if judge is None:
-            return UNKNOWN_HOST
-        with self._observer.in_flight():
-            return await judge.verify(ask.question)
+    def _recall(
+        self, endpoint: str, request: web.BaseRequest, key: bytes | None, started: float
+    ) -> Kept | None:
+        keeper = self.gatekeeper
+        kept = None if key is None else keeper.recall(key, self._hosts.default.now())
+        if kept is not None:
+            seconds = perf_counter() - started
+            keeper.count(endpoint, kept, seconds, hit=True)
+            keeper.write_down(endpoint, kept, request, seconds)
+        return kept
 
-    def _render(self, ask: _Ask, decision: Decision) -> Kept:
+    async def _decide(self, case: Case) -> Decision:
+        if case.decision is not None:
+            return case.decision
+        if case.judge is None:
+            return UNKNOWN_HOST
+        with self.gatekeeper.in_flight():
+            return await case.judge.verify(case.question)
+
+    def _rendered(self, ask: _Ask, decision: Decision) -> Answer:
         if self._report_only and isinstance(decision, Deny):
-            answer = ask.render(Allow()).with_header("X-Jitsi-Would-Deny", decision.code)
-        else:
-            answer = ask.render(decision)
-        question = AccessRequest(None) if isinstance(ask.question, Deny) else ask.question
-        return (
-            self._cache.holds_until(decision, self._hosts.default.now()),
-            None,
-            answer.head(),
-            answer.body,
-            self._observer.tally(ask.endpoint, decision, enforced=not self._report_only),
-            self._log.record(decision, question, judge=self._hosts.find(ask.host)),
-        )
+            return ask.render(Allow()).with_header("X-Jitsi-Would-Deny", decision.code)
+        return ask.render(decision)
 
     def _respond(self, kept: Kept) -> web.Response:
         lines = self._lifetime.lines(kept[1], self._hosts.default.now())
