@@ -1,0 +1,1 @@
+"""Revocations: where they are kept, and what this process knows of them."""
