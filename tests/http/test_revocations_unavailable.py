@@ -28,7 +28,8 @@ AWAY = "revocation store: connection refused"
 class AwayStore(MemoryStore):
     """A store that can be asked for nothing."""
 
-    problem = AWAY
+    def __init__(self) -> None:
+        self.problem = AWAY
 
     async def put(self, revocation: Revocation) -> None:
         """Fail."""
