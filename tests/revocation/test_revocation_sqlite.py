@@ -258,3 +258,11 @@ def test_another_store_is_taken_at_a_restart_only(tmp_path: Path, environ: dict[
         verifier.wait_for_log("configuration reloaded")
         assert verifier.ask("/standup", token(jti="known")).code == "revoked"
         assert not (tmp_path / "new").exists()
+
+
+def test_workers_whose_store_cannot_be_used_do_not_start(
+    tmp_path: Path, environ: dict[str, Any]
+) -> None:
+    write_foreign(tmp_path / "revocations")
+    log = refused_start(tmp_path, environ | {"VERIFIER_WORKERS": "2"})
+    assert log.count("a database of another program") == 1
