@@ -149,6 +149,19 @@ async def test_a_row_that_nobody_wrote_is_told_and_what_was_known_holds(
     assert names(known) == ["a", "b"]
 
 
+async def test_a_file_that_is_away_is_noticed_and_so_is_its_return(
+    started: Open, tmp_path: Path
+) -> None:
+    known = await started()
+    await known.store.put(revocation("a"))
+    for _ in range(2):
+        (tmp_path / "file").rename(tmp_path / "away")
+        await asyncio.to_thread(wait_until, lambda: known.store.problem, "it is told")
+        (tmp_path / "away").rename(tmp_path / "file")
+        await asyncio.to_thread(wait_until, lambda: known.store.problem is None, "recovery")
+    assert names(known) == ["a"]
+
+
 async def test_a_writer_that_others_keep_waiting_gives_up(
     started: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
