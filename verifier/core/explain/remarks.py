@@ -10,7 +10,6 @@ from verifier.core.decision import Allow
 from verifier.core.explain.evidence import Evidence
 from verifier.core.explain.wording import MILLISECONDS, moment, quoted
 from verifier.core.keys import JITSI_ALGORITHMS
-from verifier.core.rules import is_pattern
 
 _NO_MODERATOR: Final = (False, "false", "", None, ABSENT)
 
@@ -86,7 +85,7 @@ def _on_breadth(evidence: Evidence) -> Iterator[str]:
         yield 'sub is "*": the token is good for every tenant.'
     if isinstance(claims.audience, list) and "*" in policy.asap_accepted_audiences:
         yield "aud is a list: it can pass only because every audience is accepted."
-    if is_pattern(claims) and not policy.enable_domain_verification:
+    if claims.is_pattern and not policy.enable_domain_verification:
         yield "context.room.regex is ignored: patterns work only with enable_domain_verification."
 
 

@@ -10,7 +10,7 @@ from verifier.core.explain.evidence import Evidence
 from verifier.core.explain.wording import or_wildcard, quoted, shown
 from verifier.core.room_patterns import match_room
 from verifier.core.rooms import room_name
-from verifier.core.rules import ascii_lower, is_pattern
+from verifier.core.rules import ascii_lower
 
 _VERIFICATION = "enable_domain_verification (JWT_ENABLE_DOMAIN_VERIFICATION)"
 
@@ -33,7 +33,7 @@ def authentication(_evidence: Evidence) -> str:
 def room(evidence: Evidence) -> str:
     """The room claim names another room."""
     claimed, name = evidence.claims.room, evidence.room
-    if is_pattern(evidence.claims):
+    if evidence.claims.is_pattern:
         if evidence.policy.enable_domain_verification:
             return _pattern(evidence)
         return (
