@@ -56,7 +56,7 @@ def _doubt(jwk: Mapping[str, Any]) -> str:
     if jwk.get("kty") != "RSA":
         return ""
     padded = [name for name in ("n", "e") if _octets(jwk, name)[:1] == b"\0"]
-    return f"{' and '.join(padded)} of a JWK with zeros before it" if padded else ""
+    return f"zeros stand before {' and '.join(padded)} in its JWK" if padded else ""
 
 
 def _check_purpose(jwk: Mapping[str, Any]) -> None:

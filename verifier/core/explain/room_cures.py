@@ -19,6 +19,11 @@ def room_address(evidence: Evidence) -> str:
     """The address names no room, or one that does not exist."""
     if not evidence.request.room_exists:
         return "Open the room first: there is none of this name now."
+    if "prepares" in evidence.detail:
+        return (
+            "Ask for the room as XMPP has it: lower case, and percent-encoded as the web client"
+            ' sends it; rules = "strict" takes no other form of an address.'
+        )
     return (
         "Name a room: https://HOST/ROOM or https://HOST/TENANT/ROOM as a URL, with room=ROOM for"
         " http-bind and xmpp-websocket, or ROOM@MUC-DOMAIN as an address."
@@ -102,6 +107,11 @@ def _lua_hint(claimed: Any) -> str:
 def pattern(evidence: Evidence) -> str:
     """The room claim's pattern is refused before it is matched."""
     policy, detail = evidence.policy, evidence.detail
+    if "need asap_require_room_claim" in detail:
+        return (
+            "Name one room as room, or set asap_require_room_claim = true: strict rules take no"
+            " pattern where the claim is optional, for to Jitsi any room would do then."
+        )
     if "not enabled" in detail:
         return "Name one room as room, or enable patterns: token_regex_enabled = true."
     if "too long" in detail:

@@ -181,7 +181,9 @@ def _refuse_doubtful(reading: Reading, offered: _Offered) -> None:
             if key.doubt:
                 which = "" if key.key_id is None else f" of key id {key.key_id!a}"
                 expected = 'nothing but the key, for rules = "strict"'
-                reading.refuse(name, f"a key{which} of which {key.doubt}", expected)
+                reading.refuse(
+                    name, f"a key{which} that may be read in two ways: {key.doubt}", expected
+                )
 
 
 def _notice_plain_http(reading: Reading, values: dict[str, Any], offered: _Offered) -> None:
