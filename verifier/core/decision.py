@@ -44,6 +44,7 @@ class DenialCode(StrEnum):
     POLICY_EXPIRY_MISSING = "policy-expiry-missing"
     POLICY_USER_ID_MISSING = "policy-user-id-missing"
     POLICY_MODERATOR_REQUIRED = "policy-moderator-required"
+    REVOKED = "revoked"
     ROOM_ADDRESS_INVALID = "room-address-invalid"
     AUTHENTICATION_REQUIRED = "authentication-required"
     ROOM_PATTERN_INVALID = "room-pattern-invalid"
@@ -52,6 +53,7 @@ class DenialCode(StrEnum):
     DOMAIN_MISMATCH = "domain-mismatch"
     SERVER_MISCONFIGURED = "server-misconfigured"
     OVERLOADED = "overloaded"
+    STORE_UNAVAILABLE = "store-unavailable"
 
 
 @dataclass(frozen=True, slots=True)
