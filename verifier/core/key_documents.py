@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from verifier.core import jws
@@ -80,8 +80,11 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def _parse_set(jwks: list[Any], source: Source) -> Document:
+    whole = all(isinstance(jwk, dict) for jwk in jwks)
+
     def read(jwk: dict[str, Any], key_id: str) -> VerificationKey:
-        return parse_jwk(jwk, key_id, source)
+        key = parse_jwk(jwk, key_id, source)
+        return key if whole else replace(key, doubt="an entry of its JWK set is no object")
 
     return _collect([(_key_id(jwk), jwk) for jwk in jwks], read)
 
@@ -92,8 +95,8 @@ def _parse_map(document: Mapping[str, Any], source: Source) -> Document:
             raise InvalidKeyError("expected PEM, found " + jws.json_type(text))
         if not text.startswith(_PEM_HEAD):
             raise InvalidKeyError("expected PEM, from the first character on")
-        key, pss_only = load_pem(text)
-        return bind(key, key_id, source, pss_only=pss_only)
+        key, written = load_pem(text)
+        return bind(key, key_id, source, written)
 
     return _collect(list(document.items()), read)
 
