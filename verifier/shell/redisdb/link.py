@@ -5,6 +5,7 @@ Knows no key and nothing of what is kept there.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, Final
 
@@ -95,7 +96,6 @@ def _describe(error: Exception) -> str:
     if isinstance(error, ResponseError):
         kind = _KIND.match(str(error))
         return f"refused ({kind[0]})" if kind else "refused"
-    cause = error.__cause__ or error
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return "no connection"
+    cause = error if isinstance(error, OSError) else error.__context__
+    number = cause.errno if isinstance(cause, OSError) else None
+    return os.strerror(number) if number else "no connection"

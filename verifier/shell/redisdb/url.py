@@ -70,7 +70,7 @@ def _read(parts: SplitResult, text: str) -> RedisUrl:
     if unfit or not set(query) <= set(_QUERY[parts.scheme]):
         raise ValueError
     local = parts.scheme == "unix"
-    if local == bool(parts.hostname) or (local and not parts.path.startswith("/")):
+    if local == bool(parts.hostname) or (local and len(parts.path) < 2):
         raise ValueError
     # An unescaped "/", "?" or "#" in a password ends the host before it, and none may be lost.
     if "@" in parts.path or "@" in parts.query:

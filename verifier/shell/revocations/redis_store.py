@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from redis.asyncio.client import PubSub
 
@@ -33,7 +33,9 @@ _PURGE_SECONDS: Final = 60.0
 _CLOCKS_DIFFER: Final = 300.0  # seconds; who deletes is not the only one to judge
 _FIRST_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 2.0
-_PIECE: Final = 500
+_PIECE: Final = 200
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class RedisStore:
             except FAILURES as error:
                 self._lost(str(self._link.unavailable(error)))
             except Exception as error:  # noqa: BLE001  # nobody else would go on trying
-                self._lost(f"{self._url}: internal error: {describe(error)}")
+                self._lost(f"{self._url}: internal error ({type(error).__name__})")
             self._tried.set()
             if self._problem is not None:
                 await asyncio.sleep(wait)
@@ -148,7 +150,7 @@ class RedisStore:
         while True:
             await self._hear(messages, _LOOK_SECONDS, lambda: False)
             seen = await self._look()
-            await self._hear(messages, _LATE_SECONDS, lambda: self._has(seen))
+            await self._hear(messages, _LATE_SECONDS, partial(self._has, seen))
             if not self._has(seen):
                 return
             if loop.time() >= purge_at:
@@ -186,10 +188,10 @@ class RedisStore:
 
     async def _look(self) -> _Seen:
         """Ask what Redis has; data that went back since this process looked are others."""
-        had, fresh = (self._epoch, self._version), secrets.token_hex(8)
+        epoch, version, fresh = self._epoch, self._version, secrets.token_hex(8)
         seen = _seen(await self._run(scripts.LOOK, fresh))
-        if had[0] == seen.epoch and seen.version < had[1]:
-            return _seen(await self._run(scripts.RENEW, *had, fresh))
+        if epoch == seen.epoch and seen.version < version:
+            return _seen(await self._run(scripts.RENEW, epoch, version, fresh))
         return seen
 
     async def _catch_up(self, seen: _Seen) -> None:
@@ -225,7 +227,7 @@ class RedisStore:
 
     async def _scan(self) -> dict[str, Revocation]:
         found: dict[str, Revocation] = {}
-        expired: list[tuple[str, bytes]] = []
+        ended: list[tuple[str, str | bytes, float]] = []
         cursor, unreadable, now = -1, 0, self._clock()
         while cursor:
             cursor, values = await self._link.ask(
@@ -239,8 +241,68 @@ class RedisStore:
                 elif revocation.expires > now:
                     found[name] = revocation
                 else:
-                    expired.append((name, value))
+                    ended.append((name, value, revocation.expires))
         if unreadable:
             self._skipped(unreadable)
-        await self._purge(expired, now)
+        await self._purge(ended, now)
         return found
+
+    async def _purge_known(self) -> None:
+        """Delete what everybody has forgotten by now."""
+        now = self._clock()
+        ended = [each for each in self._known.values() if each.expires <= now]
+        for each in ended:
+            del self._known[each.name]
+        await self._purge([(each.name, each.to_json(), each.expires) for each in ended], now)
+
+    async def _purge(self, ended: list[tuple[str, str | bytes, float]], now: float) -> None:
+        old = [(name, value) for name, value, expires in ended if expires + _CLOCKS_DIFFER <= now]
+        for piece in _pieces(old):
+            await self._run(scripts.PURGE, *(text for pair in piece for text in pair))
+
+    async def _change(self, name: str, value: str) -> int:
+        """Change one; gives the number of the change, 0 where there was nothing to do."""
+        try:
+            async with asyncio.timeout(_CHANGE_SECONDS):
+                for _ in range(2):
+                    if self._epoch is not None:
+                        had = (self._epoch, self._version)
+                        done = await self._run(scripts.CHANGE, *had, self._channel, name, value)
+                        if done is not None:
+                            return int(done)
+                    await self._catch_up(await self._look())
+        except TimeoutError as error:
+            raise self._link.unavailable(error) from None
+        raise StoreUnavailableError(f"{self._url}: what it has lost is being written back")
+
+    def _apply(self, name: str, revocation: Revocation | None) -> None:
+        _set(self._known, name, revocation)
+        if self._meanwhile is not None:
+            self._meanwhile[name] = revocation
+        if revocation is None:
+            self._copy.remove([name])
+        else:
+            self._copy.put([revocation])
+
+    async def _run(self, script: str, *arguments: str | bytes | float) -> Any:
+        return await self._link.ask("EVAL", script, len(scripts.KEYS), *scripts.KEYS, *arguments)
+
+    def _skipped(self, count: int) -> None:
+        log("revocations not read", logging.WARNING, count=count, store=str(self._url))
+
+
+def _seen(answer: list[Any]) -> _Seen:
+    epoch, version = answer
+    return _Seen(epoch.decode("ascii", "replace"), version)
+
+
+def _set(known: dict[str, Revocation], name: str, revocation: Revocation | None) -> None:
+    if revocation is None:
+        known.pop(name, None)
+    else:
+        known[name] = revocation
+
+
+def _pieces(items: list[_Item]) -> Iterator[list[_Item]]:
+    for start in range(0, len(items), _PIECE):
+        yield items[start : start + _PIECE]
