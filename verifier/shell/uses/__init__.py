@@ -1,0 +1,1 @@
+"""One-use tokens: who has entered with which, so that nobody else does."""
