@@ -6,14 +6,14 @@ Knows no store and no clock.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from typing import Any, Final
 
-from verifier.core.claims import is_number
+from verifier.core.claims import Claims, is_number
 from verifier.core.jws import MalformedError, json_type, parse_object, read
-from verifier.core.revocation import CRITERIA, Revocation
+from verifier.core.revocation import CRITERIA, Revocation, digest_of
 from verifier.core.rooms import sent_room_name
 
 USUAL_SECONDS: Final = 86_400.0
@@ -45,9 +45,11 @@ def parse_revocation(raw: bytes, now: float, leeway: float = 0) -> Revocation:
         BadRevocationError: it is none, or ends in the past.
     """
     given = _object(raw)
-    usual_end = now + USUAL_SECONDS
+    usual_end: float = math.ceil(now + USUAL_SECONDS)
     if (token := given.pop("token", None)) is not None:
-        digest, ends = _read_token(token, now)
+        digest, ends = _read_token(token)
+        if ends is not None and ends + leeway <= now:
+            raise BadRevocationError("token: expected one that has not expired")
         if given.setdefault("token_digest", digest) != digest:
             raise BadRevocationError("token_digest: expected none beside token, or the token's own")
         usual_end = usual_end if ends is None else ends + leeway
@@ -58,18 +60,16 @@ def parse_revocation(raw: bytes, now: float, leeway: float = 0) -> Revocation:
     return revocation
 
 
-def parse_criteria(raw: bytes) -> str:
-    """Read which revocation somebody asks to be undone; gives its name.
-
-    Whatever else belongs to a revocation may stand there, and is not looked at.
+def parse_criteria(raw: bytes) -> Revocation:
+    """Read which revocation somebody asks to be undone; only its criteria count.
 
     Raises:
         BadRevocationError: there are no criteria.
     """
     given = _object(raw)
     if (token := given.pop("token", None)) is not None:
-        given["token_digest"] = _read_token(token, None)[0]
-    return _revocation(given | {"expires": LATEST, "reason": ""}).name
+        given["token_digest"] = _read_token(token)[0]
+    return _revocation(given | {"expires": LATEST})
 
 
 def read_revocation(raw: str | bytes) -> Revocation:
@@ -112,25 +112,15 @@ def _shown(name: str) -> str:
     return name if short and name.isprintable() and name else "a member"
 
 
-def _read_token(token: Any, now: float | None) -> tuple[str, float | None]:
+def _read_token(token: Any) -> tuple[str, float | None]:
     """Give a token's digest and its end; its signature is nobody's concern here."""
     if not isinstance(token, str):
         raise BadRevocationError(f"token: expected a string, found {json_type(token)}")
     try:
-        claims = read(token).claims
+        claims = Claims(read(token).claims)
     except MalformedError as error:
         raise BadRevocationError(f"token: {error}") from None
-    ends = claims.get("exp")
-    if not is_number(ends):
-        return digest_of(token), None
-    if now is not None and ends + USUAL_SECONDS <= now:
-        raise BadRevocationError("token: expected one that has not expired")
-    return digest_of(token), float(ends)
-
-
-def digest_of(token: str) -> str:
-    """Give the digest that names a token: SHA-256 of its compact form, hex."""
-    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+    return digest_of(token), claims.expires_at
 
 
 def _text(name: str, value: Any) -> str:
@@ -156,7 +146,7 @@ def _digest(name: str, value: Any) -> str:
 
 def _name_in_urls(name: str, value: Any) -> str:
     form = sent_room_name(_text(name, value))
-    if form is None or "@" in form or "/" in form:
+    if form is None:
         raise BadRevocationError(f"{name}: expected a name that a URL can hold")
     return form
 
@@ -166,7 +156,7 @@ def _moment(name: str, value: Any) -> float:
         raise BadRevocationError(f"{name}: expected Unix seconds, found {json_type(value)}")
     if not 0 <= value <= LATEST:
         raise BadRevocationError(f"{name}: expected Unix seconds up to the year 9999")
-    return float(value)
+    return int(value) if float(value).is_integer() else float(value)
 
 
 _READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {

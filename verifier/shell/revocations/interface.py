@@ -26,8 +26,8 @@ class Copy(Protocol):
     def put(self, revocations: Iterable[Revocation]) -> None:
         """Take revocations, in the place of those with the same names."""
 
-    def remove(self, names: Iterable[str]) -> None:
-        """Forget revocations; a name that is not known is no error."""
+    def remove(self, names: Iterable[str]) -> int:
+        """Forget revocations; a name that is not known is no error. Returns how many were."""
 
     def replace(self, revocations: Iterable[Revocation]) -> None:
         """Take these in the place of all."""
