@@ -74,7 +74,7 @@ def in_force(settings: Settings) -> dict[str, str]:
     """Give the options that matter or are not at their defaults, in words, without secrets."""
     found = {}
     for option in OPTIONS:
-        value = getattr(settings, option.name)
+        value = settings.value(option.name)
         if option.name in _ALWAYS or value not in (option.default, None, ()):
             found[option.name] = _words(option, value)
     return found

@@ -18,9 +18,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from verifier.core import jws
+from verifier.core import house_rules, jws, strict_rules
 from verifier.core.claims import ABSENT, Claims, TokenHeader, is_number
 from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, Deny
+from verifier.core.house_rules import check_house, check_new_room
 from verifier.core.irregular import read_irregular
 from verifier.core.jws import Token
 from verifier.core.keys import JITSI_ALGORITHMS, KeyLookup, KeySet, VerificationKey
@@ -52,6 +53,7 @@ STEPS: Final = (
     "room claim",
     "subject",
     "context",
+    *house_rules.STEPS,
     "revocation",
     "room address",
     "authentication",
@@ -132,6 +134,12 @@ def decide(  # noqa: PLR0913, PLR0917  # four things that a verdict is made of, 
     token = check_token(request, policy, keys, now, note, read)
     if isinstance(token, Deny):
         return token
+    # The house's rules, all of which are about tokens.
+    if token is not None and policy.house is not None:
+        claims = Claims(token.claims)
+        against = check_house(policy.house, claims, request, now, policy.leeway, note)
+        if against is not None:
+            return _of_key(against, token)
     # Behind the token, whose signature vouches for what it says; before the room, guests included.
     if revoked is not None and (refused := revoked(request, token, now, note)) is not None:
         return refused
@@ -141,9 +149,8 @@ def decide(  # noqa: PLR0913, PLR0917  # four things that a verdict is made of, 
     claims = Claims(token.claims)
     mismatch = check_room(request, claims, policy, note)
     if isinstance(mismatch, Deny):
-        key_id = TokenHeader(token.header).key_id
-        return replace(mismatch, key_id=key_id if isinstance(key_id, str) else None)
-    malformed = _check_form(token, claims, note)
+        return _of_key(mismatch, token)
+    malformed = _check_form(token, claims, policy, note)
     if malformed is not None:
         return malformed
     return Allow(claims, "owner" if claims.is_moderator else "member", mismatch)
@@ -161,18 +168,16 @@ def check_token(  # noqa: PLR0913, PLR0917  # as above
     # 1. An empty string is a token, and a malformed one.
     note("token", _REQUIRED[not policy.allow_empty_token], _PRESENT[request.token is None])
     if request.token is None:
-        if policy.allow_empty_token:
-            return None
-        return _deny(DenialCode.TOKEN_MISSING, "expected a token")
+        return _check_guest(request, policy, note)
     token = read_token(request.token) if read is None else read
 
     # 2. With a key server the key comes first: header, kid, alg, and only then the token.
-    named = _find_key(token, policy, keys, note) if policy.key_server else keys
+    named = _find_key(token, policy, keys, now, note) if policy.key_server else keys
     if isinstance(named, Deny):
         return named
 
     # 3. Three segments; header and payload are JSON; typ, alg and signature.
-    refused = _check_signature(token, policy, named, note)
+    refused = _check_signature(token, policy, named, now, note)
     if refused is not None:
         return refused
     claims = Claims(token.claims)
@@ -201,11 +206,12 @@ def check_token(  # noqa: PLR0913, PLR0917  # as above
         detail = _none_of("iss", policy.asap_accepted_issuers, claims.issuer)
         return _deny(DenialCode.ISSUER_NOT_ACCEPTED, detail, key_id)
 
-    # 6. aud: likewise; a list equals no string, so it passes only under the wildcard.
+    # 6. aud: likewise; to Jitsi a list equals no string, so it passes only under the wildcard.
     note("audience", policy.asap_accepted_audiences, claims.audience)
     if claims.audience is ABSENT:
         return _deny(DenialCode.AUDIENCE_MISSING, "expected an aud claim", key_id)
-    if not _accepted(claims.audience, policy.asap_accepted_audiences):
+    accepts = strict_rules.accepts_audience if policy.strict else _accepted
+    if not accepts(claims.audience, policy.asap_accepted_audiences):
         detail = _none_of("aud", policy.asap_accepted_audiences, claims.audience)
         return _deny(DenialCode.AUDIENCE_NOT_ACCEPTED, detail, key_id)
 
@@ -240,6 +246,9 @@ def check_room(
     note("room address", "room@host", request.room_jid)
     if jid is None or jid.node is None:
         return _deny(DenialCode.ROOM_ADDRESS_INVALID, "expected an address that names a room")
+    if policy.strict and not strict_rules.is_prepared(jid):
+        detail = "expected the address as XMPP prepares it"
+        return _deny(DenialCode.ROOM_ADDRESS_INVALID, detail)
     if not request.room_exists:
         detail, answer = "no such room", ("room-does-not-exist", "Room does not exist")
         return Deny(DenialCode.ROOM_ADDRESS_INVALID, detail, *answer)
@@ -253,13 +262,29 @@ def check_room(
         return False
 
     # 11. Without domain verification only the name counts: host, tenant and sub are not looked at.
-    if not policy.enable_domain_verification:
+    if not policy.enable_domain_verification and not policy.strict:
         note("room", claims.room, jid.node)
         return _compare_room_only(claims.room, jid.node)
     return _verify_domain(request, claims, jid, policy, note)
 
 
-def _find_key(token: Token, policy: Policy, keys: KeyLookup, note: Recorder) -> KeySet | Deny:
+def _check_guest(request: AccessRequest, policy: Policy, note: Recorder) -> Deny | None:
+    """Let guests in where they are allowed; nobody without a token opens a moderators' room.
+
+    Prosody lets guests of other hosts in who are denied here for want of a token alone, so that
+    what else they lack comes first.
+    """
+    refused = None
+    if policy.house is not None:
+        refused = check_new_room(policy.house, request, note, moderator=False)
+    if refused is None and not policy.allow_empty_token:
+        return _deny(DenialCode.TOKEN_MISSING, "expected a token")
+    return refused
+
+
+def _find_key(
+    token: Token, policy: Policy, keys: KeyLookup, now: float, note: Recorder
+) -> KeySet | Deny:
     """Upstream's key-server prologue: header, ``kid``, ``alg``, key."""
     note("header", "a JSON object in base64url", token.irregularity or "such an object")
     if token.prologue_refusal is not None:
@@ -269,7 +294,7 @@ def _find_key(token: Token, policy: Policy, keys: KeyLookup, note: Recorder) -> 
     note("key id", "a string", key_id)
     if not isinstance(key_id, str):
         return _deny(DenialCode.KEY_ID_MISSING, _not_a("string", "kid", key_id))
-    note("algorithm family", f"RS, or {policy.signature_algorithm}", algorithm)
+    note("algorithm family", f"RS, or {policy.accepted_algorithms}", algorithm)
     if not isinstance(algorithm, str):
         return _deny(DenialCode.ALGORITHM_MISSING, _not_a("string", "alg", algorithm), key_id)
     if not algorithm.startswith("RS") and not _pinned_beyond_jitsi(algorithm, policy):
@@ -280,10 +305,16 @@ def _find_key(token: Token, policy: Policy, keys: KeyLookup, note: Recorder) -> 
     if key is None:
         code = DenialCode.KEYS_UNAVAILABLE if keys.unavailable else DenialCode.KEY_UNKNOWN
         return _deny(code, "no key for this key id", key_id)
+    doubt = strict_rules.doubt_about(key, now) if policy.strict else ""
+    if doubt:
+        note("key", "a key that is used", doubt)
+        return _deny(DenialCode.KEY_UNKNOWN, f"the key of this key id is not used: {doubt}", key_id)
     return KeySet(static=(key,))
 
 
-def _check_signature(token: Token, policy: Policy, keys: KeyLookup, note: Recorder) -> Deny | None:
+def _check_signature(
+    token: Token, policy: Policy, keys: KeyLookup, now: float, note: Recorder
+) -> Deny | None:
     """Upstream's ``luajwtjitsi.verify`` up to the signature."""
     note(
         "form",
@@ -300,14 +331,19 @@ def _check_signature(token: Token, policy: Policy, keys: KeyLookup, note: Record
     note("type", "JWT", header.type)
     if header.type != "JWT":
         return _deny(DenialCode.TYPE_NOT_JWT, "expected typ to be JWT", key_id)
-    note("algorithm", pinned, header.algorithm)
+    note("algorithm", policy.accepted_algorithms if policy.strict else pinned, header.algorithm)
     if header.algorithm is ABSENT:
         reason = unsupported or ANSWERS[DenialCode.ALGORITHM_NOT_ALLOWED][1]
         return _deny(DenialCode.ALGORITHM_MISSING, _algorithm(policy), key_id, reason)
     if header.algorithm != pinned:
-        return _deny(DenialCode.ALGORITHM_NOT_ALLOWED, _algorithm(policy), key_id, unsupported)
+        if header.algorithm not in policy.other_algorithms:
+            return _deny(DenialCode.ALGORITHM_NOT_ALLOWED, _algorithm(policy), key_id, unsupported)
+        pinned = header.algorithm
 
+    # Each key serves its own kind of algorithm only: no public key is ever taken for a secret.
     candidates = _candidates(keys, key_id)
+    if policy.strict:
+        candidates = strict_rules.without_doubt(candidates, now)
     note("signature", pinned, len(candidates))
     if not candidates:
         return _deny(DenialCode.KEY_UNKNOWN, "no key for this key id", key_id)
@@ -344,7 +380,10 @@ def _verify_domain(
     if isinstance(room, Deny):
         return room
     if room is None:
-        return False
+        # Upstream looks no further; the standards make no exception for tenant and host.
+        if not policy.strict:
+            return False
+        room = target_room
 
     # 13. A context tenant that is not the URL's is flagged; only some rooms refuse it.
     mismatch = _tenants_differ(claims.context_tenant, request.query_prefix)
@@ -383,6 +422,9 @@ def _verify_domain(
 def _room_to_check(claims: Claims, target_room: str, policy: Policy) -> str | Deny | None:
     """Give the name that the address must have; None where the token leaves the room open."""
     claimed = claims.room
+    if policy.strict and strict_rules.is_stray_pattern(claims, policy):
+        reason = "Room claim patterns need asap_require_room_claim"
+        return Deny(DenialCode.ROOM_PATTERN_INVALID, reason, "invalid-regex", reason)
     if claimed == "*":
         return target_room
     if claimed is ABSENT:
@@ -391,7 +433,7 @@ def _room_to_check(claims: Claims, target_room: str, policy: Policy) -> str | De
         # To Lua, false is no name at all and a number is one that no room has.
         answer = _NO_MATCH if claimed is False else (None, None)
         return Deny(DenialCode.CLAIM_MALFORMED, _not_a("string", "room", claimed), *answer)
-    if not is_pattern(claims):
+    if not claims.is_pattern:
         return ascii_lower(claimed)
     matched = match_room(target_room, claimed, policy)
     if isinstance(matched, PatternRefusal):
@@ -403,7 +445,7 @@ def _room_to_check(claims: Claims, target_room: str, policy: Policy) -> str | De
     return matched
 
 
-def _check_form(token: Token, claims: Claims, note: Recorder) -> Deny | None:
+def _check_form(token: Token, claims: Claims, policy: Policy, note: Recorder) -> Deny | None:
     """Refuse what upstream lets through only because it never looks."""
     # 15. Strict form; an extension that must be understood (RFC 7515, 4.1.11) is not.
     header = TokenHeader(token.header)
@@ -440,6 +482,10 @@ def _check_form(token: Token, claims: Claims, note: Recorder) -> Deny | None:
             note("claim types", f"{name} to be {_KINDS[kind]}", value)
             detail = f"expected {name} to be {_KINDS[kind]}, found {jws.json_type(value)}"
             return _deny(DenialCode.CLAIM_MALFORMED, detail, header.key_id)
+    mistyped = strict_rules.mistyped_claim(claims) if policy.strict else None
+    if mistyped is not None:
+        note("claim types", "iat to be a number", mistyped[1])
+        return _deny(DenialCode.CLAIM_MALFORMED, mistyped[0], header.key_id)
     if claims.room == "":
         note("claim types", "room not to be empty", claims.room)
         return _deny(DenialCode.CLAIM_MALFORMED, "expected room not to be empty", header.key_id)
@@ -473,6 +519,11 @@ def _deny(code: DenialCode, detail: str, key_id: Any = None, reason: str | None 
     return Deny(code, detail, error, reason or usual, key_id if isinstance(key_id, str) else None)
 
 
+def _of_key(denial: Deny, token: Token) -> Deny:
+    key_id = TokenHeader(token.header).key_id
+    return replace(denial, key_id=key_id if isinstance(key_id, str) else None)
+
+
 def _candidates(keys: KeyLookup, key_id: Any) -> Sequence[VerificationKey]:
     named = keys.known(key_id) if isinstance(key_id, str) else None
     return keys.static if named is None else (*keys.static, named)
@@ -480,18 +531,12 @@ def _candidates(keys: KeyLookup, key_id: Any) -> Sequence[VerificationKey]:
 
 def _pinned_beyond_jitsi(algorithm: str, policy: Policy) -> bool:
     """PS, ES and EdDSA are ours: allowed with a key server, if the operator pinned them."""
-    return algorithm == policy.signature_algorithm and algorithm not in JITSI_ALGORITHMS
+    pinned = algorithm == policy.signature_algorithm or algorithm in policy.other_algorithms
+    return pinned and algorithm not in JITSI_ALGORITHMS
 
 
 def _accepted(claim: Any, accepted: Sequence[str]) -> bool:
     return "*" in accepted or claim in accepted
-
-
-def is_pattern(claims: Claims) -> bool:
-    """Tell whether the token says that its room claim is a Lua pattern."""
-    room = claims.context_room
-    flag = room.get("regex") if isinstance(room, dict) else None
-    return flag is True or flag == "true"
 
 
 def _tenants_differ(tenant: Any, query_prefix: str | None) -> bool:
@@ -514,8 +559,8 @@ def _none_of(name: str, accepted: Sequence[str], value: Any) -> str:
 
 
 def _algorithm(policy: Policy) -> str:
-    return f"expected alg {policy.signature_algorithm}"
+    return f"expected alg {policy.accepted_algorithms}"
 
 
 def _room_expected(claims: Claims) -> Any:
-    return f"a match of the pattern {claims.room!r}" if is_pattern(claims) else claims.room
+    return f"a match of the pattern {claims.room!r}" if claims.is_pattern else claims.room

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from verifier.core.decision import DenialCode, Deny
-from verifier.core.explain import claim_cures, room_cures, token_cures
+from verifier.core.explain import claim_cures, policy_cures, room_cures, token_cures
 from verifier.core.explain.evidence import Evidence
 from verifier.core.explain.wording import moment
 
@@ -58,6 +58,14 @@ CURES: Final[dict[DenialCode, Callable[[Evidence], str]]] = {
     DenialCode.ROOM_CLAIM_MISSING: claim_cures.missing_room_claim,
     DenialCode.SUBJECT_MISSING: claim_cures.missing_subject,
     DenialCode.CLAIM_MALFORMED: claim_cures.malformed_claim,
+    DenialCode.POLICY_WILDCARD_ROOM: policy_cures.wildcard_room,
+    DenialCode.POLICY_WILDCARD_SUB: policy_cures.wildcard_subject,
+    DenialCode.POLICY_ROOM_PATTERN: policy_cures.room_pattern,
+    DenialCode.POLICY_TOKEN_LIFETIME: policy_cures.lifetime,
+    DenialCode.POLICY_JTI_MISSING: policy_cures.token_id,
+    DenialCode.POLICY_EXPIRY_MISSING: policy_cures.expiry,
+    DenialCode.POLICY_USER_ID_MISSING: policy_cures.user_id,
+    DenialCode.POLICY_MODERATOR_REQUIRED: policy_cures.moderator,
     DenialCode.REVOKED: revoked,
     DenialCode.ROOM_ADDRESS_INVALID: room_cures.room_address,
     DenialCode.AUTHENTICATION_REQUIRED: room_cures.authentication,

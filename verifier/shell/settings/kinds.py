@@ -272,10 +272,11 @@ KEY_TABLE: Final = Kind(
     _not_in_environment,
     _key_table,
 )
-ALGORITHM: Final = Kind(
-    f"one of {', '.join(sorted(ALGORITHMS))}, and not a list",
-    _one_of(*ALGORITHMS),
-    _string(_one_of(*ALGORITHMS)),
+PINNED: Final = Kind(
+    f'one of {", ".join(sorted(ALGORITHMS))}, or several with rules = "strict"',
+    _between_commas(_one_of(*ALGORITHMS)),
+    _strings(_one_of(*ALGORITHMS)),
+    is_list=True,
 )
 STRINGS: Final = Kind(
     "a string, or an array of strings, none of them empty",

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from verifier.core.handoff import derive_key
+from verifier.core.house_rules import HouseRules
 from verifier.core.keyformats import looks_like_pem
 from verifier.core.policy import Policy
 from verifier.shell.addresses import Address
@@ -68,6 +69,7 @@ class Settings:
     cache_keys_url: str | None
     public_keys: Mapping[str, str | Path]
     signature_algorithm: str
+    other_algorithms: tuple[str, ...]
     asap_accepted_issuers: tuple[str, ...]
     asap_accepted_audiences: tuple[str, ...]
     asap_require_room_claim: bool
@@ -95,9 +97,10 @@ class Settings:
     key_grace: float
     key_stale_grace: float
     key_lookup_rate: float
-    rules: Literal["jitsi"]
+    rules: Literal["jitsi", "strict"]
     mode: Literal["enforce", "report-only"]
     leeway: float
+    house: HouseRules | None
     strict_hosts: bool
     bypass: tuple[Network, ...]
     trusted_proxies: tuple[Network | str, ...]
@@ -112,6 +115,18 @@ class Settings:
     def key_server(self) -> bool:
         """Whether keys are looked up by key id at a URL."""
         return self.asap_key_server is not None or self.cache_keys_url is not None
+
+    @property
+    def strict(self) -> bool:
+        """Whether the standards are held to where Jitsi does not."""
+        return self.rules == "strict"
+
+    def value(self, name: str) -> Any:
+        """Give the value of the option of this name in the file."""
+        table, _, key = name.rpartition(".")
+        if name == "signature_algorithm":
+            return (self.signature_algorithm, *self.other_algorithms)
+        return getattr((self.house or HouseRules()) if table else self, key)
 
     def policy(self) -> Policy:
         """Give what is accepted."""

@@ -27,7 +27,9 @@ CREATE INDEX IF NOT EXISTS ends ON uses (keep_until);
 _FIND: Final = "SELECT browser, open_until FROM uses WHERE name = ?"
 _RECORD: Final = "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?)"
 _REOPEN: Final = "UPDATE uses SET open_until = ? WHERE name = ?"
-_PURGE: Final = "DELETE FROM uses WHERE name IN (SELECT name FROM uses WHERE keep_until < ? LIMIT ?)"
+_PURGE: Final = (
+    "DELETE FROM uses WHERE name IN (SELECT name FROM uses WHERE keep_until < ? LIMIT ?)"
+)
 
 
 class SqliteUses:
