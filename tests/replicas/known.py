@@ -21,9 +21,8 @@ class Known:
     def put(self, revocations: Iterable[Revocation]) -> None:
         self.by_name |= {each.name: each for each in revocations}
 
-    def remove(self, names: Iterable[str]) -> None:
-        for name in names:
-            self.by_name.pop(name, None)
+    def remove(self, names: Iterable[str]) -> int:
+        return sum([self.by_name.pop(name, None) is not None for name in names])
 
     def replace(self, revocations: Iterable[Revocation]) -> None:
         self.by_name = {each.name: each for each in revocations}

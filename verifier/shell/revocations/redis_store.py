@@ -85,6 +85,9 @@ class RedisStore:
         self._task = asyncio.create_task(self._keep_true())
         await self._tried.wait()
 
+    def refresh(self) -> None:
+        """Do nothing: changes come by themselves."""
+
     async def put(self, revocation: Revocation) -> None:
         """Keep a revocation.
 

@@ -27,7 +27,7 @@ class Uses(Protocol):
     """Where uses are recorded."""
 
     async def claim(self, use: Use) -> bool:
-        """Let the first one in, whoever asks at the same time elsewhere; and again within the window.
+        """Let the first one in, whoever else asks at the same time; and again within the window.
 
         The browser that was first is let in at any time, and opens the window anew: what follows
         from its entry, such as Prosody's own question, comes without a cookie.

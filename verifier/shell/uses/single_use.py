@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from verifier.core.claims import ABSENT, Claims
 from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, Deny
@@ -59,7 +59,7 @@ class SingleUse:
             return UNAVAILABLE
 
 
-def is_entry(request: AccessRequest, decision: Decision) -> bool:
+def is_entry(decision: Decision, request: AccessRequest) -> TypeGuard[Allow]:
     """Tell whether somebody is about to enter a room by a token.
 
     A question about the token alone is none, nor is one about somebody who has entered by it.
