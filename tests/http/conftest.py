@@ -26,6 +26,7 @@ from verifier.shell.hosts import Hosts
 from verifier.shell.keysource.interface import Missing
 from verifier.shell.metrics import PrometheusObserver
 from verifier.shell.service import Verifier
+from verifier.shell.uses import SingleUse
 
 pytest.register_assert_rewrite("tests.http.twins")
 
@@ -121,10 +122,12 @@ async def start() -> AsyncIterator[Start]:
         pages: Pages = PLAIN_PAGES,
         report_only: bool = False,
         sinks: Sequence[Sink] = (),
+        single_use: SingleUse | None = None,
         **options: Any,
     ) -> Sidecar:
         observer = PrometheusObserver()
-        verifier = Verifier(replace(POLICY, **options), keys or FakeKeys(), lambda: NOW)
+        policy = replace(POLICY, **options)
+        verifier = Verifier(policy, keys or FakeKeys(), lambda: NOW, single_use=single_use)
         service = DecisionService(
             Hosts(verifier, {}),
             DecisionCache(ttl),
