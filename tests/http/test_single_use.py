@@ -60,7 +60,7 @@ async def handing_off(start: Start, uses: FakeUses) -> Sidecar:
     return await start(single_use=SingleUse(uses, 60), pages=pages)
 
 
-def once(jti: str = "j-1", **claims: object) -> str:
+def once(jti: str = "j-1", **claims: Any) -> str:
     return mint(jti=jti, **claims)
 
 
