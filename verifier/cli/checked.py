@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # loading these loads a parser of Lua
     from verifier.core.doctor.risks import Risk
     from verifier.shell.doctor import Deployment, HostReport
 
-_MARKS: Final = {"same": "✓", "differs": "✗", "no-effect": "·", "unknown": "?"}
+_MARKS: Final = {"same": "✓", "differs": "✗", "no-effect": "·", "unknown": "?", "stricter": "+"}
 _ALWAYS: Final = (
     "app_id",
     "signature_algorithm",

@@ -95,7 +95,8 @@ class Verifier:
         self.revoked = revoked
         self.single_use = single_use
         # A keyed hash costs no more than reading the token; only public keys take turns.
-        self._takes_turns = not policy.signature_algorithm.startswith("HS")
+        pinned = (policy.signature_algorithm, *policy.other_algorithms)
+        self._takes_turns = not all(name.startswith("HS") for name in pinned)
 
     def verify_now(self, request: AccessRequest) -> Decision | Pending | None:
         """Judge one request with what is at hand, cheap checks first.
@@ -172,8 +173,8 @@ class Verifier:
         except _NotNowError:
             return Pending(request, keys, token if _is_small(request) else None)
 
-    def _stop_early(self, step: str, _expected: Any, _found: Any) -> None:
-        if step == "signature" and not self.turns.take():
+    def _stop_early(self, step: str, expected: Any, _found: Any) -> None:
+        if step == "signature" and not expected.startswith("HS") and not self.turns.take():
             raise _NotNowError
 
 
