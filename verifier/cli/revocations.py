@@ -12,7 +12,7 @@ from verifier.cli.admin_client import ask
 from verifier.cli.manual import Manual
 from verifier.cli.usage import Parser, add_command, add_config, settings_of
 from verifier.core.revocation import Revocation
-from verifier.core.revocation_form import read_revocation
+from verifier.core.revocation_form import BadRevocationError, read_revocation
 from verifier.shell.addresses import Address, parse_address
 
 ENDPOINT: Final = "/v1/revocations"
@@ -65,8 +65,13 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps(reply.body, indent=2) + "\n")
         return 0
-    for each in reply.body.get("revocations", []):
-        sys.stdout.write(f"{in_words(read_revocation(json.dumps(each)))}\n")
+    try:
+        found = [read_revocation(json.dumps(each)) for each in reply.body.get("revocations", [])]
+    except BadRevocationError as error:
+        raise ConnectionError(
+            f"expected revocations as this version writes them: {error}"
+        ) from None
+    sys.stdout.write("".join([f"{in_words(each)}\n" for each in found]))
     return 0
 
 

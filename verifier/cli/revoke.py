@@ -24,7 +24,7 @@ from verifier.cli.usage import (
     settings_of,
     text,
 )
-from verifier.core.explain import Findings, UnreadableError
+from verifier.core.explain import Findings, UnreadableError, view_token
 from verifier.core.revocation import Revocation
 from verifier.core.revocation_form import BadRevocationError, parse_criteria, parse_revocation
 from verifier.shell.settings import Settings
@@ -118,11 +118,15 @@ def run(options: argparse.Namespace) -> int:
         sys.stderr.write(f"jitsi-verifier: {_complaint(reply, revocation)}\n")
         return 1
     if options.json:
-        sys.stdout.write(f"{revocation.to_json()}\n")
+        sys.stdout.write(f"{_shown(revocation, undone=options.undo)}\n")
     else:
         done = "accepted again" if options.undo else "revoked"
         sys.stdout.write(f"{done}: {in_words(revocation, ended=options.undo)}\n")
     return 0
+
+
+def _shown(revocation: Revocation, *, undone: bool) -> str:
+    return json.dumps(revocation.criteria) if undone else revocation.to_json()
 
 
 def _read(options: argparse.Namespace, settings: Settings) -> Revocation:
@@ -147,6 +151,8 @@ def _members(options: argparse.Namespace) -> Mapping[str, Any]:
         members["tenant"] = address.tenant
         members["room"] = None if options.room is None else address.room
     members["token"] = None if options.subject is None else _token(options.subject)
+    if members["token"] and options.expires is None and not options.undo:
+        _warn_of_no_end(members["token"])
     given = {name: value for name, value in members.items() if value is not None}
     if not given.keys() - {"reason", "expires"}:
         raise UsageError("expected a token, a URL or '-', or at least one criterion")
@@ -164,6 +170,13 @@ def _token(subject: str) -> str:
     if found.token is None:
         raise UsageError("expected a URL with a token in it; a room is revoked by --room")
     return found.token
+
+
+def _warn_of_no_end(token: str) -> None:
+    claims = view_token(token).claims
+    if claims is not None and "exp" not in claims:
+        note = "the token has no exp: it is accepted again in 24 hours, unless --expires says more"
+        sys.stderr.write(f"note: {note}\n")
 
 
 def _moment(value: str) -> float:

@@ -19,7 +19,7 @@ from verifier.core.rooms import split_tenant
 from verifier.core.rules import ascii_lower
 
 # FIPS 186-5: the order n of each curve's group, by the algorithm that uses it (RFC 7518, 3.4).
-_ORDERS: Final = {
+ORDERS: Final = {
     "ES256": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
     "ES384": int(
         "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF"
@@ -27,7 +27,7 @@ _ORDERS: Final = {
         16,
     ),
     "ES512": int(
-        "01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
+        "01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
         "FA51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409",
         16,
     ),
@@ -71,7 +71,7 @@ class Bearer:
         token = self._token
         if token is None or self._request.token is None:
             return ()
-        order = _ORDERS.get(str(token.header.get("alg")))
+        order = ORDERS.get(str(token.header.get("alg")))
         digest = digest_of(self._request.token)
         return (digest,) if order is None else (digest, digest_of(_twin(token, order)))
 

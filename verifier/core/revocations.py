@@ -42,15 +42,16 @@ class Revocations:
 
     def put(self, revocation: Revocation) -> None:
         """Take a revocation, in the place of one for the same."""
-        self.remove(revocation.name)
-        self._by_name[revocation.name] = revocation
+        name = revocation.name
+        self.remove(name)
+        self._by_name[name] = revocation
         names, key = _place(revocation)
         table = self._tables.setdefault(names, {})
         insort(table.setdefault(key, []), revocation, key=_latest_first)
         if len(self._ends) > 2 * len(self._by_name) + _MOST_PURGED:  # of what was put anew
-            self._ends = sorted((each.expires, each.name) for each in self)
+            self._ends = sorted((each.expires, name) for name, each in self._by_name.items())
         else:
-            heappush(self._ends, (revocation.expires, revocation.name))
+            heappush(self._ends, (revocation.expires, name))
 
     def remove(self, name: str) -> bool:
         """Forget a revocation; returns False where there is none of that name."""

@@ -137,10 +137,12 @@ class SqliteStore:
         """Bring the copy up to what is stored."""
         heard = self._bell.heard()
         changes = self._reader.changes(self._after)
+        put = [read_revocation(body) for _, _, body in changes if body is not None]
+        gone = [name for _, name, body in changes if body is None]
         if changes:
+            self._copy.remove(gone)
+            self._copy.put(put)
             self._after = changes[-1][0]
-            self._copy.remove([name for _, name, body in changes if body is None])
-            self._copy.put([read_revocation(body) for _, _, body in changes if body is not None])
         self._heard = heard
 
     def _try_to_read_on(self) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 
 from verifier.core.revocation import Revocation
 
-_APPLICATION: Final = 0x4A565256  # "JVRV"
+APPLICATION: Final = 0x4A565256  # "JVRV"
 _VERSION: Final = 1
 _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS revocations (
     body TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS ends ON revocations (expires);
-PRAGMA application_id = {_APPLICATION};
+PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {_VERSION};
 COMMIT;
 """
@@ -129,7 +129,7 @@ class SqliteFile:
         (application,) = self._connection.execute("PRAGMA application_id").fetchone()
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if (tables or version) and application != _APPLICATION:
+        if (tables or version) and application != APPLICATION:
             raise NotOursError("a database of another program")
         if version > _VERSION:
             raise NotOursError("a file of a newer version of this program")
