@@ -149,3 +149,13 @@ async def test_what_others_have_written_there_lets_nobody_in(tmp_path: Path) -> 
 
 def test_a_use_shows_no_browser() -> None:
     assert "my-browser" not in repr(use("my-browser"))
+
+
+async def test_who_came_before_the_first_one_was_recorded_is_second(tmp_path: Path) -> None:
+    before = iter([HOUR - 1] * 3)  # up to the moment at which it looks whether it is first
+    first = SqliteUses(tmp_path / "uses", lambda: HOUR)
+    second = SqliteUses(tmp_path / "uses", lambda: next(before, HOUR))
+    assert await first.claim(use())
+    assert not await second.claim(use())
+    await first.close()
+    await second.close()
