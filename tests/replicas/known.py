@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from verifier.core.revocation import Revocation
@@ -45,3 +46,14 @@ async def replica(url: str) -> AsyncIterator[tuple[RedisStore, Known]]:
         yield store, known
     finally:
         await store.close()
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    async def wait() -> None:
+        while not condition():  # noqa: ASYNC110  # no event tells
+            await asyncio.sleep(0.01)
+
+    try:
+        await asyncio.wait_for(wait(), 10)
+    except TimeoutError:
+        raise AssertionError(f"not within 10 s: {what}") from None

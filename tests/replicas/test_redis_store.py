@@ -1,29 +1,17 @@
 from __future__ import annotations
 
-import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.replicas.known import replica, revocation
+from tests.replicas.known import replica, revocation, until
 from tests.replicas.redis_server import RedisServer, running_redis
 from verifier.shell.revocations.interface import StoreUnavailableError
 from verifier.shell.revocations.redis_scripts import KEYS
 
 HASH, VERSION, EPOCH = KEYS
-
-
-async def until(condition: Callable[[], bool], what: str) -> None:
-    async def wait() -> None:
-        while not condition():  # noqa: ASYNC110  # no event tells
-            await asyncio.sleep(0.01)
-
-    try:
-        await asyncio.wait_for(wait(), 10)
-    except TimeoutError:
-        raise AssertionError(f"not within 10 s: {what}") from None
 
 
 @pytest.fixture
