@@ -17,7 +17,6 @@ class Known:
 
     def __init__(self) -> None:
         self.by_name: dict[str, Revocation] = {}
-        self.replaced = 0
 
     def put(self, revocations: Iterable[Revocation]) -> None:
         self.by_name |= {each.name: each for each in revocations}
@@ -27,7 +26,6 @@ class Known:
 
     def replace(self, revocations: Iterable[Revocation]) -> None:
         self.by_name = {each.name: each for each in revocations}
-        self.replaced += 1
 
     @property
     def ids(self) -> set[str | None]:

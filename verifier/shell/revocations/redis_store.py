@@ -65,8 +65,8 @@ class RedisStore:
         self._problem: str | None = None
         self._tried = asyncio.Event()
         self._catching_up = asyncio.Lock()
-        # What has changed while everything is read, and would be lost with what was read before.
-        self._meanwhile: dict[str, Revocation | None] | None = None
+        # What has changed here while everything is read: what is read of it may be older.
+        self._meanwhile: set[str] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -217,38 +217,47 @@ class RedisStore:
 
     async def _read(self, seen: _Seen) -> None:
         """Read everything, in pieces: Redis and this process have others to answer."""
-        self._meanwhile = {}
+        self._meanwhile = set()
         try:
-            found = await self._scan()
-            for name, revocation in self._meanwhile.items():
-                _set(found, name, revocation)
+            names = await self._scan(self._meanwhile) | self._meanwhile
+            gone = [name for name in self._known if name not in names]
         finally:
             self._meanwhile = None
-        self._known = found
+        for name in gone:
+            del self._known[name]
+        if gone:
+            self._copy.remove(gone)
         self._epoch, self._version = seen.epoch, seen.version
-        self._copy.replace(found.values())
 
-    async def _scan(self) -> dict[str, Revocation]:
-        found: dict[str, Revocation] = {}
+    async def _scan(self, newer: set[str]) -> set[str]:
+        """Take what there is, but for what is known to be newer here; gives all names."""
+        names: set[str] = set()
         ended: list[tuple[str, str | bytes, float]] = []
         cursor, unreadable, now = -1, 0, self._clock()
         while cursor:
             cursor, values = await self._link.ask(
                 "HSCAN", scripts.KEYS[0], max(cursor, 0), "COUNT", _PIECE
             )
-            for field, value in values.items():
-                name = field.decode("utf-8", "replace")
-                revocation = read_value(name, value)
-                if revocation is None:
-                    unreadable += 1
-                elif revocation.expires > now:
-                    found[name] = revocation
-                else:
-                    ended.append((name, value, revocation.expires))
+            piece = {name.decode("utf-8", "replace"): value for name, value in values.items()}
+            found = {name: read_value(name, value) for name, value in piece.items()}
+            unreadable += sum(each is None for each in found.values())
+            good = [each for each in found.values() if each is not None]
+            standing = [each for each in good if each.expires > now]
+            names.update(each.name for each in standing)
+            self._take_over([each for each in standing if each.name not in newer])
+            past = (each for each in good if each.expires <= now)
+            ended += [(each.name, piece[each.name], each.expires) for each in past]
         if unreadable:
             self._skipped(unreadable)
         await self._purge(ended, now)
-        return found
+        return names
+
+    def _take_over(self, revocations: list[Revocation]) -> None:
+        """Know what is not known yet."""
+        news = [each for each in revocations if self._known.get(each.name) != each]
+        if news:
+            self._known.update((each.name, each) for each in news)
+            self._copy.put(news)
 
     async def _purge_known(self) -> None:
         """Delete what everybody has forgotten by now."""
@@ -279,12 +288,13 @@ class RedisStore:
         raise StoreUnavailableError(f"{self._url}: what it has lost is being written back")
 
     def _apply(self, name: str, revocation: Revocation | None) -> None:
-        _set(self._known, name, revocation)
         if self._meanwhile is not None:
-            self._meanwhile[name] = revocation
+            self._meanwhile.add(name)
         if revocation is None:
+            self._known.pop(name, None)
             self._copy.remove([name])
         else:
+            self._known[name] = revocation
             self._copy.put([revocation])
 
     async def _run(self, script: str, *arguments: str | bytes | float) -> Any:
@@ -297,13 +307,6 @@ class RedisStore:
 def _seen(answer: list[Any]) -> _Seen:
     epoch, version = answer
     return _Seen(epoch.decode("ascii", "replace"), version)
-
-
-def _set(known: dict[str, Revocation], name: str, revocation: Revocation | None) -> None:
-    if revocation is None:
-        known.pop(name, None)
-    else:
-        known[name] = revocation
 
 
 def _pieces(items: list[_Item]) -> Iterator[list[_Item]]:
