@@ -44,6 +44,7 @@ from verifier.shell.service import Verifier
 from verifier.shell.settings import ConfigError, Settings
 from verifier.shell.sinks import SinkError, Sinks
 from verifier.shell.turns import Turns
+from verifier.shell.uses import SingleUse, open_uses
 from verifier.shell.version import VERSION
 
 DRAIN_SECONDS: Final = 10.0
@@ -114,6 +115,7 @@ class App:
         self._observer.cache_size(lambda: len(self._cache))
         self._at_start = settings
         store = open_store(settings.revocation_store, sibling)
+        self._uses = open_uses(settings.revocation_store, sibling)
         self._revocations = Known(store, lambda: self._cache.clear())  # noqa: PLW0108  # of its time
         self._turns = Turns()
         self._stop = asyncio.Event()
@@ -149,6 +151,7 @@ class App:
             log("stopping")
 
     async def _start_store(self, stack: contextlib.AsyncExitStack) -> None:
+        stack.push_async_callback(self._uses.close)
         stack.push_async_callback(self._revocations.store.close)
         await self._revocations.store.start(self._revocations)
 
@@ -253,7 +256,9 @@ class App:
     def _verifier(self, settings: Settings) -> Verifier:
         ring = self._rings.of(settings.key_locations())
         revoked = self._revocations.refusal
-        return Verifier(settings.policy(), ring, time.time, self._turns, revoked)
+        once = SingleUse(self._uses, settings.single_use_window)
+        single_use = None if settings.single_use == "off" else once
+        return Verifier(settings.policy(), ring, time.time, self._turns, revoked, single_use)
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()

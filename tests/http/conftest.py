@@ -28,6 +28,7 @@ from verifier.shell.metrics import PrometheusObserver
 from verifier.shell.revocations import Known, Store
 from verifier.shell.revocations.memory import MemoryStore
 from verifier.shell.service import Verifier
+from verifier.shell.uses import SingleUse
 
 pytest.register_assert_rewrite("tests.http.twins")
 
@@ -124,13 +125,17 @@ async def start() -> AsyncIterator[Start]:
         report_only: bool = False,
         sinks: Sequence[Sink] = (),
         store: Store | None = None,
+        single_use: SingleUse | None = None,
         **options: Any,
     ) -> Sidecar:
         observer, cache = PrometheusObserver(), DecisionCache(ttl)
         known = Known(store or MemoryStore(), cache.clear)
         await known.store.start(known)
         policy = replace(POLICY, **options)
-        verifier = Verifier(policy, keys or FakeKeys(), lambda: NOW, revoked=known.refusal)
+        judged_by = keys or FakeKeys()
+        verifier = Verifier(
+            policy, judged_by, lambda: NOW, revoked=known.refusal, single_use=single_use
+        )
         service = DecisionService(
             Hosts(verifier, {}),
             cache,

@@ -459,7 +459,7 @@ def test_an_unknown_variable_is_told_with_the_nearest_known_one() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["VERIFIER_SINGLE_USE", "VERIFIER_POLICY_REQUIRE_SIGNATURE"])
+@pytest.mark.parametrize("name", ["VERIFIER_POLICY_REQUIRE_SIGNATURE"])
 def test_a_variable_that_does_not_work_yet_is_refused_and_not_ignored(name: str) -> None:
     with pytest.raises(ConfigError) as error:
         from_env(None, **{name: "1"})

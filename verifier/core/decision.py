@@ -51,6 +51,7 @@ class DenialCode(StrEnum):
     ROOM_MISMATCH = "room-mismatch"
     TENANT_MISMATCH = "tenant-mismatch"
     DOMAIN_MISMATCH = "domain-mismatch"
+    TOKEN_ALREADY_USED = "token-already-used"  # noqa: S105  # as above
     SERVER_MISCONFIGURED = "server-misconfigured"
     OVERLOADED = "overloaded"
     STORE_UNAVAILABLE = "store-unavailable"
@@ -70,6 +71,7 @@ class AccessRequest:
         room_exists: False where the asker knows that there is no such room; a proxy cannot know.
         context_required: The session demands a ``context`` claim.
         creates_room: The asker knows that nobody is in this room yet; a proxy cannot know.
+        admitted_before: The asker has let this session in by this token already.
     """
 
     token: str | None = field(repr=False)
@@ -79,6 +81,7 @@ class AccessRequest:
     room_exists: bool = True
     context_required: bool = False
     creates_room: bool = False
+    admitted_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from verifier.core.house_rules import HouseRules
 
@@ -29,6 +30,7 @@ class Policy:
         strict: Whether the standards are held to where Jitsi does not (``strict_rules``).
         other_algorithms: Algorithms accepted beside ``signature_algorithm``; only where strict.
         house: What this house asks besides; None for nothing.
+        single_use: By what a token is known that opens its room once: its ``jti``.
     """
 
     signature_algorithm: str = "HS256"
@@ -48,6 +50,7 @@ class Policy:
     strict: bool = False
     other_algorithms: tuple[str, ...] = ()
     house: HouseRules | None = None
+    single_use: Literal["off", "jti"] = "off"
 
     def __post_init__(self) -> None:
         """Refuse a string where a list belongs: any part of it would be accepted.

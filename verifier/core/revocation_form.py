@@ -78,7 +78,10 @@ def read_revocation(raw: str | bytes) -> Revocation:
     Raises:
         BadRevocationError: it did not write that.
     """
-    return _revocation(_object(raw if isinstance(raw, bytes) else raw.encode()))
+    given = _object(raw if isinstance(raw, bytes) else raw.encode())
+    if "expires" not in given:
+        raise BadRevocationError("expires: expected it, found none")
+    return _revocation(given)
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -169,7 +169,8 @@ class DecisionService:
         if case.judge is None:
             return UNKNOWN_HOST
         with self.gatekeeper.in_flight():
-            return await case.judge.verify(case.question)
+            decision = await case.judge.verify(case.question)
+            return await case.judge.settle(case.question, decision, case.browser)
 
     def _rendered(self, ask: _Ask, decision: Decision) -> Answer:
         if self._report_only and isinstance(decision, Deny):

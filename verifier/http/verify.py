@@ -23,6 +23,7 @@ _MEMBERS: Final = {
     "host": (str, "a string or null"),
     "room_requires_authentication": (bool, "a boolean or null"),
     "creates_room": (bool, "a boolean or null"),
+    "admitted_before": (bool, "a boolean or null"),
 }
 HEADERS: Final = {
     "Server": "jitsi-verifier",
@@ -60,6 +61,7 @@ def parse_question(body: bytes) -> tuple[AccessRequest, str | None]:
         query_prefix=question.get("query_prefix"),
         room_requires_authentication=bool(question.get("room_requires_authentication")),
         creates_room=bool(question.get("creates_room")),
+        admitted_before=bool(question.get("admitted_before")),
     )
     return request, question.get("host")
 

@@ -26,6 +26,7 @@ _NEVER_CACHED: Final = frozenset(
         DenialCode.TOKEN_MISSING,
         DenialCode.OVERLOADED,
         DenialCode.STORE_UNAVAILABLE,
+        DenialCode.TOKEN_ALREADY_USED,
     },
 )
 

@@ -17,6 +17,7 @@ from verifier.core.policy import Policy
 from verifier.core.rules import Revoked, decide, read_token
 from verifier.shell.keysource.interface import Missing
 from verifier.shell.turns import Turns
+from verifier.shell.uses.single_use import SingleUse, is_entry
 
 OVERLOADED: Final = Deny(DenialCode.OVERLOADED, "too many tokens wait for their check")
 """Said where the wait for a signature's turn would be too long."""
@@ -75,21 +76,24 @@ class Verifier:
         clock: Unix time, seconds.
         turns: Whose turn it is to have a signature checked.
         revoked: Refuses what has been taken back.
+        single_use: Lets each token in once; None where tokens can be used again.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # what a verdict is made of
         self,
         policy: Policy,
         keys: Keys,
         clock: Callable[[], float],
         turns: Turns | None = None,
         revoked: Revoked | None = None,
+        single_use: SingleUse | None = None,
     ) -> None:
         self.policy = policy
         self.keys = keys
         self.now = clock
         self.turns = turns or Turns()
         self.revoked = revoked
+        self.single_use = single_use
         # A keyed hash costs no more than reading the token; only public keys take turns.
         pinned = (policy.signature_algorithm, *policy.other_algorithms)
         self._takes_turns = not all(name.startswith("HS") for name in pinned)
@@ -119,6 +123,24 @@ class Verifier:
         """Let somebody in who needs no token, unless the room is closed to everybody."""
         refused = self.revoked and self.revoked(request, None, self.now(), _untold)
         return refused or Allow()
+
+    def is_one_use(self, request: AccessRequest, decision: Decision) -> bool:
+        """Tell whether somebody would enter by a token that lets in once (``settle``)."""
+        return self.single_use is not None and is_entry(decision, request)
+
+    async def settle(
+        self, request: AccessRequest, decision: Decision, browser: str | None = None
+    ) -> Decision:
+        """Let in by a token that lets in once only whoever was first.
+
+        Args:
+            request: The question.
+            decision: What ``verify`` says to it.
+            browser: Who asks, by a cookie that only this browser has; None for anybody.
+        """
+        if self.single_use is None or not is_entry(decision, request):
+            return decision
+        return await self.single_use.settle(decision, self.policy.leeway, browser)
 
     async def verify(self, request: AccessRequest) -> Decision:
         """Judge one request; waits where a key must be fetched first, or others were sooner."""

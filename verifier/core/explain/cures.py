@@ -31,6 +31,11 @@ def revoked(evidence: Evidence) -> str:
     return f"Undo the revocation (jitsi-verifier revoke --undo){until}."
 
 
+def used(_evidence: Evidence) -> str:
+    """Not the token's fault; an explanation never asks who has used it."""
+    return "Mint a new token, with a jti of its own, for each person and visit."
+
+
 def unknown_revocations(_evidence: Evidence) -> str:
     """Nobody knows yet what has been taken back."""
     return "Try again; if it lasts, see what /readyz on the admin address says of the store."
@@ -73,6 +78,7 @@ CURES: Final[dict[DenialCode, Callable[[Evidence], str]]] = {
     DenialCode.ROOM_MISMATCH: room_cures.room,
     DenialCode.TENANT_MISMATCH: room_cures.tenant,
     DenialCode.DOMAIN_MISMATCH: room_cures.domain,
+    DenialCode.TOKEN_ALREADY_USED: used,
     DenialCode.SERVER_MISCONFIGURED: room_cures.misconfigured,
     DenialCode.OVERLOADED: overload,
     DenialCode.STORE_UNAVAILABLE: unknown_revocations,

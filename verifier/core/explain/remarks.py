@@ -44,6 +44,11 @@ def _on_entrance(evidence: Evidence, allow: Allow) -> Iterator[str]:
             "No moderator: Prosody would let nobody in with this token who would be the first in"
             " the room (policy.moderators_create_rooms)."
         )
+    if allow.claims is not None and evidence.policy.single_use != "off":
+        yield (
+            "The token opens its room once (single_use): whether it has been used is not asked"
+            " here, nor does this use it."
+        )
     if allow.tenant_mismatch:
         tenant = quoted(evidence.claims.context_tenant)
         yield (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from verifier.shell.redisdb.url import parse_redis_url
 from verifier.shell.revocations.bell import Bell
 from verifier.shell.revocations.interface import (
     Copy,
@@ -54,11 +56,15 @@ def open_store(url: str, sibling: Sibling = ALONE) -> Store:
     """Make the store that an option names; reads nothing before it is started.
 
     Args:
-        url: ``memory:`` or ``sqlite:///path``.
+        url: ``memory:``, ``sqlite:///path`` or where a Redis is.
         sibling: Which of the service's workers asks.
     """
     if url.startswith(_SQLITE):
         return SqliteStore(Path(url.removeprefix(_SQLITE)), sibling.bell, sibling.worker)
+    if url != "memory:":
+        from verifier.shell.revocations.redis_store import RedisStore  # noqa: PLC0415  # an extra
+
+        return RedisStore(parse_redis_url(url), time.time)
     if sibling.directory is None:
         return MemoryStore()
     return SqliteStore(sibling.directory / "revocations", sibling.bell, sibling.worker)

@@ -33,6 +33,7 @@ PER_HOST: Final = (
     "token_regex_enabled",
     "token_regex_room_max_length",
     "token_regex_max_quantifiers",
+    "single_use",
     "policy.forbid_wildcard_room",
     "policy.forbid_wildcard_sub",
     "policy.forbid_room_patterns",

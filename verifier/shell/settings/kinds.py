@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 from verifier.core.keys import ALGORITHMS
 from verifier.core.redirect import has_stray_brace
 from verifier.shell.addresses import Address, parse_address
+from verifier.shell.redisdb.url import EXPECTED as REDIS_EXPECTED
+from verifier.shell.redisdb.url import parse_redis_url
 
 _LABEL: Final = r"""[^\s.,;:*@/?#"'\[\]]+"""  # in any script
 _HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -194,6 +196,12 @@ def _positive_text(text: str) -> float:
     return _positive(_number_text(text))
 
 
+def _store(text: str) -> str:
+    if _STORE.fullmatch(text) is None:
+        parse_redis_url(text)
+    return _text(text)
+
+
 def _key_table(value: Any) -> Mapping[str, str | Path]:
     if not isinstance(value, dict) or not all(value):
         raise ValueError
@@ -296,9 +304,9 @@ AUDIT_LOG: Final = Kind(
     _string(_matching(_AUDIT_LOG)),
 )
 STORE: Final = Kind(
-    "memory: or sqlite:///absolute/path",
-    _matching(_STORE),
-    _string(_matching(_STORE)),
+    f"memory:, sqlite:///absolute/path, {REDIS_EXPECTED}",
+    _store,
+    _string(_store),
     secret=True,  # the URL of a server may hold its password
 )
 BOOLEAN: Final = Kind("true or false (in the environment also 1, 0, t, f)", _boolean_text, _boolean)

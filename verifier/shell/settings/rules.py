@@ -13,6 +13,7 @@ from verifier.shell.settings.keys import resolve_keys
 from verifier.shell.settings.options import OPTIONS
 from verifier.shell.settings.pages import check_pages
 from verifier.shell.settings.sources import Reading
+from verifier.shell.settings.stores import check_store, resolve_single_use
 
 _WEAK_TOKEN = 16  # bytes; 128 bits where the token is random
 
@@ -41,6 +42,7 @@ def resolve(reading: Reading, *, terminal: bool) -> dict[str, Any]:
         expected = "trusted_proxies (VERIFIER_TRUSTED_PROXIES) beside it"
         reading.refuse("bypass", "networks, and no proxy to believe", expected)
     check_pages(reading, values)
+    check_store(reading, values)
     return values
 
 
@@ -62,6 +64,7 @@ def _resolve_verdict(reading: Reading, values: dict[str, Any]) -> None:
     _resolve_claims(reading, values)
     _resolve_domains(reading, values)
     resolve_keys(reading, values)
+    resolve_single_use(reading, values)
     resolve_house(reading, values)
 
 

@@ -42,6 +42,8 @@ class Settings:
         decision_ttl: Upper bound, seconds, for any cached allow.
         decision_cache_size: The most answers that are kept.
         revocation_store: Where revocations are kept, as a URL.
+        single_use: By what tokens are known that open a room once.
+        single_use_window: For how long, seconds, such a token goes on opening it.
         audit_log: Where each decision is recorded; None for nowhere.
         tracing: Whether spans are sent.
         key_fetch_timeout: The longest wait, seconds, for a fetched key.
@@ -89,6 +91,8 @@ class Settings:
     decision_ttl: int
     decision_cache_size: int
     revocation_store: str = field(repr=False)
+    single_use: Literal["off", "jti"]
+    single_use_window: int
     log_format: Literal["json", "console"]
     log_level: Literal["debug", "info", "warning", "error"]
     audit_log: str | None
