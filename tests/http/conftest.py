@@ -54,6 +54,7 @@ class FakeKeys:
     """Keys that are all at hand, and an answer for those that are not."""
 
     answer: Missing = Missing.UNKNOWN
+    waits: bool = True
     unavailable: bool = False
     digests: dict[str, tuple[VerificationKey, float]] = field(default_factory=dict)
     static: list[VerificationKey] = field(
@@ -67,6 +68,9 @@ class FakeKeys:
 
     async def find(self, _key_id: str) -> VerificationKey | Missing:
         return self.answer
+
+    def missing(self, _key_id: str) -> Missing | None:
+        return None if self.waits else self.answer
 
     async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         return self.digests.get(digest)

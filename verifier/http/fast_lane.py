@@ -184,7 +184,7 @@ class FastLane:
             if self._wait(case, judge, decision, deliver):
                 return Later.LATER
             decision = OVERLOADED
-        if needs_a_key(decision):
+        if decision is None:
             return None
         return self._bytes(route.method, self._keeper.close(case, decision), self._clock())
 

@@ -30,6 +30,9 @@ class Keys(KeyLookup, Protocol):
     async def find(self, key_id: str) -> VerificationKey | Missing:
         """Ask the sources for a key; waits for at most one shared, bounded fetch."""
 
+    def missing(self, key_id: str) -> Missing | None:
+        """Say at once what ``find`` says of a key that is not at hand; None where it may wait."""
+
     async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Give the public key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
 
@@ -83,17 +86,23 @@ class Verifier:
         # A keyed hash costs no more than reading the token; only public keys take turns.
         self._takes_turns = not policy.signature_algorithm.startswith("HS")
 
-    def verify_now(self, request: AccessRequest) -> Decision | Pending:
+    def verify_now(self, request: AccessRequest) -> Decision | Pending | None:
         """Judge one request with what is at hand, cheap checks first.
 
         Returns:
-            The verdict, which may change where ``needs_a_key`` says so; or what is left to
-            ``finish`` when the turn of its signature has come.
+            The verdict; or what is left to ``finish`` when the turn of its signature has come; or
+            None where a key has to be asked for, which only ``verify`` does.
         """
-        return self._begin(request, self.keys)
+        decision = self._begin(request, self.keys)
+        if isinstance(decision, Pending) or not needs_a_key(decision):
+            return decision
+        missing = None if decision.key_id is None else self.keys.missing(decision.key_id)
+        if missing is Missing.UNAVAILABLE:
+            return self._begin(request, KeySet(self.keys.static, unavailable=True))
+        return decision if decision.key_id is None or missing is Missing.UNKNOWN else None
 
     def finish(self, pending: Pending) -> Decision:
-        """Judge a request whose turn has come."""
+        """Judge a request whose turn has come; it may want for a key that was there before."""
         return decide(pending.request, self.policy, pending.keys, self.now(), read=pending.token)
 
     async def verify(self, request: AccessRequest) -> Decision:
