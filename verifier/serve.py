@@ -29,6 +29,7 @@ from verifier.listeners import Listeners, open_listeners
 from verifier.shell.keysource import KeySourceError
 from verifier.shell.logs import configure, identify, log, log_bug
 from verifier.shell.metrics import PrometheusObserver, reset
+from verifier.shell.revocations import Bell, Sibling, StoreConfigError
 from verifier.shell.settings import ConfigError, Settings, load
 from verifier.shell.sinks import SinkError
 from verifier.shell.worker_values import Place
@@ -84,7 +85,7 @@ def _status_of(run: Callable[[], int]) -> int:
     """Run; say what stopped it from starting, and give the exit status."""
     try:
         return run()
-    except (ConfigError, KeySourceError, SinkError) as error:
+    except (ConfigError, KeySourceError, SinkError, StoreConfigError) as error:
         print(error, file=sys.stderr)  # noqa: T201  # before there is a log, or instead of one
         return os.EX_CONFIG
     except OSError as error:
@@ -128,6 +129,7 @@ class WorkerJob:
         self._listeners = listeners
         self._directory = directory
         self._count = settings.workers
+        self._bell = Bell(self._count)
         for worker in range(self._count):
             reset(self._place(worker), restarted=False)
 
@@ -138,7 +140,8 @@ class WorkerJob:
 
         def run() -> int:
             observer = PrometheusObserver(self._place(worker))
-            app = App(self._settings, self._read, self._listeners, observer, supervisor)
+            sibling = Sibling(worker, self._bell, self._directory)
+            app = App(self._settings, self._read, self._listeners, observer, supervisor, sibling)
             asyncio.run(app.run())
             return 0
 

@@ -42,7 +42,7 @@ def verify(data: bytes) -> dict[str, Any] | str | None:
     if judge is None:
         return None
     decision = judge.verify_now(question)
-    assert not isinstance(decision, Pending)
+    assert not isinstance(decision, Pending | None)
     answered: dict[str, Any] = json.loads(respond_json(decision).body)
     return answered
 

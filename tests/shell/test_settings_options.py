@@ -26,6 +26,7 @@ def test_only_secrets_can_be_in_files_of_their_own() -> None:
     assert files == [
         ("app_secret_file", "JWT_APP_SECRET_FILE"),
         ("admin_token_file", "VERIFIER_ADMIN_TOKEN_FILE"),
+        ("revocation_store_file", "VERIFIER_REVOCATION_STORE_FILE"),
         ("handoff_secret_file", "VERIFIER_HANDOFF_SECRET_FILE"),
     ]
 

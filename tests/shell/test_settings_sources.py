@@ -342,7 +342,6 @@ def test_an_unknown_key_is_a_problem_that_names_the_nearest_one() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        'revocation_store = "memory:"',
         "[policy]\nrequire_jti = true",
     ],
 )
@@ -459,7 +458,7 @@ def test_an_unknown_variable_is_told_with_the_nearest_known_one() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["VERIFIER_REVOCATION_STORE", "VERIFIER_POLICY_REQUIRE_JTI"])
+@pytest.mark.parametrize("name", ["VERIFIER_SINGLE_USE", "VERIFIER_POLICY_REQUIRE_JTI"])
 def test_a_variable_that_does_not_work_yet_is_refused_and_not_ignored(name: str) -> None:
     with pytest.raises(ConfigError) as error:
         from_env(None, **{name: "1"})

@@ -27,7 +27,7 @@ _SUMMARY: Final = "say why a token opens a room or does not"
 _DESCRIPTION: Final = """\
 Prints every rule in Jitsi's order with what was expected and what was found,
 the verdict, what Prosody would say, and what to change. Keys are found as the
-service finds them.
+service finds them; what is revoked only the running service knows.
 
 An argument shows up in the list of processes: on a machine that others use,
 pass '-' and give the token on standard input."""

@@ -36,6 +36,7 @@ class DenialCode(StrEnum):
     ROOM_CLAIM_MISSING = "room-claim-missing"
     SUBJECT_MISSING = "subject-missing"
     CLAIM_MALFORMED = "claim-malformed"
+    REVOKED = "revoked"
     ROOM_ADDRESS_INVALID = "room-address-invalid"
     AUTHENTICATION_REQUIRED = "authentication-required"
     ROOM_PATTERN_INVALID = "room-pattern-invalid"
@@ -44,6 +45,7 @@ class DenialCode(StrEnum):
     DOMAIN_MISMATCH = "domain-mismatch"
     SERVER_MISCONFIGURED = "server-misconfigured"
     OVERLOADED = "overloaded"
+    STORE_UNAVAILABLE = "store-unavailable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,10 @@ from verifier.core.rooms import Jid, parse_jid, split_tenant
 Recorder = Callable[[str, Any, Any], None]
 """Told of each step, before it is judged: its name, what is expected and what was found."""
 
+Revoked = Callable[[AccessRequest, Token | None, float, Recorder], Deny | None]
+"""Refuses what has been taken back: a request, its token (None for a guest), the time, and whom to
+tell of the step."""
+
 STEPS: Final = (
     "token",
     "header",
@@ -48,6 +52,7 @@ STEPS: Final = (
     "room claim",
     "subject",
     "context",
+    "revocation",
     "room address",
     "authentication",
     "room",
@@ -101,13 +106,14 @@ def _unrecorded(_step: str, _expected: Any, _found: Any) -> None:
     """Record nothing."""
 
 
-def decide(  # noqa: PLR0913, PLR0917  # four things that a verdict is made of, two for its callers
+def decide(  # noqa: PLR0913, PLR0917  # four things that a verdict is made of, three for its callers
     request: AccessRequest,
     policy: Policy,
     keys: KeyLookup,
     now: float,
     note: Recorder = _unrecorded,
     read: Token | None = None,
+    revoked: Revoked | None = None,
 ) -> Decision:
     """Judge one request.
 
@@ -118,6 +124,7 @@ def decide(  # noqa: PLR0913, PLR0917  # four things that a verdict is made of, 
         now: Unix time, seconds.
         note: Told of each step, for explanations; whatever it raises ends the judging.
         read: The token, where it has been taken apart already (``read_token``).
+        revoked: Refuses what has been taken back; None where nobody keeps such a list.
 
     Returns:
         The verdict. Nothing that a token or an address contains makes this raise.
@@ -125,6 +132,9 @@ def decide(  # noqa: PLR0913, PLR0917  # four things that a verdict is made of, 
     token = check_token(request, policy, keys, now, note, read)
     if isinstance(token, Deny):
         return token
+    # Behind the token, whose signature vouches for what it says; before the room, guests included.
+    if revoked is not None and (refused := revoked(request, token, now, note)) is not None:
+        return refused
     if token is None:
         mismatch = check_room(request, None, policy, note)
         return mismatch if isinstance(mismatch, Deny) else Allow()

@@ -83,7 +83,9 @@ async def _explain(question: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
         explanation = explain_ambiguity(found.ambiguity)
     else:
         request = _request(question, found, verifier.policy)
-        explanation = await explain_request(request, verifier.policy, verifier.keys, moment)
+        explanation = await explain_request(
+            request, verifier.policy, verifier.keys, moment, verifier.revoked
+        )
     return asdict(replace(explanation, notes=(*found.notes, *explanation.notes))) | {
         "now": moment,
         "host": hosts.own_name(host),

@@ -7,7 +7,7 @@ bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -94,21 +94,24 @@ class Gatekeeper:
         observer: Counts decisions.
         decision_log: Writes them down.
         options: What an operator has set.
+        refresh: Reads what has changed elsewhere, and empties the cache where anything has.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # what answers are made of, each from its own part
         self,
         hosts: Hosts,
         cache: DecisionCache,
         observer: Observer,
         decision_log: DecisionLog,
         options: GateOptions,
+        refresh: Callable[[], None],
     ) -> None:
         self._hosts = hosts
         self._cache = cache
         self._observer = observer
         self._log = decision_log
         self._options = options
+        self._refresh = refresh
         self.varying: Mapping[str, tuple[str, ...]] = {
             name: (*dict.fromkeys((*_ALWAYS, *convention.names)), *self._on_demand())
             for name, convention in gate.CONVENTIONS.items()
@@ -130,6 +133,7 @@ class Gatekeeper:
 
     def recall(self, key: bytes, now: float) -> Kept | None:
         """Give an answer that still holds at ``now``, Unix seconds."""
+        self._refresh()
         return self._cache.get(key, now)
 
     def open(self, endpoint: str, asked: Asked, key: bytes | None) -> Case:
@@ -146,7 +150,7 @@ class Gatekeeper:
         case = Case(endpoint, asked, key, generation, started, original, judge, question)
         if original.token is None and address and self._needs_no_token(asked, original):
             # Not to be kept: proxies remember by token and URL, not by address or cookie.
-            return replace(case, key=None, judge=None, decision=Allow())
+            return replace(case, key=None, judge=None, decision=judge.admit(question))
         return case
 
     def close(self, case: Case, decision: Decision) -> Kept:

@@ -16,7 +16,11 @@ from verifier.http.gate import Original
 from verifier.http.handoff import REDIRECT, Handoff
 
 _LONGEST_REDIRECT: Final = 4_096
-_OUTAGES: Final = (DenialCode.KEYS_UNAVAILABLE, DenialCode.OVERLOADED)
+_OUTAGES: Final = (
+    DenialCode.KEYS_UNAVAILABLE,
+    DenialCode.OVERLOADED,
+    DenialCode.STORE_UNAVAILABLE,
+)
 
 
 class Pages:

@@ -10,11 +10,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeGuard
 
-from verifier.core.decision import AccessRequest, Decision, DenialCode, Deny
+from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, Deny
 from verifier.core.jws import Token
 from verifier.core.keys import KeyLookup, KeySet, VerificationKey
 from verifier.core.policy import Policy
-from verifier.core.rules import decide, read_token
+from verifier.core.rules import Revoked, decide, read_token
 from verifier.shell.keysource.interface import Missing
 from verifier.shell.turns import Turns
 
@@ -74,15 +74,22 @@ class Verifier:
         keys: Where verification keys are found.
         clock: Unix time, seconds.
         turns: Whose turn it is to have a signature checked.
+        revoked: Refuses what has been taken back.
     """
 
     def __init__(
-        self, policy: Policy, keys: Keys, clock: Callable[[], float], turns: Turns | None = None
+        self,
+        policy: Policy,
+        keys: Keys,
+        clock: Callable[[], float],
+        turns: Turns | None = None,
+        revoked: Revoked | None = None,
     ) -> None:
         self.policy = policy
         self.keys = keys
         self.now = clock
         self.turns = turns or Turns()
+        self.revoked = revoked
         # A keyed hash costs no more than reading the token; only public keys take turns.
         self._takes_turns = not policy.signature_algorithm.startswith("HS")
 
@@ -103,7 +110,14 @@ class Verifier:
 
     def finish(self, pending: Pending) -> Decision:
         """Judge a request whose turn has come; it may want for a key that was there before."""
-        return decide(pending.request, self.policy, pending.keys, self.now(), read=pending.token)
+        request, token = pending.request, pending.token
+        now, revoked = self.now(), self.revoked
+        return decide(request, self.policy, pending.keys, now, read=token, revoked=revoked)
+
+    def admit(self, request: AccessRequest) -> Decision:
+        """Let somebody in who needs no token, unless the room is closed to everybody."""
+        refused = self.revoked and self.revoked(request, None, self.now(), _untold)
+        return refused or Allow()
 
     async def verify(self, request: AccessRequest) -> Decision:
         """Judge one request; waits where a key must be fetched first, or others were sooner."""
@@ -128,16 +142,21 @@ class Verifier:
 
     def _begin(self, request: AccessRequest, keys: KeyLookup) -> Decision | Pending:
         if not self._takes_turns:
-            return decide(request, self.policy, keys, self.now())
+            return decide(request, self.policy, keys, self.now(), revoked=self.revoked)
         token = None if request.token is None else read_token(request.token)
         try:
-            return decide(request, self.policy, keys, self.now(), self._stop_early, token)
+            now, stop, revoked = self.now(), self._stop_early, self.revoked
+            return decide(request, self.policy, keys, now, stop, token, revoked)
         except _NotNowError:
             return Pending(request, keys, token if _is_small(request) else None)
 
     def _stop_early(self, step: str, _expected: Any, _found: Any) -> None:
         if step == "signature" and not self.turns.take():
             raise _NotNowError
+
+
+def _untold(_step: str, _expected: Any, _found: Any) -> None:
+    """Tell nobody."""
 
 
 def _is_small(request: AccessRequest) -> bool:

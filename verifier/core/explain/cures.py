@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from verifier.core.decision import DenialCode
+from verifier.core.decision import DenialCode, Deny
 from verifier.core.explain import claim_cures, room_cures, token_cures
 from verifier.core.explain.evidence import Evidence
+from verifier.core.explain.wording import moment
 
 
 def ambiguity(_evidence: Evidence | None = None) -> str:
@@ -21,6 +22,18 @@ def ambiguity(_evidence: Evidence | None = None) -> str:
 def overload(_evidence: Evidence) -> str:
     """Not the token's fault; an explanation never waits."""
     return "Try again; if it lasts, see who sends so many tokens, and limit them in the proxy."
+
+
+def revoked(evidence: Evidence) -> str:
+    """The operator's own decision, which ends by itself."""
+    ends = evidence.decision.until if isinstance(evidence.decision, Deny) else None
+    until = "" if ends is None else f", or wait until {moment(ends)}"
+    return f"Undo the revocation (jitsi-verifier revoke --undo){until}."
+
+
+def unknown_revocations(_evidence: Evidence) -> str:
+    """Nobody knows yet what has been taken back."""
+    return "Try again; if it lasts, see what /readyz on the admin address says of the store."
 
 
 CURES: Final[dict[DenialCode, Callable[[Evidence], str]]] = {
@@ -45,6 +58,7 @@ CURES: Final[dict[DenialCode, Callable[[Evidence], str]]] = {
     DenialCode.ROOM_CLAIM_MISSING: claim_cures.missing_room_claim,
     DenialCode.SUBJECT_MISSING: claim_cures.missing_subject,
     DenialCode.CLAIM_MALFORMED: claim_cures.malformed_claim,
+    DenialCode.REVOKED: revoked,
     DenialCode.ROOM_ADDRESS_INVALID: room_cures.room_address,
     DenialCode.AUTHENTICATION_REQUIRED: room_cures.authentication,
     DenialCode.ROOM_PATTERN_INVALID: room_cures.pattern,
@@ -53,4 +67,5 @@ CURES: Final[dict[DenialCode, Callable[[Evidence], str]]] = {
     DenialCode.DOMAIN_MISMATCH: room_cures.domain,
     DenialCode.SERVER_MISCONFIGURED: room_cures.misconfigured,
     DenialCode.OVERLOADED: overload,
+    DenialCode.STORE_UNAVAILABLE: unknown_revocations,
 }

@@ -17,6 +17,8 @@ def applies(name: str, evidence: Evidence) -> bool:
     """Tell whether a step that was not reached would have been one of this question's."""
     if name in _KEY_SERVER:
         return evidence.policy.key_server
+    if name == "revocation":
+        return evidence.revocations
     if name in _ROOM:
         return evidence.request.room_jid is not None
     if name in ("tenant", "domain"):

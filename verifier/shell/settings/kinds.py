@@ -22,6 +22,7 @@ from verifier.shell.addresses import Address, parse_address
 _LABEL: Final = r"""[^\s.,;:*@/?#"'\[\]]+"""  # in any script
 _HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _AUDIT_LOG: Final = re.compile(r"stdout|syslog|/[^\0]+")
+_STORE: Final = re.compile(r"memory:|sqlite:///[^\0]+")
 _COOKIE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110's token
 _DECIMAL: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
 _BEARER: Final = re.compile(r"[!-~]+")
@@ -292,6 +293,12 @@ AUDIT_LOG: Final = Kind(
     "stdout, syslog or the absolute path of a file",
     _matching(_AUDIT_LOG),
     _string(_matching(_AUDIT_LOG)),
+)
+STORE: Final = Kind(
+    "memory: or sqlite:///absolute/path",
+    _matching(_STORE),
+    _string(_matching(_STORE)),
+    secret=True,  # the URL of a server may hold its password
 )
 BOOLEAN: Final = Kind("true or false (in the environment also 1, 0, t, f)", _boolean_text, _boolean)
 WHOLE_NUMBER: Final = Kind("a whole number, 0 or more", _whole_text, _whole)

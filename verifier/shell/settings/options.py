@@ -235,6 +235,14 @@ OPTIONS: Final = (
         "How many answers are kept in memory, of 1 KB each in the mean; 0 for none.",
     ),
     Option(
+        "revocation_store",
+        "VERIFIER_REVOCATION_STORE",
+        kinds.STORE,
+        "memory:",
+        "memory:",
+        "Where revocations are kept: memory: until the service ends, or sqlite:///path.",
+    ),
+    Option(
         "log_format",
         "VERIFIER_LOG_FORMAT",
         choice("json", "console"),

@@ -31,7 +31,7 @@ _KUBERNETES: Final = re.compile(
     rf"(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=.*|{_PORT}=\w+://.*|{_PORT}_(ADDR|PORT|PROTO)=.*)"
 )
 """What Kubernetes sets for a Service called verifier, or verifier-admin, and so on."""
-_NOT_YET: Final = re.compile(r"VERIFIER_(POLICY_\w+|WORKERS|REVOCATION_STORE|AUDIT_LOG|SINGLE_USE)")
+_NOT_YET: Final = re.compile(r"VERIFIER_(POLICY_\w+|WORKERS|AUDIT_LOG|SINGLE_USE)")
 """What will be an option, and must not be ignored by those who rely on it."""
 _BLANKS_IN_LIST: Final = re.compile(r"\s,|,\s")
 

@@ -40,6 +40,7 @@ class Settings:
         token_cookie: The cookie that may hold a token; None for none.
         decision_ttl: Upper bound, seconds, for any cached allow.
         decision_cache_size: The most answers that are kept.
+        revocation_store: Where revocations are kept, as a URL.
         audit_log: Where each decision is recorded; None for nowhere.
         tracing: Whether spans are sent.
         key_fetch_timeout: The longest wait, seconds, for a fetched key.
@@ -85,6 +86,7 @@ class Settings:
     token_cookie: str | None
     decision_ttl: int
     decision_cache_size: int
+    revocation_store: str = field(repr=False)
     log_format: Literal["json", "console"]
     log_level: Literal["debug", "info", "warning", "error"]
     audit_log: str | None
@@ -129,6 +131,11 @@ class Settings:
             key_stale_grace=self.key_stale_grace,
             key_lookup_rate=self.key_lookup_rate,
         )
+
+    @property
+    def longest_leeway(self) -> float:
+        """For how long, seconds, any host accepts a token behind its end."""
+        return max(each.leeway for each in (self, *self.hosts.values()))
 
     def key_locations(self) -> KeyLocations:
         """Say where keys are."""
