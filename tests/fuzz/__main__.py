@@ -1,7 +1,7 @@
 """Fuzz every kind of input for so long, two at a time: ``python -m tests.fuzz [NAME…]``.
 
 What fails is printed in hexadecimal, to be kept in the corpus once it is mended. ``--keep`` makes
-the kept corpus anew: the fewest inputs of the last run and the corpus that reach everything.
+the kept corpus anew of what the run has seen.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _fuzz(name: str, seconds: int, *, kept: bool) -> bool:
         last = re.findall(r"^#(\d+)\s.*?cov: (\d+)", ran.stderr, re.MULTILINE)[-1:] or [("0", "0")]
         print(f"{name:14} {int(last[0][0]):>9,} inputs, {last[0][1]:>6} places reached", flush=True)
         if kept and not ran.returncode:
-            _keep(name, Path(folder), seen)
+            _keep(name, seen)
         if ran.returncode:
             print(ran.stdout[-4_000:], ran.stderr[-4_000:], sep="\n")
             for file in Path(folder).glob("found-*"):
@@ -52,18 +52,11 @@ def _fuzz(name: str, seconds: int, *, kept: bool) -> bool:
     return not ran.returncode
 
 
-def _keep(name: str, folder: Path, seen: Path) -> None:
-    """Keep the fewest inputs that reach all that was reached, within bounds."""
-    merged = folder / "merged"
-    merged.mkdir()
-    _run(name, merged, "-merge=1", str(seen))
-    inputs = sorted((file.read_bytes() for file in merged.iterdir()), key=len)
-    total, chosen = 0, []
-    for data in inputs:
-        total += len(data)
-        if len(data) <= _LONGEST_KEPT and total <= _MOST_KEPT:
-            chosen.append(data)
-    keep(name, chosen)
+def _keep(name: str, seen: Path) -> None:
+    """Keep inputs that have reached something new, of every length, within bounds."""
+    inputs = sorted((file.read_bytes() for file in seen.iterdir()), key=len)
+    short = [data for data in inputs if len(data) <= _LONGEST_KEPT]
+    keep(name, short[:: 1 + sum(map(len, short)) // _MOST_KEPT])
 
 
 def _run(name: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
