@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run
 TEST_STAMP := $(VENV)/.test
+FUZZ_STAMP := $(VENV)/.fuzz
 
 # For trying it out: everybody knows this secret.
 DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-that-everybody-knows XMPP_DOMAIN=meet.jitsi
 
-.PHONY: run test check conformance soak bench bench-memory bench-prosody clean
+.PHONY: run test check conformance fuzz soak bench bench-memory bench-prosody clean
 
 run: $(RUN_STAMP)
 	@allowed=$$($(DEMO) $(BIN)/jitsi-verifier mint --room demo --user Ada --moderator) && \
@@ -30,6 +31,12 @@ check: $(TEST_STAMP)
 
 conformance: $(TEST_STAMP)
 	$(BIN)/python -m tests.conformance tests/conformance/vectors.jsonl
+
+# So many seconds for each kind of input, two kinds at a time. Some of it, or with the corpus made anew:
+#   make fuzz SECONDS=600 ONLY="tokens urls" KEEP=1
+fuzz: SECONDS = 60
+fuzz: $(FUZZ_STAMP)
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(KEEP),--keep) $(ONLY)
 
 # Two minutes of good and bad tokens over a key server with every fault; not part of CI.
 soak: $(TEST_STAMP)
@@ -71,4 +78,9 @@ $(RUN_STAMP): $(BIN)/pip pyproject.toml
 
 $(TEST_STAMP): $(RUN_STAMP)
 	$(BIN)/python -m pip install --quiet --editable ".[otel,redis]" --group test --group check --group build
+	touch $@
+
+# Apart from the rest: libFuzzer comes as a wheel for some Pythons and machines only.
+$(FUZZ_STAMP): $(TEST_STAMP)
+	$(BIN)/python -m pip install --quiet --group fuzz
 	touch $@

@@ -15,6 +15,7 @@ import stat
 from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final, TypeAlias
 
 from verifier.activation import Passed, passed_sockets
@@ -29,6 +30,8 @@ _MODES: Final = {
     ADMIN: 0o600,
 }
 _QUEUE: Final = 1024  # connections that wait to be accepted
+_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_RESPITE: Final = 0.5  # seconds; asyncio tries again after one
 _NOT_HERE: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _Place: TypeAlias = str | bytes | tuple[Any, ...]
 
@@ -40,6 +43,8 @@ class Listener(socket.socket):
     wake-up. Workers that share a listener must take one at a time, or the first has them all.
     """
 
+    _respite_ends = 0.0  # monotonic; nothing is left to accept with until then
+
     def listen(self, _backlog: int = _QUEUE, /) -> None:
         """Listen, if nobody has yet."""
         if not self.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
@@ -49,9 +54,20 @@ class Listener(socket.socket):
         """Accept one connection, but let siblings that were woken up for it go first.
 
         On busy cores, whoever runs would have the whole burst before anybody else does.
+
+        Raises:
+            BlockingIOError: no file descriptor was left a moment ago. asyncio would try on, write
+                a line and start a timer each time, 128 times a second.
         """
+        if monotonic() < self._respite_ends:
+            raise BlockingIOError
         os.sched_yield()
-        return super().accept()
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                self._respite_ends = monotonic() + _RESPITE
+            raise
 
     def __str__(self) -> str:
         place = _place(self)

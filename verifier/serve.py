@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -63,6 +64,7 @@ def serve(config: Path | None) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
         settings = read()
         configure(settings.log_format, settings.log_level)
+        _allow_connections()
         with contextlib.closing(open_listeners(settings, os.environ)) as listeners:
             if settings.workers > 1:
                 return _supervise(settings, read, listeners)
@@ -70,6 +72,13 @@ def serve(config: Path | None) -> int:
             return 0
 
     return _status_of(run)
+
+
+def _allow_connections() -> None:
+    """Take all file descriptors that may be had; the usual 1,024 are there for ``select`` only."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _status_of(run: Callable[[], int]) -> int:

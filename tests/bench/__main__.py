@@ -34,6 +34,7 @@ SECTIONS: Final = (
     "unix",
     "workers",
     "attack",
+    "hanging",
     "memory",
     "startup",
     "growth",

@@ -621,13 +621,46 @@ async def test_an_endless_body_is_refused_before_it_is_read(serve: Serve) -> Non
 
 
 @pytest.mark.parametrize("chunk", [f"{MARK}\r\n", f"5;{MARK}\n\r\n", f"-1\r\n{MARK}"])
-async def test_a_broken_chunk_is_a_body_that_never_comes(serve: Serve, chunk: str) -> None:
-    wire = await serve(refuse_late_body, BRIEF)
+async def test_a_broken_chunk_is_a_constant_400_at_once(serve: Serve, chunk: str) -> None:
+    wire = await serve(answer_body, BRIEF)
     connection = await wire.connect()
     connection.send(post("Transfer-Encoding: chunked"))
     await until(lambda: bool(wire.seen))
     connection.send(chunk.encode())
-    assert_constant(await connection.rest(), 408)
+    assert_constant(await connection.rest(), 400)
+    assert not wire.reports
+
+
+async def test_a_broken_chunk_in_the_same_read_as_its_head_is_one_too(serve: Serve) -> None:
+    wire = await serve(answer_body, BRIEF)
+    broken = post("Transfer-Encoding: chunked") + f"3\r\nabc\r\n{MARK}\r\n".encode()
+    assert_constant(await wire.exchange(broken + head()), 400)
+    assert len(wire.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("coding", "version"), [("gzip, chunked", "1.1"), ("chunked", "1.0"), ("gzip, chunked", "1.0")]
+)
+async def test_a_body_whose_end_others_see_elsewhere_is_refused(
+    serve: Serve, coding: str, version: str
+) -> None:
+    wire = await serve(answer_body, BRIEF)
+    line = f"POST {TARGET} HTTP/{version}"
+    request = head(f"Transfer-Encoding: {coding}", line=line) + b"3\r\nabc\r\n0\r\n\r\n"
+    assert_constant(await wire.exchange(request + head()), 400)
+    assert not wire.seen
+
+
+async def test_chunk_extensions_without_end_are_a_constant_400(serve: Serve) -> None:
+    wire = await serve(answer_body, BRIEF)
+    endless = post("Transfer-Encoding: chunked") + b"3;" + b"a" * 2**20 + b"\r\nabc\r\n0\r\n\r\n"
+    assert_constant(await wire.exchange(endless), 400)
+
+
+async def test_a_body_in_chunks_of_one_byte_is_read(serve: Serve) -> None:
+    body = b"1\r\na\r\n" * 100 + b"0\r\n\r\n"
+    answer = await (await serve(answer_body)).exchange(post("Transfer-Encoding: chunked") + body)
+    assert answer.endswith(b"got aaaaa")
 
 
 async def test_a_broken_chunk_behind_an_answer_is_passed_over_in_silence(serve: Serve) -> None:

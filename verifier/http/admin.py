@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from verifier.http import openapi
 from verifier.http.admin_guard import AdminGuard
 from verifier.http.dashboard import DASHBOARD
 from verifier.http.explain import respond_explanation, respond_hosts
@@ -22,7 +23,14 @@ from verifier.shell.hosts import Hosts
 from verifier.shell.keysource import SourceStatus
 
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
-_OPEN: Final = ("/healthz", "/readyz", "/metrics", *DASHBOARD.bodies, *INSPECTOR.bodies)
+_OPEN: Final = (
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    openapi.PATH,
+    *DASHBOARD.bodies,
+    *INSPECTOR.bodies,
+)
 
 
 class AdminService:
@@ -53,6 +61,7 @@ class AdminService:
             "/metrics": lambda: _answer(self._expose(), _METRICS),
             "/healthz": lambda: _answer(b"ok\n", "text/plain; charset=utf-8"),
             "/readyz": self._readyz,
+            openapi.PATH: openapi.respond,
             "/v1/keys": self._keys,
             "/v1/hosts": lambda: respond_hosts(self._hosts),
             **{path: partial(DASHBOARD.respond, path) for path in DASHBOARD.bodies},

@@ -12,7 +12,8 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
@@ -30,6 +31,9 @@ Fast = Callable[[bytes, asyncio.Transport, "Deliver"], "bytes | Later | None"]
 """Answers a whole head; see ``FastLane.answer``."""
 
 BODY_BYTES: Final = 64 * 1024
+
+# A body in its chunks: as much as the longest that is accepted, cut in pieces of one byte each.
+_WIRE_BYTES: Final = 6 * BODY_BYTES
 
 _SILENT: Final = logging.getLogger(f"{__name__}.aiohttp")  # whose lines quote requests
 _SILENT.disabled = True
@@ -93,6 +97,7 @@ class Connection(web.RequestHandler):
         "_fast",
         "_final",
         "_held",
+        "_hurry",
         "_last_seen",
         "_limits",
         "_report",
@@ -103,6 +108,8 @@ class Connection(web.RequestHandler):
         "_tail",
         "_timer",
         "_wire",
+        "_wired",
+        "broken",
         "crowded",
     )
 
@@ -134,7 +141,10 @@ class Connection(web.RequestHandler):
         self._last_seen = monotonic()
         self._seen = 0  # bytes since the stream was last between two heads
         self._tail = b""  # the last three of them
+        self._hurry = _nobody_reads
+        self._wired = 0  # bytes of the body being served, chunk sizes and all
         self.crowded = False  # a head may have been longer than allowed
+        self.broken = False  # the body being served cannot be read to its end
 
     def begin(self, request: web.BaseRequest) -> None:
         """Note that a request is being served; behind one with a body, no head is awaited."""
@@ -142,6 +152,7 @@ class Connection(web.RequestHandler):
         if announces_body(request):
             self._final = True
             self._stop_timer()
+            self._mind_body(0)
 
     def end(self, *, last: bool) -> None:
         """Note that the request has its whole answer.
@@ -278,6 +289,36 @@ class Connection(web.RequestHandler):
         except Exception as error:  # noqa: BLE001 (asyncio would log the exception with its values)
             self.log_exception(exc_info=error)
             self.force_close()
+        if self._final:
+            self._mind_body(len(data))
+
+    def _mind_body(self, size: int) -> None:
+        """Notice a body of which no more can be read; whoever reads it would wait for nothing.
+
+        aiohttp queues a parse error behind the request whose body it was found in, and nothing else
+        before that body's end. Chunk extensions of any length are none of it.
+        """
+        self._wired += size
+        request = self._serving
+        if self.broken or request is None or request.content.is_eof():
+            return
+        if self._messages or self._wired > _WIRE_BYTES:
+            self.broken = True
+            self._hurry()
+
+    @asynccontextmanager
+    async def reading(self, seconds: float) -> AsyncIterator[None]:
+        """Give whoever reads the body so much time, and none once it is broken.
+
+        Raises:
+            TimeoutError: the time was over.
+        """
+        async with asyncio.timeout(0 if self.broken else seconds) as limit:
+            self._hurry = lambda: limit.reschedule(0)
+            try:
+                yield
+            finally:
+                self._hurry = _nobody_reads
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # asyncio's own signature
         """Let a client that half-closes behind its request have its answer, and no later one."""
@@ -370,6 +411,10 @@ def describe(error: BaseException | None) -> str:
     frames = traceback.walk_tb(error.__traceback__)
     places = [f"{frame.f_code.co_filename}:{line}" for frame, line in frames]
     return f"{type(error).__qualname__} at {' < '.join(reversed(places))}"
+
+
+def _nobody_reads() -> None:
+    """Have nobody to tell that a body is broken."""
 
 
 def _pieces(tail: bytes, data: bytes) -> Iterator[bytes]:

@@ -21,6 +21,7 @@ Knows HTTP and nothing of tokens, rooms, endpoints or proxies.
 # - `web.RequestHandler` makes a request with the factory just before it starts to answer it, asks
 #   `handle_error` for the answer to a parse error or to a raising handler, and logs with
 #   `log_exception` only; each read goes through `data_received`, which with b"" means "go on".
+# - A parse error is queued behind the request in whose body it was found.
 # - `close()` lets the request in flight end, `force_close()` does not.
 # - `StreamResponse.prepare` serialises the head, so that a header that cannot be written raises
 #   there, before a byte was sent.
@@ -194,12 +195,13 @@ async def read_body(
         return problem(415)
     if (request.content_length or 0) > limit:
         return problem(413)
+    connection = cast("Connection", request.protocol)
     try:
-        async with asyncio.timeout(seconds):
+        async with connection.reading(seconds):
             await _continue(request)
             body = await _read_up_to(request.content, limit)
     except TimeoutError:
-        return problem(408)
+        return problem(400 if connection.broken else 408)
     except (web.RequestPayloadError, HttpProcessingError, OSError, RuntimeError):
         # aiohttp's words for a body that broke, and for a client that left while it was read
         return problem(400)
@@ -211,7 +213,19 @@ def _is_served(message: RawRequestMessage) -> bool:
         message.path[:1] == "/"
         and message.method != "CONNECT"
         and message.version in (HttpVersion11, HttpVersion10)
+        and _is_coded_plainly(message)
     )
+
+
+def _is_coded_plainly(message: RawRequestMessage) -> bool:
+    """Tell whether a body's end is where every other program sees it (RFC 9112, section 6.1).
+
+    HTTP/1.0 has no chunks, and no other coding is taken off here.
+    """
+    if "Transfer-Encoding" not in message.headers:  # which is a mere dict behind a parse error
+        return True
+    codings = [coding.lower() for coding in message.headers.getall("Transfer-Encoding")]
+    return message.version == HttpVersion11 and codings == ["chunked"]
 
 
 def _host_is_plain(request: web.BaseRequest) -> bool:

@@ -193,7 +193,9 @@ def not_found() -> web.Response:
     return _problem(HTTPStatus.NOT_FOUND, "There is no such endpoint.")
 
 
-async def _healthz(_request: web.BaseRequest) -> web.StreamResponse:
+async def _healthz(request: web.BaseRequest) -> web.StreamResponse:
+    if request.method not in prosody.READING:
+        return method_not_allowed("GET")
     return web.Response(headers=_PLAIN, body=b"ok\n")
 
 

@@ -1,0 +1,68 @@
+"""Fuzz every kind of input for so long, two at a time: ``python -m tests.fuzz [NAME…]``.
+
+What fails is printed in hexadecimal, to be kept in the corpus once it is mended. ``--keep`` makes
+the kept corpus anew of what the run has seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from tests.fuzz.harnesses import HARNESSES, keep
+
+_AT_ONCE: Final = 2
+_LONGEST_KEPT: Final = 1_500  # bytes of an input, and ...
+_MOST_KEPT: Final = 20_000  # ... of a harness
+
+
+def main() -> int:
+    """Fuzz; 1 if anything is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Fuzz.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(HARNESSES))
+    parser.add_argument("--seconds", type=int, default=60, help="for each; 60")
+    parser.add_argument("--keep", action="store_true", help="make the kept corpus anew")
+    given = parser.parse_args()
+    names = given.names or list(HARNESSES)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        fine = list(pool.map(lambda name: _fuzz(name, given.seconds, kept=given.keep), names))
+    print(f"{sum(fine)} passed, {len(fine) - sum(fine)} failed")
+    return 0 if all(fine) else 1
+
+
+def _fuzz(name: str, seconds: int, *, kept: bool) -> bool:
+    with TemporaryDirectory() as folder:
+        found, seen = Path(folder, "found-"), Path(folder, "seen")
+        seen.mkdir()
+        ran = _run(name, seen, f"-max_total_time={seconds}", f"-artifact_prefix={found}")
+        last = re.findall(r"^#(\d+)\s.*?cov: (\d+)", ran.stderr, re.MULTILINE)[-1:] or [("0", "0")]
+        print(f"{name:14} {int(last[0][0]):>9,} inputs, {last[0][1]:>6} places reached", flush=True)
+        if kept and not ran.returncode:
+            _keep(name, seen)
+        if ran.returncode:
+            print(ran.stdout[-4_000:], ran.stderr[-4_000:], sep="\n")
+            for file in Path(folder).glob("found-*"):
+                print(f"{name}: {file.name}: {file.read_bytes().hex()}", flush=True)
+    return not ran.returncode
+
+
+def _keep(name: str, seen: Path) -> None:
+    """Keep inputs that have reached something new, of every length, within bounds."""
+    inputs = sorted((file.read_bytes() for file in seen.iterdir()), key=len)
+    short = [data for data in inputs if len(data) <= _LONGEST_KEPT]
+    keep(name, short[:: 1 + sum(map(len, short)) // _MOST_KEPT])
+
+
+def _run(name: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.fuzz.one", name, str(folder), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Bodies of ``/v1/verify`` and ``/v1/explain``, from bytes to bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from tests.fuzz.harness import Harness
+from tests.fuzz.keys import NOW, OTHER_SECRET, is_signed
+from tests.fuzz.tokens import POLICY
+from tests.http.conftest import FakeKeys
+from tests.tokens import sign
+from verifier.core.jws import MalformedError, read
+from verifier.http.explain import _explain, _parse
+from verifier.http.verify import BadQuestionError, parse_question, respond_json
+from verifier.shell.hosts import Hosts
+from verifier.shell.service import Pending, Verifier
+
+_VERIFIER: Final = Verifier(POLICY, FakeKeys(), lambda: NOW)
+_HOSTS: Final = Hosts(_VERIFIER, {})
+_TOKENS: Final = {
+    "GOOD": sign({"iss": "app", "aud": "jitsi", "sub": "*", "room": "*", "exp": NOW + 60}),
+    "FORGED": sign({"iss": "app", "aud": "j", "sub": "*", "room": "*"}, key=OTHER_SECRET),
+}
+"""What these words in an input stand for."""
+
+
+def _written(data: bytes) -> bytes:
+    for word, token in _TOKENS.items():
+        data = data.replace(word.encode(), token.encode())
+    return data
+
+
+def verify(data: bytes) -> dict[str, Any] | str | None:
+    """Answer a body of ``/v1/verify``; say why where it is no question."""
+    try:
+        question, host = parse_question(_written(data))
+    except BadQuestionError as error:
+        return str(error)
+    judge = _HOSTS.find(host)
+    if judge is None:
+        return None
+    decision = judge.verify_now(question)
+    assert not isinstance(decision, Pending | None)
+    answered: dict[str, Any] = json.loads(respond_json(decision).body)
+    return answered
+
+
+def judge_verify(data: bytes, answered: dict[str, Any] | str | None) -> None:
+    """Allow only a token that PyJWT finds signed."""
+    if answered is None or isinstance(answered, str):
+        assert "eyJ" not in (answered or "")
+        return
+    assert isinstance(answered["allowed"], bool)
+    if answered["allowed"]:
+        assert is_signed(json.loads(_written(data))["token"], "HS256")
+    else:
+        assert answered["session"] is None
+        assert answered["code"]
+
+
+def _now(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """Run what has nothing to wait for."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        found: dict[str, Any] = done.value
+        return found
+    finally:
+        work.close()
+    raise AssertionError("it waited")
+
+
+def explain(data: bytes) -> dict[str, Any] | None:
+    """Answer a body of ``/v1/explain``; None where it is no question."""
+    try:
+        question = _parse(_written(data))
+        answered = _now(_explain(question | {"now": question.get("now", NOW)}, _HOSTS))
+    except BadQuestionError:
+        return None
+    json.dumps(answered, allow_nan=False).encode("utf-8")
+    return answered
+
+
+def judge_explain(data: bytes, answered: dict[str, Any] | None) -> None:
+    """Tell the same story as the verdict, and verified only where PyJWT says so."""
+    if answered is None:
+        return
+    failed = [step for step in answered["steps"] if step["result"] == "fail"]
+    assert answered["allowed"] == (not failed)
+    token = json.loads(_written(data)).get("token")
+    if answered["token"] and answered["token"]["verified"] and _is_strict(token):
+        assert is_signed(token, "HS256")
+
+
+def _is_strict(token: Any) -> bool:
+    """Tell whether PyJWT reads a token as Jitsi does: Jitsi verifies some that are sloppy, too."""
+    try:
+        return token is not None and bool(read(token))
+    except MalformedError:
+        return False
+
+
+_QUESTIONS: Final = [
+    b'{"token": "GOOD", "room_jid": "standup@conference.meet.example.org"}',
+    b'{"token": "FORGED", "room_jid": "[acme]standup@conference.meet.example.org", "host": "x"}',
+    b'{"token": null, "query_prefix": "acme", "room_requires_authentication": true}',
+    b'{"token": "GOOD.", "room_jid": 1}',
+    b'{"token": "GOOD", "token": "FORGED"}',
+]
+VERIFY: Final = Harness(verify, judge_verify, _QUESTIONS, longest=17_000)
+EXPLAIN: Final = Harness(
+    explain,
+    judge_explain,
+    [
+        *_QUESTIONS,
+        b'{"pasted": "https://meet.example.org/acme/standup#jwt=\\"GOOD\\"", "now": 1e9}',
+        b'{"pasted": "Bearer GOOD", "room": "acme/standup"}',
+        b'{"token": "FORGED", "url": "wss://meet.example.org/xmpp-websocket?room=a"}',
+        b'{"token": "e30.e30.", "room": "//x"}',
+    ],
+    longest=17_000,
+)

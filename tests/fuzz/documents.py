@@ -1,0 +1,103 @@
+"""JSON as tokens and bodies hold it, and the key documents of a server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from cryptography.hazmat.primitives import serialization
+from jwt.algorithms import RSAAlgorithm
+
+from tests.fuzz.harness import Harness
+from tests.fuzz.keys import public_pem, rsa_key
+from verifier.core.jws import MAX_DEPTH, MalformedError, parse_object
+from verifier.core.key_binding import InvalidKeyError
+from verifier.core.key_documents import Document, parse_document
+from verifier.core.keys import ALGORITHMS
+
+_LONGEST_REFUSAL: Final = 200  # it repeats nothing
+_KEY_SECONDS: Final = 0.05  # a server's own document, read when it has changed
+
+
+def read_json(data: bytes) -> dict[str, Any] | str:
+    """Read a JSON object strictly; say why where it is none."""
+    try:
+        return parse_object(data)
+    except MalformedError as error:
+        return str(error)
+
+
+def judge_json(data: bytes, found: dict[str, Any] | str) -> None:
+    """Say what Python's own reader says, and nothing that a strict one would not."""
+    if isinstance(found, str):
+        assert len(found) < _LONGEST_REFUSAL
+        return
+    assert repr(found) == repr(json.loads(data.decode("utf-8")))
+    assert repr(found) == repr(json.loads(json.dumps(found, allow_nan=False)))
+    json.dumps(found, ensure_ascii=False).encode("utf-8")
+    assert _depth(found) <= MAX_DEPTH
+
+
+def _depth(value: Any) -> int:
+    children = list(value.values() if isinstance(value, dict) else value)
+    nested = [each for each in children if isinstance(each, dict | list)]
+    return 1 + max(map(_depth, nested), default=0)
+
+
+def read_keys(data: bytes) -> Document | str:
+    """Read a key document; say why where it is none."""
+    try:
+        return parse_document(data, "document")
+    except InvalidKeyError as error:
+        return str(error)
+
+
+def judge_keys(_data: bytes, found: Document | str) -> None:
+    """Take public keys only, each for what it is; a signature of nothing is none of theirs."""
+    if isinstance(found, str):
+        assert len(found) < _LONGEST_REFUSAL
+        return
+    assert not found.static
+    for key_id, key in found.keys.items():
+        assert key.key_id == key_id
+        assert key.algorithms <= ALGORITHMS.keys()
+        assert not any(name.startswith("HS") for name in key.algorithms)
+        assert not isinstance(key.material, bytes | str)
+        assert key.fingerprint
+        for algorithm in sorted(key.algorithms):
+            for signature in (b"", bytes(64), bytes(256)):
+                assert not key.verify(algorithm, b"e30.e30", signature)
+
+
+def _key_seeds() -> list[bytes]:
+    jwk = RSAAlgorithm.to_jwk(rsa_key().public_key(), as_dict=True)
+    curve = {"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"}
+    point = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
+    private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    secret_pem = rsa_key().private_bytes(serialization.Encoding.PEM, *private).decode()
+    sets: list[list[dict[str, Any]]] = [
+        [jwk | {"kid": "a", "use": "sig"}, jwk | {"kid": "b", "alg": "RS256"}],
+        [curve | {"y": point, "kid": "c"}, curve | {"y": point[::-1], "kid": "d"}],
+        [{"kty": "oct", "kid": "e", "k": "c2VjcmV0"}, {"kty": "OKP", "crv": "Ed25519", "kid": "f"}],
+        [jwk | {"kid": "g", "n": "AQAB", "e": "AA"}, jwk | {"kid": "h", "use": "enc"}],
+    ]
+    maps = [{"k": public_pem()}, {"k": secret_pem[:60]}, {"k": "-----BEGIN CERTIFICATE-----\nAA=="}]
+    documents: list[Any] = [*({"keys": keys} for keys in sets), *maps]
+    return [json.dumps(document).encode() for document in documents]
+
+
+JSON: Final = Harness(
+    read_json,
+    judge_json,
+    [
+        b'{"a": [1, -2.5e3, "x\\u00e9", null, true], "b": {"c": {}}}',
+        b'{"a": 1, "a": 2}',
+        b'{"a": NaN, "b": 9223372036854775808}',
+        '{"é": "\\ud800", "ü": "😀"}'.encode(),
+        b"[" * 70,
+        b'{"a":' * 65 + b"1" + b"}" * 65,
+        b"\xef\xbb\xbf{}",
+    ],
+    longest=17_000,
+)
+KEYS: Final = Harness(read_keys, judge_keys, _key_seeds(), _KEY_SECONDS, 8_192)

@@ -1,0 +1,120 @@
+"""From URL to room, and from room to pattern."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from lupa import lua54
+
+from tests.fuzz.harness import Harness
+from verifier.core.lua_pattern import PatternError, PatternTooComplex, match
+from verifier.core.policy import Policy
+from verifier.core.room_patterns import PatternRefusal, count_quantifiers, match_room
+from verifier.core.rooms import (
+    RoomAddress,
+    fragment_token,
+    parse_jid,
+    parse_target,
+    parse_url,
+    room_jid,
+    room_name,
+    sent_room_name,
+    split_tenant,
+)
+
+_MUC: Final = "conference.meet.example.org"
+_PRINTED: Final = re.compile(r"[a-z0-9_.!~*'()%-]+")
+_POLICY: Final = Policy(asap_accepted_issuers=("app",))
+_PCALL: Final[Any] = lua54.LuaRuntime(encoding=None).eval(
+    b"function(s, p) return pcall(s.match, s, p) end"
+)
+_AFFORDABLE: Final = 3  # quantifiers that Lua itself can be asked about
+_LONGEST_SUBJECT: Final = 48
+
+
+def read_url(data: bytes) -> list[RoomAddress]:
+    """Read a text in every way in which an address is read; give the rooms that were found."""
+    text = data.decode("utf-8", "surrogateescape")
+    url, target = parse_url(text), parse_target(text)
+    fragment_token(text)
+    parse_jid(text)
+    names = [room_name(text), sent_room_name(text)]
+    found = [each.address for each in (url and url.target, target) if each]
+    return [RoomAddress(name) for name in names if name] + [each for each in found if each]
+
+
+def judge_url(_data: bytes, found: list[RoomAddress]) -> None:
+    """Find only what an XMPP address can hold, and what comes out of it again."""
+    for address in found:
+        assert _PRINTED.fullmatch(address.room), address
+        jid = parse_jid(room_jid(address, _MUC))
+        assert jid is not None
+        assert jid.node is not None
+        tenant = address.tenant.replace(".", "_") if address.tenant else None
+        assert split_tenant(jid.node) == (tenant, address.room)
+
+
+def match_pattern(data: bytes) -> object:
+    """Match a room name against a claim."""
+    subject, _, pattern = data.partition(b"\n")
+    room, claim = (part.decode("utf-8", "surrogateescape") for part in (subject, pattern))
+    if any("\ud800" <= character <= "\udfff" for character in claim):
+        claim = pattern.decode("latin-1")  # claims hold no lone surrogates
+    if any("\ud800" <= character <= "\udfff" for character in room):
+        room = subject.decode("latin-1")
+    return match_room(room, claim, _POLICY)
+
+
+def judge_pattern(data: bytes, found: object) -> None:
+    """Say what Lua says, wherever Lua can be asked."""
+    assert found is None or isinstance(found, str | PatternRefusal)
+    subject, _, pattern = data.partition(b"\n")
+    if len(subject) > _LONGEST_SUBJECT or count_quantifiers(pattern) > _AFFORDABLE:
+        return
+    try:
+        ours: object = match(subject, pattern)
+    except PatternTooComplex:
+        return
+    except PatternError as error:
+        ours = str(error)
+    fine, *captures = _PCALL(subject, pattern)
+    if not fine:
+        theirs: object = captures[0].decode("utf-8", "replace").partition(": ")[2] or captures[0]
+        assert isinstance(ours, str)
+        assert ours in captures[0].decode("utf-8", "replace"), (ours, theirs)
+    else:
+        assert ours == (None if captures == [None] else tuple(captures)), (ours, captures)
+
+
+URLS: Final = Harness(
+    read_url,
+    judge_url,
+    [
+        b"https://meet.example.org/standup?jwt=a.b.c",
+        b"/acme/http-bind?room=standup&token=a.b.c&prefix=acme",
+        b"/xmpp-websocket?room=%D0%9A%D0%BE%D0%BC%D0%BD%D0%B0%D1%82%D0%B0",
+        "/Über Raum!/ﬁ".encode(),
+        b"https://[::1]:8443/a/b/../%2e%2e/c%2fd#jwt=x",
+        b"/conference-request/v1?room=a&room=b",
+        b"//a//b\\c?prefix=a",
+        b"/a%zz%E2%84%AA%00",
+    ],
+    longest=17_000,
+)
+PATTERNS: Final = Harness(
+    match_pattern,
+    judge_pattern,
+    [
+        b"standup\n^stand.*$",
+        b"team-blue-42\n(%a+)%-(%a+)%-(%d+)",
+        b"a(b(c)d)e\n%b()%f[%w]",
+        b"abab\n(ab)%1",
+        b"aaaaaaaaaaaaaaaaaaaaaaa\n.-.-.-x",
+        b"a]b\n[]]",
+        b"ab\n()a()b()",
+        b"x\n[^%a-z%",
+        b"%bxx\n%",
+    ],
+    longest=2_048,
+)
