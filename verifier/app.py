@@ -142,9 +142,9 @@ class App:
         except Exception as error:  # noqa: BLE001  # whatever it is, the process lives on
             known = isinstance(error, ConfigError | KeySourceError | SinkError)
             self._observer.reloaded(successful=False)
-            self._overseer.reloaded(successful=False)
             text = str(error) if known else describe(error)
             log("configuration not reloaded", logging.ERROR, error=text)
+            self._overseer.reloaded(successful=False)
             return
         replaced, self._rings = self._rings, rings
         rings.take_over(replaced)
@@ -154,8 +154,8 @@ class App:
         configure(settings.log_format, settings.log_level)
         self._install(settings)
         self._observer.reloaded(successful=True)
-        self._overseer.reloaded(successful=True)
         log("configuration reloaded")
+        self._overseer.reloaded(successful=True)
 
     def _warn_of_what_stays(self, settings: Settings) -> None:
         before = self._at_start
