@@ -18,7 +18,7 @@ RUN /opt/build/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir 
       /opt/jitsi-verifier/lib
 
 FROM ${BASE_IMAGE}
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin verifier
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin verifier
 COPY --from=build /opt/jitsi-verifier /opt/jitsi-verifier
 ENV PATH=/opt/jitsi-verifier/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -1,4 +1,4 @@
-"""``python -m tests.image [BASE_IMAGE]``: builds the image, runs it and asks it; prints time and size.
+"""``python -m tests.image [BASE_IMAGE]``: builds, runs and asks the image; prints its figures.
 
 As root, on Debian. The container is one in all that matters here: its own files, read-only but for
 ``/tmp``, its own network, the image's user, no capability. Without BASE_IMAGE, a base is made.
@@ -35,7 +35,7 @@ import http.client, sys
 connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=5)
 connection.request("GET", sys.argv[2])
 answer = connection.getresponse()
-print(answer.status, answer.headers.get("X-Jitsi-Denial", ""), answer.headers.get("X-Jitsi-Room", ""))
+print(answer.status, answer.headers.get("X-Jitsi-Denial") or answer.headers.get("X-Jitsi-Room", ""))
 """
 
 
@@ -94,7 +94,7 @@ def check(image: Container, workers: int) -> None:
         assert service.status("Uid").split() == [USER] * 4
         assert int(service.status("CapEff"), 16) == 0
         token = service.inside("jitsi-verifier", "mint", "--room", "standup")
-        assert service.ask(8090, f"/ext-authz/standup?jwt={token}") == "200  standup"
+        assert service.ask(8090, f"/ext-authz/standup?jwt={token}") == "200 standup"
         assert service.ask(8090, f"/ext-authz/other?jwt={token}").split() == [
             "403",
             "room-mismatch",

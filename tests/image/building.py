@@ -79,7 +79,7 @@ def container() -> Iterator[Container]:
     """Unpack the image until the end of the block."""
     name = buildah("from", IMAGE)
     try:
-        config = json.loads(buildah("inspect", "--format", "{{json .Docker.config}}", name))
+        config = json.loads(buildah("inspect", name))["Docker"]["config"]
         yield Container(Path(buildah("mount", name)), config)
     finally:
         buildah("rm", name)
