@@ -51,12 +51,12 @@ class Running:
         self.process = process
         self._image = image
 
-    def inside(self, *command: str) -> str:
+    def inside(self, *command: str, quiet: bool = False) -> str:
         """Run a command where the service runs, as its user."""
         environ = [*self._image.config["Env"], *map("=".join, GIVEN.items())]
         enter = ("nsenter", f"--target={self.process.pid}", "--mount", "--net")
         chroot = ("chroot", f"--userspec={USER}:{USER}", str(self._image.tree), "env", "-i")
-        return run(*enter, *chroot, *environ, *command)
+        return run(*enter, *chroot, *environ, *command, quiet=quiet)
 
     def ask(self, port: int, path: str) -> str:
         """Ask for a path; gives status, denial code and room."""
@@ -110,7 +110,7 @@ def is_healthy(service: Running, image: Container) -> bool:
     check = image.config["Healthcheck"]["Test"]
     assert check[0] == "CMD"
     try:
-        service.inside(*check[1:])
+        service.inside(*check[1:], quiet=True)
     except subprocess.CalledProcessError:
         return False
     return True

@@ -20,9 +20,11 @@ _BUILDAH = ("buildah", "--storage-driver", "vfs")
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-def run(*command: str | Path) -> str:
-    """Run to the end, and give the output; what went wrong goes to standard error."""
-    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, check=True)
+def run(*command: str | Path, quiet: bool = False) -> str:
+    """Run to the end, and give the output; what went wrong goes to standard error, unless quiet."""
+    errors = subprocess.DEVNULL if quiet else None
+    words = list(map(str, command))
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=errors, text=True, check=True)
     return done.stdout.strip()
 
 
