@@ -26,12 +26,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn
 
 from verifier.channel import LISTENING, PACKET, REFUSED, RELOADED, channel
+from verifier.job import Job
 from verifier.notify import Notifier
-from verifier.overseer import served
 from verifier.shell.logs import log
+from verifier.standing import Standing
 
 _FIRST_WAIT: Final = 0.1  # seconds
 _LONGEST_WAIT: Final = 30.0
@@ -40,36 +41,6 @@ _STUCK: Final = 15.0  # seconds without a sign of life
 _BEATS: Final = 5  # within that time: four may be late
 _LONGEST_BEAT: Final = 1.0
 _PASSED_ON: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-
-
-class Job(Protocol):
-    """What the workers do, and what the supervisor does for them."""
-
-    def work(self, worker: int, end: socket.socket, beat: float) -> int:
-        """Be a worker until the end, in its own process; gives the exit status.
-
-        The signals that the supervisor passes on are blocked until they can be handled. A sign of
-        life is expected every ``beat`` seconds.
-        """
-
-    def patience(self) -> float:
-        """Give the seconds that workers may take to end; then they are killed."""
-
-    def died(self, worker: int) -> None:
-        """Put right what a dead worker has left behind; it will be started again."""
-
-    def asked(self) -> None:
-        """Read the configuration that workers are about to be asked to read."""
-
-    def reloaded(self, *, asked: bool) -> None:
-        """Take what a worker has now for those that are yet to start.
-
-        Args:
-            asked: Whether it is what was read when workers were asked; else it reloaded by itself.
-        """
-
-    def release(self) -> None:
-        """Let go of the listeners: the service ends."""
 
 
 class Backoff:
@@ -119,15 +90,12 @@ class Supervisor:
     ) -> None:
         self._workers = [_Worker(index) for index in range(count)]
         self._job = job
-        self._manager = manager
+        self._standing = Standing(manager, count)
         self._clock = clock
         # A stuck worker has to be found before the manager loses its patience with all of them.
         self._stuck = min(_STUCK, (manager.watchdog or _STUCK * 3) / 3)
         self._beat = min(_LONGEST_BEAT, self._stuck / _BEATS)
         self._looked = clock()
-        self._ready = False  # all of them have listened
-        self._reloading = False  # the manager has been told of a reload that is not over
-        self._reloaded = True  # the last one went well
         self._selector = selectors.DefaultSelector()
         self._tried = False  # the first worker's start went well
         self._asked = False  # for a reload that no worker has answered yet
@@ -172,7 +140,7 @@ class Supervisor:
                 for each in self._workers:
                     each.asked = each.pid is not None
                 self._pass_on(signal.SIGHUP)
-                self._begin_reload()
+                self._standing.reload()
             elif number in (signal.SIGINT, signal.SIGTERM):
                 log("stopping")
                 self._stop()
@@ -181,7 +149,7 @@ class Supervisor:
         if self._stopping is None:
             patience = self._job.patience()
             self._stopping = self._clock() + patience
-            self._manager.stopping(patience)
+            self._standing.manager.stopping(patience)
             self._job.release()
             self._pass_on(signal.SIGTERM)
 
@@ -210,7 +178,7 @@ class Supervisor:
         self._looked = now
         stuck = [each for each in self._workers if each.pid and now - each.heard >= self._stuck]
         if not stuck or self._stopping is not None:
-            self._manager.alive()
+            self._standing.manager.alive()
             return
         for each in stuck:
             self._kill(each)
@@ -221,28 +189,11 @@ class Supervisor:
         if worker.pid is not None:
             os.kill(worker.pid, signal.SIGKILL)
 
-    def _begin_reload(self) -> None:
-        if self._ready:
-            self._reloading = True
-            self._manager.reloading()
-
-    def _end_reload(self) -> None:
-        """Tell the manager once every worker that was asked has answered, or is gone."""
-        if self._reloading and not any(each.asked for each in self._workers if each.pid):
-            self._reloading = False
-            self._manager.ready(served(reloaded=self._reloaded))
-
     def _count(self) -> None:
-        """Tell the manager how many workers listen; the first time that all do, it is ready."""
-        listening = sum(each.listening for each in self._workers)
-        text = f"{listening} of {len(self._workers)} workers listen"
-        if listening == len(self._workers):
-            log("all workers listen", workers=listening)
-            if not self._ready:
-                self._ready = True
-                self._manager.ready(text)
-                return
-        self._manager.status(text)
+        self._standing.listen(sum(each.listening for each in self._workers))
+
+    def _settle(self) -> None:
+        self._standing.settle(pending=any(each.asked for each in self._workers if each.pid))
 
     def _start_due(self) -> None:
         now = self._clock()
@@ -312,11 +263,11 @@ class Supervisor:
         if not message:
             self._selector.unregister(end)
         elif message in (RELOADED, REFUSED):
-            self._reloaded = message == RELOADED
-            if self._reloaded:
+            self._standing.answered(successful=message == RELOADED)
+            if message == RELOADED:
                 self._job.reloaded(asked=worker.asked)
             self._asked = worker.asked = False
-            self._end_reload()
+            self._settle()
         elif message == LISTENING:
             worker.listening = True
             if not self._tried:
@@ -351,7 +302,7 @@ class Supervisor:
             self._retry(worker, status=code)
         self._job.died(worker.index)
         self._count()
-        self._end_reload()
+        self._settle()
 
     def _retry(self, worker: _Worker, **why: object) -> None:
         now = self._clock()

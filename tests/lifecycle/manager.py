@@ -33,9 +33,13 @@ class Manager:
         self._thread = threading.Thread(target=self._receive)
         self._thread.start()
 
+    def next(self) -> dict[str, str]:
+        """Give the next message."""
+        return self._messages.get(timeout=DEADLINE)
+
     def wait_for(self, name: str) -> dict[str, str]:
         """Give the next message that says this, and drop those before it."""
-        while name not in (message := self._messages.get(timeout=DEADLINE)):
+        while name not in (message := self.next()):
             pass
         return message
 

@@ -89,15 +89,24 @@ def test_a_supervisor_that_was_kept_from_running_blames_no_worker(tmp_path: Path
     now = 0.0
     settings = load({"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": "2"})
     job = WorkerJob(settings, lambda: settings, Listeners(), tmp_path)
-    supervisor = Supervisor(2, job, Notifier(), lambda: now)
-    with subprocess.Popen(["sleep", "600"]) as worker:
+    with managed(tmp_path) as manager, subprocess.Popen(["sleep", "600"]) as worker:
+        supervisor = Supervisor(2, job, Notifier(manager.address, 45.0), lambda: now)
         supervisor._workers[0].pid = worker.pid
         now = 100.0  # the machine slept
         supervisor._look()
         for _ in range(14):
             now += 1.0
             supervisor._look()
+            manager.wait_for("WATCHDOG")
+        manager.wait_for("WATCHDOG")
         assert worker.poll() is None
         now += 1.0
         supervisor._look()
-        assert worker.wait(20) == -signal.SIGKILL
+        # Nobody takes note of its end here: as long as it is stuck, the manager hears nothing.
+        ended = os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
+        assert ended is not None
+        assert ended.si_status == signal.SIGKILL
+        now += 1.0
+        supervisor._look()
+        Notifier(manager.address).status("the last word")
+        assert manager.next() == {"STATUS": "the last word"}
