@@ -103,9 +103,9 @@ def test_what_takes_longer_than_the_option_says_is_cut_off(tmp_path: Path, worke
 
 def is_read(client: socket.socket) -> bool:
     """Tell whether the other side has taken everything that was sent, by the kernel's queues."""
-    port = client.getsockname()[1]
-    rows = Path("/proc/net/tcp").read_text("ascii").splitlines()
-    (row,) = [row.split() for row in rows if row.split()[2].endswith(f":{port:04X}")]
+    ends = [f":{name[1]:04X}" for name in (client.getpeername(), client.getsockname())]
+    rows = map(str.split, Path("/proc/net/tcp").read_text("ascii").splitlines())
+    (row,) = [row for row in rows if row[1].endswith(ends[0]) and row[2].endswith(ends[1])]
     return row[4].endswith(":00000000")
 
 
