@@ -1,19 +1,24 @@
-# Two stages, so that nothing that builds is in what runs.
+# Two stages, so that nothing that builds is in what runs. Everything that is installed is pinned and
+# hashed (`make requirements`), for any platform; from which registry is for pip's configuration.
 ARG BASE_IMAGE=python:3.13-slim
 
 FROM ${BASE_IMAGE} AS build
 WORKDIR /src
+COPY requirements.txt requirements-build.txt ./
+RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/jitsi-verifier \
+ && /opt/build/bin/pip install --quiet --no-cache-dir --require-hashes -r requirements-build.txt \
+ && /opt/build/bin/pip --python /opt/jitsi-verifier/bin/python install --quiet --no-cache-dir \
+      --no-compile --require-hashes -r requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY verifier ./verifier
-RUN python3 -m venv /opt/build && /opt/build/bin/pip install --quiet --no-cache-dir build \
- && /opt/build/bin/python -m build --quiet --wheel --outdir /dist \
- && python3 -m venv --without-pip /opt/jitsi-verifier \
- && /opt/build/bin/pip --python /opt/jitsi-verifier/bin/python install \
-      --quiet --no-cache-dir --no-compile /dist/*.whl \
- && /opt/jitsi-verifier/bin/python -m compileall -q /opt/jitsi-verifier/lib
+RUN /opt/build/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir /dist . \
+ && /opt/build/bin/pip --python /opt/jitsi-verifier/bin/python install --quiet --no-cache-dir \
+      --no-compile --no-deps --no-index /dist/*.whl \
+ && /opt/jitsi-verifier/bin/python -m compileall -q --invalidation-mode unchecked-hash \
+      /opt/jitsi-verifier/lib
 
 FROM ${BASE_IMAGE}
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin verifier
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin verifier
 COPY --from=build /opt/jitsi-verifier /opt/jitsi-verifier
 ENV PATH=/opt/jitsi-verifier/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -9,7 +9,8 @@ FUZZ_STAMP := $(VENV)/.fuzz
 # For trying it out: everybody knows this secret.
 DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-that-everybody-knows XMPP_DOMAIN=meet.jitsi
 
-.PHONY: run test check conformance fuzz soak bench bench-memory bench-prosody clean
+.PHONY: run test check requirements sbom image-test conformance fuzz soak bench bench-memory \
+  bench-prosody clean
 
 run: $(RUN_STAMP)
 	@allowed=$$($(DEMO) $(BIN)/jitsi-verifier mint --room demo --user Ada --moderator) && \
@@ -28,6 +29,22 @@ check: $(TEST_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.supply.audit
+
+# What the image installs: every package and what builds ours, pinned and hashed for any platform.
+requirements: $(TEST_STAMP)
+	$(BIN)/python -m tests.supply.requirements
+
+# What the image holds, as a CycloneDX document: the same bytes for the same requirements.
+sbom: $(TEST_STAMP)
+	mkdir -p dist
+	$(BIN)/python -m tests.supply.sbom dist/jitsi-verifier.cdx.json
+
+# The image, really built (buildah, no daemon) and run; as root, not part of CI. BASE_IMAGE=NAME takes
+# a base that is there, else one is made of Debian's packages.
+image-test: $(TEST_STAMP)
+	tests/install-debian-packages tests/image/tools/debian-packages.txt
+	$(BIN)/python -m tests.image $(BASE_IMAGE)
 
 conformance: $(TEST_STAMP)
 	$(BIN)/python -m tests.conformance tests/conformance/vectors.jsonl

@@ -11,11 +11,12 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Final, Protocol
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from typing import Any, Final
 
 from aiohttp import web
 
+from verifier.ending import CLOSING_SECONDS, apart, end_within, longest
 from verifier.http.admin import AdminService
 from verifier.http.bypass import Bypass
 from verifier.http.connection import describe
@@ -26,7 +27,9 @@ from verifier.http.pages import Pages
 from verifier.http.revocations import RevocationsEndpoint
 from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
-from verifier.listeners import Listeners
+from verifier.listeners import Listener, Listeners
+from verifier.notify import Notifier
+from verifier.overseer import Overseer, Unsupervised
 from verifier.shell.decision_cache import DecisionCache
 from verifier.shell.decision_log import DecisionLog
 from verifier.shell.hosts import Hosts
@@ -47,42 +50,16 @@ from verifier.shell.turns import Turns
 from verifier.shell.uses import SingleUse, open_uses
 from verifier.shell.version import VERSION
 
-DRAIN_SECONDS: Final = 10.0
 _FILE_POLL_SECONDS: Final = 2.0
 _METRICS_SECONDS: Final = 0.25
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 _HANDLED: Final = (*_STOPPING, signal.SIGHUP)
 # At one wake-up, where no other worker would take them as well.
 _ACCEPTED_AT_ONCE: Final = 128
+_DRAIN_BY_OURSELVES: Final = 3600.0  # seconds: the option says how long, not aiohttp
 
 
-class Overseer(Protocol):
-    """Whoever started this process, and wants to know how it fares."""
-
-    def listening(self) -> None:
-        """Take note that connections are accepted from now on."""
-
-    def reloaded(self, *, successful: bool) -> None:
-        """Take note whether a configuration that was read again has replaced the one before."""
-
-    def when_alone(self, call: Callable[[], None]) -> None:
-        """Call back, in the running loop, once nobody oversees this process any more."""
-
-
-class Unsupervised:
-    """The overseer of the one process there is: nobody."""
-
-    def listening(self) -> None:
-        """Tell nobody."""
-
-    def reloaded(self, *, successful: bool) -> None:
-        """Tell nobody."""
-
-    def when_alone(self, call: Callable[[], None]) -> None:
-        """Never call: being alone is nothing new."""
-
-
-_UNSUPERVISED: Final = Unsupervised()
+_UNSUPERVISED: Final = Unsupervised(Notifier())
 
 
 class App:
@@ -135,6 +112,7 @@ class App:
         async with open_session() as session, contextlib.AsyncExitStack() as stack:
             self._session = session
             self._handle_signals()
+            self._spawn(self._show_life())
             async with self._reloading:  # a reload that is asked for by now waits for its turn
                 await self._start_store(stack)
                 self._sinks, self._rings = await self._open(self._settings, None)
@@ -149,6 +127,9 @@ class App:
             gc.freeze()
             await self._stop.wait()
             log("stopping")
+            seconds = longest(self._settings.drain_timeout)
+            end_within(seconds)
+            self._overseer.stopping(seconds)
 
     async def _start_store(self, stack: contextlib.AsyncExitStack) -> None:
         stack.push_async_callback(self._uses.close)
@@ -168,6 +149,7 @@ class App:
             await self._reload()
 
     async def _reload(self) -> None:
+        self._overseer.reloading()
         try:
             settings = await asyncio.to_thread(self._read)
             self._listeners.check(settings)
@@ -175,9 +157,9 @@ class App:
         except Exception as error:  # noqa: BLE001  # whatever it is, the process lives on
             known = isinstance(error, ConfigError | KeySourceError | SinkError)
             self._observer.reloaded(successful=False)
-            self._overseer.reloaded(successful=False)
             text = str(error) if known else describe(error)
             log("configuration not reloaded", logging.ERROR, error=text)
+            self._overseer.reloaded(successful=False)
             return
         replaced, self._rings = self._rings, rings
         rings.take_over(replaced)
@@ -187,8 +169,8 @@ class App:
         configure(settings.log_format, settings.log_level)
         self._install(settings)
         self._observer.reloaded(successful=True)
-        self._overseer.reloaded(successful=True)
         log("configuration reloaded")
+        self._overseer.reloaded(successful=True)
 
     def _warn_of_what_stays(self, settings: Settings) -> None:
         before = self._at_start
@@ -273,13 +255,25 @@ class App:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _show_life(self) -> None:
+        """Tell from the loop itself that it turns: one that is stuck tells nothing."""
+        while self._overseer.beat is not None:
+            self._overseer.alive()
+            await asyncio.sleep(self._overseer.beat)
+
     async def _close(self) -> None:
+        """End all parts; who takes too long to take leave is left."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await self._close_all()
+        self._observer.flush()
+
+    async def _close_all(self) -> None:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._rings.close()
-        await asyncio.to_thread(self._sinks.close)
-        self._observer.flush()
+        await apart(self._sinks.close)
 
     async def _keep_metrics(self) -> None:
         """Hand over what was counted, for other workers may be asked for it."""
@@ -322,15 +316,12 @@ class App:
     @contextlib.asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
         """Listen on every address; at the end, take no more and finish what is in flight."""
-        async with contextlib.AsyncExitStack() as stack:
-            at_once = 1 if self._at_start.workers > 1 else _ACCEPTED_AT_ONCE
-            admin = await _start(stack, HardenedServer(self._handle_admin, report=log_bug))
-            for listener in self._listeners.admin:
-                await web.SockSite(admin, listener, backlog=at_once).start()
-            gate = HardenedServer(self._handle_decision, report=log_bug, fast=self._answer_fast)
-            decisions = await _start(stack, gate)
-            for listener in self._listeners.decisions:
-                await web.SockSite(decisions, listener, backlog=at_once).start()
+        at_once = 1 if self._at_start.workers > 1 else _ACCEPTED_AT_ONCE
+        admin = HardenedServer(self._handle_admin, report=log_bug)
+        gate = HardenedServer(self._handle_decision, report=log_bug, fast=self._answer_fast)
+        servers = ((admin, self._listeners.admin), (gate, self._listeners.decisions))
+        runners = [await _start(*each, at_once) for each in servers]
+        try:
             log(
                 "serving",
                 version=VERSION,
@@ -338,6 +329,19 @@ class App:
                 admin_listen=[str(each) for each in self._listeners.admin],
             )
             yield
+        finally:
+            await self._drain(runners, (admin, gate))
+
+    async def _drain(
+        self, runners: Sequence[web.ServerRunner], servers: Sequence[HardenedServer]
+    ) -> None:
+        """Take no more; finish what is in flight, on all addresses at once."""
+        try:
+            async with asyncio.timeout(self._settings.drain_timeout):
+                await asyncio.gather(*(runner.cleanup() for runner in runners))
+        except TimeoutError:
+            cut = sum(server.abort() for server in servers)
+            log("requests were cut off", logging.WARNING, count=cut)
 
     async def _handle_decision(self, request: web.BaseRequest) -> web.StreamResponse:
         return await self._decisions.handle(request)
@@ -357,11 +361,14 @@ async def _retire(rings: Rings, sinks: Sinks, seconds: float) -> None:
         await asyncio.sleep(seconds)
     finally:
         await rings.close()
-        await asyncio.to_thread(sinks.close)
+        await apart(sinks.close)
 
 
-async def _start(stack: contextlib.AsyncExitStack, server: HardenedServer) -> web.ServerRunner:
-    runner = web.ServerRunner(server, shutdown_timeout=DRAIN_SECONDS)
+async def _start(
+    server: HardenedServer, listeners: Iterable[Listener], at_once: int
+) -> web.ServerRunner:
+    runner = web.ServerRunner(server, shutdown_timeout=_DRAIN_BY_OURSELVES)
     await runner.setup()
-    stack.push_async_callback(runner.cleanup)
+    for listener in listeners:
+        await web.SockSite(runner, listener, backlog=at_once).start()
     return runner

@@ -18,6 +18,9 @@ RELOADED: Final = b"reloaded"
 REFUSED: Final = b"refused"
 """A worker was to replace its configuration, and keeps the one it has."""
 
+ALIVE: Final = b"alive"
+"""A worker's loop turns."""
+
 PACKET: Final = 64 * 1024  # bytes; the longest message
 
 
@@ -31,11 +34,23 @@ class Supervised:
 
     Args:
         end: The socket that the supervisor gave this worker.
+        beat: How often, seconds, the supervisor wants a sign of life.
     """
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, beat: float) -> None:
         self._end = end
+        self.beat: float | None = beat
         self.orphaned = False
+
+    def alive(self) -> None:
+        """Tell that this worker's loop turns."""
+        self._tell(ALIVE)
+
+    def reloading(self) -> None:
+        """Tell nothing: the supervisor knows whom it has asked."""
+
+    def stopping(self, seconds: float) -> None:
+        """Tell nothing: the supervisor knows whom it has told."""
 
     def listening(self) -> None:
         """Tell that this worker accepts connections."""

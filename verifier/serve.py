@@ -21,11 +21,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from verifier.app import DRAIN_SECONDS, App
+from verifier.app import App
 from verifier.channel import Supervised
+from verifier.ending import longest
 from verifier.http.connection import describe
 from verifier.http.server import HAS_C_PARSER
 from verifier.listeners import Listeners, open_listeners
+from verifier.notify import Notifier
+from verifier.overseer import Unsupervised
 from verifier.shell.keysource import KeySourceError
 from verifier.shell.logs import configure, identify, log, log_bug
 from verifier.shell.metrics import PrometheusObserver, reset
@@ -39,8 +42,7 @@ _NO_C_PARSER: Final = (
     "aiohttp's C parser is missing (AIOHTTP_NO_EXTENSIONS, or a build without it); expected it,"
     " since the listeners rely on what it refuses"
 )
-# The admin listener drains behind the others; whoever takes longer than this hangs.
-_WORKER_DRAIN_SECONDS: Final = DRAIN_SECONDS + 5.0
+_WORKERS_GRACE: Final = 1.0  # seconds more than a worker gives itself; then it hangs
 
 
 def serve(config: Path | None) -> int:
@@ -62,13 +64,15 @@ def serve(config: Path | None) -> int:
     def run() -> int:
         # Whoever asks for a reload from here on gets one, once there is something to reload.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+        manager = Notifier.from_environ(os.environ)
         settings = read()
         configure(settings.log_format, settings.log_level)
         _allow_connections()
         with contextlib.closing(open_listeners(settings, os.environ)) as listeners:
             if settings.workers > 1:
-                return _supervise(settings, read, listeners)
-            asyncio.run(App(settings, read, listeners, PrometheusObserver()).run())
+                return _supervise(settings, read, listeners, manager)
+            overseer = Unsupervised(manager)
+            asyncio.run(App(settings, read, listeners, PrometheusObserver(), overseer).run())
             return 0
 
     return _status_of(run)
@@ -94,7 +98,9 @@ def _status_of(run: Callable[[], int]) -> int:
         return 1
 
 
-def _supervise(settings: Settings, read: Callable[[], Settings], listeners: Listeners) -> int:
+def _supervise(
+    settings: Settings, read: Callable[[], Settings], listeners: Listeners, manager: Notifier
+) -> int:
     given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     try:
         made = tempfile.TemporaryDirectory(prefix="jitsi-verifier-", dir=given or None)
@@ -104,7 +110,7 @@ def _supervise(settings: Settings, read: Callable[[], Settings], listeners: List
         return 1
     with made as directory:
         job = WorkerJob(settings, read, listeners, Path(directory))
-        return Supervisor(settings.workers, job, _WORKER_DRAIN_SECONDS).run()
+        return Supervisor(settings.workers, job, manager).run()
 
 
 class WorkerJob:
@@ -133,10 +139,10 @@ class WorkerJob:
         for worker in range(self._count):
             reset(self._place(worker), restarted=False)
 
-    def work(self, worker: int, end: socket.socket) -> int:
+    def work(self, worker: int, end: socket.socket, beat: float) -> int:
         """Be a worker until a signal, or the supervisor's death, ends it."""
         identify(worker=worker)
-        supervisor = Supervised(end)
+        supervisor = Supervised(end, beat)
 
         def run() -> int:
             observer = PrometheusObserver(self._place(worker))
@@ -153,6 +159,10 @@ class WorkerJob:
         finally:
             if supervisor.orphaned:  # nobody else will
                 shutil.rmtree(self._directory, ignore_errors=True)
+
+    def patience(self) -> float:
+        """Give the time, seconds, within which workers end by themselves, and a little more."""
+        return longest(self._settings.drain_timeout) + _WORKERS_GRACE
 
     def died(self, worker: int) -> None:
         """Count the restart to come; what the dead one was doing and holding, nobody does now."""

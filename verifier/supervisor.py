@@ -8,7 +8,8 @@ Forking is sound here because this process has one thread and no event loop: it 
 
 The first worker is started alone: it tries the configuration out, so that what is wrong with it
 is said once and ends the service. From then on a worker that dies is started again, at once and
-then after longer and longer waits.
+then after longer and longer waits. One whose event loop is stuck would hold its connections for
+ever: workers give signs of life, and who gives none is killed, and so started again.
 
 Knows nothing of HTTP, settings or metrics.
 """
@@ -25,41 +26,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn
 
 from verifier.channel import LISTENING, PACKET, REFUSED, RELOADED, channel
+from verifier.job import Job
+from verifier.notify import Notifier
 from verifier.shell.logs import log
+from verifier.standing import Standing
 
 _FIRST_WAIT: Final = 0.1  # seconds
 _LONGEST_WAIT: Final = 30.0
 _STEADY: Final = 10.0  # a worker that lived as long was no part of a crash loop
+_STUCK: Final = 15.0  # seconds without a sign of life
+_BEATS: Final = 5  # within that time: four may be late
+_LONGEST_BEAT: Final = 1.0
 _PASSED_ON: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-
-
-class Job(Protocol):
-    """What the workers do, and what the supervisor does for them."""
-
-    def work(self, worker: int, end: socket.socket) -> int:
-        """Be a worker until the end, in its own process; gives the exit status.
-
-        The signals that the supervisor passes on are blocked until they can be handled.
-        """
-
-    def died(self, worker: int) -> None:
-        """Put right what a dead worker has left behind; it will be started again."""
-
-    def asked(self) -> None:
-        """Read the configuration that workers are about to be asked to read."""
-
-    def reloaded(self, *, asked: bool) -> None:
-        """Take what a worker has now for those that are yet to start.
-
-        Args:
-            asked: Whether it is what was read when workers were asked; else it reloaded by itself.
-        """
-
-    def release(self) -> None:
-        """Let go of the listeners: the service ends."""
 
 
 class Backoff:
@@ -86,6 +67,7 @@ class _Worker:
     due: float | None = None
     listening: bool = False
     asked: bool = False  # for a reload that it has not answered yet
+    heard: float = 0.0  # when it last gave a sign of life
     backoff: Backoff = field(default_factory=Backoff)
 
 
@@ -95,17 +77,25 @@ class Supervisor:
     Args:
         count: How many.
         job: What each does.
-        drain: How long, seconds, workers may take to end; then they are killed.
+        manager: The service manager, which is told how the workers fare.
         clock: Monotonic time, seconds.
     """
 
     def __init__(
-        self, count: int, job: Job, drain: float, clock: Callable[[], float] = time.monotonic
+        self,
+        count: int,
+        job: Job,
+        manager: Notifier,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._workers = [_Worker(index) for index in range(count)]
         self._job = job
-        self._drain = drain
+        self._standing = Standing(manager, count)
         self._clock = clock
+        # A stuck worker has to be found before the manager loses its patience with all of them.
+        self._stuck = min(_STUCK, (manager.watchdog or _STUCK * 3) / 3)
+        self._beat = min(_LONGEST_BEAT, self._stuck / _BEATS)
+        self._looked = clock()
         self._selector = selectors.DefaultSelector()
         self._tried = False  # the first worker's start went well
         self._asked = False  # for a reload that no worker has answered yet
@@ -121,6 +111,7 @@ class Supervisor:
                 for key, _ in self._selector.select(self._patience()):
                     key.data()
                 self._reap()
+                self._look()
         return self._status
 
     @contextlib.contextmanager
@@ -149,13 +140,16 @@ class Supervisor:
                 for each in self._workers:
                     each.asked = each.pid is not None
                 self._pass_on(signal.SIGHUP)
+                self._standing.reload()
             elif number in (signal.SIGINT, signal.SIGTERM):
                 log("stopping")
                 self._stop()
 
     def _stop(self) -> None:
         if self._stopping is None:
-            self._stopping = self._clock() + self._drain
+            patience = self._job.patience()
+            self._stopping = self._clock() + patience
+            self._standing.manager.stopping(patience)
             self._job.release()
             self._pass_on(signal.SIGTERM)
 
@@ -164,12 +158,42 @@ class Supervisor:
             if each.pid is not None:
                 os.kill(each.pid, number)
 
-    def _patience(self) -> float | None:
+    def _patience(self) -> float:
         """Give the seconds to the next thing that has to be done in any case."""
+        due = [self._looked + self._beat]
         if self._stopping is not None:
-            return max(self._stopping - self._clock(), 0.0)
-        due = [each.due for each in self._workers if each.due is not None]
-        return max(min(due) - self._clock(), 0.0) if due else None
+            due.append(self._stopping)
+        else:
+            due += [each.due for each in self._workers if each.due is not None]
+        return max(min(due) - self._clock(), 0.0)
+
+    def _look(self) -> None:
+        """Kill workers that are stuck; as long as there is none, the manager need not worry."""
+        now = self._clock()
+        if now - self._looked < self._beat:
+            return
+        if now - self._looked >= self._stuck:  # this process was kept from running itself
+            for each in self._workers:
+                each.heard = now
+        self._looked = now
+        stuck = [each for each in self._workers if each.pid and now - each.heard >= self._stuck]
+        if not stuck or self._stopping is not None:
+            self._standing.manager.alive()
+            return
+        for each in stuck:
+            self._kill(each)
+
+    def _kill(self, worker: _Worker) -> None:
+        seconds = round(self._clock() - worker.heard, 1)
+        log("worker is stuck", logging.ERROR, worker=worker.index, seconds=seconds)
+        if worker.pid is not None:
+            os.kill(worker.pid, signal.SIGKILL)
+
+    def _count(self) -> None:
+        self._standing.listen(sum(each.listening for each in self._workers))
+
+    def _settle(self) -> None:
+        self._standing.settle(pending=any(each.asked for each in self._workers if each.pid))
 
     def _start_due(self) -> None:
         now = self._clock()
@@ -177,7 +201,7 @@ class Supervisor:
             if now >= self._stopping:
                 log("workers took too long to end", logging.ERROR)
                 self._pass_on(signal.SIGKILL)
-                self._stopping = now + self._drain
+                self._stopping = now + self._job.patience()
             return
         for each in self._workers:
             if each.due is not None and each.due <= now:
@@ -186,7 +210,7 @@ class Supervisor:
 
     def _start(self, worker: _Worker) -> None:
         ours, theirs = channel()
-        worker.started = self._clock()
+        worker.started = worker.heard = self._clock()
         try:
             worker.pid = self._fork(worker.index, ours, theirs)
         except OSError as error:
@@ -222,7 +246,7 @@ class Supervisor:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._close_all()
-            status = self._job.work(index, end)
+            status = self._job.work(index, end, self._beat)
         finally:
             # Not sys.exit: what the supervisor cleans up at its end is not this process' to clean.
             os._exit(status)
@@ -235,20 +259,22 @@ class Supervisor:
 
     def _hear(self, worker: _Worker, end: socket.socket) -> None:
         message = end.recv(PACKET)
+        worker.heard = self._clock()
         if not message:
             self._selector.unregister(end)
         elif message in (RELOADED, REFUSED):
+            self._standing.answered(successful=message == RELOADED)
             if message == RELOADED:
                 self._job.reloaded(asked=worker.asked)
             self._asked = worker.asked = False
+            self._settle()
         elif message == LISTENING:
             worker.listening = True
             if not self._tried:
                 self._tried = True
                 for each in self._workers[1:]:
                     each.due = self._clock()
-            if all(each.listening for each in self._workers):
-                log("all workers listen", workers=len(self._workers))
+            self._count()
 
     def _reap(self) -> None:
         for each in self._workers:
@@ -275,6 +301,8 @@ class Supervisor:
         else:
             self._retry(worker, status=code)
         self._job.died(worker.index)
+        self._count()
+        self._settle()
 
     def _retry(self, worker: _Worker, **why: object) -> None:
         now = self._clock()

@@ -209,12 +209,16 @@ def test_a_worker_that_dies_during_a_reload_comes_back_with_what_was_asked_for(
 STORM = """
 import os, signal
 from verifier.channel import LISTENING
+from verifier.notify import Notifier
 from verifier.supervisor import Supervisor
 
 class Job:
     asked_for = 0
 
-    def work(self, worker, end):
+    def patience(self):
+        return 20.0
+
+    def work(self, worker, end, beat):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
@@ -232,7 +236,7 @@ class Job:
         pass
 
 job = Job()
-print(Supervisor(1, job, drain=20).run(), job.asked_for)
+print(Supervisor(1, job, Notifier()).run(), job.asked_for)
 """
 
 

@@ -126,6 +126,13 @@ class HardenedServer(web.Server):
         if self._sweeper is not None:
             self._sweeper.cancel()
 
+    def abort(self) -> int:
+        """Close every connection, answered or not; gives how many waited for an answer."""
+        waiting = [cast("Connection", each) for each in self.connections]
+        for connection in waiting:
+            connection.force_close()
+        return len(waiting)
+
     def _try_fast(
         self, head: bytes, transport: asyncio.Transport, deliver: Deliver
     ) -> bytes | Later | None:

@@ -211,6 +211,14 @@ OPTIONS: Final = (
         "How many processes answer, 1 to 64; at most one for each core that is free for them.",
     ),
     Option(
+        "drain_timeout",
+        "VERIFIER_DRAIN_TIMEOUT",
+        kinds.UP_TO_A_MINUTE,
+        10.0,
+        "10",
+        "The longest time, seconds, that requests in flight may take at the end.",
+    ),
+    Option(
         "token_cookie",
         "VERIFIER_TOKEN_COOKIE",
         kinds.COOKIE_NAME,

@@ -38,6 +38,7 @@ class Settings:
         admin_listen: Where metrics, health, keys and explain are served.
         admin_token: What the admin address asks for; None asks for nothing.
         workers: How many processes answer.
+        drain_timeout: The longest time, seconds, for what is in flight at the end.
         token_cookie: The cookie that may hold a token; None for none.
         decision_ttl: Upper bound, seconds, for any cached allow.
         decision_cache_size: The most answers that are kept.
@@ -87,6 +88,7 @@ class Settings:
     admin_listen: Address
     admin_token: str | None = field(repr=False)
     workers: int
+    drain_timeout: float
     token_cookie: str | None
     decision_ttl: int
     decision_cache_size: int
