@@ -16,6 +16,7 @@ from verifier.cli import check_config, completion, explain, mint, replay
 from verifier.cli.manual import INTERRUPTED, Manual, option_terms
 from verifier.cli.usage import Parser, UsageError, add_command, add_config
 from verifier.shell.keysource import KeySourceError
+from verifier.shell.memory import close_memory
 from verifier.shell.settings import ConfigError
 from verifier.shell.version import VERSION
 
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with status 2 for bad usage, 0 after ``--help`` and ``--version``.
     """
+    close_memory()
     _open_what_is_closed()
     parser = program()
     options = parser.parse_args(arguments)
