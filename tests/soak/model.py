@@ -41,6 +41,10 @@ class Switch:
             self.turn(False, begin, until)
             self.turn(True, begin, until)
 
+    def has_changed(self, start: float, end: float) -> bool:
+        """Tell whether it has begun to change, or was still changing, between two moments."""
+        return any(begin <= end and settled >= start for begin, settled, _ in self._changes)
+
     def values(self, start: float, end: float) -> set[bool]:
         """Give what it may have been between two moments."""
         found = set[bool]()
@@ -69,22 +73,30 @@ class Gate:
     trouble: Switch = field(default_factory=lambda: Switch(first=False))
 
 
-def outcomes(gates: Iterable[Gate], verdict: Outcome, start: float, end: float) -> set[Outcome]:
+def outcomes(
+    gates: Iterable[Gate], verdict: Outcome, start: float, end: float, kept: float = 0
+) -> set[Outcome]:
     """Give every answer that is right to a question that was on its way between two moments.
+
+    A refusal may be answered with the code that it had before a gate further up was closed, for
+    as long as answers are kept; that never turns it into an allow.
 
     Args:
         gates: The reasons, in Jitsi's order.
         verdict: The answer if every gate is open.
         start: When the question was sent, seconds.
         end: When its answer was there.
+        kept: How long, seconds, answers are kept.
     """
     right = set[Outcome]()
+    closed = False
     for gate in gates:
         values = gate.open.values(start, end)
         if False in values:
             right.add(gate.refusal)
             if gate.troubled is not None and True in gate.trouble.values(start, end):
                 right.add(gate.troubled)
-        if True not in values:
+        if True not in values and not gate.open.has_changed(start - kept, end):
             return right
-    return right | {verdict}
+        closed = closed or True not in values
+    return right if closed and verdict == ALLOWED else right | {verdict}

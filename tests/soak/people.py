@@ -166,9 +166,7 @@ def arrive(user: int, world: World) -> Visit:
     mistake = mistake or Mistake(ALLOWED)
     claims |= mistake.claims(now)
     if mistake.refusal[1] not in _BEFORE_EXPIRY:
-        # A refusal that is kept may be given with its own code for a while longer.
-        within = LATE if mistake.refusal == ALLOWED else KEPT
-        gates.insert(0, _expiry(now + lasts, within))
+        gates.insert(0, _expiry(now + lasts))
     token, found = _signed(present(claims), mistake, world, hashed=hashed)
     tenant = f"/{mistake.tenant}" if mistake.tenant else ""
     return Visit(
@@ -216,9 +214,9 @@ def _mistake(hashed: bool) -> Mistake:
     return random.choice((*EVERYWHERE, *own))  # noqa: S311  # load
 
 
-def _expiry(ends: float, within: float) -> Gate:
+def _expiry(ends: float) -> Gate:
     valid = Switch()
-    valid.turn(False, ends - 0.05, ends + within)
+    valid.turn(False, ends - 0.05, ends + LATE)
     return Gate(valid, EXPIRED)
 
 

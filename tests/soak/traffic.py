@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.soak.line import Answer, Line
 from tests.soak.model import ALLOWED, Outcome, outcomes
-from tests.soak.people import Visit, World, arrive
+from tests.soak.people import KEPT, Visit, World, arrive
 
 LINES: Final = 64
 _NEW: Final = 0.1  # the share of questions with which somebody comes
@@ -98,7 +98,7 @@ class Traffic:
     ) -> None:
         given = (answer.status, answer.code)
         self.seen.codes[given] += 1
-        right = outcomes(visit.gates, visit.verdict, start, end)
+        right = outcomes(visit.gates, visit.verdict, start, end, KEPT)
         if given in right and (given != ALLOWED or _is_for(visit, answer, signalling)):
             return
         self.seen.wrong += 1

@@ -1,0 +1,191 @@
+"""No piece of a token or a secret in what the service says or writes, whatever is sent to it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.processes import RunningVerifier, free_port, running_verifier, wait_until
+from tests.secrecy.floods import ADMIN_PATHS, DECISION_PATHS, at_every_place, where_none_belongs
+from tests.secrecy.marks import Marks, marked, token
+
+SECRETS = {name: marked(name) for name in ("app_secret", "admin_token", "handoff_secret")}
+TOKENS = {
+    "a good token": token(SECRETS["app_secret"]),
+    "a forged token": token(marked("a stranger")),
+}
+MARKS = Marks(SECRETS | TOKENS)
+LINES_A_SECOND = 100  # of refusals are logged
+
+# To whoever brought a token, the hand-off gives it back.
+_HANDED_OFF = (b"Location:", b"X-Jitsi-Redirect:")
+
+VARIANTS = (
+    f"""
+        log_format = "json"
+        audit_log = "FOLDER/audit.log"
+        tracing = true
+        handoff = true
+        token_cookie = "jwt"
+        denied_redirect_url = "https://login.example.org/?why={{code}}&room={{room}}&back={{url}}"
+        admin_token = "{SECRETS["admin_token"]}"
+    """,
+    """
+        log_format = "console"
+        mode = "report-only"
+        workers = 2
+    """,
+)
+
+
+@dataclass
+class Service:
+    """A running service, and everything that it says."""
+
+    verifier: RunningVerifier
+    port: int
+    folder: Path
+    said: dict[str, str] = field(default_factory=dict)
+
+    def send(self, request: bytes, *, admin: bool) -> bool:
+        """Send on a connection of its own; tells whether a decision was answered."""
+        answer = exchange(self._address(request, admin), request)
+        lines = answer.split(b"\r\n")
+        kept = b"\r\n".join(each for each in lines if not each.startswith(_HANDED_OFF))
+        self.said[f"the answer to {request!r}"] = kept.decode("latin-1")
+        return b"X-Jitsi-" in answer
+
+    def written(self) -> dict[str, str]:
+        """Give all files, but the configuration, that are below the folder."""
+        files = [each for each in self.folder.rglob("*") if each.is_file()]
+        texts = {str(each): each.read_bytes().decode("latin-1") for each in files}
+        return {name: text for name, text in texts.items() if not name.endswith(".toml")}
+
+    def _address(self, request: bytes, admin: bool) -> Any:
+        if admin:
+            return "127.0.0.1", self.verifier.admin
+        # Half of them by the one listener, half by the other.
+        unix = sum(request) % 2 == 0
+        return str(self.folder / "listen.sock") if unix else ("127.0.0.1", self.port)
+
+
+def flood(
+    services: Sequence[Service],
+    requests: Iterable[bytes],
+    *,
+    admin: bool = False,
+    paced: bool = False,
+) -> None:
+    """Send each to all; paced, no more in a second than are logged and not only counted."""
+    second, refused = 0, 0
+    for request in requests:
+        if paced and refused >= LINES_A_SECOND - 1:
+            wait_until(lambda now=second: int(time.monotonic()) != now, "the next second")
+        if second != (second := int(time.monotonic())):
+            refused = 0
+        refused += max([each.send(request, admin=admin) for each in services])
+
+
+def exchange(address: Any, request: bytes) -> bytes:
+    """Send a request and read until the connection is closed."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family) as client, contextlib.suppress(ConnectionError):
+        client.settimeout(20)
+        client.connect(address)
+        client.sendall(request)
+        return b"".join(iter(lambda: client.recv(65_536), b""))
+    return b""
+
+
+class _Collector(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        self.server.received += self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Collector(ThreadingHTTPServer):
+    """Takes spans."""
+
+    received = b""
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector(("127.0.0.1", 0), _Collector) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@contextlib.contextmanager
+def service(folder: Path, collector: Collector, options: str) -> Iterator[Service]:
+    """Run the service with these options; all that it writes is below the folder."""
+    config = folder / "verifier.toml"
+    lines = [line.strip() for line in options.replace("FOLDER", str(folder)).splitlines()]
+    config.write_text("\n".join(lines))
+    for name in ("tmp", "home"):
+        (folder / name).mkdir()
+    port = free_port()
+    environ: dict[str, Any] = {
+        "VERIFIER_LISTEN": f"127.0.0.1:{port},unix:{folder}/listen.sock",
+        "JWT_APP_ID": "app",
+        "JWT_APP_SECRET": SECRETS["app_secret"],
+        "VERIFIER_HANDOFF_SECRET": SECRETS["handoff_secret"],
+        "VERIFIER_LOG_LEVEL": "debug",
+        "TMPDIR": str(folder / "tmp"),
+        "HOME": str(folder / "home"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
+        "PYTHONDEVMODE": "1",
+    }
+    with running_verifier(folder, config, **environ) as verifier:
+        yield Service(verifier, port, folder)
+
+
+def test_a_flood_of_marked_tokens_and_secrets_leaves_no_piece_of_any(
+    tmp_path: Path, collector: Collector
+) -> None:
+    with contextlib.ExitStack() as stack:
+        services = []
+        for number, options in enumerate(VARIANTS):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            services.append(stack.enter_context(service(folder, collector, options)))
+        good, forged = TOKENS["a good token"], TOKENS["a forged token"]
+        flood(services, at_every_place(DECISION_PATHS, good), paced=True)
+        flood(services, where_none_belongs(DECISION_PATHS, good), paced=True)
+        flood(services, at_every_place(ADMIN_PATHS, good), admin=True)
+        flood(services, where_none_belongs(ADMIN_PATHS, forged), admin=True)
+        for sent in (forged, SECRETS["app_secret"]):
+            flood(services, at_every_place(DECISION_PATHS, sent, ("GET",)))
+        for sent in (SECRETS["app_secret"], SECRETS["admin_token"]):
+            flood(services, at_every_place(ADMIN_PATHS, sent, ("GET",)), admin=True)
+        flood(services, as_operator(), admin=True)
+    said = {"spans": collector.received.decode("latin-1")}
+    for each in services:
+        assert "Traceback" not in each.verifier.log
+        said |= each.said | each.written()
+    assert MARKS.where(said) == []
+
+
+def as_operator() -> Iterator[bytes]:
+    """Ask for everything that the admin address tells whoever may know."""
+    for path in ADMIN_PATHS:
+        fields = f"Host: localhost\r\nAuthorization: Bearer {SECRETS['admin_token']}\r\n"
+        yield f"GET {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n".encode()
