@@ -70,5 +70,5 @@ $(RUN_STAMP): $(BIN)/pip pyproject.toml
 	touch $@
 
 $(TEST_STAMP): $(RUN_STAMP)
-	$(BIN)/python -m pip install --quiet --editable ".[otel]" --group test --group check --group build
+	$(BIN)/python -m pip install --quiet --editable ".[otel,redis]" --group test --group check --group build
 	touch $@

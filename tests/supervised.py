@@ -6,12 +6,19 @@ import contextlib
 import http.client
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.processes import OPEN_TO_VIEW, RunningVerifier, get, running_verifier, wait_until
+from tests.processes import (
+    OPEN_TO_VIEW,
+    Answer,
+    RunningVerifier,
+    get,
+    running_verifier,
+    wait_until,
+)
 from tests.tokens import SECRET, sign
 
 ALL_LISTEN = "all workers listen"
@@ -80,6 +87,7 @@ class Client:
     """A connection that stays open, and so stays with one worker."""
 
     def __init__(self, verifier: RunningVerifier) -> None:
+        self.service = verifier.port
         self._connection = http.client.HTTPConnection("127.0.0.1", verifier.port, timeout=20)
         self._connection.auto_open = 0
         self._connection.connect()
@@ -91,6 +99,12 @@ class Client:
         answer = self._connection.getresponse()
         answer.read()
         return answer.status, answer.headers.get("X-Jitsi-Denial", "")
+
+    def exchange(self, method: str, path: str, headers: Mapping[str, str]) -> Answer:
+        """Ask for anything that needs no body, and read the answer whole."""
+        self._connection.request(method, path, None, dict(headers))
+        answer = self._connection.getresponse()
+        return Answer(answer.status, dict(answer.getheaders()), answer.read().decode())
 
     def close(self) -> None:
         """Close it."""

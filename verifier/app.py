@@ -23,6 +23,7 @@ from verifier.http.fast_lane import Deliver, Later
 from verifier.http.gatekeeper import GateOptions
 from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages
+from verifier.http.revocations import RevocationsEndpoint
 from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
 from verifier.listeners import Listeners
@@ -38,10 +39,12 @@ from verifier.shell.keysource import (
 )
 from verifier.shell.logs import configure, log, log_bug
 from verifier.shell.metrics import PrometheusObserver
+from verifier.shell.revocations import ALONE, Known, Sibling, open_store
 from verifier.shell.service import Verifier
 from verifier.shell.settings import ConfigError, Settings
 from verifier.shell.sinks import SinkError, Sinks
 from verifier.shell.turns import Turns
+from verifier.shell.uses import SingleUse, open_uses
 from verifier.shell.version import VERSION
 
 DRAIN_SECONDS: Final = 10.0
@@ -91,15 +94,17 @@ class App:
         listeners: Where to accept connections.
         observer: Counts what happens.
         overseer: Is told how this process fares.
+        sibling: Which of the service's workers it is.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # all that differs between processes
         self,
         settings: Settings,
         read: Callable[[], Settings],
         listeners: Listeners,
         observer: PrometheusObserver,
         overseer: Overseer = _UNSUPERVISED,
+        sibling: Sibling = ALONE,
     ) -> None:
         self._settings = settings
         self._read = read
@@ -109,6 +114,9 @@ class App:
         self._cache = DecisionCache(settings.decision_ttl, settings.decision_cache_size)
         self._observer.cache_size(lambda: len(self._cache))
         self._at_start = settings
+        store = open_store(settings.revocation_store, sibling)
+        self._uses = open_uses(settings.revocation_store, sibling)
+        self._revocations = Known(store, lambda: self._cache.clear())  # noqa: PLW0108  # of its time
         self._turns = Turns()
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -120,12 +128,14 @@ class App:
 
         Raises:
             KeySourceError: a configured key cannot be used.
+            StoreConfigError: revocations cannot be kept where they are to be kept.
             OSError: an address cannot be listened on.
         """
         self._overseer.when_alone(self._stop.set)
         async with open_session() as session, contextlib.AsyncExitStack() as stack:
             self._session = session
             self._handle_signals()
+            await self._start_store(stack)
             async with self._reloading:  # a reload that is asked for by now waits for its turn
                 self._sinks, self._rings = await self._open(self._settings, None)
                 stack.push_async_callback(self._close)
@@ -139,6 +149,11 @@ class App:
             gc.freeze()
             await self._stop.wait()
             log("stopping")
+
+    async def _start_store(self, stack: contextlib.AsyncExitStack) -> None:
+        stack.push_async_callback(self._uses.close)
+        stack.push_async_callback(self._revocations.store.close)
+        await self._revocations.store.start(self._revocations)
 
     async def reload(self) -> None:
         """Read the configuration again, once for all who ask before that begins.
@@ -179,6 +194,8 @@ class App:
         before = self._at_start
         if (settings.listen, settings.admin_listen) != (before.listen, before.admin_listen):
             log("listen addresses change at a restart only", logging.WARNING)
+        if settings.revocation_store != before.revocation_store:
+            log("the store of revocations changes at a restart only", logging.WARNING)
         if settings.workers != before.workers:
             log("the number of workers changes at a restart only", logging.WARNING)
 
@@ -224,16 +241,24 @@ class App:
                 Pages(settings.denied_redirect_url, Handoff(key, time.time) if key else None),
                 report_only,
             ),
+            self._revocations.refresh,
         )
         self._admin = AdminService(
-            self._observer.expose, self._rings.status, hosts, settings.admin_token
+            self._observer.expose,
+            self._rings.status,
+            hosts,
+            settings.admin_token,
+            RevocationsEndpoint(self._revocations, time.time, settings.longest_leeway),
         )
         for notice in settings.notices:
             log("notice", logging.WARNING, notice=notice)
 
     def _verifier(self, settings: Settings) -> Verifier:
         ring = self._rings.of(settings.key_locations())
-        return Verifier(settings.policy(), ring, time.time, self._turns)
+        revoked = self._revocations.refusal
+        once = SingleUse(self._uses, settings.single_use_window)
+        single_use = None if settings.single_use == "off" else once
+        return Verifier(settings.policy(), ring, time.time, self._turns, revoked, single_use)
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -258,7 +283,10 @@ class App:
 
     async def _keep_metrics(self) -> None:
         """Hand over what was counted, for other workers may be asked for it."""
+        known = self._revocations
         while True:
+            known.purge(time.time())
+            self._observer.revocations(len(known), up=known.store.problem is None)
             self._observer.flush()
             await asyncio.sleep(_METRICS_SECONDS)
 

@@ -22,12 +22,14 @@ from typing import Final
 
 from verifier.app import DRAIN_SECONDS, App
 from verifier.channel import Supervised
+from verifier.core.redaction import hide_tokens
 from verifier.http.connection import describe
 from verifier.http.server import HAS_C_PARSER
 from verifier.listeners import Listeners, open_listeners
 from verifier.shell.keysource import KeySourceError
 from verifier.shell.logs import configure, identify, log, log_bug
 from verifier.shell.metrics import PrometheusObserver, reset
+from verifier.shell.revocations import Bell, Sibling, StoreConfigError
 from verifier.shell.settings import ConfigError, Settings, load
 from verifier.shell.sinks import SinkError
 from verifier.shell.worker_values import Place
@@ -75,8 +77,9 @@ def _status_of(run: Callable[[], int]) -> int:
     """Run; say what stopped it from starting, and give the exit status."""
     try:
         return run()
-    except (ConfigError, KeySourceError, SinkError) as error:
-        print(error, file=sys.stderr)  # noqa: T201  # before there is a log, or instead of one
+    except (ConfigError, KeySourceError, SinkError, StoreConfigError) as error:
+        text = hide_tokens(str(error))  # such as one for the name of a file
+        print(text, file=sys.stderr)  # noqa: T201  # before there is a log, or instead of one
         return os.EX_CONFIG
     except OSError as error:
         text = error.strerror or str(error)
@@ -119,6 +122,7 @@ class WorkerJob:
         self._listeners = listeners
         self._directory = directory
         self._count = settings.workers
+        self._bell = Bell(self._count)
         for worker in range(self._count):
             reset(self._place(worker), restarted=False)
 
@@ -129,7 +133,8 @@ class WorkerJob:
 
         def run() -> int:
             observer = PrometheusObserver(self._place(worker))
-            app = App(self._settings, self._read, self._listeners, observer, supervisor)
+            sibling = Sibling(worker, self._bell, self._directory)
+            app = App(self._settings, self._read, self._listeners, observer, supervisor, sibling)
             asyncio.run(app.run())
             return 0
 

@@ -61,6 +61,7 @@ local function encode_question(question)
 		query_prefix = to_utf8(question.query_prefix);
 		host = to_utf8(question.host);
 		room_requires_authentication = question.room_requires_authentication or false;
+		creates_room = question.creates_room or false;
 	});
 end
 

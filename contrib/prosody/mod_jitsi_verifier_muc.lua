@@ -54,16 +54,31 @@ module:hook_global("config-reloaded", configure);
 -- Who may enter, by the stanza that asks for it.
 local passes = setmetatable({}, { __mode = "k" });
 
+local function needs_no_token(address)
+	local _, host = jid.split(address);
+	return is_admin(address, module.host) or allowlist:contains(host) or allowlist:contains(jid.bare(address));
+end
+
 local function is_exempt(origin, from)
-	local _, host = jid.split(from);
-	return is_admin(from, module.host)
-		or allowlist:contains(host) or allowlist:contains(jid.bare(from))
+	return needs_no_token(from)
 		or origin.type == "s2sin" -- participants whom another Prosody of the deployment let in
 		or origin == prosody.hosts[origin.host]; -- stanzas of this server's own modules
 end
 
 local function is_closed_to_guests(room)
 	return room and room._data.allowUnauthenticatedAccess == false or false;
+end
+
+-- Nobody is in the room yet but those who need no token, such as Jicofo, which opens it for others.
+local function is_new(room)
+	if room then
+		for _, occupant in room:each_occupant() do
+			if not needs_no_token(occupant.bare_jid) then
+				return false;
+			end
+		end
+	end
+	return true;
 end
 
 local function authentication_required()
@@ -85,52 +100,59 @@ local function refuse(origin, stanza, refusal)
 end
 
 -- What is kept of a verdict that lets somebody in.
-local function to_pass(room_jid, verdict, closed)
+local function to_pass(room_jid, verdict, room)
 	return { room_jid = room_jid; affiliation = verdict.affiliation; mismatch = verdict.tenant_mismatch;
-		closed = closed };
+		closed = room.closed; may_open = room.new };
+end
+
+local function has_entered(origin, room_jid)
+	return (origin.jitsi_verifier_entered or {})[room_jid];
 end
 
 -- Jitsi looks at a token's times at the login only. Whoever was let into a room can return to it,
--- such as from a breakout room, after the token has expired.
-local function pass_for_token(origin, room_jid, verdict, closed)
+-- such as from a breakout room, after the token has expired, and when all others have left.
+local function pass_for_token(origin, room_jid, verdict, room)
 	local entered = origin.jitsi_verifier_entered or {};
+	local before = entered[room_jid];
 	if verdict.allowed then
-		entered[room_jid] = to_pass(room_jid, verdict, closed);
+		entered[room_jid] = to_pass(room_jid, verdict, room);
 		origin.jitsi_verifier_entered = entered;
-	elseif verdict.code ~= "token-expired" or not entered[room_jid] then
+	elseif verdict.code ~= "token-expired" or not before then
 		return nil, verdict;
 	end
+	entered[room_jid].may_open = room.new or before ~= nil;
 	return entered[room_jid];
 end
 
 -- Users of other hosts, such as guest.example.org, came in by those hosts' own authentication: for
 -- them having no token is no reason to be refused, unless the room says so.
-local function pass_for_guest(origin, room_jid, verdict, closed)
+local function pass_for_guest(origin, room_jid, verdict, room)
 	local host = prosody.hosts[origin.host];
 	local is_judged_host = host and host.modules.auth_jitsi_verifier;
 	if not verdict.allowed then
 		if verdict.code ~= "token-missing" or is_judged_host then
 			return nil, verdict;
-		elseif closed then
+		elseif room.closed then
 			return nil, authentication_required();
 		end
 	end
-	return to_pass(room_jid, {}, closed);
+	return to_pass(room_jid, {}, room);
 end
 
--- A pass, or nil and a refusal.
-local function ask(origin, room_jid, closed)
+-- A pass, or nil and a refusal. `room` is what the verifier is told of the room.
+local function ask(origin, room_jid, room)
 	local verdict = client:ask({
 		token = origin.auth_token;
 		room_jid = room_jid;
 		query_prefix = origin.jitsi_web_query_prefix;
 		host = asked_host;
-		room_requires_authentication = closed;
+		room_requires_authentication = room.closed;
+		creates_room = room.new;
 	});
 	if origin.auth_token then
-		return pass_for_token(origin, room_jid, verdict, closed);
+		return pass_for_token(origin, room_jid, verdict, room);
 	end
-	return pass_for_guest(origin, room_jid, verdict, closed);
+	return pass_for_guest(origin, room_jid, verdict, room);
 end
 
 -- After a Lua error Prosody answers nothing at all.
@@ -162,7 +184,11 @@ module:hook("presence/full", function (event)
 			stanza.attr.from);
 		return refuse(origin, stanza, verifier.unavailable());
 	end
-	local pass, refusal = guarded_ask(origin, room_jid, is_closed_to_guests(room));
+	local told = {
+		closed = is_closed_to_guests(room);
+		new = not has_entered(origin, room_jid) and is_new(room);
+	};
+	local pass, refusal = guarded_ask(origin, room_jid, told);
 	if origin.destroyed then
 		return true;
 	elseif not pass then
@@ -176,6 +202,11 @@ local function is_closed_meanwhile(room, pass, origin)
 	return is_closed_to_guests(room) and not pass.closed and (pass.mismatch or not origin.auth_token);
 end
 
+-- The room may have been left by all after the question was asked.
+local function is_new_meanwhile(room, pass)
+	return not pass.may_open and pass.affiliation ~= "owner" and is_new(room);
+end
+
 -- Nobody enters without a pass for this room, whichever way the stanza came here.
 local function admit(event)
 	local origin, stanza = event.origin, event.stanza;
@@ -187,6 +218,8 @@ local function admit(event)
 		return refuse(origin, stanza, verifier.refusal("no-verdict", "Room and token mismatched"));
 	elseif is_closed_meanwhile(event.room, pass, origin) then
 		return refuse(origin, stanza, authentication_required());
+	elseif is_new_meanwhile(event.room, pass) then
+		return refuse(origin, stanza, verifier.unavailable());
 	end
 	origin.jitsi_meet_tenant_mismatch = pass.mismatch or nil;
 end

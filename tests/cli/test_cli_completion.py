@@ -16,6 +16,7 @@ from tests.processes import wait_until
 Offered = Callable[..., set[str]]
 
 COMMANDS = {"serve", "explain", "mint", "check-config", "replay", "completion"}
+COMMANDS |= {"revoke", "revocations"}
 _BASH = """
 source "$1"; shift
 COMP_WORDS=("$@")

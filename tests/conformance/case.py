@@ -55,6 +55,9 @@ class CaseKeys:
             return self._at_key_server(key_id)
         return found
 
+    def missing(self, _key_id: str) -> Missing | None:
+        return None
+
     async def by_digest(self, _digest: str) -> None:
         return None
 

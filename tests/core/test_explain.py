@@ -161,7 +161,13 @@ def test_steps_that_this_question_does_not_ask_are_left_out() -> None:
 def test_steps_that_would_have_come_are_named() -> None:
     policy = Policy(key_server=True, signature_algorithm="RS256", muc_mapper_domain_base="a.b")
     request = AccessRequest(None, "[tenant]room@conference.a.b")
-    assert [step.name for step in explain(request, policy, KeySet(), 0).steps] == list(STEPS)
+    told = explain(request, policy, KeySet(), 0, revoked=lambda *_: None)
+    assert [step.name for step in told.steps] == list(STEPS)
+
+
+def test_what_nobody_knows_to_be_revoked_is_no_step() -> None:
+    told = explain(AccessRequest(None), Policy(), KeySet(), 0)
+    assert "revocation" not in [step.name for step in told.steps]
 
 
 def test_an_ambiguous_request_fails_before_all_rules() -> None:

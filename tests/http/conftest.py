@@ -26,6 +26,7 @@ from verifier.shell.hosts import Hosts
 from verifier.shell.keysource.interface import Missing
 from verifier.shell.metrics import PrometheusObserver
 from verifier.shell.service import Verifier
+from verifier.shell.uses import SingleUse
 
 pytest.register_assert_rewrite("tests.http.twins")
 
@@ -54,6 +55,7 @@ class FakeKeys:
     """Keys that are all at hand, and an answer for those that are not."""
 
     answer: Missing = Missing.UNKNOWN
+    waits: bool = True
     unavailable: bool = False
     digests: dict[str, tuple[VerificationKey, float]] = field(default_factory=dict)
     static: list[VerificationKey] = field(
@@ -67,6 +69,9 @@ class FakeKeys:
 
     async def find(self, _key_id: str) -> VerificationKey | Missing:
         return self.answer
+
+    def missing(self, _key_id: str) -> Missing | None:
+        return None if self.waits else self.answer
 
     async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         return self.digests.get(digest)
@@ -117,10 +122,12 @@ async def start() -> AsyncIterator[Start]:
         pages: Pages = PLAIN_PAGES,
         report_only: bool = False,
         sinks: Sequence[Sink] = (),
+        single_use: SingleUse | None = None,
         **options: Any,
     ) -> Sidecar:
         observer = PrometheusObserver()
-        verifier = Verifier(replace(POLICY, **options), keys or FakeKeys(), lambda: NOW)
+        policy = replace(POLICY, **options)
+        verifier = Verifier(policy, keys or FakeKeys(), lambda: NOW, single_use=single_use)
         service = DecisionService(
             Hosts(verifier, {}),
             DecisionCache(ttl),

@@ -333,6 +333,32 @@ async def fetch(twin: Twin, client: Client) -> None:
     keys.fetched.set()
 
 
+@dataclass
+class NoKeys(FakeKeys):
+    """No key at hand, and nobody who would be asked for one."""
+
+    static: list[VerificationKey] = field(default_factory=list)
+    waits: bool = False
+
+
+@pytest.mark.parametrize("answer", Missing)
+async def test_a_key_that_nobody_would_be_asked_for_is_refused_in_the_lane(
+    answer: Missing,
+) -> None:
+    async def story(twin: Twin) -> object:
+        client = await twin.connect()
+        for room in ("a", "b"):
+            await client.send(ask(room, "invented"))
+            await client.settle()
+        return rooms(client.read()), len(twin.cache)
+
+    def keys() -> NoKeys:
+        return NoKeys(answer)
+
+    status = "401" if answer is Missing.UNKNOWN else "503"
+    assert await both(Setup(policy=SERVED, keys=keys), story) == ([status] * 2, 0)
+
+
 async def test_the_lane_is_taken_again_behind_a_question_whose_key_was_fetched() -> None:
     async def story(twin: Twin) -> object:
         client = await twin.connect()

@@ -32,12 +32,16 @@ OPTIONS = {
     "down": {"XMPP_DOMAIN": "down.test"},
 }
 
-# The first of them serves another host too.
-SECOND_HOST = f"""
+# The first of them serves other hosts too.
+OTHER_HOSTS = f"""
 [hosts."second.test"]
 app_id = "{APP_ID}"
 app_secret = "{SECOND_SECRET}"
 muc_mapper_domain_base = "second.test"
+
+[hosts."moderated.test"]
+muc_mapper_domain_base = "moderated.test"
+policy.moderators_create_rooms = true
 """
 
 
@@ -85,7 +89,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 def _sidecar(folder: Path, keys: FakeVerifier) -> Sidecar:
     folder.mkdir()
-    (folder / "hosts.toml").write_text(SECOND_HOST)
+    (folder / "hosts.toml").write_text(OTHER_HOSTS)
     options = {
         name: value.format(keys=keys.url, folder=folder)
         for name, value in OPTIONS[folder.name].items()

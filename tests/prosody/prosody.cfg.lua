@@ -52,6 +52,14 @@ VirtualHost "internal.second"
     jitsi_verifier_url = "@HS_URL@"
     jitsi_verifier_host = "second.test"
 
+-- A third host of the same verifier, where only moderators open rooms.
+VirtualHost "moderated.test"
+    authentication = "jitsi_verifier"
+    jitsi_verifier_url = "@HS_URL@"
+
+Component "conference.moderated.test" "muc"
+    modules_enabled = { "jitsi_verifier_muc" }
+
 -- A key server and guests; no domain verification.
 VirtualHost "rs.test"
     authentication = "jitsi_verifier"

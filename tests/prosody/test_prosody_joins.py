@@ -205,8 +205,10 @@ async def test_the_question_says_all_that_the_verifier_can_use(
     await user.join(room)
     login, join = fake.asked_with("owner")[-2:]
     common = {"token": "owner", "query_prefix": "acme", "host": "meet.example.org"}
-    assert login == common | {"room_jid": None, "room_requires_authentication": False}
-    assert join == common | {"room_jid": room, "room_requires_authentication": True}
+    room_of_login = {"room_jid": None, "room_requires_authentication": False, "creates_room": False}
+    assert login == common | room_of_login
+    room_of_join = {"room_jid": room, "room_requires_authentication": True, "creates_room": True}
+    assert join == common | room_of_join
 
 
 async def test_a_room_that_closed_meanwhile_refuses_another_tenants_user(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
+import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.processes import RunningVerifier, free_port, running_verifier, wait_until
+from tests.processes import COMMAND, RunningVerifier, free_port, running_verifier, wait_until
 from tests.secrecy.floods import ADMIN_PATHS, DECISION_PATHS, at_every_place, where_none_belongs
-from tests.secrecy.marks import Marks, marked, token
+from tests.secrecy.marks import PIECE, Marks, forms, marked, token
 
 SECRETS = {name: marked(name) for name in ("app_secret", "admin_token", "handoff_secret")}
 TOKENS = {
@@ -89,10 +92,14 @@ def flood(
     second, refused = 0, 0
     for request in requests:
         if paced and refused >= LINES_A_SECOND - 1:
-            wait_until(lambda now=second: int(time.monotonic()) != now, "the next second")
+            wait_until(partial(_is_over, second), "the next second")
         if second != (second := int(time.monotonic())):
             refused = 0
         refused += max([each.send(request, admin=admin) for each in services])
+
+
+def _is_over(second: int) -> bool:
+    return int(time.monotonic()) != second
 
 
 def exchange(address: Any, request: bytes) -> bytes:
@@ -135,7 +142,12 @@ def collector() -> Iterator[Collector]:
 
 
 @contextlib.contextmanager
-def service(folder: Path, collector: Collector, options: str) -> Iterator[Service]:
+def service(
+    folder: Path,
+    collector: Collector,
+    options: str,
+    program: Sequence[str | Path] = (COMMAND, "serve"),
+) -> Iterator[Service]:
     """Run the service with these options; all that it writes is below the folder."""
     config = folder / "verifier.toml"
     lines = [line.strip() for line in options.replace("FOLDER", str(folder)).splitlines()]
@@ -154,7 +166,7 @@ def service(folder: Path, collector: Collector, options: str) -> Iterator[Servic
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
         "PYTHONDEVMODE": "1",
     }
-    with running_verifier(folder, config, **environ) as verifier:
+    with running_verifier(folder, config, program=program, **environ) as verifier:
         yield Service(verifier, port, folder)
 
 
@@ -182,6 +194,62 @@ def test_a_flood_of_marked_tokens_and_secrets_leaves_no_piece_of_any(
         assert "Traceback" not in each.verifier.log
         said |= each.said | each.written()
     assert MARKS.where(said) == []
+
+
+# The service, but that it writes down what it is given.
+_CARELESS = """
+import sys
+from verifier.shell import audit, logs
+logs.safe = audit.safe = lambda value: value
+from verifier.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_service_that_leaks_is_found_out(tmp_path: Path, collector: Collector) -> None:
+    program = (sys.executable, "-c", _CARELESS, "serve")
+    sent, closing = TOKENS["a good token"], "Host: a\r\nConnection: close\r\n\r\n"
+    with service(tmp_path, collector, VARIANTS[0], program) as running:
+        flood([running], [f"GET /ext-authz/{sent} HTTP/1.1\r\n{closing}".encode()])
+    told = MARKS.where(running.said | running.written())
+    assert {each.partition(": ")[0].rpartition("/")[2] for each in told} == {
+        "audit.log",
+        running.verifier.log_path.name,
+    }
+
+
+@pytest.mark.parametrize("form", [*forms(SECRETS["app_secret"])])
+@pytest.mark.parametrize("change", [str, str.lower, str.upper])
+def test_twelve_characters_are_found_in_every_form(form: str, change: Callable[[str], str]) -> None:
+    for at in range(0, len(form) - PIECE, 7):
+        piece = change(form[at : at + PIECE])
+        assert MARKS.found(f"room={piece}") == {"app_secret"}
+        assert not MARKS.found(f"room={piece[:-1]} {piece[-1]}")
+
+
+def test_commands_that_ask_the_service_leave_no_piece(tmp_path: Path, collector: Collector) -> None:
+    printed = {}
+    good = TOKENS["a good token"]
+    link = f"https://meet.example.org/standup?jwt={good}"
+    options = VARIANTS[0] + f'revocation_store = "sqlite:///{tmp_path}/revocations.db"'
+    with service(tmp_path, collector, options) as running:
+        for command in (
+            ("revoke", good),
+            ("revoke", link, "--json"),
+            ("revoke", TOKENS["a forged token"]),
+            ("revoke", "--room", "standup", "--reason", f"they had {good}"),
+            ("revocations",),
+            ("revocations", "--json"),
+            ("revoke", "--undo", good),
+        ):
+            config = ["--config", str(tmp_path / "verifier.toml")]
+            environ = running.verifier.environ
+            done = subprocess.run(
+                [COMMAND, *command, *config], env=environ, capture_output=True, check=False
+            )
+            printed[str(command)] = (done.stdout + done.stderr).decode()
+    assert "they had" in printed["('revocations',)"]
+    assert MARKS.where(printed | running.written()) == []
 
 
 def as_operator() -> Iterator[bytes]:

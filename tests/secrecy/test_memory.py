@@ -83,7 +83,11 @@ def test_memory_is_closed_before_the_configuration_is_read(tmp_path: Path) -> No
 def test_no_secret_is_taken_as_an_argument() -> None:
     """Arguments are for everybody to read; a token may stand there, or on standard input."""
     taken = {name for name in arguments(program()) if _SECRET.search(name)}
-    assert taken == {"jitsi-verifier explain TOKEN|URL|-"}
+    assert taken == {
+        "jitsi-verifier explain TOKEN|URL|-",
+        "jitsi-verifier revoke TOKEN|URL|-",
+        "jitsi-verifier revoke --token-digest SHA256",
+    }
 
 
 def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -12,7 +12,8 @@ from verifier.shell.keysource.lookups import Lookups, TokenBucket
 
 def drain(bucket: TokenBucket, *, again: bool) -> int:
     taken = 0
-    while bucket.take(again=again):
+    while bucket.has_one(again=again):
+        bucket.take()
         taken += 1
     return taken
 

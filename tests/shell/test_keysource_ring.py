@@ -249,3 +249,49 @@ async def test_good_tokens_never_wait_through_faults_and_rotation(
             await tick(0.05 if fault.fault == "stall" else 5)
             assert all(is_key(ring.known(key_id), key_id) for key_id in current)
     assert recorder.lookups["document", "stale"] + recorder.lookups["asap", "stale"] > 0
+
+
+async def test_what_can_be_said_at_once_is_what_asking_would_give_and_asks_nobody(
+    server: KeyServer, time: FakeTime, recorder: Recorder, ring_of: Open
+) -> None:
+    ring = ring_of(document=True, asap=True)
+    server.document(jwk("of the document"))
+    server.publish("of the server", pem("of the server"))
+    assert is_key(await ring.find("of the document"), "of the document")
+    said = 0
+    for step in range(400):
+        before = len(server.requests)
+        missing = ring.missing(f"invented {step}")
+        assert await ring.find(f"invented, too {step}") is Missing.UNKNOWN
+        if missing is not None:
+            assert missing is Missing.UNKNOWN
+            said += 1
+        assert (len(server.requests) == before) is (missing is not None)
+        if step % 40 == 0:
+            time.advance(1)
+    assert said > 100
+    assert recorder.lookups["asap", "negative"] >= 2 * said
+    assert ring.missing("of the server") is Missing.UNKNOWN
+    time.advance(2)
+    # Whoever was turned away once comes before new inventions.
+    assert ring.missing("of the server") is None
+    assert is_key(await ring.find("of the server"), "of the server")
+
+
+async def test_where_a_source_fails_it_is_said_at_once_that_nobody_knows(
+    server: KeyServer, ring_of: Open
+) -> None:
+    ring = ring_of(asap=True)
+    server.always = Reply(status=500)
+    assert ring.missing("a") is None
+    assert await ring.find("a") is Missing.UNAVAILABLE
+    assert ring.missing("b") is Missing.UNAVAILABLE
+
+
+async def test_without_a_url_a_key_id_that_is_not_configured_is_unknown_at_once(
+    ring_of: Open,
+) -> None:
+    ring = ring_of(public_keys={"k": pem("k")})
+    await ring.start()
+    assert ring.known("k") is not None
+    assert ring.missing("other") is Missing.UNKNOWN

@@ -26,6 +26,7 @@ class Keys:
     answer: VerificationKey | Missing = FETCHED
     static: tuple[VerificationKey, ...] = ()
     unavailable: bool = False
+    at_once: bool = False
     fetched: list[str] = field(default_factory=list)
     published: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -39,6 +40,9 @@ class Keys:
         self.fetched.append(key_id)
         await self.published.wait()
         return self.answer
+
+    def missing(self, _key_id: str) -> Missing | None:
+        return self.answer if self.at_once and isinstance(self.answer, Missing) else None
 
     async def by_digest(self, _digest: str) -> None:
         return None
@@ -68,6 +72,21 @@ async def test_why_there_is_no_key_is_told_apart() -> None:
     decision = await judge.verify(AccessRequest(token, ROOM))
     assert isinstance(decision, Deny)
     assert decision.code is DenialCode.KEYS_UNAVAILABLE
+
+
+async def test_a_key_that_nobody_would_be_asked_for_is_refused_at_once() -> None:
+    served = replace(POLICY, key_server=True, signature_algorithm="RS256")
+    request = AccessRequest(sign(CLAIMS, {"kid": "k", "alg": "RS256"}), ROOM)
+    for answer, at_once, code in (
+        (Missing.UNKNOWN, True, DenialCode.KEY_UNKNOWN),
+        (Missing.UNAVAILABLE, True, DenialCode.KEYS_UNAVAILABLE),
+        (Missing.UNKNOWN, False, None),
+        (FETCHED, True, None),
+    ):
+        keys = Keys(answer, at_once=at_once)
+        decision = verifier(keys, served).verify_now(request)
+        assert (decision.code if isinstance(decision, Deny) else decision) is code
+        assert not keys.fetched
 
 
 PUBLIC = replace(POLICY, signature_algorithm="ES256")

@@ -2,16 +2,24 @@
 
 from dataclasses import fields
 
+from verifier.core.house_rules import HouseRules
+from verifier.shell.settings.hosts import PER_HOST
 from verifier.shell.settings.load import load
 from verifier.shell.settings.options import OPTIONS
 from verifier.shell.settings.value import Settings
 
-DERIVED = {"hosts", "notices", "watched_files"}
+DERIVED = {"hosts", "notices", "watched_files", "other_algorithms", "house"}
 
 
 def test_settings_have_a_field_for_every_option_and_no_other() -> None:
-    names = [option.name for option in OPTIONS]
+    names = [option.name for option in OPTIONS if not option.name.startswith("policy.")]
     assert names == [field.name for field in fields(Settings) if field.name not in DERIVED]
+
+
+def test_the_policy_has_a_rule_for_every_option_of_its_table_and_no_other() -> None:
+    names = [option.name for option in OPTIONS if option.name.startswith("policy.")]
+    assert names == [f"policy.{rule.name}" for rule in fields(HouseRules)]
+    assert set(names) <= set(PER_HOST)
 
 
 def test_names_and_variables_are_used_once() -> None:
@@ -26,6 +34,7 @@ def test_only_secrets_can_be_in_files_of_their_own() -> None:
     assert files == [
         ("app_secret_file", "JWT_APP_SECRET_FILE"),
         ("admin_token_file", "VERIFIER_ADMIN_TOKEN_FILE"),
+        ("revocation_store_file", "VERIFIER_REVOCATION_STORE_FILE"),
         ("handoff_secret_file", "VERIFIER_HANDOFF_SECRET_FILE"),
     ]
 
@@ -42,4 +51,4 @@ def test_a_default_that_is_a_value_is_the_one_that_is_documented() -> None:
     settings = load({"JWT_APP_ID": "app", "JWT_APP_SECRET": "secret"})
     for option in OPTIONS:
         if option.default is not None and not option.kind.secret:
-            assert getattr(settings, option.name) == option.default
+            assert settings.value(option.name) == option.default

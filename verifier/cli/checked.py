@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # loading these loads a parser of Lua
     from verifier.core.doctor.risks import Risk
     from verifier.shell.doctor import Deployment, HostReport
 
-_MARKS: Final = {"same": "✓", "differs": "✗", "no-effect": "·", "unknown": "?"}
+_MARKS: Final = {"same": "✓", "differs": "✗", "no-effect": "·", "unknown": "?", "stricter": "+"}
 _ALWAYS: Final = (
     "app_id",
     "signature_algorithm",
@@ -74,7 +74,7 @@ def in_force(settings: Settings) -> dict[str, str]:
     """Give the options that matter or are not at their defaults, in words, without secrets."""
     found = {}
     for option in OPTIONS:
-        value = getattr(settings, option.name)
+        value = settings.value(option.name)
         if option.name in _ALWAYS or value not in (option.default, None, ()):
             found[option.name] = _words(option, value)
     return found

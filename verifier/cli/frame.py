@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from verifier.cli import check_config, completion, explain, mint, replay
+from verifier.cli import check_config, completion, explain, mint, replay, revocations, revoke
 from verifier.cli.manual import INTERRUPTED, Manual, option_terms
 from verifier.cli.usage import Parser, UsageError, add_command, add_config
+from verifier.core.redaction import hide_tokens
 from verifier.shell.keysource import KeySourceError
 from verifier.shell.memory import close_memory
 from verifier.shell.settings import ConfigError
@@ -23,9 +24,10 @@ from verifier.shell.version import VERSION
 _LIBRARIES: Final = ("aiohttp", "cachetools", "cryptography", "prometheus-client", "pyjwt")
 _DESCRIPTION: Final = """\
 Serves Jitsi's verdict to proxies and to Prosody, explains it, makes tokens for
-it, and tells what it would have been. 'jitsi-verifier COMMAND --help' tells
-more of each command. Nothing but 'serve' needs a network, unless keys have to
-be fetched from a URL."""
+it, tells what it would have been, and takes tokens back. 'jitsi-verifier
+COMMAND --help' tells more of each command. Nothing but 'serve' needs a network,
+unless keys have to be fetched from a URL; 'revoke' and 'revocations' ask the
+running service."""
 _MANUAL: Final = Manual(
     {0: "Done.", 1: "See the command."},
     {},
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         options.parser.error(str(error))
     except (ConfigError, KeySourceError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{hide_tokens(str(error))}\n")  # such as one for the name of a file
         return os.EX_CONFIG
     except BrokenPipeError:
         _give_up_output()  # whoever read has had enough
@@ -104,6 +106,8 @@ def program() -> Parser:
     mint.add(commands)
     check_config.add(commands)
     replay.add(commands)
+    revoke.add(commands)
+    revocations.add(commands)
     completion.add(commands, parser)
     return parser
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import time
 from typing import Final
@@ -15,6 +14,7 @@ from verifier.cli.usage import (
     UsageError,
     add_command,
     add_config,
+    duration,
     room_address,
     settings_of,
     text,
@@ -36,8 +36,6 @@ from verifier.core.rooms import RoomAddress, parse_jid, parse_url, room_jid, spl
 from verifier.core.rules import decide
 from verifier.shell.settings import Settings, is_shared
 
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_LONGEST: Final = 36_500 * 86_400
 # What encodeURIComponent leaves as it is, but the client takes out of a path.
 _IN_A_PATH: Final = {ord(character): f"%{ord(character):02X}" for character in "!'()*"}
 
@@ -68,7 +66,7 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("--room", metavar="R", required=True, type=text, help="* for every room")
     parser.add_argument("--tenant", metavar="T", type=text, help="the room's tenant")
     parser.add_argument(
-        "--expires", type=_seconds, default="24h", metavar="24h", help="such as 90s, 15m, 24h, 7d"
+        "--expires", type=duration, default="24h", metavar="24h", help="such as 90s, 15m, 24h, 7d"
     )
     parser.add_argument("--url", metavar="BASE", help="print BASE/[TENANT/]ROOM?jwt=TOKEN instead")
     _add_user(parser.add_argument_group("the user"))
@@ -178,11 +176,3 @@ def _join_url(base: str, address: RoomAddress | None, token: str) -> str:
 
 def _tell(note: str) -> None:
     sys.stderr.write(f"note: {note}\n")
-
-
-def _seconds(value: str) -> int:
-    found = re.fullmatch(r"([0-9]{1,10})([smhd])", value)
-    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
-    if not 0 < seconds <= _LONGEST:
-        raise argparse.ArgumentTypeError("expected such as 90s, 15m, 24h or 7d, at most 36500d")
-    return seconds

@@ -39,7 +39,7 @@ def read_question(options: argparse.Namespace, policy: Policy) -> Question:
     """
     if options.tenant is not None and options.room is None:
         raise UsageError("--tenant needs --room")
-    given = _standard_input() if options.subject == "-" else options.subject
+    given = standard_input() if options.subject == "-" else options.subject
     if given is None and options.url is None and options.room_jid is None and options.room is None:
         raise UsageError("expected a token, a URL or '-', or a room for a guest")
     found = Findings()
@@ -56,7 +56,12 @@ def read_question(options: argparse.Namespace, policy: Policy) -> Question:
     return Question(request, notes=tuple(found.notes))
 
 
-def _standard_input() -> str:
+def standard_input() -> str:
+    """Read what was given for ``-``.
+
+    Raises:
+        UsageError: standard input is closed.
+    """
     if sys.stdin is None:
         raise UsageError("'-': there is no standard input")
     return sys.stdin.buffer.read(_LONGEST_INPUT).decode("utf-8", "surrogateescape")

@@ -11,11 +11,14 @@ from typing import Any, Final, NoReturn
 
 from verifier.cli.manual import Manual, render
 from verifier.core.explain import UnreadableError, typed_tenant
+from verifier.core.redaction import hide_tokens
 from verifier.core.rooms import RoomAddress, room_name
 from verifier.shell.settings import Settings, load
 
 # "eyJ" begins every encoded JSON object.
 _TOKEN: Final = re.compile(r"eyJ[\w.%+/=-]+")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST: Final = 36_500 * 86_400
 
 
 class UsageError(Exception):
@@ -64,7 +67,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Complain, and exit with status 2."""
-        super().error(_TOKEN.sub("[token]", message))
+        super().error(_TOKEN.sub("[token]", hide_tokens(message)))
 
 
 def add_command(
@@ -120,6 +123,19 @@ def text(value: str) -> str:
     if not value:
         raise argparse.ArgumentTypeError("expected some text, found none")
     return value
+
+
+def duration(value: str) -> int:
+    """Read for how long something holds; gives seconds.
+
+    Raises:
+        ArgumentTypeError: it is no time, none at all, or more than a hundred years.
+    """
+    found = re.fullmatch(r"([0-9]{1,10})([smhd])", value)
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not 0 < seconds <= _LONGEST:
+        raise argparse.ArgumentTypeError("expected such as 90s, 15m, 24h or 7d, at most 36500d")
+    return seconds
 
 
 def room_address(room: str, tenant: str | None) -> RoomAddress:

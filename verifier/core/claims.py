@@ -85,6 +85,17 @@ class Claims:
         return self.raw.get("nbf", ABSENT)
 
     @property
+    def token_id(self) -> Any:
+        """Claim ``jti``."""
+        return self.raw.get("jti", ABSENT)
+
+    @property
+    def issued_at(self) -> float | None:
+        """Claim ``iat``, Unix seconds; None where it is no number."""
+        issued_at = self.raw.get("iat")
+        return issued_at if is_number(issued_at) else None
+
+    @property
     def context(self) -> Any:
         """Claim ``context``, Jitsi's own."""
         return self.raw.get("context", ABSENT)
@@ -111,6 +122,13 @@ class Claims:
     def context_room(self) -> Any:
         """Claim ``context.room``."""
         return self._in_context("room")
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether the token says that its room claim is a Lua pattern."""
+        room = self.context_room
+        flag = room.get("regex") if isinstance(room, dict) else None
+        return flag is True or flag == "true"
 
     @property
     def session(self) -> dict[str, Any]:

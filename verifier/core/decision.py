@@ -36,14 +36,25 @@ class DenialCode(StrEnum):
     ROOM_CLAIM_MISSING = "room-claim-missing"
     SUBJECT_MISSING = "subject-missing"
     CLAIM_MALFORMED = "claim-malformed"
+    POLICY_WILDCARD_ROOM = "policy-wildcard-room"
+    POLICY_WILDCARD_SUB = "policy-wildcard-sub"
+    POLICY_ROOM_PATTERN = "policy-room-pattern"
+    POLICY_TOKEN_LIFETIME = "policy-token-lifetime"  # noqa: S105  # as above
+    POLICY_JTI_MISSING = "policy-jti-missing"
+    POLICY_EXPIRY_MISSING = "policy-expiry-missing"
+    POLICY_USER_ID_MISSING = "policy-user-id-missing"
+    POLICY_MODERATOR_REQUIRED = "policy-moderator-required"
+    REVOKED = "revoked"
     ROOM_ADDRESS_INVALID = "room-address-invalid"
     AUTHENTICATION_REQUIRED = "authentication-required"
     ROOM_PATTERN_INVALID = "room-pattern-invalid"
     ROOM_MISMATCH = "room-mismatch"
     TENANT_MISMATCH = "tenant-mismatch"
     DOMAIN_MISMATCH = "domain-mismatch"
+    TOKEN_ALREADY_USED = "token-already-used"  # noqa: S105  # as above
     SERVER_MISCONFIGURED = "server-misconfigured"
     OVERLOADED = "overloaded"
+    STORE_UNAVAILABLE = "store-unavailable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,8 @@ class AccessRequest:
         room_requires_authentication: The room's ``allowUnauthenticatedAccess`` is false.
         room_exists: False where the asker knows that there is no such room; a proxy cannot know.
         context_required: The session demands a ``context`` claim.
+        creates_room: The asker knows that nobody is in this room yet; a proxy cannot know.
+        admitted_before: The asker has let this session in by this token already.
     """
 
     token: str | None = field(repr=False)
@@ -67,6 +80,8 @@ class AccessRequest:
     room_requires_authentication: bool = False
     room_exists: bool = True
     context_required: bool = False
+    creates_room: bool = False
+    admitted_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)

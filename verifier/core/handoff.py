@@ -19,7 +19,9 @@ LONGEST_SECONDS: Final = 24 * 3600
 
 _NAME: Final = "__Host-jitsi-"
 _LABEL: Final = b"jitsi-verifier hand-off cookie 1"
-_VALUE: Final = re.compile(r"([1-9][0-9]{0,11})\.([A-Za-z0-9_-]{43})", re.ASCII)
+_VALUE: Final = re.compile(
+    r"([1-9][0-9]{0,11})\.(?:([A-Za-z0-9_-]{22})\.)?([A-Za-z0-9_-]{43})", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +52,49 @@ def cookie_name(place: Place) -> str:
     return _NAME + sha256(_written(place, 0)).hexdigest()[:16]
 
 
-def cookie_value(key: bytes, place: Place, ends: int) -> str:
+def cookie_value(key: bytes, place: Place, ends: int, browser: str | None = None) -> str:
     """Make a cookie.
 
     Args:
         key: Whoever has it can make cookies.
         place: What the cookie opens.
         ends: When it stops to do so, Unix time, seconds.
+        browser: What this browser is known by, and no other (``new_browser``); None for nothing.
     """
-    return f"{ends}.{_signature(key, place, ends)}"
+    named = "" if browser is None else f"{browser}."
+    return f"{ends}.{named}{_signature(key, place, ends, browser)}"
 
 
 def opens(value: str, key: bytes, place: Place, now: float) -> bool:
     """Tell whether a cookie, as a client sent it, opens a place at this time."""
+    return _read(value, key, place, now) is not None
+
+
+def browser_of(value: str, key: bytes, place: Place, now: float) -> str | None:
+    """Tell by which name a browser is known that has sent a cookie; None for none."""
+    match = _read(value, key, place, now)
+    return None if match is None else match[2]
+
+
+def new_browser(random: bytes) -> str:
+    """Name a browser by 16 random bytes."""
+    return urlsafe_b64encode(random).rstrip(b"=").decode()
+
+
+def _read(value: str, key: bytes, place: Place, now: float) -> re.Match[str] | None:
     match = _VALUE.fullmatch(value)
     if match is None or int(match[1]) <= now:
-        return False
-    return hmac.compare_digest(match[2], _signature(key, place, int(match[1])))
+        return None
+    signature = _signature(key, place, int(match[1]), match[2])
+    return match if hmac.compare_digest(match[3], signature) else None
 
 
-def _signature(key: bytes, place: Place, ends: int) -> str:
-    digest = hmac.digest(key, _written(place, ends), "sha256")
+def _signature(key: bytes, place: Place, ends: int, browser: str | None) -> str:
+    digest = hmac.digest(key, _written(place, ends, browser), "sha256")
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def _written(place: Place, ends: int) -> bytes:
+def _written(place: Place, ends: int, browser: str | None = None) -> bytes:
     """Write everything that is signed, so that no two places are written alike."""
-    return json.dumps([place.host, place.tenant, place.room, ends]).encode()
+    named = [] if browser is None else [browser]
+    return json.dumps([place.host, place.tenant, place.room, ends, *named]).encode()

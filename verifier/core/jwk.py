@@ -12,7 +12,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 from verifier.core import jws
-from verifier.core.key_binding import InvalidKeyError, PublicKey, bind
+from verifier.core.key_binding import InvalidKeyError, PublicKey, Written, bind
 from verifier.core.keys import Source, VerificationKey
 
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -48,7 +48,15 @@ def parse_jwk(jwk: Mapping[str, Any], key_id: str | None, source: Source) -> Ver
         if isinstance(error, InvalidKeyError):
             raise
         raise InvalidKeyError("the JWK's members make no key of its kty") from None
-    return bind(key, key_id, source, algorithm=algorithm)
+    return bind(key, key_id, source, Written(algorithm, doubt=_doubt(jwk)))
+
+
+def _doubt(jwk: Mapping[str, Any]) -> str:
+    """RFC 7518, section 2: an integer is written in as few octets as it takes."""
+    if jwk.get("kty") != "RSA":
+        return ""
+    padded = [name for name in ("n", "e") if _octets(jwk, name)[:1] == b"\0"]
+    return f"zeros stand before {' and '.join(padded)} in its JWK" if padded else ""
 
 
 def _check_purpose(jwk: Mapping[str, Any]) -> None:

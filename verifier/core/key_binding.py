@@ -6,6 +6,7 @@ Knows ``cryptography``'s key objects and nothing of how they were written down.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
@@ -53,13 +54,25 @@ class InvalidKeyError(ValueError):
         self.reason: SkipReason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the text that a key was found in says besides.
+
+    Attributes:
+        algorithm: The key's own ``alg``, which narrows the choice to one.
+        pss_only: The key says that it is for RSASSA-PSS (RFC 4055, section 1.2).
+        doubt: What other programs might read differently.
+        validity: Its certificate's first and last moment, Unix seconds; None without one.
+    """
+
+    algorithm: str | None = None
+    pss_only: bool = False
+    doubt: str = ""
+    validity: tuple[float, float] | None = None
+
+
 def bind(
-    key: object,
-    key_id: str | None,
-    source: Source,
-    *,
-    algorithm: str | None = None,
-    pss_only: bool = False,
+    key: object, key_id: str | None, source: Source, written: Written | None = None
 ) -> VerificationKey:
     """Bind a public key to the algorithms of its type (RFC 8725, section 3.1).
 
@@ -67,23 +80,25 @@ def bind(
         key: A ``cryptography`` public key of any type.
         key_id: The ``kid`` that names it; None for a key that serves any token.
         source: Where it came from.
-        algorithm: The key's own ``alg``, which narrows the choice to one.
-        pss_only: The key says that it is for RSASSA-PSS (RFC 4055, section 1.2).
+        written: What else was written there; None for nothing.
 
     Raises:
-        InvalidKeyError: not a signing key, too weak, or ``algorithm`` does not fit its type.
+        InvalidKeyError: not a signing key, too weak, or its ``alg`` does not fit its type.
     """
     checked, fitting = _fitting(key)
-    if pss_only:
+    written = written or Written()
+    if written.pss_only:
         fitting &= _PSS
-    if algorithm is not None:
-        fitting &= {algorithm}
+    if written.algorithm is not None:
+        fitting &= {written.algorithm}
     if not fitting:
         raise InvalidKeyError(
             "the key's alg does not fit its type: expected one of " + ", ".join(ALGORITHMS),
             "algorithm",
         )
-    return VerificationKey(key_id, fitting, checked, source, fingerprint(checked))
+    return VerificationKey(
+        key_id, fitting, checked, source, fingerprint(checked), written.doubt, written.validity
+    )
 
 
 def fingerprint(key: PublicKey) -> str:

@@ -92,8 +92,8 @@ def _parse_map(document: Mapping[str, Any], source: Source) -> Document:
             raise InvalidKeyError("expected PEM, found " + jws.json_type(text))
         if not text.startswith(_PEM_HEAD):
             raise InvalidKeyError("expected PEM, from the first character on")
-        key, pss_only = load_pem(text)
-        return bind(key, key_id, source, pss_only=pss_only)
+        key, written = load_pem(text)
+        return bind(key, key_id, source, written)
 
     return _collect(list(document.items()), read)
 

@@ -85,8 +85,8 @@ def parse_public_key(text: str, key_id: str | None, source: Source) -> Verificat
             ``kid`` is not ``key_id``.
     """
     if not text.lstrip().startswith("{"):
-        key, pss_only = load_pem(text)
-        return bind(key, key_id, source, pss_only=pss_only)
+        key, written = load_pem(text)
+        return bind(key, key_id, source, written)
     jwk = json_object(text.encode("utf-8"))
     if key_id is not None and jwk.get("kid", key_id) != key_id:
         raise InvalidKeyError(f"the JWK's own kid differs: expected {key_id!r}", "key-id")

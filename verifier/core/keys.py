@@ -40,6 +40,8 @@ class VerificationKey:
         material: What PyJWT's ``Algorithm.verify`` takes: bytes or a ``cryptography`` public key.
         source: Which kind of source it came from.
         fingerprint: SHA-256 of the DER ``SubjectPublicKeyInfo``, hex; empty for a secret.
+        doubt: What other programs might read differently; strict rules do not use such a key.
+        validity: Its certificate's first and last moment, Unix seconds; None without one.
     """
 
     key_id: str | None
@@ -47,6 +49,8 @@ class VerificationKey:
     material: Any = field(repr=False)
     source: Source
     fingerprint: str = ""
+    doubt: str = ""
+    validity: tuple[float, float] | None = None
 
     def verify(self, algorithm: str, signing_input: bytes, signature: bytes) -> bool:
         """Tell whether ``signature`` is this key's over ``signing_input``; never raises."""

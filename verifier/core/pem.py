@@ -15,7 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 
-from verifier.core.key_binding import InvalidKeyError
+from verifier.core.key_binding import InvalidKeyError, Written
 
 CERTIFICATE: Final = "CERTIFICATE"
 _PUBLIC_KEY: Final = "PUBLIC KEY"
@@ -37,23 +37,27 @@ def looks_like_pem(text: str) -> bool:
     return "-----BEGIN" in text or "---- BEGIN" in text
 
 
-def load_pem(text: str) -> tuple[object, bool]:
+def load_pem(text: str) -> tuple[object, Written]:
     """Load the one public key in a text.
 
     Args:
         text: PEM; what stands outside of the block is a comment (RFC 7468, section 2).
 
     Returns:
-        A ``cryptography`` public key of any type, and whether it is for RSASSA-PSS alone.
+        A ``cryptography`` public key of any type, and what is written about it.
 
     Raises:
         InvalidKeyError: no block or several, a private key, bad base64 or DER.
     """
-    label, der = _only_block(text)
+    block = _only_block(text)
+    label, der = block["label"], _der(block["base64"])
+    beside = text[: block.start()] + text[block.end() :]
+    doubt = "there is text outside of its PEM block" if beside.strip() else ""
     try:
         if label == CERTIFICATE:
-            return _from_certificate(x509.load_der_x509_certificate(der))
-        return load_der_public_key(der), _PSS_OID in der[:40]
+            return _from_certificate(x509.load_der_x509_certificate(der), doubt)
+        pss_only = _PSS_OID in der[:40]
+        return load_der_public_key(der), Written(pss_only=pss_only, doubt=doubt)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if isinstance(error, InvalidKeyError):
             raise
@@ -61,7 +65,7 @@ def load_pem(text: str) -> tuple[object, bool]:
         raise InvalidKeyError(f"the block {label!r} holds no key that can be read") from None
 
 
-def _only_block(text: str) -> tuple[str, bytes]:
+def _only_block(text: str) -> re.Match[str]:
     if "PRIVATE KEY-----" in text:
         raise InvalidKeyError(f"{_EXPECTED}, found a private key", "private")
     if text.count(_MARKER) != 1:
@@ -72,7 +76,7 @@ def _only_block(text: str) -> tuple[str, bytes]:
     label = block["label"]
     if label not in (_PUBLIC_KEY, _PKCS1_PUBLIC_KEY, CERTIFICATE):
         raise InvalidKeyError(f"{_EXPECTED}, found {label!r}", "key-type")
-    return label, _der(block["base64"])
+    return block
 
 
 def _der(text: str) -> bytes:
@@ -82,6 +86,8 @@ def _der(text: str) -> bytes:
         raise InvalidKeyError("expected base64 inside the PEM block") from None
 
 
-def _from_certificate(certificate: x509.Certificate) -> tuple[object, bool]:
-    pss = certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
-    return certificate.public_key(), pss
+def _from_certificate(certificate: x509.Certificate, doubt: str) -> tuple[object, Written]:
+    pss_only = certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
+    moments = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    begins, ends = (moment.timestamp() for moment in moments)
+    return certificate.public_key(), Written(None, pss_only, doubt, (begins, ends))

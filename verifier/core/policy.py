@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from verifier.core.house_rules import HouseRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +13,7 @@ class Policy:
     """Jitsi's token options for one host (``mod_auth_token``, ``token/util.lib.lua``).
 
     Attributes:
-        signature_algorithm: The one algorithm that signatures must use.
+        signature_algorithm: The algorithm that signatures must use.
         key_server: True when keys are looked up by key id at a URL, which makes ``kid`` mandatory.
         asap_accepted_issuers: Accepted ``iss`` values; ``*`` accepts any.
         asap_accepted_audiences: Accepted ``aud`` values; ``*`` accepts any, also a list.
@@ -24,6 +27,10 @@ class Policy:
         token_regex_room_max_length: Longest room name, bytes, that is matched against a pattern.
         token_regex_max_quantifiers: Most quantifiers that a pattern may have.
         leeway: Seconds that clocks may differ by; Jitsi has none.
+        strict: Whether the standards are held to where Jitsi does not (``strict_rules``).
+        other_algorithms: Algorithms accepted beside ``signature_algorithm``; only where strict.
+        house: What this house asks besides; None for nothing.
+        single_use: By what a token is known that opens its room once: its ``jti``.
     """
 
     signature_algorithm: str = "HS256"
@@ -40,6 +47,10 @@ class Policy:
     token_regex_room_max_length: int = 128
     token_regex_max_quantifiers: int = 3
     leeway: float = 0
+    strict: bool = False
+    other_algorithms: tuple[str, ...] = ()
+    house: HouseRules | None = None
+    single_use: Literal["off", "jti"] = "off"
 
     def __post_init__(self) -> None:
         """Refuse a string where a list belongs: any part of it would be accepted.
@@ -51,3 +62,8 @@ class Policy:
             given: object = accepted
             if isinstance(given, str):
                 raise TypeError("expected a tuple of accepted values, found a string")
+
+    @property
+    def accepted_algorithms(self) -> str:
+        """Every accepted algorithm, in words."""
+        return " or ".join((self.signature_algorithm, *self.other_algorithms))

@@ -8,7 +8,7 @@ from typing import Final
 # A compact token, in a room's lower-case form too: a JSON object in base64url, a dot, and more.
 # It is looked for only where a word begins, so that long texts are looked at once.
 _TOKEN: Final = re.compile(
-    r"(?<![\w-])e[wy][\w-]{10,}+\.[\w-]{10,}+[\w.-]*", re.IGNORECASE | re.ASCII
+    r"(?<![\w-])-*+e[wy][\w-]{10,}+\.[\w-]{10,}+[\w.-]*", re.IGNORECASE | re.ASCII
 )
 
 

@@ -64,3 +64,8 @@ class Revocation:
     def to_json(self) -> str:
         """Write it as one JSON object, absent criteria left out."""
         return json.dumps({key: value for key, value in asdict(self).items() if value is not None})
+
+
+def digest_of(token: str) -> str:
+    """Give the digest that names a token: SHA-256 of its compact form, hex."""
+    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -16,6 +16,7 @@ from verifier.http.dashboard import DASHBOARD
 from verifier.http.explain import respond_explanation, respond_hosts
 from verifier.http.inspector import INSPECTOR
 from verifier.http.prosody import READING
+from verifier.http.revocations import RevocationsEndpoint
 from verifier.http.service import method_not_allowed, not_found
 from verifier.shell.hosts import Hosts
 from verifier.shell.keysource import SourceStatus
@@ -32,18 +33,21 @@ class AdminService:
         sources: Says how each key source is doing.
         hosts: Gives the verifier whose verdicts are explained.
         token: What a caller must bring for all but health and metrics; None asks for nothing.
+        revocations: Answers for what has been taken back.
     """
 
-    def __init__(
+    def __init__(  # each knows one thing that operators ask for
         self,
         expose: Callable[[], bytes],
         sources: Callable[[], Sequence[SourceStatus]],
         hosts: Hosts,
         token: str | None,
+        revocations: RevocationsEndpoint,
     ) -> None:
         self._hosts = hosts
         self._expose = expose
         self._sources = sources
+        self._revocations = revocations
         self._guard = AdminGuard(token)
         self._endpoints: dict[str, Callable[[], web.Response]] = {
             "/metrics": lambda: _answer(self._expose(), _METRICS),
@@ -64,6 +68,8 @@ class AdminService:
             if request.method != "POST":
                 return method_not_allowed("POST")
             return await respond_explanation(request, self._hosts)
+        if path == "/v1/revocations":
+            return await self._revocations.handle(request)
         if path not in self._endpoints:
             return not_found()
         if request.method not in READING:
@@ -71,15 +77,19 @@ class AdminService:
         return self._endpoints[path]()
 
     def _readyz(self) -> web.Response:
-        """Say whether the sources of this worker's keys have answered.
+        """Say whether this worker's key sources have answered, and its revocations are up to date.
 
         Each worker has its own; one whose start is not over accepts no connection, so that nobody
         is answered by it.
         """
-        sources = self._sources()
-        ready = all(source.ready for source in sources)
+        sources, problem = self._sources(), self._revocations.problem
+        ready = all(source.ready for source in sources) and problem is None
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-        detail = {"ready": ready, "sources": [_describe_source(source) for source in sources]}
+        detail = {
+            "ready": ready,
+            "sources": [_describe_source(source) for source in sources],
+            "revocations": problem or "ok",
+        }
         return _answer(json.dumps(detail).encode(), "application/json", status)
 
     def _keys(self) -> web.Response:

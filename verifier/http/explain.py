@@ -84,7 +84,9 @@ async def _explain(question: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
         explanation = explain_ambiguity(found.ambiguity)
     else:
         request = _request(question, found, verifier.policy)
-        explanation = await explain_request(request, verifier.policy, verifier.keys, moment)
+        explanation = await explain_request(
+            request, verifier.policy, verifier.keys, moment, verifier.revoked
+        )
     notes = map(hide_tokens, (*found.notes, *explanation.notes))
     return asdict(replace(explanation, notes=tuple(notes))) | {
         "now": moment,

@@ -3,9 +3,9 @@
 A head is taken only if every byte of it is understood: one of a few request lines, header fields
 from a fixed list, each once, in one of two spellings, with one space behind the colon and
 printable ASCII without doubled blanks in the value. Anything else, however harmless, is left to
-aiohttp, untouched; so is a token whose key has to be fetched first. Both ways in ask the same
-gatekeeper and keep answers under the same keys, so that they cannot tell two stories
-(tests/http/test_fast_lane.py holds them to each other).
+aiohttp, untouched; so is a token whose key has to be fetched first, or that lets in once. Both ways
+in ask the same gatekeeper and keep answers under the same keys, so that they cannot tell two
+stories (tests/http/test_fast_lane.py holds them to each other).
 
 Knows no rule, and nothing of where in a stream a head begins: ``connection`` does.
 """
@@ -179,12 +179,15 @@ class FastLane:
         if case.judge is None:
             kept = self._keeper.close(case, case.decision or UNKNOWN_HOST)
             return self._bytes(route.method, kept, self._clock())
+        # Whether a token has been used is asked elsewhere, which takes its time.
+        if case.judge.single_use is not None and case.question.token is not None:
+            return None
         judge, decision = case.judge, case.judge.verify_now(case.question)
         if isinstance(decision, Pending):
             if self._wait(case, judge, decision, deliver):
                 return Later.LATER
             decision = OVERLOADED
-        if needs_a_key(decision):
+        if decision is None:
             return None
         return self._bytes(route.method, self._keeper.close(case, decision), self._clock())
 

@@ -7,7 +7,7 @@ bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -67,6 +67,7 @@ class Case:
         judge: Who decides; None where that is decided already.
         question: What is to be decided.
         decision: What is decided already.
+        browser: What the browser that asks is known by; only where tokens let in once.
     """
 
     endpoint: str
@@ -78,6 +79,7 @@ class Case:
     judge: Verifier | None = None
     question: AccessRequest = AccessRequest(None)  # noqa: RUF009  # immutable
     decision: Decision | None = None
+    browser: str | None = field(default=None, repr=False)
 
     @property
     def address(self) -> RoomAddress | None:
@@ -94,21 +96,24 @@ class Gatekeeper:
         observer: Counts decisions.
         decision_log: Writes them down.
         options: What an operator has set.
+        refresh: Reads what has changed elsewhere, and empties the cache where anything has.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # what answers are made of, each from its own part
         self,
         hosts: Hosts,
         cache: DecisionCache,
         observer: Observer,
         decision_log: DecisionLog,
         options: GateOptions,
+        refresh: Callable[[], None],
     ) -> None:
         self._hosts = hosts
         self._cache = cache
         self._observer = observer
         self._log = decision_log
         self._options = options
+        self._refresh = refresh
         self.varying: Mapping[str, tuple[str, ...]] = {
             name: (*dict.fromkeys((*_ALWAYS, *convention.names)), *self._on_demand())
             for name, convention in gate.CONVENTIONS.items()
@@ -130,6 +135,7 @@ class Gatekeeper:
 
     def recall(self, key: bytes, now: float) -> Kept | None:
         """Give an answer that still holds at ``now``, Unix seconds."""
+        self._refresh()
         return self._cache.get(key, now)
 
     def open(self, endpoint: str, asked: Asked, key: bytes | None) -> Case:
@@ -146,7 +152,9 @@ class Gatekeeper:
         case = Case(endpoint, asked, key, generation, started, original, judge, question)
         if original.token is None and address and self._needs_no_token(asked, original):
             # Not to be kept: proxies remember by token and URL, not by address or cookie.
-            return replace(case, key=None, judge=None, decision=Allow())
+            return replace(case, key=None, judge=None, decision=judge.admit(question))
+        if original.token is not None and judge.single_use is not None:
+            return replace(case, browser=self._options.pages.browser(asked, original))
         return case
 
     def close(self, case: Case, decision: Decision) -> Kept:
@@ -154,7 +162,8 @@ class Gatekeeper:
         handed_off = None
         if case.original is not None and isinstance(decision, Allow):
             pages = self._options.pages
-            handed_off = pages.hand_off(case.asked, case.endpoint, case.original, decision)
+            asked, name, browser = case.asked, case.endpoint, case.browser
+            handed_off = pages.hand_off(asked, name, case.original, decision, browser)
         if handed_off is not None:  # which holds the token, and must not be kept
             return self.settle(replace(case, key=None), decision, handed_off)
         return self.settle(case, decision, self._answer(case, decision))
@@ -171,7 +180,8 @@ class Gatekeeper:
             self._log.record(decision, case.question, case.address, case.judge),
         )
         # What was judged by keys that have been dropped meanwhile must not be kept.
-        if case.key and case.generation == self._cache.generation:
+        fresh = case.generation == self._cache.generation
+        if case.key and fresh and _may_be_kept(case, decision):
             self._cache.put(case.key, kept, now)
         seconds = perf_counter() - case.started
         self.count(case.endpoint, kept, seconds, hit=False)
@@ -205,7 +215,7 @@ class Gatekeeper:
             if case.original is None:
                 return answer
             return self._options.pages.send_on(answer, case.original, decision)
-        return respond(decision, case.address, keepable=case.key is not None)
+        return respond(decision, case.address, keepable=_may_be_kept(case, decision))
 
     def _needs_no_token(self, asked: Asked, original: gate.Original) -> bool:
         options = self._options
@@ -215,6 +225,12 @@ class Gatekeeper:
         if self._options.pages.hands_off:
             return _HANDOFF
         return () if self._options.token_cookie is None else ("Cookie",)
+
+
+def _may_be_kept(case: Case, decision: Decision) -> bool:
+    """Tell whether the next one with the same question gets the same answer."""
+    once = case.judge is not None and case.judge.is_one_use(case.question, decision)
+    return case.key is not None and not once
 
 
 def path_part(endpoint: str, raw_path: str) -> bytes | None:

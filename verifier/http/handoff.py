@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
+from secrets import token_bytes
 from typing import Final
 
 from verifier.core.clean_target import without_tokens
 from verifier.core.decision import Allow
-from verifier.core.handoff import LONGEST_SECONDS, Place, cookie_name, cookie_value, opens
+from verifier.core.handoff import (
+    LONGEST_SECONDS,
+    Place,
+    browser_of,
+    cookie_name,
+    cookie_value,
+    new_browser,
+    opens,
+)
 from verifier.http.answer import NO_STORE, SERVER, Answer
 from verifier.http.asked import Asked
 from verifier.http.gate import Original, cookies
@@ -41,22 +50,42 @@ class Handoff:
 
     def admits(self, request: Asked, original: Original) -> bool:
         """Tell whether a page is opened by a cookie; signalling never is."""
-        place = _place(original)
+        place = _page(original)
         if place is None or original.token is not None:
             return False
         sent, now = cookies(request, cookie_name(place)), self._clock()
         return any(opens(value, self._key, place, now) for value in sent)
 
+    def browser(self, request: Asked, original: Original) -> str | None:
+        """Give what a browser is known by, or is about to be; None for one without a cookie."""
+        place = _place(original)
+        if place is None:
+            return None
+        now = self._clock()
+        for value in cookies(request, cookie_name(place)):
+            known = browser_of(value, self._key, place, now)
+            if known is not None:
+                return known
+        handed_off = _page(original) and _token_in_query(original) and not _is_embedded(request)
+        return new_browser(token_bytes(16)) if handed_off else None
+
     def answer(
-        self, request: Asked, endpoint: str, original: Original, decision: Allow
+        self,
+        request: Asked,
+        endpoint: str,
+        original: Original,
+        decision: Allow,
+        browser: str | None = None,
     ) -> Answer | None:
         """Send a page with a token in its query to the same page with it in the fragment.
+
+        With ``browser`` the cookie says what this browser is known by.
 
         Returns:
             None where the request is to be answered as ever. Embedded pages are: their fragment
             belongs to the page around them, and browsers keep cookies like these from them.
         """
-        place = _place(original)
+        place = _page(original)
         if decision.claims is None or place is None:
             return None
         if not _token_in_query(original) or _is_embedded(request):
@@ -67,17 +96,21 @@ class Handoff:
         if ends <= now or len(location) > _LONGEST_LOCATION:
             return None
         answer = _redirection(request, endpoint, location)
-        return answer and answer.with_header("Set-Cookie", self._cookie(place, ends, now))
+        return answer and answer.with_header("Set-Cookie", self._cookie(place, ends, now, browser))
 
-    def _cookie(self, place: Place, ends: int, now: int) -> str:
-        pair = f"{cookie_name(place)}={cookie_value(self._key, place, ends)}"
+    def _cookie(self, place: Place, ends: int, now: int, browser: str | None) -> str:
+        pair = f"{cookie_name(place)}={cookie_value(self._key, place, ends, browser)}"
         return f"{pair}; Max-Age={ends - now}; Path=/; Secure; HttpOnly; SameSite=Lax"
 
 
-def _place(original: Original) -> Place | None:
+def _page(original: Original) -> Place | None:
     """Give the page that is asked for; None for signalling, and where no room is named."""
+    return None if original.target.signalling else _place(original)
+
+
+def _place(original: Original) -> Place | None:
     address = original.target.address
-    if original.target.signalling or address is None:
+    if address is None:
         return None
     return Place(host_name(original.host), address.tenant, address.room)
 

@@ -16,7 +16,11 @@ from verifier.http.gate import Original
 from verifier.http.handoff import REDIRECT, Handoff
 
 _LONGEST_REDIRECT: Final = 4_096
-_OUTAGES: Final = (DenialCode.KEYS_UNAVAILABLE, DenialCode.OVERLOADED)
+_OUTAGES: Final = (
+    DenialCode.KEYS_UNAVAILABLE,
+    DenialCode.OVERLOADED,
+    DenialCode.STORE_UNAVAILABLE,
+)
 
 
 class Pages:
@@ -47,13 +51,22 @@ class Pages:
         address = self._address_for_refused(original, denial)
         return answer if address is None else answer.with_header(REDIRECT, address)
 
+    def browser(self, request: Asked, original: Original) -> str | None:
+        """Give what a browser is known by, or will be by a cookie; None for any other asker."""
+        return None if self._handoff is None else self._handoff.browser(request, original)
+
     def hand_off(
-        self, request: Asked, endpoint: str, original: Original, decision: Allow
+        self,
+        request: Asked,
+        endpoint: str,
+        original: Original,
+        decision: Allow,
+        browser: str | None = None,
     ) -> Answer | None:
         """Move the token of an allowed page out of its URL; None where it stays."""
         if self._handoff is None:
             return None
-        return self._handoff.answer(request, endpoint, original, decision)
+        return self._handoff.answer(request, endpoint, original, decision, browser)
 
     def _address_for_refused(self, original: Original, denial: Deny) -> str | None:
         """Say where a reader is to be sent; an outage is not cured by a new token."""

@@ -24,7 +24,11 @@ _UNESCAPED: Final = "@:/~"
 _PLAIN: Final = re.compile(
     rf"[A-Za-z0-9._{_UNESCAPED}][A-Za-z0-9._{_UNESCAPED}-]{{0,{_LONGEST_VALUE - 1}}}"
 )
-_RETRY_AFTER: Final = {DenialCode.KEYS_UNAVAILABLE: "5", DenialCode.OVERLOADED: "1"}
+_RETRY_AFTER: Final = {
+    DenialCode.KEYS_UNAVAILABLE: "5",
+    DenialCode.OVERLOADED: "1",
+    DenialCode.STORE_UNAVAILABLE: "1",
+}
 
 _LONGEST_DESCRIPTION: Final = 200
 _DESCRIBABLE: Final = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}

@@ -29,6 +29,10 @@ Render = Callable[[Decision], Answer]
 _PLAIN: Final = {"Server": "jitsi-verifier", "Content-Type": "text/plain; charset=utf-8"}
 
 
+def _nothing_new() -> None:
+    """Nothing changes elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Ask:
     """A program's question: the token as it stands, and how it wants to be answered."""
@@ -57,20 +61,22 @@ class DecisionService:
         observer: Counts decisions.
         decision_log: Writes them down.
         options: What an operator has set.
+        refresh: Reads what has changed elsewhere, and empties the cache where anything has.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # what answers are made of, each from its own part
         self,
         hosts: Hosts,
         cache: DecisionCache,
         observer: Observer,
         decision_log: DecisionLog,
         options: GateOptions,
+        refresh: Callable[[], None] = _nothing_new,
     ) -> None:
         self._hosts = hosts
         self._report_only = options.report_only
         self._lifetime = Lifetime(options.decision_ttl)
-        self.gatekeeper = Gatekeeper(hosts, cache, observer, decision_log, options)
+        self.gatekeeper = Gatekeeper(hosts, cache, observer, decision_log, options, refresh)
         self.fast_lane = FastLane(self.gatekeeper, options.decision_ttl, hosts.default.now)
         self._endpoints: Mapping[str, Endpoint] = {
             "/v1/verify": self._verify,
@@ -163,7 +169,8 @@ class DecisionService:
         if case.judge is None:
             return UNKNOWN_HOST
         with self.gatekeeper.in_flight():
-            return await case.judge.verify(case.question)
+            decision = await case.judge.verify(case.question)
+            return await case.judge.settle(case.question, decision, case.browser)
 
     def _rendered(self, ask: _Ask, decision: Decision) -> Answer:
         if self._report_only and isinstance(decision, Deny):

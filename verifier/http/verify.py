@@ -22,6 +22,8 @@ _MEMBERS: Final = {
     "query_prefix": (str, "a string or null"),
     "host": (str, "a string or null"),
     "room_requires_authentication": (bool, "a boolean or null"),
+    "creates_room": (bool, "a boolean or null"),
+    "admitted_before": (bool, "a boolean or null"),
 }
 HEADERS: Final = {
     "Server": "jitsi-verifier",
@@ -58,6 +60,8 @@ def parse_question(body: bytes) -> tuple[AccessRequest, str | None]:
         room_jid=question.get("room_jid"),
         query_prefix=question.get("query_prefix"),
         room_requires_authentication=bool(question.get("room_requires_authentication")),
+        creates_room=bool(question.get("creates_room")),
+        admitted_before=bool(question.get("admitted_before")),
     )
     return request, question.get("host")
 

@@ -2,7 +2,7 @@
 
 What is kept is an answer as it goes over the wire, under a digest of the whole question: no
 bearer token stays in memory, and nothing that a garbage collection would have to walk through.
-Bounded, oldest out first; emptied whole when keys or configuration change.
+Bounded, oldest out first; emptied whole when keys, revocations or configuration change.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _NEVER_CACHED: Final = frozenset(
         DenialCode.KEYS_UNAVAILABLE,
         DenialCode.TOKEN_MISSING,
         DenialCode.OVERLOADED,
+        DenialCode.STORE_UNAVAILABLE,
+        DenialCode.TOKEN_ALREADY_USED,
     },
 )
 

@@ -217,7 +217,7 @@ def _reason(code: DenialCode, question: AccessRequest, judge: Verifier) -> dict[
     keys: KeyLookup = judge.keys
     if code is DenialCode.KEYS_UNAVAILABLE:  # as ``Verifier`` has judged it
         keys = KeySet(keys.static, unavailable=True)
-    explanation = explain(question, judge.policy, keys, judge.now())
+    explanation = explain(question, judge.policy, keys, judge.now(), judge.revoked)
     failed = next((step for step in explanation.steps if step.result == "fail"), None)
     if failed is None or explanation.code is not code:
         return {}

@@ -10,7 +10,7 @@ from verifier.core.decision import AccessRequest, DenialCode, Deny
 from verifier.core.explain import Explanation, explain
 from verifier.core.keys import KeyLookup, KeySet
 from verifier.core.policy import Policy
-from verifier.core.rules import decide
+from verifier.core.rules import Revoked, decide
 from verifier.shell.keysource import KeyRing, Missing, SourceStatus
 from verifier.shell.service import Keys
 
@@ -19,7 +19,11 @@ _MOST_KEY_IDS: Final = 20
 
 
 async def explain_request(
-    request: AccessRequest, policy: Policy, keys: Keys, now: float
+    request: AccessRequest,
+    policy: Policy,
+    keys: Keys,
+    now: float,
+    revoked: Revoked | None = None,
 ) -> Explanation:
     """Explain the verdict that the service would give; asks for a key that is not at hand.
 
@@ -28,8 +32,10 @@ async def explain_request(
         policy: What is accepted.
         keys: The configured sources.
         now: Unix time, seconds.
+        revoked: Refuses what has been taken back; None where that is not known here.
     """
-    explanation = explain(request, policy, await _keys_at_hand(request, policy, keys, now), now)
+    at_hand = await _keys_at_hand(request, policy, keys, now)
+    explanation = explain(request, policy, at_hand, now, revoked)
     if explanation.code not in _NO_KEY or not isinstance(keys, KeyRing):
         return explanation
     return replace(explanation, notes=(*explanation.notes, *_on_sources(keys.status())))

@@ -48,6 +48,12 @@ _ALLOWED: Final = "allowed"
 _MODERATOR: Final = "moderator"  # counted apart, exposed as allowed
 _WOULD_DENY: Final = "would-deny"
 
+_ERRORS: Final = (
+    DenialCode.KEYS_UNAVAILABLE,
+    DenialCode.OVERLOADED,
+    DenialCode.STORE_UNAVAILABLE,
+)
+
 SOURCES: Final[tuple[Source, ...]] = get_args(Source)
 FETCHING: Final[tuple[Source, ...]] = ("asap", "document", "file")
 
@@ -87,6 +93,7 @@ class PrometheusObserver:
             self._bind_cache()
             self._bind_keys()
             self._bind_reloads()
+            self._bind_revocations()
             self._bind_workers()
             self._gauge("build_info", "Always 1.", "max", ["version"]).labels(VERSION).set(1)
         if place.directory is not None:
@@ -216,6 +223,14 @@ class PrometheusObserver:
         )
         self._last_reload.set(1)
 
+    def _bind_revocations(self) -> None:
+        self._revocations = self._gauge("revocations", "Revocations known.", "max")
+        self._revocations.set(0)
+        self._store_up = self._gauge(
+            "revocation_store_up", "Whether the store of revocations could last be used.", "min"
+        )
+        self._store_up.set(1)
+
     def _bind_workers(self) -> None:
         workers = self._gauge("workers", "Processes that answer.", "max")
         workers.set(self._place.workers)
@@ -268,6 +283,11 @@ class PrometheusObserver:
         if self._place.worker == 0:
             self._reloads[successful].inc()
         self._last_reload.set(1 if successful else 0)
+
+    def revocations(self, count: int, *, up: bool) -> None:
+        """Note how many revocations are known, and whether their store can be used."""
+        self._revocations.set(count)
+        self._store_up.set(1 if up else 0)
 
     def in_flight(self) -> AbstractContextManager[None]:
         """Count a request while it is being judged."""
@@ -332,7 +352,7 @@ def _children(
 
 
 def _outcome(code: DenialCode) -> str:
-    return "error" if code in (DenialCode.KEYS_UNAVAILABLE, DenialCode.OVERLOADED) else "denied"
+    return "error" if code in _ERRORS else "denied"
 
 
 class _BulkHistogram(Histogram):

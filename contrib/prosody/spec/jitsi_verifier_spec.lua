@@ -57,6 +57,7 @@ describe("encode_question", function ()
 		assert.equal(json.null, question.room_jid);
 		assert.equal("meet", question.host);
 		assert.is_false(question.room_requires_authentication);
+		assert.is_false(question.creates_room);
 	end);
 
 	it("is UTF-8, whatever a client sent", function ()

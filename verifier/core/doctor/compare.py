@@ -17,7 +17,7 @@ from verifier.core.doctor.token_hosts import COMPARED, InForce, TokenHost
 from verifier.core.explain.wording import plain
 from verifier.core.keyformats import looks_like_pem
 
-Result: TypeAlias = Literal["same", "differs", "no-effect", "unknown"]
+Result: TypeAlias = Literal["same", "differs", "no-effect", "unknown", "stricter"]
 
 _MUC: Final = ("muc_mapper_domain_base", "muc_mapper_domain_prefix", "muc_mapper_domain")
 _KEY_URLS: Final = ("asap_key_server", "cache_keys_url")
@@ -32,8 +32,9 @@ class Row:
     Attributes:
         prosody: What Prosody has, in words.
         verifier: What this program has, in words.
-        result: How they fit. ``no-effect``: they differ, and no verdict does.
-        where: Where Prosody has it from.
+        result: How they fit. ``no-effect``: they differ, and no verdict does. ``stricter``: this
+            program refuses on purpose what Prosody lets in.
+        where: Where Prosody has it from; else what an operator should know.
     """
 
     option: str

@@ -81,6 +81,10 @@ def audience(evidence: Evidence) -> str:
     wanted = "any string" if "*" in accepted else one_of(accepted)
     if found is ABSENT:
         return f"Put aud into the token: {wanted}."
+    if evidence.policy.strict and not _is_audience(found):
+        return f"Write aud as one string, or a list of strings that is not empty: {wanted}."
+    if isinstance(found, list) and evidence.policy.strict:
+        return f"Put one of what is accepted into the list in aud: {wanted}."
     if isinstance(found, list):
         return (
             f"Write aud as one string, {wanted}: Jitsi compares a list with no string. Keycloak"
@@ -96,6 +100,12 @@ def audience(evidence: Evidence) -> str:
         f"Set aud to {wanted}{_near(found, accepted)}, or accept {quoted(found)} by"
         " asap_accepted_audiences (JWT_ACCEPTED_AUDIENCES)."
     )
+
+
+def _is_audience(found: Any) -> bool:
+    """Tell whether a value is what RFC 7519 lets aud be."""
+    named = [found] if isinstance(found, str) else found
+    return isinstance(named, list) and bool(named) and all(isinstance(one, str) for one in named)
 
 
 def _near(found: str, accepted: tuple[str, ...]) -> str:

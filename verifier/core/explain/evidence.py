@@ -24,6 +24,7 @@ class Evidence:
         token: The token taken apart; None where there was none.
         decision: The verdict.
         step: The last step that was taken, one of ``rules.STEPS``.
+        revocations: Whether it is known what has been taken back.
     """
 
     request: AccessRequest
@@ -33,6 +34,7 @@ class Evidence:
     token: Token | None
     decision: Decision
     step: str
+    revocations: bool = False
 
     @property
     def header(self) -> TokenHeader:

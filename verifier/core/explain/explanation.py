@@ -17,7 +17,7 @@ from verifier.core.explain.steps import applies, expected_in_words, found_in_wor
 from verifier.core.explain.wording import quoted, shown
 from verifier.core.keys import KeyLookup
 from verifier.core.policy import Policy
-from verifier.core.rules import STEPS, decide, read_token
+from verifier.core.rules import STEPS, Revoked, decide, read_token
 
 Result = Literal["pass", "fail", "not-reached"]
 
@@ -74,7 +74,13 @@ class Explanation:
     notes: tuple[str, ...] = ()
 
 
-def explain(request: AccessRequest, policy: Policy, keys: KeyLookup, now: float) -> Explanation:
+def explain(
+    request: AccessRequest,
+    policy: Policy,
+    keys: KeyLookup,
+    now: float,
+    revoked: Revoked | None = None,
+) -> Explanation:
     """Judge one request and say why; arguments and verdict are those of ``rules.decide``."""
     taken: dict[str, tuple[Any, Any]] = {}
 
@@ -82,10 +88,10 @@ def explain(request: AccessRequest, policy: Policy, keys: KeyLookup, now: float)
         taken.pop(step, None)
         taken[step] = (expected, found)
 
-    decision = decide(request, policy, keys, now, note)
+    decision = decide(request, policy, keys, now, note, revoked=revoked)
     token = None if request.token is None else read_token(request.token)
     last = next(reversed(taken))
-    evidence = Evidence(request, policy, keys, now, token, decision, last)
+    evidence = Evidence(request, policy, keys, now, token, decision, last, revoked is not None)
     steps = tuple(_step(name, taken.get(name), evidence) for name in _story(evidence, list(taken)))
     notes = tuple(remarks(evidence))
     if isinstance(decision, Deny):

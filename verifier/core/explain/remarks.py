@@ -10,7 +10,7 @@ from verifier.core.decision import Allow
 from verifier.core.explain.evidence import Evidence
 from verifier.core.explain.wording import MILLISECONDS, moment, quoted
 from verifier.core.keys import JITSI_ALGORITHMS
-from verifier.core.rules import is_pattern
+from verifier.core.policy import Policy
 
 _NO_MODERATOR: Final = (False, "false", "", None, ABSENT)
 
@@ -19,6 +19,8 @@ def remarks(evidence: Evidence) -> Iterator[str]:
     """Say what is worth knowing; nothing of a token that cannot be read."""
     if isinstance(evidence.decision, Allow):
         yield from _on_entrance(evidence, evidence.decision)
+    elif evidence.step == "claim types" and "iat" in evidence.detail:
+        yield "Jitsi never reads iat: it would let the token in. Strict rules do not."
     elif evidence.step == "claim types":
         yield (
             "Jitsi's own plugins do not look at this: they would let the token in, or fail on it"
@@ -32,18 +34,29 @@ def remarks(evidence: Evidence) -> Iterator[str]:
 
 
 def _on_entrance(evidence: Evidence, allow: Allow) -> Iterator[str]:
+    house = evidence.policy.house
     if allow.claims is None:
         yield "No token: a guest, let in by allow_empty_token (JWT_ALLOW_EMPTY)."
     elif allow.affiliation == "owner":
         yield "The token makes its bearer a moderator (affiliation owner)."
+    elif house is not None and house.moderators_create_rooms:
+        yield (
+            "No moderator: Prosody would let nobody in with this token who would be the first in"
+            " the room (policy.moderators_create_rooms)."
+        )
+    if allow.claims is not None and evidence.policy.single_use != "off":
+        yield (
+            "The token opens its room once (single_use): whether it has been used is not asked"
+            " here, nor does this use it."
+        )
     if allow.tenant_mismatch:
         tenant = quoted(evidence.claims.context_tenant)
         yield (
             f"context.tenant, {tenant}, is not the URL's tenant: Jitsi flags that, and refuses it"
             " in rooms that require authentication."
         )
-    algorithm = evidence.policy.signature_algorithm
-    if algorithm not in JITSI_ALGORITHMS:
+    algorithm = evidence.header.algorithm
+    if allow.claims is not None and algorithm not in JITSI_ALGORITHMS:
         yield f"Jitsi's own plugins cannot check {algorithm}: Prosody would refuse this token."
 
 
@@ -84,10 +97,20 @@ def _on_breadth(evidence: Evidence) -> Iterator[str]:
         yield 'room is "*": the token is good for every room.'
     if claims.subject == "*" and policy.enable_domain_verification:
         yield 'sub is "*": the token is good for every tenant.'
-    if isinstance(claims.audience, list) and "*" in policy.asap_accepted_audiences:
-        yield "aud is a list: it can pass only because every audience is accepted."
-    if is_pattern(claims) and not policy.enable_domain_verification:
+    if isinstance(claims.audience, list):
+        yield from _on_audiences(policy)
+    if claims.is_pattern and not (policy.enable_domain_verification or policy.strict):
         yield "context.room.regex is ignored: patterns work only with enable_domain_verification."
+
+
+def _on_audiences(policy: Policy) -> Iterator[str]:
+    if "*" in policy.asap_accepted_audiences:
+        yield "aud is a list: with Jitsi it can pass only because every audience is accepted."
+    elif policy.strict:
+        yield (
+            "aud is a list, which strict rules compare name by name; Jitsi's own plugins compare it"
+            " with no string: Prosody would refuse this token."
+        )
 
 
 def _on_user(claims: Claims) -> Iterator[str]:

@@ -10,7 +10,7 @@ from verifier.core.explain.evidence import Evidence
 from verifier.core.explain.wording import or_wildcard, quoted, shown
 from verifier.core.room_patterns import match_room
 from verifier.core.rooms import room_name
-from verifier.core.rules import ascii_lower, is_pattern
+from verifier.core.rules import ascii_lower
 
 _VERIFICATION = "enable_domain_verification (JWT_ENABLE_DOMAIN_VERIFICATION)"
 
@@ -19,6 +19,11 @@ def room_address(evidence: Evidence) -> str:
     """The address names no room, or one that does not exist."""
     if not evidence.request.room_exists:
         return "Open the room first: there is none of this name now."
+    if "prepares" in evidence.detail:
+        return (
+            "Ask for the room as XMPP has it: lower case, and percent-encoded as the web client"
+            ' sends it; rules = "strict" takes no other form of an address.'
+        )
     return (
         "Name a room: https://HOST/ROOM or https://HOST/TENANT/ROOM as a URL, with room=ROOM for"
         " http-bind and xmpp-websocket, or ROOM@MUC-DOMAIN as an address."
@@ -33,7 +38,7 @@ def authentication(_evidence: Evidence) -> str:
 def room(evidence: Evidence) -> str:
     """The room claim names another room."""
     claimed, name = evidence.claims.room, evidence.room
-    if is_pattern(evidence.claims):
+    if evidence.claims.is_pattern:
         if evidence.policy.enable_domain_verification:
             return _pattern(evidence)
         return (
@@ -102,6 +107,11 @@ def _lua_hint(claimed: Any) -> str:
 def pattern(evidence: Evidence) -> str:
     """The room claim's pattern is refused before it is matched."""
     policy, detail = evidence.policy, evidence.detail
+    if "need asap_require_room_claim" in detail:
+        return (
+            "Name one room as room, or set asap_require_room_claim = true: strict rules take no"
+            " pattern where the claim is optional, for to Jitsi any room would do then."
+        )
     if "not enabled" in detail:
         return "Name one room as room, or enable patterns: token_regex_enabled = true."
     if "too long" in detail:

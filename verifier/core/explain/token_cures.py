@@ -72,6 +72,10 @@ def missing_key_id(evidence: Evidence) -> str:
 def wrong_algorithm(evidence: Evidence) -> str:
     """Another algorithm than the one that is accepted, or none at all."""
     pinned, found = evidence.policy.signature_algorithm, evidence.header.algorithm
+    if evidence.policy.other_algorithms:
+        return (
+            f"Sign with {evidence.policy.accepted_algorithms}: the token does with {quoted(found)}."
+        )
     if not isinstance(found, str) or found not in ALGORITHMS:
         unsigned = isinstance(found, str) and found.lower() == "none"
         hint = "; an unsigned token is never accepted" if unsigned else ""
@@ -102,6 +106,11 @@ def unknown_key(evidence: Evidence) -> str:
     key_id: Any = evidence.header.key_id
     if not isinstance(key_id, str):
         return "Put the kid of a configured key into the token's header."
+    if "is not used" in evidence.detail:
+        return (
+            f"Publish the key of kid {quoted(key_id)} anew, in one plain form and, if at all, with"
+            f' a certificate that is valid: {evidence.detail} (rules = "strict").'
+        )
     if not evidence.policy.key_server:
         return (
             f"Add the key of kid {quoted(key_id)} to public_keys, or sign with one that is there."
@@ -133,13 +142,14 @@ def wrong_signature(evidence: Evidence) -> str:
     """No key made this signature."""
     policy, token = evidence.policy, evidence.token
     if token is not None:
-        other = other_reading(token, policy.signature_algorithm, evidence.keys.static)
+        algorithm = str(evidence.header.algorithm)
+        other = other_reading(token, algorithm, evidence.keys.static)
         strange = _by_characters(evidence.request.token or "") if token.irregularity else None
         if strange or other:
             return strange or other or ""
     issuer, hint = evidence.claims.issuer, ""
     if "*" not in policy.asap_accepted_issuers and issuer not in policy.asap_accepted_issuers:
         hint = "; its iss is none that is accepted here, so it may be meant for another server"
-    if _shared(policy.signature_algorithm):
+    if _shared(str(evidence.header.algorithm)):
         return f"Sign with exactly the app_secret (JWT_APP_SECRET) that this server has{hint}."
     return f"Sign with the private key that belongs to this server's public key{hint}."

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from verifier.core.doctor.agreeing import agreeing_toml
 from verifier.core.doctor.compare import Row, compare
 from verifier.core.doctor.risks import Risk, own_risks, prosody_risks
 from verifier.core.doctor.token_hosts import COMPARED, OWN_MODULE, InForce, TokenHost
+from verifier.core.house_rules import HouseRules
 from verifier.shell.doctor.deployment import Deployment
 from verifier.shell.settings import Settings, load
 
@@ -33,7 +35,7 @@ def host_reports(deployment: Deployment, settings: Settings) -> list[HostReport]
     reports = []
     for host in deployment.hosts:
         table, own = _answering(host, settings)
-        rows = [*compare(host, options_of(own), addresses), *_leeway(own)]
+        rows = [*compare(host, options_of(own), addresses), *_beyond_jitsi(own)]
         asks = host.authentication == OWN_MODULE
         reports.append(HostReport(host, table, () if asks else tuple(rows)))
     return reports
@@ -69,10 +71,22 @@ def agreeing_file(deployment: Deployment, settings: Settings | None) -> str:
     return text
 
 
-def _leeway(own: Settings) -> list[Row]:
-    """Give a row for what Jitsi cannot be told, if it is used here."""
-    shown = f"{own.leeway:g}"
-    return [Row("leeway", "0", shown, "differs", "Jitsi has none")] if own.leeway else []
+def _beyond_jitsi(own: Settings) -> Iterator[Row]:
+    """Give rows for what Jitsi cannot be told, if it is used here."""
+    if own.leeway:
+        yield Row("leeway", "0", f"{own.leeway:g}", "differs", "Jitsi has none")
+    if own.other_algorithms:
+        more = ", ".join(own.other_algorithms)
+        yield Row("signature_algorithm", "one alone", f"{more} too", "differs", "Jitsi takes one")
+    if own.strict:
+        place = "but a list in aud passes here, and there only where * is accepted"
+        yield Row("rules", "jitsi", "strict", "stricter", place)
+    house = own.house or HouseRules()
+    for name in (rule.name for rule in fields(HouseRules)):
+        value = getattr(house, name)
+        if value not in (None, False):
+            words = "true" if value is True else f"{value:g}"
+            yield Row(f"policy.{name}", "none", words, "stricter", "Jitsi has none")
 
 
 def _answering(host: TokenHost, settings: Settings) -> tuple[str, Settings]:

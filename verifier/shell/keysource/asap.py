@@ -51,12 +51,32 @@ class AsapSource(RemoteSource):
         key = self._table.peek(key_id)
         if key is not None:
             return key
-        answer = None if self._lookups.is_flying(key_id) else self._without_asking(key_id)
-        self._observer.lookup(self.name, "miss" if answer is None else "negative")
-        if answer is not None:
-            return answer
+        if not self.would_ask(key_id):
+            return self.missing(key_id)
+        self._observer.lookup(self.name, "miss")
+        if not self._lookups.is_flying(key_id):
+            self._lookups.admit(key_id)
         asked_at = self._timing.monotonic()
         return await self._lookups.share(key_id, lambda: self._look_up(key_id, asked_at))
+
+    def would_ask(self, key_id: str) -> bool:
+        """Tell whether ``find`` might have to wait; changes nothing."""
+        if self._table.peek(key_id) is not None or self._lookups.is_flying(key_id):
+            return True
+        if self._lookups.recall(key_id) is not None:
+            return False
+        now = self._timing.monotonic()
+        return self._health.may_ask(now) and self._lookups.admits(key_id)
+
+    def missing(self, key_id: str) -> Missing:
+        """Say what ``find`` says of a key that it would not ask for."""
+        self._observer.lookup(self.name, "negative")
+        remembered = self._lookups.recall(key_id)
+        if remembered is not None:
+            return remembered
+        if self._health.may_ask(self._timing.monotonic()):
+            self._lookups.turn_away(key_id)
+        return self._best_answer(key_id)
 
     async def close(self) -> None:
         """Stop all work in the background, and all look-ups."""
@@ -80,13 +100,6 @@ class AsapSource(RemoteSource):
         """Go on with what another object knew of the same URL."""
         super().inherit(other)
         self._probe = other._probe
-
-    def _without_asking(self, key_id: str) -> Missing | None:
-        remembered = self._lookups.recall(key_id)
-        if remembered is not None:
-            return remembered
-        may_ask = self._health.may_ask(self._timing.monotonic()) and self._lookups.admit(key_id)
-        return None if may_ask else self._best_answer(key_id)
 
     def _best_answer(self, key_id: str) -> Missing:
         """What to say of a key while the server is not asked for it."""

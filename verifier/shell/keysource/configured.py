@@ -78,6 +78,14 @@ class ConfiguredSource:
         """Give a key, or say that there is none: all are at hand."""
         return self._keys.get(key_id, Missing.UNKNOWN)
 
+    def would_ask(self, key_id: str) -> bool:
+        """Tell whether ``find`` knows more than ``known``: it does not."""
+        return key_id in self._keys
+
+    def missing(self, key_id: str) -> Missing:  # noqa: ARG002  # one for all
+        """Say that there is no such key."""
+        return Missing.UNKNOWN
+
     async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Give the key whose ``kid`` has this SHA-256 (hex); its file may change at any time."""
         for key_id, key in self._keys.items():

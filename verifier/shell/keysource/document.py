@@ -61,14 +61,29 @@ class DocumentSource(RemoteSource):
             return key
         began_before = self._flight
         flight = self._demand()
-        self._observer.lookup(self.name, "negative" if flight is None else "miss")
-        if flight is not None and not await self._wait(flight):
+        if flight is None:
+            return self.missing(key_id)
+        self._observer.lookup(self.name, "miss")
+        if not await self._wait(flight):
             return Missing.UNAVAILABLE
         key = self._table.peek(key_id)
-        if key is None and (flight is None or flight is began_before):
+        if key is None and flight is began_before:
             # The key may have been published since that fetch began.
             self._wanted = True
         return key or self._missing()
+
+    def would_ask(self, key_id: str) -> bool:
+        """Tell whether ``find`` might have to wait; changes nothing."""
+        if self._table.peek(key_id) is not None or self._flight is not None:
+            return True
+        return self._may_demand(self._timing.monotonic())
+
+    def missing(self, key_id: str) -> Missing:  # noqa: ARG002  # one for all
+        """Say what ``find`` says of a key that it would not ask for."""
+        self._observer.lookup(self.name, "negative")
+        # The key may have been published since the last fetch began.
+        self._wanted = True
+        return self._missing()
 
     async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Give the key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""

@@ -165,6 +165,12 @@ class KeySource(Protocol):
     async def find(self, key_id: str) -> Found:
         """Give a key, fetched if need be; waits for at most one shared fetch."""
 
+    def would_ask(self, key_id: str) -> bool:
+        """Tell whether ``find`` might have to wait; changes nothing."""
+
+    def missing(self, key_id: str) -> Missing:
+        """Say what ``find`` says of a key that it would not ask for."""
+
     async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Give the public key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
 

@@ -34,16 +34,17 @@ class TokenBucket:
         self._level = self._capacity
         self._filled_at = monotonic()
 
-    def take(self, *, again: bool) -> bool:
-        """Take one, if there is one; ``again`` reaches into the reserve."""
+    def has_one(self, *, again: bool) -> bool:
+        """Tell whether there is one to take; ``again`` reaches into the reserve."""
         now = self._monotonic()
         gained = (now - self._filled_at) * self._rate
         self._level = min(self._capacity, self._level + gained)
         self._filled_at = now
-        if self._level - 1.0 < (0.0 if again else self._reserve):
-            return False
+        return self._level - 1.0 >= (0.0 if again else self._reserve)
+
+    def take(self) -> None:
+        """Take one that there is."""
         self._level -= 1.0
-        return True
 
 
 class Lookups:
@@ -89,15 +90,20 @@ class Lookups:
         """Keep an answer that a token got which came at ``asked_at`` (monotonic)."""
         self._negative[key_digest(key_id)] = (asked_at, answer)
 
-    def admit(self, key_id: str) -> bool:
+    def admits(self, key_id: str) -> bool:
         """Tell whether this key id may be looked up now."""
         digest = key_digest(key_id)
         again = digest in self._turned_away or digest in self._negative
-        if self._bucket.take(again=again):
-            self._turned_away.pop(digest, None)
-            return True
-        self._turned_away[digest] = None
-        return False
+        return self._bucket.has_one(again=again)
+
+    def admit(self, key_id: str) -> None:
+        """Take note that this key id is looked up."""
+        self._bucket.take()
+        self._turned_away.pop(key_digest(key_id), None)
+
+    def turn_away(self, key_id: str) -> None:
+        """Take note that this key id was not looked up: it comes before new ones."""
+        self._turned_away[key_digest(key_id)] = None
 
     async def share(self, key_id: str, look_up: Callable[[], Awaitable[Found]]) -> Found:
         """Look a key id up once for all who ask for it; wait no longer than the time-out."""

@@ -43,6 +43,13 @@ class KeyRing:
                 return key
         return None
 
+    def missing(self, key_id: str) -> Missing | None:
+        """Say at once what ``find`` says of a key that is not known; None where it would ask."""
+        if any(source.would_ask(key_id) for source in self._by_id):
+            return None
+        answers = [source.missing(key_id) for source in self._by_id]
+        return Missing.UNAVAILABLE if Missing.UNAVAILABLE in answers else Missing.UNKNOWN
+
     async def find(self, key_id: str) -> Found:
         """Give a key, fetched if need be.
 

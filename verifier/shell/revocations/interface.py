@@ -16,14 +16,18 @@ class StoreUnavailableError(Exception):
     """The store cannot be asked or written to now; its words are fit for logs and answers."""
 
 
+class StoreConfigError(Exception):
+    """The store can never be used as it is configured; names the option, and what was expected."""
+
+
 class Copy(Protocol):
     """A process' own copy of the revocations; what is told here holds at the next decision."""
 
     def put(self, revocations: Iterable[Revocation]) -> None:
         """Take revocations, in the place of those with the same names."""
 
-    def remove(self, names: Iterable[str]) -> None:
-        """Forget revocations; a name that is not known is no error."""
+    def remove(self, names: Iterable[str]) -> int:
+        """Forget revocations; a name that is not known is no error. Returns how many were."""
 
     def replace(self, revocations: Iterable[Revocation]) -> None:
         """Take these in the place of all."""
@@ -44,6 +48,16 @@ class Store(Protocol):
         """Read everything, if it can be read now, and keep the copy true from then on.
 
         Returns when that has been tried once; goes on trying by itself where it failed.
+
+        Raises:
+            StoreConfigError: what is configured is no store, and trying again is of no use.
+        """
+
+    def refresh(self) -> None:
+        """Read now what other processes of this service have changed, where anything has.
+
+        Called before every decision: it must cost next to nothing where nothing has changed, and
+        must neither wait nor raise. Does nothing where changes come by themselves.
         """
 
     async def put(self, revocation: Revocation) -> None:

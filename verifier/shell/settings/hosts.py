@@ -33,6 +33,15 @@ PER_HOST: Final = (
     "token_regex_enabled",
     "token_regex_room_max_length",
     "token_regex_max_quantifiers",
+    "single_use",
+    "policy.forbid_wildcard_room",
+    "policy.forbid_wildcard_sub",
+    "policy.forbid_room_patterns",
+    "policy.max_token_lifetime",
+    "policy.require_jti",
+    "policy.require_expiry",
+    "policy.require_user_id",
+    "policy.moderators_create_rooms",
 )
 """The options that a host's table may have; the others are the whole service's."""
 

@@ -48,17 +48,31 @@ class _Offered:
 
 
 def resolve_keys(reading: Reading, values: dict[str, Any]) -> None:
-    """Settle the algorithm and refuse keys that cannot serve it."""
+    """Settle the algorithms and refuse keys that cannot serve them."""
     offered = _Offered([name for name in URL_OPTIONS if values[name] is not None])
     before = len(reading.problems)
     _read_secrets(reading, values, offered)
     _read_public_keys(reading, values, offered)
-    if values["signature_algorithm"] is None:
-        public = offered.urls or (offered.named and not offered.shared)
-        values["signature_algorithm"] = "RS256" if public else "HS256"
+    pinned = _pinned(reading, values, offered)
+    values["signature_algorithm"], *others = pinned
+    values["other_algorithms"] = tuple(others)
     if not reading.is_unsure(*_KEY_OPTIONS) and len(reading.problems) == before:
-        _check_algorithm(reading, values["signature_algorithm"], offered)
+        strict = values["rules"] == "strict"
+        _check_keys(reading, pinned, offered, strict=strict)
     _notice_plain_http(reading, values, offered)
+
+
+def _pinned(reading: Reading, values: dict[str, Any], offered: _Offered) -> list[str]:
+    """Give the accepted algorithms, the one that signs first."""
+    given: tuple[str, ...] | None = values["signature_algorithm"]
+    if given is None:
+        public = offered.urls or (offered.named and not offered.shared)
+        return ["RS256" if public else "HS256"]
+    pinned = list(dict.fromkeys(given))
+    if len(pinned) > 1 and values["rules"] != "strict":
+        expected = 'one: Jitsi knows one alone, several need rules = "strict"'
+        reading.refuse("signature_algorithm", ", ".join(pinned), expected)
+    return pinned
 
 
 def _read_secrets(reading: Reading, values: dict[str, Any], offered: _Offered) -> None:
@@ -98,13 +112,27 @@ def _trouble(error: OSError | ValueError) -> str:
     return (isinstance(error, OSError) and error.strerror) or "the file cannot be read"
 
 
-def _check_algorithm(reading: Reading, algorithm: str, offered: _Offered) -> None:
+def _check_keys(reading: Reading, pinned: list[str], offered: _Offered, *, strict: bool) -> None:
     if not offered.algorithms:
         expected = f"a key: one of {', '.join(_KEY_OPTIONS)}"
         reading.refuse("app_secret", "nothing", expected)
-    elif reading.is_unsure("signature_algorithm"):
         return
-    elif is_shared(algorithm) and offered.static:
+    if reading.is_unsure("signature_algorithm"):
+        return
+    before = len(reading.problems)
+    for algorithm in pinned:
+        _check_algorithm(reading, algorithm, offered)
+    if len(reading.problems) > before:
+        return
+    if any(map(is_shared, pinned)):
+        _check_strength(reading, offered, strict=strict)
+    _notice_unused(reading, pinned, offered)
+    if strict:
+        _refuse_doubtful(reading, offered)
+
+
+def _check_algorithm(reading: Reading, algorithm: str, offered: _Offered) -> None:
+    if is_shared(algorithm) and offered.static:
         expected = f"a shared secret for {algorithm}, or an algorithm for public keys"
         reading.refuse("app_secret", "a public key, which everybody may know", expected)
     elif algorithm not in offered.algorithms:
@@ -115,34 +143,47 @@ def _check_algorithm(reading: Reading, algorithm: str, offered: _Offered) -> Non
         found = f"{algorithm} with a key URL, where Jitsi accepts RS tokens only"
         expected = "an algorithm for public keys, or no asap_key_server and cache_keys_url"
         reading.refuse("signature_algorithm", found, expected)
-    elif is_shared(algorithm):
-        _notice_shared(reading, algorithm, offered)
-    else:
-        _notice_public(reading, algorithm, offered)
 
 
-def _notice_shared(reading: Reading, algorithm: str, offered: _Offered) -> None:
+def _check_strength(reading: Reading, offered: _Offered, *, strict: bool) -> None:
     for number, key in enumerate(offered.shared, 1):
-        if len(key.material) < _STRONG_SECRET:
-            of_many = len(offered.shared) > 1
-            which = f"secret {number} of {len(offered.shared)}" if of_many else "the secret"
+        if len(key.material) >= _STRONG_SECRET:
+            continue
+        of_many = len(offered.shared) > 1
+        which = f"secret {number} of {len(offered.shared)}" if of_many else "the secret"
+        if strict:
+            expected = f'{_STRONG_SECRET} or more, for rules = "strict" (RFC 8725, section 3.5)'
+            reading.refuse("app_secret", f"{which} of {len(key.material)} bytes", expected)
+        else:
             text = f"{which} is weak: {len(key.material)} bytes, expected {_STRONG_SECRET} or more"
             reading.notice("app_secret", text)
-    if offered.named:
-        reading.notice("public_keys", f"not used: {algorithm} needs app_secret")
 
 
-def _notice_public(reading: Reading, algorithm: str, offered: _Offered) -> None:
-    if offered.shared:
-        reading.notice("app_secret", f"not used: {algorithm} needs public keys")
+def _notice_unused(reading: Reading, pinned: list[str], offered: _Offered) -> None:
+    words, public = " or ".join(pinned), [name for name in pinned if not is_shared(name)]
+    if offered.named and not public:
+        reading.notice("public_keys", f"not used: {words} needs app_secret")
+    if offered.shared and len(public) == len(pinned):
+        reading.notice("app_secret", f"not used: {words} needs public keys")
     if offered.static and offered.urls:
         text = "not used: with a key URL, keys are found by their key ids alone"
         reading.notice("app_secret", text)
-    for key in offered.named:
-        if algorithm not in key.algorithms:
+    for key in offered.named if public else ():
+        if key.algorithms.isdisjoint(pinned):
             fit = ", ".join(sorted(key.algorithms))
-            text = f"key id {key.key_id!a} is not used: {algorithm} is accepted, it is for {fit}"
+            text = f"key id {key.key_id!a} is not used: {words} is accepted, it is for {fit}"
             reading.notice("public_keys", text)
+
+
+def _refuse_doubtful(reading: Reading, offered: _Offered) -> None:
+    for name, keys in (("app_secret", offered.static), ("public_keys", offered.named)):
+        for key in keys:
+            if key.doubt:
+                which = "" if key.key_id is None else f" of key id {key.key_id!a}"
+                expected = 'nothing but the key, for rules = "strict"'
+                reading.refuse(
+                    name, f"a key{which} that may be read in two ways: {key.doubt}", expected
+                )
 
 
 def _notice_plain_http(reading: Reading, values: dict[str, Any], offered: _Offered) -> None:

@@ -18,10 +18,13 @@ from urllib.parse import urlsplit
 from verifier.core.keys import ALGORITHMS
 from verifier.core.redirect import has_stray_brace
 from verifier.shell.addresses import Address, parse_address
+from verifier.shell.redisdb.url import EXPECTED as REDIS_EXPECTED
+from verifier.shell.redisdb.url import parse_redis_url
 
 _LABEL: Final = r"""[^\s.,;:*@/?#"'\[\]]+"""  # in any script
 _HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _AUDIT_LOG: Final = re.compile(r"stdout|syslog|/[^\0]+")
+_STORE: Final = re.compile(r"memory:|sqlite:///[^\0]+")
 _COOKIE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110's token
 _DECIMAL: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
 _BEARER: Final = re.compile(r"[!-~]+")
@@ -193,6 +196,12 @@ def _positive_text(text: str) -> float:
     return _positive(_number_text(text))
 
 
+def _store(text: str) -> str:
+    if _STORE.fullmatch(text) is None:
+        parse_redis_url(text)
+    return _text(text)
+
+
 def _key_table(value: Any) -> Mapping[str, str | Path]:
     if not isinstance(value, dict) or not all(value):
         raise ValueError
@@ -271,10 +280,11 @@ KEY_TABLE: Final = Kind(
     _not_in_environment,
     _key_table,
 )
-ALGORITHM: Final = Kind(
-    f"one of {', '.join(sorted(ALGORITHMS))}, and not a list",
-    _one_of(*ALGORITHMS),
-    _string(_one_of(*ALGORITHMS)),
+PINNED: Final = Kind(
+    f'one of {", ".join(sorted(ALGORITHMS))}, or several with rules = "strict"',
+    _between_commas(_one_of(*ALGORITHMS)),
+    _strings(_one_of(*ALGORITHMS)),
+    is_list=True,
 )
 STRINGS: Final = Kind(
     "a string, or an array of strings, none of them empty",
@@ -292,6 +302,12 @@ AUDIT_LOG: Final = Kind(
     "stdout, syslog or the absolute path of a file",
     _matching(_AUDIT_LOG),
     _string(_matching(_AUDIT_LOG)),
+)
+STORE: Final = Kind(
+    f"memory:, sqlite:///absolute/path, {REDIS_EXPECTED}",
+    _store,
+    _string(_store),
+    secret=True,  # the URL of a server may hold its password
 )
 BOOLEAN: Final = Kind("true or false (in the environment also 1, 0, t, f)", _boolean_text, _boolean)
 WHOLE_NUMBER: Final = Kind("a whole number, 0 or more", _whole_text, _whole)

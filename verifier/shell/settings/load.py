@@ -55,8 +55,8 @@ def load(
         raise ConfigError(reading.problems)
     files = tuple(dict.fromkeys(reading.files))
     return Settings(
-        **values,
-        hosts={host: Settings(**given) for host, given in hosts.items()},
+        **_of_settings(values),
+        hosts={host: Settings(**_of_settings(given)) for host, given in hosts.items()},
         notices=(*reading.notices, *notices),
         watched_files=files,
     )
@@ -76,6 +76,11 @@ def _load_hosts(
     of_hosts = [each for each in reading.problems[len(inherited) :] if each not in inherited]
     reading.problems[:] = inherited + of_hosts
     return hosts, notices
+
+
+def _of_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the options of tables, of which ``rules`` has made values of their own."""
+    return {name: value for name, value in values.items() if "." not in name}
 
 
 def _named_file(environ: Mapping[str, str]) -> Path | None:

@@ -22,7 +22,7 @@ class Option:
     """One option.
 
     Attributes:
-        name: Its TOML key; Prosody's name where Prosody has it.
+        name: Its TOML key, dotted in a table; Prosody's name where Prosody has it.
         env: Its environment variable; None where there is none.
         kind: How it is written.
         default: Its value where nobody gives one; None where it is off or follows from others.
@@ -85,10 +85,10 @@ OPTIONS: Final = (
     Option(
         "signature_algorithm",
         "JWT_SIGN_TYPE",
-        kinds.ALGORITHM,
+        kinds.PINNED,
         None,
         "RS256 with a key URL or only public keys, else HS256",
-        "The one algorithm that tokens are signed with.",
+        "The one algorithm that tokens are signed with; with strict rules several, mint's first.",
     ),
     Option(
         "asap_accepted_issuers",
@@ -235,6 +235,30 @@ OPTIONS: Final = (
         "How many answers are kept in memory, of 1 KB each in the mean; 0 for none.",
     ),
     Option(
+        "revocation_store",
+        "VERIFIER_REVOCATION_STORE",
+        kinds.STORE,
+        "memory:",
+        "memory:",
+        "Where revocations and uses are kept: memory: until the end, sqlite:///path, redis://host.",
+    ),
+    Option(
+        "single_use",
+        "VERIFIER_SINGLE_USE",
+        choice("off", "jti"),
+        "off",
+        "off",
+        "Whether a token opens its room once only: jti, by its jti and iss claims.",
+    ),
+    Option(
+        "single_use_window",
+        "VERIFIER_SINGLE_USE_WINDOW",
+        kinds.UP_TO_A_DAY,
+        60,
+        "60",
+        "For how long, seconds, a one-use token goes on opening its room after its first entry.",
+    ),
+    Option(
         "log_format",
         "VERIFIER_LOG_FORMAT",
         choice("json", "console"),
@@ -301,10 +325,10 @@ OPTIONS: Final = (
     Option(
         "rules",
         "VERIFIER_RULES",
-        kinds.choice("jitsi"),
+        kinds.choice("jitsi", "strict"),
         "jitsi",
         "jitsi",
-        "Whose rules judge.",
+        "Whose rules judge: Jitsi's own, or those and the standards' where Jitsi does not look.",
     ),
     Option(
         "mode",
@@ -321,6 +345,70 @@ OPTIONS: Final = (
         0,
         "0",
         "Seconds that clocks may differ by for exp and nbf; Jitsi itself has none.",
+    ),
+    Option(
+        "policy.forbid_wildcard_room",
+        "VERIFIER_POLICY_FORBID_WILDCARD_ROOM",
+        kinds.BOOLEAN,
+        False,
+        "false",
+        "Whether tokens for every room are refused: room is *, or is not there.",
+    ),
+    Option(
+        "policy.forbid_wildcard_sub",
+        "VERIFIER_POLICY_FORBID_WILDCARD_SUB",
+        kinds.BOOLEAN,
+        False,
+        "false",
+        "Whether tokens for every tenant are refused: sub is *.",
+    ),
+    Option(
+        "policy.forbid_room_patterns",
+        "VERIFIER_POLICY_FORBID_ROOM_PATTERNS",
+        kinds.BOOLEAN,
+        False,
+        "false",
+        "Whether tokens whose room is a pattern are refused.",
+    ),
+    Option(
+        "policy.max_token_lifetime",
+        "VERIFIER_POLICY_MAX_TOKEN_LIFETIME",
+        kinds.POSITIVE,
+        None,
+        "none",
+        "The longest lifetime, seconds: exp less iat, or less now where there is no iat.",
+    ),
+    Option(
+        "policy.require_jti",
+        "VERIFIER_POLICY_REQUIRE_JTI",
+        kinds.BOOLEAN,
+        False,
+        "false",
+        "Whether a token must have a jti.",
+    ),
+    Option(
+        "policy.require_expiry",
+        "VERIFIER_POLICY_REQUIRE_EXPIRY",
+        kinds.BOOLEAN,
+        False,
+        "false",
+        "Whether a token must have an exp.",
+    ),
+    Option(
+        "policy.require_user_id",
+        "VERIFIER_POLICY_REQUIRE_USER_ID",
+        kinds.BOOLEAN,
+        False,
+        "false",
+        "Whether a token must have a context.user.id.",
+    ),
+    Option(
+        "policy.moderators_create_rooms",
+        "VERIFIER_POLICY_MODERATORS_CREATE_ROOMS",
+        kinds.BOOLEAN,
+        False,
+        "false",
+        "Whether only moderators open a room that nobody is in; mod_jitsi_verifier_muc asks.",
     ),
     Option(
         "strict_hosts",

@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from verifier.shell.settings.hosts import PER_HOST
+from verifier.shell.settings.house import resolve_house
 from verifier.shell.settings.keys import resolve_keys
 from verifier.shell.settings.options import OPTIONS
 from verifier.shell.settings.pages import check_pages
 from verifier.shell.settings.sources import Reading
+from verifier.shell.settings.stores import check_store, resolve_single_use
 
 _WEAK_TOKEN = 16  # bytes; 128 bits where the token is random
 
@@ -31,12 +33,16 @@ def resolve(reading: Reading, *, terminal: bool) -> dict[str, Any]:
     _check_listeners(reading, values)
     if values["mode"] == "report-only":
         reading.notice("mode", "nobody is refused; what would be is logged and counted")
+    if values["rules"] == "strict":
+        text = "Prosody lets in more, but refuses a list in aud where * is not accepted"
+        reading.notice("rules", f"strict: {text}")
     if values["leeway"]:
         reading.notice("leeway", "Jitsi has none: Prosody will refuse what is late by that much")
     if values["bypass"] and not values["trusted_proxies"]:
         expected = "trusted_proxies (VERIFIER_TRUSTED_PROXIES) beside it"
         reading.refuse("bypass", "networks, and no proxy to believe", expected)
     check_pages(reading, values)
+    check_store(reading, values)
     return values
 
 
@@ -58,6 +64,8 @@ def _resolve_verdict(reading: Reading, values: dict[str, Any]) -> None:
     _resolve_claims(reading, values)
     _resolve_domains(reading, values)
     resolve_keys(reading, values)
+    resolve_single_use(reading, values)
+    resolve_house(reading, values)
 
 
 def _resolve_claims(reading: Reading, values: dict[str, Any]) -> None:
@@ -92,7 +100,9 @@ def _first_label(reading: Reading) -> str:
 
 def _resolve_verification(reading: Reading, values: dict[str, Any], base: str | None) -> None:
     name = "enable_domain_verification"
-    if values[name] and base is None:
+    if values["rules"] == "strict" and not (base and values[name] is not False):
+        _refuse_unverified(reading, base)
+    elif values[name] and base is None:
         expected = "muc_mapper_domain_base (XMPP_DOMAIN) beside it, or false"
         reading.refuse(name, "true without muc_mapper_domain_base", expected)
     elif values[name] is None and base is None:
@@ -105,6 +115,17 @@ def _resolve_verification(reading: Reading, values: dict[str, Any], base: str | 
         values[name] = base is not None
     if values[name] and "muc_mapper_domain" not in reading.given:
         _notice_docker_muc(reading, values["muc_mapper_domain"], base)
+
+
+def _refuse_unverified(reading: Reading, base: str | None) -> None:
+    """Strict rules compare tenant and domain always."""
+    why = 'rules = "strict" compares sub, tenant and domain'
+    if base is None:
+        expected = f"the XMPP domain (XMPP_DOMAIN): {why}"
+        reading.refuse("muc_mapper_domain_base", "nothing", expected)
+    else:
+        expected = f'true, or rules = "jitsi": {why}'
+        reading.refuse("enable_domain_verification", "false", expected)
 
 
 def _notice_docker_muc(reading: Reading, muc: str, base: str | None) -> None:

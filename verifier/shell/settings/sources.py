@@ -31,8 +31,9 @@ _KUBERNETES: Final = re.compile(
     rf"(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=.*|{_PORT}=\w+://.*|{_PORT}_(ADDR|PORT|PROTO)=.*)"
 )
 """What Kubernetes sets for a Service called verifier, or verifier-admin, and so on."""
-_NOT_YET: Final = re.compile(r"VERIFIER_(POLICY_\w+|WORKERS|REVOCATION_STORE|AUDIT_LOG|SINGLE_USE)")
+_NOT_YET: Final = re.compile(r"VERIFIER_(POLICY_\w+|WORKERS|AUDIT_LOG)")
 """What will be an option, and must not be ignored by those who rely on it."""
+_POLICY: Final = "policy"
 _BLANKS_IN_LIST: Final = re.compile(r"\s,|,\s")
 
 
@@ -102,6 +103,7 @@ def read_table(
 ) -> None:
     """Read a table of options, of which only ``names`` belong there."""
     files = {file: option for file, option in _FILE_NAMES.items() if option.name in names}
+    table = _flattened(table, origin, reading)
     for key, value in table.items():
         if key in names:
             _take_toml(_BY_NAME[key], value, origin, reading)
@@ -115,6 +117,16 @@ def read_table(
     for file_key, option in files.items():
         if file_key in table:
             _take_file_key(option, file_key, table, origin, reading)
+
+
+def _flattened(table: Mapping[str, Any], origin: str, reading: Reading) -> dict[str, Any]:
+    """Name the options of a table within by their dotted keys, as TOML may write them itself."""
+    flat = {key: value for key, value in table.items() if key != _POLICY}
+    inner = table.get(_POLICY, {})
+    if isinstance(inner, Mapping):
+        return flat | {f"{_POLICY}.{key}": value for key, value in inner.items()}
+    reading.problems.append(Problem(_POLICY, origin, kind_of(inner), "a table of options"))
+    return flat
 
 
 def _parse(path: Path, reading: Reading) -> dict[str, Any] | None:

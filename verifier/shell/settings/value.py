@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from verifier.core.handoff import derive_key
+from verifier.core.house_rules import HouseRules
 from verifier.core.keyformats import looks_like_pem
 from verifier.core.policy import Policy
 from verifier.shell.addresses import Address
@@ -40,6 +41,9 @@ class Settings:
         token_cookie: The cookie that may hold a token; None for none.
         decision_ttl: Upper bound, seconds, for any cached allow.
         decision_cache_size: The most answers that are kept.
+        revocation_store: Where revocations are kept, as a URL.
+        single_use: By what tokens are known that open a room once.
+        single_use_window: For how long, seconds, such a token goes on opening it.
         audit_log: Where each decision is recorded; None for nowhere.
         tracing: Whether spans are sent.
         key_fetch_timeout: The longest wait, seconds, for a fetched key.
@@ -67,6 +71,7 @@ class Settings:
     cache_keys_url: str | None
     public_keys: Mapping[str, str | Path]
     signature_algorithm: str
+    other_algorithms: tuple[str, ...]
     asap_accepted_issuers: tuple[str, ...]
     asap_accepted_audiences: tuple[str, ...]
     asap_require_room_claim: bool
@@ -85,6 +90,9 @@ class Settings:
     token_cookie: str | None
     decision_ttl: int
     decision_cache_size: int
+    revocation_store: str = field(repr=False)
+    single_use: Literal["off", "jti"]
+    single_use_window: int
     log_format: Literal["json", "console"]
     log_level: Literal["debug", "info", "warning", "error"]
     audit_log: str | None
@@ -93,9 +101,10 @@ class Settings:
     key_grace: float
     key_stale_grace: float
     key_lookup_rate: float
-    rules: Literal["jitsi"]
+    rules: Literal["jitsi", "strict"]
     mode: Literal["enforce", "report-only"]
     leeway: float
+    house: HouseRules | None
     strict_hosts: bool
     bypass: tuple[Network, ...]
     trusted_proxies: tuple[Network | str, ...]
@@ -110,6 +119,18 @@ class Settings:
     def key_server(self) -> bool:
         """Whether keys are looked up by key id at a URL."""
         return self.asap_key_server is not None or self.cache_keys_url is not None
+
+    @property
+    def strict(self) -> bool:
+        """Whether the standards are held to where Jitsi does not."""
+        return self.rules == "strict"
+
+    def value(self, name: str) -> Any:
+        """Give the value of the option of this name in the file."""
+        table, _, key = name.rpartition(".")
+        if name == "signature_algorithm":
+            return (self.signature_algorithm, *self.other_algorithms)
+        return getattr((self.house or HouseRules()) if table else self, key)
 
     def policy(self) -> Policy:
         """Give what is accepted."""
@@ -129,6 +150,11 @@ class Settings:
             key_stale_grace=self.key_stale_grace,
             key_lookup_rate=self.key_lookup_rate,
         )
+
+    @property
+    def longest_leeway(self) -> float:
+        """For how long, seconds, any host accepts a token behind its end."""
+        return max(each.leeway for each in (self, *self.hosts.values()))
 
     def key_locations(self) -> KeyLocations:
         """Say where keys are."""

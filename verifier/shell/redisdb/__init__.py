@@ -1,0 +1,1 @@
+"""Redis or Valkey, as every store that lives there reaches it."""

@@ -1,0 +1,191 @@
+"""``sqlite:///path``: revocations in a file, which survive restarts and kills.
+
+Several processes may share the file. The workers of one service notice each other's changes at
+the next decision, by a bell; other services' changes are looked for twice a second. Writing is
+for a thread of its own, since a disk may take its time; reading on is for whoever decides, since
+that has to come first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from verifier.core.revocation import Revocation
+from verifier.core.revocation_form import BadRevocationError, read_revocation
+from verifier.shell.logs import log
+from verifier.shell.revocations.bell import Bell
+from verifier.shell.revocations.interface import (
+    Copy,
+    StoreConfigError,
+    StoreUnavailableError,
+)
+from verifier.shell.revocations.sqlite_file import NotOursError, SqliteFile
+
+_POLL_SECONDS: Final = 0.5
+_PURGE_SECONDS: Final = 60.0
+_WRITE_WAIT: Final = 5.0  # seconds, for others who write
+_READ_WAIT: Final = (
+    0.02  # nobody is decided about meanwhile; readers have to wait for hardly anything
+)
+
+_T = TypeVar("_T")
+
+
+class SqliteStore:
+    """A ``Store`` in a file.
+
+    Args:
+        path: Where it is.
+        bell: Tells this service's other workers.
+        worker: Which of them this is.
+        clock: Unix time, seconds.
+    """
+
+    def __init__(
+        self, path: Path, bell: Bell, worker: int, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._path = path
+        self._bell = bell
+        self._worker = worker
+        self._clock = clock
+        self._heard = b""
+        self._after = 0
+        self._seen_version = 0
+        self.loaded = False
+        self.problem: str | None = None
+        self._thread = ThreadPoolExecutor(1, "revocations")
+        self._polling: asyncio.Task[None] | None = None
+
+    async def start(self, copy: Copy) -> None:
+        """Read everything.
+
+        Raises:
+            StoreConfigError: the file cannot be used.
+        """
+        self._copy = copy
+        try:
+            self._writer = await self._in_thread(partial(SqliteFile, self._path, _WRITE_WAIT))
+            await self._in_thread(self._writer.check)
+            self._reader = SqliteFile(self._path, _READ_WAIT)
+            self._read_on()
+        except (OSError, sqlite3.Error, NotOursError, BadRevocationError) as error:
+            raise StoreConfigError(_complaint(self._path, error)) from None
+        self.loaded = True
+        self._polling = asyncio.create_task(self._poll())
+
+    def refresh(self) -> None:
+        """Read now what this service's other workers have changed, where anything has."""
+        if self._bell.heard() != self._heard:
+            self._try_to_read_on()
+
+    async def put(self, revocation: Revocation) -> None:
+        """Store a revocation.
+
+        Raises:
+            StoreUnavailableError: it is not stored, or not known here.
+        """
+        await self._write(lambda: self._writer.put(revocation))
+
+    async def remove(self, name: str) -> bool:
+        """Undo a revocation; returns False where there is none of that name.
+
+        Raises:
+            StoreUnavailableError: it may still be stored.
+        """
+        return await self._write(lambda: self._writer.remove(name, self._clock()))
+
+    async def close(self) -> None:
+        """Close the file."""
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
+        for name, close in (("_reader", asyncio.to_thread), ("_writer", self._in_thread)):
+            opened: SqliteFile | None = getattr(self, name, None)
+            if opened is not None:
+                await close(opened.close)
+        self._thread.shutdown()
+
+    async def _write(self, write: Callable[[], _T]) -> _T:
+        def write_and_ring() -> _T:
+            done = write()
+            self._bell.ring(self._worker)
+            return done
+
+        try:
+            done = await self._in_thread(write_and_ring)
+        except (OSError, sqlite3.Error) as error:
+            self._fail(error)
+            raise StoreUnavailableError(self.problem) from None
+        self._try_to_read_on()
+        if self.problem is not None:
+            raise StoreUnavailableError(self.problem)
+        return done
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _read_on(self) -> None:
+        """Bring the copy up to what is stored."""
+        heard = self._bell.heard()
+        changes = self._reader.changes(self._after)
+        put = [read_revocation(body) for _, _, body in changes if body is not None]
+        gone = [name for _, name, body in changes if body is None]
+        if changes:
+            self._copy.remove(gone)
+            self._copy.put(put)
+            self._after = changes[-1][0]
+        self._heard = heard
+
+    def _try_to_read_on(self) -> None:
+        try:
+            self._read_on()
+        except (OSError, sqlite3.Error, BadRevocationError) as error:
+            self._fail(error)
+        else:
+            self._recover()
+
+    async def _poll(self) -> None:
+        purged = self._clock()
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            try:
+                version = self._reader.version
+            except sqlite3.Error as error:
+                self._fail(error)
+                continue
+            if version != self._seen_version or self.problem is not None:
+                self._seen_version = version
+                self._try_to_read_on()
+            if abs(self._clock() - purged) >= _PURGE_SECONDS:
+                purged = self._clock()
+                with contextlib.suppress(OSError, sqlite3.Error):  # the next writing will say it
+                    await self._in_thread(partial(self._writer.purge, purged))
+
+    def _fail(self, error: Exception) -> None:
+        if self.problem is None:
+            log("revocation store unavailable", logging.ERROR, error=_reason(error))
+        self.problem = f"revocation store: {_reason(error)}"
+
+    def _recover(self) -> None:
+        if self.problem is not None:
+            log("revocation store available again", logging.WARNING)
+        self.problem = None
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _complaint(path: Path, error: Exception) -> str:
+    expected = "a file that this program has made, or none yet in a directory to write to"
+    name = "revocation_store (VERIFIER_REVOCATION_STORE)"
+    return f"{name}: sqlite://{path}: {_reason(error)}; expected {expected}"

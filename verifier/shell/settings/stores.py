@@ -1,0 +1,30 @@
+"""Where this service remembers: options of revocations and one-use tokens that go together."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+from verifier.shell.redisdb.url import SCHEMES
+from verifier.shell.settings.sources import Reading
+
+
+def resolve_single_use(reading: Reading, values: dict[str, Any]) -> None:
+    """Have tokens refused that cannot be told apart, or that would outlive their use's record."""
+    if values["single_use"] == "off":
+        return
+    values["policy.require_jti"] = values["policy.require_expiry"] = True
+    if not values["handoff"]:
+        text = f"without handoff, reloads and BOSH end {values['single_use_window']} s after a join"
+        reading.notice("single_use", text)
+    if values["revocation_store"] == "memory:":
+        text = "with revocation_store memory:, a restart forgets which tokens have been used"
+        reading.notice("single_use", text)
+
+
+def check_store(reading: Reading, values: dict[str, Any]) -> None:
+    """Refuse a store that nothing here can speak to."""
+    scheme = values["revocation_store"].partition(":")[0]
+    if scheme in SCHEMES and find_spec("redis") is None:
+        expected = "the package redis: pip install 'jitsi-verifier[redis]'"
+        reading.refuse("revocation_store", f"{scheme}:// without a client for it", expected)
