@@ -118,6 +118,8 @@ def bodies_with(sent: str) -> Iterator[bytes]:
 
 def bodies_about(token: str) -> Iterator[bytes]:
     """Give bodies with a token in the places of rooms, hosts and times."""
+    for member in ("jti", "user_id", "kid", "room", "tenant", "reason"):
+        yield json.dumps({"jti": "1", member: token}).encode()
     for member in ("url", "room_jid", "room", "query_prefix", "host", "now"):
         yield json.dumps({"token": token, member: token}).encode()
         yield json.dumps({"token": token, member: [token]}).encode()

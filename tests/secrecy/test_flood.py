@@ -238,6 +238,7 @@ def test_commands_that_ask_the_service_leave_no_piece(tmp_path: Path, collector:
             ("revoke", link, "--json"),
             ("revoke", TOKENS["a forged token"]),
             ("revoke", "--room", "standup", "--reason", f"they had {good}"),
+            ("revoke", "--room", "standup", "--reason", "they had it"),
             ("revocations",),
             ("revocations", "--json"),
             ("revoke", "--undo", good),

@@ -20,6 +20,7 @@ from typing import Any
 
 from tests.e2e.sites import JITSI, Nginx
 from tests.processes import running_verifier
+from tests.replicas.redis_server import running_redis
 from tests.shell.keyserver import serving
 from tests.soak.disturbances import Configuration, Disturbances, publish
 from tests.soak.keys import Signer
@@ -43,7 +44,8 @@ async def main(seconds: float, users: int, rate: float) -> int:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         async with serving() as server:
-            configuration = Configuration(folder, server.url, WORKERS)
+            redis = stack.enter_context(running_redis(folder, "--appendonly", "yes"))
+            configuration = Configuration(folder, server.url, redis.url, WORKERS)
             configuration.write(partner=True)
             publish(server, world.keys)
             started = running_verifier(folder, configuration.file)
@@ -53,12 +55,14 @@ async def main(seconds: float, users: int, rate: float) -> int:
                 Nginx, folder / "nginx", JITSI, verifier.port, verifier.port, EDITS
             )
             stack.callback(nginx.stop)
-            disturbances = Disturbances(verifier, server, world, configuration)
             traffic, memory = Traffic(nginx.port, world, users, rate), Memory(verifier)
+            guests = traffic.guests
+            disturbances = Disturbances(verifier, server, redis, world, guests, configuration)
             began = time.time()
             await _while(traffic.run(seconds), disturbances.run(), memory.run())
         grown = {name: slope(all_, began + seconds / 2) for name, all_ in memory.samples.items()}
         bugs = [line for line in verifier.log.splitlines() if _is_a_bug(line)]
+        bugs += disturbances.failed
     return _report(traffic.seen, disturbances.done, grown, bugs)
 
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import aiohttp
+
 from tests.processes import RunningVerifier
+from tests.replicas.redis_server import RedisServer
 from tests.shell.keyserver import KeyServer
 from tests.soak.keys import FAULTS, Signer
-from tests.soak.people import DOMAIN, KEPT, SIGNED, TTL, PublishedKey, World
+from tests.soak.model import FOREVER
+from tests.soak.people import DOMAIN, KEPT, SIGNED, TTL, PublishedKey, Visit, World
 from tests.supervised import workers
 from tests.tokens import SECRET
 
@@ -27,8 +32,11 @@ _RELOAD_EVERY: Final = 20.0
 _KILL_EVERY: Final = 30.0
 _ROTATE_EVERY: Final = 25.0
 _FAULT_EVERY: Final = 40.0
+_REDIS_FAULT_EVERY: Final = 55.0
+_REVOKE_EVERY: Final = 0.5
 _FAULT_LASTS: Final = 8.0
 
+_TOLD: Final = 1.0  # seconds until all workers know of a revocation
 _RELOADED: Final = 5.0  # seconds until all workers have what they were told to read
 _RECOVERY: Final = 10.0  # from a source's recovery to its keys, and from a new key to its use
 _FRESH: Final = 60.0  # how long a document is not looked at again
@@ -44,6 +52,7 @@ decision_ttl = {ttl:.0f}
 key_grace = {grace:.0f}
 log_format = "json"
 workers = {workers}
+revocation_store = "{store}"
 [hosts."{host}"]
 cache_keys_url = "{key_server}/jwks"
 muc_mapper_domain_base = "{domain}"
@@ -57,11 +66,13 @@ class Configuration:
     Args:
         folder: Where it is.
         key_server: The key server's URL.
+        store: Where revocations are kept.
         workers: How many workers there are.
     """
 
     folder: Path
     key_server: str
+    store: str
     workers: int
 
     @property
@@ -78,6 +89,7 @@ class Configuration:
             ttl=TTL,
             grace=GRACE,
             workers=self.workers,
+            store=self.store,
             host=SIGNED,
             key_server=self.key_server,
             domain=DOMAIN,
@@ -93,24 +105,30 @@ def publish(server: KeyServer, keys: Iterable[PublishedKey]) -> None:
 
 @dataclass(slots=True)
 class Disturbances:
-    """Reloads, kills, rotations and a key server's faults.
+    """Reloads, kills, rotations, revocations, and faults of the key server and of Redis.
 
     Args:
         verifier: The service.
         server: Its key server.
+        redis: Where it keeps revocations.
         world: Is told what is done.
+        guests: Whose tokens may be taken back.
         configuration: Of the service.
         published: The keys that the key server has now.
     """
 
     verifier: RunningVerifier
     server: KeyServer
+    redis: RedisServer
     world: World
+    guests: Sequence[Visit]
     configuration: Configuration
     done: Counter[str] = field(default_factory=Counter)
     published: list[PublishedKey] = field(init=False)
     _fault_ends: float = 0.0
+    _redis_fault_ends: float = 0.0
     _killed: float = 0.0
+    failed: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.published = list(self.world.keys)
@@ -118,7 +136,14 @@ class Disturbances:
     async def run(self) -> None:
         """Disturb until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for each in (self._reload, self._kill, self._rotate, self._fail):
+            for each in (
+                self._reload,
+                self._kill,
+                self._rotate,
+                self._fail,
+                self._fail_redis,
+                self._revoke,
+            ):
                 tasks.create_task(each())
 
     async def _reload(self) -> None:
@@ -141,6 +166,8 @@ class Disturbances:
             self.done["kills"] += 1
             if self._killed < self._fault_ends:
                 self._doubt()
+            if self._killed < self._redis_fault_ends:
+                self.world.store.doubt(self._killed, self._redis_fault_ends + _RECOVERY)
             await asyncio.sleep(_KILL_EVERY)
 
     async def _rotate(self) -> None:
@@ -181,6 +208,48 @@ class Disturbances:
             self.server.release.set()
             self.server.release = asyncio.Event()
             self.server.always = None
+
+    async def _fail_redis(self) -> None:
+        """Kill Redis, as a power failure would, and start it again."""
+        while True:
+            await asyncio.sleep(_REDIS_FAULT_EVERY - _FAULT_LASTS)
+            now = time.time()
+            self._redis_fault_ends = now + _FAULT_LASTS
+            if now - self._killed < _RELOADED:
+                self.world.store.doubt(now, self._redis_fault_ends + _RECOVERY)
+            await asyncio.to_thread(self.redis.kill)
+            self.done["Redis faults"] += 1
+            await asyncio.sleep(_FAULT_LASTS)
+            await asyncio.to_thread(self.redis.start)
+
+    async def _revoke(self) -> None:
+        """Take tokens back; what is not acknowledged may have been or not."""
+        async with aiohttp.ClientSession() as session:
+            while True:
+                await asyncio.sleep(_REVOKE_EVERY)
+                if self.guests:
+                    await self._take_back(random.choice(self.guests), session)  # noqa: S311  # load
+
+    async def _take_back(self, visit: Visit, session: aiohttp.ClientSession) -> None:
+        url = f"http://127.0.0.1:{self.verifier.admin}/v1/revocations"
+        begin = time.time()
+        try:
+            async with session.post(url, json={"jti": visit.token_id}) as answer:
+                status = answer.status
+        except aiohttp.ClientError as error:
+            # The worker that was asked may have been killed; nothing is known then.
+            status = 503 if begin - self._killed < _RELOADED else 599
+            self.done[f"revocations cut off ({type(error).__name__})"] += 1
+        now = time.time()
+        if status == 201:
+            visit.unrevoked.turn(False, begin, now + _TOLD + KEPT)
+            self.done["revocations"] += 1
+            return
+        visit.unrevoked.turn(False, begin, FOREVER)
+        announced = now < self._redis_fault_ends + _RECOVERY or now - self._killed < _RELOADED
+        self.done["revocations refused"] += 1
+        if status != 503 or not announced:
+            self.failed.append(f"a revocation was answered with {status}")
 
     def _announce(self, begin: float, end: float) -> None:
         self._fault_ends = end

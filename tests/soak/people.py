@@ -111,12 +111,14 @@ class World:
         stranger: A key that nobody publishes.
         partner: Whether the second issuer is accepted.
         trouble: Whether the key server is announced to fail, or to have just failed.
+        store: Whether every worker knows what has been revoked.
     """
 
     keys: list[PublishedKey]
     stranger: Signer
     partner: Switch = field(default_factory=Switch)
     trouble: Switch = field(default_factory=lambda: Switch(first=False))
+    store: Switch = field(default_factory=Switch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,8 @@ class Visit:
         gates: Why the token may be refused, in Jitsi's order.
         verdict: What is answered otherwise.
         ends: When the user gives up, Unix time.
+        token_id: The token's ``jti``.
+        unrevoked: Whether the token has not been taken back.
     """
 
     user: str
@@ -142,6 +146,8 @@ class Visit:
     gates: tuple[Gate, ...] = field(repr=False)
     verdict: Outcome
     ends: float
+    token_id: str
+    unrevoked: Switch = field(repr=False)
 
 
 def arrive(user: int, world: World) -> Visit:
@@ -150,13 +156,14 @@ def arrive(user: int, world: World) -> Visit:
     room, now = f"room-{user % 5000}", time.time()
     mistake = _mistake(hashed) if random.random() < _SHARE_OF_MISTAKES else None  # noqa: S311  # load
     lasts = random.choice((8, 20, 60, 300, 900))  # noqa: S311  # load
+    token_id = f"{user}-{now}"
     claims = {
         "iss": "app",
         "aud": "jitsi",
         "sub": "*" if hashed else DOMAIN,
         "room": room,
         "exp": now + lasts,
-        "jti": f"{user}-{now}",
+        "jti": token_id,
         "context": {"user": {"id": f"user-{user}"}},
     }
     gates: list[Gate] = []
@@ -167,6 +174,10 @@ def arrive(user: int, world: World) -> Visit:
     claims |= mistake.claims(now)
     if mistake.refusal[1] not in _BEFORE_EXPIRY:
         gates.insert(0, _expiry(now + lasts))
+    unrevoked = Switch()
+    if mistake.refusal == ALLOWED or mistake.refusal[1] in _AFTER_REVOCATIONS:
+        gates.append(Gate(world.store, (503, "store-unavailable")))
+        gates.append(Gate(unrevoked, (403, "revoked")))
     token, found = _signed(present(claims), mistake, world, hashed=hashed)
     tenant = f"/{mistake.tenant}" if mistake.tenant else ""
     return Visit(
@@ -178,6 +189,8 @@ def arrive(user: int, world: World) -> Visit:
         (*found, *gates),
         mistake.refusal,
         now + min(lasts, 10 if mistake.refusal != ALLOWED else lasts) + _AFTER,
+        token_id,
+        unrevoked,
     )
 
 
@@ -195,6 +208,16 @@ _BEFORE_EXPIRY: Final = frozenset(
         "expiry-malformed",
         "not-before-malformed",
         "token-expired",
+    )
+)
+# What is found out when it has been looked whether the token was taken back.
+_AFTER_REVOCATIONS: Final = frozenset(
+    (
+        "room-mismatch",
+        "tenant-mismatch",
+        "domain-mismatch",
+        "room-pattern-invalid",
+        "claim-malformed",
     )
 )
 # What is found out before anybody looks for a key.

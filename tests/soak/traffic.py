@@ -57,6 +57,8 @@ class Traffic:
         self._port, self._world, self._users = port, world, users
         self._pause = LINES / rate
         self._began = time.time()
+        self.guests: deque[Visit] = deque(maxlen=1000)
+        """Who has come last with a good token."""
 
     async def run(self, seconds: float) -> None:
         """Ask for so long."""
@@ -75,6 +77,8 @@ class Traffic:
             if not here or random.random() < _NEW:  # noqa: S311  # load
                 here.append(arrive(next(users), self._world))
                 latest.append(here[-1])
+                if here[-1].verdict == ALLOWED:
+                    self.guests.append(here[-1])
                 self.seen.users += 1
             visit = _one_of(latest if random.random() < _AGAIN else here)  # noqa: S311  # load
             await self._ask(line, visit)
