@@ -253,6 +253,26 @@ def test_commands_that_ask_the_service_leave_no_piece(tmp_path: Path, collector:
     assert MARKS.where(printed | running.written()) == []
 
 
+def test_a_store_that_cannot_be_reached_is_named_without_its_password(
+    tmp_path: Path, collector: Collector
+) -> None:
+    password = marked("redis password")
+    url = f"redis://verifier:{password}@127.0.0.1:{free_port()}/0"
+    options = VARIANTS[1] + f'revocation_store = "{url}"\n'
+    with service(tmp_path, collector, options) as running:
+        good = TOKENS["a good token"]
+        flood([running], at_every_place(DECISION_PATHS, good, ("GET",)))
+        flood([running], at_every_place(ADMIN_PATHS, good, ("GET",)), admin=True)
+        for command in (["check-config"], ["revoke", good], ["revocations"]):
+            line = [str(COMMAND), *command, "--config", str(tmp_path / "verifier.toml")]
+            environ = running.verifier.environ
+            done = subprocess.run(line, env=environ, capture_output=True, check=False)
+            running.said[str(command)] = (done.stdout + done.stderr).decode()
+        running.verifier.wait_for_log("revocation store unavailable")
+    everything = running.said | running.written()
+    assert Marks({"redis": password}).where(everything) == MARKS.where(everything) == []
+
+
 def as_operator() -> Iterator[bytes]:
     """Ask for everything that the admin address tells whoever may know."""
     for path in ADMIN_PATHS:
