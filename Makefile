@@ -9,8 +9,8 @@ FUZZ_STAMP := $(VENV)/.fuzz
 # For trying it out: everybody knows this secret.
 DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-that-everybody-knows XMPP_DOMAIN=meet.jitsi
 
-.PHONY: run test check requirements sbom image-test conformance fuzz soak bench bench-memory \
-  bench-prosody clean
+.PHONY: run test check requirements sbom image-test conformance fuzz soak soak-keys bench \
+  bench-memory bench-prosody clean
 
 run: $(RUN_STAMP)
 	@allowed=$$($(DEMO) $(BIN)/jitsi-verifier mint --room demo --user Ada --moderator) && \
@@ -55,8 +55,14 @@ fuzz: SECONDS = 60
 fuzz: $(FUZZ_STAMP)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(KEEP),--keep) $(ONLY)
 
-# Two minutes of good and bad tokens over a key server with every fault; not part of CI.
+# Half an hour of everything at once over nginx, every answer compared; CI runs a minute of it.
+soak: MINUTES = 30
 soak: $(TEST_STAMP)
+	tests/install-debian-packages tests/e2e/debian-packages.txt tests/replicas/debian-packages.txt
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+# Two minutes of good and bad tokens over a key server with every fault; not part of CI.
+soak-keys: $(TEST_STAMP)
 	$(BIN)/python -m tests.soak.keys 120
 
 # The sidecar beside its peers, in one table; not part of CI. Less of it, or more:

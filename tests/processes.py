@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,12 @@ from typing import Any
 
 DEADLINE = 20.0
 COMMAND = Path(sys.executable).with_name("jitsi-verifier")
+OPEN_TO_VIEW = (
+    sys.executable,
+    "-c",
+    "from verifier.serve import serve; raise SystemExit(serve(None))",
+)
+"""The service without what keeps this user from looking at its descriptors."""
 
 
 def free_port() -> int:
@@ -117,7 +123,12 @@ class RunningVerifier:
 
 @contextmanager
 def running_verifier(
-    tmp_path: Path, config: Path | None = None, *, wait: bool = True, **environ: str
+    tmp_path: Path,
+    config: Path | None = None,
+    *,
+    wait: bool = True,
+    program: Sequence[str | Path] = (COMMAND, "serve"),
+    **environ: str,
 ) -> Iterator[RunningVerifier]:
     """Run the installed sidecar on free ports until the end of the block."""
     port, admin = free_port(), free_port()
@@ -128,7 +139,7 @@ def running_verifier(
         "VERIFIER_ADMIN_LISTEN": f"127.0.0.1:{admin}",
         **environ,
     }
-    command = [str(COMMAND), "serve", *([] if config is None else ["--config", str(config)])]
+    command = [*program, *([] if config is None else ["--config", str(config)])]
     with log_path.open("wb") as log:
         process = subprocess.Popen(command, env=given, stdout=log, stderr=log)
     running = RunningVerifier(process, port, admin, log_path, given)

@@ -9,8 +9,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from tests.processes import Answer, RunningVerifier, get, running_verifier, wait_until
+from tests.processes import (
+    OPEN_TO_VIEW,
+    Answer,
+    RunningVerifier,
+    get,
+    running_verifier,
+    wait_until,
+)
 from tests.tokens import SECRET, sign
 
 ALL_LISTEN = "all workers listen"
@@ -28,10 +36,15 @@ def token(**claims: object) -> str:
 def running_workers(
     tmp_path: Path, config: Path | None = None, count: int = 2, /, **environ: str
 ) -> Iterator[RunningVerifier]:
-    """Run a sidecar until the end of the block; all its workers listen at the beginning."""
-    given = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET} if config is None else {}
+    """Run a sidecar until the end of the block; all its workers listen at the beginning.
+
+    Its descriptors are open to view, so that a connection's worker can be told.
+    """
+    given: dict[str, Any] = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET}
+    if config is not None:
+        given = {"VERIFIER_CONFIG": str(config)}
     given |= {"VERIFIER_WORKERS": str(count), **environ}
-    with running_verifier(tmp_path, config, wait=True, **given) as verifier:
+    with running_verifier(tmp_path, program=OPEN_TO_VIEW, **given) as verifier:
         verifier.wait_for_log(ALL_LISTEN)
         yield verifier
 

@@ -23,6 +23,7 @@ from typing import Final
 
 from verifier.app import App
 from verifier.channel import Supervised
+from verifier.core.redaction import hide_tokens
 from verifier.ending import longest
 from verifier.http.connection import describe
 from verifier.http.server import HAS_C_PARSER
@@ -90,7 +91,8 @@ def _status_of(run: Callable[[], int]) -> int:
     try:
         return run()
     except (ConfigError, KeySourceError, SinkError, StoreConfigError) as error:
-        print(error, file=sys.stderr)  # noqa: T201  # before there is a log, or instead of one
+        text = hide_tokens(str(error))  # such as one for the name of a file
+        print(text, file=sys.stderr)  # noqa: T201  # before there is a log, or instead of one
         return os.EX_CONFIG
     except OSError as error:
         text = error.strerror or str(error)

@@ -12,6 +12,7 @@ from typing import Final
 from verifier.cli.checked import Checked, as_json, render
 from verifier.cli.manual import Manual
 from verifier.cli.usage import Parser, UsageError, add_command, add_config, settings_of
+from verifier.core.redaction import hide_tokens
 from verifier.shell.settings import ConfigError
 
 _SUMMARY: Final = "validate the configuration, compare with Prosody's"
@@ -87,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--force needs --write")
     checked = _check(options)
     written = json.dumps(as_json(checked), indent=2) + "\n" if options.json else render(checked)
-    sys.stdout.write(written)
+    sys.stdout.write(hide_tokens(written))
     return 0 if checked.ok else 1
 
 

@@ -18,6 +18,7 @@ from verifier.cli.question import Question, read_question
 from verifier.cli.text import render
 from verifier.cli.usage import Parser, add_command, add_config, settings_of, text
 from verifier.core.explain import Explanation, explain_ambiguity
+from verifier.core.redaction import hide_tokens
 from verifier.shell.explaining import explain_request
 from verifier.shell.keysource import Surroundings, open_ring, open_session
 from verifier.shell.logs import LOGGER
@@ -87,7 +88,8 @@ def run(options: argparse.Namespace) -> int:
         question = replace(question, request=replace(question.request, creates_room=True))
     now = time.time() if options.now is None else options.now
     explanation = asyncio.run(_explain(question, settings, now))
-    explanation = replace(explanation, notes=(*question.notes, *explanation.notes))
+    notes = tuple(map(hide_tokens, (*question.notes, *explanation.notes)))
+    explanation = replace(explanation, notes=notes)
     if options.json:
         sys.stdout.write(json.dumps(asdict(explanation), indent=2) + "\n")
     else:

@@ -16,7 +16,9 @@ from verifier.cli import check_config, completion, explain, mint, replay, revoca
 from verifier.cli.admin_client import NoAnswerError
 from verifier.cli.manual import INTERRUPTED, Manual, option_terms
 from verifier.cli.usage import Parser, UsageError, add_command, add_config
+from verifier.core.redaction import hide_tokens
 from verifier.shell.keysource import KeySourceError
+from verifier.shell.memory import close_memory
 from verifier.shell.settings import ConfigError
 from verifier.shell.version import VERSION
 
@@ -63,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with status 2 for bad usage, 0 after ``--help`` and ``--version``.
     """
+    close_memory()
     _open_what_is_closed()
     parser = program()
     options = parser.parse_args(arguments)
@@ -73,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         options.parser.error(str(error))
     except (ConfigError, KeySourceError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{hide_tokens(str(error))}\n")  # such as one for the name of a file
         return os.EX_CONFIG
     except NoAnswerError as error:
         sys.stderr.write(f"jitsi-verifier: {error}\n")

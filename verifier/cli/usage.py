@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 
 from verifier.cli.manual import Manual, render
 from verifier.core.explain import UnreadableError, typed_tenant
+from verifier.core.redaction import hide_tokens
 from verifier.core.rooms import RoomAddress, room_name
 from verifier.shell.settings import Settings, load
 
@@ -66,7 +67,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Complain, and exit with status 2."""
-        super().error(_TOKEN.sub("[token]", message))
+        super().error(_TOKEN.sub("[token]", hide_tokens(message)))
 
 
 def add_command(

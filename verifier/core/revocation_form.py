@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from verifier.core.claims import Claims, is_number
 from verifier.core.jws import MalformedError, json_type, parse_object, read
+from verifier.core.redaction import hide_tokens
 from verifier.core.revocation import CRITERIA, Revocation, digest_of
 from verifier.core.rooms import sent_room_name
 
@@ -129,6 +130,8 @@ def _text(name: str, value: Any) -> str:
     if not 0 < len(value) <= LONGEST_TEXT or not value.isprintable():
         expected = f"expected 1 to {LONGEST_TEXT} printable characters"
         raise BadRevocationError(f"{name}: {expected}")
+    if hide_tokens(value) != value:  # it would be stored, and shown to whoever asks
+        raise BadRevocationError(f"{name}: expected no token, which only the member token may hold")
     return value
 
 

@@ -60,8 +60,11 @@ class AdminGuard:
     def _is_authorized(self, request: web.BaseRequest) -> bool:
         if self._token is None:
             return True
-        given = (sole_header(request, "Authorization") or "").encode("utf-8", "surrogatepass")
-        return hmac.compare_digest(given, b"Bearer " + self._token.encode())
+        scheme, _, given = (sole_header(request, "Authorization") or "").partition(" ")
+        if scheme.lower() != "bearer":  # in any case (RFC 9110, section 11.1)
+            return False
+        sent = given.lstrip(" ").encode("utf-8", "surrogatepass")
+        return hmac.compare_digest(sent, self._token.encode())
 
 
 def _is_called_by_a_local_name(request: web.BaseRequest) -> bool:

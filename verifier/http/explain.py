@@ -25,6 +25,7 @@ from verifier.core.explain import (
 from verifier.core.jws import MalformedError, json_type, parse_object
 from verifier.core.policy import Policy
 from verifier.core.question import jid_request
+from verifier.core.redaction import hide_tokens
 from verifier.http.server import read_body
 from verifier.http.verify import HEADERS, BadQuestionError, bad_question
 from verifier.shell.explaining import explain_request
@@ -90,12 +91,19 @@ async def _explain(question: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
         explanation = await explain_request(
             request, verifier.policy, verifier.keys, moment, verifier.revoked
         )
-    return asdict(replace(explanation, notes=(*found.notes, *explanation.notes))) | {
+    notes = map(hide_tokens, (*found.notes, *explanation.notes))
+    return asdict(replace(explanation, notes=tuple(notes))) | {
         "now": moment,
         "host": hosts.own_name(host),
-        "room_jid": None if request is None else request.room_jid,
+        "room_jid": _shown_address(request),
         "token": _describe_token(found.token, explanation),
     }
+
+
+def _shown_address(request: AccessRequest | None) -> str | None:
+    if request is None or request.room_jid is None:
+        return None
+    return hide_tokens(request.room_jid)
 
 
 def _find(question: dict[str, Any]) -> Findings:

@@ -12,9 +12,11 @@ import re
 import sys
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
+from urllib.parse import unquote
 
 LOGGER: Final = logging.getLogger("verifier")
 _LONGEST: Final = 200
+_MOST_ENCODINGS: Final = 3  # of one value, each in percent signs
 # "eyJ" begins every encoded JSON object, in a room's lower-case form too; one that is written with
 # blanks or line breaks begins otherwise, but has its dots.
 _TOKEN: Final = re.compile(
@@ -57,6 +59,11 @@ def safe(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = value[:_LONGEST].encode("utf-8", "replace").decode()
+    decoded = text
+    for _ in range(_MOST_ENCODINGS if "%" in text else 0):
+        decoded = unquote(decoded)
+        if _TOKEN.search(decoded):
+            return "[token]"
     return _TOKEN.sub("[token]", text)
 
 

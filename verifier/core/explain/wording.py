@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from verifier.core.claims import ABSENT, is_number
+from verifier.core.redaction import hide_tokens
 
 MILLISECONDS: Final = 10_000_000_000
 """A "time" beyond this many seconds (the year 2286) is one in milliseconds."""
@@ -35,7 +36,8 @@ def quoted(value: Any) -> str:
 
 
 def plain(text: str) -> str:
-    """Cut a text short, and escape what a terminal would not print."""
+    """Cut a text short, and escape what a terminal would not print; tokens are not shown."""
+    text = hide_tokens(text)
     if len(text) > _LONGEST:
         text = text[:_LONGEST] + "…"
     if text.isprintable():
