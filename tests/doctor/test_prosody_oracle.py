@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -84,9 +85,11 @@ STOPS = {
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(DEPLOYMENTS)))
-def test_the_deployments_are_read_as_prosody_reads_them(file: Path) -> None:
-    (answer,) = ask_prosody(file)
-    config = read(file)
+def test_the_deployments_are_read_as_prosody_reads_them(file: Path, folder: Path) -> None:
+    shutil.copytree(file.parent, folder / "d")
+    copy = folder / "d" / file.name
+    (answer,) = ask_prosody(copy)
+    config = read(copy)
     assert answer.ok
     assert config.problems == []
     assert as_prosody_has_it(config) == answer.config
@@ -95,7 +98,7 @@ def test_the_deployments_are_read_as_prosody_reads_them(file: Path) -> None:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder with a short name: in a long one Prosody stumbles over options set twice."""
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory(dir="/tmp") as name:  # TMPDIR's may be longer
         yield Path(name)
 
 
