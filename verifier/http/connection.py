@@ -314,7 +314,8 @@ class Connection(web.RequestHandler):
             TimeoutError: the time was over.
         """
         async with asyncio.timeout(0 if self.broken else seconds) as limit:
-            self._hurry = lambda: limit.reschedule(0)
+            # Its end may have come in this very turn of the loop.
+            self._hurry = lambda: None if limit.expired() else limit.reschedule(0)
             try:
                 yield
             finally:
