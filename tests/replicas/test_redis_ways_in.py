@@ -107,4 +107,4 @@ async def test_who_may_not_listen_is_told_so_and_stays_unready(tmp_path: Path) -
     with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl"), client=client) as server:
         place = f"127.0.0.1:{server.port}/0"
         async with replica(f"redis://verifier:{PASSWORD}@{place}") as (store, _):
-            assert store.problem == f"redis://{place}: refused (NOPERM)"
+            assert store.problem == f"redis://{place}: refused (NoPermission)"
