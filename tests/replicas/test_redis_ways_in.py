@@ -98,3 +98,13 @@ async def test_what_a_server_says_is_not_repeated(tmp_path: Path) -> None:
             assert not store.loaded
             assert known.ids == set()
         await link.close()
+
+
+async def test_who_may_not_listen_is_told_so_and_stays_unready(tmp_path: Path) -> None:
+    rights = f"user verifier on >{PASSWORD} ~jitsi-verifier:* resetchannels +@all"
+    client = ("--user", "verifier", "--pass", PASSWORD, "--no-auth-warning")
+    (tmp_path / "users.acl").write_text(f"user default off\n{rights}\n")
+    with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl"), client=client) as server:
+        place = f"127.0.0.1:{server.port}/0"
+        async with replica(f"redis://verifier:{PASSWORD}@{place}") as (store, _):
+            assert store.problem == f"redis://{place}: refused (NoPermission)"
