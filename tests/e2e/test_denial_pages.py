@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import tomllib
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def test_the_pages_are_what_their_texts_make_of_them() -> None:
 def test_every_denial_code_has_its_words() -> None:
     named = [code for members in CODES.values() for code in members]
     assert len(named) == len(set(named))
-    assert set(DenialCode) - set(named) == {"server-misconfigured"}
+    unnamed = {code for code in DenialCode if not any(fnmatchcase(code, name) for name in named)}
+    assert unnamed == {"server-misconfigured"}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
