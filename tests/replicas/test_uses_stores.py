@@ -76,6 +76,10 @@ async def test_a_window_closes(uses: Uses) -> None:
             pass
 
 
+def rights_in(directory: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in directory.iterdir()}
+
+
 async def test_uses_survive_the_process_and_are_deleted_when_they_are_of_no_use(
     tmp_path: Path,
 ) -> None:
@@ -83,6 +87,7 @@ async def test_uses_survive_the_process_and_are_deleted_when_they_are_of_no_use(
     first = SqliteUses(tmp_path / "uses", lambda: now)
     assert await first.claim(Use("short", 0, now + 10))
     assert await first.claim(Use("long", 0, now + 1000))
+    assert rights_in(tmp_path) == {0o600}
     await first.close()
     second = SqliteUses(tmp_path / "uses", lambda: now)
     assert not await second.claim(Use("short", 0, now + 10))
