@@ -76,6 +76,10 @@ async def test_a_window_closes(uses: Uses) -> None:
             pass
 
 
+def rights_in(directory: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in directory.iterdir()}
+
+
 async def test_uses_survive_the_process_and_are_deleted_when_they_are_of_no_use(
     tmp_path: Path,
 ) -> None:
@@ -83,6 +87,7 @@ async def test_uses_survive_the_process_and_are_deleted_when_they_are_of_no_use(
     first = SqliteUses(tmp_path / "uses", lambda: now)
     assert await first.claim(Use("short", 0, now + 10))
     assert await first.claim(Use("long", 0, now + 1000))
+    assert rights_in(tmp_path) == {0o600}
     await first.close()
     second = SqliteUses(tmp_path / "uses", lambda: now)
     assert not await second.claim(Use("short", 0, now + 10))
@@ -108,10 +113,11 @@ async def test_redis_keeps_a_use_until_the_token_has_ended_and_nothing_of_the_to
 ) -> None:
     with running_redis(tmp_path) as server:
         store = RedisUses(parse_redis_url(server.url), time.time)
-        assert await store.claim(use("me", name="0123"))
-        assert await store.claim(use("me", window=60, name="0123"))
+        keep_until = time.time() + 3600
+        assert await store.claim(Use("0123", 0, keep_until, "me"))
+        assert await store.claim(Use("0123", 60, keep_until, "me"))
         left = int(server.command("TTL", "jitsi-verifier:use:0123"))
-        assert 3500 < left <= 3600
+        assert keep_until - time.time() - 1 <= left <= 3600
         await store.close()
 
 

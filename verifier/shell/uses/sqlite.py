@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -81,6 +82,8 @@ class SqliteUses:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
+            if self._path is not None:  # and what SQLite puts beside it: nobody else's
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             connection = sqlite3.connect(
                 self._path or ":memory:",
                 timeout=_WAIT,
