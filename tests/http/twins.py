@@ -13,6 +13,7 @@ import termios
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 from tests.http.conftest import NOW, POLICY, FakeKeys
@@ -190,7 +191,9 @@ class Twin:
         by_host = {host: self._verifier(setup.policy | own) for host, own in setup.hosts.items()}
         hosts = Hosts(default, by_host, strict=bool(by_host))
         self.lines = Lines()
-        log = DecisionLog([self.lines], report_only=setup.options.report_only)
+        clock = count().__next__  # another second each time: a busy machine changes no record
+        report_only = setup.options.report_only
+        log = DecisionLog([self.lines], report_only=report_only, monotonic=clock)
         self.cache = DecisionCache(setup.ttl)
         options = replace(setup.options, decision_ttl=setup.ttl)
         self.service = DecisionService(hosts, self.cache, self.observer, log, options)
