@@ -37,9 +37,9 @@ def undo(verifier: RunningVerifier, **criteria: Any) -> None:
     assert (answer.status, answer.body) == (204, "")
 
 
-def listed(verifier: RunningVerifier) -> list[dict[str, Any]]:
+def listed(verifier: RunningVerifier, **headers: str) -> list[dict[str, Any]]:
     """Give what is listed."""
-    answer = ask_admin(verifier, "GET")
+    answer = ask_admin(verifier, "GET", **headers)
     assert answer.status == 200, answer
     found: list[dict[str, Any]] = answer.json["revocations"]
     return found

@@ -135,8 +135,8 @@ class App:
         async with open_session() as session, contextlib.AsyncExitStack() as stack:
             self._session = session
             self._handle_signals()
-            await self._start_store(stack)
             async with self._reloading:  # a reload that is asked for by now waits for its turn
+                await self._start_store(stack)
                 self._sinks, self._rings = await self._open(self._settings, None)
                 stack.push_async_callback(self._close)
                 self._install(self._settings)

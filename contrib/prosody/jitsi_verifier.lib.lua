@@ -62,6 +62,7 @@ local function encode_question(question)
 		host = to_utf8(question.host);
 		room_requires_authentication = question.room_requires_authentication or false;
 		creates_room = question.creates_room or false;
+		admitted_before = question.admitted_before or false;
 	});
 end
 

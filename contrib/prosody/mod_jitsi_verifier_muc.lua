@@ -148,6 +148,8 @@ local function ask(origin, room_jid, room)
 		host = asked_host;
 		room_requires_authentication = room.closed;
 		creates_room = room.new;
+		-- A token that lets in once has let this session in: into a breakout room, or out of the lobby.
+		admitted_before = origin.jitsi_verifier_entered ~= nil;
 	});
 	if origin.auth_token then
 		return pass_for_token(origin, room_jid, verdict, room);

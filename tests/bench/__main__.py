@@ -37,6 +37,7 @@ SECTIONS: Final = (
     "memory",
     "startup",
     "growth",
+    "revocation",
 )
 
 

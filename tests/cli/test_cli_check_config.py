@@ -73,6 +73,24 @@ def test_agreement_ends_with_0(run: Run, configured: Callable[..., None]) -> Non
     assert {row["result"] for row in host["rows"]} == {"same"}
 
 
+def test_what_is_stricter_here_is_said_and_no_disagreement(
+    run: Run, configured: Callable[..., None]
+) -> None:
+    configured(**AGREEING, VERIFIER_RULES="strict", VERIFIER_POLICY_REQUIRE_JTI="1")
+    outcome = run("check-config", "--prosody", str(DEBIAN))
+    assert outcome.status == 0
+    assert "  +  policy.require_jti" in outcome.out
+    assert "  +  rules " in outcome.out
+    assert "  policy.require_jti          true\n" in outcome.out
+    assert "Prosody lets in more" in outcome.out
+    rows = run("check-config", "--prosody", str(DEBIAN), "--json").json["prosody"]["hosts"][0][
+        "rows"
+    ]
+    assert [row["option"] for row in rows if row["result"] == "stricter"] == [
+        *("rules", "policy.require_jti")
+    ]
+
+
 def test_a_file_that_another_includes_is_read_once(
     run: Run, configured: Callable[..., None]
 ) -> None:

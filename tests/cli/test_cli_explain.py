@@ -231,3 +231,20 @@ def test_a_configuration_file_that_is_not_there_ends_with_78(run: Run, tmp_path:
     outcome = run("explain", token(), "--config", str(missing))
     assert (outcome.status, outcome.out) == (78, "")
     assert "missing.toml" in outcome.err
+
+
+def test_a_new_room_is_for_moderators_where_the_policy_says_so(
+    run: Run, configured: Callable[..., None]
+) -> None:
+    configured(
+        JWT_APP_ID="app",
+        JWT_APP_SECRET=SECRET,
+        XMPP_DOMAIN="meet.jitsi",
+        VERIFIER_POLICY_MODERATORS_CREATE_ROOMS="1",
+    )
+    assert run("explain", token(), "--room", "standup").status == 0
+    outcome = run("explain", token(), "--room", "standup", "--new-room", "--json")
+    assert (outcome.status, outcome.json["code"]) == (1, "policy-moderator-required")
+    (failed,) = (step for step in outcome.json["steps"] if step["result"] == "fail")
+    assert (failed["name"], failed["expected"]) == ("policy: new room", "a moderator")
+    assert outcome.json["prosody"]["reason"] == "only a moderator may open this room"

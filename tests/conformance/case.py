@@ -61,8 +61,14 @@ class CaseKeys:
     async def by_digest(self, _digest: str) -> None:
         return None
 
+    def document(self) -> Any:
+        return document_of_jitsi(self.case["jwks"])
+
+    def key(self, body: str) -> str | None:
+        return key_of_jitsi(body)
+
     def _in_document(self, key_id: str) -> VerificationKey | Missing:
-        document = document_of_jitsi(self.case["jwks"])
+        document = self.document()
         if document is None:
             return Missing.UNAVAILABLE
         body = document if isinstance(document, str) else json.dumps(document)
@@ -76,7 +82,7 @@ class CaseKeys:
         body = (self.case["keys"] or {}).get(key_id)
         if body is None:
             return Missing.UNKNOWN
-        pem = key_of_jitsi(body)
+        pem = self.key(body)
         if pem is None:
             return Missing.UNAVAILABLE
         try:

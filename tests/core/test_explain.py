@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tests.conformance.case import CaseKeys, judge, policy_of, request_of
 from verifier.core.decision import AccessRequest, Decision, DenialCode, Deny
 from verifier.core.explain import Explanation, explain, explain_ambiguity, unwrap
 from verifier.core.explain.cures import CURES
+from verifier.core.house_rules import HouseRules
 from verifier.core.keys import KeySet
 from verifier.core.policy import Policy
 from verifier.core.rules import STEPS, decide
@@ -162,7 +163,20 @@ def test_steps_that_would_have_come_are_named() -> None:
     policy = Policy(key_server=True, signature_algorithm="RS256", muc_mapper_domain_base="a.b")
     request = AccessRequest(None, "[tenant]room@conference.a.b")
     told = explain(request, policy, KeySet(), 0, revoked=lambda *_: None)
-    assert [step.name for step in told.steps] == list(STEPS)
+    asked = [step.name for step in told.steps]
+    assert asked == [name for name in STEPS if not name.startswith("policy: ")]
+
+
+def test_steps_of_the_house_are_named_where_it_asks_for_them() -> None:
+    every: dict[str, Any] = dict.fromkeys((rule.name for rule in fields(HouseRules)), True)
+    policy = Policy(house=HouseRules(**every))
+    for new in (False, True):
+        steps = explain(AccessRequest("x", creates_room=new), policy, KeySet(), 0).steps
+        asked = [step.name for step in steps if step.name.startswith("policy: ")]
+        assert asked == [name for name in STEPS if name.startswith("policy: ")][: 8 if new else 7]
+    one = Policy(house=HouseRules(require_jti=True))
+    names = [step.name for step in explain(AccessRequest("x"), one, KeySet(), 0).steps]
+    assert [name for name in names if name.startswith("policy: ")] == ["policy: jti"]
 
 
 def test_what_nobody_knows_to_be_revoked_is_no_step() -> None:

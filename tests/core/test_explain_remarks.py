@@ -126,3 +126,11 @@ def test_an_expiry_that_was_not_judged_yet_is_noted() -> None:
 
 def test_nothing_is_said_of_a_token_that_cannot_be_read() -> None:
     assert notes("garbage", allowed=False) == ""
+
+
+def test_a_token_for_one_use_is_not_used_and_said_to_be_one() -> None:
+    policy = replace(POLICY, single_use="jti")
+    found = notes(signed(jti="a"), policy)
+    assert "opens its room once (single_use)" in found
+    assert notes(signed(jti="a"), policy) == found
+    assert "single_use" not in notes(signed(exp=NOW - 1), policy, allowed=False)

@@ -32,7 +32,8 @@ from verifier.core.keys import VerificationKey
 
 VECTORS = Path(__file__).parents[1] / "conformance" / "vectors.jsonl"
 RSA_ALGORITHMS = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
-RSA_KEY = rsa.generate_private_key(65537, 2048).public_key()
+RSA_PRIVATE_KEY = rsa.generate_private_key(65537, 2048)
+RSA_KEY = RSA_PRIVATE_KEY.public_key()
 SMALL_RSA_KEY = rsa.generate_private_key(65537, 1024).public_key()  # noqa: S505  # on purpose
 EC_KEY = ec.generate_private_key(ec.SECP256R1()).public_key()
 ED_KEY = ed25519.Ed25519PrivateKey.generate().public_key()

@@ -97,6 +97,20 @@ def test_equal_options_agree(deploy: Deploy) -> None:
         ('app_id = "other" asap_accepted_issuers = "app"', {}, "app_id", "no-effect"),
         ('app_id = "other"', {}, "asap_accepted_issuers", "differs"),
         ("", {"VERIFIER_LEEWAY": "5"}, "leeway", "differs"),
+        ("", {"VERIFIER_RULES": "strict"}, "rules", "stricter"),
+        ("", {"VERIFIER_POLICY_REQUIRE_JTI": "1"}, "policy.require_jti", "stricter"),
+        (
+            "",
+            {"VERIFIER_POLICY_MAX_TOKEN_LIFETIME": "60"},
+            "policy.max_token_lifetime",
+            "stricter",
+        ),
+        (
+            "",
+            {"VERIFIER_RULES": "strict", "JWT_SIGN_TYPE": "HS256,HS384"},
+            "signature_algorithm",
+            "differs",
+        ),
         ("token_regex_max_quantifiers = 9", {}, "token_regex_max_quantifiers", "differs"),
         ('asap_key_server = "https://k.test"', {}, "asap_key_server", "differs"),
         (

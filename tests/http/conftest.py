@@ -25,6 +25,8 @@ from verifier.shell.decision_log import DecisionLog, LogLines, Sink
 from verifier.shell.hosts import Hosts
 from verifier.shell.keysource.interface import Missing
 from verifier.shell.metrics import PrometheusObserver
+from verifier.shell.revocations import Known, Store
+from verifier.shell.revocations.memory import MemoryStore
 from verifier.shell.service import Verifier
 from verifier.shell.uses import SingleUse
 
@@ -122,18 +124,25 @@ async def start() -> AsyncIterator[Start]:
         pages: Pages = PLAIN_PAGES,
         report_only: bool = False,
         sinks: Sequence[Sink] = (),
+        store: Store | None = None,
         single_use: SingleUse | None = None,
         **options: Any,
     ) -> Sidecar:
-        observer = PrometheusObserver()
+        observer, cache = PrometheusObserver(), DecisionCache(ttl)
+        known = Known(store or MemoryStore(), cache.clear)
+        await known.store.start(known)
         policy = replace(POLICY, **options)
-        verifier = Verifier(policy, keys or FakeKeys(), lambda: NOW, single_use=single_use)
+        judged_by = keys or FakeKeys()
+        verifier = Verifier(
+            policy, judged_by, lambda: NOW, revoked=known.refusal, single_use=single_use
+        )
         service = DecisionService(
             Hosts(verifier, {}),
-            DecisionCache(ttl),
+            cache,
             observer,
             DecisionLog([LogLines(), *sinks], report_only=report_only),
             GateOptions(ttl, cookie, bypass, pages, report_only),
+            known.refresh,
         )
         runner = web.ServerRunner(HardenedServer(service.handle, fast=service.fast_lane.answer))
         await runner.setup()

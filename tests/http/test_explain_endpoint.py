@@ -23,6 +23,7 @@ enable_domain_verification = false
 [hosts."meet.clinic.example"]
 app_id = "booking"
 app_secret = "{CLINIC}"
+policy.moderators_create_rooms = true
 """
 
 
@@ -174,3 +175,19 @@ def test_an_unknown_key_names_those_that_there_are(tmp_path: Path) -> None:
         _, answer = explain(verifier, token=sign({"exp": time.time() + 60}, header))
         assert answer["code"] == "keys-unavailable"
         assert any(note.startswith("Key source document: ") for note in answer["notes"])
+
+
+def test_a_new_room_is_asked_for_as_prosody_does(verifier: RunningVerifier) -> None:
+    question = {"token": mint("booking", CLINIC), "room": "standup", "host": "meet.clinic.example"}
+    assert explain(verifier, **question)[1]["allowed"] is True
+    answer = explain(verifier, **question, creates_room=True)[1]
+    assert answer["code"] == "policy-moderator-required"
+    assert explain(verifier, token="x", creates_room=1) == (
+        400,
+        {
+            "type": "about:blank",
+            "title": "Bad Request",
+            "status": 400,
+            "detail": "creates_room: expected a boolean or null, found a number",
+        },
+    )

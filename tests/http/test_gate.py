@@ -9,6 +9,7 @@ import pytest
 
 from tests.http.conftest import NOW, FakeKeys, Start, mint
 from verifier.core.decision import DenialCode
+from verifier.core.house_rules import HouseRules
 from verifier.http.respond import status_of
 from verifier.shell.keysource.interface import Missing
 
@@ -36,6 +37,17 @@ async def test_an_allow_is_an_empty_200_with_every_identity_header(start: Start)
     assert headers["Cache-Control"] == "private, max-age=30"
     assert headers["X-Accel-Expires"] == "30"
     assert "Date" in headers
+
+
+async def test_what_the_house_refuses_is_a_403_but_for_what_no_proxy_knows(start: Start) -> None:
+    sidecar = await start(house=HouseRules(max_token_lifetime=50))
+    for _ in range(2):
+        status, headers, _ = await sidecar.nginx(f"/standup?jwt={mint(exp=NOW + 60)}")
+        assert (status, headers["X-Jitsi-Denial"]) == (403, "policy-token-lifetime")
+    assert (await sidecar.nginx(f"/standup?jwt={mint(exp=NOW + 50)}"))[0] == 200
+    # A proxy cannot know whether anybody is in the room.
+    sidecar = await start(house=HouseRules(moderators_create_rooms=True))
+    assert (await sidecar.nginx(f"/standup?jwt={mint()}"))[0] == 200
 
 
 async def test_values_are_percent_encoded_and_booleans_make_features(start: Start) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.http.conftest import NOW, FakeKeys, Sidecar, Start, mint
+from verifier.core.house_rules import HouseRules
 from verifier.shell.keysource.interface import Missing
 
 ROOM = "standup@conference.meet.example.org"
@@ -89,6 +90,23 @@ async def test_a_context_tenant_of_another_url_is_flagged(start: Start) -> None:
     assert (await post(sidecar, question))[1]["tenant_mismatch"] is True
 
 
+async def test_only_a_moderator_creates_a_room_where_the_policy_says_so(start: Start) -> None:
+    sidecar = await start(house=HouseRules(moderators_create_rooms=True))
+    moderator = mint(context={"user": {"moderator": True}})
+    for token, new, code in (
+        (mint(), False, None),
+        (mint(), True, "policy-moderator-required"),
+        (mint(), None, None),
+        (moderator, True, None),
+        (None, True, "policy-moderator-required"),
+        (None, False, "token-missing"),
+    ):
+        question = {"token": token, "room_jid": ROOM, "creates_room": new}
+        status, answer = await post(sidecar, question)
+        assert (status, answer["code"]) == (200, code)
+    assert answer["error"] == "not-allowed"
+
+
 @pytest.mark.parametrize(
     ("question", "complaint"),
     [
@@ -105,6 +123,7 @@ async def test_a_context_tenant_of_another_url_is_flagged(start: Start) -> None:
             {"token": None, "room_requires_authentication": "yes"},
             "room_requires_authentication: expected a boolean or null, found a string",
         ),
+        ({"token": None, "creates_room": 1}, "creates_room: expected a boolean or null, found a"),
     ],
 )
 async def test_a_wrong_question_is_a_400_that_names_the_member(

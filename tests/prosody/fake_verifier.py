@@ -169,6 +169,7 @@ class FakeVerifier:
             "silent": self._silent,
             "keyless": self._keyless,
             "expiring-": self._expiring,
+            "once-": self._once,
             "mismatch-": self._mismatch,
         }
 
@@ -223,6 +224,15 @@ class FakeVerifier:
         if len(earlier) > 1:
             reason = "Not acceptable by exp"
             return _verdict({**DENIED, "code": "token-expired", "reason": reason})
+        return _verdict(OWNER)
+
+    async def _once(self, _request: web.BaseRequest, question: Question) -> web.Response:
+        """Let in once, and again those who have been let in."""
+        earlier = [q for q in self.asked_with(question["token"]) if q["room_jid"] is not None]
+        is_entry = question["room_jid"] is not None and not question["admitted_before"]
+        if is_entry and len(earlier) > 1:
+            reason = "token already used"
+            return _verdict({**DENIED, "code": "token-already-used", "reason": reason})
         return _verdict(OWNER)
 
     async def _mismatch(self, _request: web.BaseRequest, question: Question) -> web.Response:

@@ -205,9 +205,11 @@ async def test_the_question_says_all_that_the_verifier_can_use(
     await user.join(room)
     login, join = fake.asked_with("owner")[-2:]
     common = {"token": "owner", "query_prefix": "acme", "host": "meet.example.org"}
-    room_of_login = {"room_jid": None, "room_requires_authentication": False, "creates_room": False}
+    room_of_login: dict[str, object] = {"room_jid": None, "room_requires_authentication": False}
+    room_of_login |= {"creates_room": False, "admitted_before": False}
     assert login == common | room_of_login
-    room_of_join = {"room_jid": room, "room_requires_authentication": True, "creates_room": True}
+    room_of_join: dict[str, object] = {"room_jid": room, "room_requires_authentication": True}
+    room_of_join |= {"creates_room": True, "admitted_before": False}
     assert join == common | room_of_join
 
 
@@ -230,3 +232,16 @@ async def test_whoever_was_let_in_may_come_back_after_the_token_expired(visitors
     await user.leave(room)
     assert await user.join(room) == Joined("owner", "moderator")
     assert await user.join(other) == Refusal("not-allowed", "Not acceptable by exp", None, "cancel")
+
+
+async def test_a_one_use_token_lets_its_session_into_breakout_rooms_and_no_other_session(
+    visitors: Visitors,
+) -> None:
+    room, breakout = "once@conference.fault.test", "breakout@conference.fault.test"
+    user = await visitors.enter("fault.test", "token=once-1")
+    assert await user.join(room) == Joined("owner", "moderator")
+    await user.leave(room)
+    for each in (breakout, room):
+        assert await user.join(each) == Joined("owner", "moderator")
+    other = await visitors.enter("fault.test", "token=once-1")
+    assert await other.join(room) == Refusal("not-allowed", "token already used", None, "cancel")

@@ -124,3 +124,16 @@ def test_a_sidecar_that_is_down_sends_nobody_anywhere(gate: RealGate) -> None:
     answer = gate.ask("/standup", ("X-Jitsi-Redirect", "https://evil.example/"))
     gate.sidecar.start()
     assert (answer.status, answer.headers["Location"]) == (503, None)
+
+
+@GATES_WITH_PAGES
+def test_the_browser_that_was_first_with_a_one_use_token_stays_in(gate: RealGate) -> None:
+    token = mint(jti="once")
+    target = f"{SIGNALLING[0]}&token={token}"
+    once = {"VERIFIER_SINGLE_USE": "jti", "VERIFIER_SINGLE_USE_WINDOW": "0"}
+    with gate.instead(VERIFIER_HANDOFF="true", **once):
+        _, (name, mine) = handed_off(gate.ask(f"/standup?jwt={token}"))
+        among_others = (name, f"a=b; __Host-jitsi-0=1; {mine}; c=d")
+        for _ in range(2):
+            assert gate.ask(target, among_others).status == 200
+            assert gate.ask(target).refusal == (403, "token-already-used")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from verifier.core.revocation import Revocation
@@ -16,7 +17,6 @@ class Known:
 
     def __init__(self) -> None:
         self.by_name: dict[str, Revocation] = {}
-        self.replaced = 0
 
     def put(self, revocations: Iterable[Revocation]) -> None:
         self.by_name |= {each.name: each for each in revocations}
@@ -26,7 +26,6 @@ class Known:
 
     def replace(self, revocations: Iterable[Revocation]) -> None:
         self.by_name = {each.name: each for each in revocations}
-        self.replaced += 1
 
     @property
     def ids(self) -> set[str | None]:
@@ -45,3 +44,14 @@ async def replica(url: str) -> AsyncIterator[tuple[RedisStore, Known]]:
         yield store, known
     finally:
         await store.close()
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    async def wait() -> None:
+        while not condition():  # noqa: ASYNC110  # no event tells
+            await asyncio.sleep(0.01)
+
+    try:
+        await asyncio.wait_for(wait(), 10)
+    except TimeoutError:
+        raise AssertionError(f"not within 10 s: {what}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +50,13 @@ class RedisServer:
             command, capture_output=True, text=True, timeout=DEADLINE, check=False
         )
         return done.stdout.strip()
+
+    @property
+    def readings(self) -> int:
+        """How many times anybody has read everything, or another piece of it."""
+        told = self.command("INFO", "commandstats")
+        found = re.search(r"cmdstat_hscan:calls=(\d+)", told)
+        return int(found[1]) if found else 0
 
 
 @contextmanager

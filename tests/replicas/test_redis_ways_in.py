@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.replicas.known import replica, revocation
+from tests.replicas.known import replica, revocation, until
 from tests.replicas.redis_server import running_redis
 from verifier.shell.redisdb.link import RedisLink
 from verifier.shell.redisdb.url import parse_redis_url
 from verifier.shell.revocations.interface import StoreUnavailableError
 from verifier.shell.revocations.redis_scripts import KEYS
+from verifier.shell.uses.interface import Use
+from verifier.shell.uses.redis_uses import RedisUses
 
 PASSWORD = "a-password-that-nobody-sees"
-ACL = f"user verifier on >{PASSWORD} ~jitsi-verifier:* &jitsi-verifier:* +@all"
+COMMANDS = "eval get set incr publish subscribe time ping select"
+RIGHTS = " ".join(f"+{each}" for each in ("@hash", *COMMANDS.split()))
+ACL = f"user verifier on >{PASSWORD} ~jitsi-verifier:* &jitsi-verifier:* -@all {RIGHTS}"
 
 
 async def test_user_password_and_database_are_used_and_shown_to_nobody(
@@ -23,9 +28,15 @@ async def test_user_password_and_database_are_used_and_shown_to_nobody(
     (tmp_path / "users.acl").write_text(f"user default off\n{ACL}\n")
     with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl"), client=client) as server:
         place = f"127.0.0.1:{server.port}/5"
-        async with replica(f"redis://verifier:{PASSWORD}@{place}") as (store, _):
+        url = f"redis://verifier:{PASSWORD}@{place}"
+        async with replica(url) as (store, _), replica(url) as (_, other):
             await store.put(revocation("a"))
+            await until(lambda: other.ids == {"a"}, "a change is heard of")
             assert server.command("HLEN", KEYS[0]) == "1"
+        uses = RedisUses(parse_redis_url(url), time.time)
+        assert await uses.claim(Use("a", 0, time.time() + 60))
+        assert not await uses.claim(Use("a", 0, time.time() + 60))
+        await uses.close()
         for wrong in (f"redis://verifier:{PASSWORD}-not@{place}", f"redis://{place}"):
             async with replica(wrong) as (store, _):
                 assert store.problem == f"redis://{place}: refused user and password"
@@ -42,7 +53,7 @@ async def test_databases_of_one_redis_do_not_hear_each_other(tmp_path: Path) -> 
             await one.put(revocation("a"))
             await two.put(revocation("b"))
             assert other.ids == {"b"}
-            assert other.replaced == 1
+            assert server.readings == 2
 
 
 async def test_redis_is_reached_by_its_unix_socket(tmp_path: Path) -> None:
@@ -87,3 +98,13 @@ async def test_what_a_server_says_is_not_repeated(tmp_path: Path) -> None:
             assert not store.loaded
             assert known.ids == set()
         await link.close()
+
+
+async def test_who_may_not_listen_is_told_so_and_stays_unready(tmp_path: Path) -> None:
+    rights = f"user verifier on >{PASSWORD} ~jitsi-verifier:* resetchannels +@all"
+    client = ("--user", "verifier", "--pass", PASSWORD, "--no-auth-warning")
+    (tmp_path / "users.acl").write_text(f"user default off\n{rights}\n")
+    with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl"), client=client) as server:
+        place = f"127.0.0.1:{server.port}/0"
+        async with replica(f"redis://verifier:{PASSWORD}@{place}") as (store, _):
+            assert store.problem == f"redis://{place}: refused (NoPermission)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sqlite3
 import threading
@@ -225,6 +226,27 @@ def test_a_file_that_is_taken_away_is_told_and_nothing_is_acknowledged(
         assert ask_admin(verifier, "POST", {"jti": "lost"}).status == 201
 
 
+def test_a_full_disk_is_told_until_there_is_room_again(
+    tmp_path: Path, environ: dict[str, Any]
+) -> None:
+    with running_verifier(tmp_path, **environ) as verifier:
+        written = (tmp_path / "revocations-wal").stat().st_size
+        pid, before = verifier.process.pid, resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (written, before[1]))
+        answer = ask_admin(verifier, "POST", {"jti": "lost"})
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        ended = time.monotonic() + 1.2  # two looks
+        wait_until(
+            lambda: time.monotonic() > ended or get(verifier.admin, "/readyz").status == 200, "time"
+        )
+        assert get(verifier.admin, "/readyz").status == 503
+        assert listed(verifier) == []
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+        wait_until(lambda: get(verifier.admin, "/readyz").status == 200, "recovery")
+        revoke(verifier, jti="stored")
+        assert [each["jti"] for each in listed(verifier)] == ["stored"]
+
+
 def test_a_file_that_was_replaced_is_not_written_to(
     tmp_path: Path, environ: dict[str, Any]
 ) -> None:
@@ -258,3 +280,11 @@ def test_another_store_is_taken_at_a_restart_only(tmp_path: Path, environ: dict[
         verifier.wait_for_log("configuration reloaded")
         assert verifier.ask("/standup", token(jti="known")).code == "revoked"
         assert not (tmp_path / "new").exists()
+
+
+def test_workers_whose_store_cannot_be_used_do_not_start(
+    tmp_path: Path, environ: dict[str, Any]
+) -> None:
+    write_foreign(tmp_path / "revocations")
+    log = refused_start(tmp_path, environ | {"VERIFIER_WORKERS": "2"})
+    assert log.count("a database of another program") == 1

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.core.test_keyformats import RSA_KEY, RSA_PRIVATE_KEY, certificate
 from tests.shell.keyserver import serving
 from tests.tokens import SECRET, sign
 from verifier.core.decision import AccessRequest, Allow, Decision
+from verifier.core.house_rules import HouseRules
 from verifier.core.keyformats import parse_secret
 from verifier.core.keys import KeySet
 from verifier.core.policy import Policy
@@ -20,6 +23,7 @@ from verifier.shell.replay import Court, KeyDesk, open_desks
 from verifier.shell.replay import keys as replay_keys
 
 POLICY = Policy(asap_accepted_issuers=("app",), enable_domain_verification=False, leeway=2)
+HOUSE = replace(POLICY, house=HouseRules(max_token_lifetime=5, require_expiry=True))
 KEYS = KeySet((parse_secret(SECRET),))
 TIMES = st.integers(0, 20)
 
@@ -42,13 +46,14 @@ def test_a_court_that_remembers_says_what_the_rules_say(
     every: list[str], data: st.DataObject
 ) -> None:
     with open_desks([KeyLocations(secrets=(SECRET,))], KeySourceSettings()) as desks:
-        court = Court(POLICY, desks.of(KeyLocations(secrets=(SECRET,))))
+        policy = data.draw(st.sampled_from((POLICY, HOUSE)))
+        court = Court(policy, desks.of(KeyLocations(secrets=(SECRET,))))
         for now in data.draw(st.lists(TIMES, max_size=12)):
             for token in every:
                 for room in ("a@muc", "b@muc"):
                     request = AccessRequest(token, room)
                     said = verdict(court.judge(request, now))
-                    assert said == verdict(decide(request, POLICY, KEYS, now))
+                    assert said == verdict(decide(request, policy, KEYS, now))
 
 
 def test_hosts_with_the_same_keys_share_a_desk() -> None:
@@ -74,3 +79,25 @@ async def test_invented_key_ids_are_asked_for_a_bounded_number_of_times(
         assert len(server.requests) == 20
         assert unavailable == ([False] * 20 + [True] * 30) * 2
         await ring.close()
+
+
+def test_a_court_of_strict_rules_looks_at_a_certificates_end_each_time() -> None:
+    text = certificate(RSA_KEY, 5, 15)
+    locations = KeyLocations(public_keys={"k": text})
+    policy = replace(
+        POLICY,
+        signature_algorithm="RS256",
+        muc_mapper_domain_base="x",
+        strict=True,
+    )
+    token = sign(
+        {"iss": "app", "aud": "x", "sub": "x", "room": "a"},
+        {"kid": "k"},
+        RSA_PRIVATE_KEY,
+        "RS256",
+    )
+    request = AccessRequest(token, "a@conference.x")
+    with open_desks([locations], KeySourceSettings()) as desks:
+        court = Court(policy, desks.of(locations))
+        told = [verdict(court.judge(request, now)) for now in (10, 20, 10, 0)]
+    assert told == ["allowed", "key-unknown", "allowed", "key-unknown"]

@@ -116,6 +116,17 @@ async def test_cheap_refusals_and_keyed_hashes_wait_for_nobody() -> None:
         assert isinstance(hashed.verify_now(AccessRequest(sign(CLAIMS), ROOM)), Allow)
 
 
+async def test_keyed_hashes_wait_for_nobody_where_public_keys_are_accepted_too() -> None:
+    secret = VerificationKey(None, frozenset({"HS256"}), SECRET.encode(), "secret")
+    keys = Keys(static=(secret, *KEYS_AT_HAND.static))
+    judge = verifier(keys, replace(POLICY, strict=True, other_algorithms=("ES256",)))
+    for _ in range(2):
+        assert isinstance(judge.verify_now(AccessRequest(sign(CLAIMS), ROOM)), Allow)
+    assert isinstance(judge.verify_now(SIGNED), Allow)
+    assert isinstance(judge.verify_now(SIGNED), Pending)
+    assert isinstance(judge.verify_now(AccessRequest(sign(CLAIMS), ROOM)), Allow)
+
+
 async def test_who_has_waited_goes_first_and_all_get_their_verdict() -> None:
     judge = verifier(KEYS_AT_HAND, PUBLIC)
     waiting = [asyncio.create_task(judge.verify(SIGNED)) for _ in range(5)]

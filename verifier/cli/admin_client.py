@@ -16,6 +16,10 @@ _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # looked for,
 _NOT_FOUND: Final = 404
 
 
+class NoAnswerError(Exception):
+    """The service did not answer, or not as it does; says where, and what was expected."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What the service said.
@@ -57,7 +61,7 @@ def ask(
         body: JSON; empty for none.
 
     Raises:
-        ConnectionError: nobody answered, or not as the service does.
+        NoAnswerError: nobody answered, or not as the service does.
     """
     where = address or settings.admin_listen
     headers = {"Content-Type": "application/json"} if body else {}
@@ -72,7 +76,7 @@ def ask(
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "no answer"
         expected = "expected the running service's admin address"
-        raise ConnectionError(f"{where}: {reason}; {expected}") from None
+        raise NoAnswerError(f"{where}: {reason}; {expected}") from None
     finally:
         connection.close()
     return Reply(response.status, found if isinstance(found, dict) else {})

@@ -28,7 +28,7 @@ _SUMMARY: Final = "say why a token opens a room or does not"
 _DESCRIPTION: Final = """\
 Prints every rule in Jitsi's order with what was expected and what was found,
 the verdict, what Prosody would say, and what to change. Keys are found as the
-service finds them.
+service finds them; what is revoked only the running service knows.
 
 An argument shows up in the list of processes: on a machine that others use,
 pass '-' and give the token on standard input."""
@@ -65,6 +65,9 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     room.add_argument("--room-jid", metavar="JID", help="the room's XMPP address")
     room.add_argument("--room", metavar="R", type=text, help="the room's name")
     which.add_argument("--tenant", metavar="T", type=text, help="with --room: its tenant")
+    which.add_argument(
+        "--new-room", action="store_true", help="judge as Prosody asks where nobody is in it yet"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--now", metavar="UNIX", type=_time, help="judge at this time, seconds")
     add_config(parser)
@@ -81,6 +84,8 @@ def run(options: argparse.Namespace) -> int:
     """
     settings = settings_of(options)
     question = read_question(options, settings.policy())
+    if options.new_room and question.request is not None:
+        question = replace(question, request=replace(question.request, creates_room=True))
     now = time.time() if options.now is None else options.now
     explanation = asyncio.run(_explain(question, settings, now))
     notes = tuple(map(hide_tokens, (*question.notes, *explanation.notes)))

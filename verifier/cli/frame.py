@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Final
 
 from verifier.cli import check_config, completion, explain, mint, replay, revocations, revoke
+from verifier.cli.admin_client import NoAnswerError
 from verifier.cli.manual import INTERRUPTED, Manual, option_terms
 from verifier.cli.usage import Parser, UsageError, add_command, add_config
 from verifier.core.redaction import hide_tokens
@@ -77,6 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, KeySourceError) as error:
         sys.stderr.write(f"{hide_tokens(str(error))}\n")  # such as one for the name of a file
         return os.EX_CONFIG
+    except NoAnswerError as error:
+        sys.stderr.write(f"jitsi-verifier: {error}\n")
+        return 1
     except BrokenPipeError:
         _give_up_output()  # whoever read has had enough
         return 1

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
-from verifier.cli.admin_client import ask
+from verifier.cli.admin_client import NoAnswerError, ask
 from verifier.cli.manual import Manual
 from verifier.cli.usage import Parser, add_command, add_config, settings_of
 from verifier.core.revocation import Revocation
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: the configuration cannot be used.
-        ConnectionError: the service does not answer.
+        NoAnswerError: the service does not answer.
     """
     reply = ask(settings_of(options), options.admin, "GET", ENDPOINT)
     if not reply.is_good:
@@ -68,9 +68,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         found = [read_revocation(json.dumps(each)) for each in reply.body.get("revocations", [])]
     except BadRevocationError as error:
-        raise ConnectionError(
-            f"expected revocations as this version writes them: {error}"
-        ) from None
+        raise NoAnswerError(f"expected revocations as this version writes them: {error}") from None
     sys.stdout.write("".join([f"{in_words(each)}\n" for each in found]))
     return 0
 

@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UsageError: there are no criteria, or one of them is none.
         ConfigError: the configuration cannot be used.
-        ConnectionError: the service does not answer.
+        NoAnswerError: the service does not answer.
     """
     settings = settings_of(options)
     revocation = _read(options, settings)

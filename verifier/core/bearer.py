@@ -68,12 +68,13 @@ class Bearer:
         Also that of its twin: with (r, s) also (r, n - s) is a good ECDSA signature, and whoever
         has one of two such tokens can write the other.
         """
-        token = self._token
-        if token is None or self._request.token is None:
+        token, compact = self._token, self._request.token
+        if token is None or compact is None:
             return ()
-        order = ORDERS.get(str(token.header.get("alg")))
-        digest = digest_of(self._request.token)
-        return (digest,) if order is None else (digest, digest_of(_twin(token, order)))
+        algorithm = token.header.get("alg")  # has been compared: it is a string
+        if algorithm not in ORDERS:
+            return (digest_of(compact),)
+        return digest_of(compact), digest_of(_twin(token, ORDERS[algorithm]))
 
     def user_id(self) -> Iterable[str]:
         """Give the id that Jitsi has the user by."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from verifier.core import jws
@@ -80,8 +80,11 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def _parse_set(jwks: list[Any], source: Source) -> Document:
+    whole = all(isinstance(jwk, dict) for jwk in jwks)
+
     def read(jwk: dict[str, Any], key_id: str) -> VerificationKey:
-        return parse_jwk(jwk, key_id, source)
+        key = parse_jwk(jwk, key_id, source)
+        return key if whole else replace(key, doubt="an entry of its JWK set is no object")
 
     return _collect([(_key_id(jwk), jwk) for jwk in jwks], read)
 

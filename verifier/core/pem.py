@@ -51,8 +51,7 @@ def load_pem(text: str) -> tuple[object, Written]:
     """
     block = _only_block(text)
     label, der = block["label"], _der(block["base64"])
-    beside = text[: block.start()] + text[block.end() :]
-    doubt = "there is text outside of its PEM block" if beside.strip() else ""
+    doubt = _doubt(text, block)
     try:
         if label == CERTIFICATE:
             return _from_certificate(x509.load_der_x509_certificate(der), doubt)
@@ -77,6 +76,13 @@ def _only_block(text: str) -> re.Match[str]:
     if label not in (_PUBLIC_KEY, _PKCS1_PUBLIC_KEY, CERTIFICATE):
         raise InvalidKeyError(f"{_EXPECTED}, found {label!r}", "key-type")
     return block
+
+
+def _doubt(text: str, block: re.Match[str]) -> str:
+    """Say what not every program would read: RFC 7468 knows ``PUBLIC KEY`` and ``CERTIFICATE``."""
+    if (text[: block.start()] + text[block.end() :]).strip():
+        return "there is text outside of its PEM block"
+    return "it is in PKCS#1's form" if block["label"] == _PKCS1_PUBLIC_KEY else ""
 
 
 def _der(text: str) -> bytes:

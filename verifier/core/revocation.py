@@ -6,7 +6,7 @@ Values only: knows neither stores nor clocks.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
@@ -63,7 +63,7 @@ class Revocation:
 
     def to_json(self) -> str:
         """Write it as one JSON object, absent criteria left out."""
-        return json.dumps({key: value for key, value in asdict(self).items() if value is not None})
+        return json.dumps(self.criteria | {"reason": self.reason, "expires": self.expires})
 
 
 def digest_of(token: str) -> str:

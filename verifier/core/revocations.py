@@ -7,10 +7,10 @@ and no clock.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import product
-from typing import Final
+from typing import Final, TypeAlias
 
 from verifier.core.bearer import READERS, Bearer, in_address
 from verifier.core.decision import AccessRequest, DenialCode, Deny
@@ -20,7 +20,9 @@ from verifier.core.rules import Recorder
 
 _MOST_PURGED: Final = 1_000  # at one time, so that nobody waits for it
 
-Key = str | tuple[str, ...]
+Key: TypeAlias = str | tuple[str, ...]
+Table: TypeAlias = dict[Key, list[Revocation]]
+Reader: TypeAlias = Callable[[Bearer], Iterable[Key]]
 
 
 class Revocations:
@@ -28,7 +30,7 @@ class Revocations:
 
     def __init__(self, revocations: Iterable[Revocation] = ()) -> None:
         self._by_name: dict[str, Revocation] = {}
-        self._tables: dict[tuple[str, ...], dict[Key, list[Revocation]]] = {}
+        self._tables: dict[tuple[str, ...], tuple[Reader, Table]] = {}
         self._ends: list[tuple[float, str]] = []
         for each in revocations:
             self.put(each)
@@ -46,7 +48,7 @@ class Revocations:
         self.remove(name)
         self._by_name[name] = revocation
         names, key = _place(revocation)
-        table = self._tables.setdefault(names, {})
+        _, table = self._tables.setdefault(names, (_reader(names), {}))
         insort(table.setdefault(key, []), revocation, key=_latest_first)
         if len(self._ends) > 2 * len(self._by_name) + _MOST_PURGED:  # of what was put anew
             self._ends = sorted((each.expires, name) for name, each in self._by_name.items())
@@ -59,11 +61,11 @@ class Revocations:
         if revocation is None:
             return False
         names, key = _place(revocation)
-        entries = self._tables[names][key]
-        entries.remove(revocation)
-        if not entries:
-            del self._tables[names][key]
-        if not self._tables[names]:
+        _, table = self._tables[names]
+        table[key].remove(revocation)
+        if not table[key]:
+            del table[key]
+        if not table:
             del self._tables[names]
         return True
 
@@ -82,8 +84,8 @@ class Revocations:
         if not self._tables:
             return None
         bearer = Bearer(request, token)
-        for names, table in self._tables.items():
-            for key in _keys(names, bearer):
+        for read, table in self._tables.values():
+            for key in read(bearer):
                 if key in table and (found := _first(table[key], bearer, now)) is not None:
                     return found
         return None
@@ -131,10 +133,12 @@ def _latest_first(revocation: Revocation) -> float:
     return -(revocation.issued_before or 0.0)
 
 
-def _keys(names: tuple[str, ...], bearer: Bearer) -> Iterable[Key]:
-    if len(names) == 1:
-        return READERS[names[0]](bearer)
-    return product(*(READERS[name](bearer) for name in names))
+def _reader(names: tuple[str, ...]) -> Reader:
+    """Give what makes a bearer's keys in the table of these criteria."""
+    readers = [READERS[name] for name in names]
+    if len(readers) == 1:
+        return readers[0]
+    return lambda bearer: product(*[read(bearer) for read in readers])
 
 
 def _first(entries: list[Revocation], bearer: Bearer, now: float) -> Revocation | None:

@@ -63,6 +63,9 @@ def _parse(body: bytes) -> dict[str, Any]:
         if not isinstance(question[name], str):
             found = json_type(question[name])
             raise BadQuestionError(f"{name}: expected a string or null, found {found}")
+    new = question.get("creates_room")
+    if new is not None and not isinstance(new, bool):
+        raise BadQuestionError(f"creates_room: expected a boolean or null, found {json_type(new)}")
     now = question.get("now")
     if now is not None and not is_number(now):
         raise BadQuestionError(f"now: expected a number, found {json_type(now)}")
@@ -83,7 +86,8 @@ async def _explain(question: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
     elif found.ambiguity:
         explanation = explain_ambiguity(found.ambiguity)
     else:
-        request = _request(question, found, verifier.policy)
+        new = bool(question.get("creates_room"))
+        request = replace(_request(question, found, verifier.policy), creates_room=new)
         explanation = await explain_request(
             request, verifier.policy, verifier.keys, moment, verifier.revoked
         )

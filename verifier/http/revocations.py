@@ -5,6 +5,7 @@ Knows no store: it asks this process' copy of it, and says no more than that.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -12,7 +13,6 @@ from typing import Final
 
 from aiohttp import web
 
-from verifier.core.revocation import Revocation
 from verifier.core.revocation_form import BadRevocationError, parse_criteria, parse_revocation
 from verifier.http.respond import problem_body
 from verifier.http.server import read_body
@@ -21,6 +21,7 @@ from verifier.http.verify import HEADERS
 from verifier.shell.logs import log
 from verifier.shell.revocations import Known, StoreUnavailableError
 
+_AT_ONCE: Final = 500
 _RETRY_AFTER: Final = "1"
 _NOT_LOADED: Final = "revocations have not been read yet"
 
@@ -66,7 +67,11 @@ class RevocationsEndpoint:
         standing = self._known.standing(self._clock())
         if not self._known.store.loaded:
             return _unavailable(self.problem or _NOT_LOADED)
-        return _answer(HTTPStatus.OK, f'{{"revocations": [{_joined(standing)}]}}')
+        written = []
+        for start in range(0, len(standing), _AT_ONCE):
+            written += [each.to_json() for each in standing[start : start + _AT_ONCE]]
+            await asyncio.sleep(0)  # others want to be decided about meanwhile
+        return _answer(HTTPStatus.OK, f'{{"revocations": [{", ".join(written)}]}}')
 
     async def _add(self, request: web.BaseRequest) -> web.Response:
         body = await read_body(request)
@@ -86,10 +91,6 @@ class RevocationsEndpoint:
             return _problem(HTTPStatus.NOT_FOUND, "There is no such revocation.")
         log("revocation undone", criteria=json.dumps(revocation.criteria))
         return web.Response(status=HTTPStatus.NO_CONTENT, headers={"Server": "jitsi-verifier"})
-
-
-def _joined(revocations: list[Revocation]) -> str:
-    return ", ".join([each.to_json() for each in revocations])
 
 
 def _answer(status: HTTPStatus, text: str) -> web.Response:

@@ -58,6 +58,7 @@ describe("encode_question", function ()
 		assert.equal("meet", question.host);
 		assert.is_false(question.room_requires_authentication);
 		assert.is_false(question.creates_room);
+		assert.is_false(question.admitted_before);
 	end);
 
 	it("is UTF-8, whatever a client sent", function ()

@@ -94,8 +94,10 @@ def _describe(error: Exception) -> str:
     if isinstance(error, AuthenticationError):
         return "refused user and password"
     if isinstance(error, ResponseError):
-        kind = _KIND.match(str(error))
-        return f"refused ({kind[0]})" if kind else "refused"
+        # The library takes some of the servers' words for its own, without repeating them.
+        word = _KIND.match(str(error))
+        kind = word[0] if word else type(error).__name__.removesuffix("Error")
+        return "refused" if kind == "Response" else f"refused ({kind})"
     cause = error if isinstance(error, OSError) else error.__context__
     number = cause.errno if isinstance(cause, OSError) else None
     return os.strerror(number) if number else "no connection"

@@ -10,7 +10,7 @@ class MemoryStore:
     """A ``Store`` that keeps nothing: the process' own copy is all there is."""
 
     loaded = True
-    problem = None
+    problem: str | None = None
 
     async def start(self, copy: Copy) -> None:
         """Begin with nothing."""

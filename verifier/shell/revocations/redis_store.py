@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from redis.asyncio.client import PubSub
 
@@ -22,8 +20,8 @@ from verifier.core.revocation import Revocation
 from verifier.shell.logs import log
 from verifier.shell.redisdb.link import FAILURES, RedisLink
 from verifier.shell.redisdb.url import RedisUrl
-from verifier.shell.revocations import redis_scripts as scripts
 from verifier.shell.revocations.interface import Copy, StoreUnavailableError
+from verifier.shell.revocations.redis_data import RedisData, Seen
 from verifier.shell.revocations.redis_values import Changed, read_message, read_value
 
 _LOOK_SECONDS: Final = 1.0
@@ -33,17 +31,6 @@ _PURGE_SECONDS: Final = 60.0
 _CLOCKS_DIFFER: Final = 300.0  # seconds; who deletes is not the only one to judge
 _FIRST_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 2.0
-_PIECE: Final = 200
-
-_Item = TypeVar("_Item")
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What Redis has: which data, and how many changes they have seen."""
-
-    epoch: str
-    version: int
 
 
 class RedisStore:
@@ -57,22 +44,21 @@ class RedisStore:
     def __init__(self, url: RedisUrl, clock: Callable[[], float]) -> None:
         self._url = url
         self._link = RedisLink(url)
-        self._channel = scripts.CHANNEL.format(database=url.database)
+        self._data = RedisData(self._link, url.database)
         self._clock = clock
         self._known: dict[str, Revocation] = {}
-        self._epoch: str | None = None
-        self._version = 0
+        self._last: Seen | None = None
         self._problem: str | None = None
         self._tried = asyncio.Event()
         self._catching_up = asyncio.Lock()
-        # What has changed while everything is read, and would be lost with what was read before.
-        self._meanwhile: dict[str, Revocation | None] | None = None
+        # What has changed here while everything is read: what is read of it may be older.
+        self._meanwhile: set[str] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
     def loaded(self) -> bool:
         """Whether everything has been read once; until then nothing is known to hold."""
-        return self._epoch is not None
+        return self._last is not None
 
     @property
     def problem(self) -> str | None:
@@ -119,8 +105,9 @@ class RedisStore:
         while True:
             try:
                 async with self._link.listen() as messages:
-                    await messages.subscribe(self._channel)
-                    await self._catch_up(await self._look())
+                    await messages.subscribe(self._data.channel)
+                    await messages.get_message(timeout=_LOOK_SECONDS)  # that this is allowed
+                    await self._catch_up(await self._data.look(self._last))
                     self._reached()
                     wait = _FIRST_WAIT
                     await self._follow(messages)
@@ -152,7 +139,7 @@ class RedisStore:
         purge_at = loop.time() + _PURGE_SECONDS
         while True:
             await self._hear(messages, _LOOK_SECONDS, lambda: False)
-            seen = await self._look()
+            seen = await self._data.look(self._last)
             await self._hear(messages, _LATE_SECONDS, partial(self._has, seen))
             if not self._has(seen):
                 return
@@ -175,10 +162,11 @@ class RedisStore:
 
     def _take(self, changed: Changed) -> bool:
         """Apply a message; tells whether none is missing before it."""
-        if changed.epoch != self._epoch or changed.version > self._version + 1:
+        last = self._last
+        if last is None or changed.epoch != last.epoch or changed.version > last.version + 1:
             return False
-        if changed.version == self._version + 1:
-            self._version = changed.version
+        if changed.version == last.version + 1:
+            self._last = Seen(last.epoch, changed.version)
             revocation = read_value(changed.name, changed.value) if changed.value else None
             if changed.value and revocation is None:
                 self._skipped(1)
@@ -186,126 +174,103 @@ class RedisStore:
                 self._apply(changed.name, revocation)
         return True
 
-    def _has(self, seen: _Seen) -> bool:
-        return seen.epoch == self._epoch and seen.version <= self._version
+    def _has(self, seen: Seen) -> bool:
+        last = self._last
+        return last is not None and seen.epoch == last.epoch and seen.version <= last.version
 
-    async def _look(self) -> _Seen:
-        """Ask what Redis has; data that went back since this process looked are others."""
-        epoch, version, fresh = self._epoch, self._version, secrets.token_hex(8)
-        seen = _seen(await self._run(scripts.LOOK, fresh))
-        if epoch == seen.epoch and seen.version < version:
-            return _seen(await self._run(scripts.RENEW, epoch, version, fresh))
-        return seen
-
-    async def _catch_up(self, seen: _Seen) -> None:
+    async def _catch_up(self, seen: Seen) -> None:
         async with self._catching_up:
             if self._has(seen):
                 return
-            if self._epoch not in {None, seen.epoch}:
+            if self._last is not None and self._last.epoch != seen.epoch:
                 await self._restore()
-                seen = await self._look()
-            await self._read(seen)
+                seen = await self._data.look(None)
+            await self._read()
+            self._last = seen
 
     async def _restore(self) -> None:
         """Write back what is known here and missing there."""
-        now, missing = self._clock(), 0
-        known = [each for each in self._known.values() if each.expires > now]
-        for piece in _pieces(known):
-            values = [text for each in piece for text in (each.name, each.to_json())]
-            missing += await self._run(scripts.RESTORE, *values)
+        now = self._clock()
+        standing = [each for each in self._known.values() if each.expires > now]
+        missing = await self._data.restore(standing)
         log("revocations written back", logging.WARNING, count=missing, store=str(self._url))
 
-    async def _read(self, seen: _Seen) -> None:
+    async def _read(self) -> None:
         """Read everything, in pieces: Redis and this process have others to answer."""
-        self._meanwhile = {}
+        self._meanwhile = set()
         try:
-            found = await self._scan()
-            for name, revocation in self._meanwhile.items():
-                _set(found, name, revocation)
+            names = await self._scan(self._meanwhile) | self._meanwhile
+            gone = [name for name in self._known if name not in names]
         finally:
             self._meanwhile = None
-        self._known = found
-        self._epoch, self._version = seen.epoch, seen.version
-        self._copy.replace(found.values())
+        self._forget(gone)
 
-    async def _scan(self) -> dict[str, Revocation]:
-        found: dict[str, Revocation] = {}
-        ended: list[tuple[str, str | bytes, float]] = []
-        cursor, unreadable, now = -1, 0, self._clock()
-        while cursor:
-            cursor, values = await self._link.ask(
-                "HSCAN", scripts.KEYS[0], max(cursor, 0), "COUNT", _PIECE
-            )
-            for field, value in values.items():
-                name = field.decode("utf-8", "replace")
-                revocation = read_value(name, value)
-                if revocation is None:
-                    unreadable += 1
-                elif revocation.expires > now:
-                    found[name] = revocation
-                else:
-                    ended.append((name, value, revocation.expires))
+    async def _scan(self, newer: set[str]) -> set[str]:
+        """Take what there is, but for what is known to be newer here; gives all names."""
+        names: set[str] = set()
+        ended: list[tuple[str, bytes]] = []
+        unreadable, now = 0, self._clock()
+        async for piece in self._data.pieces():
+            found = {name: read_value(name, value) for name, value in piece.items()}
+            good = [each for each in found.values() if each is not None]
+            unreadable += len(found) - len(good)
+            standing = [each for each in good if each.expires > now]
+            names.update(each.name for each in standing)
+            self._take_over([each for each in standing if each.name not in newer])
+            ended += [(each.name, piece[each.name]) for each in good if _has_long_ended(each, now)]
         if unreadable:
             self._skipped(unreadable)
-        await self._purge(ended, now)
-        return found
+        await self._data.purge(ended)
+        return names
+
+    def _take_over(self, revocations: list[Revocation]) -> None:
+        """Know what is not known yet."""
+        news = [each for each in revocations if self._known.get(each.name) != each]
+        if news:
+            self._known.update((each.name, each) for each in news)
+            self._copy.put(news)
+
+    def _forget(self, names: list[str]) -> None:
+        for name in names:
+            del self._known[name]
+        if names:
+            self._copy.remove(names)
 
     async def _purge_known(self) -> None:
         """Delete what everybody has forgotten by now."""
         now = self._clock()
-        ended = [each for each in self._known.values() if each.expires <= now]
-        for each in ended:
-            del self._known[each.name]
-        await self._purge([(each.name, each.to_json(), each.expires) for each in ended], now)
-
-    async def _purge(self, ended: list[tuple[str, str | bytes, float]], now: float) -> None:
-        old = [(name, value) for name, value, expires in ended if expires + _CLOCKS_DIFFER <= now]
-        for piece in _pieces(old):
-            await self._run(scripts.PURGE, *(text for pair in piece for text in pair))
+        ended = [each for each in self._known.values() if _has_long_ended(each, now)]
+        await self._data.purge([(each.name, each.to_json()) for each in ended])
+        self._forget([each.name for each in ended if self._known.get(each.name) is each])
 
     async def _change(self, name: str, value: str) -> int:
         """Change one; gives the number of the change, 0 where there was nothing to do."""
         try:
             async with asyncio.timeout(_CHANGE_SECONDS):
                 for _ in range(2):
-                    if self._epoch is not None:
-                        had = (self._epoch, self._version)
-                        done = await self._run(scripts.CHANGE, *had, self._channel, name, value)
+                    if self._last is not None:
+                        done = await self._data.change(self._last, name, value)
                         if done is not None:
-                            return int(done)
-                    await self._catch_up(await self._look())
+                            return done
+                    await self._catch_up(await self._data.look(self._last))
         except TimeoutError as error:
             raise self._link.unavailable(error) from None
         raise StoreUnavailableError(f"{self._url}: what it has lost is being written back")
 
     def _apply(self, name: str, revocation: Revocation | None) -> None:
-        _set(self._known, name, revocation)
         if self._meanwhile is not None:
-            self._meanwhile[name] = revocation
+            self._meanwhile.add(name)
         if revocation is None:
+            self._known.pop(name, None)
             self._copy.remove([name])
         else:
+            self._known[name] = revocation
             self._copy.put([revocation])
-
-    async def _run(self, script: str, *arguments: str | bytes | float) -> Any:
-        return await self._link.ask("EVAL", script, len(scripts.KEYS), *scripts.KEYS, *arguments)
 
     def _skipped(self, count: int) -> None:
         log("revocations not read", logging.WARNING, count=count, store=str(self._url))
 
 
-def _seen(answer: list[Any]) -> _Seen:
-    epoch, version = answer
-    return _Seen(epoch.decode("ascii", "replace"), version)
-
-
-def _set(known: dict[str, Revocation], name: str, revocation: Revocation | None) -> None:
-    if revocation is None:
-        known.pop(name, None)
-    else:
-        known[name] = revocation
-
-
-def _pieces(items: list[_Item]) -> Iterator[list[_Item]]:
-    for start in range(0, len(items), _PIECE):
-        yield items[start : start + _PIECE]
+def _has_long_ended(revocation: Revocation, now: float) -> bool:
+    """Tell whether no replica's clock can say otherwise."""
+    return revocation.expires + _CLOCKS_DIFFER <= now

@@ -9,7 +9,6 @@ that has to come first.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import sqlite3
 import time
@@ -125,9 +124,9 @@ class SqliteStore:
         except (OSError, sqlite3.Error) as error:
             self._fail(error)
             raise StoreUnavailableError(self.problem) from None
-        self._try_to_read_on()
-        if self.problem is not None:
+        if not self._try_to_read_on():
             raise StoreUnavailableError(self.problem)
+        self._recover()
         return done
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
@@ -145,30 +144,35 @@ class SqliteStore:
             self._after = changes[-1][0]
         self._heard = heard
 
-    def _try_to_read_on(self) -> None:
+    def _try_to_read_on(self) -> bool:
         try:
             self._read_on()
         except (OSError, sqlite3.Error, BadRevocationError) as error:
             self._fail(error)
-        else:
-            self._recover()
+            return False
+        return True
 
     async def _poll(self) -> None:
         purged = self._clock()
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             try:
-                version = self._reader.version
-            except sqlite3.Error as error:
-                self._fail(error)
-                continue
-            if version != self._seen_version or self.problem is not None:
-                self._seen_version = version
-                self._try_to_read_on()
-            if abs(self._clock() - purged) >= _PURGE_SECONDS:
-                purged = self._clock()
-                with contextlib.suppress(OSError, sqlite3.Error):  # the next writing will say it
+                await self._look()
+                if abs(self._clock() - purged) >= _PURGE_SECONDS:
+                    purged = self._clock()
                     await self._in_thread(partial(self._writer.purge, purged))
+            except (OSError, sqlite3.Error) as error:
+                self._fail(error)
+
+    async def _look(self) -> None:
+        """See whether other services have changed anything, and whether what failed still does."""
+        failed = self.problem is not None
+        if failed:
+            await self._in_thread(self._writer.probe)
+        version = self._reader.version
+        if (failed or version != self._seen_version) and self._try_to_read_on():
+            self._seen_version = version
+            self._recover()
 
     def _fail(self, error: Exception) -> None:
         if self.problem is None:

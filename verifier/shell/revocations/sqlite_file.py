@@ -117,6 +117,11 @@ class SqliteFile:
                 (now, _MOST_PURGED),
             )
 
+    def probe(self) -> None:
+        """Find out whether anything can be written, by writing what stands there already."""
+        with self._writing():
+            self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+
     def changes(self, after: int) -> list[tuple[int, str, str | None]]:
         """Give number, name and body of everything that was changed after a number, in order."""
         found = self._connection.execute(

@@ -64,19 +64,19 @@ class SqliteUses:
         self._thread.shutdown()
 
     def _claim(self, use: Use) -> bool:
-        connection, now = self._opened(), self._clock()
-        self._purge(connection, now)
-        open_until = now + use.window
-        recorded = (use.name, use.browser, open_until, use.keep_until)
+        connection = self._opened()
+        self._purge(connection)
+        recorded = (use.name, use.browser, self._clock() + use.window, use.keep_until)
         found = connection.execute(_FIND, (use.name,)).fetchone()
         if found is None:
             if connection.execute(_RECORD, recorded).rowcount == 1:
                 return True
             found = connection.execute(_FIND, (use.name,)).fetchone()
-        browser, was_open_until = found
+        browser, open_until = found
+        now = self._clock()  # not before others have said when they came
         if use.browser is None or use.browser != browser:
-            return bool(now < was_open_until)
-        connection.execute(_REOPEN, (open_until, use.name))
+            return bool(now < open_until)
+        connection.execute(_REOPEN, (now + use.window, use.name))
         return True
 
     def _opened(self) -> sqlite3.Connection:
@@ -97,7 +97,8 @@ class SqliteUses:
             self._connection = connection
         return self._connection
 
-    def _purge(self, connection: sqlite3.Connection, now: float) -> None:
+    def _purge(self, connection: sqlite3.Connection) -> None:
+        now = self._clock()
         if abs(now - self._purged) >= _PURGE_SECONDS:
             self._purged = now
             connection.execute(_PURGE, (now, _MOST_PURGED))
