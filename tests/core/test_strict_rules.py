@@ -150,7 +150,9 @@ def test_a_certificate_serves_its_key_while_it_is_valid() -> None:
     begins, ends = NOW - 1000.0, NOW + 1000.0
     key = parse_public_key(certificate(RSA_KEY, int(begins), int(ends)), "k", "document")
     assert key.validity == (begins, ends)
-    assert isinstance(ask_with(key, now=begins + 1), Allow)
+    # RFC 5280, section 4.1.2.5: both ends are included.
+    for moment in (begins, ends):
+        assert isinstance(ask_with(key, now=moment), Allow)
     for moment in (begins - 1, ends + 1):
         assert doubt_about(key, moment)
         assert not doubt_about(key, NOW)
