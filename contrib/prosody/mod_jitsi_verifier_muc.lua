@@ -105,22 +105,25 @@ local function to_pass(room_jid, verdict, room)
 		closed = room.closed; may_open = room.new };
 end
 
-local function has_entered(origin, room_jid)
-	return (origin.jitsi_verifier_entered or {})[room_jid];
+-- Whoever a lobby, a password or a taken nick has kept out has a pass, but never was in the room.
+local function was_inside(origin, room_jid)
+	local before = (origin.jitsi_verifier_entered or {})[room_jid];
+	return before ~= nil and before.inside;
 end
 
 -- Jitsi looks at a token's times at the login only. Whoever was let into a room can return to it,
--- such as from a breakout room, after the token has expired, and when all others have left.
+-- such as from a breakout room, after the token has expired, and when all others have left. Of an
+-- expired token nobody says whether it could open a new room.
 local function pass_for_token(origin, room_jid, verdict, room)
 	local entered = origin.jitsi_verifier_entered or {};
-	local before = entered[room_jid];
+	local before, inside = entered[room_jid], was_inside(origin, room_jid);
 	if verdict.allowed then
 		entered[room_jid] = to_pass(room_jid, verdict, room);
 		origin.jitsi_verifier_entered = entered;
-	elseif verdict.code ~= "token-expired" or not before then
+	elseif verdict.code ~= "token-expired" or not before or room.new then
 		return nil, verdict;
 	end
-	entered[room_jid].may_open = room.new or before ~= nil;
+	entered[room_jid].inside, entered[room_jid].may_open = inside, room.new or inside;
 	return entered[room_jid];
 end
 
@@ -188,7 +191,7 @@ module:hook("presence/full", function (event)
 	end
 	local told = {
 		closed = is_closed_to_guests(room);
-		new = not has_entered(origin, room_jid) and is_new(room);
+		new = not was_inside(origin, room_jid) and is_new(room);
 	};
 	local pass, refusal = guarded_ask(origin, room_jid, told);
 	if origin.destroyed then
@@ -227,6 +230,13 @@ local function admit(event)
 end
 module:hook("muc-room-pre-create", admit, 99);
 module:hook("muc-occupant-pre-join", admit, 99);
+
+module:hook("muc-occupant-session-new", function (event)
+	local pass = passes[event.stanza];
+	if pass then
+		pass.inside = true;
+	end
+end);
 
 -- Whom the lobby keeps waiting gets nothing yet, or they would walk past it.
 local function is_kept_in_lobby(room, affiliation, stanza)

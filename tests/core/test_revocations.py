@@ -13,6 +13,7 @@ from tests.tokens import SECRET, present, segment, sign
 from verifier.core import bearer
 from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, Deny
 from verifier.core.jws import decode_base64url, read
+from verifier.core.keyformats import parse_secret
 from verifier.core.keys import KeySet, VerificationKey
 from verifier.core.policy import Policy
 from verifier.core.revocation import Revocation, digest_of
@@ -255,3 +256,27 @@ def test_guests_stay_out_of_a_room_that_is_closed() -> None:
     assert isinstance(refused, Deny)
     assert refused.code is DenialCode.REVOKED
     assert isinstance(judged(None, Revocations(), allow_empty_token=True), Allow)
+
+
+@pytest.mark.parametrize(
+    ("admitted_before", "user", "code"),
+    [
+        (True, "u-1", DenialCode.REVOKED),
+        (True, "u-2", DenialCode.TOKEN_EXPIRED),
+        (False, "u-1", DenialCode.TOKEN_EXPIRED),
+    ],
+)
+def test_whoever_was_inside_does_not_return_by_an_expired_token_once_taken_back(
+    admitted_before: bool, user: str, code: DenialCode
+) -> None:
+    policy = Policy(asap_accepted_issuers=("app",), muc_mapper_domain_base="meet.example.org")
+    keys = KeySet(static=(parse_secret(SECRET),))
+    request = AccessRequest(mint(exp=NOW - 5), ROOM, admitted_before=admitted_before)
+    taken_back = Revocations([revoke(user_id=user)]).refusal
+    decision = decide(request, policy, keys, NOW, revoked=taken_back)
+    assert isinstance(decision, Deny)
+    assert decision.code is code
+    forged = AccessRequest(mint(exp=NOW - 5)[:-8] + "AAAAAAAA", ROOM, admitted_before=True)
+    decision = decide(forged, policy, keys, NOW, revoked=taken_back)
+    assert isinstance(decision, Deny)
+    assert decision.code is DenialCode.SIGNATURE_INVALID

@@ -14,6 +14,7 @@ from tests.core.test_keyformats import RSA_KEY, RSA_PRIVATE_KEY, certificate, pe
 from tests.core.test_rules import CLAIMS, KEYS, NOW, POLICY, ROOM, ask, code_of, mint
 from tests.tokens import SECRET, segment, sign
 from verifier import AccessRequest, Allow, Decision, Deny, KeySet, decide
+from verifier.core.explain import explain
 from verifier.core.key_binding import bind
 from verifier.core.keyformats import parse_public_key, parse_secret
 from verifier.core.rooms import parse_jid
@@ -149,12 +150,30 @@ def test_a_certificate_serves_its_key_while_it_is_valid() -> None:
     begins, ends = NOW - 1000.0, NOW + 1000.0
     key = parse_public_key(certificate(RSA_KEY, int(begins), int(ends)), "k", "document")
     assert key.validity == (begins, ends)
-    assert isinstance(ask_with(key, now=begins + 1), Allow)
+    # RFC 5280, section 4.1.2.5: both ends are included.
+    for moment in (begins, ends):
+        assert isinstance(ask_with(key, now=moment), Allow)
     for moment in (begins - 1, ends + 1):
         assert doubt_about(key, moment)
         assert not doubt_about(key, NOW)
         assert isinstance(ask_with(key, now=moment), Deny)
         assert isinstance(ask_with(key, replace(RS256, strict=False), moment), Allow)
+
+
+def test_a_configured_certificate_that_has_ended_is_named() -> None:
+    text = certificate(RSA_KEY, NOW - 1000, NOW - 500)
+    policy = replace(RS256, key_server=False)
+    for kid, keys in (
+        ({"kid": "k"}, KeySet((), {"k": parse_public_key(text, "k", "file")})),
+        ({}, KeySet((parse_public_key(text, None, "file"),))),
+    ):
+        request = AccessRequest(sign(CLAIMS, kid, RSA_PRIVATE_KEY, "RS256"), ROOM)
+        refused = decide(request, policy, keys, NOW)
+        assert code_of(refused) == "key-unknown"
+        assert "its certificate is not valid now" in str(refused)
+        found = explain(request, policy, keys, NOW)
+        assert "Publish the key" in str(found.steps)
+        assert "a certificate that is valid" in str(found.steps)
 
 
 def test_several_algorithms_are_accepted_each_with_its_own_kind_of_key() -> None:

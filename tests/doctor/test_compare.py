@@ -99,6 +99,7 @@ def test_equal_options_agree(deploy: Deploy) -> None:
         ("", {"VERIFIER_LEEWAY": "5"}, "leeway", "differs"),
         ("", {"VERIFIER_RULES": "strict"}, "rules", "stricter"),
         ("", {"VERIFIER_POLICY_REQUIRE_JTI": "1"}, "policy.require_jti", "stricter"),
+        ("", {"VERIFIER_SINGLE_USE": "jti"}, "single_use", "stricter"),
         (
             "",
             {"VERIFIER_POLICY_MAX_TOKEN_LIFETIME": "60"},

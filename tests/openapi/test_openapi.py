@@ -22,6 +22,7 @@ from tests.processes import Answer, RunningVerifier, get, post, running_verifier
 from verifier.http import admin, gate, openapi, prosody, service
 from verifier.http.dashboard import DASHBOARD
 from verifier.http.inspector import INSPECTOR
+from verifier.http.verify import MEMBERS
 
 ADMIN_TOKEN = "an-admin-token-of-more-than-thirty-two-bytes"
 BEARER = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
@@ -101,6 +102,16 @@ def test_what_is_sent_by_the_document_is_answered_by_the_document(
         case.call_and_validate(base_url=url, headers=headers, excluded_checks=left_out, timeout=20)
 
     send()
+
+
+def test_every_member_that_is_read_of_a_question_is_described(verifier: RunningVerifier) -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert schemas["Question"]["properties"].keys() == MEMBERS.keys()
+    for name in schemas["ToExplain"]["properties"]:
+        answer = asked(verifier, "/v1/explain", json.dumps({name: []}).encode())
+        assert answer.status == 400
+        assert name in answer.body
+    assert "creates_room" in schemas["ToExplain"]["properties"]
 
 
 def conforms(answer: Answer, name: str) -> None:

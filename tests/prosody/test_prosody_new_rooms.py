@@ -56,6 +56,32 @@ async def test_who_was_in_the_room_comes_back_when_all_have_left(visitors: Visit
     assert await (await enter(visitors)).join(room, "other") == REFUSED
 
 
+async def test_who_never_got_into_the_room_does_not_open_it_when_all_have_left(
+    visitors: Visitors,
+) -> None:
+    room = f"never@{MUC}"
+    member, moderator = await enter(visitors), await enter(visitors, **MODERATOR)
+    assert await moderator.join(room, "taken") == OWNER
+    # The verifier lets the member in, but the room itself does not.
+    assert await member.join(room, "taken") == Refusal("conflict", None, None, "cancel")
+    await moderator.leave(room, "taken")
+    assert await member.join(room, "taken") == REFUSED
+
+
+async def test_an_expired_token_opens_no_room_that_its_bearer_never_got_into(
+    visitors: Visitors,
+) -> None:
+    room = "expiring@conference.fault.test"
+    first = await visitors.enter("fault.test", "token=owner")
+    user = await visitors.enter("fault.test", "token=expiring-taken")
+    assert isinstance(await first.join(room, "taken"), Joined)
+    assert await user.join(room, "taken") == Refusal("conflict", None, None, "cancel")
+    await first.leave(room, "taken")
+    assert await user.join(room, "taken") == Refusal(
+        "not-allowed", "Not acceptable by exp", None, "cancel"
+    )
+
+
 async def test_a_guest_of_another_host_opens_no_room_either(visitors: Visitors) -> None:
     room = f"guests@{MUC}"
     guest = await visitors.enter("guest.test")

@@ -137,7 +137,9 @@ def test_a_public_key_can_be_in_a_file(rsa_pem: str) -> None:
 def test_a_secret_beside_a_key_url_is_told_to_be_of_no_use() -> None:
     settings = from_env(JWT_APP_SECRET=SECRET, JWT_ASAP_KEYSERVER=KEY_SERVER)
     assert settings.signature_algorithm == "RS256"
-    assert settings.notices == ("app_secret (JWT_APP_SECRET): not used: RS256 needs public keys",)
+    assert settings.notices == (
+        "app_secret (JWT_APP_SECRET): not used for tokens: RS256 needs public keys",
+    )
 
 
 def test_hs256_with_a_secret_and_a_key_url_is_refused_as_jitsi_refuses_every_token_there() -> None:

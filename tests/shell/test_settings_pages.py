@@ -105,7 +105,40 @@ def test_public_keys_sign_no_cookies(keys: dict[str, str]) -> None:
 
 
 def test_a_weak_or_idle_secret_is_noticed() -> None:
-    notices = "\n".join(configured(VERIFIER_HANDOFF_SECRET="short").notices)
-    assert "the secret is weak: 5 bytes, expected 32 or more" in notices
-    assert "not used: handoff is false" in notices
-    assert "short" not in notices
+    short = {"VERIFIER_HANDOFF_SECRET": "short"}
+    weak = "\n".join(configured(VERIFIER_HANDOFF="true", **short).notices)
+    assert "the secret is weak: 5 bytes, expected 32 or more" in weak
+    idle = "\n".join(configured(**short).notices)
+    assert "not used: handoff is false" in idle
+    assert "short" not in weak + idle
+
+
+BY_URL = {"JWT_APP_SECRET": "s" * 31, "JWT_ASAP_KEYSERVER": "https://keys.example.org"}
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        ({"VERIFIER_HANDOFF_SECRET": "h" * 31}, "handoff_secret"),
+        # It verifies no token, but signs the cookies.
+        (BY_URL, "app_secret"),
+    ],
+)
+def test_strict_rules_refuse_a_weak_secret_that_signs_cookies(
+    given: dict[str, str], option: str
+) -> None:
+    strict = {"VERIFIER_RULES": "strict", "XMPP_DOMAIN": "meet.jitsi"}
+    text = problems(VERIFIER_HANDOFF="true", **strict, **given)
+    assert "1 problem" in text
+    assert f"{option} (" in text
+    assert "found a secret of 31 bytes; expected 32 or more" in text
+    assert configured(**strict, **given).strict
+    assert any(
+        option in notice and "31 bytes" in notice
+        for notice in configured(VERIFIER_HANDOFF="true", **given).notices
+    )
+
+
+def test_a_weak_secret_that_signs_cookies_and_tokens_is_named_once() -> None:
+    strict = {"VERIFIER_RULES": "strict", "XMPP_DOMAIN": "meet.jitsi"}
+    assert "1 problem" in problems(VERIFIER_HANDOFF="true", JWT_APP_SECRET="s" * 31, **strict)

@@ -71,7 +71,8 @@ class AccessRequest:
         room_exists: False where the asker knows that there is no such room; a proxy cannot know.
         context_required: The session demands a ``context`` claim.
         creates_room: The asker knows that nobody is in this room yet; a proxy cannot know.
-        admitted_before: The asker has let this session in by this token already.
+        admitted_before: The asker has let this session in by this token already, and may do so
+            again after its end: what was taken back meanwhile is said first.
     """
 
     token: str | None = field(repr=False)

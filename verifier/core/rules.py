@@ -19,7 +19,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from verifier.core.claims import Claims, TokenHeader
-from verifier.core.decision import AccessRequest, Affiliation, Allow, Decision, Deny
+from verifier.core.decision import (
+    AccessRequest,
+    Affiliation,
+    Allow,
+    Decision,
+    DenialCode,
+    Deny,
+)
 from verifier.core.form_rules import check_form
 from verifier.core.house_rules import check_house
 from verifier.core.jws import Token
@@ -67,7 +74,7 @@ def decide(  # noqa: PLR0913, PLR0917  # four things that a verdict is made of, 
     """
     token = check_token(request, policy, keys, now, note, read)
     if isinstance(token, Deny):
-        return token
+        return _taken_back(token, request, now, note, revoked) or token
     claims = None if token is None else Claims(token.claims)
     refused = None
     if policy.house is not None and claims is not None:
@@ -82,6 +89,19 @@ def decide(  # noqa: PLR0913, PLR0917  # four things that a verdict is made of, 
         return Allow()
     affiliation: Affiliation = "owner" if claims.is_moderator else "member"
     return check_form(token, claims, policy, note) or Allow(claims, affiliation, mismatch)
+
+
+def _taken_back(
+    refused: Deny, request: AccessRequest, now: float, note: Recorder, revoked: Revoked | None
+) -> Deny | None:
+    """Say of whoever has entered already that they were taken back, before that time has passed.
+
+    Prosody lets them return after their token's end, but not after this.
+    """
+    may_return = request.admitted_before and refused.code is DenialCode.TOKEN_EXPIRED
+    if revoked is None or request.token is None or not may_return:
+        return None
+    return revoked(request, read_token(request.token), now, note)
 
 
 def _with_key_id(refused: Deny, token: Token) -> Deny:

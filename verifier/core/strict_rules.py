@@ -84,6 +84,7 @@ def doubt_about(key: VerificationKey, now: float) -> str:
     return key.doubt
 
 
-def without_doubt(keys: Iterable[VerificationKey], now: float) -> list[VerificationKey]:
-    """Leave out the keys that are not used."""
-    return [key for key in keys if not doubt_about(key, now)]
+def without_doubt(keys: Iterable[VerificationKey], now: float) -> tuple[list[VerificationKey], str]:
+    """Leave out the keys that are not used; says besides why one of those is not."""
+    doubts = [(key, doubt_about(key, now)) for key in keys]
+    return [key for key, doubt in doubts if not doubt], next((d for _, d in doubts if d), "")

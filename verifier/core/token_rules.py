@@ -154,7 +154,7 @@ def _find_key(
     doubt = strict_rules.doubt_about(key, now) if policy.strict else ""
     if doubt:
         note("key", "a key that is used", doubt)
-        return deny(DenialCode.KEY_UNKNOWN, f"the key of this key id is not used: {doubt}", key_id)
+        return deny(DenialCode.KEY_UNKNOWN, f"the key is not used: {doubt}", key_id)
     return KeySet(static=(key,))
 
 
@@ -187,12 +187,13 @@ def _check_signature(
         pinned = header.algorithm
 
     # Each key serves its own kind of algorithm only: no public key is ever taken for a secret.
-    candidates = _candidates(keys, key_id)
+    candidates, unused = _candidates(keys, key_id), ""
     if policy.strict:
-        candidates = strict_rules.without_doubt(candidates, now)
+        candidates, unused = strict_rules.without_doubt(candidates, now)
     note("signature", pinned, len(candidates))
     if not candidates:
-        return deny(DenialCode.KEY_UNKNOWN, "no key for this key id", key_id)
+        detail = f"the key is not used: {unused}" if unused else "no key for this key id"
+        return deny(DenialCode.KEY_UNKNOWN, detail, key_id)
     if not any(key.verify(pinned, token.signing_input, token.signature) for key in candidates):
         detail = f"no configured key made this {pinned} signature"
         return deny(DenialCode.SIGNATURE_INVALID, detail, key_id, unsupported)

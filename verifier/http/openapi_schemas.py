@@ -14,6 +14,7 @@ FLAG: Final[Json] = {"type": "boolean"}
 _NUMBER: Final[Json] = {"type": "number"}
 _TEXT_OR_NULL: Final[Json] = {"type": ["string", "null"]}
 _NUMBER_OR_NULL: Final[Json] = {"type": ["number", "null"]}
+_FLAG_OR_NULL: Final[Json] = {"type": ["boolean", "null"]}
 
 
 def _object(members: Json, *required: str, more: Any = False) -> Json:
@@ -69,7 +70,9 @@ def schemas() -> Json:
                 "room_jid": _TEXT_OR_NULL,
                 "query_prefix": _TEXT_OR_NULL,
                 "host": _TEXT_OR_NULL,
-                "room_requires_authentication": {"type": ["boolean", "null"]},
+                "room_requires_authentication": _FLAG_OR_NULL,
+                "creates_room": _FLAG_OR_NULL,
+                "admitted_before": _FLAG_OR_NULL,
             },
             "token",
             more=ref("Ignored"),
@@ -98,7 +101,7 @@ def schemas() -> Json:
         ),
         "ToExplain": _object(
             dict.fromkeys(("token", "pasted", "url", "room_jid", "room", "host"), _TEXT_OR_NULL)
-            | {"now": _NUMBER_OR_NULL},
+            | {"creates_room": _FLAG_OR_NULL, "now": _NUMBER_OR_NULL},
             more=ref("Ignored"),
         ),
         "Explanation": answer_object(

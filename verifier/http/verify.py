@@ -16,7 +16,7 @@ from verifier.core.jws import MalformedError, json_type, parse_object
 from verifier.http.answer import Answer
 from verifier.http.respond import problem_body, retry_after, status_of
 
-_MEMBERS: Final = {
+MEMBERS: Final = {
     "token": (str, "a string or null"),
     "room_jid": (str, "a string or null"),
     "query_prefix": (str, "a string or null"),
@@ -25,6 +25,8 @@ _MEMBERS: Final = {
     "creates_room": (bool, "a boolean or null"),
     "admitted_before": (bool, "a boolean or null"),
 }
+"""What is read of a question: each member's type, and that in words."""
+
 HEADERS: Final = {
     "Server": "jitsi-verifier",
     "Content-Type": "application/json",
@@ -51,7 +53,7 @@ def parse_question(body: bytes) -> tuple[AccessRequest, str | None]:
         raise BadQuestionError(f"body: {error}") from None
     if "token" not in question:
         raise BadQuestionError("token: expected a string or null, found none")
-    for name, (kind, expected) in _MEMBERS.items():
+    for name, (kind, expected) in MEMBERS.items():
         value = question.get(name)
         if value is not None and not isinstance(value, kind):
             raise BadQuestionError(f"{name}: expected {expected}, found {json_type(value)}")

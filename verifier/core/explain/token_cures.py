@@ -104,13 +104,14 @@ def _shared(algorithm: str) -> bool:
 def unknown_key(evidence: Evidence) -> str:
     """No key of this key id."""
     key_id: Any = evidence.header.key_id
+    if "is not used" in evidence.detail:
+        which = f" of kid {quoted(key_id)}" if isinstance(key_id, str) else ""
+        return (
+            f"Publish the key{which} anew, in one plain form and, if at all, with a certificate"
+            f' that is valid: {evidence.detail} (rules = "strict").'
+        )
     if not isinstance(key_id, str):
         return "Put the kid of a configured key into the token's header."
-    if "is not used" in evidence.detail:
-        return (
-            f"Publish the key of kid {quoted(key_id)} anew, in one plain form and, if at all, with"
-            f' a certificate that is valid: {evidence.detail} (rules = "strict").'
-        )
     if not evidence.policy.key_server:
         return (
             f"Add the key of kid {quoted(key_id)} to public_keys, or sign with one that is there."

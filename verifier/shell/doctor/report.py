@@ -87,6 +87,8 @@ def _beyond_jitsi(own: Settings) -> Iterator[Row]:
         if value not in (None, False):
             words = "true" if value is True else f"{value:g}"
             yield Row(f"policy.{name}", "none", words, "stricter", "Jitsi has none")
+    if own.single_use != "off":
+        yield Row("single_use", "off", own.single_use, "stricter", "Jitsi lets tokens in again")
 
 
 def _answering(host: TokenHost, settings: Settings) -> tuple[str, Settings]:

@@ -164,7 +164,7 @@ def _notice_unused(reading: Reading, pinned: list[str], offered: _Offered) -> No
     if offered.named and not public:
         reading.notice("public_keys", f"not used: {words} needs app_secret")
     if offered.shared and len(public) == len(pinned):
-        reading.notice("app_secret", f"not used: {words} needs public keys")
+        reading.notice("app_secret", f"not used for tokens: {words} needs public keys")
     if offered.static and offered.urls:
         text = "not used: with a key URL, keys are found by their key ids alone"
         reading.notice("app_secret", text)
