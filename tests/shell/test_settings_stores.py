@@ -80,6 +80,15 @@ def test_a_redis_needs_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(VERIFIER_REVOCATION_STORE="memory:").revocation_store == "memory:"
 
 
+def test_spans_need_what_sends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(VERIFIER_TRACING="true").tracing
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    told = refusal({"VERIFIER_TRACING": "true"})
+    assert "tracing (VERIFIER_TRACING): found true without what sends spans" in told
+    assert "pip install 'jitsi-verifier[otel]'" in told
+    assert not read().tracing
+
+
 @pytest.mark.parametrize(
     "environ",
     [

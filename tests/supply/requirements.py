@@ -11,14 +11,12 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-EXTRAS = ("redis",)
-"""The extras that the image has."""
 
 
 def extras() -> list[str]:
-    """Name those of the image's extras that there are."""
+    """Name the image's extras: all, for nobody can add one to an image without pip."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    return [name for name in EXTRAS if name in project["optional-dependencies"]]
+    return sorted(project["optional-dependencies"])
 
 
 def build_requires() -> list[str]:

@@ -87,9 +87,19 @@ def test_the_image_installs_these_and_nothing_else() -> None:
     assert len(installs) == 3
     for options in installs:
         assert "--require-hashes" in options or "--no-deps" in options
-    ignored = (ROOT / ".dockerignore").read_text("utf-8")
-    assert "!requirements.txt\n" in ignored
-    assert "!requirements-build.txt\n" in ignored
+
+
+def test_what_the_image_is_built_from_is_in_its_context_and_in_the_source_distribution() -> None:
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
+    copied = {name for line in lines for name in line.split()}
+    assert {"requirements.txt", "requirements-build.txt", "verifier"} <= copied
+    ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    assert {f"!{name}" for name in copied} <= set(ignored)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    included = set(project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"])
+    assert copied - {"pyproject.toml"} | {".dockerignore", "Dockerfile", "SECURITY.md"} <= included
+    assert all((ROOT / name).exists() for name in included)
 
 
 def test_the_bill_of_materials_names_every_pin_and_is_the_same_each_time(tmp_path: Path) -> None:

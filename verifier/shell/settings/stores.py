@@ -1,4 +1,4 @@
-"""Where this service remembers: options of revocations and one-use tokens that go together."""
+"""What is kept and sent elsewhere: options of revocations, one-use tokens and spans."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ def resolve_single_use(reading: Reading, values: dict[str, Any]) -> None:
         reading.notice("single_use", text)
 
 
-def check_store(reading: Reading, values: dict[str, Any]) -> None:
-    """Refuse a store that nothing here can speak to."""
+def check_extras(reading: Reading, values: dict[str, Any]) -> None:
+    """Refuse a store that nothing here can speak to, and spans that nothing here can send."""
     scheme = values["revocation_store"].partition(":")[0]
     if scheme in SCHEMES and find_spec("redis") is None:
         expected = "the package redis: pip install 'jitsi-verifier[redis]'"
         reading.refuse("revocation_store", f"{scheme}:// without a client for it", expected)
+    if values["tracing"] and find_spec("opentelemetry") is None:
+        expected = "OpenTelemetry's packages: pip install 'jitsi-verifier[otel]'"
+        reading.refuse("tracing", "true without what sends spans", expected)
