@@ -57,6 +57,14 @@ def test_what_one_use_does_not_reach_is_said() -> None:
     assert not any(each.startswith("single_use") for each in quiet)
 
 
+def test_in_a_pod_it_is_said_that_no_other_pod_hears_of_a_revocation() -> None:
+    pod = {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}
+    told = "memory: a revocation reaches this pod alone, and ends with it"
+    assert any(told in each for each in read(**pod).notices)
+    assert not any(told in each for each in read().notices)
+    assert not any(told in each for each in read(**pod, VERIFIER_REVOCATION_STORE=REDIS).notices)
+
+
 def test_a_redis_is_a_store_whose_password_is_shown_nowhere() -> None:
     settings = read(VERIFIER_REVOCATION_STORE=REDIS)
     assert settings.revocation_store == REDIS

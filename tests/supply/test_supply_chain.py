@@ -114,6 +114,29 @@ def test_the_bill_of_materials_names_every_pin_and_is_the_same_each_time(tmp_pat
     assert found == entries("requirements.txt")
 
 
+@pytest.mark.parametrize(
+    ("script", "reports", "words"),
+    [
+        (f"echo '{json.dumps({'dependencies': [{'name': 'a'}]})}'; exit 1", [{"name": "a"}], ""),
+        ("echo trace >&2; echo 'ERROR: no route' >&2; exit 1", None, "pip-audit: osv: ERROR: no r"),
+        ("exec sleep 60", None, "pip-audit: osv did not answer within 0.2 s"),
+    ],
+)
+def test_a_source_that_does_not_answer_is_named_and_holds_up_nothing(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    script: str,
+    reports: list[dict[str, Any]] | None,
+    words: str,
+) -> None:
+    program = tmp_path / "pip-audit"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    longest = 0.2 if "sleep" in script else 60
+    assert audit.audit("osv", program, longest) == reports
+    assert words in capsys.readouterr().out
+
+
 KNOWN = {"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]}
 CLEAN = {"name": "b", "version": "1", "vulns": []}
 SKIPPED = {"name": "c", "skip_reason": "not found"}

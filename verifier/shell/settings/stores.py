@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,6 +21,13 @@ def resolve_single_use(reading: Reading, values: dict[str, Any]) -> None:
     if values["revocation_store"] == "memory:":
         text = "with revocation_store memory:, a restart forgets which tokens have been used"
         reading.notice("single_use", text)
+
+
+def notice_pods(reading: Reading, values: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Say in a pod, which is rarely the only one, whom a revocation in memory reaches."""
+    if values["revocation_store"] == "memory:" and environ.get("KUBERNETES_SERVICE_HOST"):
+        text = "memory: a revocation reaches this pod alone, and ends with it"
+        reading.notice("revocation_store", text)
 
 
 def check_extras(reading: Reading, values: dict[str, Any]) -> None:
