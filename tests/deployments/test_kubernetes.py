@@ -186,6 +186,13 @@ def test_the_end_fits_the_time_that_kubernetes_gives(mounted: Path) -> None:
     assert pod["terminationGracePeriodSeconds"] > needed
 
 
+def test_new_replicas_wait_for_keys_and_revocations_and_no_store_takes_out_those_at_work() -> None:
+    _, container = sidecar()
+    assert container["startupProbe"]["httpGet"] == {"path": "/readyz", "port": "admin"}
+    for probe in ("livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/healthz", "port": "decisions"}
+
+
 def test_the_service_listens_where_the_ports_are_and_answers_the_probes(mounted: Path) -> None:
     _, container = sidecar()
     settings = load({}, mounted / "verifier.toml")

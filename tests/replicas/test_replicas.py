@@ -47,6 +47,7 @@ def test_what_is_known_holds_without_redis_and_all_is_well_when_it_is_back(
         fleet.wait_for_metric(UP, 0)
         why = get(fleet.verifiers[0].admin, "/readyz").json["revocations"]
         assert why == f"{redis.url}: Connection refused"
+        assert {get(each.port, "/healthz").status for each in fleet.verifiers} == {200}
         assert fleet.answers(known) == {REFUSED}
         assert fleet.answers(unknown) == {(200, "")}
 
