@@ -195,6 +195,9 @@ def test_new_replicas_wait_for_keys_and_revocations_and_no_store_takes_out_those
 
 def test_the_service_listens_where_the_ports_are_and_answers_the_probes(mounted: Path) -> None:
     _, container = sidecar()
+    (given,) = container["env"]
+    config = (given["name"], given["value"])
+    assert config == ("VERIFIER_CONFIG", container["volumeMounts"][0]["mountPath"])
     settings = load({}, mounted / "verifier.toml")
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert [str(each) for each in settings.listen] == [f"0.0.0.0:{ports['decisions']}"]
