@@ -44,7 +44,7 @@ def test_it_is_as_the_specification_says() -> None:
 def test_the_sidecar_gets_every_option_that_the_environment_can_have() -> None:
     names = {each.partition("=")[0] for each in SIDECAR["environment"]}
     known = {option.env for option in OPTIONS if option.env}
-    assert names == known | {CONFIG_VARIABLE}
+    assert names == known | {CONFIG_VARIABLE, "OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 
 def test_health_is_the_images_own_and_the_end_fits() -> None:
