@@ -34,9 +34,11 @@ def _compile(target: str, source: str, *more: str, given: str = "") -> None:
         *("--custom-compile-command", "make requirements", "--output-file", target),
     ]
     program = Path(sys.executable).with_name(command[0])
-    subprocess.run(
-        [str(program), *command[1:], *more, source], cwd=ROOT, input=given, text=True, check=True
+    done = subprocess.run(
+        [str(program), *command[1:], *more, source], cwd=ROOT, input=given, text=True, check=False
     )
+    if done.returncode:
+        sys.exit(f"{target} stays as it was: uv could not resolve it, for the reason above")
 
 
 if __name__ == "__main__":
