@@ -8,6 +8,7 @@ import pytest
 
 from tests.replicas.known import replica, revocation, until
 from tests.replicas.redis_server import RedisServer, running_redis
+from verifier.shell.revocations.bell import Bell
 from verifier.shell.revocations.interface import StoreUnavailableError
 from verifier.shell.revocations.redis_scripts import KEYS
 
@@ -30,6 +31,16 @@ async def test_a_change_reaches_every_replica(redis: RedisServer) -> None:
         await until(lambda: other.ids == set(), "the other has forgotten")
         assert not await first.remove(revocation("a").name)
         assert redis.readings == 2  # each once; all else by messages alone
+
+
+async def test_a_revocation_is_acknowledged_when_the_sibling_has_heard(redis: RedisServer) -> None:
+    bell = Bell(2)
+    async with replica(redis.url, bell) as (first, _), replica(redis.url, bell, 1) as (_, other):
+        await first.put(revocation("a"))
+        assert other.ids == {"a"}
+        await first.put(revocation("b"))
+        assert other.ids == {"a", "b"}
+        assert len(set(bell.shown())) == 1
 
 
 async def test_a_replica_that_starts_knows_all_there_is(redis: RedisServer) -> None:

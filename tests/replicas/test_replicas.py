@@ -24,6 +24,8 @@ def test_what_one_replica_takes_back_all_workers_of_all_refuse(tmp_path: Path) -
             good = token(jti=f"j-{replica}")
             assert fleet.answers(good) == {(200, "")}
             assert fleet.revoke(replica, jti=f"j-{replica}", reason="lost") == 201
+            workers = fleet.clients[2 * replica : 2 * replica + 2]
+            assert {each.ask(good) for each in workers} == {REFUSED}  # at once
             fleet.wait_for(good, *REFUSED)
         undo(fleet.verifiers[1], jti="j-0")
         fleet.wait_for(token(jti="j-0"), 200, "")
