@@ -14,7 +14,6 @@ from tests.replicas.known import replica, revocation, until
 from tests.replicas.redis_server import RedisServer, running_redis
 from verifier.shell.redisdb.url import parse_redis_url
 from verifier.shell.revocations.interface import StoreUnavailableError
-from verifier.shell.revocations.redis_scripts import KEYS
 from verifier.shell.uses.interface import Use
 from verifier.shell.uses.redis_uses import RedisUses
 
@@ -66,7 +65,7 @@ async def test_revocations_find_the_new_primary(tmp_path: Path) -> None:
     ):
         await store.put(revocation("before"))
         fail_over(name, new)
-        await until(lambda: new.command("EXISTS", KEYS[0]) == "1", "it is there")
+        await until(lambda: bool(new.stored()), "it is there")
         await until(lambda: store.problem is None, "all is well")
         await store.put(revocation("after"))
         assert known.ids == {"before", "after"}

@@ -77,7 +77,9 @@ class RedisData:
             cursor, values = await self._link.ask(
                 "HSCAN", scripts.KEYS[0], cursor or 0, "COUNT", _PIECE
             )
-            yield {name.decode("utf-8", "replace"): value for name, value in values.items()}
+            found = {name.decode("utf-8", "replace"): value for name, value in values.items()}
+            found.pop(scripts.EPOCH, None)
+            yield found
 
     async def _run(self, script: str, *arguments: str | bytes | float) -> Any:
         return await self._link.ask("EVAL", script, len(scripts.KEYS), *scripts.KEYS, *arguments)
