@@ -125,8 +125,11 @@ class Client:
         waiter = self.held._waiter
         if self.held._held or not self.all_read:
             return False
-        lingers = self.held._final and self.held._serving is None
-        return lingers or (waiter is not None and not waiter.done())
+        return self.is_ending() or (waiter is not None and not waiter.done())
+
+    def is_ending(self) -> bool:
+        """Whether the connection is closed, or will be as soon as its time to linger is up."""
+        return self.is_gone() or (self.held._final and self.held._serving is None)
 
     @property
     def all_read(self) -> bool:
@@ -234,7 +237,7 @@ class Twin:
             answers, closed, after = parsed(said + await client.rest()), True, []
         else:
             await client.settle()
-            answers, closed = parsed(said + client.read()), client.is_gone()
+            answers, closed = parsed(said + client.read()), client.is_ending()
             await client.send(PROBE)
             await client.settle()
             client.half_close()

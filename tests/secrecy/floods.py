@@ -143,7 +143,6 @@ def where_none_belongs(paths: tuple[str, ...], token: str) -> Iterator[bytes]:
         yield f"GET {path}?jwt={token}\r\n\r\n".encode()
         yield f"CONNECT {token} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
         yield _chunked(path, f"{len(token):x};{token}\r\n{token}\r\n0\r\nX: {token}\r\n\r\n")
-    yield _chunked(paths[4], f"{token}\r\n")  # waits for more, for as long as it may
     yield token.encode() + b"\r\n\r\n"
     yield b"\x16\x03\x01" + token.encode() + b"\r\n\r\n"
     yield b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + token.encode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 import time
@@ -16,7 +17,7 @@ from collections.abc import Awaitable, Coroutine, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.e2e.sites import JITSI, Nginx
 from tests.processes import running_verifier
@@ -105,6 +106,12 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _end_by_signal(*_: object) -> NoReturn:
+    """End as any other way, so that nothing that was started lives on."""
+    sys.exit(128 + signal.SIGTERM)
+
+
 if __name__ == "__main__":
     given = _arguments()
+    signal.signal(signal.SIGTERM, _end_by_signal)
     sys.exit(asyncio.run(main(given.minutes * 60, given.users, given.rate)))

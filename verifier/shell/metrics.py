@@ -6,6 +6,7 @@ counted for every decision is a plain integer until somebody looks (``flush``).
 
 from __future__ import annotations
 
+import gc
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -72,6 +73,9 @@ def reset(place: Place, *, restarted: bool) -> None:
     if restarted:
         observer.restarted()
     close_values()
+    # Its thousands of parts are in cycles, and whoever is forked next would carry them along.
+    del observer
+    gc.collect()
 
 
 class PrometheusObserver:
