@@ -18,7 +18,7 @@ from tests.processes import running_verifier
 from tests.supervised import token
 from tests.tokens import SECRET
 from verifier.ending import longest
-from verifier.shell.settings.options import OPTIONS
+from verifier.shell.settings.options import CONFIG_VARIABLE, OPTIONS
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
 FOLDER = CONTRIB / "docker-compose"
@@ -41,12 +41,10 @@ def test_it_is_as_the_specification_says() -> None:
         PyCompose.from_yaml(plain().replace("read_only:", "read_onli:", 1)).to_spec()
 
 
-def test_the_sidecar_gets_options_that_there_are_and_all_of_jitsis() -> None:
+def test_the_sidecar_gets_every_option_that_the_environment_can_have() -> None:
     names = {each.partition("=")[0] for each in SIDECAR["environment"]}
-    known = {option.env for option in OPTIONS} | {"VERIFIER_REVOCATION_STORE"}
-    assert names <= known
-    jitsis = {option.env for option in OPTIONS if option.env and "VERIFIER" not in option.env}
-    assert jitsis <= names
+    known = {option.env for option in OPTIONS if option.env}
+    assert names == known | {CONFIG_VARIABLE, "OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 
 def test_health_is_the_images_own_and_the_end_fits() -> None:

@@ -186,8 +186,18 @@ def test_the_end_fits_the_time_that_kubernetes_gives(mounted: Path) -> None:
     assert pod["terminationGracePeriodSeconds"] > needed
 
 
+def test_no_store_that_all_replicas_share_takes_all_of_them_out_of_the_service() -> None:
+    _, container = sidecar()
+    for probe in ("livenessProbe", "readinessProbe"):
+        path = container[probe]["httpGet"]["path"]
+        assert path in ("/healthz", "/readyz?exclude=revocation-store")
+
+
 def test_the_service_listens_where_the_ports_are_and_answers_the_probes(mounted: Path) -> None:
     _, container = sidecar()
+    (given,) = container["env"]
+    config = (given["name"], given["value"])
+    assert config == ("VERIFIER_CONFIG", container["volumeMounts"][0]["mountPath"])
     settings = load({}, mounted / "verifier.toml")
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert [str(each) for each in settings.listen] == [f"0.0.0.0:{ports['decisions']}"]

@@ -112,3 +112,27 @@ async def test_nothing_is_listed_before_everything_has_been_read(
     expected = "revocations have not been read yet"
     assert (status, headers["Retry-After"], body["detail"]) == (503, "1", expected)
     assert (await ask("GET", "/readyz"))[2]["revocations"] == expected
+
+
+async def test_readiness_can_leave_out_a_store_that_has_been_read(
+    admin: Callable[[MemoryStore], Awaitable[Ask]],
+) -> None:
+    store = AwayStore()
+    ask = await admin(store)
+    path = "/readyz?exclude=revocation-store"
+    status, _, body = await ask("GET", path)
+    assert (status, body["ready"], body["revocations"]) == (200, True, AWAY)
+    store.loaded = False
+    assert (await ask("GET", path))[0] == 503
+    store.problem = None
+    assert (await ask("GET", path))[0] == 503
+
+
+@pytest.mark.parametrize("name", ["revocation_store", "", "keys", "revocation-store&exclude=keys"])
+async def test_readiness_says_what_cannot_be_left_out(
+    admin: Callable[[MemoryStore], Awaitable[Ask]], name: str
+) -> None:
+    ask = await admin(AwayStore())
+    status, headers, body = await ask("GET", f"/readyz?exclude={name}")
+    assert (status, body["detail"]) == (400, "exclude: expected revocation-store")
+    assert headers["Content-Type"] == "application/problem+json"

@@ -18,7 +18,14 @@ from tests.image.building import IMAGE, Container, build, container, make_base, 
 from tests.processes import wait_until
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
-GIVEN = {"JWT_APP_ID": "image", "JWT_APP_SECRET": SECRET, "XMPP_DOMAIN": "meet.jitsi"}
+GIVEN = {
+    "JWT_APP_ID": "image",
+    "JWT_APP_SECRET": SECRET,
+    "XMPP_DOMAIN": "meet.jitsi",
+    "VERIFIER_REVOCATION_STORE": "sqlite:///tmp/revocations",
+    "VERIFIER_TRACING": "true",
+    "OTEL_TRACES_SAMPLER": "always_off",  # nobody is there to send them to
+}
 USER = "10001"
 _START = """
 ip link set lo up
@@ -100,6 +107,10 @@ def check(image: Container, workers: int) -> None:
             "room-mismatch",
         ]
         assert service.ask(8091, "/readyz").split() == ["200"]
+        service.inside("jitsi-verifier", "revoke", token)
+        assert service.ask(8090, f"/ext-authz/standup?jwt={token}") == "403 revoked"
+        redis = "VERIFIER_REVOCATION_STORE=redis://localhost"
+        assert "Valid." in service.inside("env", redis, "jitsi-verifier", "check-config")
         service.process.terminate()
         assert service.process.wait(20) == 0
 

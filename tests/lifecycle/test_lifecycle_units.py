@@ -24,6 +24,7 @@ from verifier.ending import longest
 UNITS = Path(__file__).parents[2] / "contrib/systemd"
 SERVICE = UNITS / "jitsi-verifier.service"
 CONFINED = Path(__file__).with_name("confined.py")
+JSON = {"Content-Type": "application/json"}
 # The system is read-only but for some folders; /proc shows processes only, and only our own.
 WALLS = """
 for each in "$@"; do [ "$each" = -- ] && break; mount --bind "$each" "$each"; done
@@ -136,6 +137,7 @@ def test_the_service_works_within_the_units_walls(tmp_path: Path, workers: int) 
         f'app_id = "app"\napp_secret = "{SECRET}"\nworkers = {workers}\n'
         f'listen = ["127.0.0.1:{port}", "unix:{run}/listen"]\nadmin_listen = "127.0.0.1:{admin}"\n'
         f'audit_log = "{logs}/audit.log"\ndrain_timeout = 2\n'
+        f'revocation_store = "sqlite://{state}/revocations.db"\n'
     )
     with managed(run) as manager:
         environ = {
@@ -152,8 +154,11 @@ def test_the_service_works_within_the_units_walls(tmp_path: Path, workers: int) 
             for page in ("/metrics", "/readyz", "/v1/keys", "/"):
                 assert get(admin, page).status == 200
             body = json.dumps({"pasted": token(), "room": "standup"}).encode()
-            explained = post(admin, "/v1/explain", body, {"Content-Type": "application/json"})
+            explained = post(admin, "/v1/explain", body, JSON)
             assert explained.json["allowed"]
+            leaked = token(jti="leaked")
+            revoked = post(admin, "/v1/revocations", b'{"jti": "leaked"}', JSON)
+            assert revoked.status == 201
             service.send_signal(signal.SIGHUP)
             manager.wait_for("RELOADING")
             manager.wait_for("READY")
@@ -162,6 +167,7 @@ def test_the_service_works_within_the_units_walls(tmp_path: Path, workers: int) 
                 os.kill(int(children.read_text("ascii").split()[0]), signal.SIGKILL)
                 wait_until(lambda: log.read_text().count("all workers listen") == 2, "a new worker")
             assert get(port, question).status == 200
+            assert get(port, f"/ext-authz/standup?jwt={leaked}").status == 403
             service.terminate()
             assert service.wait(DEADLINE) == 0
     text = log.read_text()

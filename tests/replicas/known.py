@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from verifier.core.revocation import Revocation
 from verifier.shell.redisdb.url import parse_redis_url
+from verifier.shell.revocations.bell import Bell
 from verifier.shell.revocations.redis_store import RedisStore
 
 
@@ -24,9 +25,6 @@ class Known:
     def remove(self, names: Iterable[str]) -> int:
         return sum([self.by_name.pop(name, None) is not None for name in names])
 
-    def replace(self, revocations: Iterable[Revocation]) -> None:
-        self.by_name = {each.name: each for each in revocations}
-
     @property
     def ids(self) -> set[str | None]:
         return {each.jti for each in self.by_name.values()}
@@ -37,8 +35,10 @@ def revocation(jti: str, *, lasts: float = 3600) -> Revocation:
 
 
 @asynccontextmanager
-async def replica(url: str) -> AsyncIterator[tuple[RedisStore, Known]]:
-    store, known = RedisStore(parse_redis_url(url), time.time), Known()
+async def replica(
+    url: str, bell: Bell | None = None, worker: int = 0
+) -> AsyncIterator[tuple[RedisStore, Known]]:
+    store, known = RedisStore(parse_redis_url(url), time.time, bell, worker), Known()
     await store.start(known)
     try:
         yield store, known

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.processes import DEADLINE, free_port, wait_until
+from verifier.shell.revocations.redis_scripts import EPOCH, KEYS
 
 
 @dataclass
@@ -50,6 +51,10 @@ class RedisServer:
             command, capture_output=True, text=True, timeout=DEADLINE, check=False
         )
         return done.stdout.strip()
+
+    def stored(self, *words: str) -> set[str]:
+        """Give the names of the revocations that it has."""
+        return set(self.command(*words, "HKEYS", KEYS[0]).split()) - {EPOCH}
 
     @property
     def readings(self) -> int:

@@ -8,10 +8,11 @@ import pytest
 
 from tests.replicas.known import replica, revocation, until
 from tests.replicas.redis_server import RedisServer, running_redis
+from verifier.shell.revocations.bell import Bell
 from verifier.shell.revocations.interface import StoreUnavailableError
-from verifier.shell.revocations.redis_scripts import KEYS
+from verifier.shell.revocations.redis_scripts import EPOCH, KEYS
 
-HASH, VERSION, EPOCH = KEYS
+HASH, VERSION = KEYS
 
 
 @pytest.fixture
@@ -30,6 +31,16 @@ async def test_a_change_reaches_every_replica(redis: RedisServer) -> None:
         await until(lambda: other.ids == set(), "the other has forgotten")
         assert not await first.remove(revocation("a").name)
         assert redis.readings == 2  # each once; all else by messages alone
+
+
+async def test_a_revocation_is_acknowledged_when_the_sibling_has_heard(redis: RedisServer) -> None:
+    bell = Bell(2)
+    async with replica(redis.url, bell) as (first, _), replica(redis.url, bell, 1) as (_, other):
+        await first.put(revocation("a"))
+        assert other.ids == {"a"}
+        await first.put(revocation("b"))
+        assert other.ids == {"a", "b"}
+        assert len(set(bell.shown())) == 1
 
 
 async def test_a_replica_that_starts_knows_all_there_is(redis: RedisServer) -> None:
@@ -82,10 +93,34 @@ async def test_a_redis_that_lost_everything_is_told_by_all_who_know(redis: Redis
         await until(lambda: two.ids == {"a"}, "both know")
         redis.kill()
         redis.start()
-        await until(lambda: redis.command("HLEN", HASH) == "1", "it is written back")
+        await until(lambda: len(redis.stored()) == 1, "it is written back")
         assert one.ids == two.ids == {"a"}
         async with replica(redis.url) as (_, new):
             assert new.ids == {"a"}
+
+
+async def test_revocations_that_were_evicted_are_missed(redis: RedisServer) -> None:
+    async with replica(redis.url) as (store, known):
+        await store.put(revocation("a"))
+        redis.command("DEL", HASH)
+        await until(lambda: len(redis.stored()) == 1, "it is written back")
+        assert known.ids == {"a"}
+
+
+async def test_a_redis_that_is_full_can_be_read_and_undone(redis: RedisServer) -> None:
+    async with replica(redis.url) as (store, _):
+        await store.put(revocation("a"))
+        await store.put(revocation("b"))
+        redis.command("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(StoreUnavailableError, match="refused"):
+            await store.put(revocation("c"))
+        async with replica(redis.url) as (other, known):
+            assert known.ids == {"a", "b"}
+            assert await other.remove(revocation("b").name)
+            assert redis.stored() == {revocation("a").name}
+            redis.command("CONFIG", "SET", "maxmemory", "0")
+            await store.put(revocation("c"))
+            await until(lambda: known.ids == {"a", "c"}, "all know what has changed")
 
 
 async def test_a_change_behind_a_loss_waits_until_all_is_written_back(redis: RedisServer) -> None:
@@ -93,7 +128,7 @@ async def test_a_change_behind_a_loss_waits_until_all_is_written_back(redis: Red
         await store.put(revocation("a"))
         redis.command("FLUSHALL")
         await store.put(revocation("b"))
-        assert redis.command("HLEN", HASH) == "2"
+        assert len(redis.stored()) == 2
         assert known.ids == {"a", "b"}
 
 
@@ -105,10 +140,10 @@ async def test_data_that_went_back_are_completed_however_many_changes_follow(
         before = redis.command("GET", VERSION)
         await first.put(revocation("new"))
         redis.command("HDEL", HASH, revocation("new").name)
-        epoch = redis.command("GET", EPOCH)
+        epoch = redis.command("HGET", HASH, EPOCH)
         redis.command("SET", VERSION, before)
-        await until(lambda: redis.command("HLEN", HASH) == "2", "it is written back")
-        assert redis.command("GET", EPOCH) != epoch
+        await until(lambda: len(redis.stored()) == 2, "it is written back")
+        assert redis.command("HGET", HASH, EPOCH) != epoch
         assert known.ids == {"old", "new"}
 
 
@@ -159,7 +194,7 @@ async def test_what_has_ended_is_deleted_by_whoever_reads(redis: RedisServer) ->
     redis.command("HSET", HASH, ended.name, ended.to_json(), fresh.name, fresh.to_json())
     async with replica(redis.url) as (_, known):
         assert known.ids == {"fresh"}
-        assert redis.command("HKEYS", HASH) == fresh.name
+        assert redis.stored() == {fresh.name}
 
 
 async def test_many_are_read_in_pieces_and_what_is_gone_is_forgotten(redis: RedisServer) -> None:

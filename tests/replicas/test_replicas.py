@@ -12,7 +12,6 @@ from tests.replicas.redis_server import RedisServer, running_redis
 from tests.revocations import ask_admin, listed, revoke, undo
 from tests.supervised import token
 from tests.tokens import SECRET
-from verifier.shell.revocations.redis_scripts import KEYS
 
 REFUSED = (403, "revoked")
 UP = "revocation_store_up"
@@ -24,6 +23,8 @@ def test_what_one_replica_takes_back_all_workers_of_all_refuse(tmp_path: Path) -
             good = token(jti=f"j-{replica}")
             assert fleet.answers(good) == {(200, "")}
             assert fleet.revoke(replica, jti=f"j-{replica}", reason="lost") == 201
+            workers = fleet.clients[2 * replica : 2 * replica + 2]
+            assert {each.ask(good) for each in workers} == {REFUSED}  # at once
             fleet.wait_for(good, *REFUSED)
         undo(fleet.verifiers[1], jti="j-0")
         fleet.wait_for(token(jti="j-0"), 200, "")
@@ -47,13 +48,14 @@ def test_what_is_known_holds_without_redis_and_all_is_well_when_it_is_back(
         fleet.wait_for_metric(UP, 0)
         why = get(fleet.verifiers[0].admin, "/readyz").json["revocations"]
         assert why == f"{redis.url}: Connection refused"
+        assert {get(each.port, "/healthz").status for each in fleet.verifiers} == {200}
         assert fleet.answers(known) == {REFUSED}
         assert fleet.answers(unknown) == {(200, "")}
 
         redis.start()
         fleet.wait_for_readiness(200)
         fleet.wait_for_metric(UP, 1)
-        assert redis.command("HLEN", KEYS[0]) == "1"
+        assert len(redis.stored()) == 1
         assert fleet.answers(known) == {REFUSED}
         assert fleet.revoke(2, jti="later") == 201
         fleet.wait_for(later, *REFUSED)

@@ -57,6 +57,14 @@ def test_what_one_use_does_not_reach_is_said() -> None:
     assert not any(each.startswith("single_use") for each in quiet)
 
 
+def test_in_a_pod_it_is_said_that_no_other_pod_hears_of_a_revocation() -> None:
+    pod = {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}
+    told = "memory: a revocation reaches this pod alone, and ends with it"
+    assert any(told in each for each in read(**pod).notices)
+    assert not any(told in each for each in read().notices)
+    assert not any(told in each for each in read(**pod, VERIFIER_REVOCATION_STORE=REDIS).notices)
+
+
 def test_a_redis_is_a_store_whose_password_is_shown_nowhere() -> None:
     settings = read(VERIFIER_REVOCATION_STORE=REDIS)
     assert settings.revocation_store == REDIS
@@ -78,6 +86,15 @@ def test_a_redis_needs_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "(VERIFIER_REVOCATION_STORE): found redis:// without a client for it" in told
     assert "expected the package redis: pip install 'jitsi-verifier[redis]'" in told
     assert read(VERIFIER_REVOCATION_STORE="memory:").revocation_store == "memory:"
+
+
+def test_spans_need_what_sends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(VERIFIER_TRACING="true").tracing
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    told = refusal({"VERIFIER_TRACING": "true"})
+    assert "tracing (VERIFIER_TRACING): found true without what sends spans" in told
+    assert "pip install 'jitsi-verifier[otel]'" in told
+    assert not read().tracing
 
 
 @pytest.mark.parametrize(

@@ -16,25 +16,35 @@ from typing import Any
 
 from tests.supply.requirements import ROOT
 
+PROGRAM = Path(sys.executable).with_name("pip-audit")
 SOURCES = ("pypi", "osv")
 FILES = ("requirements.txt", "requirements-build.txt")
 
 
-def audit(source: str) -> list[dict[str, Any]] | None:
-    """Ask one source of data; gives a report for each package, or None if it cannot be asked."""
-    program = str(Path(sys.executable).with_name("pip-audit"))
+def audit(
+    source: str, program: Path = PROGRAM, longest: float = 120
+) -> list[dict[str, Any]] | None:
+    """Ask one source of data; gives a report for each package, or None if it cannot be asked.
+
+    Args:
+        source: Which one.
+        program: pip-audit.
+        longest: How long, seconds, to wait for all packages together.
+    """
     options = ["--format=json", "--progress-spinner=off", "--disable-pip", "--require-hashes"]
+    command = [str(program), *options, "--timeout=10", f"--vulnerability-service={source}"]
     files = [f"--requirement={ROOT / name}" for name in FILES]
-    done = subprocess.run(
-        [program, *options, f"--vulnerability-service={source}", *files],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
     try:
+        done = subprocess.run(
+            [*command, *files], capture_output=True, text=True, timeout=longest, check=False
+        )
         reports: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
+    except subprocess.TimeoutExpired:
+        print(f"pip-audit: {source} did not answer within {longest:g} s")
+        return None
     except ValueError:
+        reason = (done.stderr.strip().splitlines() or ["no report"])[-1]
+        print(f"pip-audit: {source}: {reason}")
         return None
     return reports
 

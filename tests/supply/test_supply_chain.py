@@ -87,9 +87,19 @@ def test_the_image_installs_these_and_nothing_else() -> None:
     assert len(installs) == 3
     for options in installs:
         assert "--require-hashes" in options or "--no-deps" in options
-    ignored = (ROOT / ".dockerignore").read_text("utf-8")
-    assert "!requirements.txt\n" in ignored
-    assert "!requirements-build.txt\n" in ignored
+
+
+def test_what_the_image_is_built_from_is_in_its_context_and_in_the_source_distribution() -> None:
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
+    copied = {name for line in lines for name in line.split()}
+    assert {"requirements.txt", "requirements-build.txt", "verifier"} <= copied
+    ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    assert {f"!{name}" for name in copied} <= set(ignored)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    included = set(project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"])
+    assert copied - {"pyproject.toml"} | {".dockerignore", "Dockerfile", "SECURITY.md"} <= included
+    assert all((ROOT / name).exists() for name in included)
 
 
 def test_the_bill_of_materials_names_every_pin_and_is_the_same_each_time(tmp_path: Path) -> None:
@@ -102,6 +112,29 @@ def test_the_bill_of_materials_names_every_pin_and_is_the_same_each_time(tmp_pat
     assert document["metadata"]["component"]["name"] == "jitsi-verifier"
     found = {each["name"]: each["version"] for each in document["components"]}
     assert found == entries("requirements.txt")
+
+
+@pytest.mark.parametrize(
+    ("script", "reports", "words"),
+    [
+        (f"echo '{json.dumps({'dependencies': [{'name': 'a'}]})}'; exit 1", [{"name": "a"}], ""),
+        ("echo trace >&2; echo 'ERROR: no route' >&2; exit 1", None, "pip-audit: osv: ERROR: no r"),
+        ("exec sleep 60", None, "pip-audit: osv did not answer within 0.2 s"),
+    ],
+)
+def test_a_source_that_does_not_answer_is_named_and_holds_up_nothing(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    script: str,
+    reports: list[dict[str, Any]] | None,
+    words: str,
+) -> None:
+    program = tmp_path / "pip-audit"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    longest = 0.2 if "sleep" in script else 60
+    assert audit.audit("osv", program, longest) == reports
+    assert words in capsys.readouterr().out
 
 
 KNOWN = {"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]}

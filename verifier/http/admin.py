@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -17,10 +18,14 @@ from verifier.http.dashboard import DASHBOARD
 from verifier.http.explain import respond_explanation, respond_hosts
 from verifier.http.inspector import INSPECTOR
 from verifier.http.prosody import READING
+from verifier.http.respond import problem_body
 from verifier.http.revocations import RevocationsEndpoint
 from verifier.http.service import method_not_allowed, not_found
 from verifier.shell.hosts import Hosts
 from verifier.shell.keysource import SourceStatus
+
+EXCLUDABLE: Final = "revocation-store"
+"""What ``/readyz?exclude=`` can leave out, as Kubernetes' own servers do with their checks."""
 
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 _OPEN: Final = (
@@ -60,7 +65,6 @@ class AdminService:
         self._endpoints: dict[str, Callable[[], web.Response]] = {
             "/metrics": lambda: _answer(self._expose(), _METRICS),
             "/healthz": lambda: _answer(b"ok\n", "text/plain; charset=utf-8"),
-            "/readyz": self._readyz,
             openapi.PATH: openapi.respond,
             "/v1/keys": self._keys,
             "/v1/hosts": lambda: respond_hosts(self._hosts),
@@ -70,7 +74,7 @@ class AdminService:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        path = request.raw_path.partition("?")[0]
+        path, _, query = request.raw_path.partition("?")
         if path not in _OPEN and (refusal := self._guard.refusal(request)) is not None:
             return refusal
         if path == "/v1/explain":
@@ -79,20 +83,25 @@ class AdminService:
             return await respond_explanation(request, self._hosts)
         if path == "/v1/revocations":
             return await self._revocations.handle(request)
-        if path not in self._endpoints:
+        if path != "/readyz" and path not in self._endpoints:
             return not_found()
         if request.method not in READING:
             return method_not_allowed("GET")
-        return self._endpoints[path]()
+        return self._readyz(query) if path == "/readyz" else self._endpoints[path]()
 
-    def _readyz(self) -> web.Response:
+    def _readyz(self, query: str) -> web.Response:
         """Say whether this worker's key sources have answered, and its revocations are up to date.
 
         Each worker has its own; one whose start is not over accepts no connection, so that nobody
-        is answered by it.
+        is answered by it. Without its store of revocations a worker goes on judging by what it has
+        read; who has one store for all workers can exclude that, or all would be taken for unfit.
         """
+        excluded = {value for name, value in parse_qsl(query, True) if name == "exclude"}
+        if not excluded <= {EXCLUDABLE}:
+            return _bad_request(f"exclude: expected {EXCLUDABLE}")
         sources, problem = self._sources(), self._revocations.problem
-        ready = all(source.ready for source in sources) and problem is None
+        judges = problem is None or (bool(excluded) and self._revocations.loaded)
+        ready = all(source.ready for source in sources) and judges
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         detail = {
             "ready": ready,
@@ -114,6 +123,11 @@ def _describe_source(source: SourceStatus) -> dict[str, Any]:
         "last_success": source.last_success,
         "last_error": source.last_error or None,
     }
+
+
+def _bad_request(detail: str) -> web.Response:
+    body = problem_body(HTTPStatus.BAD_REQUEST, detail)
+    return _answer(body, "application/problem+json", HTTPStatus.BAD_REQUEST)
 
 
 def _answer(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:

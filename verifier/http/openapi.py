@@ -217,7 +217,12 @@ def _admin_paths() -> Json:
     described = {"description": "This document.", "content": _content({"type": "object"})}
     return {
         "/metrics": _open("Prometheus", {"200": metrics}),
-        "/readyz": _open("Whether keys and revocations are at hand", ready),
+        "/readyz": _open(
+            "Whether keys and revocations are at hand",
+            ready,
+            _parameter("exclude", "query", "`revocation-store`: fit without it, once it was read.")
+            | {"schema": {"const": "revocation-store"}},
+        ),
         PATH: _open("This document", {"200": described}),
         "/v1/keys": _at(_ADMIN, get=_guarded("Keys, without material", "Keys")),
         "/v1/hosts": _at(_ADMIN, get=_guarded("Hosts with rules of their own", "Hosts")),
@@ -235,8 +240,9 @@ def _admin_paths() -> Json:
 _FILE: Final = {"description": "HTML.", "content": _content(TEXT, "text/html")}
 
 
-def _open(summary: str, responses: Json) -> Json:
-    return _at(_ADMIN, get={"summary": summary, "responses": _MALFORMED | responses})
+def _open(summary: str, responses: Json, *parameters: Json) -> Json:
+    operation = {"summary": summary, "responses": _MALFORMED | responses}
+    return _at(_ADMIN, get=operation | ({"parameters": [*parameters]} if parameters else {}))
 
 
 def _guarded(summary: str, answered: str, asked: str | None = None) -> Json:

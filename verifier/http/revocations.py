@@ -47,10 +47,15 @@ class RevocationsEndpoint:
         }
 
     @property
+    def loaded(self) -> bool:
+        """Whether everything has been read once."""
+        return self._known.store.loaded
+
+    @property
     def problem(self) -> str | None:
         """Why what is known may not be all there is; None while it is."""
         store = self._known.store
-        return store.problem or (None if store.loaded else _NOT_LOADED)
+        return store.problem or (None if self.loaded else _NOT_LOADED)
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request."""
@@ -65,7 +70,7 @@ class RevocationsEndpoint:
 
     async def _list(self, _request: web.BaseRequest) -> web.Response:
         standing = self._known.standing(self._clock())
-        if not self._known.store.loaded:
+        if not self.loaded:
             return _unavailable(self.problem or _NOT_LOADED)
         written = []
         for start in range(0, len(standing), _AT_ONCE):

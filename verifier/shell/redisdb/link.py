@@ -14,7 +14,7 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.connection import UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from verifier.shell.redisdb.url import RedisUrl
@@ -67,6 +67,9 @@ class RedisLink:
         try:
             return await self._client.execute_command(*command)
         except FAILURES as error:
+            if _is_read_only(error):
+                # Who was the primary may be so no more: its name may lead to another by now.
+                await self._client.connection_pool.disconnect(inuse_connections=False)
             raise self.unavailable(error) from None
 
     def listen(self) -> PubSub:
@@ -86,6 +89,11 @@ def _place(url: RedisUrl) -> dict[str, Any]:
     if url.scheme == "unix":
         return {"path": url.path}
     return {"host": url.host, "port": url.port, **dict(url.files)}
+
+
+def _is_read_only(error: Exception) -> bool:
+    # Redis before 7 says it in the middle of a script's error.
+    return isinstance(error, ReadOnlyError) or "-READONLY " in str(error)
 
 
 def _describe(error: Exception) -> str:

@@ -64,7 +64,7 @@ def open_store(url: str, sibling: Sibling = ALONE) -> Store:
     if url != "memory:":
         from verifier.shell.revocations.redis_store import RedisStore  # noqa: PLC0415  # an extra
 
-        return RedisStore(parse_redis_url(url), time.time)
+        return RedisStore(parse_redis_url(url), time.time, sibling.bell, sibling.worker)
     if sibling.directory is None:
         return MemoryStore()
     return SqliteStore(sibling.directory / "revocations", sibling.bell, sibling.worker)

@@ -29,9 +29,6 @@ class Copy(Protocol):
     def remove(self, names: Iterable[str]) -> int:
         """Forget revocations; a name that is not known is no error. Returns how many were."""
 
-    def replace(self, revocations: Iterable[Revocation]) -> None:
-        """Take these in the place of all."""
-
 
 class Store(Protocol):
     """Where revocations are kept."""

@@ -51,11 +51,6 @@ class Known:
         self._changed()
         return found
 
-    def replace(self, revocations: Iterable[Revocation]) -> None:
-        """Take these in the place of all."""
-        self._revocations = Revocations(revocations)
-        self._changed()
-
     def purge(self, now: float) -> None:
         """Forget some of those that had ended by then, Unix seconds."""
         self._revocations.purge(now)

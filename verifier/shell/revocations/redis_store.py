@@ -20,9 +20,11 @@ from verifier.core.revocation import Revocation
 from verifier.shell.logs import log
 from verifier.shell.redisdb.link import FAILURES, RedisLink
 from verifier.shell.redisdb.url import RedisUrl
+from verifier.shell.revocations.bell import Bell
 from verifier.shell.revocations.interface import Copy, StoreUnavailableError
 from verifier.shell.revocations.redis_data import RedisData, Seen
 from verifier.shell.revocations.redis_values import Changed, read_message, read_value
+from verifier.shell.revocations.siblings import Siblings
 
 _LOOK_SECONDS: Final = 1.0
 _LATE_SECONDS: Final = 0.25  # that a message may come behind the number that it announces
@@ -39,10 +41,15 @@ class RedisStore:
     Args:
         url: Where it is.
         clock: Unix time, seconds.
+        bell: Tells this service's other workers; None for a service of one.
+        worker: Which of them this is.
     """
 
-    def __init__(self, url: RedisUrl, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, url: RedisUrl, clock: Callable[[], float], bell: Bell | None = None, worker: int = 0
+    ) -> None:
         self._url = url
+        self._siblings = Siblings(bell or Bell(), worker)
         self._link = RedisLink(url)
         self._data = RedisData(self._link, url.database)
         self._clock = clock
@@ -68,6 +75,7 @@ class RedisStore:
     async def start(self, copy: Copy) -> None:
         """Read everything, if it can be read now, and keep the copy true from then on."""
         self._copy = copy
+        self._siblings.show(None)
         self._task = asyncio.create_task(self._keep_true())
         await self._tried.wait()
 
@@ -75,13 +83,14 @@ class RedisStore:
         """Do nothing: changes come by themselves."""
 
     async def put(self, revocation: Revocation) -> None:
-        """Keep a revocation.
+        """Keep a revocation; the service's other workers know it, too, when this returns.
 
         Raises:
             StoreUnavailableError: Redis has not said that it is stored; after a wait it may be.
         """
-        await self._change(revocation.name, revocation.to_json())
+        changed = await self._change(revocation.name, revocation.to_json())
         self._apply(revocation.name, revocation)
+        await self._siblings.know(changed)
 
     async def remove(self, name: str) -> bool:
         """Take a revocation back; returns False where there is none of that name.
@@ -89,12 +98,13 @@ class RedisStore:
         Raises:
             StoreUnavailableError: it may still be stored.
         """
-        version = await self._change(name, "")
+        changed = await self._change(name, "")
         self._apply(name, None)
-        return version > 0
+        return changed.version > 0
 
     async def close(self) -> None:
         """Let go of everything."""
+        self._siblings.show(None)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -166,13 +176,17 @@ class RedisStore:
         if last is None or changed.epoch != last.epoch or changed.version > last.version + 1:
             return False
         if changed.version == last.version + 1:
-            self._last = Seen(last.epoch, changed.version)
             revocation = read_value(changed.name, changed.value) if changed.value else None
             if changed.value and revocation is None:
                 self._skipped(1)
             else:
                 self._apply(changed.name, revocation)
+            self._judge_by(Seen(last.epoch, changed.version))
         return True
+
+    def _judge_by(self, seen: Seen) -> None:
+        self._last = seen
+        self._siblings.show(seen)
 
     def _has(self, seen: Seen) -> bool:
         last = self._last
@@ -186,7 +200,7 @@ class RedisStore:
                 await self._restore()
                 seen = await self._data.look(None)
             await self._read()
-            self._last = seen
+            self._judge_by(seen)
 
     async def _restore(self) -> None:
         """Write back what is known here and missing there."""
@@ -243,15 +257,15 @@ class RedisStore:
         await self._data.purge([(each.name, each.to_json()) for each in ended])
         self._forget([each.name for each in ended if self._known.get(each.name) is each])
 
-    async def _change(self, name: str, value: str) -> int:
-        """Change one; gives the number of the change, 0 where there was nothing to do."""
+    async def _change(self, name: str, value: str) -> Seen:
+        """Change one; gives what there is then, with version 0 where there was nothing to do."""
         try:
             async with asyncio.timeout(_CHANGE_SECONDS):
                 for _ in range(2):
-                    if self._last is not None:
-                        done = await self._data.change(self._last, name, value)
+                    if (last := self._last) is not None:
+                        done = await self._data.change(last, name, value)
                         if done is not None:
-                            return done
+                            return Seen(last.epoch, done)
                     await self._catch_up(await self._data.look(self._last))
         except TimeoutError as error:
             raise self._link.unavailable(error) from None

@@ -20,6 +20,7 @@ from verifier.shell.settings.sources import (
     read_toml,
     unquoted,
 )
+from verifier.shell.settings.stores import notice_pods
 from verifier.shell.settings.value import Settings
 
 
@@ -47,6 +48,7 @@ def load(
         read_toml(path, reading)
     read_environment(environ, reading)
     values = resolve(reading, terminal=terminal)
+    notice_pods(reading, values, environ)
     hosts, notices = _load_hosts(reading, values)
     if values["strict_hosts"] and not hosts and not reading.problems:
         expected = "[hosts] tables beside it, or false: every host would be refused"

@@ -13,7 +13,7 @@ from verifier.shell.settings.keys import resolve_keys
 from verifier.shell.settings.options import OPTIONS
 from verifier.shell.settings.pages import check_pages
 from verifier.shell.settings.sources import Reading
-from verifier.shell.settings.stores import check_store, resolve_single_use
+from verifier.shell.settings.stores import check_extras, resolve_single_use
 
 _WEAK_TOKEN = 16  # bytes; 128 bits where the token is random
 
@@ -42,7 +42,7 @@ def resolve(reading: Reading, *, terminal: bool) -> dict[str, Any]:
         expected = "trusted_proxies (VERIFIER_TRUSTED_PROXIES) beside it"
         reading.refuse("bypass", "networks, and no proxy to believe", expected)
     check_pages(reading, values)
-    check_store(reading, values)
+    check_extras(reading, values)
     return values
 
 

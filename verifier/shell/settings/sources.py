@@ -31,8 +31,8 @@ _KUBERNETES: Final = re.compile(
     rf"(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=.*|{_PORT}=\w+://.*|{_PORT}_(ADDR|PORT|PROTO)=.*)"
 )
 """What Kubernetes sets for a Service called verifier, or verifier-admin, and so on."""
-_NOT_YET: Final = re.compile(r"VERIFIER_(POLICY_\w+|WORKERS|AUDIT_LOG)")
-"""What will be an option, and must not be ignored by those who rely on it."""
+_HOUSE_RULE: Final = re.compile(r"VERIFIER_POLICY_\w+")
+"""A misspelt one would let in what its author relies on being refused: no notice is enough."""
 _POLICY: Final = "policy"
 _BLANKS_IN_LIST: Final = re.compile(r"\s,|,\s")
 
@@ -265,11 +265,14 @@ def _notice_unknown(environ: Mapping[str, str], reading: Reading) -> None:
     for name, value in sorted(environ.items()):
         ours = name.startswith("VERIFIER_") and name not in _VARIABLES
         if ours and _KUBERNETES.fullmatch(f"{name}={value}") is None:
-            if _NOT_YET.fullmatch(name):
-                found, expected = "an option that this version does not have", "no such variable"
-                reading.problems.append(Problem(name, "environment", found, expected))
-                continue
             nearest = _nearest(name, _VARIABLES)
+            if _HOUSE_RULE.fullmatch(name):
+                expected = f"a known one; the nearest is {nearest}"
+                problem = Problem(
+                    shown_name(name), "environment", "an unknown house rule", expected
+                )
+                reading.problems.append(problem)
+                continue
             reading.notices.append(
                 f"{shown_name(name)}: not a known variable, ignored; the nearest is {nearest}"
             )

@@ -1,7 +1,8 @@
-"""Where this service remembers: options of revocations and one-use tokens that go together."""
+"""What is kept and sent elsewhere: options of revocations, one-use tokens and spans."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -22,9 +23,19 @@ def resolve_single_use(reading: Reading, values: dict[str, Any]) -> None:
         reading.notice("single_use", text)
 
 
-def check_store(reading: Reading, values: dict[str, Any]) -> None:
-    """Refuse a store that nothing here can speak to."""
+def notice_pods(reading: Reading, values: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Say in a pod, which is rarely the only one, whom a revocation in memory reaches."""
+    if values["revocation_store"] == "memory:" and environ.get("KUBERNETES_SERVICE_HOST"):
+        text = "memory: a revocation reaches this pod alone, and ends with it"
+        reading.notice("revocation_store", text)
+
+
+def check_extras(reading: Reading, values: dict[str, Any]) -> None:
+    """Refuse a store that nothing here can speak to, and spans that nothing here can send."""
     scheme = values["revocation_store"].partition(":")[0]
     if scheme in SCHEMES and find_spec("redis") is None:
         expected = "the package redis: pip install 'jitsi-verifier[redis]'"
         reading.refuse("revocation_store", f"{scheme}:// without a client for it", expected)
+    if values["tracing"] and find_spec("opentelemetry") is None:
+        expected = "OpenTelemetry's packages: pip install 'jitsi-verifier[otel]'"
+        reading.refuse("tracing", "true without what sends spans", expected)
