@@ -11,6 +11,7 @@ Json = dict[str, Any]
 
 TEXT: Final[Json] = {"type": "string"}
 FLAG: Final[Json] = {"type": "boolean"}
+_FLAG_OR_NULL: Final[Json] = {"type": ["boolean", "null"]}
 _NUMBER: Final[Json] = {"type": "number"}
 _TEXT_OR_NULL: Final[Json] = {"type": ["string", "null"]}
 _NUMBER_OR_NULL: Final[Json] = {"type": ["number", "null"]}
@@ -69,7 +70,9 @@ def schemas() -> Json:
                 "room_jid": _TEXT_OR_NULL,
                 "query_prefix": _TEXT_OR_NULL,
                 "host": _TEXT_OR_NULL,
-                "room_requires_authentication": {"type": ["boolean", "null"]},
+                "room_requires_authentication": _FLAG_OR_NULL,
+                "creates_room": _FLAG_OR_NULL,
+                "admitted_before": _FLAG_OR_NULL,
             },
             "token",
             more=ref("Ignored"),
@@ -98,7 +101,7 @@ def schemas() -> Json:
         ),
         "ToExplain": _object(
             dict.fromkeys(("token", "pasted", "url", "room_jid", "room", "host"), _TEXT_OR_NULL)
-            | {"now": _NUMBER_OR_NULL},
+            | {"creates_room": _FLAG_OR_NULL, "now": _NUMBER_OR_NULL},
             more=ref("Ignored"),
         ),
         "Explanation": answer_object(
@@ -135,7 +138,11 @@ def schemas() -> Json:
                 "revocations": TEXT,
             }
         ),
-        "Criteria": _object(criteria | {"token": TEXT, "reason": TEXT, "expires": _NUMBER})
+        "Criteria": _object(
+            criteria
+            | {"token_digest": TEXT | {"pattern": "^([Ss][Hh][Aa]256:)?[0-9A-Fa-f]{64}$"}}
+            | {"token": TEXT, "reason": TEXT, "expires": _NUMBER}
+        )
         | {
             "anyOf": [{"required": [name]} for name in ("token", *CRITERIA)],
             "dependentRequired": {"iss": ["issued_before"], "issued_before": ["iss"]},
