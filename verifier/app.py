@@ -54,8 +54,8 @@ _FILE_POLL_SECONDS: Final = 2.0
 _METRICS_SECONDS: Final = 0.25
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 _HANDLED: Final = (*_STOPPING, signal.SIGHUP)
-# At one wake-up, where no other worker would take them as well.
-_ACCEPTED_AT_ONCE: Final = 128
+# At one wake-up, where no other worker would take them as well; others are answered between two.
+_ACCEPTED_AT_ONCE: Final = 16
 _DRAIN_BY_OURSELVES: Final = 3600.0  # seconds: the option says how long, not aiohttp
 
 

@@ -43,6 +43,7 @@ class Listener(socket.socket):
     wake-up. Workers that share a listener must take one at a time, or the first has them all.
     """
 
+    shared = False  # with siblings, which accept from it too
     _respite_ends = 0.0  # monotonic; nothing is left to accept with until then
 
     def listen(self, _backlog: int = _QUEUE, /) -> None:
@@ -53,7 +54,8 @@ class Listener(socket.socket):
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept one connection, but let siblings that were woken up for it go first.
 
-        On busy cores, whoever runs would have the whole burst before anybody else does.
+        On busy cores, whoever runs would have the whole burst before anybody else does. Who has no
+        siblings gives way to nobody: to other programs it would be a time slice for each client.
 
         Raises:
             BlockingIOError: no file descriptor was left a moment ago. asyncio would try on, write
@@ -61,7 +63,8 @@ class Listener(socket.socket):
         """
         if monotonic() < self._respite_ends:
             raise BlockingIOError
-        os.sched_yield()
+        if self.shared:
+            os.sched_yield()
         try:
             return super().accept()
         except OSError as error:
@@ -141,6 +144,8 @@ def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Lis
     except BaseException:
         listeners.close()
         raise
+    for each in (*listeners.decisions, *listeners.admin):
+        each.shared = settings.workers > 1
     return listeners
 
 

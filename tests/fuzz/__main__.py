@@ -43,13 +43,14 @@ def _fuzz(name: str, seconds: int, *, kept: bool) -> bool:
         ran = _run(name, seen, f"-max_total_time={seconds}", f"-artifact_prefix={found}")
         last = re.findall(r"^#(\d+)\s.*?cov: (\d+)", ran.stderr, re.MULTILINE)[-1:] or [("0", "0")]
         print(f"{name:14} {int(last[0][0]):>9,} inputs, {last[0][1]:>6} places reached", flush=True)
-        if kept and not ran.returncode:
+        fine = not ran.returncode and last[0][0] != "0"
+        if kept and fine:
             _keep(name, seen)
-        if ran.returncode:
+        if not fine:
             print(ran.stdout[-4_000:], ran.stderr[-4_000:], sep="\n")
             for file in Path(folder).glob("found-*"):
                 print(f"{name}: {file.name}: {file.read_bytes().hex()}", flush=True)
-    return not ran.returncode
+    return fine
 
 
 def _keep(name: str, seen: Path) -> None:

@@ -19,9 +19,12 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.attack.places import EXPLAIN, LANE, OPTIONS, QUESTION
 from tests.processes import Answer, RunningVerifier, get, post, running_verifier
-from verifier.http import admin, gate, openapi, prosody, service
+from verifier.core import revocation_form
+from verifier.core.decision import DenialCode
+from verifier.http import admin, explain, gate, openapi, prosody, service, verify
 from verifier.http.dashboard import DASHBOARD
 from verifier.http.inspector import INSPECTOR
+from verifier.http.respond import status_of
 from verifier.http.verify import MEMBERS
 
 ADMIN_TOKEN = "an-admin-token-of-more-than-thirty-two-bytes"
@@ -75,6 +78,47 @@ def test_every_route_is_in_the_document_and_every_path_of_the_document_is_a_rout
     spelt = {f"{gate.EXT_AUTHZ}/{{target}}", "/asap/{digest}.pem"}
     assert set(DOCUMENT["paths"]) == (named | pages | spelt) - {"/asap"}
     assert prosody.respond_key.__name__ in getsource(service)
+
+
+def read_from(name: str, source: str) -> set[str]:
+    """Give the members that a source takes from the object of this name."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case (
+                ast.Call(
+                    func=ast.Attribute(value=ast.Name(id=of), attr="get" | "pop" | "setdefault"),
+                    args=[ast.Constant(value=str(member)), *_],
+                )
+                | ast.Subscript(value=ast.Name(id=of), slice=ast.Constant(value=str(member)))
+                | ast.Compare(left=ast.Constant(value=str(member)), comparators=[ast.Name(id=of)])
+            ) if of == name:
+                found.add(member)
+            case _:
+                pass
+    return found
+
+
+def test_every_member_that_is_read_from_a_body_is_in_the_document() -> None:
+    read = {
+        "Question": read_from("question", getsource(verify)) | {*MEMBERS},
+        "ToExplain": read_from("question", getsource(explain)) | {*explain._STRINGS},
+        "Criteria": read_from("given", getsource(revocation_form)) | {*revocation_form._READERS},
+    }
+    schemas = DOCUMENT["components"]["schemas"]
+    assert {name: {*schemas[name]["properties"]} for name in read} == read
+
+
+def test_members_are_found_however_they_are_read() -> None:
+    source = "a['b'], a.get('c'), a.pop('d', 1), 'e' in a, a.setdefault('f', 0), other['g'], 'h'"
+    assert read_from("a", source) == {*"bcdef"}
+
+
+def test_every_code_is_in_the_document_and_its_status_at_every_gate() -> None:
+    assert DOCUMENT["components"]["schemas"]["DenialCode"]["enum"] == [*DenialCode]
+    for path in (*gate.PATHS, f"{gate.EXT_AUTHZ}/{{target}}"):
+        described = DOCUMENT["paths"][path]["get"]["responses"]
+        assert {str(status_of(code).value) for code in DenialCode} <= {*described}
 
 
 @pytest.mark.parametrize(("path", "method", "admin_address", "mode"), OPERATIONS)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import closing
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +192,44 @@ def test_what_has_ended_and_what_was_undone_go_from_the_file_in_portions(tmp_pat
         file.put(revocation("new"))
         ((number, _, _),) = file.changes(0)
         assert number > left[0]
+
+
+class Watched(Known):
+    """A copy that notes in which turn of the loop it was told how many."""
+
+    turn = 0
+
+    def put(self, revocations: Iterable[Revocation]) -> None:
+        told = list(revocations)
+        self.told[self.turn] += len(told)
+        super().put(told)
+
+    @cached_property
+    def told(self) -> Counter[int]:
+        return Counter()
+
+    async def turns(self) -> None:
+        while True:
+            self.turn += 1
+            await asyncio.sleep(0)
+
+
+async def test_the_loop_turns_while_everything_is_read(tmp_path: Path) -> None:
+    with closing(SqliteFile(tmp_path / "file", 1)) as file:
+        file.check()
+    with closing(sqlite3.connect(tmp_path / "file")) as connection, connection:
+        rows = [revocation(str(number)) for number in range(5_000)]
+        connection.executemany(
+            "INSERT INTO revocations (name, expires, body) VALUES (?, ?, ?)",
+            [(each.name, each.expires, each.to_json()) for each in rows],
+        )
+    copy = Watched(open_store(f"sqlite://{tmp_path}/file"), lambda: None)
+    turning = asyncio.create_task(copy.turns())
+    await copy.store.start(copy)
+    turning.cancel()
+    await copy.store.close()
+    assert sum(copy.told.values()) == len(rows)
+    assert max(copy.told.values()) <= len(rows) / 5
 
 
 async def test_closing_what_never_began_is_no_error(tmp_path: Path) -> None:

@@ -136,3 +136,19 @@ def test_a_reload_cannot_take_the_token_from_a_listener_that_others_reach(
     opened[0].check(guarded)
     with pytest.raises(ConfigError, match="without an admin_token"):
         opened[0].check(settings())
+
+
+@pytest.mark.parametrize(("workers", "gives_way"), [("1", 0), ("2", 3)])
+def test_who_accepts_gives_way_to_siblings_and_to_nobody_else(
+    opened: list[Listeners], monkeypatch: pytest.MonkeyPatch, workers: str, gives_way: int
+) -> None:
+    """On busy cores each time costs a time slice, and whoever is connected waits for it."""
+    gave_way: list[None] = []
+    monkeypatch.setattr(os, "sched_yield", lambda: gave_way.append(None))
+    opened.append(open_listeners(settings(VERIFIER_WORKERS=workers), {}))
+    (listener,) = opened[0].decisions
+    listener.listen()
+    for _ in range(3):
+        with socket.create_connection(listener.getsockname()):
+            listener.accept()[0].close()
+    assert len(gave_way) == gives_way

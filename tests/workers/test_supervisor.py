@@ -25,6 +25,9 @@ from tests.supervised import (
     workers,
 )
 from tests.tokens import SECRET
+from verifier.listeners import Listeners
+from verifier.serve import WorkerJob
+from verifier.shell.settings import Settings, load
 from verifier.supervisor import Backoff
 
 PEM = """-----BEGIN PUBLIC KEY-----
@@ -39,6 +42,18 @@ def test_waits_grow_in_a_crash_loop_and_are_short_after_a_long_life() -> None:
     assert [backoff.after(9.9) for _ in range(9)][-3:] == [30.0, 30.0, 30.0]
     assert backoff.after(10) == 0.1
     assert backoff.after(0) == 0.2
+
+
+def test_a_bug_in_reading_the_configuration_does_not_end_the_supervisor(tmp_path: Path) -> None:
+    settings = load({"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": "2"})
+
+    def read() -> Settings:
+        raise RuntimeError
+
+    job = WorkerJob(settings, read, Listeners(), tmp_path)
+    job.asked()
+    job.reloaded(asked=True)
+    assert job.patience() > settings.drain_timeout
 
 
 def lines(verifier: RunningVerifier, event: str) -> list[dict[str, Any]]:

@@ -138,7 +138,11 @@ def schemas() -> Json:
                 "revocations": TEXT,
             }
         ),
-        "Criteria": _object(criteria | {"token": TEXT, "reason": TEXT, "expires": _NUMBER})
+        "Criteria": _object(
+            criteria
+            | {"token_digest": TEXT | {"pattern": "^([Ss][Hh][Aa]256:)?[0-9A-Fa-f]{64}$"}}
+            | {"token": TEXT, "reason": TEXT, "expires": _NUMBER}
+        )
         | {
             "anyOf": [{"required": [name]} for name in ("token", *CRITERIA)],
             "dependentRequired": {"iss": ["issued_before"], "issued_before": ["iss"]},

@@ -105,9 +105,10 @@ class RedisStore:
     async def close(self) -> None:
         """Let go of everything."""
         self._siblings.show(None)
-        if self._task is not None:
+        # Where a connection is in trouble at that moment, a cancellation may get lost on its way.
+        while self._task is not None and not self._task.done():
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait([self._task], timeout=_LATE_SECONDS)
         await self._link.close()
 
     async def _keep_true(self) -> None:

@@ -31,6 +31,7 @@ from verifier.shell.revocations.sqlite_file import NotOursError, SqliteFile
 
 _POLL_SECONDS: Final = 0.5
 _PURGE_SECONDS: Final = 60.0
+_PIECE: Final = 500
 _WRITE_WAIT: Final = 5.0  # seconds, for others who write
 _READ_WAIT: Final = (
     0.02  # nobody is decided about meanwhile; readers have to wait for hardly anything
@@ -75,7 +76,7 @@ class SqliteStore:
             self._writer = await self._in_thread(partial(SqliteFile, self._path, _WRITE_WAIT))
             await self._in_thread(self._writer.check)
             self._reader = SqliteFile(self._path, _READ_WAIT)
-            self._read_on()
+            await self._read_all()
         except (OSError, sqlite3.Error, NotOursError, BadRevocationError) as error:
             raise StoreConfigError(_complaint(self._path, error)) from None
         self.loaded = True
@@ -132,10 +133,17 @@ class SqliteStore:
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _read_on(self) -> None:
-        """Bring the copy up to what is stored."""
+    async def _read_all(self) -> None:
+        """Read in pieces: a process whose loop stands still for long is taken for stuck."""
+        more = True
+        while more:
+            more = self._read_on(_PIECE)
+            await asyncio.sleep(0)
+
+    def _read_on(self, most: int = -1) -> bool:
+        """Bring the copy up to what is stored, or nearer to it; False where it was."""
         heard = self._bell.heard()
-        changes = self._reader.changes(self._after)
+        changes = self._reader.changes(self._after, most)
         put = [read_revocation(body) for _, _, body in changes if body is not None]
         gone = [name for _, name, body in changes if body is None]
         if changes:
@@ -143,6 +151,7 @@ class SqliteStore:
             self._copy.put(put)
             self._after = changes[-1][0]
         self._heard = heard
+        return bool(changes)
 
     def _try_to_read_on(self) -> bool:
         try:

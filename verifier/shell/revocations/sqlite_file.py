@@ -122,11 +122,17 @@ class SqliteFile:
         with self._writing():
             self._connection.execute(f"PRAGMA user_version = {_VERSION}")
 
-    def changes(self, after: int) -> list[tuple[int, str, str | None]]:
-        """Give number, name and body of everything that was changed after a number, in order."""
+    def changes(self, after: int, most: int = -1) -> list[tuple[int, str, str | None]]:
+        """Give number, name and body of what was changed after a number, in order.
+
+        Args:
+            after: The number.
+            most: How many of them, at most; -1 for all.
+        """
         found = self._connection.execute(
-            "SELECT changed, name, body FROM revocations WHERE changed > ? ORDER BY changed",
-            (after,),
+            "SELECT changed, name, body FROM revocations WHERE changed > ? ORDER BY changed"
+            " LIMIT ?",
+            (after, most),
         )
         return found.fetchall()
 
