@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import resource
@@ -17,7 +18,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -110,9 +111,21 @@ def _supervise(
         text = "no directory for the workers' metrics; expected RUNTIME_DIRECTORY or TMPDIR"
         log(text, logging.ERROR, error=error.strerror or str(error))
         return 1
-    with made as directory:
+    with made as directory, _held(directory):
         job = WorkerJob(settings, read, listeners, Path(directory))
         return Supervisor(settings.workers, job, manager).run()
+
+
+@contextlib.contextmanager
+def _held(directory: str) -> Iterator[None]:
+    """Keep systemd-tmpfiles from tidying up what the workers keep there (tmpfiles.d(5))."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class WorkerJob:

@@ -19,6 +19,7 @@ from verifier.core.revocation_form import (
     parse_revocation,
     read_revocation,
 )
+from verifier.core.rooms import parse_target
 
 NOW = 1_800_000_000
 TOKEN = sign({"iss": "app", "exp": NOW + 600})
@@ -74,6 +75,19 @@ def test_what_is_given_wins_over_the_tokens_end() -> None:
 def test_rooms_and_tenants_are_brought_to_the_form_of_urls(room: str) -> None:
     found = parse(room=room, tenant="ACME")
     assert (found.room, found.tenant) == ("stand%20up", "acme")
+
+
+@pytest.mark.parametrize("written", ["R&D", "Team (A)", "A+B", "r%26d"])
+def test_a_name_that_people_write_is_the_one_of_its_page(written: str) -> None:
+    page = parse_target("/" + written.replace(" ", "%20"))
+    assert page is not None
+    assert page.address is not None
+    assert parse(room=written).room == page.address.room
+
+
+@pytest.mark.parametrize("form", ["r%26d", "team%20(a)", "*"])
+def test_a_name_in_the_form_stands_as_it_is(form: str) -> None:
+    assert parse(room=form).room == form
 
 
 def test_a_digest_may_be_copied_from_the_audit_log() -> None:

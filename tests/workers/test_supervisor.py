@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -61,12 +62,25 @@ def lines(verifier: RunningVerifier, event: str) -> list[dict[str, Any]]:
     return [line for line in found if line["event"] == event]
 
 
+def is_held(directory: Path) -> bool:
+    """Tell whether systemd-tmpfiles, which locks what it tidies up, would pass this over."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with running_workers(tmp_path, RUNTIME_DIRECTORY=str(tmp_path / "run")) as verifier:
         pids = workers(verifier)
         (directory,) = (tmp_path / "run").iterdir()
         assert directory.stat().st_mode & 0o777 == 0o700
+        assert is_held(directory)
         verifier.process.kill()
         for pid in pids:
             wait_until(lambda: has_ended(pid), "the worker's end")  # noqa: B023  # called at once

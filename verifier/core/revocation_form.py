@@ -15,7 +15,7 @@ from verifier.core.claims import Claims, is_number
 from verifier.core.jws import MalformedError, json_type, parse_object, read
 from verifier.core.redaction import hide_tokens
 from verifier.core.revocation import CRITERIA, Revocation, digest_of
-from verifier.core.rooms import sent_room_name
+from verifier.core.rooms import room_name, sent_room_name
 
 USUAL_SECONDS: Final = 86_400.0
 """How long a revocation holds where nobody says, and no token does."""
@@ -148,7 +148,9 @@ def _digest(name: str, value: Any) -> str:
 
 
 def _name_in_urls(name: str, value: Any) -> str:
-    form = sent_room_name(_text(name, value))
+    """Read a name in the form that the web client sends, or as people put it into a URL."""
+    text = _text(name, value)
+    form = text if sent_room_name(text) == text else room_name(text)
     if form is None:
         raise BadRevocationError(f"{name}: expected a name that a URL can hold")
     return form
