@@ -112,7 +112,7 @@ class FakeVerifier:
 
     def stop(self) -> None:
         """Close everything and end the thread."""
-        self._in_loop(self._runner.cleanup())
+        self._in_loop(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(DEADLINE)
         self._loop.close()
@@ -130,6 +130,13 @@ class FakeVerifier:
 
     def _in_loop(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE)
+
+    async def _end(self) -> None:
+        await self._runner.cleanup()
+        held = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in held:
+            each.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
 
     async def _start(self, port: int) -> tuple[web.ServerRunner, int]:
         server = web.Server(self._answer, access_log=None)
