@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.hesitant import begin_question, hesitant_keys
-from tests.processes import RunningVerifier, running_verifier, wait_until
+from tests.processes import COMMAND, RunningVerifier, running_verifier, wait_until
 from tests.tokens import SECRET
 from verifier.ending import longest
 
@@ -52,6 +53,16 @@ def whole(client: socket.socket) -> bytes:
         while piece := client.recv(4096):
             answer += piece
     return answer
+
+
+def test_a_start_that_has_not_come_far_ends_well_too(tmp_path: Path) -> None:
+    config = tmp_path / "verifier.toml"
+    os.mkfifo(config)  # whoever reads it waits for us
+    command = [str(COMMAND), "serve", "--config", str(config)]
+    with subprocess.Popen(command, env={"PATH": os.environ["PATH"]}) as started, config.open("wb"):
+        # It reads by now, or the file could not have been opened.
+        started.terminate()
+        assert started.wait(20) == 0
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Final
+from typing import Final, NoReturn
 
 from verifier.cli import check_config, completion, explain, mint, replay, revocations, revoke
 from verifier.cli.admin_client import NoAnswerError
@@ -132,10 +132,17 @@ class _Version(argparse.Action):
 def _serve(options: argparse.Namespace) -> int:
     # Whoever asks for a reload this early gets it: nothing has been read yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # A container's first process gets no signal that it does not handle; this is handled always.
+    signal.signal(signal.SIGTERM, _end)
     # The other commands shall not wait for a web server to be imported.
     from verifier.serve import serve  # noqa: PLC0415
 
     return serve(options.config)
+
+
+def _end(*_: object) -> NoReturn:
+    """End a start that has not come far enough to have anything to finish."""
+    sys.exit(0)
 
 
 def _open_what_is_closed() -> None:
