@@ -19,7 +19,7 @@ from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, D
 from verifier.core.jws import Token
 from verifier.core.keys import KeyLookup
 from verifier.core.policy import Policy
-from verifier.core.rules import Recorder, check_room
+from verifier.core.rules import Recorder, Revoked, check_room
 from verifier.shell import service
 
 
@@ -34,9 +34,11 @@ def main() -> None:
         _now: float,
         note: Recorder = lambda *_: None,
         read: Token | None = None,
+        revoked: Revoked | None = None,
     ) -> Decision:
-        del read  # it is jwt.decode that reads here
-        note("signature", None, None)  # where signatures take turns, this one does, too
+        del read, revoked  # it is jwt.decode that reads here, and nothing is revoked
+        # Where signatures take turns, this one does, too.
+        note("signature", os.environ["ALGORITHM"], None)
         try:
             claims = jwt.decode(
                 request.token or "",
