@@ -30,7 +30,7 @@ def build_requires() -> list[str]:
 def _compile(target: str, source: str, *more: str, given: str = "") -> None:
     command = [
         *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"),
-        *("--generate-hashes", "--upgrade", "--no-emit-index-url", "--no-annotate"),
+        *("--generate-hashes", "--upgrade", "--no-annotate"),
         *("--custom-compile-command", "make requirements", "--output-file", target),
     ]
     program = Path(sys.executable).with_name(command[0])
