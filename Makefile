@@ -21,8 +21,8 @@ run: $(RUN_STAMP)
 	@$(DEMO) exec $(BIN)/jitsi-verifier serve
 
 test: $(TEST_STAMP)
-	tests/install-debian-packages
-	$(BIN)/python -m tests.install_node_packages
+	tests/support/install-debian-packages
+	$(BIN)/python -m tests.support.install_node_packages
 	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(TEST_STAMP)
@@ -43,8 +43,8 @@ sbom: $(TEST_STAMP)
 # The image, really built (buildah, no daemon) and run; as root, not part of CI. BASE_IMAGE=NAME takes
 # a base that is there, else one is made of Debian's packages.
 image-test: $(TEST_STAMP)
-	tests/install-debian-packages tests/image/tools/debian-packages.txt
-	$(BIN)/python -m tests.image $(BASE_IMAGE)
+	tests/support/install-debian-packages tests/system/image/tools/debian-packages.txt
+	$(BIN)/python -m tests.system.image $(BASE_IMAGE)
 
 conformance: $(TEST_STAMP)
 	$(BIN)/python -m tests.conformance tests/conformance/vectors.jsonl
@@ -58,23 +58,23 @@ fuzz: $(FUZZ_STAMP)
 # Half an hour of everything at once over nginx, every answer compared; CI runs a minute of it.
 soak: MINUTES = 30
 soak: $(TEST_STAMP)
-	tests/install-debian-packages tests/e2e/debian-packages.txt tests/replicas/debian-packages.txt
-	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+	tests/support/install-debian-packages tests/system/nginx/debian-packages.txt tests/system/redis/debian-packages.txt
+	$(BIN)/python -m tests.perf.soak --minutes $(MINUTES)
 
 # Two minutes of good and bad tokens over a key server with every fault; not part of CI.
 soak-keys: $(TEST_STAMP)
-	$(BIN)/python -m tests.soak.keys 120
+	$(BIN)/python -m tests.perf.soak.keys 120
 
 # The sidecar beside its peers, in one table; not part of CI. Less of it, or more:
 #   make bench ONLY=hit,misses ROUNDS=1 SECONDS=1 JSON=today.json
 ROUNDS ?= 3
 SECONDS ?= 2
 MINUTES ?= 1
-BENCH = $(BIN)/python -m tests.bench --rounds $(ROUNDS) --seconds $(SECONDS) --minutes $(MINUTES) \
+BENCH = $(BIN)/python -m tests.perf.bench --rounds $(ROUNDS) --seconds $(SECONDS) --minutes $(MINUTES) \
   $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 bench: $(TEST_STAMP)
-	tests/install-debian-packages tests/bench/peers/debian-packages.txt
-	$(BIN)/python -m tests.install_node_packages tests/bench
+	tests/support/install-debian-packages tests/perf/bench/peers/debian-packages.txt
+	$(BIN)/python -m tests.support.install_node_packages tests/perf/bench
 	$(BENCH)
 
 # Memory over ten minutes of new tokens at full speed.
@@ -84,8 +84,8 @@ bench-memory: bench
 
 # Logins through the hook, and what they do to Prosody's loop; not part of CI.
 bench-prosody: $(TEST_STAMP)
-	tests/install-debian-packages
-	$(BIN)/python -m tests.bench.prosody
+	tests/support/install-debian-packages
+	$(BIN)/python -m tests.perf.bench.prosody
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,11 +1,11 @@
 """Jitsi Meet's verdict on JWT room links, as a library and as an HTTP auth sidecar."""
 
-from verifier.core.claims import Claims
-from verifier.core.decision import AccessRequest, Allow, Decision, DenialCode, Deny
-from verifier.core.keyformats import parse_document, parse_public_key, parse_secret
-from verifier.core.keys import KeySet, VerificationKey
-from verifier.core.policy import Policy
-from verifier.core.rules import decide
+from verifier.keys.formats import parse_document, parse_public_key, parse_secret
+from verifier.keys.model import KeySet, VerificationKey
+from verifier.rules.engine import decide
+from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny
+from verifier.rules.policy import Policy
+from verifier.tokens.claims import Claims
 
 __all__ = [
     "AccessRequest",

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.conformance.jitsi_keys import document_of_jitsi, key_of_jitsi
-from verifier.core.decision import AccessRequest, Allow, Decision, Deny
-from verifier.core.keyformats import InvalidKeyError, parse_document, parse_public_key, parse_secret
-from verifier.core.keys import VerificationKey
-from verifier.core.policy import Policy
-from verifier.shell.keysource.interface import Missing
-from verifier.shell.service import Verifier
+from verifier.decisions.verifier import Verifier
+from verifier.keys.formats import InvalidKeyError, parse_document, parse_public_key, parse_secret
+from verifier.keys.model import VerificationKey
+from verifier.keys.sources.base import Missing
+from verifier.rules.model import AccessRequest, Allow, Decision, Deny
+from verifier.rules.policy import Policy
 
 SESSION_NAMES = {
     "jitsi_meet_room": "room",

@@ -3,7 +3,7 @@
 Jitsi's Lua crashes on some key material that the verifier's own sources read (an EC key beside the
 right one, a certificate from a key server), picks one where they take none (two keys in one file,
 two with one kid), and never looks at a JWK's alg. The cases are about tokens, so they get the keys
-that Jitsi had; tests/core/test_keyformats.py holds what the verifier makes of the material itself,
+that Jitsi had. ``tests/unit/keys/test_formats.py`` holds what the verifier makes of the material,
 and names the cases in which that makes a difference.
 """
 

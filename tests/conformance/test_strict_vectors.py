@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from tests.conformance.case import CaseKeys, judge, policy_of, problems, request_of
 from tests.conformance.test_vectors import VECTORS
-from verifier.core.decision import Allow, Decision
-from verifier.shell.service import Verifier
-from verifier.shell.settings import ConfigError, load
+from verifier.config import ConfigError, load
+from verifier.decisions.verifier import Verifier
+from verifier.rules.model import Allow, Decision
 
 # A list in aud, of which one is accepted; to Jitsi a list equals nothing.
 ALLOWED_MORE: Final = {"audience-0075"}
@@ -47,7 +47,7 @@ def cases() -> Iterator[dict[str, Any]]:
 async def judge_strictly(case: dict[str, Any]) -> Decision:
     policy = replace(policy_of(case["config"]), strict=True)
     # What the verifier makes of key material that Jitsi crashes on is the same for both rules
-    # (tests/core/test_keyformats.py), so that only tags about keys are for its own sources.
+    # (tests/unit/keys/test_formats.py), so that only tags about keys are for its own sources.
     about_keys = OF_KEYS.intersection(case["expect"].get("may_deny", []))
     keys = StrictKeys(case) if about_keys else CaseKeys(case)
     verifier = Verifier(policy, keys, lambda: case["now"])

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.conformance.case import judge
-from verifier.core.decision import Allow, DenialCode, Deny
+from verifier.rules.model import Allow, DenialCode, Deny
 
 VECTORS = Path(__file__).with_name("vectors.jsonl")
 # What rules = "jitsi" refuses although Jitsi lets it through by accident, and what it lets

@@ -9,13 +9,13 @@ from typing import Any, Final
 from tests.fuzz.harness import Harness
 from tests.fuzz.keys import NOW, OTHER_SECRET, is_signed
 from tests.fuzz.tokens import POLICY
-from tests.http.conftest import FakeKeys
-from tests.tokens import sign
-from verifier.core.jws import MalformedError, read
-from verifier.http.explain import _explain, _parse
-from verifier.http.verify import BadQuestionError, parse_question, respond_json
-from verifier.shell.hosts import Hosts
-from verifier.shell.service import Pending, Verifier
+from tests.support.tokens import sign
+from tests.unit.http.conftest import FakeKeys
+from verifier.decisions.hosts import Hosts
+from verifier.decisions.verifier import Pending, Verifier
+from verifier.http.admin.explain import _explain, _parse
+from verifier.http.verify_api import BadQuestionError, parse_question, respond_json
+from verifier.tokens.jws import MalformedError, read
 
 _VERIFIER: Final = Verifier(POLICY, FakeKeys(), lambda: NOW)
 _HOSTS: Final = Hosts(_VERIFIER, {})

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from tests.fuzz.harness import Harness
-from tests.tokens import SECRET
-from verifier.core.doctor.prosody_reader import ProsodyReader
-from verifier.core.doctor.token_hosts import token_hosts
-from verifier.shell.settings import ConfigError, Settings, load
+from tests.support.tokens import SECRET
+from verifier.check_config.prosody_reader import ProsodyReader
+from verifier.check_config.token_hosts import token_hosts
+from verifier.config import ConfigError, Settings, load
 
 _FILE: Final = Path("/etc/fuzz/verifier.toml")
 _BETWEEN: Final = b"\n--\n"

@@ -10,10 +10,10 @@ from jwt.algorithms import RSAAlgorithm
 
 from tests.fuzz.harness import Harness
 from tests.fuzz.keys import public_pem, rsa_key
-from verifier.core.jws import MAX_DEPTH, MalformedError, parse_object
-from verifier.core.key_binding import InvalidKeyError
-from verifier.core.key_documents import Document, parse_document
-from verifier.core.keys import ALGORITHMS
+from verifier.keys.binding import InvalidKeyError
+from verifier.keys.documents import Document, parse_document
+from verifier.keys.model import ALGORITHMS
+from verifier.tokens.jws import MAX_DEPTH, MalformedError, parse_object
 
 _LONGEST_REFUSAL: Final = 200  # it repeats nothing
 _KEY_SECONDS: Final = 0.05  # a server's own document, read when it has changed

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.types import Options
 
-from tests.tokens import SECRET, segment
+from tests.support.tokens import SECRET, segment
 
 NOW: Final = 1_800_000_000
 OTHER_SECRET: Final = "another-secret-of-more-than-32-bytes"

@@ -8,10 +8,7 @@ from typing import Any, Final
 from lupa import lua54
 
 from tests.fuzz.harness import Harness
-from verifier.core.lua_pattern import PatternError, PatternTooComplex, match
-from verifier.core.policy import Policy
-from verifier.core.room_patterns import PatternRefusal, count_quantifiers, match_room
-from verifier.core.rooms import (
+from verifier.rooms.address import (
     RoomAddress,
     fragment_token,
     parse_jid,
@@ -22,6 +19,9 @@ from verifier.core.rooms import (
     sent_room_name,
     split_tenant,
 )
+from verifier.rooms.lua_pattern import PatternError, PatternTooComplex, match
+from verifier.rooms.patterns import PatternRefusal, count_quantifiers, match_room
+from verifier.rules.policy import Policy
 
 _MUC: Final = "conference.meet.example.org"
 _PRINTED: Final = re.compile(r"[a-z0-9_.!~*'()%-]+")

@@ -10,13 +10,13 @@ from typing import Final
 
 from tests.fuzz.harness import Harness
 from tests.fuzz.keys import NOW, OTHER_SECRET, is_signed, public_pem, rsa_key, signed
-from tests.tokens import SECRET, segment
-from verifier.core.decision import AccessRequest, Allow, Decision
-from verifier.core.keyformats import parse_secret
-from verifier.core.keys import KeySet
-from verifier.core.keys import VerificationKey as Key
-from verifier.core.policy import Policy
-from verifier.core.rules import decide
+from tests.support.tokens import SECRET, segment
+from verifier.keys.formats import parse_secret
+from verifier.keys.model import KeySet
+from verifier.keys.model import VerificationKey as Key
+from verifier.rules.engine import decide
+from verifier.rules.model import AccessRequest, Allow, Decision
+from verifier.rules.policy import Policy
 
 _CLAIMS: Final = {"iss": "app", "aud": "jitsi", "sub": "*", "room": "*", "exp": NOW + 60}
 _HEADER: Final = b'{"typ":"JWT","alg":"HS256"}'

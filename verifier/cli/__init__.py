@@ -1,5 +1,5 @@
 """The command line: one module for each command."""
 
-from verifier.cli.frame import main
+from verifier.cli.main import main
 
 __all__ = ["main"]

@@ -8,8 +8,8 @@ import socket
 from dataclasses import dataclass
 from typing import Any, Final
 
-from verifier.shell.addresses import Address, UnixAddress
-from verifier.shell.settings import Settings
+from verifier.config import Settings
+from verifier.config.addresses import Address, UnixAddress
 
 _SECONDS: Final = 30.0
 _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # looked for, not listened on

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from verifier.cli.checked import Checked, as_json, render
+from verifier.cli.arguments import Parser, UsageError, add_command, add_config, settings_of
+from verifier.cli.check_config_report import Checked, as_json, render
 from verifier.cli.manual import Manual
-from verifier.cli.usage import Parser, UsageError, add_command, add_config, settings_of
-from verifier.core.redaction import hide_tokens
-from verifier.shell.settings import ConfigError
+from verifier.config import ConfigError
+from verifier.tokens.redact import hide_tokens
 
 _SUMMARY: Final = "validate the configuration, compare with Prosody's"
 _DESCRIPTION: Final = """\
@@ -105,26 +105,26 @@ def _check(options: argparse.Namespace) -> Checked:
 
 def _compare(options: argparse.Namespace, checked: Checked) -> None:
     # Only here is a parser of Lua needed.
-    from verifier.shell import doctor  # noqa: PLC0415
+    from verifier import check_config  # noqa: PLC0415
 
-    checked.deployment = doctor.read_deployment(options.prosody, os.environ)
-    checked.risks = doctor.risks(checked.deployment, checked.settings)
+    checked.deployment = check_config.read_deployment(options.prosody, os.environ)
+    checked.risks = check_config.risks(checked.deployment, checked.settings)
     if checked.settings is not None:
-        checked.hosts = doctor.host_reports(checked.deployment, checked.settings)
+        checked.hosts = check_config.host_reports(checked.deployment, checked.settings)
     if options.write is not None:
         _write(options, checked)
 
 
 def _write(options: argparse.Namespace, checked: Checked) -> None:
-    from verifier.shell import doctor  # noqa: PLC0415  # as above
+    from verifier import check_config  # noqa: PLC0415
 
     deployment = checked.deployment
     if deployment is None or not deployment.compared:
         checked.failure = f"{options.write}: not written, no host of Prosody's takes tokens"
         return
     try:
-        text = doctor.agreeing_file(deployment, checked.settings)
-        doctor.write_private(options.write, text, force=options.force)
+        text = check_config.agreeing_file(deployment, checked.settings)
+        check_config.write_private(options.write, text, force=options.force)
     except ConfigError as error:
         needs = "; ".join(f"{each.option}: {each.expected}" for each in error.problems)
         checked.failure = f"{options.write}: not written, Prosody's files leave open: {needs}"

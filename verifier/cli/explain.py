@@ -13,16 +13,16 @@ import time
 from dataclasses import asdict, replace
 from typing import Final
 
+from verifier.cli.arguments import Parser, add_command, add_config, settings_of, text
+from verifier.cli.explain_report import render
 from verifier.cli.manual import Manual
 from verifier.cli.question import Question, read_question
-from verifier.cli.text import render
-from verifier.cli.usage import Parser, add_command, add_config, settings_of, text
-from verifier.core.explain import Explanation, explain_ambiguity
-from verifier.core.redaction import hide_tokens
-from verifier.shell.explaining import explain_request
-from verifier.shell.keysource import Surroundings, open_ring, open_session
-from verifier.shell.logs import LOGGER
-from verifier.shell.settings import Settings
+from verifier.config import Settings
+from verifier.decisions.explaining import explain_request
+from verifier.explain import Explanation, explain_ambiguity
+from verifier.keys.sources import Surroundings, open_ring, open_session
+from verifier.log import LOGGER
+from verifier.tokens.redact import hide_tokens
 
 _SUMMARY: Final = "say why a token opens a room or does not"
 _DESCRIPTION: Final = """\

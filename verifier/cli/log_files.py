@@ -12,8 +12,8 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Final
 
-from verifier.cli.usage import UsageError
-from verifier.shell.replay import LogLines
+from verifier.cli.arguments import UsageError
+from verifier.replay import LogLines
 
 _STANDARD_INPUT: Final = "-"
 

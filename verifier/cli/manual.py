@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from verifier.shell.settings import CONFIG_VARIABLE, OPTIONS, Option
+from verifier.config import CONFIG_VARIABLE, OPTIONS, Option
 
 _WIDEST: Final = 100
 _INDENT: Final = " " * 4

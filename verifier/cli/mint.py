@@ -8,8 +8,7 @@ import sys
 import time
 from typing import Final
 
-from verifier.cli.manual import Manual
-from verifier.cli.usage import (
+from verifier.cli.arguments import (
     Parser,
     UsageError,
     add_command,
@@ -19,10 +18,16 @@ from verifier.cli.usage import (
     settings_of,
     text,
 )
-from verifier.core.decision import AccessRequest, Deny
-from verifier.core.keyformats import parse_secret
-from verifier.core.keys import KeySet
-from verifier.core.mint import (
+from verifier.cli.manual import Manual
+from verifier.config import Settings, is_shared
+from verifier.keys.formats import parse_secret
+from verifier.keys.model import KeySet
+from verifier.rooms.address import RoomAddress, parse_jid, parse_url, room_jid, split_tenant
+from verifier.rules.engine import decide
+from verifier.rules.model import AccessRequest, Deny
+from verifier.rules.policy import Policy
+from verifier.rules.requests import access_request
+from verifier.tokens.mint import (
     Order,
     claims_of,
     default_audience,
@@ -30,11 +35,6 @@ from verifier.core.mint import (
     default_subject,
     sign,
 )
-from verifier.core.policy import Policy
-from verifier.core.question import access_request
-from verifier.core.rooms import RoomAddress, parse_jid, parse_url, room_jid, split_tenant
-from verifier.core.rules import decide
-from verifier.shell.settings import Settings, is_shared
 
 # What encodeURIComponent leaves as it is, but the client takes out of a path.
 _IN_A_PATH: Final = {ord(character): f"%{ord(character):02X}" for character in "!'()*"}

@@ -7,11 +7,11 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-from verifier.cli.usage import UsageError, room_address
-from verifier.core.decision import AccessRequest
-from verifier.core.explain import Findings, UnreadableError
-from verifier.core.policy import Policy
-from verifier.core.question import access_request, jid_request
+from verifier.cli.arguments import UsageError, room_address
+from verifier.explain import Findings, UnreadableError
+from verifier.rules.model import AccessRequest
+from verifier.rules.policy import Policy
+from verifier.rules.requests import access_request, jid_request
 
 _LONGEST_INPUT: Final = 1_000_000
 

@@ -9,17 +9,17 @@ import sys
 from contextlib import AbstractContextManager
 from typing import Final
 
+from verifier.cli.arguments import Parser, add_command, add_config, settings_of
 from verifier.cli.log_files import opened, size_of
 from verifier.cli.manual import Manual
 from verifier.cli.progress import Report, progress
 from verifier.cli.replay_report import Log, as_json, as_text, notes
-from verifier.cli.usage import Parser, add_command, add_config, settings_of
-from verifier.core.access_log import FIELDS, ROLES, LineReader, Role
-from verifier.core.rooms import parse_url
-from verifier.shell.hosts import host_name
-from verifier.shell.logs import LOGGER
-from verifier.shell.replay import Court, Courts, KeyDesks, Replay, open_desks
-from verifier.shell.settings import Settings
+from verifier.config import Settings
+from verifier.decisions.hosts import host_name
+from verifier.log import LOGGER
+from verifier.replay import Court, Courts, KeyDesks, Replay, open_desks
+from verifier.replay.access_log import FIELDS, ROLES, LineReader, Role
+from verifier.rooms.address import parse_url
 
 _FIELD: Final = re.compile(r"(\w+)=([\w@.-]+)")
 

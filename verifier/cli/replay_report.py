@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from verifier.core.access_log import Unasked
-from verifier.shell.replay import HostTally, Tally
-from verifier.shell.settings import Settings
+from verifier.config import Settings
+from verifier.replay import HostTally, Tally
+from verifier.replay.access_log import Unasked
 
 _UNASKED: Final = {
     Unasked.PUBLIC: "public files",

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from verifier.cli.admin_client import NoAnswerError, ask
+from verifier.cli.arguments import Parser, add_command, add_config, settings_of
 from verifier.cli.manual import Manual
-from verifier.cli.usage import Parser, add_command, add_config, settings_of
-from verifier.core.revocation import Revocation
-from verifier.core.revocation_form import BadRevocationError, read_revocation
-from verifier.shell.addresses import Address, parse_address
+from verifier.config.addresses import Address, parse_address
+from verifier.revocation.model import Revocation
+from verifier.revocation.parsing import BadRevocationError, read_revocation
 
 ENDPOINT: Final = "/v1/revocations"
 """Where on the admin address revocations are."""

@@ -11,10 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from verifier.cli.admin_client import Reply, ask
-from verifier.cli.manual import Manual
-from verifier.cli.question import standard_input
-from verifier.cli.revocations import ENDPOINT, add_admin, in_words
-from verifier.cli.usage import (
+from verifier.cli.arguments import (
     Parser,
     UsageError,
     add_command,
@@ -24,10 +21,13 @@ from verifier.cli.usage import (
     settings_of,
     text,
 )
-from verifier.core.explain import Findings, UnreadableError, view_token
-from verifier.core.revocation import Revocation
-from verifier.core.revocation_form import BadRevocationError, parse_criteria, parse_revocation
-from verifier.shell.settings import Settings
+from verifier.cli.manual import Manual
+from verifier.cli.question import standard_input
+from verifier.cli.revocations import ENDPOINT, add_admin, in_words
+from verifier.config import Settings
+from verifier.explain import Findings, UnreadableError, view_token
+from verifier.revocation.model import Revocation
+from verifier.revocation.parsing import BadRevocationError, parse_criteria, parse_revocation
 
 _SUMMARY: Final = "refuse good tokens from now on"
 _DESCRIPTION: Final = """\

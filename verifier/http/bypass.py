@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from verifier.http.asked import Asked, sole_header
+from verifier.http.request_head import Asked, sole_header
 
 _UNIX = "unix"
 

@@ -5,7 +5,7 @@ from a fixed list, each once, in one of two spellings, with one space behind the
 printable ASCII without doubled blanks in the value. Anything else, however harmless, is left to
 aiohttp, untouched; so is a token whose key has to be fetched first, or that lets in once. Both ways
 in ask the same gatekeeper and keep answers under the same keys, so that they cannot tell two
-stories (tests/http/test_fast_lane.py holds them to each other).
+stories (tests/unit/http/test_fast_lane.py holds them to each other).
 
 Knows no rule, and nothing of where in a stream a head begins: ``connection`` does.
 """
@@ -23,13 +23,13 @@ from typing import Final
 
 from multidict import CIMultiDict
 
-from verifier.http import gate
-from verifier.http.answer import HttpDate, Lifetime
-from verifier.http.asked import Head
-from verifier.http.gatekeeper import UNKNOWN_HOST, Case, Gatekeeper
-from verifier.http.plain_host import is_plain_host
-from verifier.shell.decision_cache import Kept, digest
-from verifier.shell.service import OVERLOADED, Pending, Verifier, needs_a_key
+from verifier.decisions.cache import Kept, digest
+from verifier.decisions.verifier import OVERLOADED, Pending, Verifier, needs_a_key
+from verifier.http import original_request
+from verifier.http.proxy_auth import UNKNOWN_HOST, Case, Gatekeeper
+from verifier.http.request_head import Head
+from verifier.http.responses import HttpDate, Lifetime
+from verifier.rooms.host import is_plain_host
 
 Deliver = Callable[[Callable[[], bytes | None]], None]
 """Is called when the answer's turn has come, with what makes it: bytes, or None where aiohttp is to
@@ -37,7 +37,8 @@ answer after all."""
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _EXT_AUTHZ: Final = re.compile(
-    rf"({'|'.join(_METHODS)}) ({gate.EXT_AUTHZ}/[A-Za-z0-9/?&=._~%+-]*) HTTP/1\.1".encode()
+    f"({'|'.join(_METHODS)}) ({original_request.EXT_AUTHZ}/".encode()
+    + rb"[A-Za-z0-9/?&=._~%+-]*) HTTP/1\.1"
 )
 _READ: Final = frozenset(
     (
@@ -88,7 +89,7 @@ class _Spelling:
 
 _ROUTES: Final = {
     f"{method} {path} HTTP/1.1".encode(): _Route(endpoint, method, path)
-    for path, endpoint in gate.PATHS.items()
+    for path, endpoint in original_request.PATHS.items()
     for method in _METHODS
 }
 # Two lines more than there are names: a longer head is not for here.

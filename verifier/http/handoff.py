@@ -11,9 +11,13 @@ from http import HTTPStatus
 from secrets import token_bytes
 from typing import Final
 
-from verifier.core.clean_target import without_tokens
-from verifier.core.decision import Allow
-from verifier.core.handoff import (
+from verifier.decisions.hosts import host_name
+from verifier.http.original_request import Original, cookies
+from verifier.http.request_head import Asked
+from verifier.http.responses import NO_STORE, SERVER, Answer
+from verifier.rooms.clean_target import without_tokens
+from verifier.rules.model import Allow
+from verifier.tokens.handoff_cookie import (
     LONGEST_SECONDS,
     Place,
     browser_of,
@@ -22,10 +26,6 @@ from verifier.core.handoff import (
     new_browser,
     opens,
 )
-from verifier.http.answer import NO_STORE, SERVER, Answer
-from verifier.http.asked import Asked
-from verifier.http.gate import Original, cookies
-from verifier.shell.hosts import host_name
 
 REDIRECT: Final = "X-Jitsi-Redirect"
 """Where nginx is to send the reader, whose own answers can only allow or refuse."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from verifier.core.clean_target import may_hold_token, without_tokens
-from verifier.core.decision import Allow, DenialCode, Deny
-from verifier.core.redirect import fill
-from verifier.http.answer import Answer
-from verifier.http.asked import Asked
-from verifier.http.gate import Original
+from verifier.config.redirect_template import fill
 from verifier.http.handoff import REDIRECT, Handoff
+from verifier.http.original_request import Original
+from verifier.http.request_head import Asked
+from verifier.http.responses import Answer
+from verifier.rooms.clean_target import may_hold_token, without_tokens
+from verifier.rules.model import Allow, DenialCode, Deny
 
 _LONGEST_REDIRECT: Final = 4_096
 _OUTAGES: Final = (

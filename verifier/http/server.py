@@ -16,7 +16,7 @@ What a handler may rely on:
 Knows HTTP and nothing of tokens, rooms, endpoints or proxies.
 """
 
-# What is relied upon in aiohttp (3.14; tests/http/test_server.py fails where this changes):
+# What is relied upon in aiohttp (3.14; tests/unit/http/test_server.py fails where this changes):
 # - `web.Server` calls itself for each connection and hands `request_handler`, `request_factory` on.
 # - `web.RequestHandler` makes a request with the factory just before it starts to answer it, asks
 #   `handle_error` for the answer to a parse error or to a raising handler, and logs with
@@ -53,7 +53,7 @@ from verifier.http.connection import (
     problem,
 )
 from verifier.http.fast_lane import Deliver, Later
-from verifier.http.plain_host import is_plain_host
+from verifier.rooms.host import is_plain_host
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 

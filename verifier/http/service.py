@@ -10,18 +10,18 @@ from typing import Final
 
 from aiohttp import web
 
-from verifier.core.decision import AccessRequest, Allow, Decision, Deny
-from verifier.http import gate, prosody
-from verifier.http.answer import Answer, Lifetime, response
+from verifier.decisions.cache import DecisionCache, Kept, digest
+from verifier.decisions.hosts import Hosts
+from verifier.decisions.verifier import Observer
+from verifier.http import original_request, prosody_api
 from verifier.http.fast_lane import FastLane
-from verifier.http.gatekeeper import UNKNOWN_HOST, Case, Gatekeeper, GateOptions
-from verifier.http.respond import problem_body
+from verifier.http.proxy_auth import UNKNOWN_HOST, Case, Gatekeeper, GateOptions
+from verifier.http.rendering import problem_body
+from verifier.http.responses import Answer, Lifetime, response
 from verifier.http.server import read_body
-from verifier.http.verify import BadQuestionError, bad_question, parse_question, respond_json
-from verifier.shell.decision_cache import DecisionCache, Kept, digest
-from verifier.shell.decision_log import DecisionLog
-from verifier.shell.hosts import Hosts
-from verifier.shell.service import Observer
+from verifier.http.verify_api import BadQuestionError, bad_question, parse_question, respond_json
+from verifier.observability.decision_log import DecisionLog
+from verifier.rules.model import AccessRequest, Allow, Decision, Deny
 
 Endpoint = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Render = Callable[[Decision], Answer]
@@ -89,15 +89,15 @@ class DecisionService:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; a path that is none of ours is a 404 and opens nothing."""
         path = request.raw_path.partition("?")[0]
-        if path in gate.PATHS:
-            return await self._gate(request, gate.PATHS[path])
-        if path.startswith(gate.EXT_AUTHZ + "/"):
+        if path in original_request.PATHS:
+            return await self._gate(request, original_request.PATHS[path])
+        if path.startswith(original_request.EXT_AUTHZ + "/"):
             return await self._gate(request, "ext-authz")
         if path in self._endpoints:
             return await self._endpoints[path](request)
         # Each host's own keys: another's would sign for its rooms.
         verifier = self._hosts.find(request.headers.get("Host"))
-        key = await prosody.respond_key(request, verifier.keys.by_digest) if verifier else None
+        key = await prosody_api.respond_key(request, verifier.keys.by_digest) if verifier else None
         return key or not_found()
 
     async def _gate(self, request: web.BaseRequest, endpoint: str) -> web.Response:
@@ -123,18 +123,18 @@ class DecisionService:
         return await self._judge(request, _Ask("verify", question, host, respond_json, started))
 
     async def _access(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.method not in prosody.READING:
+        if request.method not in prosody_api.READING:
             return method_not_allowed("GET")
-        question, host = prosody.access_question(request), request.headers.get("Host")
-        ask = _Ask("access", question, host, prosody.respond_access, perf_counter())
+        question, host = prosody_api.access_question(request), request.headers.get("Host")
+        ask = _Ask("access", question, host, prosody_api.respond_access, perf_counter())
         return await self._judge(request, ask)
 
     async def _check_password(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.method not in prosody.READING:
+        if request.method not in prosody_api.READING:
             return method_not_allowed("GET")
-        started, asked = perf_counter(), prosody.password_question(request)
+        started, asked = perf_counter(), prosody_api.password_question(request)
         question, host = (asked, None) if isinstance(asked, Deny) else asked
-        ask = _Ask("check-password", question, host, prosody.respond_password, started)
+        ask = _Ask("check-password", question, host, prosody_api.respond_password, started)
         return await self._judge(request, ask)
 
     async def _judge(self, request: web.BaseRequest, ask: _Ask) -> web.Response:
@@ -182,9 +182,9 @@ class DecisionService:
         return response(kept[2] + lines, kept[3])
 
     async def _user_exists(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.method not in prosody.READING:
+        if request.method not in prosody_api.READING:
             return method_not_allowed("GET")
-        answer = prosody.respond_user_exists()
+        answer = prosody_api.respond_user_exists()
         return response(answer.head(), answer.body)
 
 
@@ -194,7 +194,7 @@ def not_found() -> web.Response:
 
 
 async def _healthz(request: web.BaseRequest) -> web.StreamResponse:
-    if request.method not in prosody.READING:
+    if request.method not in prosody_api.READING:
         return method_not_allowed("GET")
     return web.Response(headers=_PLAIN, body=b"ok\n")
 

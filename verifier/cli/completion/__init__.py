@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from verifier.cli.arguments import Parser, add_command
 from verifier.cli.completion.bash import bash
 from verifier.cli.completion.fish import fish
 from verifier.cli.completion.zsh import zsh
 from verifier.cli.manual import Manual
-from verifier.cli.usage import Parser, add_command
 
 _SUMMARY: Final = "print a script for a shell to complete commands with"
 _DESCRIPTION: Final = """\

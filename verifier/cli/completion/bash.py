@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from string import Template
 from typing import Final
 
+from verifier.cli.arguments import Parser
 from verifier.cli.completion.words import choices, is_file, options, positionals, takes_value
-from verifier.cli.usage import Parser
 
 _SCRIPT: Final = Template("""\
 # bash completion for jitsi-verifier

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from verifier.cli.arguments import Parser
 from verifier.cli.completion.words import choices, is_file, options, positionals, takes_value
-from verifier.cli.usage import Parser
 
 
 def fish(program: Parser) -> str:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from verifier.cli.usage import Parser
+from verifier.cli.arguments import Parser
 
 
 def options(parser: Parser) -> Iterator[argparse.Action]:

@@ -8,8 +8,8 @@ import shlex
 from string import Template
 from typing import Final
 
+from verifier.cli.arguments import Parser
 from verifier.cli.completion.words import choices, is_file, options, positionals, takes_value
-from verifier.cli.usage import Parser
 
 _SCRIPT: Final = Template("""\
 #compdef jitsi-verifier

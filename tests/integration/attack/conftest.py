@@ -1,0 +1,24 @@
+"""A sidecar under attack: one process for each file, whose log holds no token at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.attack.places import OPTIONS, TOKEN
+from tests.support.processes import RunningVerifier, running_verifier
+
+
+@pytest.fixture(scope="module")
+def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVerifier]:
+    """Start it; nothing that is sent to it may be taken for a mistake of its own."""
+    with running_verifier(
+        tmp_path_factory.mktemp("attacked"), None, wait=True, **OPTIONS
+    ) as running:
+        yield running
+        assert running.process.poll() is None
+    pieces = {part[start : start + 12] for part in TOKEN.split(".") for start in range(24)}
+    assert not [piece for piece in pieces if piece in running.log]
+    assert '"event": "bug"' not in running.log
+    assert "Traceback" not in running.log

@@ -1,0 +1,180 @@
+"""SIGTERM: nothing new, what is in flight to its end, and a bound on everything."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.hesitant import begin_question, hesitant_keys
+from tests.support.processes import COMMAND, RunningVerifier, running_verifier, wait_until
+from tests.support.tokens import SECRET
+from verifier.process.shutdown import longest
+
+MARGIN = 5.0  # seconds, for a machine that has other things to do
+
+
+def options(workers: int, drain_timeout: str) -> dict[str, str]:
+    return {
+        "JWT_APP_ID": "app",
+        "VERIFIER_WORKERS": str(workers),
+        "VERIFIER_DRAIN_TIMEOUT": drain_timeout,
+        "VERIFIER_KEY_FETCH_TIMEOUT": "60",
+    }
+
+
+def connect(port: int, head: bytes) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", port), timeout=20)
+    client.sendall(head)
+    return client
+
+
+def idle(port: int) -> socket.socket:
+    client = connect(port, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.recv(4096).startswith(b"HTTP/1.1 200")
+    return client
+
+
+def is_refused(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) != 0
+
+
+def whole(client: socket.socket) -> bytes:
+    """Read to the connection's end, and close it."""
+    answer = b""
+    with client:
+        while piece := client.recv(4096):
+            answer += piece
+    return answer
+
+
+def test_a_start_that_has_not_come_far_ends_well_too(tmp_path: Path) -> None:
+    config = tmp_path / "verifier.toml"
+    os.mkfifo(config)  # whoever reads it waits for us
+    command = [str(COMMAND), "serve", "--config", str(config)]
+    with subprocess.Popen(command, env={"PATH": os.environ["PATH"]}) as started, config.open("wb"):
+        # It reads by now, or the file could not have been opened.
+        started.terminate()
+        assert started.wait(20) == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_idle_connections_end_at_once_and_questions_in_flight_with_their_answer(
+    tmp_path: Path, workers: int
+) -> None:
+    given = options(workers, "60")
+    with (
+        hesitant_keys() as keys,
+        running_verifier(tmp_path, None, wait=True, **keys.environ, **given) as verifier,
+    ):
+        waiting = [begin_question(verifier) for _ in range(6)]
+        silent = [idle(verifier.port), idle(verifier.admin), connect(verifier.port, b"GET /auth")]
+        wait_until(lambda: verifier.metric("in_flight") == 6, "in flight")
+        verifier.process.terminate()
+        for client in silent:
+            assert whole(client) == b""
+        for port in (verifier.port, verifier.admin):
+            wait_until(lambda: is_refused(port), "nobody listens")  # noqa: B023  # called at once
+        assert verifier.process.poll() is None
+        keys.answer.set()
+        for client in waiting:
+            answer = whole(client)
+            assert b"X-Jitsi-Denial: key-unknown" in answer
+            assert b"\r\nConnection: close\r\n" in answer
+        assert verifier.process.wait(20) == 0
+        assert "cut off" not in verifier.log
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_takes_longer_than_the_option_says_is_cut_off(tmp_path: Path, workers: int) -> None:
+    given = options(workers, "0.5")
+    with (
+        hesitant_keys() as keys,
+        running_verifier(tmp_path, None, wait=True, **keys.environ, **given) as verifier,
+    ):
+        question = begin_question(verifier)
+        wait_until(lambda: verifier.metric("in_flight") == 1, "in flight")
+        body = b"POST /v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
+        explain = connect(verifier.admin, body + b"Content-Type: application/json\r\n\r\n{")
+        wait_until(lambda: is_read(explain), "the head is read")
+        verifier.process.terminate()
+        assert verifier.process.wait(longest(0.5) + MARGIN) == 0
+        assert {whole(question), whole(explain)} == {b""}
+        assert counts(verifier) == 2
+        assert "Traceback" not in verifier.log
+        assert "too long" not in verifier.log
+
+
+def is_read(client: socket.socket) -> bool:
+    """Tell whether the other side has taken everything that was sent, by the kernel's queues."""
+    ends = [f":{name[1]:04X}" for name in (client.getpeername(), client.getsockname())]
+    rows = map(str.split, Path("/proc/net/tcp").read_text("ascii").splitlines())
+    (row,) = [row for row in rows if row[1].endswith(ends[0]) and row[2].endswith(ends[1])]
+    return row[4].endswith(":00000000")
+
+
+def counts(verifier: RunningVerifier) -> int:
+    """Add up how many requests the log says were cut off."""
+    lines = [json.loads(line) for line in verifier.log.splitlines()]
+    return sum(line["count"] for line in lines if line["event"] == "requests were cut off")
+
+
+def test_a_reload_changes_how_long_the_end_may_take(tmp_path: Path) -> None:
+    config = tmp_path / "verifier.toml"
+    with hesitant_keys() as keys:
+        text = f'app_id = "app"\nasap_key_server = "{keys.environ["JWT_ASAP_KEYSERVER"]}"\n'
+        config.write_text(f"{text}key_fetch_timeout = 60\ndrain_timeout = 60\nworkers = 2\n")
+        with running_verifier(tmp_path, config) as verifier:
+            config.write_text(config.read_text().replace("drain_timeout = 60", "drain_timeout = 1"))
+            verifier.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: verifier.log.count('"configuration reloaded"') == 2, "reloads")
+            question = begin_question(verifier)
+            wait_until(lambda: verifier.metric("in_flight") == 1, "in flight")
+            verifier.process.terminate()
+            assert whole(question) == b""
+            assert verifier.process.wait(longest(1) + MARGIN) == 0
+            assert counts(verifier) == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_collector_that_never_answers_does_not_hold_up_the_end(
+    tmp_path: Path, workers: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        given = {
+            "VERIFIER_TRACING": "true",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:{1}".format(*deaf.getsockname()),
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "600",
+            "JWT_APP_SECRET": SECRET,
+            **options(workers, "3"),
+        }
+        with running_verifier(tmp_path, None, wait=True, **given) as verifier:
+            verifier.ask("/standup")
+            verifier.process.terminate()
+            assert verifier.process.wait(longest(3) + MARGIN) == 0
+            assert "Traceback" not in verifier.log
+            assert "too long" not in verifier.log
+
+
+STUCK = """
+import logging, sys, threading
+from verifier.process.shutdown import end_within
+from verifier.log import configure
+configure("json", "info")
+end_within(0.2)
+threading.Event().wait()
+"""
+
+
+def test_a_thread_that_does_not_end_holds_up_no_end() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", STUCK], stderr=subprocess.PIPE, timeout=20, check=True
+    )
+    assert json.loads(ended.stderr)["event"] == "the end took too long"

@@ -1,0 +1,190 @@
+"""Refused at the next decision: at every endpoint, cached or not, by every worker."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, count
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.processes import Answer, RunningVerifier, post, running_verifier, wait_until
+from tests.support.revocations import listed, revoke, undo
+from tests.support.supervised import Client, owned_clients, running_workers, token
+from tests.support.tokens import SECRET, sign
+from verifier.revocation.model import digest_of
+
+HOST = {"Host": "meet.example.org"}
+TOKEN = token(jti="named by its digest")
+numbers = count()
+
+
+@dataclass(frozen=True)
+class Question:
+    """How one endpoint is asked, and what it says to those who may come in or may not."""
+
+    ask: Callable[[Client, str], Answer]
+    refusal: tuple[int, str]
+    opened: Callable[[Answer], bool] = lambda answer: answer.status == 200
+
+    def refused(self, answer: Answer) -> bool:
+        status, words = self.refusal
+        return answer.status == status and words in answer.body + answer.code
+
+
+def original(header: str, path: str, prefix: str = "", **more: str) -> Callable[..., Answer]:
+    def ask(client: Client, good: str) -> Answer:
+        return client.exchange("GET", path, HOST | {header: f"{prefix}/standup?jwt={good}"} | more)
+
+    return ask
+
+
+def ext_authz(client: Client, good: str) -> Answer:
+    return client.exchange("GET", f"/ext-authz/standup?jwt={good}", HOST)
+
+
+def slow_auth(client: Client, good: str) -> Answer:
+    """Ask in a way that the fast lane leaves to others."""
+    headers = HOST | {"X-Original-URI": f"/standup?jwt={good}", "X-Unheard-Of": "1"}
+    return client.exchange("GET", "/auth", headers)
+
+
+def verify(client: Client, good: str) -> Answer:
+    """Ask anybody: a connection is closed behind a body."""
+    body = {"token": good, "room_jid": "standup@conference"}
+    return post(client.service, "/v1/verify", json.dumps(body).encode())
+
+
+def access(client: Client, good: str) -> Answer:
+    return client.exchange("GET", "/access", HOST | {"Authorization": f"Bearer {good}"})
+
+
+def check_password(client: Client, good: str) -> Answer:
+    return client.exchange("GET", f"/check_password?user=u&server=s&pass={quote(good)}", HOST)
+
+
+REVOKED = 403, "revoked"
+FORWARDED = {"X-Forwarded-Host": "meet.example.org"}
+QUESTIONS = {
+    "auth": Question(original("X-Original-URI", "/auth"), REVOKED),
+    "auth, not by the fast lane": Question(slow_auth, REVOKED),
+    "auth-url": Question(original("X-Original-URL", "/auth-url", "https://a.b"), REVOKED),
+    "forward-auth": Question(original("X-Forwarded-Uri", "/forward-auth", **FORWARDED), REVOKED),
+    "ext-authz": Question(ext_authz, REVOKED),
+    "verify": Question(verify, (200, '"code": "revoked"'), lambda answer: answer.json["allowed"]),
+    "access": Question(
+        access, (200, '{"access": false}'), lambda answer: answer.json == {"access": True}
+    ),
+    "check-password": Question(
+        check_password, (200, "false"), lambda answer: answer.body == "true"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Service:
+    verifier: RunningVerifier
+    clients: list[Client]
+    """Two connections to each worker."""
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["one worker", "two workers"])
+def service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("revocation")
+    if request.param == 1:
+        with running_verifier(folder, JWT_APP_ID="app", JWT_APP_SECRET=SECRET) as verifier:
+            clients = [Client(verifier), Client(verifier)]
+            yield Service(verifier, clients)
+            for client in clients:
+                client.close()
+    else:
+        with (
+            running_workers(folder, None, 2) as verifier,
+            owned_clients(verifier, token()) as owned,
+        ):
+            yield Service(verifier, list(chain.from_iterable(owned.values())))
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_revoked_token_is_refused_at_once_and_accepted_again_at_once(
+    service: Service, name: str
+) -> None:
+    question, verifier = QUESTIONS[name], service.verifier
+    for known in (True, False):
+        name_of_user = f"user {next(numbers)}"
+        good = token(**user(name_of_user))
+        for client in service.clients if known else []:
+            assert question.opened(question.ask(client, good))
+        revoke(verifier, user_id=name_of_user)
+        for client in service.clients * 2:
+            assert question.refused(question.ask(client, good)), known
+        undo(verifier, user_id=name_of_user)
+        for client in service.clients * 2:
+            assert question.opened(question.ask(client, good)), known
+
+
+def mint(kid: str = "k-2", /, **claims: object) -> str:
+    usual = {"iss": "app", "aud": "a", "sub": "*", "room": "*", "exp": time.time() + 600}
+    return sign(usual | claims, {"kid": kid})
+
+
+def user(name: str) -> dict[str, object]:
+    return {"context": {"user": {"id": name}}}
+
+
+@pytest.mark.parametrize(
+    ("criterion", "meets", "spared"),
+    [
+        ({"jti": "i-1"}, mint(jti="i-1"), mint(jti="i-2")),
+        ({"user_id": "u-1"}, mint(**user("u-1")), mint(**user("u-2"))),
+        ({"iss": "app", "issued_before": 2_000}, mint(iat=1_000), mint(iat=3_000)),
+        ({"kid": "k-1"}, mint("k-1"), mint("k-2")),
+        ({"room": "Retro"}, mint(room="retro"), mint()),
+        ({"tenant": "ACME"}, mint(sub="acme"), mint(sub="corp")),
+        ({"token_digest": digest_of(TOKEN)}, TOKEN, mint(other=1)),
+        ({"token": TOKEN}, TOKEN, mint(other=1)),
+        ({"jti": "i-1", "user_id": "u-1"}, mint(jti="i-1", **user("u-1")), mint(jti="i-1")),
+    ],
+)
+def test_every_criterion_refuses_what_meets_it_and_nothing_else(
+    service: Service, criterion: dict[str, object], meets: str, spared: str
+) -> None:
+    def answers(asked: str) -> set[str]:
+        """Have the token judged alone, so that any room claim will do."""
+        return {access(client, asked).body for client in service.clients}
+
+    opened, closed = {'{"access": true}'}, {'{"access": false}'}
+    assert answers(meets) == answers(spared) == opened
+    revoke(service.verifier, **criterion)
+    assert answers(meets) == closed
+    assert answers(spared) == opened
+    undo(service.verifier, **criterion)
+    assert answers(meets) == opened
+
+
+def test_a_closed_room_is_closed_to_every_token_and_no_other_room_is(service: Service) -> None:
+    def status(client: Client, room: str) -> tuple[int, str]:
+        answer = client.exchange("GET", f"/ext-authz/{room}?jwt={mint()}", HOST)
+        return answer.status, answer.code
+
+    assert {status(client, "retro") for client in service.clients} == {(200, "")}
+    revoke(service.verifier, room="retro")
+    for client in service.clients:
+        assert status(client, "Retro") == status(client, "acme/retro") == REVOKED
+        assert status(client, "retro2") == (200, "")
+    undo(service.verifier, room="retro")
+
+
+def test_a_cached_denial_turns_when_the_revocation_ends(service: Service) -> None:
+    good = mint(jti="soon")
+    revoke(service.verifier, jti="soon", expires=time.time() + 1.5)
+    client = service.clients[0]
+    assert client.ask(good) == client.ask(good) == REVOKED
+    wait_until(lambda: client.ask(good) == (200, ""), "its end")
+    wait_until(lambda: listed(service.verifier) == [], "nothing listed")
+    wait_until(lambda: service.verifier.metric("revocations") == 0, "nothing known")

@@ -1,0 +1,292 @@
+"""No piece of a token or a secret in what the service says or writes, whatever is sent to it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.integration.secrecy.floods import (
+    ADMIN_PATHS,
+    DECISION_PATHS,
+    at_every_place,
+    where_none_belongs,
+)
+from tests.integration.secrecy.marks import PIECE, Marks, forms, marked, token
+from tests.support.processes import (
+    COMMAND,
+    RunningVerifier,
+    free_port,
+    running_verifier,
+    wait_until,
+)
+
+SECRETS = {name: marked(name) for name in ("app_secret", "admin_token", "handoff_secret")}
+TOKENS = {
+    "a good token": token(SECRETS["app_secret"]),
+    "a forged token": token(marked("a stranger")),
+}
+MARKS = Marks(SECRETS | TOKENS)
+LINES_A_SECOND = 100  # of refusals are logged
+
+# To whoever brought a token, the hand-off gives it back.
+_HANDED_OFF = (b"Location:", b"X-Jitsi-Redirect:")
+
+VARIANTS = (
+    f"""
+        log_format = "json"
+        audit_log = "FOLDER/audit.log"
+        tracing = true
+        handoff = true
+        token_cookie = "jwt"
+        denied_redirect_url = "https://login.example.org/?why={{code}}&room={{room}}&back={{url}}"
+        admin_token = "{SECRETS["admin_token"]}"
+    """,
+    """
+        log_format = "console"
+        mode = "report-only"
+        workers = 2
+    """,
+)
+
+
+@dataclass
+class Service:
+    """A running service, and everything that it says."""
+
+    verifier: RunningVerifier
+    port: int
+    folder: Path
+    said: dict[str, str] = field(default_factory=dict)
+
+    def send(self, request: bytes, *, admin: bool) -> bool:
+        """Send on a connection of its own; tells whether a decision was answered."""
+        answer = exchange(self._address(request, admin), request)
+        lines = answer.split(b"\r\n")
+        kept = b"\r\n".join(each for each in lines if not each.startswith(_HANDED_OFF))
+        self.said[f"the answer to {request!r}"] = kept.decode("latin-1")
+        return b"X-Jitsi-" in answer
+
+    def written(self) -> dict[str, str]:
+        """Give all files, but the configuration, that are below the folder."""
+        files = [each for each in self.folder.rglob("*") if each.is_file()]
+        texts = {str(each): each.read_bytes().decode("latin-1") for each in files}
+        return {name: text for name, text in texts.items() if not name.endswith(".toml")}
+
+    def _address(self, request: bytes, admin: bool) -> Any:
+        if admin:
+            return "127.0.0.1", self.verifier.admin
+        # Half of them by the one listener, half by the other.
+        unix = sum(request) % 2 == 0
+        return str(self.folder / "listen.sock") if unix else ("127.0.0.1", self.port)
+
+
+def flood(
+    services: Sequence[Service],
+    requests: Iterable[bytes],
+    *,
+    admin: bool = False,
+    paced: bool = False,
+) -> None:
+    """Send each to all; paced, no more in a second than are logged and not only counted."""
+    second, refused = 0, 0
+    for request in requests:
+        if paced and refused >= LINES_A_SECOND - 1:
+            wait_until(partial(_is_over, second), "the next second")
+        if second != (second := int(time.monotonic())):
+            refused = 0
+        refused += max([each.send(request, admin=admin) for each in services])
+
+
+def _is_over(second: int) -> bool:
+    return int(time.monotonic()) != second
+
+
+def exchange(address: Any, request: bytes) -> bytes:
+    """Send a request and read until the connection is closed."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family) as client, contextlib.suppress(ConnectionError):
+        client.settimeout(20)
+        client.connect(address)
+        client.sendall(request)
+        return b"".join(iter(lambda: client.recv(65_536), b""))
+    return b""
+
+
+class _Collector(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        self.server.received += self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Collector(ThreadingHTTPServer):
+    """Takes spans."""
+
+    received = b""
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector(("127.0.0.1", 0), _Collector) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@contextlib.contextmanager
+def service(
+    folder: Path,
+    collector: Collector,
+    options: str,
+    program: Sequence[str | Path] = (COMMAND, "serve"),
+) -> Iterator[Service]:
+    """Run the service with these options; all that it writes is below the folder."""
+    config = folder / "verifier.toml"
+    lines = [line.strip() for line in options.replace("FOLDER", str(folder)).splitlines()]
+    config.write_text("\n".join(lines))
+    for name in ("tmp", "home"):
+        (folder / name).mkdir()
+    port = free_port()
+    environ: dict[str, Any] = {
+        "VERIFIER_LISTEN": f"127.0.0.1:{port},unix:{folder}/listen.sock",
+        "JWT_APP_ID": "app",
+        "JWT_APP_SECRET": SECRETS["app_secret"],
+        "VERIFIER_HANDOFF_SECRET": SECRETS["handoff_secret"],
+        "VERIFIER_LOG_LEVEL": "debug",
+        "TMPDIR": str(folder / "tmp"),
+        "HOME": str(folder / "home"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
+        "PYTHONDEVMODE": "1",
+    }
+    with running_verifier(folder, config, program=program, **environ) as verifier:
+        yield Service(verifier, port, folder)
+
+
+def test_a_flood_of_marked_tokens_and_secrets_leaves_no_piece_of_any(
+    tmp_path: Path, collector: Collector
+) -> None:
+    with contextlib.ExitStack() as stack:
+        services = []
+        for number, options in enumerate(VARIANTS):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            services.append(stack.enter_context(service(folder, collector, options)))
+        good, forged = TOKENS["a good token"], TOKENS["a forged token"]
+        flood(services, at_every_place(DECISION_PATHS, good), paced=True)
+        flood(services, where_none_belongs(DECISION_PATHS, good), paced=True)
+        flood(services, at_every_place(ADMIN_PATHS, good), admin=True)
+        flood(services, where_none_belongs(ADMIN_PATHS, forged), admin=True)
+        for sent in (forged, SECRETS["app_secret"]):
+            flood(services, at_every_place(DECISION_PATHS, sent, ("GET",)))
+        for sent in (SECRETS["app_secret"], SECRETS["admin_token"]):
+            flood(services, at_every_place(ADMIN_PATHS, sent, ("GET",)), admin=True)
+        flood(services, as_operator(), admin=True)
+    said = {"spans": collector.received.decode("latin-1")}
+    for each in services:
+        assert "Traceback" not in each.verifier.log
+        said |= each.said | each.written()
+    assert MARKS.where(said) == []
+
+
+# The service, but that it writes down what it is given.
+_CARELESS = """
+import sys
+from verifier import log
+from verifier.observability import audit_log
+log.safe = audit_log.safe = lambda value: value
+from verifier.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_service_that_leaks_is_found_out(tmp_path: Path, collector: Collector) -> None:
+    program = (sys.executable, "-c", _CARELESS, "serve")
+    sent, closing = TOKENS["a good token"], "Host: a\r\nConnection: close\r\n\r\n"
+    with service(tmp_path, collector, VARIANTS[0], program) as running:
+        flood([running], [f"GET /ext-authz/{sent} HTTP/1.1\r\n{closing}".encode()])
+    told = MARKS.where(running.said | running.written())
+    assert {each.partition(": ")[0].rpartition("/")[2] for each in told} == {
+        "audit.log",
+        running.verifier.log_path.name,
+    }
+
+
+@pytest.mark.parametrize("form", [*forms(SECRETS["app_secret"])])
+@pytest.mark.parametrize("change", [str, str.lower, str.upper])
+def test_twelve_characters_are_found_in_every_form(form: str, change: Callable[[str], str]) -> None:
+    for at in range(0, len(form) - PIECE, 7):
+        piece = change(form[at : at + PIECE])
+        assert MARKS.found(f"room={piece}") == {"app_secret"}
+        assert not MARKS.found(f"room={piece[:-1]} {piece[-1]}")
+
+
+def test_commands_that_ask_the_service_leave_no_piece(tmp_path: Path, collector: Collector) -> None:
+    printed = {}
+    good = TOKENS["a good token"]
+    link = f"https://meet.example.org/standup?jwt={good}"
+    options = VARIANTS[0] + f'revocation_store = "sqlite:///{tmp_path}/revocations.db"'
+    with service(tmp_path, collector, options) as running:
+        for command in (
+            ("revoke", good),
+            ("revoke", link, "--json"),
+            ("revoke", TOKENS["a forged token"]),
+            ("revoke", "--room", "standup", "--reason", f"they had {good}"),
+            ("revoke", "--room", "standup", "--reason", "they had it"),
+            ("revocations",),
+            ("revocations", "--json"),
+            ("revoke", "--undo", good),
+        ):
+            config = ["--config", str(tmp_path / "verifier.toml")]
+            environ = running.verifier.environ
+            done = subprocess.run(
+                [COMMAND, *command, *config], env=environ, capture_output=True, check=False
+            )
+            printed[str(command)] = (done.stdout + done.stderr).decode()
+    assert "they had" in printed["('revocations',)"]
+    assert MARKS.where(printed | running.written()) == []
+
+
+def test_a_store_that_cannot_be_reached_is_named_without_its_password(
+    tmp_path: Path, collector: Collector
+) -> None:
+    password = marked("redis password")
+    url = f"redis://verifier:{password}@127.0.0.1:{free_port()}/0"
+    options = VARIANTS[1] + f'revocation_store = "{url}"\n'
+    with service(tmp_path, collector, options) as running:
+        good = TOKENS["a good token"]
+        flood([running], at_every_place(DECISION_PATHS, good, ("GET",)))
+        flood([running], at_every_place(ADMIN_PATHS, good, ("GET",)), admin=True)
+        for command in (["check-config"], ["revoke", good], ["revocations"]):
+            line = [str(COMMAND), *command, "--config", str(tmp_path / "verifier.toml")]
+            environ = running.verifier.environ
+            done = subprocess.run(line, env=environ, capture_output=True, check=False)
+            running.said[str(command)] = (done.stdout + done.stderr).decode()
+        running.verifier.wait_for_log("revocation store unavailable")
+    everything = running.said | running.written()
+    assert Marks({"redis": password}).where(everything) == MARKS.where(everything) == []
+
+
+def as_operator() -> Iterator[bytes]:
+    """Ask for everything that the admin address tells whoever may know."""
+    for path in ADMIN_PATHS:
+        fields = f"Host: localhost\r\nAuthorization: Bearer {SECRETS['admin_token']}\r\n"
+        yield f"GET {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n".encode()

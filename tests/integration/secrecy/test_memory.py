@@ -1,0 +1,101 @@
+"""What others find of a running process in /proc, and what is left of one that has crashed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.processes import COMMAND, RunningVerifier, running_verifier, wait_until
+from tests.support.supervised import ALL_LISTEN, workers
+from tests.support.tokens import SECRET
+from verifier.cli.main import program
+
+# Root may look into everything, unless it has given up what lets it. Two such processes of one
+# user are then to each other what two processes of any other user are.
+_NO_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
+PLAIN = _NO_RIGHTS if os.geteuid() == 0 else ()
+SERVE = (*PLAIN, COMMAND, "serve")
+OPTIONS: dict[str, Any] = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET}
+_SECRET = re.compile("secret|token|pass|key(?!s)", re.IGNORECASE)
+READ = "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read(4096))"
+
+
+def read(pid: int, name: str) -> bytes | None:
+    """Read a file of a process as another one of the same user; None where that is refused."""
+    command = [*PLAIN, sys.executable, "-c", READ, f"/proc/{pid}/{name}"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=30)
+    assert done.returncode == 0 or b"PermissionError" in done.stderr
+    return done.stdout if done.returncode == 0 else None
+
+
+def processes(verifier: RunningVerifier) -> list[int]:
+    return [verifier.process.pid, *workers(verifier)]
+
+
+@pytest.mark.parametrize("name", ["environ", "maps", "auxv"])
+def test_nobody_else_looks_into_supervisor_and_workers(tmp_path: Path, name: str) -> None:
+    two = {**OPTIONS, "VERIFIER_WORKERS": "2"}
+    with running_verifier(tmp_path, program=SERVE, **two) as verifier:
+        verifier.wait_for_log(ALL_LISTEN)
+        assert len(processes(verifier)) == 3
+        assert [read(pid, name) for pid in processes(verifier)] == [None] * 3
+        assert verifier.metric('worker_resident_memory_bytes{worker="1"}') > 1e6
+
+
+def test_what_is_refused_there_can_be_read_of_another_program() -> None:
+    command = [*PLAIN, sys.executable, "-c", "input()"]
+    environ = {**os.environ, "JWT_APP_SECRET": SECRET}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environ) as other:
+        # The command that takes the rights away is another program with the same number.
+        wait_until(lambda: b"input()" in (read(other.pid, "cmdline") or b""), "the program")
+        assert SECRET.encode() in (read(other.pid, "environ") or b"")
+        other.communicate(b"\n")
+
+
+def test_no_core_file_is_written(tmp_path: Path) -> None:
+    with running_verifier(tmp_path, program=SERVE, **OPTIONS) as verifier:
+        limits = (read(verifier.process.pid, "limits") or b"").decode()
+    (core,) = [line for line in limits.splitlines() if line.startswith("Max core file size")]
+    assert core.split()[4:6] == ["0", "0"]
+
+
+def test_memory_is_closed_before_the_configuration_is_read(tmp_path: Path) -> None:
+    config = tmp_path / "verifier.toml"
+    os.mkfifo(config)  # whoever reads it waits for us
+    environ = {"PATH": os.environ["PATH"]}
+    command = [*SERVE, "--config", config]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as started:
+        with config.open("wb") as held:  # opens once it is being read
+            assert read(started.pid, "environ") is None
+            held.write(b"no toml")
+        started.communicate()
+        assert started.returncode == os.EX_CONFIG
+
+
+def test_no_secret_is_taken_as_an_argument() -> None:
+    """Arguments are for everybody to read; a token may stand there, or on standard input."""
+    taken = {name for name in arguments(program()) if _SECRET.search(name)}
+    assert taken == {
+        "jitsi-verifier explain TOKEN|URL|-",
+        "jitsi-verifier revoke TOKEN|URL|-",
+        "jitsi-verifier revoke --token-digest SHA256",
+    }
+
+
+def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Name everything that a command takes a value for."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from arguments(command)
+        elif action.nargs != 0:
+            words = [*action.option_strings, action.metavar or action.dest]
+            yield f"{parser.prog} {' '.join(map(str, words))}"

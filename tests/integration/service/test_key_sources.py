@@ -1,0 +1,274 @@
+"""The whole sidecar over real key sources; the sources' own tests are in tests/shell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from tests.support.key_server import KeyServer, Reply, serving
+from tests.support.processes import Answer, RunningVerifier, get, running_verifier, wait_until
+from tests.support.tokens import sign
+
+CLAIMS = {"iss": "app", "aud": "jitsi", "sub": "*", "room": "standup"}
+
+
+@cache
+def rsa_key(name: str) -> rsa.RSAPrivateKey:
+    """A key for each name."""
+    del name
+    return rsa.generate_private_key(65537, 2048)
+
+
+def jwk(key_id: str, key: Any, **members: Any) -> dict[str, Any]:
+    kind = {rsa.RSAPrivateKey: RSAAlgorithm, ed25519.Ed25519PrivateKey: OKPAlgorithm}
+    form: Any = next((f for k, f in kind.items() if isinstance(key, k)), ECAlgorithm)
+    public: dict[str, Any] = json.loads(form.to_jwk(key.public_key()))
+    return public | {"kid": key_id, "use": "sig"} | members
+
+
+def pem(key: Any) -> bytes:
+    encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    written: bytes = key.public_key().public_bytes(encoding, form)
+    return written
+
+
+def token(key_id: str, key: Any = None, algorithm: str = "RS256", **header: Any) -> str:
+    return sign(CLAIMS, {"kid": key_id, **header}, key or rsa_key(key_id), algorithm)
+
+
+async def ask(verifier: RunningVerifier, text: str) -> Answer:
+    return await asyncio.to_thread(verifier.ask, "/standup", text)
+
+
+async def admin(verifier: RunningVerifier, path: str) -> Answer:
+    return await asyncio.to_thread(get, verifier.admin, path)
+
+
+async def reload(verifier: RunningVerifier) -> None:
+    before = await asyncio.to_thread(verifier.metric, 'config_reloads_total{result="ok"}')
+    verifier.process.send_signal(signal.SIGHUP)
+    await asyncio.to_thread(
+        wait_until,
+        lambda: verifier.metric('config_reloads_total{result="ok"}') > before,
+        "reload",
+    )
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[KeyServer]:
+    async with serving() as running:
+        yield running
+
+
+async def test_an_older_jitsi_lives_behind_a_jwks_by_the_bridge(
+    server: KeyServer, tmp_path: Path
+) -> None:
+    server.document(jwk("key 1/ü", rsa_key("key 1/ü")), cache_control="max-age=600")
+    with (
+        running_verifier(
+            tmp_path, JWT_APP_ID="app", JWT_CACHE_KEYS_URL=f"{server.url}/jwks"
+        ) as first,
+        running_verifier(
+            tmp_path, JWT_APP_ID="app", JWT_ASAP_KEYSERVER=f"http://127.0.0.1:{first.port}/asap"
+        ) as second,
+    ):
+        assert (await ask(first, token("key 1/ü"))).status == 200
+        assert (await ask(second, token("key 1/ü"))).status == 200
+        assert (await ask(second, token("key 2"))).code == "key-unknown"
+        keys = (await admin(second, "/v1/keys")).json["keys"]
+        assert [(key["key_id"], key["source"]) for key in keys] == [("key 1/ü", "asap")]
+        # As long as the document is, and no longer.
+        assert 500 < keys[0]["expires"] - keys[0]["fetched"] <= 600
+
+
+async def test_the_bridge_serves_no_secret(tmp_path: Path) -> None:
+    with running_verifier(tmp_path, JWT_APP_ID="app", JWT_APP_SECRET="x" * 40) as verifier:
+        digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        assert get(verifier.port, f"/asap/{digest}.pem").status == 404
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "make"),
+    [
+        ("RS256", lambda: rsa_key("k")),
+        ("RS384", lambda: rsa_key("k")),
+        ("RS512", lambda: rsa_key("k")),
+        ("PS256", lambda: rsa_key("k")),
+        ("PS384", lambda: rsa_key("k")),
+        ("PS512", lambda: rsa_key("k")),
+        ("ES256", lambda: ec.generate_private_key(ec.SECP256R1())),
+        ("ES384", lambda: ec.generate_private_key(ec.SECP384R1())),
+        ("ES512", lambda: ec.generate_private_key(ec.SECP521R1())),
+        ("EdDSA", ed25519.Ed25519PrivateKey.generate),
+    ],
+)
+async def test_one_pinned_algorithm_verifies_and_no_other(
+    server: KeyServer, tmp_path: Path, algorithm: str, make: Any
+) -> None:
+    key, other = make(), rsa_key("other")
+    server.document(jwk("k", key), jwk("other", other))
+    with running_verifier(
+        tmp_path,
+        JWT_APP_ID="app",
+        JWT_CACHE_KEYS_URL=f"{server.url}/jwks",
+        JWT_SIGN_TYPE=algorithm,
+    ) as verifier:
+        assert (await ask(verifier, token("k", key, algorithm))).status == 200
+        strange = "RS256" if algorithm != "RS256" else "PS256"
+        assert (await ask(verifier, token("other", other, strange))).code == "algorithm-not-allowed"
+
+
+async def test_keys_that_a_token_brings_along_are_never_followed(
+    server: KeyServer, tmp_path: Path
+) -> None:
+    evil = rsa_key("evil")
+    server.document(jwk("k", rsa_key("k")))
+    server.replies["/evil"] = Reply(json.dumps({"keys": [jwk("k", evil)]}).encode())
+    header: dict[str, Any] = {
+        "jwk": jwk("k", evil),
+        "jku": f"{server.url}/evil",
+        "x5u": f"{server.url}/evil",
+        "x5c": ["AAAA"],
+    }
+    with running_verifier(
+        tmp_path, JWT_APP_ID="app", JWT_CACHE_KEYS_URL=f"{server.url}/jwks"
+    ) as verifier:
+        assert (await ask(verifier, token("k", evil, **header))).code == "signature-invalid"
+        assert (await ask(verifier, token("k", **header))).status == 200
+    assert "/evil" not in server.paths()
+
+
+async def test_readiness_and_keys_tell_the_truth_under_a_fault(
+    server: KeyServer, tmp_path: Path
+) -> None:
+    server.always = Reply(status=500)
+    with running_verifier(
+        tmp_path, JWT_APP_ID="app", JWT_CACHE_KEYS_URL=f"{server.url}/jwks"
+    ) as verifier:
+        answer = await ask(verifier, token("k"))
+        assert (answer.status, answer.code) == (503, "keys-unavailable")
+        ready = await admin(verifier, "/readyz")
+        assert (ready.status, ready.json["ready"]) == (503, False)
+        source = ready.json["sources"][0]
+        assert (source["source"], source["state"]) == ("document", "failing")
+        assert "500" in source["last_error"]
+        # It recovers by itself.
+        server.document(jwk("k", rsa_key("k")))
+        server.always = None
+        await asyncio.to_thread(
+            wait_until, lambda: get(verifier.admin, "/readyz").status == 200, "readiness"
+        )
+        assert (await ask(verifier, token("k"))).status == 200
+        keys = (await admin(verifier, "/v1/keys")).json["keys"]
+        assert [key["key_id"] for key in keys] == ["k"]
+        assert len(keys[0]["fingerprint"]) == 64
+        fetches = 'key_fetches_total{result="ok",source="document"}'
+        assert await asyncio.to_thread(verifier.metric, fetches) >= 1
+        assert await asyncio.to_thread(verifier.metric, 'keys{source="document"}') == 1
+
+
+async def test_a_reload_costs_no_key_that_the_server_cannot_give_now(
+    server: KeyServer, tmp_path: Path
+) -> None:
+    server.publish("k", pem(rsa_key("k")))
+    config = tmp_path / "verifier.toml"
+    config.write_text(f'app_id = "app"\nasap_key_server = "{server.url}"\n')
+    with running_verifier(tmp_path, config) as verifier:
+        assert (await ask(verifier, token("k"))).status == 200
+        server.always = Reply(status=500)
+        await reload(verifier)
+        assert (await ask(verifier, token("k"))).status == 200
+
+
+async def test_a_request_that_waits_for_a_key_survives_a_reload(
+    server: KeyServer, tmp_path: Path
+) -> None:
+    server.always = Reply(pem(rsa_key("k")), fault="stall")
+    config = tmp_path / "verifier.toml"
+    config.write_text(f'app_id = "app"\nasap_key_server = "{server.url}"\n')
+    with running_verifier(tmp_path, config) as verifier:
+        waiting = asyncio.create_task(ask(verifier, token("k")))
+        async with asyncio.timeout(10):
+            while not server.requests:  # noqa: ASYNC110  # no event tells
+                await asyncio.sleep(0.01)
+        await reload(verifier)
+        server.release.set()
+        assert (await waiting).status == 200
+
+
+async def test_a_waiting_request_is_answered_in_time_and_keeps_nobody_else(
+    server: KeyServer, tmp_path: Path
+) -> None:
+    server.publish("k", pem(rsa_key("k")))
+    with running_verifier(
+        tmp_path,
+        JWT_APP_ID="app",
+        JWT_ASAP_KEYSERVER=server.url,
+        VERIFIER_KEY_FETCH_TIMEOUT="1",
+    ) as verifier:
+        assert (await ask(verifier, token("k"))).status == 200
+        server.always = Reply(fault="stall")
+        waiting = asyncio.create_task(ask(verifier, token("unknown", rsa_key("k"))))
+        async with asyncio.timeout(10):
+            while len(server.requests) < 2:  # noqa: ASYNC110  # no event tells
+                await asyncio.sleep(0.01)
+        assert (await ask(verifier, token("k"))).status == 200
+        assert not waiting.done()
+        answer = await waiting
+        assert (answer.status, answer.code) == (503, "keys-unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_a_reload_costs_no_key_where_two_hosts_name_one_url(
+    server: KeyServer, tmp_path: Path
+) -> None:
+    server.publish("k", pem(rsa_key("k")))
+    (tmp_path / "own.pem").write_bytes(pem(rsa_key("own")))
+    config = tmp_path / "verifier.toml"
+    config.write_text(
+        f'app_id = "app"\nasap_key_server = "{server.url}"\n[hosts."two.example"]\n'
+        f'asap_key_server = "{server.url}"\npublic_keys = {{ own = "{tmp_path}/own.pem" }}\n'
+    )
+    with running_verifier(tmp_path, config) as verifier:
+        assert (await ask(verifier, token("k"))).status == 200
+        assert await asyncio.to_thread(verifier.metric, 'keys{source="file"}') == 1
+        success = 'key_last_success_timestamp_seconds{source="%s"}'
+        assert await asyncio.to_thread(verifier.metric, success % "file") > 0
+        server.always = Reply(status=500)
+        await reload(verifier)
+        assert (await ask(verifier, token("k"))).status == 200
+        # What a source has that is no more is not told for ever.
+        config.write_text(f'app_id = "app"\nasap_key_server = "{server.url}"\n')
+        await reload(verifier)
+        assert await asyncio.to_thread(verifier.metric, 'keys{source="file"}') == 0
+        assert await asyncio.to_thread(verifier.metric, 'keys{source="asap"}') == 1
+        assert await asyncio.to_thread(verifier.metric, success % "file") == 0
+        assert await asyncio.to_thread(verifier.metric, success % "asap") > 0
+
+
+async def test_a_request_that_waits_is_answered_also_when_the_new_configuration_waits_less(
+    server: KeyServer, tmp_path: Path
+) -> None:
+    server.always = Reply(fault="stall")
+    config = tmp_path / "verifier.toml"
+    text = f'app_id = "app"\nasap_key_server = "{server.url}"\nkey_fetch_timeout = '
+    config.write_text(text + "3\n")
+    with running_verifier(tmp_path, config) as verifier:
+        waiting = asyncio.create_task(ask(verifier, token("k")))
+        async with asyncio.timeout(10):
+            while not server.requests:  # noqa: ASYNC110  # no event tells
+                await asyncio.sleep(0.01)
+        config.write_text(text + "0.2\n")
+        await reload(verifier)
+        answer = await waiting
+        assert (answer.status, answer.code) == (503, "keys-unavailable")

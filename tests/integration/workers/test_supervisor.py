@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.support.processes import RunningVerifier, running_verifier, wait_until
+from tests.support.supervised import (
+    both_allow,
+    has_ended,
+    running_workers,
+    sockets,
+    token,
+    wait_for_restarts,
+    workers,
+)
+from tests.support.tokens import SECRET
+from verifier.config import Settings, load
+from verifier.process.main import WorkerJob
+from verifier.process.sockets import Listeners
+from verifier.process.supervisor import Backoff
+
+PEM = """-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAAAA
+-----END PUBLIC KEY-----
+"""
+
+
+def test_waits_grow_in_a_crash_loop_and_are_short_after_a_long_life() -> None:
+    backoff = Backoff()
+    assert [backoff.after(0.1) for _ in range(4)] == [0.1, 0.2, 0.4, 0.8]
+    assert [backoff.after(9.9) for _ in range(9)][-3:] == [30.0, 30.0, 30.0]
+    assert backoff.after(10) == 0.1
+    assert backoff.after(0) == 0.2
+
+
+def test_a_bug_in_reading_the_configuration_does_not_end_the_supervisor(tmp_path: Path) -> None:
+    settings = load({"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": "2"})
+
+    def read() -> Settings:
+        raise RuntimeError
+
+    job = WorkerJob(settings, read, Listeners(), tmp_path)
+    job.asked()
+    job.reloaded(asked=True)
+    assert job.patience() > settings.drain_timeout
+
+
+def lines(verifier: RunningVerifier, event: str) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in verifier.log.splitlines() if line.startswith("{")]
+    return [line for line in found if line["event"] == event]
+
+
+def is_held(directory: Path) -> bool:
+    """Tell whether systemd-tmpfiles, which locks what it tidies up, would pass this over."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with running_workers(tmp_path, RUNTIME_DIRECTORY=str(tmp_path / "run")) as verifier:
+        pids = workers(verifier)
+        (directory,) = (tmp_path / "run").iterdir()
+        assert directory.stat().st_mode & 0o777 == 0o700
+        assert is_held(directory)
+        verifier.process.kill()
+        for pid in pids:
+            wait_until(lambda: has_ended(pid), "the worker's end")  # noqa: B023  # called at once
+        assert not directory.exists()
+        with socket.create_server(("127.0.0.1", verifier.port)):
+            pass  # nobody listens any more
+
+
+def test_nothing_stays_behind_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    path = tmp_path / "v.sock"
+    with running_workers(
+        tmp_path, RUNTIME_DIRECTORY=str(tmp_path / "run"), VERIFIER_LISTEN=f"unix:{path}"
+    ) as verifier:
+        pids = workers(verifier)
+        os.kill(pids[0], signal.SIGKILL)
+        wait_for_restarts(verifier, 1, listening=2)
+        assert path.exists()
+        pids += workers(verifier)
+        verifier.process.terminate()
+        assert verifier.process.wait(20) == 0
+        assert all(map(has_ended, pids))
+        assert not path.exists()
+        assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_restarts_leave_no_zombies_and_no_descriptors(tmp_path: Path) -> None:
+    with running_workers(tmp_path) as verifier:
+        supervisor = sockets(verifier.process.pid)
+        for restarts in range(1, 5):
+            os.kill(workers(verifier)[-1], signal.SIGKILL)
+            wait_for_restarts(verifier, restarts, listening=1 + restarts)
+        assert len(sockets(verifier.process.pid)) == len(supervisor)
+        assert len(workers(verifier)) == 2
+        for pid in workers(verifier):
+            assert not has_ended(pid)
+            # With the supervisor, it shares the two listeners and nothing else; of its own it has
+            # its end of the channel and the loop's pair. Clients come and go.
+            assert len(sockets(pid) & supervisor) == 2
+            wait_until(lambda: len(sockets(pid)) == 5, "no other")  # noqa: B023  # called at once
+
+
+def test_a_crash_loop_is_slowed_down_while_the_others_serve(tmp_path: Path) -> None:
+    config, key = tmp_path / "verifier.toml", tmp_path / "key.pem"
+    key.write_text(good_pem())
+    config.write_text(f'app_id = "app"\napp_secret = "{SECRET}"\n[public_keys]\nk = "{key}"\n')
+    with running_workers(tmp_path, config) as verifier:
+        survivor, victim = workers(verifier)
+        key.write_text(PEM)
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: len(lines(verifier, "worker ended")) >= 4, "a crash loop")
+        ended = lines(verifier, "worker ended")
+        assert [line.get("status") for line in ended[:4]] == [None, 78, 78, 78]
+        assert [line["restart_in"] for line in ended[:4]] == [0.1, 0.2, 0.4, 0.8]
+        assert {line["worker"] for line in ended} == {1}
+        assert verifier.ask("/standup", token()).status == 200
+        assert survivor in workers(verifier)
+        key.write_text(good_pem())
+        wait_until(lambda: verifier.log.count("all workers listen") == 2, "recovery")
+        assert both_allow(verifier, token())
+
+
+def good_pem() -> str:
+    encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    key = rsa.generate_private_key(65537, 2048).public_key()
+    return key.public_bytes(encoding, form).decode()
+
+
+def test_a_wrong_configuration_is_said_once(tmp_path: Path) -> None:
+    with running_verifier(
+        tmp_path, wait=False, VERIFIER_WORKERS="4", JWT_ALLOW_EMPTY="maybe"
+    ) as verifier:
+        assert verifier.process.wait(20) == os.EX_CONFIG
+        assert verifier.log.count("JWT_ALLOW_EMPTY") == 1
+        assert verifier.log.count("app_id") == 1
+
+
+def test_a_key_that_cannot_be_used_is_said_once_and_ends_the_service(tmp_path: Path) -> None:
+    config, key = tmp_path / "verifier.toml", tmp_path / "key.pem"
+    key.write_text(PEM)
+    config.write_text(f'app_id = "app"\nworkers = 4\n[public_keys]\nk = "{key}"\n')
+    with running_verifier(tmp_path, config, wait=False) as verifier:
+        assert verifier.process.wait(20) == os.EX_CONFIG
+        assert verifier.log.count(str(key)) == 1
+        assert "Traceback" not in verifier.log
+
+
+def test_an_address_that_is_taken_is_said_once_by_several_workers_too(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "{}:{}".format(*taken.getsockname())
+        environ = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": "3"}
+        with running_verifier(
+            tmp_path, None, wait=False, VERIFIER_LISTEN=address, **environ
+        ) as verifier:
+            assert verifier.process.wait(20) == 1
+            (line,) = lines(verifier, "cannot listen")
+            assert line["address"] == address
+
+
+def test_without_a_directory_for_metrics_it_says_which_one_it_wants(tmp_path: Path) -> None:
+    environ = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": "2"}
+    with running_verifier(
+        tmp_path, None, wait=False, RUNTIME_DIRECTORY=str(tmp_path / "missing"), **environ
+    ) as verifier:
+        assert verifier.process.wait(20) == 1
+        assert "expected RUNTIME_DIRECTORY or TMPDIR" in verifier.log
+
+
+@pytest.fixture
+def slow_config(tmp_path: Path) -> Path:
+    """So many hosts with secrets of their own that the start takes longer than one look at it."""
+    path = tmp_path / "verifier.toml"
+    hosts = [f'[hosts."h{n}"]\napp_secret = "{n:04}-{SECRET}"\n' for n in range(200)]
+    head = f'app_id = "app"\napp_secret = "{SECRET}"\nworkers = 2\n'
+    path.write_text(head + "".join(hosts))
+    return path
+
+
+def is_caught(pid: int, number: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    mask = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return mask is not None and bool(int(mask[1], 16) >> (number - 1) & 1)
+
+
+def test_a_reload_during_the_start_reaches_all_workers(tmp_path: Path, slow_config: Path) -> None:
+    with running_verifier(tmp_path, slow_config, wait=False) as verifier:
+        wait_until(lambda: is_caught(verifier.process.pid, signal.SIGHUP), "the handler")
+        slow_config.write_text(slow_config.read_text().replace('app_id = "app"', 'app_id = "b"', 1))
+        verifier.process.send_signal(signal.SIGHUP)
+        verifier.wait_for_log("all workers listen")
+        wait_until(lambda: verifier.metric('config_reloads_total{result="ok"}') == 1, "reload")
+        wait_until(lambda: both_allow(verifier, token(iss="b")), "both have the new one")
+
+
+def test_the_end_during_the_start_is_clean(tmp_path: Path, slow_config: Path) -> None:
+    with running_verifier(tmp_path, slow_config, wait=False) as verifier:
+        wait_until(lambda: is_caught(verifier.process.pid, signal.SIGTERM), "the handler")
+        verifier.process.terminate()
+        assert verifier.process.wait(20) == 0
+        assert "Traceback" not in verifier.log
+
+
+def test_a_worker_that_dies_during_a_reload_comes_back_with_what_was_asked_for(
+    tmp_path: Path, slow_config: Path
+) -> None:
+    with running_workers(tmp_path, slow_config) as verifier:
+        slow_config.write_text(slow_config.read_text().replace('app_id = "app"', 'app_id = "b"', 1))
+        pids = workers(verifier)
+        verifier.process.send_signal(signal.SIGHUP)
+        os.kill(pids[1], signal.SIGKILL)
+        wait_for_restarts(verifier, 1, listening=2)
+        wait_until(lambda: both_allow(verifier, token(iss="b")), "both have the new one")
+
+
+STORM = """
+import os, signal
+from verifier.process.channel import LISTENING
+from verifier.process.systemd import Notifier
+from verifier.process.supervisor import Supervisor
+
+class Job:
+    asked_for = 0
+
+    def patience(self):
+        return 20.0
+
+    def work(self, worker, end, beat):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        end.send(LISTENING)
+        os.kill(os.getppid(), signal.SIGHUP)
+        while True:
+            signal.pause()
+
+    def asked(self):
+        self.asked_for += 1
+        for number in [signal.SIGHUP] * 5 if self.asked_for == 1 else [signal.SIGTERM]:
+            os.kill(os.getpid(), number)
+
+    def release(self):
+        pass
+
+job = Job()
+print(Supervisor(1, job, Notifier()).run(), job.asked_for)
+"""
+
+
+def test_reloads_that_are_asked_for_during_a_reload_are_one() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", STORM], stdout=subprocess.PIPE, timeout=30, check=True
+    )
+    assert ended.stdout == b"0 2\n"

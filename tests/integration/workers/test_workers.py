@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.support.hesitant import begin_question, hesitant_keys
+from tests.support.processes import RunningVerifier, get, running_verifier, wait_until
+from tests.support.supervised import (
+    Client,
+    both_allow,
+    decisions,
+    decisions_by_worker,
+    owned_clients,
+    running_workers,
+    token,
+    wait_for_restarts,
+    workers,
+)
+from tests.support.tokens import SECRET
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "verifier.toml"
+    path.write_text(f'app_id = "app"\napp_secret = "{SECRET}"\n')
+    return path
+
+
+def test_metrics_are_the_exact_sum_over_workers_whoever_died(tmp_path: Path) -> None:
+    with running_workers(tmp_path) as verifier:
+        first = ask_both(verifier)
+        wait_until(lambda: decisions(verifier) == sum(first), "what was counted")
+        wait_until(lambda: sorted(decisions_by_worker(verifier).values()) == sorted(first), "each")
+        by_worker = decisions_by_worker(verifier)
+        os.kill(workers(verifier)[0], signal.SIGKILL)
+        wait_for_restarts(verifier, 1, listening=2)
+        assert decisions_by_worker(verifier) == by_worker
+        total = sum(first) + sum(ask_both(verifier))
+        wait_until(lambda: decisions(verifier) == total, "what was counted")
+        wait_until(lambda: sum(decisions_by_worker(verifier).values()) == total, "by worker")
+        duration = 'decision_duration_seconds_count{endpoint="ext-authz"}'
+        wait_until(lambda: verifier.metric(duration) == total, "durations")
+
+
+def ask_both(verifier: RunningVerifier) -> list[int]:
+    """Ask every worker on several connections; gives how often each was asked."""
+    good = token()
+    asked = []
+    with owned_clients(verifier, good) as owned:
+        for clients in owned.values():
+            answers = [client.ask(good) for client in clients for _ in range(25)]
+            assert set(answers) == {(200, "")}
+            asked.append(len(answers) + len(clients))
+    return asked
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_workers_are_counted_and_measured(tmp_path: Path, count: int) -> None:
+    environ = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": str(count)}
+    with running_verifier(tmp_path, None, wait=True, **environ) as verifier:
+        assert verifier.metric("workers") == count
+        for worker in range(count):
+            memory = f'worker_resident_memory_bytes{{worker="{worker}"}}'
+            wait_until(lambda: verifier.metric(memory) > 10_000_000, "memory")  # noqa: B023  # called at once
+        exposed = get(verifier.admin, "/metrics").body
+        assert "\njitsi_verifier_worker_restarts_total 0.0\n" in exposed
+        assert exposed.count("\njitsi_verifier_worker_decisions_total{") == count
+        assert '\njitsi_verifier_keys{source="secret"} 1.0\n' in exposed
+        assert '\njitsi_verifier_build_info{version="0.1.0"} 1.0\n' in exposed
+
+
+def test_decisions_that_are_kept_are_summed_and_die_with_their_worker(tmp_path: Path) -> None:
+    with running_workers(tmp_path) as verifier, owned_clients(verifier, token()):
+        wait_until(lambda: verifier.metric("decision_cache_entries") == 2, "both keep it")
+        os.kill(workers(verifier)[0], signal.SIGKILL)
+        wait_until(lambda: verifier.metric("decision_cache_entries") == 1, "one has gone")
+
+
+def test_killing_a_worker_under_load_fails_no_request_of_the_other(tmp_path: Path) -> None:
+    good = token()
+    with running_workers(tmp_path) as verifier, owned_clients(verifier, good) as owned:
+        answers: list[tuple[int, str]] = []
+        end = threading.Event()
+
+        def load(client: Client) -> None:
+            while not end.is_set():
+                answers.append(client.ask(good))
+
+        victim, survivor = workers(verifier)
+        threads = [threading.Thread(target=load, args=[client]) for client in owned[survivor]]
+        for thread in threads:
+            thread.start()
+        os.kill(victim, signal.SIGKILL)
+        wait_for_restarts(verifier, 1, listening=2)
+        end.set()
+        for thread in threads:
+            thread.join()
+        assert len(answers) > len(threads)
+        assert set(answers) == {(200, "")}
+        for client in owned[victim]:
+            with pytest.raises((ConnectionError, http.client.HTTPException)):
+                client.ask(good)
+
+
+def test_connections_that_wait_survive_the_worker_that_would_have_taken_them(
+    tmp_path: Path,
+) -> None:
+    with running_workers(tmp_path) as verifier:
+        first, second = workers(verifier)
+        for pid in (first, second):
+            os.kill(pid, signal.SIGSTOP)
+        waiting = []
+        for _ in range(20):
+            client = socket.create_connection(("127.0.0.1", verifier.port), timeout=20)
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            waiting.append(client)
+        os.kill(first, signal.SIGKILL)
+        os.kill(second, signal.SIGCONT)
+        for client in waiting:
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 OK")
+            client.close()
+
+
+def test_a_worker_that_was_killed_at_work_leaves_nothing_in_flight(tmp_path: Path) -> None:
+    with hesitant_keys() as keys, running_workers(tmp_path, **keys.environ) as verifier:
+        waiting = [begin_question(verifier) for _ in range(8)]
+        wait_until(lambda: verifier.metric("in_flight") == 8, "in flight")
+        for pid in workers(verifier):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: verifier.metric("in_flight") == 0, "nothing in flight")
+        for client in waiting:
+            client.close()
+
+
+def test_one_hang_up_reloads_every_worker_and_counts_once(tmp_path: Path, config: Path) -> None:
+    good = token()
+    with running_workers(tmp_path, config) as verifier, owned_clients(verifier, good) as owned:
+        config.write_text(f'app_id = "other"\napp_secret = "{SECRET}"\n')
+        verifier.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: verifier.log.count('"configuration reloaded"') == 2, "reloads")
+        assert {each.ask(good) for own in owned.values() for each in own} == {
+            (401, "issuer-not-accepted")
+        }
+        assert verifier.metric('config_reloads_total{result="ok"}') == 1
+
+
+def test_a_bad_file_leaves_every_worker_as_it_is_and_those_that_follow(
+    tmp_path: Path, config: Path
+) -> None:
+    with running_workers(tmp_path, config) as verifier:
+        config.write_text("app_id = 5\n")
+        verifier.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: verifier.log.count('"configuration not reloaded"') == 2, "refusals")
+        assert verifier.metric("config_last_reload_successful") == 0
+        assert verifier.metric('config_reloads_total{result="error"}') == 1
+        for pid in workers(verifier):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: verifier.ask("/standup", token()).status == 200, "new workers")
+        wait_until(lambda: verifier.metric("worker_restarts_total") == 2, "restarts")
+
+
+def test_a_worker_that_is_started_again_has_the_configuration_of_the_last_reload(
+    tmp_path: Path, config: Path
+) -> None:
+    with running_workers(tmp_path, config) as verifier:
+        config.write_text(f'app_id = "other"\napp_secret = "{SECRET}"\n')
+        verifier.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: verifier.log.count('"configuration reloaded"') == 2, "reloads")
+        # Changed again, but nobody has asked for that yet.
+        config.write_text(f'app_id = "third"\napp_secret = "{SECRET}"\n')
+        for restarts, pid in enumerate(workers(verifier), 1):
+            os.kill(pid, signal.SIGKILL)
+            wait_for_restarts(verifier, restarts, listening=1 + restarts)
+        assert both_allow(verifier, token(iss="other"))
+
+
+def test_a_number_of_workers_that_changes_is_for_the_next_start(
+    tmp_path: Path, config: Path
+) -> None:
+    config.write_text("workers = 2\n" + config.read_text())
+    with running_verifier(tmp_path, config) as verifier:
+        config.write_text(config.read_text().replace("workers = 2", "workers = 3"))
+        verifier.process.send_signal(signal.SIGHUP)
+        verifier.wait_for_log("the number of workers changes at a restart only")
+        wait_until(lambda: verifier.metric('config_reloads_total{result="ok"}') == 1, "reload")
+        assert len(workers(verifier)) == 2
+
+
+def test_the_end_lets_every_worker_finish_what_it_has_begun(tmp_path: Path) -> None:
+    with hesitant_keys() as keys, running_workers(tmp_path, **keys.environ) as verifier:
+        waiting = [begin_question(verifier) for _ in range(12)]
+        wait_until(lambda: verifier.metric("in_flight") == 12, "in flight")
+        verifier.process.terminate()
+        wait_until(lambda: verifier.log.count('"stopping"') == 3, "the end")
+        keys.answer.set()
+        for client in waiting:
+            assert b"X-Jitsi-Denial: key-unknown" in client.recv(4096)
+            client.close()
+        assert verifier.process.wait(20) == 0
+        assert "Traceback" not in verifier.log

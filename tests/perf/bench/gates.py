@@ -1,0 +1,142 @@
+"""nginx and HAProxy as gates: the page with nothing before it, with a sidecar, with their own.
+
+The configurations are files in ``proxies/``; what differs between machines is filled in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from tests.perf.bench.minting import AUDIENCE, ISSUER, SECRET, Issuer
+from tests.perf.bench.servers import ROOT, Server, Servers
+from tests.system.nginx.processes import accepts, free_port
+
+_PROXIES: Final = Path(__file__).with_name("proxies")
+_CONTRIB: Final = ROOT / "contrib" / "nginx"
+_MODULES: Final = "/usr/lib/nginx/modules"
+_CACHE: Final = "proxy_cache_path {} keys_zone=decisions:16m inactive=60s;"
+_PAGE: Final = "<!DOCTYPE html><title>Jitsi Meet</title>".ljust(1024)
+
+
+def page(servers: Servers) -> Server:
+    """Start nginx with nothing before the page."""
+    return _nginx(servers, {})
+
+
+def asking(servers: Servers, address: str, *, cached: bool = False) -> Server:
+    """Start nginx with a question to a sidecar before the page.
+
+    Args:
+        servers: Where it is started.
+        address: The sidecar's, as nginx writes it.
+        cached: Whether nginx remembers the answers.
+    """
+    upstream = f"upstream sidecar {{ server {address}; keepalive 64; keepalive_requests 1000000; }}"
+    cache = (_PROXIES / "cache.conf").read_text() if cached else ""
+    place = _CACHE.format(servers.folder_in_memory()) if cached else ""
+    server = (_PROXIES / "auth_request.conf").read_text().replace("@CACHE@", cache)
+    return _nginx(servers, {"HTTP": f"{place}\n{upstream}", "SERVER": server})
+
+
+def contrib(servers: Servers, address: str) -> Server:
+    """Start nginx with the gate of ``contrib/nginx``, edited for addresses and places only.
+
+    And for how much one address may ask, since the whole load comes from one.
+    """
+    folder = servers.new_folder()
+    replaced = {
+        "127.0.0.1:8090": address,
+        "/etc/nginx/jitsi-verifier": str(folder / "jitsi-verifier"),
+        "/var/log/nginx": str(folder),
+        "/run/jitsi-verifier-nginx": str(servers.folder_in_memory()),
+        "rate=500r/s": "rate=1000000r/s",
+    }
+    shutil.copytree(_CONTRIB, folder / "jitsi-verifier")
+    for file in (folder / "jitsi-verifier").glob("*.conf"):
+        file.write_text(_replaced(file.read_text(), replaced))
+    files = f"include {folder}/jitsi-verifier/jitsi-verifier"
+    return _nginx(
+        servers, {"HTTP": f"{files}.conf;", "SERVER": f'set $prefix "";\n{files}-locations.conf;'}
+    )
+
+
+def njs(servers: Servers, issuer: Issuer) -> Server:
+    """Start nginx with a gate in njs."""
+    key = _key(issuer).replace("\n", "\\n")
+    script = servers.place(f"{issuer.algorithm}/gate.js", _filled("gate.js", issuer, key))
+    blocks = {
+        "MODULES": f"load_module {_MODULES}/ngx_http_js_module.so;",
+        "HTTP": f"js_import gate from {script};",
+        "SERVER": "auth_request /_auth;\nlocation = /_auth { internal; auth_request off;"
+        " js_content gate.auth; }",
+    }
+    return _nginx(servers, blocks)
+
+
+def lua(servers: Servers, issuer: Issuer) -> Server:
+    """Start nginx with a gate in Lua."""
+    script = servers.place(
+        f"{issuer.algorithm}/gate.lua", _filled("gate.lua", issuer, _key(issuer))
+    )
+    modules = (
+        f"load_module {_MODULES}/{name}.so;" for name in ("ndk_http_module", "ngx_http_lua_module")
+    )
+    blocks = {
+        "MODULES": "\n".join(modules),
+        "HTTP": f'lua_package_path "{script.parent}/?.lua;;";',
+        "SERVER": 'access_by_lua_block { require("gate")() }',
+    }
+    return _nginx(servers, blocks)
+
+
+def haproxy(servers: Servers, issuer: Issuer, page: int) -> Server:
+    """Start HAProxy with its own token check, in front of the page."""
+    port = free_port()
+    key = str(servers.place("haproxy.pem", issuer.public)) if issuer.private else SECRET
+    text = _filled("haproxy.cfg", issuer, key)
+    text = _replaced(text, {"@PORT@": str(port), "@PAGE@": str(page)})
+    program = servers.start(["haproxy", "-db", "-f", servers.place(f"{port}.cfg", text)], {})
+    program.wait_until(lambda: accepts(port), "HAProxy")
+    return Server(port, program.pid)
+
+
+def answering_204(servers: Servers) -> tuple[str, int]:
+    """Start an nginx that answers 204 on a unix socket; give its address and process id."""
+    folder = servers.new_folder()
+    address = f"unix:{folder}/nginx.sock"
+    ceiling = _nginx(servers, {"LISTEN": address, "SERVER": "access_log off; return 204;"})
+    return address, ceiling.pid
+
+
+def _nginx(servers: Servers, blocks: Mapping[str, str]) -> Server:
+    port, folder = free_port(), servers.new_folder()
+    (folder / "web").mkdir()
+    (folder / "web" / "index.html").write_text(_PAGE)
+    usual = {"MODULES": "", "HTTP": "", "SERVER": "", "LISTEN": f"127.0.0.1:{port}"}
+    given = {f"@{name}@": text for name, text in (usual | dict(blocks)).items()}
+    text = _replaced((_PROXIES / "nginx.conf").read_text(), given)
+    (folder / "nginx.conf").write_text(text.replace("@FOLDER@", str(folder)))
+    # Workers of a root's nginx would lose their rights, and with them this folder.
+    rights = ["-g", "user root;"] if os.geteuid() == 0 else []
+    command: list[str | Path] = ["nginx", "-p", folder, "-c", folder / "nginx.conf", *rights]
+    program = servers.start(command, {})
+    program.wait_until(lambda: "LISTEN" in blocks or accepts(port), "nginx")
+    return Server(port, program.pid)
+
+
+def _key(issuer: Issuer) -> str:
+    return issuer.public.decode() if issuer.private else SECRET
+
+
+def _filled(name: str, issuer: Issuer, key: str) -> str:
+    own = {"@ALGORITHM@": issuer.algorithm, "@ISSUER@": ISSUER, "@AUDIENCE@": AUDIENCE}
+    return _replaced((_PROXIES / name).read_text(), own | {"@KEY@": key})
+
+
+def _replaced(text: str, replaced: Mapping[str, str]) -> str:
+    return re.sub("|".join(map(re.escape, replaced)), lambda found: replaced[found[0]], text)

@@ -1,0 +1,194 @@
+"""Logins per second, and the longest stall of Prosody's loop while 200 clients log in.
+
+Compares the hook with a token check inside Prosody in plain Lua, and with no check at all. The
+stall is the slowest answer to a ping that another session sends every 5 ms, from a process of its
+own; CPU time is Prosody's alone. Run it as ``python -m tests.perf.bench.prosody``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import aiohttp
+
+from tests.support.tokens import SECRET
+from tests.system.nginx.sites import Sidecar
+from tests.system.prosody.minting import APP_ID, hs_token
+from tests.system.prosody.prosody import HERE, Prosody
+from tests.system.prosody.stanzas import ping
+from tests.system.prosody.websocket_client import Client
+
+CLIENTS, ROUNDS, PING_SECONDS = 200, 9, 0.005
+VARIANTS = {
+    "none.test": "no token check",
+    "plain.test": "check in Prosody, plain Lua, HS256",
+    "hook.test": "hook, asks the verifier",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round of logins measured.
+
+    Attributes:
+        logins: Per second.
+        stall: The slowest ping, milliseconds.
+        cpu: Prosody's CPU time for each login, milliseconds.
+    """
+
+    logins: float
+    stall: float
+    cpu: float
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process of one thread has used."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+async def measure(prosody: Prosody, host: str) -> Round:
+    """Let the clients log in at once, over streams that are open already."""
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as http:
+        queries = [f"room=board&token={hs_token(user=i)}" for i in range(CLIENTS)]
+        clients = [Client(http, prosody.port, host, query) for query in queries]
+        for client in clients:
+            await client.open()
+        pinger = await start_pinger(prosody.port)
+        cpu, start = cpu_seconds(prosody.pid), time.perf_counter()
+        refusals = await asyncio.gather(*(client.login() for client in clients))
+        seconds, cpu = time.perf_counter() - start, cpu_seconds(prosody.pid) - cpu
+        stall = await stop_pinger(pinger)
+        assert refusals == [None] * CLIENTS, next(filter(None, refusals))
+        await asyncio.gather(*(client.close() for client in clients))
+    return Round(CLIENTS / seconds, stall * 1000, cpu * 1000 / CLIENTS)
+
+
+async def start_pinger(port: int) -> asyncio.subprocess.Process:
+    """Start the other session, and wait until it has an answer."""
+    pinger = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.perf.bench.prosody",
+        "--ping",
+        str(port),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert pinger.stdout is not None
+    assert await pinger.stdout.readline() == b"ready\n"
+    return pinger
+
+
+async def stop_pinger(pinger: asyncio.subprocess.Process) -> float:
+    """End the other session; give its slowest answer in seconds."""
+    output, _ = await pinger.communicate(b"enough")
+    slowest: float = max(json.loads(output))
+    return slowest
+
+
+async def ping_until_told(port: int) -> list[float]:
+    """Ping every 5 ms until standard input ends; give how long each answer took."""
+    sent: dict[str, float] = {}
+    took: list[float] = []
+    async with aiohttp.ClientSession() as http:
+        client = Client(http, port, "none.test")
+        await client.login()
+        socket = client.socket
+        await client.ping()
+        print("ready", flush=True)
+        told = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
+
+        async def receive() -> None:
+            async for message in socket:
+                identity = re.search(r" id=['\"](p\d+)['\"]", message.data)
+                if identity:
+                    took.append(time.perf_counter() - sent.pop(identity[1]))
+
+        receiving = asyncio.ensure_future(receive())
+        while not told.done() or sent:
+            if not told.done():
+                identity = f"p{len(sent) + len(took)}"
+                sent[identity] = time.perf_counter()
+                await client.send(ping(client.host, identity))
+            await asyncio.sleep(PING_SECONDS)
+        receiving.cancel()
+        with suppress(asyncio.CancelledError):
+            await receiving
+        await client.close()
+    return took
+
+
+def table(rounds: dict[str, list[Round]]) -> str:
+    """Medians and their ratios to a login without a token check."""
+    medians = {
+        host: Round(
+            median(r.logins for r in found),
+            median(r.stall for r in found),
+            median(r.cpu for r in found),
+        )
+        for host, found in rounds.items()
+    }
+    base = medians["none.test"]
+    lines = [
+        f"{CLIENTS} clients at once, medians of {ROUNDS} rounds (ratio to no check)",
+        "",
+        "| | logins/s | longest stall, ms | Prosody CPU a login, ms |",
+        "|---|---|---|---|",
+    ]
+    for host, name in VARIANTS.items():
+        m = medians[host]
+        cells = [
+            f"{m.logins:.0f} ({m.logins / base.logins:.2f})",
+            f"{m.stall:.0f} ({m.stall / base.stall:.2f})",
+            f"{m.cpu:.2f} ({m.cpu / base.cpu:.2f})",
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+async def compare(folder: Path) -> str:
+    """Start everything, measure the variants in turns."""
+    sidecar = Sidecar(folder, {"JWT_APP_ID": APP_ID, "XMPP_DOMAIN": "hs.test"})
+    sidecar.start()
+    names = {
+        "APP_ID": APP_ID,
+        "SECRET": SECRET,
+        "HOOK_URL": f"http://127.0.0.1:{sidecar.port}",
+    }
+    prosody = Prosody(folder / "server", names, HERE / "bench.cfg.lua")
+    rounds: dict[str, list[Round]] = {host: [] for host in VARIANTS}
+    try:
+        for _ in range(ROUNDS):
+            for host, found in rounds.items():
+                found.append(await measure(prosody, host))
+    finally:
+        prosody.stop()
+        sidecar.stop()
+    return table(rounds)
+
+
+def main() -> None:
+    """Measure and print the table; with ``--ping``, be the other session."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ping", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    port = parser.parse_args().ping
+    if port:
+        print(json.dumps(asyncio.run(ping_until_told(port))))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        print(asyncio.run(compare(Path(folder))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Starts what is measured: the sidecar and its peers, each a process of its own.
+
+Whatever has been started ends with the block in which it was, whatever ended that.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from tests.perf.bench.minting import AUDIENCE, ISSUER, SECRET, Issuer
+from tests.support.processes import COMMAND
+from tests.system.nginx.processes import Program, accepts, answers_200, free_port
+
+ROOT: Final = Path(__file__).parents[3]
+PEERS: Final = Path(__file__).with_name("peers")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running program that answers on the loopback interface.
+
+    Attributes:
+        port: Where it listens.
+        pid: Its process id.
+        admin: The sidecar's admin port.
+        socket: The sidecar's unix socket, as nginx writes it.
+    """
+
+    port: int
+    pid: int
+    admin: int = 0
+    socket: str = ""
+
+
+class Servers(ExitStack):
+    """Starts programs, and stops them at its end.
+
+    Args:
+        folder: Where their files go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self._started = 0
+
+    def place(self, name: str, content: str | bytes) -> Path:
+        """Write a file that a program needs."""
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return file
+
+    def new_folder(self) -> Path:
+        """Make a folder for one program."""
+        self._started += 1
+        folder = self.folder / f"program-{self._started}"
+        folder.mkdir()
+        return folder
+
+    def folder_in_memory(self) -> Path:
+        """Make a folder on a tmpfs, where caches belong."""
+        return Path(self.enter_context(TemporaryDirectory(prefix="bench-", dir="/dev/shm")))
+
+    def start(self, command: Sequence[str | Path], environ: Mapping[str, str]) -> Program:
+        """Start a program; its output is shown if it ends too early."""
+        usual = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "PYTHONPATH": str(ROOT)}
+        program = Program(command, self.new_folder() / "output.log", usual | dict(environ))
+        self.callback(program.stop)
+        return program
+
+    def sidecar(
+        self, issuer: Issuer, command: Sequence[str | Path] = (COMMAND, "serve"), **options: str
+    ) -> Server:
+        """Start the verifier with these environment variables, and wait until it is ready."""
+        port, admin, socket = free_port(), free_port(), f"unix:{self.new_folder()}/sidecar.sock"
+        environ = {
+            "VERIFIER_LISTEN": f"127.0.0.1:{port},{socket}",
+            "VERIFIER_ADMIN_LISTEN": f"127.0.0.1:{admin}",
+            **self.sidecar_environ(issuer),
+            **options,
+        }
+        program = self.start(command, environ)
+        program.wait_until(lambda: answers_200(admin, "/readyz"), "the sidecar")
+        return Server(port, program.pid, admin, socket)
+
+    def sidecar_environ(self, issuer: Issuer) -> dict[str, str]:
+        """Tell a verifier whom it is to believe."""
+        environ = {
+            "JWT_APP_ID": ISSUER,
+            "JWT_ACCEPTED_AUDIENCES": AUDIENCE,
+            "JWT_SIGN_TYPE": issuer.algorithm,
+            **self._peer_environ(issuer),
+        }
+        if not issuer.private:
+            return environ | {"JWT_APP_SECRET": SECRET}
+        key = self._key_file(issuer)
+        keys = "".join(f'"{name}" = "{key}"\n' for name in issuer.key_ids)
+        name = f"keys-{len(issuer.key_ids)}-{issuer.key_ids[0]}.toml"
+        return environ | {"VERIFIER_CONFIG": str(self.place(name, f"[public_keys]\n{keys}"))}
+
+    def python(self, module: str, issuer: Issuer, *arguments: str) -> Server:
+        """Start a peer of ours."""
+        command = [sys.executable, "-m", f"tests.perf.bench.peers.{module}", *arguments]
+        return self._peer(command, issuer)
+
+    def node(self, script: str, issuer: Issuer, *, cached: bool = False) -> Server:
+        """Start a peer in Node."""
+        return self._peer(["node", PEERS / script], issuer, CACHED=str(cached).lower())
+
+    def _peer(self, command: Sequence[str | Path], issuer: Issuer, **options: str) -> Server:
+        port = free_port()
+        environ = self._peer_environ(issuer) | {"PORT": str(port)} | options
+        program = self.start(command, environ)
+        program.wait_until(lambda: accepts(port), str(command[-1]))
+        return Server(port, program.pid)
+
+    def _peer_environ(self, issuer: Issuer) -> dict[str, str]:
+        return {
+            "ALGORITHM": issuer.algorithm,
+            "ISSUER": ISSUER,
+            "AUDIENCE": AUDIENCE,
+            "KEY_FILE": str(self._key_file(issuer)),
+        }
+
+    def _key_file(self, issuer: Issuer) -> Path:
+        return self.place(f"{issuer.algorithm}.key", issuer.public if issuer.private else SECRET)

@@ -1,0 +1,235 @@
+"""Good tokens during every fault of a key server: ``python -m tests.perf.soak.keys [SECONDS]``.
+
+Prints how many good tokens were refused and how many bad ones were let in (both must be 0), the
+99th percentile in and out of faults, the fetches that were made, and the memory used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+import aiohttp
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+
+from tests.support.key_server import KeyServer, Reply, serving
+from tests.support.processes import RunningVerifier, running_verifier
+from tests.support.tokens import sign
+
+KEYS = 50
+RATE = 200  # good tokens a second
+BAD_EVERY = 10  # one bad token for so many good ones
+FAULT_SECONDS = 6.0
+ROTATE_SECONDS = 15.0
+FAULTS: dict[str, Reply | None] = {
+    "none": None,
+    "stall": Reply(fault="stall"),
+    "stall in body": Reply(b"{", fault="stall in body"),
+    "cut off": Reply(b"{", fault="cut off"),
+    "500": Reply(status=500),
+    "404": Reply(status=404),
+    "304": Reply(status=304),
+    "redirect": Reply(status=302, headers={"Location": "http://127.0.0.1:1/jwks"}),
+    "garbage": Reply(b"\x00\xff garbage"),
+    "huge": Reply(b" " * 3_000_000),
+    "another type": Reply(b'{"keys": 5}', headers={"Content-Type": "image/png"}),
+    "empty set": Reply(b'{"keys": []}'),
+    "refused": None,
+}
+
+
+@dataclass
+class Signer:
+    """One key pair and the ``kid`` that it is published under."""
+
+    key_id: str
+    in_document: bool
+    key: rsa.RSAPrivateKey = field(
+        default_factory=lambda: rsa.generate_private_key(65537, 2048), repr=False
+    )
+
+    def token(self, key: rsa.RSAPrivateKey | None = None, key_id: str | None = None) -> str:
+        """Sign a token for the room ``standup``; distinct each time."""
+        now = time.time()
+        claims = {"iss": "app", "aud": "jitsi", "sub": "*", "room": "standup", "iat": now}
+        header = {"kid": key_id or self.key_id}
+        return sign(claims | {"exp": now + 300}, header, key or self.key, "RS256")
+
+    @property
+    def jwk(self) -> dict[str, Any]:
+        """The public key for the document."""
+        jwk: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(self.key.public_key()))
+        return jwk | {"kid": self.key_id, "use": "sig", "alg": "RS256"}
+
+    @property
+    def pem(self) -> bytes:
+        """The public key for the key server."""
+        encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        return self.key.public_key().public_bytes(encoding, form)
+
+
+@dataclass
+class Soak:
+    """What runs, and what has been seen."""
+
+    server: KeyServer
+    verifier: RunningVerifier
+    session: aiohttp.ClientSession
+    signers: list[Signer]
+    stranger: Signer
+    fault: str = "none"
+    refused: Counter[str] = field(default_factory=Counter)
+    let_in: int = 0
+    good: int = 0
+    bad: int = 0
+    seconds: dict[bool, list[float]] = field(default_factory=lambda: {True: [], False: []})
+
+    def publish(self, *more: Signer) -> None:
+        """Serve every key where its verifiers look for it, fresh for the shortest time."""
+        signers = [*self.signers, *more]
+        self.server.document(*(each.jwk for each in signers if each.in_document))
+        self.server.replies["/jwks"].headers["Cache-Control"] = "max-age=60"
+        for each in signers:
+            if not each.in_document:
+                self.server.publish(each.key_id, each.pem, cache_control="max-age=60")
+
+    async def ask(self, token: str) -> tuple[int, str]:
+        """Have the sidecar judge one token."""
+        url = f"http://127.0.0.1:{self.verifier.port}/ext-authz/standup?jwt={token}"
+        async with self.session.get(url) as response:
+            await response.read()
+        return response.status, response.headers.get("X-Jitsi-Denial", "")
+
+    async def good_token(self) -> None:
+        """Every one of these must be let in."""
+        self.good += 1
+        token, healthy = random.choice(self.signers).token(), self.fault == "none"  # noqa: S311  # no secret depends on it
+        started = time.perf_counter()
+        status, code = await self.ask(token)
+        self.seconds[healthy].append(time.perf_counter() - started)
+        if status != 200:
+            self.refused[f"{code} while {self.fault}"] += 1
+
+    async def bad_token(self) -> None:
+        """None of these may be let in: a stranger's signature, or a key id that nobody has."""
+        self.bad += 1
+        signer = random.choice(self.signers)  # noqa: S311  # no secret depends on it
+        key_id = random.choice([signer.key_id, f"invented-{self.bad}"])  # noqa: S311  # no secret depends on it
+        status, _ = await self.ask(self.stranger.token(key_id=key_id))
+        self.let_in += status == 200
+
+    async def load(self, end: float) -> None:
+        """Send tokens at the rate, however long each takes."""
+        tasks: set[asyncio.Task[None]] = set()
+        for number in itertools.count():
+            due = self.started + number / RATE
+            if due >= end:
+                break
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            work = [self.good_token(), *([self.bad_token()] if number % BAD_EVERY == 0 else [])]
+            for each in work:
+                task = asyncio.create_task(each)
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+        await asyncio.gather(*tasks)
+
+    async def faults(self) -> None:
+        """Go through all faults, back to health between any two."""
+        for name, reply in itertools.cycle(FAULTS.items()):
+            self.fault, self.server.always = name, reply
+            if name == "refused":
+                await self.server.go_down()
+            await asyncio.sleep(FAULT_SECONDS)
+            if name == "refused":
+                await self.server.come_up()
+            self.server.release.set()
+            self.server.release = asyncio.Event()
+            self.fault, self.server.always = "none", None
+            await asyncio.sleep(FAULT_SECONDS)
+
+    async def rotate(self) -> None:
+        """Publish a new key, use it only then, and withdraw an old one, as issuers do."""
+        for number in itertools.count():
+            await asyncio.sleep(ROTATE_SECONDS)
+            new = await asyncio.to_thread(Signer, f"rotated-{number}", number % 2 == 0)
+            old = next(each for each in self.signers if each.in_document == new.in_document)
+            self.publish(new)
+            await self._known_to_the_verifier(new)
+            self.signers = [each for each in self.signers if each is not old] + [new]
+            self.publish()
+
+    async def _known_to_the_verifier(self, new: Signer) -> None:
+        """Wait until its first token is let in, which cannot be while the server is at fault."""
+        while (await self.ask(new.token()))[0] != 200:  # noqa: ASYNC110  # no event tells
+            await asyncio.sleep(0.5)
+
+    async def run(self, seconds: float) -> None:
+        """Warm up, then let load, faults and rotation run side by side."""
+        self.publish()
+        for each in self.signers:
+            await self._known_to_the_verifier(each)
+        self.started = time.monotonic()
+        disturbers = [asyncio.create_task(self.faults()), asyncio.create_task(self.rotate())]
+        await self.load(self.started + seconds)
+        for disturber in disturbers:
+            disturber.cancel()
+        await asyncio.gather(*disturbers, return_exceptions=True)
+
+
+def resident(pid: int) -> float:
+    """Read a process' resident memory, MB."""
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def p99(values: list[float]) -> str:
+    """Write a 99th percentile, in milliseconds."""
+    return f"{quantiles(values, n=100)[98] * 1000:.1f} ms" if len(values) > 100 else "-"
+
+
+async def main(seconds: float) -> int:
+    """Run the soak and print what it saw."""
+    signers = [Signer(f"key-{number}", number % 2 == 0) for number in range(KEYS)]
+    with tempfile.TemporaryDirectory() as folder:
+        async with serving() as server, aiohttp.ClientSession() as session:
+            with running_verifier(
+                Path(folder),
+                JWT_APP_ID="app",
+                JWT_CACHE_KEYS_URL=f"{server.url}/jwks",
+                JWT_ASAP_KEYSERVER=server.url,
+                VERIFIER_DECISION_TTL="0",
+            ) as verifier:
+                soak = Soak(server, verifier, session, signers, Signer("stranger", False))
+                before = resident(verifier.process.pid)
+                await soak.run(seconds)
+                after = resident(verifier.process.pid)
+                fetches = {
+                    source: sum(
+                        verifier.metric(f'key_fetches_total{{result="{result}",source="{source}"}}')
+                        for result in ("ok", "not-found", "error", "timeout")
+                    )
+                    for source in ("document", "asap")
+                }
+    print(f"good tokens        {soak.good}, refused {soak.refused.total()} {dict(soak.refused)}")
+    print(f"bad tokens         {soak.bad}, let in {soak.let_in}")
+    print(f"p99 out of faults  {p99(soak.seconds[True])}")
+    print(f"p99 in faults      {p99(soak.seconds[False])}")
+    print(f"fetches            document {fetches['document']:.0f}, asap {fetches['asap']:.0f}")
+    print(f"resident memory    {before:.1f} MB at start, {after:.1f} MB at end")
+    return 1 if soak.refused or soak.let_in or not soak.good else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 120.0)))

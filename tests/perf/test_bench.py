@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.perf.bench.rounds import Sample
+from tests.perf.bench.rows import Goal, Row, at_most, compare_with
+from tests.perf.bench.table import as_json, table
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_smallest_section_gives_a_row_for_each_variant(tmp_path: Path) -> None:
+    kept = tmp_path / "rows.json"
+    least = ["--rounds", "1", "--seconds", "1", "--only", "hit", "--json", str(kept)]
+    command = [sys.executable, "-m", "tests.perf.bench", *least]
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    rows = json.loads(kept.read_text())["rows"]
+    assert [row["name"] for row in rows] == [
+        "trivial 204, web.Application",
+        "sidecar, decision cached",
+        "natural aiohttp app, decision cached",
+    ]
+    assert all(row["median"] > 0 and row["cpu_us"] > 0 for row in rows)
+    assert all(f"| {row['name']} " in output for row in rows)
+
+
+def test_ratios_are_taken_within_each_round() -> None:
+    slow = [Sample(100, 8, 0.1), Sample(50, 8, 0.1), Sample(10, 9, 0.1)]
+    fast = [Sample(200, 4, 0.1), Sample(100, 4, 0.1), Sample(20, 3, 0.1)]
+    row = compare_with("section", "fast", {"slow": slow, "fast": fast}, "slow", Goal(2))
+    assert (row.ratios, row.cpu_ratios) == ([2, 2, 2], [0.5, 0.5, 3 / 9])
+    assert row.met
+
+
+@pytest.mark.parametrize(
+    ("goal", "figures", "met"),
+    [
+        (at_most(5), [1, 4, 9], True),
+        (at_most(5), [1, 6, 9], False),
+        (at_most(5), [], None),
+        (Goal(5, of="figures"), [1, 4, 9], False),
+        (None, [1], None),
+    ],
+)
+def test_a_median_meets_a_goal(goal: Goal | None, figures: list[float], met: bool | None) -> None:
+    assert Row("section", "name", figures, goal=goal).met is met
+
+
+def test_the_table_has_what_was_found_and_what_was_not() -> None:
+    rows = [
+        Row("one", "quick", [1, 3, 2], "ms", goal=at_most(5)),
+        Row("two", "not measured", note="the reason"),
+    ]
+    lines = [line.split("|") for line in table(rows).splitlines()]
+    cells = [[cell.strip() for cell in line[1:-1]] for line in lines if len(line) > 1]
+    assert [line[0] for line in cells[2:]] == ["**one**", "quick", "**two**", "not measured [1]"]
+    assert cells[3] == ["quick", "2 ms", "1 - 3", "", "", "", "", "", "≤ 5", "yes"]
+    assert table(rows).endswith("[1] the reason\n")
+    assert as_json(rows[1])["median"] is None

@@ -1,0 +1,55 @@
+"""Questions that stay in flight: their key's server answers when it is allowed to."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.support.processes import RunningVerifier
+from tests.support.tokens import segment
+
+
+@dataclass
+class HesitantKeys:
+    """A key server that knows no key, and says so when it is allowed to answer."""
+
+    environ: dict[str, str]
+    answer: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def hesitant_keys() -> Iterator[HesitantKeys]:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            keys.answer.wait()
+            with contextlib.suppress(OSError):  # who asked may be dead
+                self.send_error(404)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    keys = HesitantKeys({"JWT_ASAP_KEYSERVER": f"http://127.0.0.1:{server.server_port}"})
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield keys
+    finally:
+        keys.answer.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def begin_question(verifier: RunningVerifier) -> socket.socket:
+    """Ask with a token whose key has to be fetched."""
+    segments = ({"alg": "RS256", "typ": "JWT", "kid": "k"}, {"iss": "app"})
+    token = ".".join([*map(segment, segments), "AAAA"])
+    client = socket.create_connection(("127.0.0.1", verifier.port), timeout=20)
+    client.sendall(f"GET /ext-authz/standup?jwt={token} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    return client

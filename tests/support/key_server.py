@@ -1,0 +1,260 @@
+"""A real key server with every fault, time that a test turns by hand, and keys to serve."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Literal
+
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+from multidict import CIMultiDictProxy
+
+from verifier.keys.model import Source, VerificationKey
+from verifier.keys.sources import KeySourceSettings, Surroundings, Timing
+from verifier.keys.sources.remote import RemoteSource
+
+START = 1_800_000_000.0
+
+
+class FakeTime:
+    """Stands still until ``advance``; nobody's sleep ever ends, so that tests call ``tick``."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        self.chance = 0.5
+
+    @property
+    def timing(self) -> Timing:
+        return Timing(
+            monotonic=lambda: 1000.0 + self.passed,
+            clock=lambda: START + self.passed,
+            random=lambda: self.chance,
+            sleep=self._never,
+        )
+
+    def advance(self, seconds: float) -> None:
+        self.passed += seconds
+
+    @staticmethod
+    async def _never(_seconds: float) -> None:
+        await asyncio.Event().wait()
+
+
+@dataclass
+class Recorder:
+    """A ``KeyObserver`` that keeps everything."""
+
+    lookups: Counter[tuple[Source, str]] = field(default_factory=Counter)
+    fetches: Counter[tuple[Source, str]] = field(default_factory=Counter)
+    skips: Counter[tuple[Source, str]] = field(default_factory=Counter)
+    counts: dict[Source, int] = field(default_factory=dict)
+    successes: dict[Source, float] = field(default_factory=dict)
+    changes: list[frozenset[str | None]] = field(default_factory=list)
+
+    def lookup(self, source: Source, result: str) -> None:
+        self.lookups[source, result] += 1
+
+    def fetched(self, source: Source, result: str, seconds: float) -> None:
+        assert seconds >= 0
+        self.fetches[source, result] += 1
+
+    def succeeded(self, source: Source, time: float) -> None:
+        self.successes[source] = time
+
+    def keys(self, source: Source, count: int) -> None:
+        self.counts[source] = count
+
+    def skipped(self, source: Source, reason: str) -> None:
+        self.skips[source, reason] += 1
+
+
+def surroundings(
+    time: FakeTime | None = None, recorder: Recorder | None = None, **options: Any
+) -> Surroundings:
+    recorder = recorder or Recorder()
+    return Surroundings(
+        KeySourceSettings(**options),
+        recorder,
+        recorder.changes.append,
+        (time or FakeTime()).timing,
+    )
+
+
+@dataclass
+class Reply:
+    """What the server does with a request."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    fault: Literal["", "stall", "stall in body", "cut off"] = ""
+
+
+@dataclass
+class Request:
+    path: str
+    headers: CIMultiDictProxy[str]
+
+
+class KeyServer:
+    """Serves ``replies`` by path, 404 for anything else, and remembers who asked."""
+
+    def __init__(self) -> None:
+        self.replies: dict[str, Reply] = {}
+        self.always: Reply | None = None
+        self.requests: list[Request] = []
+        self.release = asyncio.Event()
+        self.serving = 0
+        self.most_at_once = 0
+        self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.1)
+        self._site: web.TCPSite | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def connections(self) -> int:
+        assert self._runner.server is not None
+        return len(self._runner.server.connections)
+
+    def paths(self) -> list[str]:
+        return [request.path for request in self.requests]
+
+    def publish(self, key_id: str, body: bytes | str, **headers: str) -> None:
+        """Put a key where an ASAP server has it."""
+        raw = body.encode() if isinstance(body, str) else body
+        self.replies[asap_path(key_id)] = Reply(raw, headers=_dashed(headers))
+
+    def document(self, *keys: Any, **headers: str) -> None:
+        """Publish a JWK set."""
+        self.replies["/jwks"] = Reply(json.dumps({"keys": keys}).encode(), headers=_dashed(headers))
+
+    async def start(self) -> None:
+        await self._runner.setup()
+        await self._listen()
+
+    async def stop(self) -> None:
+        self.release.set()
+        await self._runner.cleanup()
+
+    async def go_down(self) -> None:
+        """Refuse connections; those that are open stay."""
+        assert self._site is not None
+        await self._site.stop()
+
+    async def come_up(self) -> None:
+        await self._listen()
+
+    async def _listen(self) -> None:
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await self._site.start()
+        self._port = self._runner.addresses[0][1]
+
+    def _application(self) -> web.Application:
+        application = web.Application()
+        application.router.add_get("/{path:.*}", self._serve)
+        return application
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(Request(request.path, request.headers))
+        self.serving += 1
+        self.most_at_once = max(self.most_at_once, self.serving)
+        try:
+            reply = self.always or self.replies.get(request.path, Reply(status=404))
+            return await self._reply(request, reply)
+        finally:
+            self.serving -= 1
+
+    async def _reply(self, request: web.Request, reply: Reply) -> web.StreamResponse:
+        if reply.fault == "stall":
+            await self.release.wait()
+        if reply.fault in ("", "stall"):
+            return web.Response(body=reply.body, status=reply.status, headers=reply.headers)
+        response = web.StreamResponse(headers={"Content-Length": str(len(reply.body) + 1)})
+        await response.prepare(request)
+        await response.write(reply.body)
+        if reply.fault == "stall in body":
+            await self.release.wait()
+        if request.transport is not None:
+            request.transport.close()
+        return response
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[KeyServer]:
+    server = KeyServer()
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+def _dashed(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def asap_path(key_id: str) -> str:
+    return f"/{hashlib.sha256(key_id.encode()).hexdigest()}.pem"
+
+
+@cache
+def public_key(name: str) -> ec.EllipticCurvePublicKey:
+    """The same key for the same name, in one run."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return ec.derive_private_key(int.from_bytes(digest[:31]) + 1, ec.SECP256R1()).public_key()
+
+
+def pem(name: str) -> str:
+    return (
+        public_key(name)
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )
+
+
+def certificate(name: str, start: float, end: float) -> str:
+    """A certificate for a key, valid between two Unix times."""
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    return (
+        x509.CertificateBuilder(subject, subject, public_key(name), 1)
+        .not_valid_before(datetime.fromtimestamp(start, UTC))
+        .not_valid_after(datetime.fromtimestamp(end, UTC))
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+        .decode()
+    )
+
+
+def jwk(key_id: str, name: str | None = None, **members: Any) -> dict[str, Any]:
+    made = ECAlgorithm.to_jwk(public_key(name or key_id), as_dict=True)
+    return {**made, "kid": key_id, **members}
+
+
+def is_key(found: object, name: str) -> bool:
+    return isinstance(found, VerificationKey) and found.material == public_key(name)
+
+
+def hurry(source: RemoteSource, seconds: float) -> None:
+    """Change how long a fetch may take: short for a stall, long where an answer must come."""
+    source._upstream._fetcher._timeout = seconds
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  # what is waited for has no event
+            await asyncio.sleep(0.001)

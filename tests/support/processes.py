@@ -1,0 +1,153 @@
+"""Real processes for tests: free ports, waiting on conditions, stopping by pid."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+DEADLINE = 20.0
+COMMAND = Path(sys.executable).with_name("jitsi-verifier")
+OPEN_TO_VIEW = (
+    sys.executable,
+    "-c",
+    "from verifier.process.main import serve; raise SystemExit(serve(None))",
+)
+"""The service without what keeps this user from looking at its descriptors."""
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], Any], what: str, deadline: float = DEADLINE) -> Any:
+    """Wait until a condition is true, and give what it gave."""
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        try:
+            found = condition()
+        except OSError:
+            found = None
+        if found:
+            return found
+        time.sleep(0.02)
+    raise TimeoutError(f"not within {deadline} s: {what}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+    @property
+    def code(self) -> str:
+        """The denial code; empty where there is none."""
+        return self.headers.get("X-Jitsi-Denial", "")
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+def get(port: int, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """Ask for one path."""
+    return _exchange(port, "GET", path, headers or {}, None)
+
+
+def post(port: int, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+    """Send one body."""
+    return _exchange(port, "POST", path, headers or {}, body)
+
+
+def _exchange(
+    port: int, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+) -> Answer:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path, body, dict(headers))
+        response = connection.getresponse()
+        return Answer(response.status, dict(response.getheaders()), response.read().decode())
+    finally:
+        connection.close()
+
+
+@dataclass
+class RunningVerifier:
+    """A sidecar process."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    admin: int
+    log_path: Path
+    environ: dict[str, str] = field(repr=False)
+
+    @property
+    def log(self) -> str:
+        """Everything that it has logged."""
+        return self.log_path.read_text(encoding="utf-8")
+
+    def ask(self, target: str, token: str | None = None) -> Answer:
+        """Ask as Envoy does, about a target that may have a token added."""
+        query = "" if token is None else ("&" if "?" in target else "?") + f"jwt={token}"
+        return get(self.port, f"/ext-authz{target}{query}")
+
+    def metric(self, sample: str) -> float:
+        """Read one sample, such as ``keys{source="secret"}``; 0 where there is none."""
+        for line in get(self.admin, "/metrics").body.splitlines():
+            name, _, value = line.rpartition(" ")
+            if name == f"jitsi_verifier_{sample}":
+                return float(value)
+        return 0.0
+
+    def wait_for_log(self, words: str) -> None:
+        """Wait until these words have been logged."""
+        wait_until(lambda: words in self.log, f"{words!r} in the log")
+
+
+@contextmanager
+def running_verifier(
+    tmp_path: Path,
+    config: Path | None = None,
+    *,
+    wait: bool = True,
+    program: Sequence[str | Path] = (COMMAND, "serve"),
+    **environ: str,
+) -> Iterator[RunningVerifier]:
+    """Run the installed sidecar on free ports until the end of the block."""
+    port, admin = free_port(), free_port()
+    log_path = tmp_path / f"verifier-{port}.log"
+    given = {
+        "PATH": os.environ["PATH"],
+        "VERIFIER_LISTEN": f"127.0.0.1:{port}",
+        "VERIFIER_ADMIN_LISTEN": f"127.0.0.1:{admin}",
+        **environ,
+    }
+    command = [*program, *([] if config is None else ["--config", str(config)])]
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(command, env=given, stdout=log, stderr=log)
+    running = RunningVerifier(process, port, admin, log_path, given)
+    try:
+        if wait:
+            wait_until(lambda: get(admin, "/healthz").status == 200, running.log or "health")
+        yield running
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(DEADLINE)

@@ -1,0 +1,31 @@
+"""``python -m tests.support.readme_options`` writes the README's option table from the options."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from verifier.config import OPTIONS, Option
+
+README = Path(__file__).parents[2] / "README.md"
+_BLOCK = re.compile(r"(<!-- options: [^>]*-->\n).*?(<!-- /options -->)", re.DOTALL)
+
+
+def render() -> str:
+    """Give the README as it should be."""
+    rows = ["| file | environment | default | what it is for |", "|---|---|---|---|"]
+    table = "\n".join(rows + [_row(option) for option in OPTIONS])
+    return _BLOCK.sub(lambda found: f"{found[1]}{table}\n{found[2]}", README.read_text("utf-8"))
+
+
+def _row(option: Option) -> str:
+    variable = f"`{option.env}`" if option.env else "\N{EN DASH}"
+    if option.file_env:
+        variable += f", `{option.file_env}`"
+    default = option.default_text.replace("|", "\\|")
+    purpose = option.help.replace("<", "&lt;")
+    return f"| `{option.name}` | {variable} | {default} | {purpose} |"
+
+
+if __name__ == "__main__":
+    README.write_text(render(), "utf-8")

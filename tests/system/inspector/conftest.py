@@ -1,0 +1,21 @@
+"""A sidecar for the whole directory; its log must never hold what was pasted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.processes import RunningVerifier, running_verifier
+from tests.system.inspector.inspecting import CONFIG
+
+
+@pytest.fixture(scope="session")
+def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVerifier]:
+    folder = tmp_path_factory.mktemp("inspected")
+    config = folder / "verifier.toml"
+    config.write_text(CONFIG)
+    with running_verifier(folder, config) as running:
+        yield running
+    assert not re.search(r"eyJ|jwt=|Lovelace", running.log)

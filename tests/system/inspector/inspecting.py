@@ -1,0 +1,81 @@
+"""The inspector's page in a real Chromium, used as people use it: pasting, typing, reading."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.processes import RunningVerifier
+from tests.support.tokens import SECRET, present, sign
+from tests.system.nginx.browser import browser
+from tests.system.nginx.page import Page
+
+CONFIG = f"""
+app_id = "booking-site"
+app_secret = "{SECRET}"
+muc_mapper_domain_base = "meet.jitsi"
+"""
+
+
+def mint(secret: str = SECRET, **claims: Any) -> str:
+    """Sign a token that opens the room ``standup`` for three hours, with these claims instead."""
+    now = int(time.time())
+    usual = {
+        "iss": "booking-site",
+        "aud": "jitsi",
+        "sub": "meet.jitsi",
+        "room": "standup",
+        "iat": now - 600,
+        "exp": now + 3 * 3600 + 30,
+        "context": {
+            "user": {"id": "u-1", "name": "Ada Lovelace", "email": "ada@example.org"},
+            "features": {"recording": True, "livestreaming": "true", "transcription": False},
+        },
+    }
+    return sign(present(usual | claims), key=secret)
+
+
+class InspectorPage(Page):
+    """The inspector, open in a tab."""
+
+    async def open(self) -> None:
+        """Open it, and wait until it knows whether it may ask."""
+        await self.tab.open(self.address)
+        await self.until("document.readyState === 'complete'")
+
+    async def fill(self, field: str, text: str) -> None:
+        """Put the caret into a field and insert a text, as pasting does."""
+        await self.tab.run(f"document.getElementById({field!r}).focus()")
+        await self.tab.run(f"document.getElementById({field!r}).select()")
+        await self.tab.call("Input.insertText", text=text)
+
+    async def inspect(self, pasted: str, room: str = "") -> str:
+        """Paste, ask and wait; give what is announced."""
+        await self.fill("pasted", pasted)
+        await self.fill("room", room)
+        await self.tab.run("document.querySelector('button[type=submit]').click()")
+        return await self.heard()
+
+    async def heard(self) -> str:
+        """Wait for the verdict or the complaint; give its words."""
+        await self.until("verdict.innerText + problem.innerText")
+        return await self.text("verdict.innerText + problem.innerText")
+
+    async def seen(self) -> str:
+        """Give all that is to be read."""
+        return await self.text("document.body.innerText")
+
+
+@asynccontextmanager
+async def inspector(
+    folder: Path, verifier: RunningVerifier, *, width: int = 1000, scheme: str = "light"
+) -> AsyncIterator[InspectorPage]:
+    """Open the page in a browser of its own until the end of the block."""
+    async with browser(folder) as tab:
+        await tab.look(width=width, height=900, scheme=scheme)
+        page = InspectorPage(tab, f"http://127.0.0.1:{verifier.admin}/")
+        await page.open()
+        yield page

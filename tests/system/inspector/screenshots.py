@@ -1,0 +1,55 @@
+"""Take the pictures of the inspector: ``python -m tests.system.inspector.screenshots``."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from tests.support.processes import RunningVerifier, running_verifier
+from tests.system.inspector.inspecting import inspector, mint
+
+FOLDER: Final = Path(__file__).parents[3] / "docs" / "screenshots"
+SECRET: Final = "demo-secret-that-everybody-knows"
+DEMO: Final[dict[str, Any]] = {
+    "JWT_APP_ID": "demo",
+    "JWT_APP_SECRET": SECRET,
+    "XMPP_DOMAIN": "meet.jitsi",
+}
+"""What ``make run`` serves."""
+
+PICTURES: Final = {
+    "inspector-denied-light.png": ("other", "light", "body", (900, 860)),
+    "inspector-rules-light.png": ("other", "light", "section:has(.rules)", (900, 760)),
+    "inspector-allowed-dark.png": ("demo", "dark", "body", (900, 860)),
+    "inspector-phone-dark.png": ("other", "dark", "body", (360, 760)),
+}
+"""By file: room, colour scheme, what stands at the top, and size; the token is for ``demo``."""
+
+
+async def take(folder: Path, verifier: RunningVerifier) -> dict[str, bytes]:
+    """Take every picture; the verifier is one with the options ``DEMO``."""
+    pictures = {}
+    user = {"name": "Ada", "moderator": True}
+    context = {"user": user, "features": {"recording": True, "livestreaming": False}}
+    token = mint(SECRET, iss="demo", room="demo", context=context)
+    async with inspector(folder, verifier) as page:
+        for name, (room, scheme, top, (width, height)) in PICTURES.items():
+            await page.tab.look(width=width, height=height, scheme=scheme)
+            await page.inspect(f"http://127.0.0.1:8090/ext-authz/{room}?jwt={token}")
+            await page.tab.run("document.activeElement.blur(), pasted.scrollTop = 0")
+            await page.tab.run(f"document.querySelector('{top}').scrollIntoView()")
+            pictures[name] = await page.tab.screenshot()
+    return pictures
+
+
+def main() -> None:
+    """Take them, and keep them where the README shows them."""
+    with TemporaryDirectory() as name, running_verifier(Path(name), None, **DEMO) as verifier:
+        for file, picture in asyncio.run(take(Path(name), verifier)).items():
+            (FOLDER / file).write_bytes(picture)
+
+
+if __name__ == "__main__":
+    main()

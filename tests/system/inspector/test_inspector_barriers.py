@@ -1,0 +1,129 @@
+"""Nobody is kept out: axe-core finds no barrier, a keyboard is enough, and verdicts are spoken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import RunningVerifier
+from tests.system.inspector.inspecting import inspector, mint
+from tests.system.nginx.page import Page
+
+LONG = "namewithoutabreak" * 20
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1000])
+async def test_no_barriers_and_no_sideways_scrolling(
+    verifier: RunningVerifier, tmp_path: Path, width: int, scheme: str
+) -> None:
+    long = mint(room=LONG, context={"user": {"name": LONG}, "features": {LONG: True}})
+    async with inspector(tmp_path, verifier, width=width, scheme=scheme) as page:
+        assert await page.barriers() == []
+        for pasted in (
+            mint(),
+            f"https://m/retro?jwt={mint()}",
+            f"https://m/x?jwt={long}",
+            "a.b",
+            "",
+        ):
+            await page.inspect(pasted)
+            assert await page.barriers() == []
+            assert await page.tab.run("document.documentElement.scrollWidth") == width
+        await page.tab.run(
+            "for (const e of document.querySelectorAll('[hidden]')) e.hidden = false"
+        )
+        assert await page.barriers() == []
+
+
+async def test_the_search_for_barriers_finds_them(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    async with inspector(tmp_path, verifier) as page:
+        await page.tab.run("document.documentElement.style.setProperty('--soft', '#aab')")
+        await page.tab.run("document.querySelector('label[for=room]').remove()")
+        assert {barrier.partition(":")[0] for barrier in await page.barriers()} >= {
+            "color-contrast",
+            "label",
+        }
+
+
+@pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
+async def test_the_page_follows_the_readers_scheme(
+    verifier: RunningVerifier, tmp_path: Path, scheme: str, dark: bool
+) -> None:
+    async with inspector(tmp_path, verifier, scheme=scheme) as page:
+        ground = await page.text("getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, ground[4:-1].split(","))) < 200) is dark
+
+
+async def focused(page: Page) -> str:
+    return await page.text("document.activeElement.id || document.activeElement.innerText")
+
+
+async def test_a_keyboard_is_enough(verifier: RunningVerifier, tmp_path: Path) -> None:
+    async with inspector(tmp_path, verifier) as page:
+        order = []
+        for _ in range(4):
+            await page.press("Tab")
+            order.append(await focused(page))
+        assert order == ["pasted", "room", "Inspect", "clear"]
+        await page.fill("pasted", mint())
+        await page.press("Enter", modifiers=2)
+        assert await page.heard() == "Allowed"
+        assert await focused(page) == "pasted"
+        await page.press("Tab")
+        await page.tab.call("Input.insertText", text="retro")
+        await page.press("Enter")
+        await page.until("verdict.innerText.startsWith('Denied: room-mismatch')")
+        behind = []
+        for _ in range(6):
+            await page.press("Tab")
+            behind.append(
+                await page.text(
+                    "document.activeElement.ariaLabel || document.activeElement.innerText"
+                )
+            )
+        assert behind == [
+            "Inspect",
+            "Clear",
+            "Header, decoded",
+            "Claims, decoded",
+            "Everything above as text",
+            "Copy",
+        ]
+        outline = "getComputedStyle(document.activeElement).outlineStyle"
+        assert await page.text(outline) == "solid"
+
+
+async def test_a_screen_reader_gets_names_and_hears_the_verdict(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    async with inspector(tmp_path, verifier) as page:
+        known = await page.spoken()
+        for part in (
+            ("RootWebArea", "jitsi-verifier: token inspector"),
+            ("heading", "Token inspector"),
+            ("textbox", "Token or join URL"),
+            ("textbox", "Room"),
+            ("button", "Inspect"),
+            ("button", "Clear"),
+            ("main", ""),
+        ):
+            assert part in known, part
+        live = "[verdict.role, verdict.ariaAtomic, problem.role].join()"
+        assert await page.text(live) == "status,true,alert"
+        await page.inspect(f"https://m/retro?jwt={mint()}")
+        known = await page.spoken()
+        for part in (
+            ("heading", "Denied: room-mismatch"),
+            ("heading", "Rules, in Jitsi's order"),
+            ("region", "Claims, decoded"),
+            ("table", "Times"),
+            ("rowheader", "Expires"),
+            ("StaticText", "failed:"),
+            ("textbox", "Everything above as text"),
+        ):
+            assert part in known, part
+        assert ("StaticText", "✗") not in known

@@ -1,0 +1,252 @@
+"""What the inspector's page shows, in a real Chromium, of good, bad and broken pastes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.support.processes import RunningVerifier
+from tests.support.tokens import segment, sign
+from tests.system.inspector.inspecting import inspector, mint
+from tests.system.nginx.page import Page
+from verifier.rules.engine import STEPS
+
+RETRO = "https://meet.example.org/retro?jwt={}"
+OTHER_SECRET = "another-secret-of-more-than-thirty-two-bytes"
+
+
+async def steps(page: Page) -> list[list[str]]:
+    found: list[list[str]] = await page.tab.run(
+        "[...document.querySelectorAll('.rules li')].map(item => [item.className,"
+        " item.querySelector('.name').firstChild.data, item.querySelector('.words').innerText])"
+    )
+    return found
+
+
+async def test_a_denied_token_is_told_rule_by_rule(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    token = mint()
+    async with inspector(tmp_path, verifier) as page:
+        heard = await page.inspect(RETRO.format(token))
+        assert heard.startswith('Denied: room-mismatch\n\nWhat to change: Set room to "retro"')
+        told = await steps(page)
+        names = [name for _, name, _ in told]
+        assert names == sorted(names, key=STEPS.index)
+        (failed,) = [step for step in told if step[0] == "fail"]
+        assert failed[1] == "room"
+        assert failed[2].split() == ["expected", "standup", "found", "retro"]
+        assert told[-1] == ["not-reached", "claim types", "not reached"]
+        seen = await page.seen()
+        assert "not-allowed: Room and token mismatched" in seen
+        assert "retro@conference.meet.jitsi" in seen
+        parts = await page.tab.run("[...document.querySelectorAll('pre')].map(p => p.textContent)")
+        assert '"alg": "HS256"' in parts[0]
+        assert '"name": "Ada Lovelace"' in parts[1]
+        assert token.rpartition(".")[2] not in await page.text("answer.innerText + text.value")
+
+
+async def test_an_allowed_token_shows_rights_and_times(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    user = {"name": "Ada Lovelace", "moderator": True}
+    context = {"user": user, "features": {"recording": True, "sip-call": "false"}}
+    async with inspector(tmp_path, verifier) as page:
+        assert await page.inspect(mint(context=context), "StandUp") == "Allowed"
+        badges = await page.tab.run(
+            "[...document.querySelectorAll('.badges li')].map(b => [b.className, b.innerText])"
+        )
+        assert badges == [
+            ["on", "moderator"],
+            ["plain", "Ada Lovelace"],
+            ["on", "recording"],
+            ["off", "sip-call: off"],
+        ]
+        seen = await page.seen()
+        for words in ("10 min ago", "expires in 3 h", "by the verifier's clock", "let in"):
+            assert words in seen, words
+        assert 'To the web client the room is "standup".' in seen
+        assert {step[0] for step in await steps(page)} == {"pass"}
+
+
+async def test_join_urls_are_taken_as_people_have_them(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    token = mint()
+    async with inspector(tmp_path, verifier) as page:
+        for pasted, note in (
+            (f"https://meet.example.org/standup?jwt={token}", ""),
+            (f"https://meet.example.org/StandUp#jwt={token}", "which no proxy ever sees"),
+            (f'"https://meet.example.org/standup#jwt=%22{token}%22"', "no proxy ever sees"),
+            (f"wss://meet.example.org/xmpp-websocket?room=standup&token={token}", ""),
+            (f"http://127.0.0.1:8090/ext-authz/standup?jwt={token}", "own /ext-authz endpoint"),
+            (f"Bearer {token}", "only the token was judged"),
+            (f"  '{token}'\n", "quotes were taken off"),
+        ):
+            assert await page.inspect(pasted) == "Allowed", pasted
+            assert note in await page.seen()
+        assert await page.inspect(f"https://m/standup?jwt={token}&jwt={token}") == (
+            "Denied: ambiguous-request\n\nWhat to change: Send every parameter once, one and the"
+            " same token, and no prefix that differs from the path's tenant."
+        )
+
+
+async def test_what_is_broken_is_said_and_nothing_old_stays(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    header, claims, _ = mint().split(".")
+    async with inspector(tmp_path, verifier) as page:
+        assert await page.inspect(mint(), "standup") == "Allowed"
+        for pasted, words in (
+            ("", "Paste a token or a join URL"),
+            ("https://user:pw@meet.example.org/standup", "pasted: expected an http or https URL"),
+            ("x" * 70_000, "longer than is accepted"),
+        ):
+            assert words in await page.inspect(pasted)
+            assert await page.text("answer.innerText + verdict.innerText") == ""
+            assert await page.text("document.activeElement.id") == "pasted"
+            assert await page.text("pasted.getAttribute('aria-invalid')") == "true"
+        assert "room: expected a name" in await page.inspect(mint(), "?#")
+        assert await page.text("document.activeElement.id") == "room"
+        assert (await page.inspect("nonsense")).startswith("Denied: token-malformed")
+        assert "This part cannot be decoded." in await page.seen()
+        assert (await page.inspect(f"{header}.{claims}")).startswith("Denied: token-malformed")
+        assert "Ada Lovelace" in await page.seen()
+        assert await page.text("String(pasted.getAttribute('aria-invalid'))") == "null"
+
+
+async def test_a_guest_is_asked_about_with_a_room_alone(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    async with inspector(tmp_path, verifier) as page:
+        assert (await page.inspect("", "standup")).startswith("Denied: token-missing")
+        assert "guest, without a token" in await page.seen()
+
+
+async def test_a_forged_token_is_not_believed(verifier: RunningVerifier, tmp_path: Path) -> None:
+    doubt = "anybody could have written this token"
+    async with inspector(tmp_path, verifier) as page:
+        heard = await page.inspect(mint(OTHER_SECRET))
+        assert heard.startswith("Denied: signature-invalid")
+        assert doubt in await page.seen()
+        await page.inspect(mint(exp=1_500_000_000))
+        assert doubt not in await page.seen()
+        assert "expired 11 years ago" not in (seen := await page.seen())
+        assert "years ago" in seen
+
+
+async def test_times_are_those_of_the_readers_zone(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    token = mint(exp=1_500_000_000, nbf=1_400_000_000)
+    async with inspector(tmp_path, verifier) as page:
+        for zone, expiry, beginning in (
+            ("Asia/Tokyo", "14 Jul 2017, 11:40:00 GMT+9", "14 May 2014, 01:53:20 GMT+9"),
+            ("America/New_York", "13 Jul 2017, 22:40:00 GMT-4", "13 May 2014, 12:53:20 GMT-4"),
+            ("UTC", "14 Jul 2017, 02:40:00 UTC", "13 May 2014, 16:53:20 UTC"),
+        ):
+            await page.tab.call("Emulation.setTimezoneOverride", timezoneId=zone)
+            await page.inspect(token)
+            seen = await page.seen()
+            assert f"Times, in {zone}" in seen
+            # In the table, at the rule that failed, and in what to change.
+            assert seen.count(expiry) == 3
+            assert beginning in seen
+            assert expiry in await page.text("text.value")
+            utc = "[...document.querySelectorAll('#verdict time')].map(t => t.title + t.dateTime)"
+            assert await page.tab.run(utc) == ["2017-07-14 02:40:00 UTC2017-07-14T02:40:00Z"]
+
+
+async def test_a_token_without_an_end_is_said_to_have_none(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    async with inspector(tmp_path, verifier) as page:
+        for claim, words in ((..., "no exp claim\tnever expires"), ("1", "exp is no number")):
+            await page.inspect(mint(exp=claim))
+            assert words in await page.seen()
+        # Milliseconds: a date so far away that few would read it as one.
+        await page.inspect(mint(exp=int(time.time()) * 1000))
+        assert "looks like milliseconds" in await page.seen()
+        await page.inspect(mint(exp=2**62))
+        assert "no date" in await page.seen()
+
+
+async def test_a_clock_that_differs_from_the_verifiers_is_said(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    async with inspector(tmp_path, verifier) as page:
+        await page.inspect(mint())
+        assert "clock is" not in await page.seen()
+        await page.tab.run("Date.now = (now => () => now() + 600_000)(Date.now)")
+        await page.inspect(mint())
+        assert "This computer's clock is 10 min ahead of the verifier's." in await page.seen()
+
+
+async def test_nothing_in_a_token_becomes_markup_or_hides(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    name = "<img src=x onerror=alert(1)>\u202eadA\u200b"
+    hidden = name.replace("\u202e", "\\u202e").replace("\u200b", "\\u200b")
+    endless = segment(b'{"id":9007199254740993,"x":1.0,"exp":1e999}')
+    context = {"user": {"name": name}, "features": {"<b>f": True}}
+    async with inspector(tmp_path, verifier) as page:
+        await page.inspect(mint(context=context))
+        seen = await page.seen()
+        assert hidden in seen
+        assert "<b>f" in seen
+        claims = "document.querySelectorAll('pre')[1].textContent"
+        for shown in (await page.text(claims), await page.text("text.value")):
+            assert f'"name": "{hidden}"' in shown
+            assert not {"\u202e", "\u200b"} & set(shown)
+        assert await page.tab.run("document.querySelectorAll('img, b, main script').length") == 0
+        big = sign({"id": 9007199254740993, "x": 1.0, "exp": int(time.time()) - 5})
+        await page.inspect(big)
+        assert '"id": 9007199254740993,' in (text := await page.text("text.value"))
+        assert '"x": 1.0' in text
+        await page.inspect(f"{segment({'typ': 'JWT'})}.{endless}.c2ln")
+        assert "This part cannot be decoded." in await page.seen()
+
+
+async def test_the_text_has_all_of_it_but_the_signature(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    token = mint()
+    async with inspector(tmp_path, verifier) as page:
+        await page.tab.call(
+            "Browser.grantPermissions",
+            permissions=["clipboardReadWrite", "clipboardSanitizedWrite"],
+        )
+        await page.inspect(RETRO.format(token))
+        await page.tab.run("document.getElementById('copy').click()")
+        await page.until("copy.nextSibling.textContent.includes('Copied')")
+        text = await page.text("navigator.clipboard.readText()")
+        assert text == await page.text("text.value")
+        for words in (
+            "Denied: room-mismatch\nWhat to change: Set room",
+            "Prosody would answer: not-allowed: Room and token mismatched\n",
+            "Room: retro@conference.meet.jitsi\n",
+            "  ✗ room: expected standup; found retro\n",
+            "  · claim types: not reached\n",
+            "expires in 3 h",
+            '  "alg": "HS256"\n',
+            '    "name": "Ada Lovelace",\n',
+        ):
+            assert words in text, words
+        assert not [part for part in token.split(".") if part in text]
+
+
+async def test_a_verifier_that_is_gone_is_said(verifier: RunningVerifier, tmp_path: Path) -> None:
+    async with inspector(tmp_path, verifier) as page:
+        await page.tab.call("Network.setBlockedURLs", urls=["*/v1/explain"])
+        assert await page.inspect(mint()) == "The verifier cannot be reached."
+
+
+async def test_inspector_and_dashboard_lead_to_each_other(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    async with inspector(tmp_path, verifier) as page:
+        await page.tab.follow("live")
+        await page.until("document.querySelectorAll('section').length > 10")
+        assert await page.text("location.href") == f"{page.address}dashboard"
+        await page.tab.follow("inspector")
+        assert await page.text("location.href + pasted.id") == f"{page.address}pasted"

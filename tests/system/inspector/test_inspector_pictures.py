@@ -1,0 +1,23 @@
+"""The README's pictures are of the page as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.processes import running_verifier
+from tests.system.inspector.screenshots import DEMO, FOLDER, PICTURES, take
+from tests.system.nginx.page import png_size
+
+README = FOLDER.parents[1] / "README.md"
+
+
+async def test_the_readmes_pictures_can_be_taken_again(tmp_path: Path) -> None:
+    with running_verifier(tmp_path, None, **DEMO) as verifier:
+        pictures = await take(tmp_path, verifier)
+    kept = {file.name: file.read_bytes() for file in FOLDER.glob("inspector-*.png")}
+    assert kept.keys() == pictures.keys() == PICTURES.keys()
+    for name, picture in pictures.items():
+        size = PICTURES[name][3]
+        assert png_size(picture) == png_size(kept[name]) == size
+        assert len(kept[name]) < 160_000
+        assert f"docs/screenshots/{name}" in README.read_text("utf-8")

@@ -1,0 +1,222 @@
+"""What is pasted goes to the verifier in a body, and nowhere else; no other site asks for us."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.support.processes import RunningVerifier, running_verifier
+from tests.system.inspector.inspecting import CONFIG, inspector, mint
+from tests.system.nginx.browser import browser
+
+ADMIN_TOKEN = "letmein-letmein"
+ATTACK = """
+async function attempt(label, make) {
+    try { const answer = await make(); return [label, answer.type, await answer.text()]; }
+    catch (error) { return [label, "failed", error.name]; }
+}
+const body = JSON.stringify({ pasted: "a.b.c" });
+const post = (options) => fetch(TARGET, { method: "POST", body, ...options });
+Promise.all([
+    attempt("json", () => post({ headers: { "Content-Type": "application/json" } })),
+    attempt("form", () => post({ headers: { "Content-Type": "text/plain" } })),
+    attempt("blind", () => post({ mode: "no-cors" })),
+    attempt("read", () => fetch(TARGET.replace("explain", "keys"))),
+    attempt("delete", () => fetch(TARGET, { method: "DELETE" })),
+])"""
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """Serve an empty page from another origin, which every page may read."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # http.server's own name
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Access-Control-Allow-Origin", "*")
+            self.end_headers()
+            self.wfile.write(b"<!DOCTYPE html><title>elsewhere</title>")
+
+        def log_message(self, *_: Any) -> None:
+            """Log nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_a_token_is_in_the_body_of_one_post_and_nowhere_else(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    token = mint()
+    async with inspector(tmp_path, verifier) as page:
+        await page.tab.call("Log.enable")
+        await page.inspect(f"https://meet.example.org/retro?jwt={token}")
+        sent = [event["request"] for event in page.tab.events("Network.requestWillBeSent")]
+        assert all(request["url"].startswith(page.address) for request in sent)
+        assert not [request["url"] for request in sent if "eyJ" in request["url"]]
+        (post,) = [request for request in sent if request["method"] == "POST"]
+        assert post["url"] == f"{page.address}v1/explain"
+        assert token in json.loads(post["postData"])["pasted"]
+        assert post["headers"].get("Referer", "") == ""
+        stored = "[localStorage.length, sessionStorage.length, document.cookie, location.href]"
+        assert await page.tab.run(stored) == [0, 0, "", page.address]
+        assert await page.tab.run("indexedDB.databases().then(all => all.length)") == 0
+        assert await page.tab.run("caches.keys().then(all => all.length)") == 0
+        # A browser that translates pages sends what they say to whoever translates.
+        translated = "[pasted, verdict, answer].map(part => part.translate)"
+        assert await page.tab.run(translated) == [False, False, False]
+        history = await page.tab.call("Page.getNavigationHistory")
+        assert "eyJ" not in json.dumps(history)
+        # Neither the policy nor a missing file has anything to complain about.
+        assert page.tab.events("Log.entryAdded") == []
+        assert page.tab.events("Runtime.consoleAPICalled") == []
+    profile = tmp_path / "profile"
+    signature = token.rpartition(".")[2].encode()
+    files = [file for file in profile.rglob("*") if file.is_file()]
+    assert files
+    assert not [file for file in files if signature in _content(file)]
+    assert "eyJ" not in verifier.log
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:  # the browser's helpers tidy up behind it
+        return b""
+
+
+async def test_nothing_is_left_after_clearing_leaving_and_coming_back(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    left = "pasted.value + room.value + verdict.innerText + answer.innerText"
+    async with inspector(tmp_path, verifier) as page:
+        await page.inspect(mint(), "standup")
+        await page.tab.run("document.getElementById('clear').click()")
+        assert await page.text(left) == ""
+        assert await page.text("document.activeElement.id") == "pasted"
+        # Whatever a browser keeps of a page that was left, is kept without what was in it.
+        await page.inspect(mint(), "standup")
+        await page.tab.run("dispatchEvent(new PageTransitionEvent('pagehide'))")
+        assert await page.text(left) == ""
+        for leave in (page.tab.reload, lambda: page.tab.open("about:blank")):
+            await page.inspect(mint(), "standup")
+            await leave()
+            if await page.text("location.href") == "about:blank":
+                await page.tab.run("history.back()")
+                await page.until("document.readyState === 'complete' && self.pasted")
+            assert await page.text(left) == ""
+
+
+async def test_no_script_from_elsewhere_or_inline_runs(
+    verifier: RunningVerifier, tmp_path: Path, elsewhere: str
+) -> None:
+    async with inspector(tmp_path, verifier) as page:
+        await page.tab.run(
+            f"""for (const make of [
+                script => script.append('window.inline = true'),
+                script => script.setAttribute('src', '{elsewhere}x.js'),
+            ]) {{
+                const script = document.createElement('script');
+                try {{ make(script); }} catch {{}}
+                document.head.append(script);
+            }}"""
+        )
+        assert await page.tab.run("typeof inline") == "undefined"
+        fetching = f"fetch('{elsewhere}').then(() => 'sent', error => error.name)"
+        assert await page.tab.run(fetching) == "TypeError"
+
+
+async def test_no_other_page_frames_it(
+    verifier: RunningVerifier, tmp_path: Path, elsewhere: str
+) -> None:
+    page = f"http://127.0.0.1:{verifier.admin}/"
+    framed = f"""new Promise(resolve => {{
+        const frame = document.createElement('iframe');
+        frame.src = '{page}';
+        frame.onload = resolve;
+        document.body.append(frame);
+    }})"""
+    async with browser(tmp_path) as tab:
+        await tab.open(elsewhere)
+        await tab.run(framed)
+        sent = [event["request"]["url"] for event in tab.events("Network.requestWillBeSent")]
+        # The page itself is asked for, but nothing that it would load.
+        assert [url for url in sent if url.startswith(page)] == [page]
+
+
+async def test_another_sites_page_gets_nothing_done(
+    verifier: RunningVerifier, tmp_path: Path, elsewhere: str
+) -> None:
+    target = f"http://127.0.0.1:{verifier.admin}/v1/explain"
+    async with browser(tmp_path) as tab:
+        for site in (elsewhere, elsewhere.replace("127.0.0.1", "localhost")):
+            await tab.open(site)
+            outcome = await tab.run(ATTACK.replace("TARGET", f"'{target}'"))
+            assert outcome == [
+                ["json", "failed", "TypeError"],
+                ["form", "failed", "TypeError"],
+                ["blind", "opaque", ""],
+                ["read", "failed", "TypeError"],
+                ["delete", "failed", "TypeError"],
+            ]
+            answers = tab.events("Network.responseReceived")
+            statuses = {
+                event["response"]["status"]
+                for event in answers
+                if event["response"]["url"] == target
+            }
+            assert statuses == {403}
+
+
+async def test_hosts_with_their_own_rules_can_be_chosen(tmp_path: Path) -> None:
+    other = "clinic-secret-" + "c" * 32
+    config = tmp_path / "verifier.toml"
+    host = f'[hosts."clinic.example"]\napp_id = "clinic"\napp_secret = "{other}"\n'
+    config.write_text(f"{CONFIG}\n{host}")
+    token = mint(other, iss="clinic")
+    with running_verifier(tmp_path, config) as verifier:
+        async with inspector(tmp_path, verifier) as page:
+            await page.until("!document.getElementById('host-field').hidden")
+            assert (await page.inspect(token)).startswith("Denied: signature-invalid")
+            await page.tab.run("host.value = 'clinic.example'")
+            assert await page.inspect(token) == "Allowed"
+            assert "the host clinic.example" in await page.seen()
+            await page.tab.run("host.value = ''")
+            by_url = f"https://clinic.example/standup?jwt={token}"
+            assert await page.inspect(by_url) == "Allowed"
+
+
+async def test_the_admin_token_is_asked_for_and_kept_in_the_page_only(tmp_path: Path) -> None:
+    config = tmp_path / "verifier.toml"
+    config.write_text(f'{CONFIG}\n[hosts."clinic.example"]\n')
+    with running_verifier(tmp_path, config, VERIFIER_ADMIN_TOKEN=ADMIN_TOKEN) as verifier:
+        async with inspector(tmp_path, verifier) as page:
+            await page.until("!document.getElementById('admin-field').hidden")
+            assert await page.text("admin.type + admin.autocomplete") == "passwordoff"
+            assert await page.inspect(mint()) == "This verifier asks for its admin token."
+            assert await page.text("document.activeElement.id") == "admin"
+            await page.fill("admin", "wröng ✓")
+            assert await page.inspect(mint()) == "This is not the admin token."
+            await page.fill("admin", ADMIN_TOKEN)
+            assert await page.inspect(mint()) == "Allowed"
+            await page.until("!document.getElementById('host-field').hidden")
+            stored = "[localStorage.length, sessionStorage.length, document.cookie]"
+            assert await page.tab.run(stored) == [0, 0, ""]
+            sent = [event["request"] for event in page.tab.events("Network.requestWillBeSent")]
+            assert not [request["url"] for request in sent if ADMIN_TOKEN in request["url"]]
+            await page.tab.reload()
+            assert await page.text("admin.value") == ""
+        assert ADMIN_TOKEN not in verifier.log

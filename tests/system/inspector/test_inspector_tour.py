@@ -1,0 +1,43 @@
+"""The README's tour, walked: served, refused, looked at, mended."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.support.processes import COMMAND, get, running_verifier
+from tests.system.inspector.inspecting import inspector
+from tests.system.inspector.screenshots import DEMO
+
+ROOT = Path(__file__).parents[3]
+
+
+def command(*arguments: str) -> str:
+    done = subprocess.run(
+        [COMMAND, *arguments], env=DEMO, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
+
+
+async def test_five_minutes_are_as_the_readme_says(tmp_path: Path) -> None:
+    readme, makefile = ((ROOT / name).read_text("utf-8") for name in ("README.md", "Makefile"))
+    configuration = " ".join(f"{name}={value}" for name, value in DEMO.items())
+    assert f"DEMO := {configuration}\n" in makefile
+    assert f"$ export {configuration}\n" in readme
+    with running_verifier(tmp_path, None, **DEMO) as verifier:
+        base = f"http://127.0.0.1:{verifier.port}"
+        token = command("mint", "--room", "demo", "--user", "Ada", "--moderator")
+        denied = f"/ext-authz/other?jwt={token}"
+        assert get(verifier.port, denied).code == "room-mismatch"
+        told = command("explain", base + denied).splitlines()
+        shown = [line.strip() for line in readme.splitlines()]
+        start = shown.index("✗ room            expected demo; found other")
+        assert shown[start : start + 7] == told[told.index(shown[start]) :][:7]
+        async with inspector(tmp_path, verifier) as page:
+            assert (await page.inspect(base + denied)).startswith("Denied: room-mismatch")
+            mend = ("mint", "--room", "other", "--user", "Ada", "--moderator")
+            link = ("--url", "https://meet.example.org")
+            assert " ".join(mend) in readme
+            assert " ".join(link) in readme
+            assert verifier.ask("/other", command(*mend)).status == 200
+            assert await page.inspect(command(*mend, *link)) == "Allowed"

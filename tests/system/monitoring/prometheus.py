@@ -1,0 +1,77 @@
+"""Debian's Prometheus and promtool, with the files of ``contrib/prometheus``."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.support.processes import get
+from tests.system.nginx.processes import Program, answers_200, free_port
+
+FOLDER = Path(__file__).parents[3] / "contrib" / "prometheus"
+
+
+class Prometheus:
+    """A running Prometheus that scrapes one sidecar every second.
+
+    Its files are as shipped but for the target's port and the times.
+
+    Args:
+        folder: For its copy of the files and its data.
+        admin: The port of the sidecar's admin address.
+    """
+
+    def __init__(self, folder: Path, admin: int) -> None:
+        copied = folder / "etc"
+        shutil.copytree(FOLDER, copied)
+        file = copied / "prometheus.yml"
+        text = file.read_text()
+        for found, put in (
+            ("127.0.0.1:8091", f"127.0.0.1:{admin}"),
+            ("scrape_interval: 15s", "scrape_interval: 1s"),
+            ("evaluation_interval: 30s", "evaluation_interval: 1s"),
+        ):
+            assert found in text, found
+            text = text.replace(found, put)
+        file.write_text(text)
+        self.port = free_port()
+        command = [
+            "prometheus",
+            f"--config.file={file}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
+        self._program = Program(command, folder / "log", {"PATH": os.environ["PATH"]})
+        self._program.wait_until(lambda: answers_200(self.port, "/-/ready"), "Prometheus")
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._program.stop()
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Give the samples that an expression has now: ``metric`` and ``value``."""
+        found: list[dict[str, Any]] = self._ask("query?" + urlencode({"query": expression}))[
+            "result"
+        ]
+        return found
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Give every rule, with its state."""
+        return [rule for group in self._ask("rules")["groups"] for rule in group["rules"]]
+
+    def _ask(self, path: str) -> Any:
+        answer = json.loads(get(self.port, f"/api/v1/{path}").body)
+        assert answer["status"] == "success", answer
+        return answer["data"]
+
+
+def promtool(*arguments: str | Path, cwd: Path = FOLDER) -> tuple[int, str]:
+    """Run promtool; give its exit status and what it says."""
+    command = ["promtool", *arguments]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr

@@ -1,0 +1,158 @@
+"""Nobody is kept out of the live page: by screen, colours, keyboard or a screen reader."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.system.monitoring.live import LivePage, live_page
+from tests.system.monitoring.panels import TITLES
+from tests.system.monitoring.traffic import Watched
+
+FACTS = {"Version", "Last reload"}
+"""What stands above the charts."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1200])
+async def test_no_barriers_and_no_sideways_scrolling(
+    watched: Watched, tmp_path: Path, width: int, scheme: str
+) -> None:
+    async with live_page(tmp_path, watched, width=width, scheme=scheme) as page:
+        assert await page.barriers() == []
+        await page.fill(watched)
+        assert await page.barriers() == []
+        assert await page.tab.run("document.documentElement.scrollWidth") == width
+        await page.tab.run("document.getElementById('status').className = 'bad'")
+        await page.tab.run("document.getElementById('pause').ariaPressed = 'true'")
+        assert await page.barriers() == []
+
+
+async def test_the_search_for_barriers_finds_them(watched: Watched, tmp_path: Path) -> None:
+    async with live_page(tmp_path, watched) as page:
+        await page.tab.run("document.documentElement.style.setProperty('--quiet', '#aab')")
+        await page.tab.run("document.querySelector('label[for=back]').remove()")
+        found = {barrier.partition(":")[0] for barrier in await page.barriers()}
+        assert found >= {"color-contrast", "label"}
+
+
+LUMINANCE = """
+    const luminance = color => {
+        const [r, g, b] = color.match(/[0-9]+/g).slice(0, 3).map(part => part / 255)
+            .map(x => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };"""
+
+
+@pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
+async def test_every_line_stands_out_from_its_ground(
+    watched: Watched, tmp_path: Path, scheme: str, dark: bool
+) -> None:
+    async with live_page(tmp_path, watched, scheme=scheme) as page:
+        ground, *lines = await page.tab.run(
+            f"""(() => {{ {LUMINANCE}
+                const section = document.querySelector('section');
+                const path = document.querySelector('path') ?? section.appendChild(
+                    document.createElementNS('http://www.w3.org/2000/svg', 'path'));
+                return [luminance(getComputedStyle(section).backgroundColor),
+                    ...Array.from({{length: 8}}, (_, index) => {{
+                        path.setAttribute('class', `line c${{index}}`);
+                        return luminance(getComputedStyle(path).stroke);
+                    }})];
+            }})()"""
+        )
+    assert (ground < 0.1) is dark
+    # WCAG 2.2, 1.4.11: graphical objects need 3:1.
+    assert len(lines) == 8
+    assert all((max(ground, line) + 0.05) / (min(ground, line) + 0.05) >= 3 for line in lines)
+
+
+async def test_lines_are_told_apart_without_colours(watched: Watched, tmp_path: Path) -> None:
+    async with live_page(tmp_path, watched) as page:
+        classes = await page.tab.run(
+            "import('/dashboard/chart.js').then("
+            "({lineClass}) => Array.from({length: 32}, (_, index) => lineClass(index)))"
+        )
+    dashes = [name.split()[-1] for name in classes]
+    assert all(first != second for first, second in pairwise(dashes))
+    assert len(set(classes)) == 32
+
+
+async def focused(page: LivePage) -> str:
+    return await page.text("document.activeElement.id || document.activeElement.className")
+
+
+async def test_a_keyboard_is_enough(watched: Watched, tmp_path: Path) -> None:
+    async with live_page(tmp_path, watched) as page:
+        await page.fill(watched)
+        order = []
+        for _ in range(4):
+            await page.press("Tab")
+            order.append(await focused(page))
+            outline = "getComputedStyle(document.activeElement).outlineStyle"
+            assert await page.text(outline) == "solid"
+            if order[-1] == "pause":
+                await page.press("Enter")
+                await page.until("document.getElementById('status').textContent === 'Paused'")
+        assert order == ["skip", "pause", "every", "back"]
+        await page.press("Home")
+        await page.until("document.getElementById('ago').textContent.endsWith('s ago')")
+        caption = "document.querySelector('caption').textContent"
+        await page.until(f"{caption}.startsWith('Decisions by outcome, ')")
+        await page.until(f"{caption}.endsWith('s ago')")
+        assert await page.tab.run("document.querySelectorAll('.cursor').length") > 10
+        await page.press("End")
+        await page.until("document.getElementById('ago').textContent === 'now'")
+
+
+async def test_what_was_paused_goes_on(watched: Watched, tmp_path: Path) -> None:
+    async with live_page(tmp_path, watched) as page:
+        await page.tab.run("document.getElementById('pause').focus()")
+        for state, pressed in (("Paused", "true"), ("Live", "false")):
+            await page.press("Enter")
+            await page.until(f"document.getElementById('status').textContent === {state!r}")
+            assert await page.text("document.getElementById('pause').ariaPressed") == pressed
+
+
+async def test_pointing_at_a_chart_shows_that_moment(watched: Watched, tmp_path: Path) -> None:
+    async with live_page(tmp_path, watched) as page:
+        await page.fill(watched)
+        box = await page.tab.run(
+            "(({x, y, width}) => ({x, y, width}))"
+            "(document.querySelector('.chart').getBoundingClientRect())"
+        )
+        move = {"type": "mouseMoved", "y": box["y"] + 20}
+        await page.tab.call("Input.dispatchMouseEvent", x=box["x"] + box["width"] / 2, **move)
+        await page.until("document.getElementById('ago').textContent.endsWith('s ago')")
+        await page.tab.call("Input.dispatchMouseEvent", x=1, **move)
+        await page.until("document.getElementById('ago').textContent === 'now'")
+
+
+async def test_a_screen_reader_gets_every_value(watched: Watched, tmp_path: Path) -> None:
+    async with live_page(tmp_path, watched) as page:
+        values = await page.fill(watched)
+        spoken = await page.spoken()
+    charts = set(TITLES) - FACTS
+    assert {name for role, name in spoken if role == "region"} == charts
+    assert {name for role, name in spoken if role == "heading"} >= charts
+    assert {name for role, name in spoken if role == "rowheader"} >= set(
+        values["Decisions by outcome"]
+    )
+    assert ("status", "") in spoken
+    assert ("slider", "Look back") in spoken
+    assert ("combobox", "Read every") in spoken
+    assert ("button", "Pause") in spoken
+    assert f"{TITLES[0]}, now" in {name for role, name in spoken if role == "table"}
+
+
+async def test_what_is_being_read_is_not_replaced(watched: Watched, tmp_path: Path) -> None:
+    """New values come into the same cells, so that nobody loses the place."""
+    async with live_page(tmp_path, watched) as page:
+        await page.fill(watched)
+        await page.tab.run("window.cell = document.querySelector('td'), 0")
+        before = await page.text("window.cell.textContent")
+        watched.ask()
+        await page.until(f"window.cell.textContent !== {before!r}")
+        assert await page.tab.run("window.cell.isConnected")

@@ -1,0 +1,108 @@
+"""The rules: in good form, about metrics that there are, and each seen to fire and not to."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import wait_until
+from tests.system.monitoring.prometheus import FOLDER, Prometheus, promtool
+from tests.system.monitoring.traffic import Labels, Watched
+
+RULES = "jitsi-verifier.rules.yml"
+UNIT_TESTS = ["jitsi-verifier.rules.test.yml", "jitsi-verifier.days.test.yml"]
+ALERTS = re.findall(r"- alert: (\w+)", (FOLDER / RULES).read_text())
+
+
+def test_promtool_finds_no_fault_in_the_configuration() -> None:
+    assert promtool("check", "config", "--lint-fatal", "prometheus.yml")[0] == 0
+
+
+def test_promtool_finds_no_fault_in_the_rules() -> None:
+    assert promtool("check", "rules", "--lint-fatal", RULES)[0] == 0
+
+
+@pytest.mark.parametrize("file", UNIT_TESTS)
+def test_the_unit_tests_of_the_rules_pass(file: str) -> None:
+    status, said = promtool("test", "rules", file)
+    assert status == 0, said
+
+
+@pytest.mark.parametrize(
+    ("expression", "wanting", "files"),
+    [("vector(1) < 0", "exp", UNIT_TESTS), ("vector(1)", "got", UNIT_TESTS[:1])],
+)
+def test_no_rule_could_be_broken_unseen(
+    tmp_path: Path, expression: str, wanting: str, files: list[str]
+) -> None:
+    """An alert that never fires is missed by a unit test, and one that always does is noticed."""
+    for name in files:
+        shutil.copy(FOLDER / name, tmp_path)
+    text = (FOLDER / RULES).read_text()
+    broken = re.sub(
+        r"(- alert: \w+\n +expr: )(.*?)(\n +for: )",
+        lambda match: f"{match[1]}{expression}{match[3]}",
+        text,
+        flags=re.DOTALL,
+    )
+    assert broken.count(expression) == len(ALERTS)
+    (tmp_path / RULES).write_text(broken)
+    said = ""
+    for name in files:
+        status, words = promtool("test", "rules", name, cwd=tmp_path)
+        assert status != 0
+        said += words
+    for alert in ALERTS:
+        assert re.search(rf'{wanting}: [^\n]*(\n[^\n]*)?alertname="{alert}"', said), alert
+
+
+def test_prometheus_loads_every_rule_and_none_fails(prometheus: Prometheus) -> None:
+    def evaluated() -> bool:
+        return all(rule["health"] != "unknown" for rule in prometheus.rules())
+
+    wait_until(evaluated, "an evaluation of every rule")
+    assert [rule for rule in prometheus.rules() if rule["health"] != "ok"] == []
+    assert [rule for rule in prometheus.rules() if rule.get("state") == "firing"] == []
+
+
+def test_every_alert_says_what_is_wrong_how_bad_it_is_and_what_to_do(
+    prometheus: Prometheus,
+) -> None:
+    guide = (FOLDER / "README.md").read_text()
+    alerts = [rule for rule in prometheus.rules() if rule["type"] == "alerting"]
+    assert [alert["name"] for alert in alerts] == ALERTS
+    for alert in alerts:
+        name, annotations = alert["name"], alert["annotations"]
+        assert alert["duration"] >= 60
+        assert alert["labels"]["severity"] in ("critical", "warning")
+        assert annotations.keys() == {"summary", "description", "runbook"}
+        assert annotations["runbook"] == f"contrib/prometheus/README.md#{name.lower()}"
+        assert f"\n### {name}\n" in guide
+
+
+def metrics_in(text: str) -> set[str]:
+    return set(re.findall(r"(?<![:\w])jitsi_verifier_[a-z_]+", text))
+
+
+def test_the_rules_ask_for_metrics_that_there_are(watched: Watched) -> None:
+    there = {name for name, _ in watched.samples()}
+    recorded = metrics_in("\n".join(re.findall(r"record: (.*)", (FOLDER / RULES).read_text())))
+    assert metrics_in((FOLDER / RULES).read_text()) - recorded <= there
+
+
+def test_the_unit_tests_use_series_that_there_are(watched: Watched) -> None:
+    there = set(watched.samples())
+    text = "".join((FOLDER / name).read_text() for name in UNIT_TESTS)
+    used = {
+        series(*found) for found in re.findall(r"series: '(jitsi_verifier_\w+)\{(.*?)\}'", text)
+    }
+    assert used - there == set()
+    assert len(used) > 20
+
+
+def series(name: str, labels: str) -> tuple[str, Labels]:
+    pairs = re.findall(r'(\w+)="(.*?)"', labels)
+    return name, frozenset(pair for pair in pairs if pair[0] not in ("job", "instance"))

@@ -1,0 +1,142 @@
+"""A headless Chromium with a profile of its own, driven through its DevTools socket."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.system.nginx.processes import Program
+from tests.system.nginx.sites import PATH
+
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    "--remote-debugging-port=0",
+)
+_SECONDS = 30.0
+
+
+class Tab:
+    """The browser's one tab.
+
+    Args:
+        socket: Its DevTools socket.
+    """
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._number = 0
+        self._events: list[dict[str, Any]] = []
+
+    async def call(self, method: str, **parameters: Any) -> Any:
+        """Call a method of the protocol; give its result."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters}
+        await self._socket.send_json(message)
+        while (answer := await self._receive()).get("id") != self._number:
+            self._events.append(answer)
+        assert "error" not in answer, (method, answer["error"])
+        return answer["result"]
+
+    async def open(self, url: str, *, referrer: str | None = None) -> None:
+        """Open an address as if it had been typed or followed, and wait until it has loaded."""
+        self._events.clear()
+        await self.call("Page.navigate", url=url, **({"referrer": referrer} if referrer else {}))
+        await self._loaded()
+
+    async def reload(self) -> None:
+        """Reload as the user does."""
+        self._events.clear()
+        await self.call("Page.reload")
+        await self._loaded()
+
+    async def follow(self, words: str) -> None:
+        """Click the link whose text has these words, and wait until its page has loaded."""
+        self._events.clear()
+        link = f"[...document.links].find(link => link.textContent.includes({words!r}))"
+        await self.run(f"{link}.click()")
+        await self._loaded()
+
+    async def run(self, script: str) -> Any:
+        """Run a script's expression in the page; give its value."""
+        answer = await self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def events(self, method: str) -> list[dict[str, Any]]:
+        """Give the parameters of the events of one kind since the page was opened."""
+        return [event["params"] for event in self._events if event.get("method") == method]
+
+    async def screenshot(self) -> bytes:
+        """Give what is seen, as PNG."""
+        answer = await self.call("Page.captureScreenshot", format="png")
+        return base64.b64decode(answer["data"])
+
+    async def look(self, *, width: int = 800, height: int = 500, scheme: str = "light") -> None:
+        """Set the window's size and the preferred colour scheme."""
+        await self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        await self.call("Emulation.setEmulatedMedia", features=features)
+
+    async def _loaded(self) -> None:
+        while all(event.get("method") != "Page.loadEventFired" for event in self._events):
+            self._events.append(await self._receive())
+
+    async def _receive(self) -> dict[str, Any]:
+        async with asyncio.timeout(_SECONDS):
+            answer: dict[str, Any] = await self._socket.receive_json()
+            return answer
+
+
+@asynccontextmanager
+async def browser(folder: Path) -> AsyncIterator[Tab]:
+    """Start Chromium with an empty profile in a folder, and stop it at the end of the block."""
+    chromium = shutil.which("chromium")
+    assert chromium, "the Debian package chromium is needed"
+    profile = folder / "profile"
+    command = [chromium, *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
+    environ = {**PATH, "HOME": str(folder), "LANG": "C.UTF-8"}
+    program = Program(command, folder / "chromium.log", environ)
+    try:
+        port_file = profile / "DevToolsActivePort"
+        program.wait_until(lambda: len(port_file.read_text().splitlines()) > 1, "Chromium")
+        port = port_file.read_text().split()[0]
+        async with aiohttp.ClientSession() as session:
+            address = await _first_tab(session, port)
+            async with session.ws_connect(address, max_msg_size=0) as socket:
+                tab = Tab(socket)
+                for domain in ("Page", "Network", "Runtime"):
+                    await tab.call(f"{domain}.enable")
+                yield tab
+    finally:
+        program.stop()
+
+
+async def _first_tab(session: aiohttp.ClientSession, port: str) -> str:
+    async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+        tabs = await answer.json()
+    address: str = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
+    return address

@@ -1,0 +1,39 @@
+"""The host that is judged is the one that Jitsi is handed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.tokens import SECRET, sign
+from tests.system.nginx.sites import FRONT, JITSI, StartSite
+from tests.system.nginx.wire import send
+
+OTHER_SECRET = "another-secret-of-more-than-thirty-two-bytes"
+CONFIG = f"""
+strict_hosts = true
+[hosts."meet.example.org"]
+app_id = "a"
+app_secret = "{SECRET}"
+[hosts."b.example.org"]
+app_id = "b"
+app_secret = "{OTHER_SECRET}"
+"""
+
+
+@pytest.mark.parametrize("example", [JITSI, FRONT])
+def test_a_request_line_that_names_another_host_changes_nothing(
+    sites: StartSite, tmp_path_factory: pytest.TempPathFactory, example: str
+) -> None:
+    config = tmp_path_factory.mktemp("hosts") / "verifier.toml"
+    Path(config).write_text(CONFIG)
+    site = sites(example, name="hosts", VERIFIER_CONFIG=str(config))
+    token = sign({"iss": "a", "aud": "x", "sub": "*", "room": "standup"})
+    target = f"/http-bind?room=standup&token={token}"
+    assert send(site.nginx.port, target).status == 200
+    before = len(site.upstream.requests)
+    for line in (target, f"http://meet.example.org{target}"):
+        answer = send(site.nginx.port, line, host="b.example.org")
+        assert answer.refusal == (401, "signature-invalid")
+    assert len(site.upstream.requests) == before

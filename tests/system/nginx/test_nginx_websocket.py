@@ -1,0 +1,57 @@
+"""Upgrades: judged by nginx and the sidecar first, then handed through to the upstream."""
+
+from __future__ import annotations
+
+import json
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
+from tests.system.nginx.upstream import Seen
+
+
+@pytest.fixture(params=[JITSI, FRONT])
+def site(request: pytest.FixtureRequest, sites: StartSite) -> Site:
+    return sites(request.param)
+
+
+def address(site: Site, target: str) -> URL:
+    return URL(f"http://127.0.0.1:{site.nginx.port}{target}", encoded=True)
+
+
+async def test_an_allowed_upgrade_becomes_a_conversation_with_the_upstream(site: Site) -> None:
+    url = address(site, f"/xmpp-websocket?room=standup&token={mint()}")
+    headers = {"X-Jitsi-Moderator": "true"}
+    async with (
+        aiohttp.ClientSession() as client,
+        client.ws_connect(url, headers=headers, protocols=("xmpp",)) as socket,
+    ):
+        seen = Seen.of(json.loads(await socket.receive_str()))
+        await socket.send_str("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>")
+        assert (await socket.receive_str()).startswith("<open ")
+        assert socket.protocol == "xmpp"
+    assert seen.values("X-Jitsi-Moderator") == ["false"]
+    assert seen.values("X-Jitsi-User-Name") == ["Ada%20Lovelace"]
+
+
+async def test_a_tenants_upgrade_keeps_its_tenant(site: Site) -> None:
+    url = address(site, f"/acme/xmpp-websocket?room=standup&token={mint()}")
+    async with aiohttp.ClientSession() as client, client.ws_connect(url) as socket:
+        seen = Seen.of(json.loads(await socket.receive_str()))
+    assert seen.values("X-Jitsi-Tenant") == ["acme"]
+    assert "acme" in seen.target
+
+
+@pytest.mark.parametrize(("room", "status"), [(None, 401), ("other", 403)])
+async def test_a_refused_upgrade_reaches_nobody(site: Site, room: str | None, status: int) -> None:
+    before = len(site.upstream.requests)
+    token = f"&token={mint(room=room)}" if room else ""
+    async with aiohttp.ClientSession() as client:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await client.ws_connect(address(site, f"/xmpp-websocket?room=standup{token}"))
+    assert refused.value.status == status
+    assert refused.value.headers is not None
+    assert refused.value.headers["X-Jitsi-Denial"] in {"token-missing", "room-mismatch"}
+    assert len(site.upstream.requests) == before

@@ -1,0 +1,125 @@
+"""A replay of what a real nginx has logged gives the verdicts that its gate gave."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.tokens import SECRET
+from tests.system.nginx.processes import wait_until
+from tests.system.nginx.sites import APP_ID, FRONT, HERE, Nginx, Sidecar, mint
+from tests.system.nginx.upstream import Upstream
+from tests.system.nginx.wire import send
+from verifier.config import load
+from verifier.replay import Court, Courts, open_desks
+from verifier.replay.access_log import LineReader, LoggedRequest, Unasked
+from verifier.rules.model import Deny
+
+_FORMATS = """
+log_format whole escape=json '{"request_uri":"$request_uri","host":"$host","msec":"$msec",'
+    '"request_time":"$request_time","remote_addr":"$remote_addr","status":"$status",'
+    '"gate":"$jitsi_verifier_gate","denial":"$jitsi_verifier_denial"}';
+log_format line escape=json '{"request":"$request","time_iso8601":"$time_iso8601"}';
+log_format careless '{"request":"$request","time_local":"$time_local"}';
+log_format virtual '$host $remote_addr - $remote_user [$time_local] "$request" $status 0';
+"""
+_LOGS = ("combined", "whole", "line", "careless", "virtual", "jitsi_verifier")
+
+
+class LoggingNginx(Nginx):
+    """The real nginx with the gate, and with a log of each form."""
+
+    def _lay_out(self) -> None:
+        super()._lay_out()
+        main = self.folder / "nginx.conf"
+        main.write_text(main.read_text().replace("access_log off;", _FORMATS))
+        gate = self.folder / "jitsi-verifier/jitsi-verifier-locations.conf"
+        line = f"access_log {self.logs}/access.log jitsi_verifier;"
+        assert line in gate.read_text()
+        logs = "\n".join(f"access_log {self.logs}/{name} {name};" for name in _LOGS)
+        gate.write_text(gate.read_text().replace(line, logs))
+
+
+def targets() -> list[str]:
+    hostile = tomllib.loads((HERE / "hostile_urls.toml").read_text())["targets"]
+    good, forged = mint(), mint(room="*")[:-4] + "AAAA"
+    tokens = [f"jwt={good}", f"token={good}", f"jwt={forged}", f"jwt={mint(exp=1)}", "jwt=", ""]
+    paths = ["/standup", "/Acme/StandUp", "/retro", "/http-bind?room=standup", "/", "/libs/a.js"]
+    asked = [f"{path}{'&' if '?' in path else '?'}{token}" for path in paths for token in tokens]
+    asked += [f"{target.partition('#')[0]}?token={good}" for target in hostile]
+    return [
+        *asked,
+        *hostile,
+        '/a"b',
+        "/caf\xe9",
+        "/\udcff\udcfe",
+        f"/standup?jwt={good}&jwt={good}",
+    ]
+
+
+@pytest.fixture(scope="module")
+def logs(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give the folder of logs of every target, each asked for once."""
+    folder = tmp_path_factory.mktemp("replay")
+    sidecar = Sidecar(folder, {})
+    sidecar.start()
+    nginx = LoggingNginx(folder / "nginx", FRONT, sidecar.port, upstream.port)
+    try:
+        every = targets()
+        for target in every:
+            send(nginx.port, target)
+        whole = nginx.logs / "whole"
+        wait_until(lambda: len(whole.read_bytes().splitlines()) == len(every), "every line")
+        yield nginx.logs
+    finally:
+        nginx.stop()
+        sidecar.stop()
+
+
+def outcomes(log: Path) -> list[str]:
+    """Give the code of each line, ``200`` where it is allowed, and nothing where nobody asks."""
+    settings = load({"JWT_APP_ID": APP_ID, "JWT_APP_SECRET": SECRET})
+    locations, reader = settings.key_locations(), LineReader()
+    with open_desks([locations], settings.key_source_settings()) as desks:
+        courts = Courts(Court(settings.policy(), desks.of(locations)), {})
+        return [_outcome(reader.read(line), courts) for line in log.read_bytes().splitlines()]
+
+
+def _outcome(request: LoggedRequest | Unasked, courts: Courts) -> str:
+    ruling = courts.judge(request) if isinstance(request, LoggedRequest) else request
+    if isinstance(ruling, Unasked):
+        return ""
+    return ruling.decision.code if isinstance(ruling.decision, Deny) else "200"
+
+
+def happened_at(line: dict[str, str]) -> str:
+    # HIT is an allow that nginx remembered; empty, nobody was asked.
+    return line["denial"] or line["gate"].replace("HIT", "200")
+
+
+def test_a_replay_gives_the_verdicts_of_the_gate(logs: Path) -> None:
+    lines = [
+        json.loads(line)
+        for line in (logs / "whole").read_text("utf-8", "surrogateescape").split("\n")[:-1]
+    ]
+    happened = [happened_at(line) for line in lines]
+    assert "HIT" in {line["gate"] for line in lines}
+    # What nginx itself answers with 400 reaches no gate.
+    asked = [index for index, line in enumerate(lines) if line["status"] != "400"]
+    assert {"200", "", "token-expired", "room-mismatch", "token-missing"} < set(happened)
+    for form in ("whole", "combined", "line", "careless", "virtual"):
+        replayed = outcomes(logs / form)
+        assert len(replayed) == len(happened), form
+        for index in asked:
+            assert replayed[index] == happened[index], (form, lines[index])
+
+
+def test_the_format_of_the_files_for_nginx_is_recognised(logs: Path) -> None:
+    ours = (logs / "jitsi_verifier").read_bytes().splitlines()
+    reader = LineReader()
+    assert ours
+    assert {reader.read(line) for line in ours} == {Unasked.NO_QUERY}

@@ -1,0 +1,185 @@
+"""An XMPP client over WebSocket (RFC 7395): small, strict about order, and nothing hidden."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Callable, Mapping
+from socket import SHUT_RDWR
+
+import aiohttp
+from yarl import URL
+
+from tests.system.prosody import stanzas
+from tests.system.prosody.stanzas import (
+    BIND,
+    CLIENT,
+    FRAMING,
+    SASL,
+    SM,
+    Element,
+    Joined,
+    Refusal,
+    name,
+)
+
+SECONDS = 15.0
+
+
+class Client:
+    """One connection.
+
+    Args:
+        http: Shared by all clients of a test.
+        port: Prosody's HTTP port.
+        host: The VirtualHost to log in to.
+        query: The raw query of the connection's URL, where Jitsi's client puts the token.
+        headers: Headers of the upgrade request.
+    """
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        port: int,
+        host: str,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._http = http
+        self._url = URL(f"http://127.0.0.1:{port}/xmpp-websocket?{query}", encoded=True)
+        self._headers = headers
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self.host = host
+        self.jid = ""
+        self.passed_over: list[Element] = []
+
+    @property
+    def bare_jid(self) -> str:
+        """The address without its resource."""
+        return self.jid.partition("/")[0]
+
+    @property
+    def socket(self) -> aiohttp.ClientWebSocketResponse:
+        """The connection, once it is open."""
+        assert self._socket is not None
+        return self._socket
+
+    async def open(self) -> Element:
+        """Connect and open a stream; give its features."""
+        self._socket = await self._http.ws_connect(
+            self._url,
+            protocols=("xmpp",),
+            headers=self._headers,
+            timeout=aiohttp.ClientWSTimeout(ws_close=0.2),
+        )
+        return await self._open_stream()
+
+    async def login(self, mechanism: str = "ANONYMOUS", initial: bytes = b"") -> Refusal | None:
+        """Connect, log in and bind; a refusal, or None and ``jid`` is known."""
+        if self._socket is None:
+            await self.open()
+        refusal = await self.authenticate(mechanism, initial)
+        if refusal is None:
+            await self._open_stream()
+            await self._bind()
+        return refusal
+
+    async def authenticate(
+        self, mechanism: str = "ANONYMOUS", initial: bytes = b""
+    ) -> Refusal | None:
+        """Log in on an open stream."""
+        await self.start_authentication(mechanism, initial)
+        return await self.authentication_result()
+
+    async def authentication_result(self) -> Refusal | None:
+        """Wait for the answer to a login."""
+        answer = await self.expect(lambda e: e.tag.startswith(f"{{{SASL}}}"))
+        return None if name(answer) == "success" else stanzas.sasl_refusal(answer)
+
+    async def start_authentication(
+        self, mechanism: str = "ANONYMOUS", initial: bytes = b""
+    ) -> None:
+        """Log in on an open stream, and do not wait for the answer."""
+        data = base64.b64encode(initial).decode()
+        await self.send(f"<auth xmlns='{SASL}' mechanism='{mechanism}'>{data}</auth>")
+
+    async def login_as(self, user: str) -> None:
+        """Log in with a name, where any password does."""
+        assert await self.login("PLAIN", f"\0{user}\0x".encode()) is None
+
+    async def join(
+        self, room_jid: str, nick: str = "me", password: str | None = None
+    ) -> Joined | Refusal:
+        """Enter a room."""
+        await self.send(stanzas.join(room_jid, nick, password))
+        return await self.join_result()
+
+    async def join_result(self) -> Joined | Refusal:
+        """Wait for the answer to a join."""
+
+        def is_answer(element: Element) -> bool:
+            return element.get("type") == "error" or stanzas.is_self_presence(element)
+
+        return stanzas.join_result(await self.expect(is_answer))
+
+    async def leave(self, room_jid: str, nick: str = "me") -> None:
+        """Leave a room and wait until that is so."""
+        await self.send(stanzas.leave(room_jid, nick))
+        # An owner may be shown to themselves more than once before.
+        await self.expect(lambda e: e.get("type") == "unavailable" and stanzas.is_self_presence(e))
+
+    async def change_room(self, room_jid: str) -> Refusal | None:
+        """Change a room's configuration."""
+        await self.send(stanzas.change_room(room_jid))
+        answer = await self.expect(lambda e: e.get("id") == "change")
+        return stanzas.stanza_refusal(answer) if answer.get("type") == "error" else None
+
+    async def ping(self, identity: str = "ping") -> None:
+        """Ask whether the server lives, and wait for the answer."""
+        await self.send(stanzas.ping(self.host, identity))
+        await self.expect(lambda e: e.get("id") == identity)
+
+    async def make_resumable(self) -> str:
+        """Enable stream management; give what resumes this session."""
+        await self.send(f"<enable xmlns='{SM}' resume='true'/>")
+        enabled = await self.expect(lambda e: e.tag == f"{{{SM}}}enabled")
+        return enabled.attrib["id"]
+
+    async def resume(self, previous: str) -> str:
+        """Log in and resume a session; give ``resumed`` or ``failed``."""
+        await self.open()
+        assert await self.authenticate() is None
+        await self._open_stream()
+        await self.send(f"<resume xmlns='{SM}' h='0' previd='{previous}'/>")
+        return name(await self.expect(lambda e: name(e) in {"resumed", "failed"}))
+
+    async def send(self, text: str) -> None:
+        """Send one frame."""
+        await self.socket.send_str(text)
+
+    async def expect(self, wanted: Callable[[Element], bool]) -> Element:
+        """Wait for an element, and pass over what comes before it."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                element = stanzas.parse(await self.socket.receive_str())
+                if wanted(element):
+                    return element
+                self.passed_over.append(element)
+
+    async def drop(self) -> None:
+        """Cut the connection, as a lost network would."""
+        self.socket.get_extra_info("socket").shutdown(SHUT_RDWR)
+
+    async def close(self) -> None:
+        """End the connection, if there is one."""
+        if self._socket is not None:
+            await self._socket.close()
+
+    async def _open_stream(self) -> Element:
+        await self.send(f"<open xmlns='{FRAMING}' to='{self.host}' version='1.0'/>")
+        return await self.expect(lambda e: name(e) == "features")
+
+    async def _bind(self) -> None:
+        await self.send(f"<iq xmlns='{CLIENT}' type='set' id='bind'><bind xmlns='{BIND}'/></iq>")
+        answer = await self.expect(lambda e: e.get("id") == "bind")
+        self.jid = answer.findtext(f"{{{BIND}}}bind/{{{BIND}}}jid") or ""

@@ -1,0 +1,138 @@
+"""A gated Jitsi behind a proxy: a real one, or its question where it cannot be installed."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPResponse
+from pathlib import Path
+
+from tests.system.nginx import wire
+from tests.system.nginx.processes import free_port
+from tests.system.nginx.sites import Sidecar
+from tests.system.nginx.upstream import Seen, Upstream
+from tests.system.proxies.cases import COOKIE, Case
+from tests.system.proxies.programs import PROXIES
+from tests.system.proxies.questions import QUESTIONS
+from tests.system.proxies.stand_in import stand_in
+
+OPTIONS = {"VERIFIER_TOKEN_COOKIE": COOKIE, "VERIFIER_LOG_LEVEL": "debug"}
+
+
+class RealGate:
+    """A real proxy, the sidecar, and a stand-in for the Jitsi behind them."""
+
+    def __init__(self, name: str, folder: Path, upstream: Upstream) -> None:
+        self.name, self.folder, self.upstream = name, folder, upstream
+        self.sidecar = Sidecar(folder, OPTIONS)
+        self.sidecar.start()
+        self.proxy = PROXIES[name](folder / "proxy", self.sidecar.port, upstream.port)
+
+    def ask(
+        self, target: str, *headers: wire.Header, method: str = "GET", body: bytes = b""
+    ) -> wire.Answer:
+        """Ask the proxy, as a client from outside."""
+        return wire.send(self.proxy.port, target, *headers, method=method, body=body)
+
+    def seen(self, target: str, *headers: wire.Header) -> Seen:
+        """Ask for something that is let in; give what arrived behind the proxy."""
+        answer = self.ask(target, *headers)
+        assert answer.status == 200, (target, answer.refusal, answer.text)
+        return Seen.of(answer.json())
+
+    def check(self, case: Case) -> None:
+        """Send a case's request, and compare what comes of it."""
+        case, before = case.signed(), len(self.upstream.requests)
+        answer = self.ask(case.target, *case.headers, method=case.method, body=case.body.encode())
+        arrived = self.upstream.requests[before:]
+        check_verdict(case, answer)
+        assert len(arrived) == (case.refused is None)
+        for seen in arrived:
+            assert (seen.method, seen.target) == (case.method, case.target)
+            assert seen.body == case.body
+            assert seen.values("X-Jitsi-Room") == [case.room]
+            assert seen.values("X-Jitsi-Tenant") == [case.tenant]
+
+    @contextmanager
+    def instead(self, **options: str) -> Iterator[None]:
+        """Put a sidecar with other options in the place of this gate's."""
+        listen = {"VERIFIER_LISTEN": f"127.0.0.1:{self.sidecar.port}"}
+        other = Sidecar(self.folder, OPTIONS | listen | options)
+        self.sidecar.stop()
+        other.start()
+        try:
+            yield
+        finally:
+            other.stop()
+            self.sidecar.start()
+
+    @contextmanager
+    def open_to_all(self) -> Iterator[list[Seen]]:
+        """Put a stand-in in the place of the sidecar; give the questions that it is asked."""
+        self.sidecar.stop()
+        with stand_in(self.sidecar.port) as questions:
+            yield questions
+        self.sidecar.start()
+
+    @contextmanager
+    def without_jitsi(self) -> Iterator[None]:
+        """Start a second proxy, with nothing behind it, in the place of this gate's."""
+        whole = self.proxy
+        self.proxy = PROXIES[self.name](self.folder / "alone", self.sidecar.port, free_port())
+        try:
+            yield
+        finally:
+            self.proxy.stop()
+            self.proxy = whole
+
+    def logs(self) -> str:
+        """Everything that proxies and sidecar have written so far."""
+        files = [self.sidecar.log, *sorted(self.folder.glob("*/logs/*"))]
+        return "\n".join(file.read_text() for file in files)
+
+    def stop(self) -> None:
+        """Stop both."""
+        self.proxy.stop()
+        self.sidecar.stop()
+
+
+class ReproducedGate:
+    """A proxy's questions, and the sidecar's answers to them."""
+
+    def __init__(self, name: str, folder: Path, upstream: Upstream) -> None:
+        del upstream  # nothing is handed on
+        self._question = QUESTIONS[name]
+        self._sidecar = Sidecar(folder, OPTIONS)
+        self._sidecar.start()
+
+    def check(self, case: Case) -> None:
+        """Ask about a case's request, and compare the answer."""
+        case = case.signed()
+        with socket.create_connection(("127.0.0.1", self._sidecar.port), timeout=20) as connection:
+            connection.sendall(self._question(case))
+            with HTTPResponse(connection) as response:
+                response.begin()
+                answer = wire.Answer(response.status, response.headers, response.read())
+        check_verdict(case, answer)
+        if case.refused is None:
+            assert answer.headers["X-Jitsi-Room"] == case.room
+            assert answer.headers["X-Jitsi-Tenant"] == case.tenant
+
+    def logs(self) -> str:
+        """Everything that the sidecar has written so far."""
+        return self._sidecar.log.read_text()
+
+    def stop(self) -> None:
+        """Stop the sidecar."""
+        self._sidecar.stop()
+
+
+def check_verdict(case: Case, answer: wire.Answer) -> None:
+    """Compare status and code with the case's."""
+    if case.refused is None:
+        assert answer.status == 200, (answer.refusal, answer.text)
+    elif case.refused == (0, ""):
+        assert answer.status in {400, 401, 403}, (answer.status, answer.text)
+    else:
+        assert answer.refusal == case.refused

@@ -1,0 +1,145 @@
+"""Real proxies in front of a Jitsi, each started with the files of its folder in ``contrib``.
+
+The files run as they are but for addresses, folders and the line that passes on cookies.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from tests.system.nginx.processes import Program, accepts, free_port
+from tests.system.nginx.sites import FRONT, Nginx
+
+CONTRIB = Path(__file__).parents[3] / "contrib"
+BIN = Path(sys.executable).parent
+HOST = "meet.example.org"
+Command = Sequence[str | Path]
+
+
+class Proxy(Protocol):
+    """A running proxy.
+
+    Attributes:
+        port: Where it listens on 127.0.0.1.
+        logs: The folder of everything that it has written.
+    """
+
+    port: int
+    logs: Path
+
+    def stop(self) -> None:
+        """Stop it; what it has kept back for its logs is written by then."""
+
+
+class CookieNginx(Nginx):
+    """The nginx in front of a Jitsi, with the line for the option ``token_cookie``."""
+
+    def _lay_out(self) -> None:
+        self.substitutions["# proxy_set_header Cookie"] = "proxy_set_header Cookie"
+        super()._lay_out()
+
+
+class FromFolder:
+    """A proxy that runs on a copy of its folder in ``contrib``.
+
+    Args:
+        copied: The copy; its name is the original's.
+        port: Where the proxy listens.
+        substitutions: What is replaced in every file.
+        command: The command.
+        environ: Beside ``PATH`` and ``HOME``.
+    """
+
+    def __init__(
+        self,
+        copied: Path,
+        port: int,
+        substitutions: Mapping[str, str],
+        command: Command,
+        **environ: str,
+    ) -> None:
+        self.port, self.logs = port, copied.parent / "logs"
+        copy_with(copied, substitutions)
+        self.logs.mkdir()
+        own = {"PATH": f"{os.environ['PATH']}:/usr/sbin", "HOME": str(copied.parent)}
+        self._program = Program(command, self.logs / "output.log", own | environ)
+        self._program.wait_until(lambda: accepts(port), copied.name)
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._program.stop()
+
+
+def copy_with(copied: Path, substitutions: Mapping[str, str]) -> None:
+    """Copy the folder of this name from ``contrib``; what is replaced has to be there."""
+    shutil.copytree(CONTRIB / copied.name, copied)
+    texts = {file: file.read_text() for file in copied.rglob("*") if file.is_file()}
+    for found, put in substitutions.items():
+        assert any(found in text for text in texts.values()), found
+        texts = {file: text.replace(found, put) for file, text in texts.items()}
+    for file, text in texts.items():
+        file.write_text(text)
+
+
+def nginx(folder: Path, sidecar: int, upstream: int) -> Proxy:
+    """Start nginx with ``contrib/nginx``."""
+    return CookieNginx(folder, FRONT, sidecar, upstream)
+
+
+def caddy(folder: Path, sidecar: int, upstream: int) -> Proxy:
+    """Start Caddy with ``contrib/caddy``."""
+    copied, port = folder / "caddy", free_port()
+    replaced = {
+        f"\nhttp://{HOST} {{": f"\nhttp://{HOST}:{port} {{\n\tbind 127.0.0.1",
+        "127.0.0.1:8090": f"127.0.0.1:{sidecar}",
+        "127.0.0.1:8000": f"127.0.0.1:{upstream}",
+        "/etc/caddy/pages": str(copied / "pages"),
+    }
+    command: Command = [BIN / "caddy", "run", "--config", copied / "Caddyfile"]
+    admin = f"127.0.0.1:{free_port()}"
+    return FromFolder(copied, port, replaced, command, CADDY_ADMIN=admin)
+
+
+def envoy(folder: Path, sidecar: int, upstream: int) -> Proxy:
+    """Start Envoy with ``contrib/envoy``."""
+    copied, port = folder / "envoy", free_port()
+    replaced = {
+        "address: 0.0.0.0, port_value: 80 ": f"address: 127.0.0.1, port_value: {port} ",
+        "port_value: 8090": f"port_value: {sidecar}",
+        "port_value: 8000": f"port_value: {upstream}",
+        "/etc/envoy/pages": str(copied / "pages"),
+    }
+    options = ["--disable-hot-restart", "--concurrency", "1", "--file-flush-interval-msec", "50"]
+    command: Command = [BIN / "envoy", "--config-path", copied / "envoy.yaml", *options]
+    return FromFolder(copied, port, replaced, command)
+
+
+def haproxy(folder: Path, sidecar: int, upstream: int) -> Proxy:
+    """Start HAProxy with ``contrib/haproxy``."""
+    copied, port = folder / "haproxy", free_port()
+    replaced = {
+        "bind :80\n": f"bind 127.0.0.1:{port}\n",
+        "abns@jitsi-verifier": f"abns@jitsi-verifier-{port}",
+        "/etc/haproxy/jitsi-verifier/": f"{copied}/",
+        "127.0.0.1:8090": f"127.0.0.1:{sidecar}",
+        "127.0.0.1:8000": f"127.0.0.1:{upstream}",
+        '-- ["cookie"]': '["cookie"]',
+    }
+    command: Command = ["haproxy", "-db", "-f", copied / "jitsi-verifier.cfg"]
+    return FromFolder(copied, port, replaced, command)
+
+
+Start = Callable[[Path, int, int], Proxy]
+"""Starts a proxy in a new folder, given the ports of the sidecar and of the Jitsi behind it."""
+
+PROXIES: Mapping[str, Start] = {
+    "nginx": nginx,
+    "caddy": caddy,
+    "envoy": envoy,
+    "haproxy": haproxy,
+}

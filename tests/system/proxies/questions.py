@@ -1,0 +1,86 @@
+"""What Traefik and ingress-nginx ask the sidecar, byte for byte, with the files of ``contrib``.
+
+Neither can be installed where the tests run. Sources: Traefik's ForwardAuth page and
+``pkg/middlewares/auth/forward.go`` (3.x; Go's HTTP client sorts headers); ingress-nginx's external
+authentication and ``nginx.tmpl`` (1.x; nginx writes its own headers first, then the client's).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tests.system.nginx.wire import Header
+from tests.system.proxies.cases import Case
+from tests.system.proxies.programs import HOST
+
+Question = Callable[[Case], bytes]
+
+CLIENT = "192.0.2.7"
+REQUEST_ID = "1d8a5bf0c9f1c1a7a1b5ad3f2f3f8f0e"
+REPLACED_BY_NGINX = {
+    "x-request-id",
+    "host",
+    "x-original-url",
+    "x-original-method",
+    "x-sent-from",
+    "x-real-ip",
+    "x-forwarded-for",
+    "x-auth-request-redirect",
+    "content-length",
+    "x-forwarded-proto",
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "te",
+    "upgrade",
+    "expect",
+}
+
+
+def traefik(case: Case) -> bytes:
+    """``forwardAuth`` with ``authRequestHeaders``; Traefik itself has set ``X-Real-Ip``."""
+    passed = [(name, value) for name, value in case.headers if name in {"Authorization", "Cookie"}]
+    own = [
+        ("X-Forwarded-For", CLIENT),
+        ("X-Forwarded-Host", HOST),
+        ("X-Forwarded-Method", case.method),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Uri", _origin_form(case.target)),
+        ("X-Real-Ip", CLIENT),
+    ]
+    first = [("Host", "127.0.0.1:8090"), ("User-Agent", "Go-http-client/1.1")]
+    rest = sorted([*passed, *own], key=lambda header: header[0])
+    return _head("/forward-auth", [*first, *rest, ("Accept-Encoding", "gzip")])
+
+
+def ingress_nginx(case: Case) -> bytes:
+    """The annotation ``auth-url`` with ``auth-request-redirect``, without ``auth-method``."""
+    own = [
+        ("X-Request-ID", REQUEST_ID),
+        ("Host", "jitsi-verifier.jitsi.svc.cluster.local"),
+        ("X-Original-URL", f"https://{HOST}{_origin_form(case.target)}"),
+        ("X-Original-Method", case.method),
+        ("X-Sent-From", "nginx-ingress-controller"),
+        ("X-Real-IP", CLIENT),
+        ("X-Forwarded-For", CLIENT),
+        ("X-Auth-Request-Redirect", "/"),
+        ("Connection", "close"),
+    ]
+    return _head("/auth-url", [*own, *filter(_is_passed_by_nginx, case.headers)])
+
+
+def _is_passed_by_nginx(header: Header) -> bool:
+    return "_" not in header[0] and header[0].lower() not in REPLACED_BY_NGINX
+
+
+def _origin_form(target: str) -> str:
+    """Leave out scheme and host, as both do."""
+    return target.removeprefix(f"http://{HOST}")
+
+
+def _head(path: str, headers: list[Header]) -> bytes:
+    lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+QUESTIONS: Mapping[str, Question] = {"traefik": traefik, "ingress-nginx": ingress_nginx}

@@ -1,0 +1,45 @@
+"""Through every proxy: a request that hides another one brings that other one nowhere."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from tests.integration.attack.forms import HIDDEN, SMUGGLED
+from tests.integration.attack.places import Place
+from tests.integration.attack.raw import connect, exchange, statuses
+from tests.system.nginx.sites import mint
+from tests.system.proxies.gates import RealGate
+from tests.system.proxies.programs import HOST
+from tests.system.proxies.through import REAL_GATES
+
+SILENCE = 0.1  # seconds; answers come within few milliseconds, and what arrives late is seen, too
+BEHIND_PROXIES = b"GET /a HTTP/1.1\r\nHost: meet.example.org\r\n\r\n"  # a room, and no token
+
+
+def place(method: str, body: bytes) -> Place:
+    target = f"/acme/http-bind?room=standup&token={mint()}"
+    return Place(method, target, (("Host", HOST),), method, body)
+
+
+def until_silent(port: int, request: bytes) -> bytes:
+    """Give what comes until the proxy closes, or waits for more that never comes."""
+    said = b""
+    with connect(port, SILENCE) as client, suppress(ConnectionError, TimeoutError):
+        client.sendall(request)
+        while part := client.recv(65_536):
+            said += part
+    return said
+
+
+@REAL_GATES
+def test_what_is_hidden_in_a_request_never_reaches_jitsi_unasked(gate: RealGate) -> None:
+    allowed = [place("GET", b""), place("POST", b"<body/>")]
+    for each in allowed:
+        assert 200 in statuses(exchange(gate.proxy.port, each.whole(b"Connection: close")))
+    assert len(BEHIND_PROXIES) == len(HIDDEN)
+    before = len(gate.upstream.requests)
+    for form in SMUGGLED.values():
+        for each in allowed:
+            until_silent(gate.proxy.port, form(each).replace(HIDDEN, BEHIND_PROXIES))
+    arrived = {seen.target for seen in gate.upstream.requests[before:]}
+    assert arrived <= {each.target for each in allowed}

@@ -1,0 +1,85 @@
+"""A primary that becomes a replica, behind a name that leads to the new primary from then on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.system.redis.known import replica, revocation, until
+from tests.system.redis.redis_server import RedisServer, running_redis
+from verifier.revocation.stores.base import StoreUnavailableError
+from verifier.single_use.base import Use
+from verifier.single_use.redis import RedisUses
+from verifier.storage.redis_url import parse_redis_url
+
+
+class Name:
+    """What leads to whoever is the primary; connections stay where they are."""
+
+    def __init__(self, primary: RedisServer) -> None:
+        self.primary = primary
+
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection("127.0.0.1", self.primary.port)
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(pass_on(reader, there[1]), pass_on(there[0], writer))
+
+
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+    writer.close()
+
+
+@asynccontextmanager
+async def named(primary: RedisServer) -> AsyncIterator[tuple[Name, str]]:
+    name = Name(primary)
+    server = await asyncio.start_server(name.connect, "127.0.0.1", 0)
+    async with server:
+        yield name, f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+
+
+@asynccontextmanager
+async def a_pair(tmp_path: Path) -> AsyncIterator[tuple[RedisServer, RedisServer]]:
+    for directory in (tmp_path / "old", tmp_path / "new"):
+        directory.mkdir()
+    with running_redis(tmp_path / "old") as old, running_redis(tmp_path / "new") as new:
+        yield old, new
+
+
+def fail_over(name: Name, new: RedisServer) -> None:
+    name.primary.command("REPLICAOF", "127.0.0.1", str(new.port))
+    name.primary = new
+
+
+async def test_revocations_find_the_new_primary(tmp_path: Path) -> None:
+    async with (
+        a_pair(tmp_path) as (old, new),
+        named(old) as (name, url),
+        replica(url) as (store, known),
+    ):
+        await store.put(revocation("before"))
+        fail_over(name, new)
+        await until(lambda: bool(new.stored()), "it is there")
+        await until(lambda: store.problem is None, "all is well")
+        await store.put(revocation("after"))
+        assert known.ids == {"before", "after"}
+
+
+async def test_uses_find_the_new_primary(tmp_path: Path) -> None:
+    async with a_pair(tmp_path) as (old, new), named(old) as (name, url):
+        uses = RedisUses(parse_redis_url(url), time.time)
+        try:
+            assert await uses.claim(Use("before", 0.0, time.time() + 60))
+            fail_over(name, new)
+            with pytest.raises(StoreUnavailableError):
+                await uses.claim(Use("after", 0.0, time.time() + 60))
+            assert await uses.claim(Use("after", 0.0, time.time() + 60))
+            assert not await uses.claim(Use("before", 0.0, time.time() + 60))
+        finally:
+            await uses.close()

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.system.redis.known import replica, revocation, until
+from tests.system.redis.redis_server import running_redis
+from verifier.revocation.stores.base import StoreUnavailableError
+from verifier.revocation.stores.redis_scripts import KEYS
+from verifier.single_use.base import Use
+from verifier.single_use.redis import RedisUses
+from verifier.storage.redis_link import RedisLink
+from verifier.storage.redis_url import parse_redis_url
+
+PASSWORD = "a-password-that-nobody-sees"
+COMMANDS = "eval get set incr publish subscribe time ping select"
+RIGHTS = " ".join(f"+{each}" for each in ("@hash", *COMMANDS.split()))
+ACL = f"user verifier on >{PASSWORD} ~jitsi-verifier:* &jitsi-verifier:* -@all {RIGHTS}"
+
+
+async def test_user_password_and_database_are_used_and_shown_to_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = ("--user", "verifier", "--pass", PASSWORD, "--no-auth-warning", "-n", "5")
+    (tmp_path / "users.acl").write_text(f"user default off\n{ACL}\n")
+    with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl"), client=client) as server:
+        place = f"127.0.0.1:{server.port}/5"
+        url = f"redis://verifier:{PASSWORD}@{place}"
+        async with replica(url) as (store, _), replica(url) as (_, other):
+            await store.put(revocation("a"))
+            await until(lambda: other.ids == {"a"}, "a change is heard of")
+            assert len(server.stored()) == 1
+        uses = RedisUses(parse_redis_url(url), time.time)
+        assert await uses.claim(Use("a", 0, time.time() + 60))
+        assert not await uses.claim(Use("a", 0, time.time() + 60))
+        await uses.close()
+        for wrong in (f"redis://verifier:{PASSWORD}-not@{place}", f"redis://{place}"):
+            async with replica(wrong) as (store, _):
+                assert store.problem == f"redis://{place}: refused user and password"
+                with pytest.raises(StoreUnavailableError) as caught:
+                    await store.put(revocation("b"))
+                assert PASSWORD not in str(caught.value)
+    assert PASSWORD not in "".join(str(vars(each)) for each in caplog.records)
+
+
+async def test_databases_of_one_redis_do_not_hear_each_other(tmp_path: Path) -> None:
+    with running_redis(tmp_path) as server:
+        base = f"redis://127.0.0.1:{server.port}"
+        async with replica(f"{base}/1") as (one, _), replica(f"{base}/2") as (two, other):
+            await one.put(revocation("a"))
+            await two.put(revocation("b"))
+            assert other.ids == {"b"}
+            assert server.readings == 2
+
+
+async def test_redis_is_reached_by_its_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "redis.sock"
+    with running_redis(tmp_path, "--unixsocket", str(path)) as server:
+        async with replica(f"unix://{path}?db=3") as (store, _):
+            assert store.problem is None
+            await store.put(revocation("a"))
+        assert len(server.stored("-n", "3")) == 1
+
+
+def make_certificate(directory: Path) -> tuple[str, str]:
+    key, certificate = str(directory / "key.pem"), str(directory / "certificate.pem")
+    command = f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {certificate}"
+    names = ["-days", "1", "-subj", "/CN=redis", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command.split(), *names], check=True, capture_output=True)
+    return key, certificate
+
+
+async def test_tls_asks_for_a_certificate_that_is_trusted(tmp_path: Path) -> None:
+    key, certificate = make_certificate(tmp_path)
+    options = ("--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "no")
+    client = ("--tls", "--cacert", certificate)
+    with running_redis(tmp_path, *options, client=client) as server:
+        url = f"rediss://127.0.0.1:{server.port}/0"
+        async with replica(f"{url}?ssl_ca_certs={certificate}") as (store, _):
+            assert store.problem is None
+            await store.put(revocation("a"))
+        async with replica(url) as (store, _):
+            assert not store.loaded
+            assert store.problem is not None
+
+
+async def test_what_a_server_says_is_not_repeated(tmp_path: Path) -> None:
+    with running_redis(tmp_path) as server:
+        link = RedisLink(parse_redis_url(server.url))
+        with pytest.raises(StoreUnavailableError, match=r": refused$"):
+            await link.ask("NO-SUCH-COMMAND", PASSWORD)
+        server.command("SET", KEYS[0], "of another type")
+        async with replica(server.url) as (store, known):
+            assert store.problem == f"{server.url}: refused (WRONGTYPE)"
+            assert not store.loaded
+            assert known.ids == set()
+        await link.close()
+
+
+async def test_who_may_not_listen_is_told_so_and_stays_unready(tmp_path: Path) -> None:
+    rights = f"user verifier on >{PASSWORD} ~jitsi-verifier:* resetchannels +@all"
+    client = ("--user", "verifier", "--pass", PASSWORD, "--no-auth-warning")
+    (tmp_path / "users.acl").write_text(f"user default off\n{rights}\n")
+    with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl"), client=client) as server:
+        place = f"127.0.0.1:{server.port}/0"
+        async with replica(f"redis://verifier:{PASSWORD}@{place}") as (store, _):
+            assert store.problem == f"redis://{place}: refused (NoPermission)"

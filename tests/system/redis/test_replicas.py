@@ -1,0 +1,112 @@
+"""Revocations over three replicas, with a Redis that is killed and comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import get, running_verifier
+from tests.support.revocations import ask_admin, listed, revoke, undo
+from tests.support.supervised import token
+from tests.support.tokens import SECRET
+from tests.system.redis.fleet import REPLICAS, running_fleet
+from tests.system.redis.redis_server import RedisServer, running_redis
+
+REFUSED = (403, "revoked")
+UP = "revocation_store_up"
+
+
+def test_what_one_replica_takes_back_all_workers_of_all_refuse(tmp_path: Path) -> None:
+    with running_redis(tmp_path) as redis, running_fleet(tmp_path, redis.url) as fleet:
+        for replica in range(REPLICAS):
+            good = token(jti=f"j-{replica}")
+            assert fleet.answers(good) == {(200, "")}
+            assert fleet.revoke(replica, jti=f"j-{replica}", reason="lost") == 201
+            workers = fleet.clients[2 * replica : 2 * replica + 2]
+            assert {each.ask(good) for each in workers} == {REFUSED}  # at once
+            fleet.wait_for(good, *REFUSED)
+        undo(fleet.verifiers[1], jti="j-0")
+        fleet.wait_for(token(jti="j-0"), 200, "")
+        fleet.wait_for_metric("revocations", 2)
+        fleet.wait_for_metric(UP, 1)
+
+
+@pytest.mark.parametrize("options", [(), ("--appendonly", "yes", "--appendfsync", "always")])
+def test_what_is_known_holds_without_redis_and_all_is_well_when_it_is_back(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    with running_redis(tmp_path, *options) as redis, running_fleet(tmp_path, redis.url) as fleet:
+        known, unknown, later = token(jti="known"), token(jti="unknown"), token(jti="later")
+        assert fleet.revoke(0, jti="known") == 201
+        fleet.wait_for(known, *REFUSED)
+        redis.kill()
+        assert [fleet.revoke(each, jti="unknown") for each in range(REPLICAS)] == [503] * 3
+        refused = ask_admin(fleet.verifiers[1], "DELETE", {"jti": "known"})
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+        fleet.wait_for_readiness(503)
+        fleet.wait_for_metric(UP, 0)
+        why = get(fleet.verifiers[0].admin, "/readyz").json["revocations"]
+        assert why == f"{redis.url}: Connection refused"
+        assert {get(each.port, "/healthz").status for each in fleet.verifiers} == {200}
+        assert fleet.answers(known) == {REFUSED}
+        assert fleet.answers(unknown) == {(200, "")}
+
+        redis.start()
+        fleet.wait_for_readiness(200)
+        fleet.wait_for_metric(UP, 1)
+        assert len(redis.stored()) == 1
+        assert fleet.answers(known) == {REFUSED}
+        assert fleet.revoke(2, jti="later") == 201
+        fleet.wait_for(later, *REFUSED)
+        assert [each["jti"] for each in listed(fleet.verifiers[0])] == ["known", "later"]
+
+
+def test_changes_that_nobody_was_told_of_are_found(tmp_path: Path) -> None:
+    with running_redis(tmp_path) as redis, running_fleet(tmp_path, redis.url) as fleet:
+        redis.command("CLIENT", "KILL", "TYPE", "pubsub")
+        assert fleet.revoke(0, jti="missed") == 201
+        fleet.wait_for(token(jti="missed"), *REFUSED)
+        fleet.wait_for_readiness(200)
+
+
+def test_a_replica_that_starts_without_redis_decides_nothing_until_it_has_read(
+    tmp_path: Path,
+) -> None:
+    redis = RedisServer(tmp_path, ("--appendonly", "yes"))
+    environ = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET}
+    environ["VERIFIER_REVOCATION_STORE"] = redis.url
+    with running_verifier(tmp_path, None, wait=True, **environ) as verifier:
+        answer = verifier.ask("/standup", token())
+        assert (answer.status, answer.code) == (503, "store-unavailable")
+        assert answer.headers["Retry-After"] == "1"
+        assert get(verifier.admin, "/readyz").status == 503
+        assert ask_admin(verifier, "POST", {"jti": "a"}).status == 503
+        try:
+            redis.start()
+            verifier.wait_for_log("revocation store available again")
+            assert get(verifier.admin, "/readyz").status == 200
+            revoke(verifier, jti="a")
+            answer = verifier.ask("/standup", token(jti="a"))
+            assert (answer.status, answer.code) == REFUSED
+            with running_verifier(tmp_path, None, wait=True, **environ) as another:
+                assert get(another.admin, "/readyz").status == 200
+                assert another.ask("/standup", token(jti="a")).code == "revoked"
+        finally:
+            redis.kill()
+
+
+def test_no_password_is_logged_or_answered(tmp_path: Path) -> None:
+    password = "the-password-of-this-redis"
+    client = ("--pass", password, "--no-auth-warning")
+    with running_redis(tmp_path, "--requirepass", password, client=client) as redis:
+        url = redis.url.replace("//", f"//:{password}@")
+        environ = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_REVOCATION_STORE": url}
+        with running_verifier(tmp_path, None, wait=True, **environ) as verifier:
+            revoke(verifier, jti="a")
+            redis.kill()
+            texts = [ask_admin(verifier, "POST", {"jti": "b"}).body]
+            verifier.wait_for_log("revocation store unavailable")
+            texts += [get(verifier.admin, path).body for path in ("/readyz", "/metrics")]
+            assert password not in "".join([verifier.log, *texts])
+            assert f"127.0.0.1:{redis.port}" in verifier.log

@@ -1,0 +1,119 @@
+"""One-use tokens over processes that share nothing but their store."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import RunningVerifier, get, post, running_verifier, wait_until
+from tests.support.supervised import Client, token
+from tests.support.tokens import SECRET
+from tests.system.redis.fleet import Fleet, running_fleet
+from tests.system.redis.redis_server import running_redis
+
+ONCE = {"VERIFIER_SINGLE_USE": "jti", "VERIFIER_SINGLE_USE_WINDOW": "0"}
+ALONE = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET} | ONCE
+USED = (403, "token-already-used")
+BROWSERS = 24
+
+
+@contextmanager
+def fleet_of(store: str, tmp_path: Path) -> Iterator[Fleet]:
+    if store == "redis":
+        with running_redis(tmp_path) as redis, running_fleet(tmp_path, redis.url, **ONCE) as fleet:
+            yield fleet
+    elif store == "sqlite":
+        url = f"sqlite://{tmp_path}/revocations"
+        with running_fleet(tmp_path, url, 2, **ONCE) as fleet:
+            yield fleet
+    else:
+        with running_fleet(tmp_path, "memory:", 1, **ONCE) as fleet:
+            yield fleet
+
+
+def race(fleet: Fleet, good: str) -> Counter[tuple[int, str]]:
+    """Have many browsers ask at the same moment."""
+    start = threading.Barrier(BROWSERS)
+
+    def enter(browser: int) -> tuple[int, str]:
+        client = Client(fleet.verifiers[browser % len(fleet.verifiers)])
+        start.wait()
+        try:
+            return client.ask(good)
+        finally:
+            client.close()
+
+    with ThreadPoolExecutor(BROWSERS) as pool:
+        return Counter(pool.map(enter, range(BROWSERS)))
+
+
+@pytest.mark.parametrize("store", ["redis", "sqlite", "memory"])
+def test_of_many_browsers_exactly_one_is_let_in(store: str, tmp_path: Path) -> None:
+    with fleet_of(store, tmp_path) as fleet:
+        for number in range(5):
+            good = token(jti=f"j-{number}")
+            assert race(fleet, good) == {(200, ""): 1, USED: BROWSERS - 1}
+            assert fleet.answers(good) == {USED}
+
+
+def test_a_token_that_was_used_stays_so_when_the_service_is_killed(tmp_path: Path) -> None:
+    store = {"VERIFIER_REVOCATION_STORE": f"sqlite://{tmp_path}/revocations"}
+    good = token(jti="a")
+    with running_verifier(tmp_path, None, wait=True, **ALONE, **store) as verifier:
+        assert verifier.ask("/standup", good).status == 200
+        os.kill(verifier.process.pid, signal.SIGKILL)
+        verifier.process.wait(20)
+    with running_verifier(tmp_path, None, wait=True, **ALONE, **store) as verifier:
+        assert verifier.ask("/standup", good).code == "token-already-used"
+
+
+def test_without_redis_nobody_gets_in_twice_nor_once(tmp_path: Path) -> None:
+    with (
+        running_redis(tmp_path) as redis,
+        running_verifier(
+            tmp_path, None, wait=True, **ALONE, VERIFIER_REVOCATION_STORE=redis.url
+        ) as verifier,
+    ):
+        used, unused = token(jti="used"), token(jti="unused")
+        assert verifier.ask("/standup", used).status == 200
+        redis.kill()
+        for good in (used, unused):
+            answer = verifier.ask("/standup", good)
+            assert (answer.status, answer.code) == (503, "store-unavailable")
+            assert answer.headers["Retry-After"] == "1"
+        redis.start()
+        wait_until(lambda: get(verifier.admin, "/readyz").status == 200, "readiness")
+        assert verifier.ask("/standup", used).code == "token-already-used"
+        assert verifier.ask("/standup", unused).status == 200
+
+
+def ask_hook(verifier: RunningVerifier, good: str) -> str | None:
+    body = f'{{"token": "{good}", "room_jid": "standup@conference"}}'.encode()
+    code: str | None = post(verifier.port, "/v1/verify", body).json["code"]
+    return code
+
+
+def test_prosodys_question_comes_after_the_browsers_within_the_window(tmp_path: Path) -> None:
+    given = ALONE | {"VERIFIER_SINGLE_USE_WINDOW": "600"}
+    with running_verifier(tmp_path, None, wait=True, **given) as verifier:
+        good = token(jti="a")
+        assert verifier.ask("/http-bind?room=standup", good).status == 200
+        assert ask_hook(verifier, good) is None
+    with running_verifier(tmp_path, None, wait=True, **ALONE) as verifier:
+        assert ask_hook(verifier, good) is None
+        assert ask_hook(verifier, good) == "token-already-used"
+
+
+def test_tokens_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
+    with running_verifier(tmp_path, None, wait=True, **ALONE) as verifier:
+        assert verifier.ask("/standup", token()).code == "policy-jti-missing"
+        endless = token(jti="a", exp=None)
+        assert verifier.ask("/standup", endless).status == 401

@@ -1,0 +1,126 @@
+"""What the real Prosody reads from the same files, and what we do, in one form."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from verifier.check_config.files import read_bytes
+from verifier.check_config.lua_values import Builtin, LuaTable, Unknown, Value
+from verifier.check_config.prosody_config import ProsodyConfig
+from verifier.check_config.prosody_reader import ProsodyReader
+
+HERE = Path(__file__).parent
+DEPLOYMENTS = HERE / "deployments"
+# Prosody adds these to a host's options; here they are attributes of the host. And it keeps items
+# of a host's table that have no name, which nothing ever reads.
+ADDED = {"defined", "component_module", "load_global_modules"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Prosody says of one file: its options by host, or the line that it stumbles over."""
+
+    ok: bool
+    config: Mapping[str, Mapping[str, Any]]
+    line: int | None
+
+
+def ask_prosody(*files: Path) -> list[Answer]:
+    """Have the installed Prosody's own configuration manager read files, each on its own."""
+    command: list[str | Path] = ["lua5.4", HERE / "oracle.lua", *files]
+    done = subprocess.run(
+        command, capture_output=True, check=True, env={"PATH": os.environ["PATH"]}
+    )
+    return [_answer(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def read(file: Path, environ: Mapping[str, str] | None = None) -> ProsodyConfig:
+    """Read a file as ``check-config`` does."""
+    variables = environ or {}
+    reader = ProsodyReader(read_bytes, os.listdir, variables.get)
+    reader.read(str(file))
+    return reader.config
+
+
+def is_known(config: ProsodyConfig) -> bool:
+    """Tell whether everything in a configuration could be evaluated."""
+    options = [host.options.values() for host in config.hosts.values()]
+    values = [given.value for given in chain.from_iterable(options)]
+    return not config.unread and all(_is_known(value, 0) for value in values)
+
+
+def _is_known(value: Value, depth: int) -> bool:
+    if isinstance(value, LuaTable) and depth < 6:
+        return all(_is_known(item, depth + 1) for item in value.items.values())
+    return not isinstance(value, Unknown)
+
+
+def as_prosody_has_it(config: ProsodyConfig) -> dict[str, dict[str, Any]]:
+    """Write what we read in the oracle's form."""
+    return {
+        host.name: {
+            name: _written(given.value)
+            for name, given in host.options.items()
+            if given.value is not None
+        }
+        for host in config.hosts.values()
+    }
+
+
+def _answer(answer: dict[str, Any]) -> Answer:
+    config = {
+        _text(host): {
+            _text(name): value
+            for name, value in options.items()
+            if _text(name) not in ADDED and not _text(name).isdigit()
+        }
+        for host, options in answer.get("config", {}).items()
+    }
+    return Answer(answer["ok"], config, answer.get("line"))
+
+
+def _text(hexadecimal: str) -> str:
+    return bytes.fromhex(hexadecimal).decode("utf-8", "surrogateescape")
+
+
+def _hex(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").hex()
+
+
+def _written(value: Value, depth: int = 2) -> Any:
+    if depth > 6:  # a table may hold itself
+        return "deep"
+    assert not isinstance(value, Unknown | Builtin), value
+    if isinstance(value, LuaTable):
+        items = value.items.items()
+        return {
+            _hex(str(_key(key))): _written(item, depth + 1)
+            for key, item in items
+            if item is not None
+        }
+    if isinstance(value, str):
+        return f"s{_hex(value)}"
+    if isinstance(value, bool):
+        return value
+    return f"i{value}" if isinstance(value, int) else _float(value or 0.0)
+
+
+def _key(key: object) -> object:
+    if isinstance(key, float):
+        return int(key) if key.is_integer() else _float(key)
+    return key
+
+
+def _float(value: float) -> str:
+    """Write a float as C's ``%a`` does."""
+    mantissa, _, exponent = value.hex().partition("p")
+    whole, _, fraction = mantissa.partition(".")
+    fraction = fraction.rstrip("0")
+    return f"f{whole}{'.' if fraction else ''}{fraction}p{exponent}" if exponent else f"f{value}"

@@ -1,0 +1,171 @@
+"""docker-jitsi-meet's environment is read as its templates make Prosody's configuration of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from verifier.check_config import Deployment, read_deployment
+from verifier.check_config.lua_values import Unknown
+
+Read = Callable[[str], Deployment]
+
+TOKENS = "ENABLE_AUTH=1\nAUTH_TYPE=jwt\nJWT_APP_ID=my_app\n"
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Give a function that writes an .env and reads it."""
+
+    def write(text: str) -> Deployment:
+        file = tmp_path / ".env"
+        file.write_text(text)
+        return read_deployment([file], {})
+
+    return write
+
+
+def test_the_templates_defaults_are_in_force(read: Read) -> None:
+    (host,) = read(TOKENS + "JWT_APP_SECRET=0123456789abcdef0123456789abcdef\n").hosts
+    assert host.name == "meet.jitsi"
+    assert host.options == {
+        "app_id": "my_app",
+        "app_secret": "0123456789abcdef0123456789abcdef",
+        "asap_accepted_issuers": ("my_app",),
+        "asap_accepted_audiences": ("*",),
+        "asap_key_server": None,
+        "cache_keys_url": None,
+        "signature_algorithm": "HS256",
+        "asap_require_room_claim": True,
+        "allow_empty_token": False,
+        "enable_domain_verification": False,
+        "muc_mapper_domain_base": "meet.jitsi",
+        "muc_mapper_domain_prefix": "muc",
+        "muc_mapper_domain": "muc.meet.jitsi",
+        "token_regex_enabled": True,
+        "token_regex_room_max_length": 128,
+        "token_regex_max_quantifiers": 3,
+    }
+    assert host.lobby is True
+    assert [(room.name, room.verifies) for room in host.rooms] == [("muc.meet.jitsi", True)]
+
+
+def test_every_variable_has_its_effect_and_its_line(read: Read, tmp_path: Path) -> None:
+    deployment = read(
+        TOKENS + "JWT_ACCEPTED_ISSUERS=a,b\nJWT_ACCEPTED_AUDIENCES=c\n"
+        "JWT_ASAP_KEYSERVER=https://keys.test/\nJWT_SIGN_TYPE=RS512\nJWT_ALLOW_EMPTY=True\n"
+        "JWT_ENABLE_DOMAIN_VERIFICATION=1\nXMPP_DOMAIN=xmpp.test\nXMPP_MUC_DOMAIN=rooms.xmpp.test\n"
+        "ENABLE_LOBBY=0\nXMPP_CONFIGURATION=asap_require_room_claim = false,cache_keys_url='http://k'\n"
+    )
+    (host,) = deployment.hosts
+    options = host.options
+    assert options["asap_accepted_issuers"] == ("a", "b")
+    assert options["asap_accepted_audiences"] == ("c",)
+    assert options["asap_key_server"] == "https://keys.test/"
+    assert options["signature_algorithm"] == "RS512"
+    assert options["allow_empty_token"] is True
+    assert options["enable_domain_verification"] is True
+    assert options["muc_mapper_domain"] == "rooms.xmpp.test"
+    assert options["asap_require_room_claim"] is False
+    assert options["cache_keys_url"] == "http://k"
+    assert host.lobby is False
+    assert str(host.where("allow_empty_token")) == f"{tmp_path / '.env'}:8"
+    assert str(host.where("asap_require_room_claim")) == f"{tmp_path / '.env'}:13"
+
+
+def test_a_default_is_placed_at_its_variable(read: Read, tmp_path: Path) -> None:
+    (host,) = read(TOKENS).hosts
+    place = host.where("enable_domain_verification")
+    assert str(place) == f"{tmp_path / '.env'} (default of JWT_ENABLE_DOMAIN_VERIFICATION)"
+
+
+def test_a_value_is_what_lua_makes_of_it_between_quotes(read: Read) -> None:
+    (host,) = read(TOKENS + "JWT_APP_SECRET='back\\nslash'\n").hosts
+    assert host.options["app_secret"] == "back\nslash"
+
+
+def test_a_value_that_breaks_the_lua_is_named_and_not_quoted(read: Read, tmp_path: Path) -> None:
+    deployment = read(TOKENS + "JWT_APP_SECRET='s3cret\"quote'\n")
+    (problem,) = deployment.config.problems
+    assert str(problem).startswith(f"{tmp_path / '.env'}:4: ")
+    assert "s3cret" not in str(problem)
+    assert deployment.hosts == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AUTH_TYPE=jwt\nJWT_APP_ID=a\n",
+        "ENABLE_AUTH=1\nJWT_APP_ID=a\n",
+        TOKENS.replace("jwt", "ldap"),
+    ],
+)
+def test_without_token_authentication_no_host_takes_tokens(read: Read, text: str) -> None:
+    assert read(text).hosts == []
+
+
+def test_the_guest_domain_is_a_host_of_its_own(read: Read) -> None:
+    hosts = read(TOKENS + "ENABLE_GUESTS=1\n").config.hosts
+    assert hosts["guest.meet.jitsi"].options["authentication"].value == "jitsi-anonymous"
+
+
+def test_global_lines_are_read_before_the_hosts(read: Read) -> None:
+    (host,) = read(TOKENS + 'GLOBAL_CONFIG=asap_require_room_claim = false\\nx = "y"\n').hosts
+    assert host.options["asap_require_room_claim"] is False
+
+
+def test_quotes_comments_and_other_variables_are_understood(read: Read) -> None:
+    (host,) = read(
+        '# a comment\n\nexport BASE=example.test # why\nXMPP_DOMAIN="meet.${BASE}"\n' + TOKENS
+    ).hosts
+    assert host.name == "meet.example.test"
+
+
+def test_what_compose_would_replace_is_pointed_out(read: Read, tmp_path: Path) -> None:
+    deployment = read(
+        f"{TOKENS}JWT_APP_SECRET=pa$word\nTURN_CREDENTIALS='a$b'\nJWT_CACHE_KEYS_URL=x\n"
+    )
+    (first,) = map(str, deployment.config.unread)
+    (second,) = map(str, deployment.config.notes)
+    assert first.startswith(f"{tmp_path / '.env'}:4: JWT_APP_SECRET has a $, which Docker Compose")
+    assert second.startswith(f"{tmp_path / '.env'}:6: JWT_CACHE_KEYS_URL is not read by docker")
+    assert "word" not in first
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        (TOKENS + "what is this\n", ":4", "a line that is no NAME=VALUE"),
+        ("OTHER=1\n", "", "none of docker-jitsi-meet's variables"),
+        ("", "", "none of docker-jitsi-meet's variables"),
+    ],
+)
+def test_other_files_are_refused(
+    read: Read, tmp_path: Path, text: str, line: str, reason: str
+) -> None:
+    (problem,) = read(text).config.problems
+    assert str(problem).startswith(f"{tmp_path / '.env'}{line}: {reason}")
+
+
+def test_beside_lua_the_environment_is_what_getenv_gives(tmp_path: Path) -> None:
+    env, lua = tmp_path / "docker.env", tmp_path / "meet.cfg.lua"
+    env.write_text(TOKENS)
+    lua.write_text(
+        'VirtualHost "a.test" authentication = "token" app_id = os.getenv "JWT_APP_ID"\n'
+        "app_secret = ENV_NOT_KNOWN"
+    )
+    (host,) = read_deployment([lua, env], {"OTHER": "1"}).hosts
+    assert host.options["app_id"] == "my_app"
+    secret = host.options["app_secret"]
+    assert secret == Unknown("the environment variable NOT_KNOWN, not set here")
+
+
+def test_jicofo_is_told_by_the_environment(read: Read) -> None:
+    jicofo = read(TOKENS).jicofo
+    assert jicofo is not None
+    assert (jicofo.auto_owner, jicofo.authentication) == (None, True)
+    jicofo = read(TOKENS + "ENABLE_AUTO_OWNER=0\nJICOFO_ENABLE_AUTH=false\n").jicofo
+    assert jicofo is not None
+    assert (jicofo.auto_owner, jicofo.authentication) == (False, False)

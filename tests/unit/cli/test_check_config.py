@@ -1,0 +1,232 @@
+"""``check-config``: its words, its JSON, its status, and what it never says."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.tokens import SECRET
+from tests.unit.cli.conftest import Run
+
+DEPLOYMENTS = Path(__file__).parents[1] / "check_config" / "deployments"
+DEBIAN = DEPLOYMENTS / "debian" / "prosody.cfg.lua"
+DOCKER = DEPLOYMENTS / "docker" / "jitsi-meet.cfg.lua"
+THEIRS = "4b1c6a2f9e0d7358c1b2a3948576e0f1d2c3b4a5"
+AGREEING = {
+    "JWT_APP_ID": "moodle",
+    "JWT_APP_SECRET": THEIRS,
+    "XMPP_DOMAIN": "meet.example.org",
+    "JWT_ACCEPTED_ISSUERS": "portal,moodle",
+    "JWT_ACCEPTED_AUDIENCES": "jitsi",
+}
+
+
+def test_a_valid_configuration_is_shown_in_short(run: Run) -> None:
+    outcome = run("check-config")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out.startswith("The configuration is valid. In force:\n")
+    assert "  app_secret                  set\n" in outcome.out
+    assert "Notices:\n  enable_domain_verification (JWT_ENABLE_DOMAIN" in outcome.out
+    assert outcome.out.endswith("\nValid.\n")
+    assert SECRET not in outcome.out
+
+
+def test_a_key_in_a_url_is_not_shown(run: Run, configured: Callable[..., None]) -> None:
+    configured(JWT_APP_ID="app", JWT_CACHE_KEYS_URL="https://keys.test/certs?key=s3cret")
+    outcome = run("check-config")
+    assert "  cache_keys_url              https://keys.test/certs?***\n" in outcome.out
+
+
+def test_every_problem_is_named_at_once(run: Run, configured: Callable[..., None]) -> None:
+    configured(JWT_SIGN_TYPE="none", VERIFIER_LISTEN="nowhere", JWT_ALLOW_EMPTY="perhaps")
+    outcome = run("check-config")
+    assert outcome.status == 1
+    for name in ("app_id", "signature_algorithm", "listen", "allow_empty_token"):
+        assert f"\n  {name} (" in outcome.out
+    outcome = run("check-config", "--json")
+    assert outcome.status == 1
+    assert outcome.json["ok"] is False
+    assert outcome.json["configuration"] is None
+    named = {problem["option"] for problem in outcome.json["problems"]}
+    assert named >= {"app_id", "signature_algorithm", "listen", "allow_empty_token"}
+
+
+def test_agreement_ends_with_0(run: Run, configured: Callable[..., None]) -> None:
+    configured(**AGREEING)
+    outcome = run(
+        "check-config", "--prosody", str(DEBIAN), str(DEBIAN.parent / "jicofo.conf"), "--json"
+    )
+    assert outcome.status == 0, outcome.out
+    assert outcome.json["ok"] is True
+    assert outcome.json["risks"] == []
+    assert [Path(file).name for file in outcome.json["prosody"]["files"]] == [
+        "prosody.cfg.lua",
+        "meet.example.org.cfg.lua",
+    ]
+    (host,) = outcome.json["prosody"]["hosts"]
+    assert (host["host"], host["table"]) == ("meet.example.org", None)
+    assert {row["result"] for row in host["rows"]} == {"same"}
+
+
+def test_what_is_stricter_here_is_said_and_no_disagreement(
+    run: Run, configured: Callable[..., None]
+) -> None:
+    configured(**AGREEING, VERIFIER_RULES="strict", VERIFIER_POLICY_REQUIRE_JTI="1")
+    outcome = run("check-config", "--prosody", str(DEBIAN))
+    assert outcome.status == 0
+    assert "  +  policy.require_jti" in outcome.out
+    assert "  +  rules " in outcome.out
+    assert "  policy.require_jti          true\n" in outcome.out
+    assert "Prosody lets in more" in outcome.out
+    rows = run("check-config", "--prosody", str(DEBIAN), "--json").json["prosody"]["hosts"][0][
+        "rows"
+    ]
+    assert [row["option"] for row in rows if row["result"] == "stricter"] == [
+        *("rules", "policy.require_jti")
+    ]
+
+
+def test_a_file_that_another_includes_is_read_once(
+    run: Run, configured: Callable[..., None]
+) -> None:
+    configured(**AGREEING)
+    included = DEBIAN.parent / "conf.d" / "meet.example.org.cfg.lua"
+    outcome = run("check-config", "--json", "--prosody", str(DEBIAN), "--prosody", str(included))
+    assert outcome.status == 0
+    assert len(outcome.json["prosody"]["files"]) == 2
+
+
+def test_risks_are_warnings(run: Run, configured: Callable[..., None]) -> None:
+    configured(**AGREEING)
+    conf = DOCKER.parent / "jicofo.conf"
+    outcome = run("check-config", "--prosody", str(DEBIAN), str(conf))
+    assert outcome.status == 0
+    assert "Jicofo's enable-auto-owner is on" in outcome.out
+    assert outcome.out.endswith("\nValid, and in agreement. 1 risk\n")
+
+
+def test_disagreements_are_a_table_without_secrets(run: Run) -> None:
+    outcome = run("check-config", "--prosody", str(DOCKER))
+    assert outcome.status == 1
+    lines = [" ".join(line.split()) for line in outcome.out.splitlines()]
+    where = f"{DOCKER}:17"
+    assert f"✗ asap_accepted_issuers my_web_client, my_app_client app {where}" in lines
+    assert "✓ asap_require_room_claim true true default" in lines
+    assert any(line.startswith("✗ app_secret secret 6c5bf614 secret ") for line in lines)
+    assert "7 disagreements, 3 risks" in lines
+    assert "my_jitsi_app_secret" not in outcome.out
+    assert SECRET not in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = = 1", "meet.cfg.lua:1: a syntax error at column 5"),
+        ('VirtualHost "a.test"', "None of the VirtualHosts in these files takes tokens."),
+        (
+            'authentication = "token"\nVirtualHost "a.test"\napp_id = f()',
+            "meet.cfg.lua:3: something",
+        ),
+    ],
+)
+def test_what_cannot_be_compared_is_no_agreement(
+    run: Run, tmp_path: Path, text: str, said: str
+) -> None:
+    file = tmp_path / "meet.cfg.lua"
+    file.write_text(text)
+    outcome = run("check-config", "--prosody", str(file))
+    assert outcome.status == 1
+    assert said in outcome.out
+
+
+def test_files_that_cannot_be_read_are_counted(run: Run, tmp_path: Path) -> None:
+    outcome = run("check-config", "--prosody", str(tmp_path), str(tmp_path / "missing.env"))
+    assert outcome.status == 1
+    assert f"  {tmp_path}: Is a directory\n" in outcome.out
+    assert outcome.out.endswith("\n2 unreadable places\n")
+
+
+def test_an_option_that_is_not_known_is_no_agreement(
+    run: Run, configured: Callable[..., None], tmp_path: Path
+) -> None:
+    configured(**AGREEING)
+    text = (DEBIAN.parent / "conf.d" / "meet.example.org.cfg.lua").read_text()
+    file = tmp_path / "meet.cfg.lua"
+    file.write_text(text.replace(f'"{THEIRS}"', "os.getenv 'NOT_SET_HERE'"))
+    outcome = run("check-config", "--prosody", str(file))
+    assert outcome.status == 1
+    assert "not known: the environment variable NOT_SET_HERE, not set here" in outcome.out
+    assert outcome.out.endswith("\n1 option that could not be compared\n")
+
+
+def test_what_is_not_evaluated_is_no_agreement(
+    run: Run, configured: Callable[..., None], tmp_path: Path
+) -> None:
+    configured(**AGREEING)
+    file = tmp_path / "prosody.cfg.lua"
+    file.write_text(f'Include "{DEBIAN}" local function f() app_id = "x" end f()')
+    outcome = run("check-config", "--prosody", str(file))
+    assert outcome.status == 1
+    assert outcome.out.endswith("\n1 place not evaluated\n")
+
+
+def test_the_first_configuration_can_be_written_from_prosodys(
+    run: Run, configured: Callable[..., None], tmp_path: Path
+) -> None:
+    configured()
+    written = tmp_path / "verifier.toml"
+    outcome = run("check-config", "--prosody", str(DEBIAN), "--write", str(written))
+    assert outcome.status == 1
+    assert f"Written: {written} (mode 0600" in outcome.out
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    outcome = run("check-config", "--config", str(written), "--prosody", str(DEBIAN))
+    assert outcome.status == 0, outcome.out
+    assert THEIRS in written.read_text()
+    assert THEIRS not in outcome.out
+
+
+def test_writing_replaces_only_what_it_is_told_to(run: Run, tmp_path: Path) -> None:
+    written = tmp_path / "verifier.toml"
+    written.write_text("precious")
+    command = ("check-config", "--prosody", str(DEBIAN), "--write", str(written))
+    outcome = run(*command)
+    assert outcome.status == 1
+    assert f"{written}: not written, it is there already (--force replaces it)" in outcome.out
+    assert written.read_text() == "precious"
+    assert "Written:" in run(*command, "--force").out
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [written]
+
+
+def test_what_is_not_enough_is_not_written(run: Run, tmp_path: Path) -> None:
+    file, written = tmp_path / "meet.cfg.lua", tmp_path / "verifier.toml"
+    file.write_text('VirtualHost "a.test" authentication = "token" app_id = "a"')
+    outcome = run("check-config", "--prosody", str(file), "--write", str(written))
+    assert outcome.status == 1
+    assert f"{written}: not written, Prosody's files leave open: " in outcome.out
+    file.write_text('VirtualHost "a.test"')
+    outcome = run("check-config", "--prosody", str(file), "--write", str(written), "--json")
+    assert outcome.json["not_written"].endswith("no host of Prosody's takes tokens")
+    missing = tmp_path / "no" / "folder"
+    outcome = run("check-config", "--prosody", str(DEBIAN), "--write", str(missing))
+    assert f"{missing}: not written, No such file or directory" in outcome.out
+    assert not written.exists()
+
+
+@pytest.mark.parametrize("arguments", [("--write", "x"), ("--force", "--prosody", "x")])
+def test_arguments_that_do_not_fit_are_usage(run: Run, arguments: tuple[str, ...]) -> None:
+    assert run("check-config", *arguments).status == 2
+
+
+def test_the_service_loads_no_parser_of_lua() -> None:
+    code = (
+        "import sys, verifier.cli, verifier.process.app;"
+        "loaded = {name.partition('.')[0] for name in sys.modules};"
+        "sys.exit(bool(loaded & {'luaparser', 'antlr4', 'dotenv'}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,165 @@
+"""Help, manual page and exit statuses: what is documented is what happens."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.support import man_page
+from tests.support.access_logs import line, token
+from tests.support.processes import COMMAND, free_port, running_verifier
+from tests.support.tokens import SECRET
+from tests.unit.cli.conftest import Run
+from verifier.cli.main import program
+from verifier.version import VERSION
+
+README = Path(__file__).parents[3] / "README.md"
+ENVIRON = {
+    "PATH": os.environ["PATH"],
+    "JWT_APP_ID": "app",
+    "JWT_APP_SECRET": SECRET,
+    "XMPP_DOMAIN": "meet.jitsi",
+}
+COMMANDS = sorted(program().commands)
+_STATUS = re.compile(r"^  (\d+) ", re.MULTILINE)
+
+
+def documented(page: str) -> set[int]:
+    section = page.partition("\nEXIT STATUS:\n")[2].partition("\n\n")[0]
+    return {int(number) for number in _STATUS.findall(section)}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_a_manual_page(run: Run, command: str) -> None:
+    page = run(command, "--help").out
+    first = page.partition("\n")[0]
+    assert re.fullmatch(rf"jitsi-verifier {command} - \S.{{10,60}}", first)
+    assert f"\nusage: jitsi-verifier {command}" in page
+    assert {0, 2} <= documented(page)
+    reads_configuration = "--config" in page
+    for title in ("ENVIRONMENT", "FILES"):
+        assert (f"\n{title}:\n" in page) == reads_configuration
+
+
+def test_help_of_serve_names_every_option_of_the_configuration(run: Run) -> None:
+    page = run("serve", "--help").out
+    for name in ("app_id, JWT_APP_ID\n", "mode, VERIFIER_MODE\n", "VERIFIER_ADMIN_TOKEN_FILE\n"):
+        assert name in page
+
+
+def test_help_fits_the_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in COMMANDS:
+        page = run(command, "--help").out
+        long = [each for each in page.splitlines() if len(each) > 80]
+        assert all(each.startswith("  ") for each in long)
+        assert all("$" in each or ", " in each for each in long), long
+
+
+def test_the_readme_knows_every_command_and_its_statuses(run: Run) -> None:
+    table = README.read_text("utf-8").partition("### Exit statuses")[2].partition("\n##")[0]
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", table, re.MULTILINE))
+    assert sorted(rows) == COMMANDS
+    for command, row in rows.items():
+        told = documented(run(command, "--help").out) - {2, 78, 130}
+        assert {int(number) for number in re.findall(r"\b(\d+)\b", row)} == told, command
+
+
+def test_the_manual_page_is_what_help_knows() -> None:
+    assert man_page.render() == man_page.PAGE.read_text("utf-8"), "python -m tests.support.man_page"
+
+
+def test_the_manual_page_is_one_to_mandoc() -> None:
+    done = subprocess.run(
+        ["mandoc", "-T", "lint", "-W", "warning", man_page.PAGE],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_version_names_what_a_report_of_a_bug_should(run: Run) -> None:
+    outcome = run("--version")
+    lines = outcome.out.splitlines()
+    assert (outcome.status, outcome.err) == (0, "")
+    assert lines[0] == f"jitsi-verifier {VERSION}"
+    assert lines[1] == "Python {}.{}.{}".format(*sys.version_info[:3])
+    assert f"aiohttp {version('aiohttp')}" in lines
+
+
+def status_of(*arguments: str, stdin: bytes = b"", **environ: str) -> int:
+    done = subprocess.run(
+        [COMMAND, *arguments], env=ENVIRON | environ, input=stdin, capture_output=True, check=False
+    )
+    assert b"Traceback" not in done.stderr
+    return done.returncode
+
+
+def test_explain_ends_with_what_it_documents() -> None:
+    good = token(exp=2**40).encode()
+    assert status_of("explain", "-", "--room", "standup", stdin=good) == 0
+    assert status_of("explain", "-", "--room", "retro", stdin=good) == 1
+    assert status_of("explain") == 2
+    assert status_of("explain", "-", JWT_APP_ID="") == 78
+
+
+def test_mint_ends_with_what_it_documents() -> None:
+    assert status_of("mint", "--room", "standup") == 0
+    assert status_of("mint") == 2
+    assert status_of("mint", "--room", "standup", JWT_APP_ID="") == 78
+
+
+def test_replay_ends_with_what_it_documents() -> None:
+    log = line("/standup").encode()
+    assert status_of("replay", "-", stdin=log) == 0
+    assert status_of("replay", "-", "--fail-on-denied", stdin=log) == 1
+    assert status_of("replay", "-", stdin=b"BZh91AY") == 1
+    assert status_of("replay", "no-such.log") == 2
+    assert status_of("replay", "-", JWT_APP_ID="") == 78
+    assert status_of("replay", "-", JWT_APP_SECRET="", JWT_ASAP_KEYSERVER="ftp://x") == 78
+
+
+def test_completion_ends_with_what_it_documents() -> None:
+    assert status_of("completion", "bash") == 0
+    assert status_of("completion", "ksh") == 2
+
+
+def test_serve_ends_with_what_it_documents(tmp_path: Path) -> None:
+    with running_verifier(tmp_path, JWT_APP_ID="app", JWT_APP_SECRET=SECRET) as verifier:
+        verifier.process.send_signal(signal.SIGTERM)
+        assert verifier.process.wait(20) == 0
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        admin = f"127.0.0.1:{free_port()}"
+        assert status_of("serve", VERIFIER_LISTEN=listen, VERIFIER_ADMIN_LISTEN=admin) == 1
+    assert status_of("serve", "--no-such") == 2
+    assert status_of("serve", JWT_APP_ID="") == 78
+
+
+def test_an_interrupted_replay_ends_with_130_and_without_a_traceback() -> None:
+    process = subprocess.Popen(
+        [COMMAND, "replay", "-"],
+        env=ENVIRON,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    # More than a pipe holds: this ends once the command has begun to read.
+    process.stdin.write(line("/standup").encode() * 5_000)
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert b"Traceback" not in err
+    assert process.returncode == 130

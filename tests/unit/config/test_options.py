@@ -1,0 +1,54 @@
+"""The table of options, as documentation and --help use it."""
+
+from dataclasses import fields
+
+from verifier.config.hosts import PER_HOST
+from verifier.config.load import load
+from verifier.config.options import OPTIONS
+from verifier.config.settings import Settings
+from verifier.rules.operator_policy import HouseRules
+
+DERIVED = {"hosts", "notices", "watched_files", "other_algorithms", "house"}
+
+
+def test_settings_have_a_field_for_every_option_and_no_other() -> None:
+    names = [option.name for option in OPTIONS if not option.name.startswith("policy.")]
+    assert names == [field.name for field in fields(Settings) if field.name not in DERIVED]
+
+
+def test_the_policy_has_a_rule_for_every_option_of_its_table_and_no_other() -> None:
+    names = [option.name for option in OPTIONS if option.name.startswith("policy.")]
+    assert names == [f"policy.{rule.name}" for rule in fields(HouseRules)]
+    assert set(names) <= set(PER_HOST)
+
+
+def test_names_and_variables_are_used_once() -> None:
+    names = [name for option in OPTIONS for name in (option.name, option.file_name) if name]
+    variables = [name for option in OPTIONS for name in (option.env, option.file_env) if name]
+    assert len(names) == len(set(names))
+    assert len(variables) == len(set(variables))
+
+
+def test_only_secrets_can_be_in_files_of_their_own() -> None:
+    files = [(option.file_name, option.file_env) for option in OPTIONS if option.file_name]
+    assert files == [
+        ("app_secret_file", "JWT_APP_SECRET_FILE"),
+        ("admin_token_file", "VERIFIER_ADMIN_TOKEN_FILE"),
+        ("revocation_store_file", "VERIFIER_REVOCATION_STORE_FILE"),
+        ("handoff_secret_file", "VERIFIER_HANDOFF_SECRET_FILE"),
+    ]
+
+
+def test_every_option_says_what_it_is_for_in_one_line() -> None:
+    for option in OPTIONS:
+        assert option.help.endswith(".")
+        assert len(option.help) < 100
+        assert option.default_text
+        assert option.kind.expected
+
+
+def test_a_default_that_is_a_value_is_the_one_that_is_documented() -> None:
+    settings = load({"JWT_APP_ID": "app", "JWT_APP_SECRET": "secret"})
+    for option in OPTIONS:
+        if option.default is not None and not option.kind.secret:
+            assert settings.value(option.name) == option.default

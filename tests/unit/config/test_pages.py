@@ -1,0 +1,144 @@
+"""Where refused readers are sent, as it is configured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.system.nginx.guides import public_key
+from verifier.config import ConfigError, Settings, load
+from verifier.tokens.handoff_cookie import derive_key
+
+
+def configured(**environ: str) -> Settings:
+    return load({"JWT_APP_ID": "app", "JWT_APP_SECRET": "s" * 32} | environ)
+
+
+def problems(**environ: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        configured(**environ)
+    return str(caught.value)
+
+
+def test_refused_readers_are_sent_nowhere_by_default() -> None:
+    assert configured().denied_redirect_url is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://login.example.org",
+        "https://login.example.org:8443/?why={code}&room={room}&to={url}",
+        "https://login.example.org/{room}",
+    ],
+)
+def test_an_https_address_with_known_placeholders_will_do(url: str) -> None:
+    assert configured(VERIFIER_DENIED_REDIRECT_URL=url).denied_redirect_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://login.example.org/",
+        "javascript:alert(1)",
+        "//login.example.org/",
+        "/login",
+        "https://{room}/",
+        "https://login.{room}/",
+        "https://{url}",
+        "{url}",
+        "https://user:password@login.example.org/",
+        "https://login.example.org/#{url}",
+        "https://login.example.org/{url",
+        "https://login.example.org/}",
+        "https://login.example.org\\@evil.example/",
+        "https://login.example.org/ü",
+        "https://login.example.org/\r\nX-Evil: 1",
+    ],
+)
+def test_any_other_address_is_a_problem(url: str) -> None:
+    text = problems(VERIFIER_DENIED_REDIRECT_URL=url)
+    assert "denied_redirect_url (VERIFIER_DENIED_REDIRECT_URL)" in text
+    assert "expected an https:// URL" in text
+
+
+def test_unknown_placeholders_are_named() -> None:
+    text = problems(VERIFIER_DENIED_REDIRECT_URL="https://x.example/?{token}&{code}&{jwt}")
+    assert '["{token}", "{jwt}"]; expected no placeholders but {code}, {room} and {url}' in text
+
+
+def test_tokens_stay_in_urls_by_default() -> None:
+    settings = configured()
+    assert settings.handoff is False
+    assert settings.handoff_key() is None
+
+
+def test_the_hand_offs_key_comes_from_the_first_shared_secret() -> None:
+    key = configured(VERIFIER_HANDOFF="true").handoff_key()
+    assert key == derive_key(b"s" * 32)
+
+
+def test_a_secret_of_its_own_comes_first(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("h" * 40 + "\n")
+    for given in ({"HANDOFF_SECRET": "h" * 40}, {"HANDOFF_SECRET_FILE": str(file)}):
+        environ = {f"VERIFIER_{name}": value for name, value in given.items()}
+        settings = configured(VERIFIER_HANDOFF="true", **environ)
+        assert settings.handoff_key() == derive_key(b"h" * 40)
+        assert "h" * 40 not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"JWT_APP_SECRET": "", "JWT_ASAP_KEYSERVER": "https://keys.example.org"},
+        {"JWT_APP_SECRET": public_key(), "JWT_SIGN_TYPE": "RS256"},
+    ],
+)
+def test_public_keys_sign_no_cookies(keys: dict[str, str]) -> None:
+    text = problems(VERIFIER_HANDOFF="true", **keys)
+    assert "handoff (VERIFIER_HANDOFF): found true, and no secret to sign cookies with" in text
+    assert "VERIFIER_HANDOFF_SECRET" in text
+    secret = {"VERIFIER_HANDOFF_SECRET": "h" * 40}
+    assert configured(VERIFIER_HANDOFF="true", **keys, **secret).handoff_key() is not None
+
+
+def test_a_weak_or_idle_secret_is_noticed() -> None:
+    short = {"VERIFIER_HANDOFF_SECRET": "short"}
+    weak = "\n".join(configured(VERIFIER_HANDOFF="true", **short).notices)
+    assert "the secret is weak: 5 bytes, expected 32 or more" in weak
+    idle = "\n".join(configured(**short).notices)
+    assert "not used: handoff is false" in idle
+    assert "short" not in weak + idle
+
+
+BY_URL = {"JWT_APP_SECRET": "s" * 31, "JWT_ASAP_KEYSERVER": "https://keys.example.org"}
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        ({"VERIFIER_HANDOFF_SECRET": "h" * 31}, "handoff_secret"),
+        # It verifies no token, but signs the cookies.
+        (BY_URL, "app_secret"),
+    ],
+)
+def test_strict_rules_refuse_a_weak_secret_that_signs_cookies(
+    given: dict[str, str], option: str
+) -> None:
+    strict = {"VERIFIER_RULES": "strict", "XMPP_DOMAIN": "meet.jitsi"}
+    text = problems(VERIFIER_HANDOFF="true", **strict, **given)
+    assert "1 problem" in text
+    assert f"{option} (" in text
+    assert "found a secret of 31 bytes; expected 32 or more" in text
+    assert configured(**strict, **given).strict
+    assert any(
+        option in notice and "31 bytes" in notice
+        for notice in configured(VERIFIER_HANDOFF="true", **given).notices
+    )
+
+
+def test_a_weak_secret_that_signs_cookies_and_tokens_is_named_once() -> None:
+    strict = {"VERIFIER_RULES": "strict", "XMPP_DOMAIN": "meet.jitsi"}
+    assert "1 problem" in problems(VERIFIER_HANDOFF="true", JWT_APP_SECRET="s" * 31, **strict)

@@ -1,0 +1,116 @@
+"""The ``[policy]`` table: of the whole service and of one host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from verifier.config import ConfigError, Settings, load
+from verifier.rules.operator_policy import HouseRules
+
+BASIC = """
+app_id = "app"
+app_secret = "a-secret-of-more-than-thirty-two-bytes"
+muc_mapper_domain_base = "meet.jitsi"
+"""
+HOST = "meet.example.org"
+
+
+def configured(text: str, **environ: str) -> Settings:
+    return load(environ, Path("/etc/v.toml"), read_file=lambda _path: (BASIC + text).encode())
+
+
+def problem(text: str, **environ: str) -> str:
+    with pytest.raises(ConfigError) as error:
+        configured(text, **environ)
+    assert len(error.value.problems) == 1, str(error.value)
+    return str(error.value.problems[0])
+
+
+def test_without_a_policy_nothing_is_asked() -> None:
+    assert configured("").policy().house is None
+    assert configured("[policy]\nrequire_jti = false\n").policy().house is None
+
+
+@pytest.mark.parametrize(
+    ("line", "house"),
+    [
+        ("forbid_wildcard_room = true", HouseRules(forbid_wildcard_room=True)),
+        ("forbid_wildcard_sub = true", HouseRules(forbid_wildcard_sub=True)),
+        ("forbid_room_patterns = true", HouseRules(forbid_room_patterns=True)),
+        ("max_token_lifetime = 3600", HouseRules(max_token_lifetime=3600)),
+        ("require_jti = true", HouseRules(require_jti=True)),
+        ("require_expiry = true", HouseRules(require_expiry=True)),
+        ("require_user_id = true", HouseRules(require_user_id=True)),
+        ("moderators_create_rooms = true", HouseRules(moderators_create_rooms=True)),
+    ],
+)
+def test_each_option_is_set_alone_in_the_file_and_in_the_environment(
+    line: str, house: HouseRules
+) -> None:
+    name, value = line.split(" = ")
+    assert configured(f"[policy]\n{line}\n").policy().house == house
+    assert configured(f"policy.{line}\n").policy().house == house
+    assert configured("", **{f"VERIFIER_POLICY_{name.upper()}": value}).policy().house == house
+
+
+def test_the_environment_is_over_the_file() -> None:
+    text = "[policy]\nmax_token_lifetime = 60\nrequire_jti = true\n"
+    house = configured(text, VERIFIER_POLICY_MAX_TOKEN_LIFETIME="90.5").policy().house
+    assert house == HouseRules(max_token_lifetime=90.5, require_jti=True)
+
+
+def test_a_host_has_the_services_policy_less_what_it_replaces() -> None:
+    text = f"""
+[policy]
+require_jti = true
+max_token_lifetime = 60
+[hosts."{HOST}".policy]
+require_jti = false
+require_user_id = true
+[hosts."other.example.org"]
+"""
+    settings = configured(text)
+    house = settings.hosts[HOST].policy().house
+    assert house == HouseRules(max_token_lifetime=60, require_user_id=True)
+    assert settings.hosts["other.example.org"].house == settings.house
+    assert settings.house == HouseRules(max_token_lifetime=60, require_jti=True)
+    service = settings.hosts[HOST]
+    assert service.value("policy.require_user_id") is True
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("require_jti = 1", "policy.require_jti (/etc/v.toml): found 1; expected true or false"),
+        ("max_token_lifetime = 0", "expected a number greater than 0"),
+        ("max_token_lifetime = -5", "expected a number greater than 0"),
+        ("max_token_lifetime = inf", "expected a number greater than 0"),
+        ('max_token_lifetime = "1h"', "expected a number greater than 0"),
+        ("requires_jti = true", "the nearest is policy.require_jti"),
+    ],
+)
+def test_a_wrong_option_is_named(line: str, words: str) -> None:
+    assert words in problem(f"[policy]\n{line}\n")
+    assert words.rsplit("found", maxsplit=1)[-1] in problem(f'[hosts."{HOST}".policy]\n{line}\n')
+
+
+def test_a_policy_that_is_no_table_is_named() -> None:
+    assert problem("policy = true\n") == (
+        "policy (/etc/v.toml): found a boolean; expected a table of options"
+    )
+    assert "policy" in problem(f'[hosts."{HOST}"]\npolicy = []\n')
+
+
+def test_what_cannot_hold_its_promise_is_told() -> None:
+    notices = configured(
+        "enable_domain_verification = false\n[policy]\nforbid_wildcard_sub = true\n"
+    ).notices
+    assert "no sub is compared" in notices[-1]
+    wildcard = "[policy]\nforbid_wildcard_room = true\n"
+    assert "forbid_room_patterns" in configured(wildcard).notices[-1]
+    both = configured(f"{wildcard}forbid_room_patterns = true\n")
+    assert not any("policy." in notice for notice in both.notices)
+    off = configured(f"token_regex_enabled = false\n{wildcard}")
+    assert not any("policy." in notice for notice in off.notices)

@@ -1,0 +1,44 @@
+"""A key server, the session that fetches from it, and time and ears for key sources."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from tests.support.key_server import FakeTime, KeyServer, Recorder, serving
+from verifier.keys.sources import open_session
+from verifier.log import LOGGER
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[KeyServer]:
+    async with serving() as running:
+        yield running
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with open_session() as opened:
+        yield opened
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def caplog(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> pytest.LogCaptureFixture:
+    """Hear the verifier's lines wherever another test has sent them."""
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    caplog.set_level("INFO", LOGGER.name)
+    return caplog

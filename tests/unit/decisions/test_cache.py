@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+from tests.unit.rules.test_engine import NOW, ask, mint
+from verifier import Allow, Decision, DenialCode, Deny
+from verifier.decisions.cache import DecisionCache, digest
+
+KEY = b"key"
+
+
+def allow(**claims: Any) -> Allow:
+    decision = ask(mint(**claims))
+    assert isinstance(decision, Allow)
+    return decision
+
+
+def put(
+    cache: DecisionCache, decision: Decision, now: float, key: bytes = KEY, body: bytes = b""
+) -> None:
+    cache.put(key, (cache.holds_until(decision, now), None, b"", body, 0, b""), now)
+
+
+def test_an_allow_is_kept_for_the_ttl_and_no_longer_than_the_token() -> None:
+    cache = DecisionCache(ttl=30)
+    put(cache, allow(exp=NOW + 5), NOW)
+    assert cache.get(KEY, NOW + 4.9)
+    assert cache.get(KEY, NOW + 5) is None
+    put(cache, allow(exp=...), NOW)
+    assert cache.get(KEY, NOW + 29)
+    assert cache.get(KEY, NOW + 30) is None
+    assert len(cache) == 0
+
+
+def test_a_clock_that_was_ahead_for_a_moment_does_not_have_the_last_word() -> None:
+    cache = DecisionCache(ttl=30)
+    day = 86_400
+    put(cache, Deny(DenialCode.TOKEN_EXPIRED), NOW + day)
+    assert cache.get(KEY, NOW + day)
+    assert cache.get(KEY, NOW) is None
+
+
+def test_a_denial_that_time_turns_is_kept_no_longer() -> None:
+    cache = DecisionCache(ttl=30)
+    put(cache, ask(mint(nbf=NOW + 3)), NOW)
+    assert cache.get(KEY, NOW + 2)
+    assert cache.get(KEY, NOW + 3) is None
+
+
+def test_what_a_key_source_may_change_at_any_moment_is_not_kept() -> None:
+    cache = DecisionCache(ttl=30)
+    for code in (DenialCode.KEY_UNKNOWN, DenialCode.KEYS_UNAVAILABLE):
+        put(cache, Deny(code), NOW)
+    assert len(cache) == 0
+
+
+def test_without_a_ttl_nothing_is_kept() -> None:
+    cache = DecisionCache(ttl=0)
+    put(cache, allow(), NOW)
+    assert len(cache) == 0
+
+
+def test_the_oldest_goes_first() -> None:
+    cache = DecisionCache(ttl=30, size=2)
+    for name in (b"a", b"b", b"c"):
+        put(cache, allow(), NOW, name)
+    assert [bool(cache.get(name, NOW)) for name in (b"a", b"b", b"c")] == [False, True, True]
+
+
+def test_the_length_of_all_answers_together_is_bounded() -> None:
+    cache = DecisionCache(ttl=30, size=10)
+    for name, length in ((b"a", 6_000), (b"b", 4_000), (b"a", 5_000), (b"c", 10_241)):
+        put(cache, allow(), NOW, name, bytes(length))
+    assert [bool(cache.get(name, NOW)) for name in (b"a", b"b", b"c")] == [True, True, False]
+    put(cache, allow(), NOW, b"d", bytes(6_000))
+    assert [bool(cache.get(name, NOW)) for name in (b"a", b"b", b"d")] == [False, False, True]
+    cache.clear()
+    put(cache, allow(), NOW, b"e", bytes(10_000))
+    assert cache.get(b"e", NOW)
+
+
+def test_clearing_forgets_also_what_is_being_judged() -> None:
+    cache = DecisionCache(ttl=30)
+    generation = cache.generation
+    put(cache, allow(), NOW)
+    cache.clear()
+    assert (len(cache), cache.generation) == (0, generation + 1)
+
+
+def test_no_entry_costs_a_collection_anything() -> None:
+    cache = DecisionCache(ttl=30)
+    put(cache, allow(), NOW)
+    entry = cache.get(KEY, NOW)
+    gc.collect()
+    assert not gc.is_tracked(entry)
+
+
+def test_questions_that_differ_anywhere_have_keys_that_differ() -> None:
+    questions: list[list[bytes | None]] = [
+        [b"auth", b"a", b"b"],
+        [b"auth", b"ab", b""],
+        [b"auth", b"a", None],
+        [b"auth", None, b"a"],
+        [b"auth", b"", b"a"],
+        [b"auth", b"b", b"a"],
+    ]
+    keys = {digest(each) for each in questions}
+    assert len(keys) == len(questions)
+    assert digest([b"auth", b"a", b"b"]) in keys

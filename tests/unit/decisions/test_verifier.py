@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.support.tokens import SECRET, sign
+from tests.unit.rules.test_engine import NOW, POLICY, ROOM
+from verifier import AccessRequest, Allow, DenialCode, Deny, VerificationKey
+from verifier.decisions.throttle import Turns
+from verifier.decisions.verifier import Pending, Verifier
+from verifier.keys.sources import Missing
+from verifier.rules.policy import Policy
+
+FETCHED = VerificationKey("k", frozenset({"HS256"}), SECRET.encode(), "asap")
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+CLAIMS = {"iss": "app", "aud": "jitsi", "sub": "*", "room": "standup"}
+REQUEST = AccessRequest(sign(CLAIMS, {"kid": "k"}), ROOM)
+
+
+@dataclass
+class Keys:
+    """No static keys; one key that has to be fetched."""
+
+    answer: VerificationKey | Missing = FETCHED
+    static: tuple[VerificationKey, ...] = ()
+    unavailable: bool = False
+    at_once: bool = False
+    fetched: list[str] = field(default_factory=list)
+    published: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.published.set()
+
+    def known(self, _key_id: str) -> VerificationKey | None:
+        return None
+
+    async def find(self, key_id: str) -> VerificationKey | Missing:
+        self.fetched.append(key_id)
+        await self.published.wait()
+        return self.answer
+
+    def missing(self, _key_id: str) -> Missing | None:
+        return self.answer if self.at_once and isinstance(self.answer, Missing) else None
+
+    async def by_digest(self, _digest: str) -> None:
+        return None
+
+
+def verifier(keys: Keys, policy: Policy = POLICY) -> Verifier:
+    return Verifier(policy, keys, lambda: NOW)
+
+
+async def test_a_key_that_is_not_at_hand_is_fetched() -> None:
+    keys = Keys()
+    assert isinstance(await verifier(keys).verify(REQUEST), Allow)
+    assert keys.fetched == ["k"]
+
+
+async def test_why_there_is_no_key_is_told_apart() -> None:
+    for answer, code in (
+        (Missing.UNKNOWN, DenialCode.KEY_UNKNOWN),
+        (Missing.UNAVAILABLE, DenialCode.KEY_UNKNOWN),
+    ):
+        decision = await verifier(Keys(answer)).verify(REQUEST)
+        assert isinstance(decision, Deny)
+        assert decision.code is code
+    served = replace(POLICY, key_server=True, signature_algorithm="RS256")
+    token = sign(CLAIMS, {"kid": "k", "alg": "RS256"})
+    judge = verifier(Keys(Missing.UNAVAILABLE), served)
+    decision = await judge.verify(AccessRequest(token, ROOM))
+    assert isinstance(decision, Deny)
+    assert decision.code is DenialCode.KEYS_UNAVAILABLE
+
+
+async def test_a_key_that_nobody_would_be_asked_for_is_refused_at_once() -> None:
+    served = replace(POLICY, key_server=True, signature_algorithm="RS256")
+    request = AccessRequest(sign(CLAIMS, {"kid": "k", "alg": "RS256"}), ROOM)
+    for answer, at_once, code in (
+        (Missing.UNKNOWN, True, DenialCode.KEY_UNKNOWN),
+        (Missing.UNAVAILABLE, True, DenialCode.KEYS_UNAVAILABLE),
+        (Missing.UNKNOWN, False, None),
+        (FETCHED, True, None),
+    ):
+        keys = Keys(answer, at_once=at_once)
+        decision = verifier(keys, served).verify_now(request)
+        assert (decision.code if isinstance(decision, Deny) else decision) is code
+        assert not keys.fetched
+
+
+PUBLIC = replace(POLICY, signature_algorithm="ES256")
+SIGNED = AccessRequest(sign(CLAIMS, key=EC_KEY, algorithm="ES256"), ROOM)
+KEYS_AT_HAND = Keys(
+    static=(VerificationKey(None, frozenset({"ES256"}), EC_KEY.public_key(), "file"),)
+)
+
+
+async def test_one_public_key_signature_is_checked_in_a_round_of_the_loop() -> None:
+    judge = verifier(KEYS_AT_HAND, PUBLIC)
+    assert isinstance(judge.verify_now(SIGNED), Allow)
+    assert isinstance(judge.verify_now(SIGNED), Pending)
+    await asyncio.sleep(0)
+    assert isinstance(judge.verify_now(SIGNED), Allow)
+
+
+async def test_cheap_refusals_and_keyed_hashes_wait_for_nobody() -> None:
+    judge = verifier(KEYS_AT_HAND, PUBLIC)
+    judge.verify_now(SIGNED)
+    refused = judge.verify_now(AccessRequest(sign(CLAIMS), ROOM))
+    assert isinstance(refused, Deny)
+    assert refused.code is DenialCode.ALGORITHM_NOT_ALLOWED
+    secret = VerificationKey(None, frozenset({"HS256"}), SECRET.encode(), "secret")
+    hashed = verifier(Keys(static=(secret,)))
+    for _ in range(2):
+        assert isinstance(hashed.verify_now(AccessRequest(sign(CLAIMS), ROOM)), Allow)
+
+
+async def test_keyed_hashes_wait_for_nobody_where_public_keys_are_accepted_too() -> None:
+    secret = VerificationKey(None, frozenset({"HS256"}), SECRET.encode(), "secret")
+    keys = Keys(static=(secret, *KEYS_AT_HAND.static))
+    judge = verifier(keys, replace(POLICY, strict=True, other_algorithms=("ES256",)))
+    for _ in range(2):
+        assert isinstance(judge.verify_now(AccessRequest(sign(CLAIMS), ROOM)), Allow)
+    assert isinstance(judge.verify_now(SIGNED), Allow)
+    assert isinstance(judge.verify_now(SIGNED), Pending)
+    assert isinstance(judge.verify_now(AccessRequest(sign(CLAIMS), ROOM)), Allow)
+
+
+async def test_who_has_waited_goes_first_and_all_get_their_verdict() -> None:
+    judge = verifier(KEYS_AT_HAND, PUBLIC)
+    waiting = [asyncio.create_task(judge.verify(SIGNED)) for _ in range(5)]
+    decisions = await asyncio.gather(*waiting)
+    assert all(isinstance(each, Allow) for each in decisions)
+
+
+async def test_whoever_would_wait_too_long_is_told_so() -> None:
+    judge = Verifier(PUBLIC, KEYS_AT_HAND, lambda: NOW, Turns(most=2))
+    waiting = [asyncio.create_task(judge.verify(SIGNED)) for _ in range(5)]
+    decisions = await asyncio.gather(*waiting)
+    codes = [each.code for each in decisions if isinstance(each, Deny)]
+    assert codes == [DenialCode.OVERLOADED] * 2
+
+
+async def test_all_who_have_waited_for_one_key_take_turns_like_everybody() -> None:
+    key = VerificationKey("k", frozenset({"ES256"}), EC_KEY.public_key(), "asap")
+    keys = Keys(key)
+    keys.published.clear()
+    judge = Verifier(replace(PUBLIC, key_server=True), keys, lambda: NOW, Turns(most=2))
+    request = AccessRequest(sign(CLAIMS, {"kid": "k"}, EC_KEY, "ES256"), ROOM)
+    waiting = [asyncio.create_task(judge.verify(request)) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert len(keys.fetched) == 5
+    keys.published.set()
+    decisions = await asyncio.gather(*waiting)
+    codes = [each.code for each in decisions if isinstance(each, Deny)]
+    assert codes == [DenialCode.OVERLOADED] * 2
+
+
+async def test_what_was_read_of_a_long_token_does_not_fill_the_memory_while_it_waits() -> None:
+    judge = verifier(KEYS_AT_HAND, PUBLIC)
+    for length, kept in ((10, True), (3_000, False)):
+        token = sign(CLAIMS | {"x": "[]" * (length // 2)}, key=EC_KEY, algorithm="ES256")
+        judge.verify_now(SIGNED)
+        pending = judge.verify_now(AccessRequest(token, ROOM))
+        assert isinstance(pending, Pending)
+        assert (pending.token is not None) is kept
+        assert isinstance(judge.finish(pending), Allow)
+        await asyncio.sleep(0)

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+ELSEWHERE = {"denied", "would deny", "bug"}  # written from a table, or by the logger itself
+
+
+def logged_events() -> set[str]:
+    """Every literal that is logged as an event, anywhere in the package."""
+    calls = (
+        node
+        for path in (ROOT / "verifier").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    )
+    first = [call.args[0] for call in calls if ast.unparse(call.func) == "log" and call.args]
+    return {str(arg.value) for arg in first if isinstance(arg, ast.Constant)}
+
+
+def test_the_readme_names_every_event_that_is_logged_and_no_other() -> None:
+    section = (ROOT / "README.md").read_text("utf-8").partition("### Logs")[2].partition("###")[0]
+    cells = re.findall(r"^\| (`.*?) \|", section.partition("`request_id` is")[0], re.MULTILINE)
+    documented = {event for cell in cells for event in re.findall("`(.*?)`", cell)}
+    assert documented == logged_events() | ELSEWHERE

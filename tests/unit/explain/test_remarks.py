@@ -1,0 +1,136 @@
+"""What an operator is told besides the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.support.explaining import GOOD, KEYS, NOW, PLAIN, POLICY, signed
+from tests.support.tokens import sign
+from verifier.explain import explain
+from verifier.keys.binding import bind
+from verifier.keys.model import KeyLookup, KeySet
+from verifier.rules.model import AccessRequest
+from verifier.rules.policy import Policy
+
+ROOM = "standup@conference.meet.jitsi"
+
+
+def notes(
+    token: str | None,
+    policy: Policy = POLICY,
+    *,
+    allowed: bool = True,
+    keys: KeyLookup = KEYS,
+) -> str:
+    explanation = explain(AccessRequest(token, ROOM, ""), policy, keys, NOW)
+    assert explanation.allowed is allowed
+    return "\n".join(explanation.notes)
+
+
+def test_nothing_is_said_of_an_ordinary_token() -> None:
+    assert notes(signed()) == ""
+
+
+def test_a_moderator_at_the_top_level_is_said_to_be_none() -> None:
+    found = notes(signed(moderator=True))
+    assert "moderator stands at the top level" in found
+    assert "context.user" in found
+    assert "makes its bearer a moderator" not in found
+    assert "affiliation stands at the top level" in notes(signed(affiliation="owner"))
+
+
+def test_a_moderator_at_the_top_level_is_noted_on_a_denial_too() -> None:
+    assert "top level" in notes(signed(moderator=True, exp=NOW - 1), allowed=False)
+
+
+@pytest.mark.parametrize("flag", ["yes", 1, "True"])
+def test_a_flag_that_makes_no_moderator_is_named(flag: object) -> None:
+    assert "makes no moderator" in notes(signed(context={"user": {"id": "7", "moderator": flag}}))
+
+
+@pytest.mark.parametrize("flag", [False, "false", "", None, 0])
+def test_a_flag_that_says_no_is_not_remarked_upon(flag: object) -> None:
+    assert notes(signed(context={"user": {"id": "7", "moderator": flag}})) == ""
+
+
+def test_a_moderator_is_said_to_be_one() -> None:
+    user = {"id": "7", "moderator": "true"}
+    assert "makes its bearer a moderator" in notes(signed(context={"user": user}))
+
+
+def test_an_expiry_in_milliseconds_is_noted() -> None:
+    for milliseconds in (98753496345768, NOW * 1000):
+        found = notes(signed(exp=milliseconds))
+        assert "milliseconds" in found
+        assert "never expires" in found
+
+
+def test_a_token_without_expiry_is_noted() -> None:
+    assert "no exp" in notes(signed(exp=...))
+
+
+def test_wildcards_are_noted_where_they_count() -> None:
+    assert "every room" in notes(signed(room="*"))
+    assert "every tenant" in notes(signed(sub="*"))
+    assert notes(signed(sub="*"), PLAIN) == ""
+
+
+def test_a_list_of_audiences_that_passes_is_noted() -> None:
+    policy = replace(POLICY, asap_accepted_audiences=("*",))
+    assert "aud is a list" in notes(signed(aud=["a", "b"]), policy)
+
+
+def test_a_pattern_flag_that_does_nothing_is_noted() -> None:
+    flagged = signed(context={"user": {"id": "7"}, "room": {"regex": True}})
+    assert "context.room.regex is ignored" in notes(flagged, PLAIN)
+
+
+def test_missing_user_data_is_noted() -> None:
+    assert "no context" in notes(signed(context=...))
+    assert "no id" in notes(signed(context={"user": {"name": "Ada"}}))
+    assert notes(signed(context=..., user_id="7")) == ""
+
+
+def test_a_token_issued_in_the_future_is_noted() -> None:
+    assert "iat lies in the future" in notes(signed(iat=NOW + 60))
+    assert notes(signed(iat="yesterday")) == ""
+
+
+def test_a_context_tenant_that_is_only_flagged_is_noted() -> None:
+    assert "context.tenant" in notes(signed(context={"user": {"id": "7"}, "tenant": "other"}))
+
+
+def test_a_guest_is_said_to_be_one() -> None:
+    assert "guest" in notes(None, replace(POLICY, allow_empty_token=True))
+
+
+def test_what_jitsi_itself_would_let_in_is_noted_on_the_denial() -> None:
+    found = notes(signed(context={"user": "Ada"}), allowed=False)
+    assert "Jitsi's own plugins" in found
+
+
+def test_an_algorithm_that_jitsi_does_not_know_is_noted() -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    keys = KeySet((bind(private.public_key(), None, "file"),))
+    policy = replace(POLICY, signature_algorithm="ES256")
+    found = notes(sign(GOOD, key=private, algorithm="ES256"), policy, keys=keys)
+    assert "Prosody would refuse" in found
+
+
+def test_an_expiry_that_was_not_judged_yet_is_noted() -> None:
+    assert "has expired, too" in notes(signed(exp=NOW - 1, nbf="x"), allowed=False)
+
+
+def test_nothing_is_said_of_a_token_that_cannot_be_read() -> None:
+    assert notes("garbage", allowed=False) == ""
+
+
+def test_a_token_for_one_use_is_not_used_and_said_to_be_one() -> None:
+    policy = replace(POLICY, single_use="jti")
+    found = notes(signed(jti="a"), policy)
+    assert "opens its room once (single_use)" in found
+    assert notes(signed(jti="a"), policy) == found
+    assert "single_use" not in notes(signed(exp=NOW - 1), policy, allowed=False)

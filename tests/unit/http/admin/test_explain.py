@@ -1,0 +1,193 @@
+"""``POST /v1/explain``: what people paste, whose rules judge, and what the answer shows of it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.processes import RunningVerifier, get, running_verifier
+from tests.support.tokens import SECRET, sign
+
+CLINIC = "clinic-secret-" + "c" * 32
+CONFIG = f"""
+app_id = "app"
+app_secret = "{SECRET}"
+enable_domain_verification = false
+
+[hosts."meet.clinic.example"]
+app_id = "booking"
+app_secret = "{CLINIC}"
+policy.moderators_create_rooms = true
+"""
+
+
+@pytest.fixture(scope="module")
+def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVerifier]:
+    folder = tmp_path_factory.mktemp("explaining")
+    (folder / "verifier.toml").write_text(CONFIG)
+    with running_verifier(folder, folder / "verifier.toml") as running:
+        yield running
+    assert "eyJ" not in running.log
+
+
+def mint(issuer: str = "app", secret: str = SECRET, **claims: Any) -> str:
+    usual = {"iss": issuer, "aud": "jitsi", "sub": "x", "room": "standup", "exp": 4_000_000_000}
+    return sign(usual | claims, key=secret)
+
+
+def explain(verifier: RunningVerifier, **question: Any) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", verifier.admin, timeout=10)
+    headers = {"Content-Type": "application/json"}
+    connection.request("POST", "/v1/explain", json.dumps(question), headers)
+    response = connection.getresponse()
+    answer = json.loads(response.read())
+    connection.close()
+    return response.status, answer
+
+
+def test_the_answer_is_the_commands_and_more(verifier: RunningVerifier) -> None:
+    context = {"user": {"moderator": True}, "features": {"recording": True}}
+    token = mint(context=context)
+    status, answer = explain(verifier, pasted=token, room="standup", now=1_900_000_000)
+    assert (status, answer["allowed"]) == (200, True)
+    assert list(answer) == [
+        *("allowed", "code", "steps", "prosody", "notes"),
+        *("now", "host", "room_jid", "token"),
+    ]
+    assert (answer["now"], answer["host"]) == (1_900_000_000, None)
+    assert answer["room_jid"] == "standup@conference"
+    assert answer["token"] == {
+        "header": {"typ": "JWT", "alg": "HS256"},
+        "claims": {
+            "iss": "app",
+            "aud": "jitsi",
+            "sub": "x",
+            "room": "standup",
+            "exp": 4_000_000_000,
+            "context": context,
+        },
+        "issued_at": None,
+        "not_before": None,
+        "expires": 4_000_000_000,
+        "moderator": True,
+        "features": {"recording": True},
+        "verified": True,
+    }
+    assert token.rpartition(".")[2] not in json.dumps(answer)
+
+
+def test_a_forged_token_is_shown_as_unverified(verifier: RunningVerifier) -> None:
+    _, answer = explain(verifier, pasted=mint(secret=CLINIC))
+    assert (answer["code"], answer["token"]["verified"]) == ("signature-invalid", False)
+    assert answer["token"]["claims"]["iss"] == "app"
+
+
+def test_a_guest_has_no_token(verifier: RunningVerifier) -> None:
+    for question in ({"room": "standup"}, {"pasted": "https://m/standup"}, {"pasted": ""}):
+        _, answer = explain(verifier, **question)
+        assert (answer["code"], answer["token"]) == ("token-missing", None)
+
+
+def test_a_typed_room_goes_before_the_urls(verifier: RunningVerifier) -> None:
+    url = f"https://meet.example.org/retro?jwt={mint()}"
+    assert explain(verifier, pasted=url)[1]["code"] == "room-mismatch"
+    for room in ("standup", "https://other.example/standup", "/standup", "standup@muc.x"):
+        assert explain(verifier, pasted=url, room=room)[1]["allowed"] is True, room
+    assert explain(verifier, room=f"https://m/standup?jwt={mint()}")[1]["allowed"] is True
+
+
+def test_the_host_is_named_or_the_urls(verifier: RunningVerifier) -> None:
+    token = mint("booking", CLINIC)
+    named = explain(verifier, pasted=token, host="Meet.Clinic.example:443")[1]
+    assert (named["allowed"], named["host"]) == (True, "meet.clinic.example")
+    url = explain(verifier, pasted=f"https://meet.clinic.example/standup?jwt={token}")[1]
+    assert (url["allowed"], url["host"]) == (True, "meet.clinic.example")
+    default = explain(verifier, pasted=token)[1]
+    assert (default["code"], default["host"]) == ("signature-invalid", None)
+
+
+def test_the_hosts_can_be_asked_for(verifier: RunningVerifier) -> None:
+    answer = get(verifier.admin, "/v1/hosts")
+    assert (answer.status, answer.json) == (
+        200,
+        {"hosts": ["meet.clinic.example"], "strict": False},
+    )
+
+
+def test_strict_hosts_shut_out_hosts_here_too(tmp_path: Path) -> None:
+    (tmp_path / "verifier.toml").write_text(f"strict_hosts = true\n{CONFIG}")
+    with running_verifier(tmp_path, tmp_path / "verifier.toml") as strict:
+        _, answer = explain(strict, pasted=f"https://elsewhere.example/standup?jwt={mint()}")
+        assert answer["code"] == "domain-mismatch"
+        assert (answer["steps"][0]["name"], answer["steps"][0]["result"]) == ("request", "fail")
+        assert "elsewhere.example" in answer["steps"][0]["cure"]
+        assert get(strict.admin, "/v1/hosts").json["strict"] is True
+        assert get(strict.port, "/ext-authz/standup", {"Host": "elsewhere.example"}).code == (
+            "domain-mismatch"
+        )
+
+
+@pytest.mark.parametrize(
+    ("question", "member"),
+    [
+        ({"pasted": 5}, "pasted"),
+        ({"room": []}, "room"),
+        ({"host": True}, "host"),
+        ({"pasted": "a", "token": "b"}, "token"),
+        ({"pasted": "a", "url": "https://m/x"}, "url"),
+        ({"token": "a", "room": "x", "room_jid": "x@y"}, "room_jid"),
+        ({"pasted": "https://user:secret@x/y"}, "pasted"),
+        ({"token": "a", "url": "nothing at all"}, "url"),
+        ({"pasted": "a", "room": "?#"}, "room"),
+        ({"pasted": "a", "room": "ftp://x/y"}, "room"),
+    ],
+)
+def test_what_is_no_question_is_refused_by_the_members_name(
+    verifier: RunningVerifier, question: dict[str, Any], member: str
+) -> None:
+    status, problem = explain(verifier, **question)
+    assert (status, problem["status"]) == (400, 400)
+    assert problem["detail"].startswith(f"{member}: expected ")
+    assert "secret" not in problem["detail"]
+
+
+@pytest.mark.parametrize("token", ["x", "a.b", "eyJ" * 5000, ".." * 400, "\u202e", '{"a":1}'])
+def test_any_text_in_a_tokens_place_gets_an_explanation(
+    verifier: RunningVerifier, token: str
+) -> None:
+    status, answer = explain(verifier, pasted=token)
+    assert (status, answer["code"]) == (200, "token-malformed")
+    assert answer["token"]["claims"] is None
+
+
+def test_an_unknown_key_names_those_that_there_are(tmp_path: Path) -> None:
+    (tmp_path / "verifier.toml").write_text(
+        'app_id = "app"\ncache_keys_url = "http://127.0.0.1:9/keys"\n'
+    )
+    with running_verifier(tmp_path, tmp_path / "verifier.toml") as verifier:
+        header = {"alg": "RS256", "kid": "k-1"}
+        _, answer = explain(verifier, token=sign({"exp": time.time() + 60}, header))
+        assert answer["code"] == "keys-unavailable"
+        assert any(note.startswith("Key source document: ") for note in answer["notes"])
+
+
+def test_a_new_room_is_asked_for_as_prosody_does(verifier: RunningVerifier) -> None:
+    question = {"token": mint("booking", CLINIC), "room": "standup", "host": "meet.clinic.example"}
+    assert explain(verifier, **question)[1]["allowed"] is True
+    answer = explain(verifier, **question, creates_room=True)[1]
+    assert answer["code"] == "policy-moderator-required"
+    assert explain(verifier, token="x", creates_room=1) == (
+        400,
+        {
+            "type": "about:blank",
+            "title": "Bad Request",
+            "status": 400,
+            "detail": "creates_room: expected a boolean or null, found a number",
+        },
+    )

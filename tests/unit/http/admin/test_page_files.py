@@ -1,0 +1,110 @@
+"""The pages' files as they are served: strict headers, open, and nothing from elsewhere."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.processes import RunningVerifier, get, running_verifier
+from tests.support.tokens import SECRET
+from verifier.http.admin.assets import Assets
+from verifier.http.admin.dashboard import DASHBOARD
+from verifier.http.admin.inspector import INSPECTOR
+
+PAGES = [(INSPECTOR, "inspector", "inspector.html"), (DASHBOARD, "dashboard", "page.html")]
+"""Each with its folder and its first file."""
+BODIES = INSPECTOR.bodies | DASHBOARD.bodies
+
+
+@pytest.fixture(scope="module")
+def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVerifier]:
+    folder = tmp_path_factory.mktemp("files")
+    options: dict[str, Any] = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET}
+    with running_verifier(folder, **options, VERIFIER_ADMIN_TOKEN="letmein-letmein") as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_every_file_is_served_without_the_admin_token_and_with_strict_headers(
+    verifier: RunningVerifier, path: str
+) -> None:
+    answer = get(verifier.admin, f"{path}?anything")
+    assert (answer.status, answer.body.encode()) == (200, BODIES[path])
+    policy = dict(
+        part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; ")
+    )
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self'",
+        "connect-src": "'self'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_what_the_dashboard_reads_is_open_too_and_the_rest_is_not(
+    verifier: RunningVerifier,
+) -> None:
+    (read,) = set(re.findall(r'fetch\("(.*?)"', BODIES["/dashboard/page.js"].decode()))
+    assert get(verifier.admin, f"/{read}").status == 200
+    assert get(verifier.admin, "/v1/keys").status == 401
+
+
+@pytest.mark.parametrize(("page", "name", "first"), PAGES)
+def test_every_file_is_served_and_every_one_that_is_named_is_there(
+    page: Assets, name: str, first: str
+) -> None:
+    folder = Path(__file__).parents[4] / "verifier" / "http" / "admin" / name
+    there = {file.name for file in folder.iterdir() if file.suffix not in (".py", "")}
+    served = {Path(path).name for path in page.bodies if Path(path).suffix}
+    text = "".join(body.decode() for body in page.bodies.values())
+    named = re.findall(r'(?:from "\./|(?:src|href)="(?:dashboard/)?)([\w-]+\.\w+)"', text)
+    assert served == set(named) == there - {first}
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_no_file_needs_anything_from_elsewhere_or_holds_a_script_inline(path: str) -> None:
+    text = BODIES[path].decode()
+    assert not re.search(
+        r"https?://(?!www\.w3\.org/2000/svg\")|@import|url\(|\sstyle=|\son[a-z]+=|<style", text
+    )
+    own = r'type="module" src="(dashboard/page|inspector)\.js"></script>'
+    assert re.findall(rf"<script(?! {own})", text) == []
+    assert not re.search(r"localStorage|sessionStorage|indexedDB|cookie|innerHTML|pushState", text)
+
+
+@pytest.mark.parametrize("path", ["/", "/dashboard"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_the_files_are_to_be_read_only(verifier: RunningVerifier, method: str, path: str) -> None:
+    response, _ = exchange(verifier, method, path)
+    assert (response.status, response.headers["Allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize("path", ["/", "/dashboard"])
+def test_a_head_has_no_body(verifier: RunningVerifier, path: str) -> None:
+    response, body = exchange(verifier, "HEAD", path)
+    assert (response.status, body) == (200, b"")
+
+
+def exchange(
+    verifier: RunningVerifier, method: str, path: str
+) -> tuple[http.client.HTTPResponse, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", verifier.admin, timeout=10)
+    connection.request(method, path)
+    response = connection.getresponse()
+    body = response.read()
+    connection.close()
+    return response, body

@@ -1,0 +1,138 @@
+"""A store that fails: nothing is acknowledged that is not stored, and readiness says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.unit.http.conftest import NOW, FakeKeys
+from verifier.decisions.hosts import Hosts
+from verifier.decisions.verifier import Verifier
+from verifier.http.admin.api import AdminService
+from verifier.http.admin.revocations import RevocationsEndpoint
+from verifier.http.server import HardenedServer
+from verifier.revocation.model import Revocation
+from verifier.revocation.stores import Known, StoreUnavailableError
+from verifier.revocation.stores.memory import MemoryStore
+from verifier.rules.policy import Policy
+
+AWAY = "revocation store: connection refused"
+
+
+class AwayStore(MemoryStore):
+    """A store that can be asked for nothing."""
+
+    def __init__(self) -> None:
+        self.problem = AWAY
+
+    async def put(self, revocation: Revocation) -> None:
+        """Fail."""
+        del revocation
+        raise StoreUnavailableError(AWAY)
+
+    async def remove(self, name: str) -> bool:
+        """Fail."""
+        del name
+        raise StoreUnavailableError(AWAY)
+
+
+Ask = Callable[..., Awaitable[tuple[int, dict[str, str], Any]]]
+
+
+@pytest.fixture
+async def admin() -> AsyncIterator[Callable[[MemoryStore], Awaitable[Ask]]]:
+    async with AsyncExitStack() as stack:
+
+        async def start(store: MemoryStore) -> Ask:
+            known = Known(store, lambda: None)
+            await store.start(known)
+            known.put([Revocation(jti="known", expires=NOW + 5)])
+            hosts = Hosts(Verifier(Policy(), FakeKeys(), lambda: NOW), {})
+            endpoint = RevocationsEndpoint(known, lambda: NOW, 0)
+            service = AdminService(lambda: b"", tuple, hosts, None, endpoint)
+            runner = web.ServerRunner(HardenedServer(service.handle))
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            client = await stack.enter_async_context(aiohttp.ClientSession())
+            host, port = runner.addresses[0][:2]
+
+            async def ask(method: str, path: str, **more: Any) -> tuple[int, dict[str, str], Any]:
+                async with client.request(method, f"http://{host}:{port}{path}", **more) as answer:
+                    return answer.status, dict(answer.headers), json.loads(await answer.read())
+
+            return ask
+
+        yield start
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_what_cannot_be_stored_is_not_acknowledged(
+    admin: Callable[[MemoryStore], Awaitable[Ask]], method: str
+) -> None:
+    ask = await admin(AwayStore())
+    status, headers, body = await ask(method, "/v1/revocations", json={"jti": "a"})
+    assert (status, headers["Retry-After"], body["detail"]) == (503, "1", AWAY)
+    assert headers["Content-Type"] == "application/problem+json"
+
+
+async def test_what_is_known_is_listed_while_the_store_is_away(
+    admin: Callable[[MemoryStore], Awaitable[Ask]],
+) -> None:
+    ask = await admin(AwayStore())
+    status, _, body = await ask("GET", "/v1/revocations")
+    assert (status, body["revocations"][0]["jti"]) == (200, "known")
+
+
+async def test_readiness_says_that_the_store_is_away(
+    admin: Callable[[MemoryStore], Awaitable[Ask]],
+) -> None:
+    store = AwayStore()
+    ask = await admin(store)
+    status, _, body = await ask("GET", "/readyz")
+    assert (status, body["ready"], body["revocations"]) == (503, False, AWAY)
+    store.problem = None
+    status, _, body = await ask("GET", "/readyz")
+    assert (status, body["ready"], body["revocations"]) == (200, True, "ok")
+
+
+async def test_nothing_is_listed_before_everything_has_been_read(
+    admin: Callable[[MemoryStore], Awaitable[Ask]],
+) -> None:
+    store = MemoryStore()
+    ask = await admin(store)
+    store.loaded = False
+    status, headers, body = await ask("GET", "/v1/revocations")
+    expected = "revocations have not been read yet"
+    assert (status, headers["Retry-After"], body["detail"]) == (503, "1", expected)
+    assert (await ask("GET", "/readyz"))[2]["revocations"] == expected
+
+
+async def test_readiness_can_leave_out_a_store_that_has_been_read(
+    admin: Callable[[MemoryStore], Awaitable[Ask]],
+) -> None:
+    store = AwayStore()
+    ask = await admin(store)
+    path = "/readyz?exclude=revocation-store"
+    status, _, body = await ask("GET", path)
+    assert (status, body["ready"], body["revocations"]) == (200, True, AWAY)
+    store.loaded = False
+    assert (await ask("GET", path))[0] == 503
+    store.problem = None
+    assert (await ask("GET", path))[0] == 503
+
+
+@pytest.mark.parametrize("name", ["revocation_store", "", "keys", "revocation-store&exclude=keys"])
+async def test_readiness_says_what_cannot_be_left_out(
+    admin: Callable[[MemoryStore], Awaitable[Ask]], name: str
+) -> None:
+    ask = await admin(AwayStore())
+    status, headers, body = await ask("GET", f"/readyz?exclude={name}")
+    assert (status, body["detail"]) == (400, "exclude: expected revocation-store")
+    assert headers["Content-Type"] == "application/problem+json"

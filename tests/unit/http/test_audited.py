@@ -1,0 +1,68 @@
+"""Every endpoint, and every way in, is written down: who, where, and with which token."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Any
+
+from tests.unit.http.conftest import NOW, Start, mint
+from tests.unit.observability.test_decision_log import Everything
+from verifier.http.bypass import Bypass
+from verifier.http.handoff import Handoff
+from verifier.http.pages import Pages
+from verifier.tokens.handoff_cookie import Place, cookie_name, cookie_value
+
+KEY = b"a key of cookies"
+PLACE = Place("127.0.0.1", None, "standup")
+ROOM = "standup@conference.meet.example.org"
+
+
+async def test_whoever_is_let_in_is_written_down_in_the_same_words(start: Start) -> None:
+    """With a token, by its hand-off, by the cookie that it left, by address, from memory."""
+    sink = Everything()
+    sidecar = await start(
+        sinks=[sink],
+        bypass=Bypass([ip_network("10.9.0.0/16")], [ip_network("127.0.0.0/8")]),
+        pages=Pages(handoff=Handoff(KEY, lambda: NOW)),
+    )
+    token = mint(jti="t-1")
+    cookie = f"{cookie_name(PLACE)}={cookie_value(KEY, PLACE, NOW + 60)}"
+    for uri, *headers in (
+        (f"/http-bind?room=standup&token={token}",),
+        (f"/http-bind?room=standup&token={token}",),
+        (f"/standup?jwt={token}",),
+        ("/standup", ("Cookie", cookie)),
+        ("/standup", ("X-Real-IP", "10.9.1.2")),
+    ):
+        await sidecar.nginx(uri, *headers)
+    guest = {"outcome": "allowed", "room": ROOM}
+    known = guest | {"user_id": "u-1", "token_id": "t-1"}
+    assert sink.taken == [known, known, known, guest, guest]
+
+
+async def test_every_endpoint_is_written_down(start: Start) -> None:
+    sink = Everything()
+    sidecar = await start(sinks=[sink])
+    bearer = ("Authorization", f"Bearer {mint()}")
+    answers: list[Any] = [
+        await sidecar.nginx(f"/standup?jwt={mint()}&jwt={mint()}"),
+        await sidecar.ask("/auth-url", bearer, ("X-Original-URL", "https://m.example/standup")),
+        await sidecar.ask(
+            "/forward-auth", ("X-Forwarded-Uri", "/standup"), ("X-Forwarded-Host", "m.example")
+        ),
+        await sidecar.ask("/ext-authz/other", bearer),
+        await sidecar.ask("/v1/verify", method="POST", json={"token": mint(), "room_jid": ROOM}),
+        await sidecar.ask("/access", bearer),
+        await sidecar.ask("/check_password?user=a&pass=x"),
+    ]
+    told = [(each["outcome"], each.get("code"), each.get("room")) for each in sink.taken]
+    assert len(answers) == len(told)
+    assert told == [
+        ("denied", "ambiguous-request", None),
+        ("allowed", None, ROOM),
+        ("denied", "token-missing", ROOM),
+        ("denied", "room-mismatch", ROOM.replace("standup", "other")),
+        ("allowed", None, ROOM),
+        ("allowed", None, None),
+        ("denied", "token-malformed", None),
+    ]

@@ -1,0 +1,333 @@
+"""Whatever a client sends, the fast lane and plain aiohttp answer alike.
+
+Each case goes twice over connections of its own, so that it meets a cold and a warm cache, in one
+read, in several, and byte by byte, patiently and in a rush.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+import pytest
+
+from tests.support.heads import ENDPOINTS, GOOD, HOST, TOKENS, head, question, written
+from tests.support.twins import Setup, Twins, twins
+
+POST = "POST"
+CHUNKED = ("Transfer-Encoding", "chunked")
+TRAILER = f"0\r\nX-Original-URI: /standup?jwt={GOOD}\r\n\r\n".encode()
+NO_URI = written("GET", "/auth", [("Host", HOST)])
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[Twins]:
+    async with twins() as both:
+        yield both
+
+
+async def alike(pair: Twins, *parts: bytes) -> list[str]:
+    """Hold that both answer alike in every way of sending, and give the first status lines."""
+    whole = b"".join(parts)
+    seen = [await pair.alike(*parts, rush=rush) for rush in (False, True) for _ in range(2)]
+    for cut in (1, len(whole) // 2, len(whole) - 1, len(whole) - 3):
+        await pair.alike(whole[:cut], whole[cut:], rush=True)
+    await pair.alike(whole)
+    return [status for status, _, _ in seen[0].answers]
+
+
+# What the lane takes
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+@pytest.mark.parametrize("token", TOKENS)
+async def test_a_question_is_answered_alike_and_by_the_lane(
+    pair: Twins, endpoint: str, method: str, token: str
+) -> None:
+    asked = head(endpoint, method=method, token=TOKENS[token])
+    await pair.alike(asked)
+    await pair.alike(asked, asked, asked)
+    assert pair.fast.taken == 4
+    assert pair.plain.taken == 0
+
+
+@pytest.mark.parametrize("write", [str.lower, str.title, str.upper, str.swapcase])
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_names_may_be_written_in_any_case(pair: Twins, endpoint: str, write: type) -> None:
+    target, fields = question(endpoint)
+    odd = [(write(name), value) for name, value in fields]
+    mixed = [(write(name) if i else name, value) for i, (name, value) in enumerate(fields)]
+    for each in (fields, odd, mixed):
+        assert await alike(pair, written("GET", target, each)) == ["HTTP/1.1 200 OK"]
+    assert pair.fast.taken > 0
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        ("User-Agent", "a: b; c"),
+        ("X-Request-Id", "r-1"),
+        ("traceparent", f"00-{'a' * 32}-{'b' * 16}-01"),
+        ("Authorization", f"Bearer {GOOD}"),
+        ("Authorization", f"bearer {GOOD}x"),
+        ("Authorization", "Basic eDp5"),
+        ("Connection", "keep-alive"),
+        ("Cookie", "a=b"),
+        ("X-Original-Method", "PUT"),
+        ("X-Forwarded-Uri", "/other"),
+    ],
+)
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_a_known_field_is_taken_by_the_lane(
+    pair: Twins, endpoint: str, field: tuple[str, str]
+) -> None:
+    target, fields = question(endpoint)
+    if field[0] in dict(fields):
+        return
+    await pair.alike(written("GET", target, [*fields, field]))
+    assert pair.fast.taken == 1
+
+
+# What it leaves to aiohttp
+
+LEFT = [
+    ("X-Unknown", "a"),
+    ("X-Empty", ""),
+    ("User-Agent", ""),
+    ("User-Agent", "a  b"),
+    ("User-Agent", "\ta"),
+    ("User-Agent", "a\tb"),
+    ("User-Agent", "a "),
+    ("User-Agent", " a"),
+    ("User-Agent", "\u00e9"),
+    ("User-Agent", "\udcff"),
+    ("User-Agent", "a\x00b"),
+    ("User-Agent", "a\x7fb"),
+    ("User-Agent", "a\rb"),
+    ("User-Agent", "a\nX-Original-URI: /b"),
+    ("User-Agent", "a\r\n b"),
+    ("User-Agent", "a\r\n\tb"),
+    ("User-Agent ", "a"),
+    (" User-Agent", "a"),
+    ("", "a"),
+    ("Host", "meet.example.org"),
+    ("host", "other.example.org"),
+    ("X-Original-URI", "/retro"),
+    ("x-original-uri", f"/standup?jwt={GOOD}"),
+    ("X-ORIGINAL-URL", "https://meet.example.org/standup"),
+    ("X-Forwarded-Uri", "/retro"),
+    ("X-Forwarded-Host", "other"),
+    ("Authorization", f"Bearer {GOOD}\r\nAuthorization: Bearer {GOOD}"),
+    ("X-Original-Method", "GET\r\nX-Original-Method: GET"),
+    ("Content-Length", "0"),
+    ("Content-Length", "00"),
+    ("Content-Length", ""),
+    ("Content-Length", "-1"),
+    ("Content-Length", "+5"),
+    ("Content-Length", "5"),
+    ("Content-Length", "0\r\nContent-Length: 0"),
+    ("Content-Length", "18446744073709551615"),
+    ("Content-Length", "18446744073709551616"),
+    ("Transfer-Encoding", "identity"),
+    ("Transfer-Encoding", "chunked\r\nContent-Length: 5"),
+    ("Transfer-Encoding", "gzip, chunked"),
+    CHUNKED,
+    ("Expect", "100-continue"),
+    ("Upgrade", "websocket"),
+    ("Upgrade", "h2c\r\nConnection: Upgrade"),
+    ("Connection", "Upgrade"),
+    ("Connection", "close"),
+    ("Connection", "Close"),
+    ("Connection", "keep-alive, close"),
+    ("Connection", "KEEP-ALIVE"),
+    ("Connection", "keep-alive\r\nConnection: close"),
+    ("Proxy-Connection", "close"),
+    ("Trailer", "X-Original-URI"),
+    ("TE", "trailers"),
+    ("Keep-Alive", "timeout=5"),
+    ("Accept", ", ".join(["text/html"] * 3_000)),
+]
+
+
+@pytest.mark.parametrize("field", LEFT, ids=lambda field: ascii(f"{field[0]}:{field[1]}")[:60])
+async def test_an_odd_field_changes_nothing(pair: Twins, field: tuple[str, str]) -> None:
+    for endpoint in ("auth", "forward-auth"):
+        await alike(pair, head(endpoint, field))
+        await alike(pair, head(endpoint, field), head(endpoint))
+
+
+@pytest.mark.parametrize("form", [" {}", "{} ", "\t{}", "{}\t", " {} ", "  {}", "{},", "\r\n {}"])
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_what_stands_around_a_value_counts_alike(
+    pair: Twins, endpoint: str, form: str
+) -> None:
+    target, good = question(endpoint)
+    fields = [*good, ("Authorization", f"Bearer {GOOD}"), ("X-Request-Id", "r-1")]
+    for at, (name, value) in enumerate(fields):
+        changed = [*fields[:at], (name, form.format(value)), *fields[at + 1 :]]
+        for each in (fields, changed, fields):
+            await pair.alike(written("GET", target, each))
+
+
+HOSTS = ["", "a b", "a,b", "a/b", "user@a", "a:99999", "a:", "[::1]:80", "[::1", "a..b", "\u00e9"]
+
+
+@pytest.mark.parametrize("host", [*HOSTS, "meet.example.org.", "MEET.example.org:443", "a_b"])
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_a_host_is_taken_or_refused_alike(pair: Twins, endpoint: str, host: str) -> None:
+    target, fields = question(endpoint)
+    await pair.alike(written("GET", target, fields))
+    await alike(pair, written("GET", target, [*fields[1:], ("Host", host)]))
+    await alike(pair, written("GET", target, fields[1:]))
+
+
+LINES = [
+    *("GET /auth HTTP/1.0", "GET /auth HTTP/0.9", "GET /auth HTTP/2.0", "GET /auth HTTP/1.2"),
+    *("GET /auth", "GET  /auth HTTP/1.1", "GET /auth  HTTP/1.1", "GET /auth HTTP/1.1 "),
+    *(" GET /auth HTTP/1.1", "get /auth HTTP/1.1", "BREW /auth HTTP/1.1", "PRI * HTTP/2.0"),
+    *("GET /auth?a HTTP/1.1", "GET /auth/ HTTP/1.1", "GET //auth HTTP/1.1", "GET /AUTH HTTP/1.1"),
+    *("GET /auth#a HTTP/1.1", "GET /%61uth HTTP/1.1", "GET /./auth HTTP/1.1", "GET * HTTP/1.1"),
+    *("OPTIONS * HTTP/1.1", "CONNECT a:80 HTTP/1.1", "CONNECT /auth HTTP/1.1"),
+    *(f"GET http://{HOST}/auth HTTP/1.1", "GET auth HTTP/1.1", "GET /\u00e9 HTTP/1.1"),
+    *("TRACE /auth HTTP/1.1", "PUT /auth HTTP/1.1", "PURGE /auth HTTP/1.1", "QUERY /auth HTTP/1.1"),
+    *("GET /ext-authz HTTP/1.1", "GET /ext-authz/ HTTP/1.1", "GET /ext-authz//a HTTP/1.1"),
+    *(f"GET /ext-authz/standup?jwt={GOOD}#a HTTP/1.1", "GET /ext-authz/%zz HTTP/1.1"),
+    *("GET /ext-authz/http://a/b HTTP/1.1", "GET /ext-authz/../auth HTTP/1.1"),
+    *(f"DELETE /ext-authz/standup?jwt={GOOD}&jwt=a HTTP/1.1", "GET /healthz HTTP/1.1"),
+    *("GET /access HTTP/1.1", "POST /v1/verify HTTP/1.1", "GET /asap/a.pem HTTP/1.1"),
+    "GET /check_password?user=a&server=b&pass=c HTTP/1.1",
+]
+
+
+@pytest.mark.parametrize("line", LINES)
+async def test_any_request_line_is_answered_alike(pair: Twins, line: str) -> None:
+    _, fields = question("auth")
+    text = "\r\n".join([line, *(f"{name}: {value}" for name, value in fields), "", ""])
+    await alike(pair, text.encode(), head())
+
+
+# Where a head ends
+
+
+def forms() -> Iterable[bytes]:
+    """Write a good head in wrong ways."""
+    good = head()
+    yield from (b"\r\n" + good, b"\r\n\r\n" + good, b"\n" + good, b"\r" + good, b"\0" + good)
+    yield from (good.replace(b"\r\n", b"\n"), good.replace(b"\r\n", b"\r"))
+    yield from (good[:-2] + b"\n", good[:-4] + b"\n\n", good[:-2] + b" \r\n" + b"\r\n")
+    yield from (good.replace(b": ", b":  "), good.replace(b"\r\n", b" \r\n"))
+    yield from (good.replace(b": ", b":"), good.replace(b": ", b" : "), good.replace(b": ", b":\t"))
+    yield from (good[:-4], good[:-1], good + b"\r\n", good + b"\r\n\r\n", b"\r\n\r\n", b"\r\n" * 99)
+
+
+@pytest.mark.parametrize("form", [*forms()], ids=lambda form: ascii(form)[:40])
+async def test_a_head_that_is_written_wrongly_is_answered_alike(pair: Twins, form: bytes) -> None:
+    await alike(pair, form)
+    await alike(pair, form, head())
+    await alike(pair, head(), form)
+
+
+@pytest.mark.parametrize("size", [16_383, 16_384, 16_385, 17_000, 33_000])
+@pytest.mark.parametrize("name", ["Cookie", "X-Original-Method"])
+async def test_a_long_head_is_taken_or_refused_alike(pair: Twins, size: int, name: str) -> None:
+    short = head("auth", (name, ""))
+    asked = head("auth", (name, "a" * (size - len(short))))
+    assert len(asked) == size
+    statuses = await alike(pair, asked)
+    assert statuses == ["HTTP/1.1 200 OK" if size <= 16_384 else statuses[0]]
+    assert bool(pair.fast.taken) is (size <= 16_384)
+
+
+@pytest.mark.parametrize("count", [40, 41, 60, 120, 127, 128, 200])
+async def test_many_fields_are_taken_or_refused_alike(pair: Twins, count: int) -> None:
+    await alike(pair, head("auth", *((f"X-{number}", "a") for number in range(count))))
+    await alike(pair, head("auth", *(("Accept", "a") for _ in range(count))))
+
+
+# Several requests on a connection
+
+
+async def test_every_place_to_split_a_head_is_alike(pair: Twins) -> None:
+    asked = head()
+    for place in range(1, len(asked)):
+        await pair.alike(asked[:place], asked[place:], rush=True)
+
+
+async def test_byte_by_byte_is_alike(pair: Twins) -> None:
+    seen = await pair.alike(*(bytes([byte]) for byte in head() + head()), rush=True)
+    assert len(seen.answers) == 2
+
+
+BODIES = [
+    (head("auth", ("Content-Length", "5"), method=POST), b"hello"),
+    (head("auth", ("Content-Length", str(len(head()))), method=POST), head()),
+    (head("auth", ("Content-Length", "18446744073709551615"), method=POST), head()),
+    (head("auth", CHUNKED, method=POST), TRAILER),
+    (head("auth", CHUNKED, method=POST), b"5\r\nhello\r\n0\r\n\r\n"),
+    (head("auth", CHUNKED, method=POST), b"%x\r\n%s\r\n0\r\n\r\n" % (len(head()), head())),
+    (head("auth", ("Expect", "100-continue"), CHUNKED, method=POST), TRAILER),
+    (head("auth", CHUNKED, ("Connection", "close"), method=POST), head()),
+    (written(POST, "/auth", [("Host", HOST), CHUNKED]), TRAILER),
+    (head("auth", ("Upgrade", "h2c"), ("Connection", "Upgrade")), head()),
+    (head("auth", ("Upgrade", "websocket"), ("Connection", "Upgrade")), head()),
+    (written("CONNECT", "a:80", [("Host", HOST)]), head()),
+    (written("GET", "/auth", [("Host", HOST)], "HTTP/1.0"), head()),
+    (head("auth", ("Connection", "close")), head()),
+]
+
+
+@pytest.mark.parametrize("number", range(len(BODIES)))
+async def test_what_stands_behind_such_a_head_is_never_a_question(pair: Twins, number: int) -> None:
+    first, body = BODIES[number]
+    for rest in ((), (NO_URI,), (NO_URI, head())):
+        assert len(await alike(pair, first, body, *rest)) == 1
+        assert len(await alike(pair, first + body, *rest)) == 1
+        assert len(await alike(pair, head(), first, body, *rest)) == 2
+
+
+async def test_a_body_of_a_programs_question_is_never_a_proxys(pair: Twins) -> None:
+    body = head()
+    fields = [("Host", HOST), ("Content-Length", str(len(body)))]
+    await pair.alike(written(POST, "/v1/verify", fields), body, head(), rush=True)
+
+
+STREAMS = [
+    [head(), head("ext-authz"), head("auth", token=TOKENS["expired"])],
+    [head(), head("auth", ("X-Unknown", "a")), head(), NO_URI, head()],
+    [head(method="HEAD"), head("auth", ("X-Unknown", "a"), method="HEAD"), head(method="HEAD")],
+    [head(), b"GARBAGE\r\n\r\n", head()],
+    [head(), b"\0"],
+    [head(), head("auth", ("Connection", "close")), head()],
+    [head("auth", ("X-Unknown", "a")), b"\r\n", head(), b"\r\n\r\n", head()],
+    [NO_URI, head(), NO_URI, head()],
+    [head()] * 40,
+    [head("auth", ("X-Unknown", "a"))] * 40,
+]
+
+
+@pytest.mark.parametrize("number", range(len(STREAMS)))
+async def test_streams_are_answered_alike_and_in_order(pair: Twins, number: int) -> None:
+    parts = STREAMS[number]
+    await alike(pair, *parts)
+    for size in (1, 2, 3):
+        grouped = [b"".join(parts[at : at + size]) for at in range(0, len(parts), size)]
+        await pair.alike(*grouped, rush=True)
+        await pair.alike(*grouped)
+    await pair.alike(*parts, half_close=True)
+
+
+async def test_a_mix_of_both_keeps_each_answer_with_its_question(pair: Twins) -> None:
+    rooms = [f"room{number}" for number in range(12)]
+    parts = [
+        head("auth", *[("X-Unknown", "a")] * (i % 3 == 0), room=r) for i, r in enumerate(rooms)
+    ]
+    seen = await pair.alike(*parts)
+    assert len(seen.answers) == len(rooms)
+    warm = await pair.alike(*parts, rush=True)
+    assert warm.answers == seen.answers
+
+
+async def test_without_a_cache_nothing_differs() -> None:
+    async with twins(Setup(ttl=0)) as pair:
+        await alike(pair, head(), head("auth", token=TOKENS["expired"]), head())
+        assert pair.fast.taken > 0

@@ -1,0 +1,144 @@
+"""Random heads at the edge of what the fast lane takes: it never differs from plain aiohttp.
+
+They are good ones that something has happened to; the lane must have taken a fair part of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.support.heads import ENDPOINTS, GOOD, HOST, TOKENS, head, question, written
+from tests.support.twins import Setup, Twins, twins
+
+Fields = tuple[tuple[str, str], ...]
+
+CASES = (str.lower, str.title, str.upper)
+METHODS = ("GET", "GET", "GET", "HEAD", "POST", "OPTIONS", "PURGE", "get")
+VERSIONS = ("HTTP/1.1",) * 8 + ("HTTP/1.0", "HTTP/2.0")
+USUAL: Fields = (
+    ("User-Agent", "Mozilla/5.0 (X11; a: b)"),
+    ("Accept", "*/*"),
+    ("X-Real-IP", "10.0.0.1"),
+    ("X-Request-Id", "r-1"),
+    ("Connection", "keep-alive"),
+)
+ODD: Fields = (
+    *USUAL,
+    ("Connection", "close"),
+    ("Authorization", f"Bearer {GOOD}"),
+    ("Authorization", "Bearer "),
+    ("Cookie", f"jwt={GOOD}"),
+    ("X-Original-Method", "GET"),
+    ("X-Original-URI", "/retro"),
+    ("X-Forwarded-Uri", f"/standup?jwt={GOOD}"),
+    ("X-Forwarded-Host", "other.example.org"),
+    ("Host", HOST),
+    ("Content-Length", "0"),
+    ("Content-Length", "7"),
+    ("Transfer-Encoding", "chunked"),
+    ("Expect", "100-continue"),
+    ("Upgrade", "h2c"),
+    ("X-Unknown", "a"),
+    ("Accept-Language", ""),
+)
+INSERTED = (b" ", b"\t", b"\r", b"\n", b"\r\n", b"\r\n ", b"\0", b"\x7f", b"\xff", b":", b"a", b"#")
+BEHIND = (
+    *(b"\r\n", b"hello", b"0\r\n\r\n"),
+    *(b"0\r\nX-Original-URI: /standup\r\n\r\n", b"GET / HTTP/1.1\r\n"),
+    *(head(), head("ext-authz"), head("auth", ("Connection", "close")), head("auth", ("X", "a"))),
+)
+
+
+OFTEN = st.sampled_from((True, True, False))
+SELDOM = st.sampled_from((False, False, True))
+
+
+@st.composite
+def usual_heads(draw: st.DrawFn) -> bytes:
+    """Make a head as proxies send it."""
+    token = draw(st.sampled_from((GOOD, GOOD, *TOKENS.values())))
+    more = draw(st.lists(st.sampled_from(USUAL), max_size=3, unique=True))
+    method = draw(st.sampled_from(METHODS[:6]))
+    return head(draw(st.sampled_from(ENDPOINTS)), *more, method=method, token=token)
+
+
+@st.composite
+def odd_heads(draw: st.DrawFn) -> bytes:
+    """Make a head whose fields or bytes have been changed."""
+    target, good = question(draw(st.sampled_from(ENDPOINTS)))
+    fields = good + draw(st.lists(st.sampled_from(ODD), max_size=4))
+    at = draw(st.integers(0, len(fields) - 1))
+    name, value = fields[at]
+    written_otherwise = (draw(st.sampled_from(CASES))(name), value)
+    change = draw(st.sampled_from(("nothing", "drop", "double", "swap", "one")))
+    changed = {"drop": [], "double": [fields[at], written_otherwise], "one": [written_otherwise]}
+    if change == "swap":
+        fields.reverse()
+    else:
+        fields[at : at + 1] = changed.get(change, [fields[at]])
+    version = draw(st.sampled_from(VERSIONS))
+    text = written(draw(st.sampled_from(METHODS)), target, fields, version)
+    if draw(SELDOM):
+        at = draw(st.integers(0, len(text)))
+        text = text[:at] + draw(st.sampled_from(INSERTED)) + text[at + draw(st.integers(0, 1)) :]
+    return text
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[bytes]:
+    """Make what a client sends, in the parts in which the server reads it."""
+    parts: list[bytes] = []
+    for _ in range(draw(st.integers(1, 4))):
+        parts.append(draw(usual_heads() if draw(OFTEN) else odd_heads()))
+        if draw(SELDOM):
+            parts.append(draw(st.sampled_from(BEHIND)))
+    if draw(SELDOM):
+        whole = b"".join(parts)
+        cuts = sorted(draw(st.lists(st.integers(0, len(whole)), max_size=4)))
+        parts = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    return [part for part in parts if part]
+
+
+@contextmanager
+def running(setup: Setup) -> Iterator[tuple[Twins, Callable[..., None]]]:
+    """Run both in a loop that outlives the examples."""
+    with asyncio.Runner() as runner:
+        manager = twins(setup)
+        pair = runner.run(manager.__aenter__())
+
+        def compare(parts: list[bytes], *, rush: bool) -> None:
+            for twin in (pair.fast, pair.plain):
+                twin.cache.clear()
+            cold = runner.run(pair.alike(*parts, rush=rush))
+            warm = runner.run(pair.alike(*parts, rush=rush))
+            assert (warm.answers, warm.closed) == (cold.answers, cold.closed)
+
+        try:
+            yield pair, compare
+        finally:
+            runner.run(manager.__aexit__(None, None, None))
+
+
+@pytest.mark.parametrize("ttl", [30, 0])
+def test_whatever_is_sent_both_answer_alike(ttl: int) -> None:
+    asked = []
+    with running(Setup(ttl=ttl)) as (pair, compare):
+
+        @settings(max_examples=600 if ttl else 200, deadline=None)
+        @example(
+            parts=[head("auth", ("Content-Length", "18446744073709551615")), head()], rush=False
+        )
+        @example(parts=[head("auth", ("Connection", "close")), head()], rush=True)
+        @given(parts=streams(), rush=st.booleans())
+        def holds(parts: list[bytes], *, rush: bool) -> None:
+            compare(parts, rush=rush)
+            asked.append(len(parts))
+
+        holds()
+        assert pair.fast.taken > len(asked) / 2

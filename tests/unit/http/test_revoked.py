@@ -1,0 +1,139 @@
+"""What has been taken back, at the gate: guests, cookies, addresses, and a store not yet read."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+
+from tests.unit.http.conftest import NOW, Sidecar, Start, mint
+from tests.unit.http.test_handoff import HOST, KEY, Clock, cookie
+from verifier.http.bypass import Bypass
+from verifier.http.handoff import Handoff
+from verifier.http.pages import Pages
+from verifier.revocation.model import Revocation
+from verifier.revocation.stores.memory import MemoryStore
+
+
+class UnreadStore(MemoryStore):
+    """A store that nobody could read yet."""
+
+    loaded = False
+
+
+async def asked(sidecar: Sidecar, uri: str, *headers: tuple[str, str]) -> tuple[int, str]:
+    status, found, _ = await sidecar.nginx(uri, HOST, *headers)
+    return status, found.get("X-Jitsi-Denial", "")
+
+
+def closed_room() -> Revocation:
+    return Revocation(room="standup", expires=NOW + 60)
+
+
+async def test_a_closed_room_is_closed_to_guests(start: Start) -> None:
+    store = MemoryStore()
+    sidecar = await start(store=store, allow_empty_token=True)
+    assert await asked(sidecar, "/standup") == (200, "")
+    await store.put(closed_room())
+    assert await asked(sidecar, "/standup") == (403, "revoked")
+    assert await asked(sidecar, "/retro") == (200, "")
+
+
+async def test_a_closed_room_is_closed_to_handoff_cookies(start: Start) -> None:
+    store = MemoryStore()
+    sidecar = await start(store=store, pages=Pages(handoff=Handoff(KEY, Clock())))
+    assert await asked(sidecar, "/standup", cookie()) == (200, "")
+    await store.put(closed_room())
+    assert await asked(sidecar, "/standup", cookie()) == (403, "revoked")
+    assert await store.remove(closed_room().name)
+    assert await asked(sidecar, "/standup", cookie()) == (200, "")
+
+
+async def test_a_closed_room_is_closed_to_service_participants(start: Start) -> None:
+    store = MemoryStore()
+    bypass = Bypass([ip_network("10.9.0.0/16")], [ip_network("127.0.0.0/8")])
+    sidecar = await start(store=store, bypass=bypass)
+    address = ("X-Real-IP", "10.9.1.2")
+    assert await asked(sidecar, "/standup", address) == (200, "")
+    await store.put(closed_room())
+    assert await asked(sidecar, "/standup", address) == (403, "revoked")
+
+
+async def test_a_refusal_says_what_a_client_may_know(start: Start) -> None:
+    store = MemoryStore()
+    sidecar = await start(store=store)
+    await store.put(Revocation(jti="t-1", reason="stolen from Ada", expires=NOW + 60))
+    status, headers, body = await sidecar.nginx(f"/standup?jwt={mint(jti='t-1')}", HOST)
+    assert (status, headers["X-Jitsi-Denial"]) == (403, "revoked")
+    assert json.loads(body)["detail"] == "taken back by jti"
+    assert "Ada" not in body + str(headers)
+    assert headers["Cache-Control"] == "no-store"
+    answer = await verify(sidecar, mint(jti="t-1"))
+    assert (answer["error"], answer["reason"]) == ("not-allowed", "revoked")
+
+
+async def verify(sidecar: Sidecar, token: str) -> dict[str, Any]:
+    _, _, body = await sidecar.ask("/v1/verify", method="POST", json={"token": token})
+    found: dict[str, Any] = json.loads(body)
+    return found
+
+
+async def test_report_only_lets_in_and_says_so(start: Start) -> None:
+    store = MemoryStore()
+    sidecar = await start(store=store, report_only=True)
+    await store.put(Revocation(jti="t-1", expires=NOW + 60))
+    status, headers, _ = await sidecar.nginx(f"/standup?jwt={mint(jti='t-1')}", HOST)
+    assert (status, headers["X-Jitsi-Would-Deny"]) == (200, "revoked")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/auth", {"X-Original-URI": "/standup?jwt={}"}),
+        ("/auth-url", {"X-Original-URL": "https://a.b/standup?jwt={}"}),
+        (
+            "/forward-auth",
+            {"X-Forwarded-Uri": "/standup?jwt={}", "X-Forwarded-Host": "meet.example.org"},
+        ),
+        ("/ext-authz/standup?jwt={}", {}),
+    ],
+)
+async def test_before_anything_is_known_nobody_is_let_in(
+    start: Start, path: str, headers: dict[str, str]
+) -> None:
+    sidecar = await start(store=UnreadStore())
+    sent = [(name, value.format(mint())) for name, value in headers.items()]
+    for _ in range(2):
+        status, found, body = await sidecar.ask(path.format(mint()), *sent)
+        assert (status, found["Retry-After"]) == (503, "1")
+        assert json.loads(body)["code"] == "store-unavailable"
+    assert sidecar.count("decision_cache_entries") == 0
+
+
+async def test_before_anything_is_known_programs_are_told_to_come_back(start: Start) -> None:
+    sidecar = await start(store=UnreadStore())
+    status, headers, body = await sidecar.ask("/v1/verify", method="POST", json={"token": mint()})
+    assert (status, headers["Retry-After"]) == (503, "1")
+    assert json.loads(body)["code"] == "store-unavailable"
+    bearer = ("Authorization", f"Bearer {mint()}")
+    assert (await sidecar.ask("/access", bearer))[2] == '{"access": false}'
+    password = f"/check_password?user=u&server=s&pass={mint()}"
+    assert (await sidecar.ask(password))[2] == "false"
+
+
+async def test_a_bad_token_is_told_so_even_then(start: Start) -> None:
+    sidecar = await start(store=UnreadStore())
+    assert await asked(sidecar, f"/standup?jwt={mint(exp=1)}") == (401, "token-expired")
+    assert await asked(sidecar, "/standup") == (401, "token-missing")
+
+
+async def test_cookies_and_addresses_wait_for_the_store_too(start: Start) -> None:
+    sidecar = await start(store=UnreadStore(), pages=Pages(handoff=Handoff(KEY, Clock())))
+    assert await asked(sidecar, "/standup", cookie()) == (503, "store-unavailable")
+    store = UnreadStore()
+    sidecar = await start(store=store, allow_empty_token=True)
+    assert await asked(sidecar, "/standup") == (503, "store-unavailable")
+    store.loaded = True
+    assert await asked(sidecar, "/standup") == (200, "")

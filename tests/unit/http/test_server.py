@@ -1,0 +1,853 @@
+"""Raw sockets against ``HardenedServer``: what a hostile or clumsy client gets.
+
+``MARK`` stands in every request where a token could; no answer and no log line may repeat it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp.http_parser
+import pytest
+from aiohttp import web
+
+from verifier.http.connection import Limits, _pieces, describe, problem
+from verifier.http.request_head import sole_header
+from verifier.http.server import Handler, HardenedServer, read_body
+
+MARK = "MARKEDTOKEN"
+TARGET = f"/auth?jwt={MARK}"
+PATIENCE = 10.0  # seconds after which a test that waits for a condition has failed
+SOON = 0.3  # seconds: a limit that is reached, yet longer than a busy machine may stumble
+BRIEF = Limits(linger_seconds=0.05)
+
+Serve = Callable[..., Awaitable["Wire"]]
+
+
+def head(
+    *fields: str, line: str = f"GET {TARGET} HTTP/1.1", host: str = "Host: meet.test"
+) -> bytes:
+    text = "\r\n".join([line, *([host] if host else []), *fields, "", ""])
+    return text.encode("utf-8", "surrogateescape")
+
+
+def post(*fields: str) -> bytes:
+    return head(*fields, line=f"POST {TARGET} HTTP/1.1")
+
+
+def body_of(status: int) -> bytes:
+    body = problem(status).body
+    assert isinstance(body, bytes)
+    return body
+
+
+def assert_constant(answer: bytes, status: int) -> None:
+    assert answer.split(b" ", 2)[1] == str(status).encode()
+    assert b"\r\nContent-Type: application/problem+json\r\n" in answer
+    assert answer.endswith(b"\r\n\r\n" + body_of(status))
+    assert answer.count(b"HTTP/1.") == 1 + body_of(status).count(b"HTTP/1.")
+
+
+def inside(held: web.RequestHandler, name: str) -> Any:
+    return getattr(held, name)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 (the server has no event for what is awaited)
+            await asyncio.sleep(0.001)
+
+
+@dataclass
+class Connection:
+    """One client's end of a socket."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    def send(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def until(self, end: bytes) -> bytes:
+        async with asyncio.timeout(PATIENCE):
+            answer = await self.reader.readuntil(end)
+        assert MARK.encode() not in answer
+        return answer
+
+    async def rest(self) -> bytes:
+        """Everything until the server has closed the connection."""
+        async with asyncio.timeout(PATIENCE):
+            answer = await self.reader.read()
+        assert MARK.encode() not in answer
+        return answer
+
+
+@dataclass
+class Wire:
+    """A running server, the requests that reached its handler, and the bugs that it reported."""
+
+    server: HardenedServer
+    port: int
+    stack: AsyncExitStack
+    seen: list[web.BaseRequest] = field(default_factory=list)
+    reports: list[str] = field(default_factory=list)
+
+    async def connect(self) -> Connection:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)
+        self.stack.push_async_callback(self._hang_up, writer)
+        return Connection(reader, writer)
+
+    async def exchange(self, *parts: bytes, half_close: bool = False) -> bytes:
+        """Send the parts, each as its own write; return all that comes until the server closes."""
+        connection = await self.connect()
+        for part in parts:
+            connection.send(part)
+            await asyncio.sleep(0)
+        if half_close:
+            connection.writer.write_eof()
+        return await connection.rest()
+
+    async def emptied(self) -> None:
+        """Wait until the server holds no connection."""
+        await until(lambda: not self.server.connections)
+
+    async def has_read_part_of_a_head(self) -> None:
+        """Wait until the server has read the part of a head that was sent."""
+        await until(lambda: any(inside(held, "_seen") for held in self.server.connections))
+
+    @staticmethod
+    async def _hang_up(writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def answer_ok(request: web.BaseRequest) -> web.Response:
+    return web.Response(body=b"ok:" + request.method.encode())
+
+
+async def answer_body(request: web.BaseRequest) -> web.StreamResponse:
+    body = await read_body(request, limit=100, seconds=PATIENCE)
+    return web.Response(body=b"got " + body[:5]) if isinstance(body, bytes) else body
+
+
+async def refuse_late_body(request: web.BaseRequest) -> web.StreamResponse:
+    body = await read_body(request, seconds=0.05)
+    assert isinstance(body, web.Response)
+    return body
+
+
+async def flood(_: web.BaseRequest) -> web.StreamResponse:
+    return web.Response(body=bytes(32 * 1024 * 1024) + b"end")
+
+
+@pytest.fixture(autouse=True)
+def silence(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Hold that no test makes aiohttp or asyncio complain, and that no line repeats the token."""
+    caplog.set_level(logging.DEBUG)
+    yield
+    records = [*caplog.get_records("call"), *caplog.get_records("teardown")]
+    assert not [r for r in records if r.name != "verifier.http.server" and r.levelno > logging.INFO]
+    assert not [r for r in records if MARK in caplog.handler.format(r)]
+    assert not [r for r in records if r.name.startswith("aiohttp")]
+
+
+@pytest.fixture
+async def serve(silence: None) -> AsyncIterator[Serve]:
+    del silence
+    async with AsyncExitStack() as stack:
+
+        async def start(handler: Handler = answer_ok, limits: Limits | None = None) -> Wire:
+            async def spy(request: web.BaseRequest) -> web.StreamResponse:
+                wire.seen.append(request)
+                return await handler(request)
+
+            reports: list[str] = []
+            server = HardenedServer(spy, limits=limits or Limits(), report=reports.append)
+            listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+            stack.push_async_callback(server.shutdown, 1)
+            stack.callback(listener.close)
+            wire = Wire(server, listener.sockets[0].getsockname()[1], stack, reports=reports)
+            return wire
+
+        yield start
+
+
+# Connections
+
+
+async def test_requests_on_one_connection_are_answered_one_after_the_other(serve: Serve) -> None:
+    connection = await (await serve()).connect()
+    for method in ("GET", "OPTIONS", "GET"):
+        connection.send(head(line=f"{method} {TARGET} HTTP/1.1"))
+        answer = await connection.until(b"ok:" + method.encode())
+        assert b"200 OK" in answer
+        assert b"Connection:" not in answer
+
+
+async def test_pipelined_requests_are_answered_in_order(serve: Serve) -> None:
+    last = head("Connection: close", line="DELETE / HTTP/1.1")
+    answer = await (await serve()).exchange(head() + head(line="PUT / HTTP/1.1") + last)
+    assert [part[:3] for part in answer.split(b"ok:")[1:]] == [b"GET", b"PUT", b"DEL"]
+
+
+async def test_a_pipeline_longer_than_its_queue_is_answered_whole(serve: Serve) -> None:
+    wire = await serve()
+    answer = await wire.exchange(head() * 100 + head("Connection: close"))
+    assert answer.count(b"ok:GET") == len(wire.seen) == 101
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"%s\r\n\r\n" % MARK.encode(), b"\x16\x03\x01\x02", head(host="")]
+)
+async def test_garbage_behind_a_good_request_does_not_cost_its_answer(
+    serve: Serve, garbage: bytes
+) -> None:
+    answer = await (await serve()).exchange(head() + garbage)
+    good, _, bad = answer.partition(b"ok:GET")
+    assert b"200 OK" in good
+    assert_constant(bad, 400)
+
+
+async def test_garbage_behind_a_blank_line_that_two_reads_share_costs_no_answer(
+    serve: Serve,
+) -> None:
+    wire = await serve()
+    connection = await wire.connect()
+    connection.send(head()[:-1])
+    await wire.has_read_part_of_a_head()
+    connection.send(b"\n" + MARK.encode() + b"\r\n\r\n")
+    answer = await connection.rest()
+    assert b"ok:GET" in answer
+    assert b"400 Bad Request" in answer
+
+
+def test_one_read_is_cut_into_few_pieces_and_loses_nothing() -> None:
+    pieces = list(_pieces(b"\r\n\r", b"\n\r\n" + b"a\r\n\r\n" * 1000 + b"b"))
+    assert b"".join(pieces) == b"\n\r\n" + b"a\r\n\r\n" * 1000 + b"b"
+    assert pieces[:2] == [b"\n", b"\r\na\r\n\r\n"]
+    assert len(pieces) == 17
+
+
+async def test_a_client_that_half_closes_gets_its_answer(serve: Serve) -> None:
+    assert b"ok:GET" in await (await serve()).exchange(head(), half_close=True)
+
+
+async def test_http_1_0_is_kept_alive_only_on_demand(serve: Serve) -> None:
+    wire = await serve()
+    line = f"GET {TARGET} HTTP/1.0"
+    answer = await wire.exchange(head("Connection: keep-alive", line=line), head(line=line))
+    assert answer.startswith(b"HTTP/1.0 200 OK\r\n")
+    assert answer.count(b"ok:GET") == 2
+    assert answer.count(b"Connection: keep-alive") == 1
+
+
+async def test_http_1_0_needs_no_host(serve: Serve) -> None:
+    answer = await (await serve()).exchange(head(line="OPTIONS / HTTP/1.0", host=""))
+    assert answer.startswith(b"HTTP/1.0 200 OK\r\n")
+
+
+async def test_answers_name_the_product_and_no_version(serve: Serve) -> None:
+    wire = await serve()
+    for request in (head("Connection: close"), b"garbage\r\n\r\n", head(host="Host: a b")):
+        answer = await wire.exchange(request)
+        assert b"\r\nServer: jitsi-verifier\r\n" in answer
+        assert b"aiohttp" not in answer
+        assert b"Python" not in answer
+
+
+def test_the_c_parser_is_the_one_in_use() -> None:
+    assert aiohttp.http_parser.HttpRequestParser.__module__ == "aiohttp._http_parser"
+
+
+# Bodies, trailers, upgrades: nothing may follow
+
+
+async def test_a_trailer_does_not_become_a_header_of_the_next_request(serve: Serve) -> None:
+    wire = await serve()
+    denied = (
+        post("Transfer-Encoding: chunked") + b"0\r\nX-Original-URI: /room?jwt=MARKEDTOKEN\r\n\r\n"
+    )
+    answer = await wire.exchange(denied + head())
+    assert len(wire.seen) == 1
+    assert answer.count(b"200 OK") == 1
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+async def test_a_connection_ends_with_a_body_even_if_the_next_request_comes_later(
+    serve: Serve,
+) -> None:
+    wire = await serve(answer_body)
+    connection = await wire.connect()
+    connection.send(
+        post("Transfer-Encoding: chunked") + b"3\r\nabc\r\n0\r\nX-Original-URI: /\r\n\r\n"
+    )
+    answer = await connection.until(b"got abc")
+    connection.send(head())
+    assert b"\r\nConnection: close\r\n" in answer
+    assert not await connection.rest()
+    assert len(wire.seen) == 1
+
+
+async def test_an_empty_body_does_not_end_the_connection(serve: Serve) -> None:
+    last = head("Connection: close")
+    answer = await (await serve()).exchange(post("Content-Length: 0") + last)
+    assert b"ok:POST" in answer
+    assert b"ok:GET" in answer
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "TLS/1.0", "websocket", MARK])
+@pytest.mark.parametrize("connection", ["Upgrade", "keep-alive"])
+async def test_nothing_is_read_behind_an_upgrade(
+    serve: Serve, protocol: str, connection: str
+) -> None:
+    wire = await serve()
+    upgrade = head(f"Connection: {connection}", f"Upgrade: {protocol}")
+    answer = await wire.exchange(upgrade + head() + b"\x00" + head())
+    assert len(wire.seen) == 1
+    assert answer.count(b"200 OK") == 1
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+# Heads that are refused
+
+MALFORMED = {
+    "no Host": head(host=""),
+    "two Hosts": head("Host: meet.test"),
+    "two Hosts that differ": head(f"Host: {MARK}"),
+    "folded header": head("X-A: b", f" {MARK}"),
+    "NUL in a header": head(f"X-A: {MARK}\x00"),
+    "bare LF": f"GET {TARGET} HTTP/1.1\nHost: a\n\n\r\n\r\n".encode(),
+    "bare CR in a header": head(f"X-A: {MARK}\rX-B: c"),
+    "space before the colon": head(f"X-A : {MARK}"),
+    "no colon": head(MARK),
+    "length and chunks": post("Content-Length: 3", "Transfer-Encoding: chunked"),
+    "two lengths": post("Content-Length: 3", "Content-Length: 4"),
+    "two equal lengths": post("Content-Length: 3", "Content-Length: 3"),
+    "signed length": post("Content-Length: +3"),
+    "length beyond 64 bits": post("Content-Length: 18446744073709551616"),
+    "unknown transfer coding": post(f"Transfer-Encoding: {MARK}"),
+    "chunked is not last": post("Transfer-Encoding: chunked, gzip"),
+    "lower-case method": head(line=f"get {TARGET} HTTP/1.1"),
+    "unknown method": head(line=f"{MARK} / HTTP/1.1"),
+    "HTTP/2.0": head(line=f"GET {TARGET} HTTP/2.0"),
+    "HTTP/2 preface": f"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{MARK}".encode(),
+    "HTTP/0.9": head(line=f"GET {TARGET} HTTP/0.9"),
+    "HTTP/1.2": head(line=f"GET {TARGET} HTTP/1.2"),
+    "no version": head(line=f"GET {TARGET}"),
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + MARK.encode() + b"\r\n\r\n",
+    "129 fields": head(*[f"X-{n}: {MARK}" for n in range(128)]),
+    **{
+        f"Host {host!r}": head(host=f"Host: {host}")
+        for host in (
+            *("", f"a {MARK}", f"a,{MARK}", f"a/{MARK}", f"{MARK}@a", "a:", "a:b", "a:65536"),
+            *("a:8090:8090", "a?b", "a#b", "a\\b", "[::1", "[::1]x", "m\u00e9.test", "a\udcff"),
+        )
+    },
+    **{
+        f"target {target!r}": head(line=f"{method} {target} HTTP/1.1")
+        for method, target in (
+            *(("GET", f"http://meet.test/{MARK}"), ("GET", f"http://[{MARK}"), ("GET", "*")),
+            *(("GET", f"http://xn--\udcff/{MARK}"), ("GET", "http://a:99999/"), ("GET", "?")),
+            *(
+                ("OPTIONS", "*"),
+                ("OPTIONS", "https://a"),
+                ("GET", f"/\udcff{MARK}"),
+                ("GET", "/\u00e9"),
+            ),
+            *(("CONNECT", "a:443"), ("CONNECT", "/"), ("CONNECT", f"[{MARK}"), ("GET", "a:443")),
+            *(("GET", f"/a\t{MARK}"), ("GET", "ftp://a/"), ("GET", f"{MARK}"), ("GET", "#")),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("request_bytes", MALFORMED.values(), ids=MALFORMED.keys())
+async def test_a_malformed_head_gets_a_constant_400(serve: Serve, request_bytes: bytes) -> None:
+    wire = await serve()
+    assert_constant(await wire.exchange(request_bytes + head()), 400)
+    assert not wire.seen
+    assert not wire.reports
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/", "//", "//a/b", "/%zz", "/?", "/?#", "/a#b", "/../a", "/[", "//[", "//@:", "/a?b?c=%2F+"],
+)
+async def test_a_handler_gets_the_target_as_it_was_sent(serve: Serve, target: str) -> None:
+    wire = await serve()
+    assert b"ok:GET" in await wire.exchange(
+        head("Connection: close", line=f"GET {target} HTTP/1.1")
+    )
+    assert [request.raw_path for request in wire.seen] == [target]
+
+
+@pytest.mark.parametrize(
+    "method", ["HEAD", "OPTIONS", "PROPFIND", "PATCH", "TRACE", "QUERY", "M-SEARCH"]
+)
+async def test_other_methods_reach_the_handler(serve: Serve, method: str) -> None:
+    wire = await serve()
+    answer = await wire.exchange(head("Connection: close", line=f"{method} {TARGET} HTTP/1.1"))
+    assert [request.method for request in wire.seen] == [method]
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\n" if method == "HEAD" else b"ok:" + method.encode())
+
+
+@pytest.mark.parametrize(
+    "host", ["meet.test:1", "10.0.0.1:65535", "[::1]", "[2001:db8::1]:8090", "a_b-c"]
+)
+async def test_a_plain_host_is_accepted(serve: Serve, host: str) -> None:
+    assert b"ok:GET" in await (await serve()).exchange(
+        head("Connection: close", host=f"Host: {host}")
+    )
+
+
+async def test_a_doubled_header_is_no_header(serve: Serve) -> None:
+    wire = await serve()
+    await wire.exchange(head("X-A: 1", "X-B: 2", "x-a: 3", "Connection: close"))
+    found = [sole_header(wire.seen[0], name) for name in ("X-A", "x-b", "X-C")]
+    assert found == [None, "2", None]
+
+
+# Size of a head
+
+
+def padded(size: int, fields: int = 1) -> bytes:
+    """Make a head of exactly this size, the padding spread over so many fields."""
+    bare = head(*["X-P: "] * fields, "Connection: close")
+    share, left = divmod(size - len(bare), fields)
+    pads = [f"X-P: {'a' * (share + (left if n == 0 else 0))}" for n in range(fields)]
+    request = head(*pads, "Connection: close")
+    assert len(request) == size
+    return request
+
+
+@pytest.mark.parametrize("fields", [1, 2, 60])
+async def test_a_head_of_16_kilobytes_is_served(serve: Serve, fields: int) -> None:
+    assert b"ok:GET" in await (await serve()).exchange(padded(16 * 1024, fields))
+
+
+@pytest.mark.parametrize("fields", [2, 60])
+async def test_a_head_beyond_16_kilobytes_gets_a_constant_431(serve: Serve, fields: int) -> None:
+    wire = await serve()
+    assert_constant(await wire.exchange(padded(16 * 1024 + 1, fields)), 431)
+    assert not wire.seen
+
+
+async def test_a_head_beyond_16_kilobytes_is_refused_in_pieces_and_behind_others(
+    serve: Serve,
+) -> None:
+    wire = await serve()
+    request = head() + padded(16 * 1024 + 1, 3)
+    pieces = [request[n : n + 5000] for n in range(0, len(request), 5000)]
+    good, _, bad = (await wire.exchange(*pieces)).partition(b"ok:GET")
+    assert b"200 OK" in good
+    assert_constant(bad, 431)
+
+
+async def test_many_small_heads_in_one_read_are_no_large_head(serve: Serve) -> None:
+    wire = await serve()
+    answer = await wire.exchange(head(f"X-P: {'a' * 5000}") * 8 + head("Connection: close"))
+    assert answer.count(b"ok:GET") == 9
+
+
+async def test_a_target_of_15_kilobytes_is_served_and_one_beyond_16_is_not(serve: Serve) -> None:
+    wire = await serve()
+    target = "/" + "a" * 15 * 1024
+    assert b"ok:GET" in await wire.exchange(
+        head("Connection: close", line=f"GET {target} HTTP/1.1")
+    )
+    assert wire.seen[0].raw_path == target
+    target = f"/{MARK}" + "a" * 16 * 1024
+    assert_constant(await wire.exchange(head(line=f"GET {target} HTTP/1.1")), 431)
+
+
+async def test_a_header_beyond_16_kilobytes_gets_a_constant_431(serve: Serve) -> None:
+    field_line = f"X-Original-URI: /?jwt={MARK}{'a' * 16 * 1024}"
+    assert_constant(await (await serve()).exchange(head(field_line)), 431)
+
+
+async def test_128_fields_are_served(serve: Serve) -> None:
+    fields = [f"X-{n}: {MARK}" for n in range(126)]
+    assert b"ok:GET" in await (await serve()).exchange(head(*fields, "Connection: close"))
+
+
+# Time
+
+
+def test_nginx_closes_idle_connections_first() -> None:
+    assert Limits().idle_seconds > 60  # keepalive_timeout of an nginx upstream
+    assert Limits().head_seconds == 10
+
+
+async def test_a_connection_that_never_sends_a_byte_is_closed(serve: Serve) -> None:
+    wire = await serve(limits=Limits(head_seconds=SOON))
+    assert not await wire.exchange()
+
+
+async def test_an_incomplete_head_is_closed(serve: Serve) -> None:
+    wire = await serve(limits=Limits(head_seconds=SOON))
+    assert not await wire.exchange(head()[:-2])
+    assert not wire.seen
+
+
+@pytest.mark.parametrize("length", [1, 3, 4, -1])
+async def test_an_incomplete_head_behind_an_answer_is_closed(serve: Serve, length: int) -> None:
+    connection = await (await serve(limits=Limits(head_seconds=SOON))).connect()
+    connection.send(head())
+    await connection.until(b"ok:GET")
+    connection.send(head()[:length])
+    assert not await connection.rest()
+
+
+async def test_an_incomplete_head_pipelined_behind_a_request_is_closed(serve: Serve) -> None:
+    wire = await serve(limits=Limits(head_seconds=SOON))
+    answer = await wire.exchange(head() + head()[:-1])
+    assert answer.endswith(b"ok:GET")
+    assert len(wire.seen) == 1
+
+
+async def test_a_head_that_drips_is_closed(serve: Serve) -> None:
+    wire = await serve(limits=Limits(head_seconds=SOON))
+    connection = await wire.connect()
+    connection.send(b"GET /")
+
+    def closed() -> bool:
+        connection.send(b"a")
+        return connection.reader.at_eof() or connection.reader.exception() is not None
+
+    await until(closed)
+    assert not wire.seen
+
+
+async def test_blank_lines_do_not_keep_an_idle_connection_open(serve: Serve) -> None:
+    assert not await (await serve(limits=Limits(idle_seconds=SOON))).exchange(b"\r\n\r\n")
+
+
+async def test_an_idle_connection_is_closed(serve: Serve) -> None:
+    answer = await (await serve(limits=Limits(idle_seconds=SOON))).exchange(head())
+    assert answer.endswith(b"ok:GET")
+
+
+async def test_a_slow_handler_is_not_cut_short_by_the_head_that_follows(serve: Serve) -> None:
+    async def slow(request: web.BaseRequest) -> web.Response:
+        await until(lambda: not inside(request.protocol, "_timer"))
+        return await answer_ok(request)
+
+    answer = await (await serve(slow, Limits(head_seconds=SOON))).exchange(head() + head()[:-1])
+    assert answer.endswith(b"ok:GET")
+
+
+async def test_a_head_that_comes_byte_by_byte_is_served(serve: Serve) -> None:
+    wire = await serve()
+    connection = await wire.connect()
+    for byte in head():
+        connection.send(bytes([byte]))
+        await connection.writer.drain()
+        await asyncio.sleep(0)
+    await connection.until(b"ok:GET")
+    assert not any(inside(held, "_timer") for held in wire.server.connections)
+
+
+async def test_a_client_that_does_not_read_is_dropped(serve: Serve) -> None:
+    wire = await serve(flood, Limits(idle_seconds=SOON))
+    connection = await wire.connect()
+    connection.send(head())
+    await connection.until(b"\r\n\r\n")
+    await wire.emptied()
+
+
+async def test_a_client_that_reads_late_keeps_its_connection(serve: Serve) -> None:
+    wire = await serve(flood)
+    connection = await wire.connect()
+    connection.send(head())
+    await until(lambda: bool(wire.seen and inside(wire.seen[0].protocol, "_stall")))
+    while b"end" not in await connection.reader.read(2**20):
+        pass
+    assert inside(wire.seen[0].protocol, "_stall") is None
+
+
+# Bodies
+
+
+async def test_a_body_is_read(serve: Serve) -> None:
+    answer = await (await serve(answer_body)).exchange(post("Content-Length: 5") + b"hello")
+    assert answer.endswith(b"got hello")
+
+
+async def test_a_body_may_take_longer_than_a_head(serve: Serve) -> None:
+    wire = await serve(answer_body, Limits(head_seconds=SOON))
+    connection = await wire.connect()
+    connection.send(post("Content-Length: 5") + b"he")
+    await until(lambda: bool(wire.seen) and not inside(wire.seen[0].protocol, "_timer"))
+    connection.send(b"llo")
+    assert (await connection.rest()).endswith(b"got hello")
+
+
+async def test_a_body_that_no_handler_wants_does_not_delay_the_answer(serve: Serve) -> None:
+    answer = await (await serve(limits=BRIEF)).exchange(post("Content-Length: 5"))
+    assert answer.endswith(b"ok:POST")
+
+
+async def test_a_body_that_never_comes_is_a_constant_408(serve: Serve) -> None:
+    wire = await serve(refuse_late_body, BRIEF)
+    assert_constant(await wire.exchange(post("Content-Length: 11") + MARK.encode()[:10]), 408)
+
+
+@pytest.mark.parametrize("length", [100, 101])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_beyond_its_limit_is_a_constant_413(
+    serve: Serve, length: int, *, chunked: bool
+) -> None:
+    body = MARK.encode().ljust(length, b".")
+    request = post("Transfer-Encoding: chunked") + b"%x\r\n%s\r\n0\r\n\r\n" % (length, body)
+    if not chunked:
+        request = post(f"Content-Length: {length}") + body
+    answer = await (await serve(answer_body)).exchange(request)
+    if length == 100:
+        assert answer.endswith(b"got MARKE")
+    else:
+        assert_constant(answer, 413)
+
+
+async def test_an_endless_body_is_refused_before_it_is_read(serve: Serve) -> None:
+    wire = await serve(answer_body, BRIEF)
+    assert_constant(await wire.exchange(post("Content-Length: 18446744073709551614")), 413)
+
+
+@pytest.mark.parametrize("chunk", [f"{MARK}\r\n", f"5;{MARK}\n\r\n", f"-1\r\n{MARK}"])
+async def test_a_broken_chunk_is_a_constant_400_at_once(serve: Serve, chunk: str) -> None:
+    wire = await serve(answer_body, BRIEF)
+    connection = await wire.connect()
+    connection.send(post("Transfer-Encoding: chunked"))
+    await until(lambda: bool(wire.seen))
+    connection.send(chunk.encode())
+    assert_constant(await connection.rest(), 400)
+    assert not wire.reports
+
+
+async def test_a_broken_chunk_in_the_same_read_as_its_head_is_one_too(serve: Serve) -> None:
+    wire = await serve(answer_body, BRIEF)
+    broken = post("Transfer-Encoding: chunked") + f"3\r\nabc\r\n{MARK}\r\n".encode()
+    assert_constant(await wire.exchange(broken + head()), 400)
+    assert len(wire.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("coding", "version"), [("gzip, chunked", "1.1"), ("chunked", "1.0"), ("gzip, chunked", "1.0")]
+)
+async def test_a_body_whose_end_others_see_elsewhere_is_refused(
+    serve: Serve, coding: str, version: str
+) -> None:
+    wire = await serve(answer_body, BRIEF)
+    line = f"POST {TARGET} HTTP/{version}"
+    request = head(f"Transfer-Encoding: {coding}", line=line) + b"3\r\nabc\r\n0\r\n\r\n"
+    assert_constant(await wire.exchange(request + head()), 400)
+    assert not wire.seen
+
+
+async def test_chunk_extensions_without_end_are_a_constant_400(serve: Serve) -> None:
+    wire = await serve(answer_body, BRIEF)
+    endless = post("Transfer-Encoding: chunked") + b"3;" + b"a" * 2**20 + b"\r\nabc\r\n0\r\n\r\n"
+    assert_constant(await wire.exchange(endless), 400)
+
+
+async def test_a_body_in_chunks_of_one_byte_is_read(serve: Serve) -> None:
+    body = b"1\r\na\r\n" * 100 + b"0\r\n\r\n"
+    answer = await (await serve(answer_body)).exchange(post("Transfer-Encoding: chunked") + body)
+    assert answer.endswith(b"got aaaaa")
+
+
+async def test_a_broken_chunk_behind_an_answer_is_passed_over_in_silence(serve: Serve) -> None:
+    wire = await serve(limits=BRIEF)
+    connection = await wire.connect()
+    connection.send(post("Transfer-Encoding: chunked"))
+    await connection.until(b"ok:POST")
+    connection.send(f"{MARK}\r\n".encode() + head())
+    assert not await connection.rest()
+    assert not wire.reports
+
+
+async def test_a_compressed_body_is_not_decompressed(serve: Serve) -> None:
+    request = post("Content-Encoding: gzip", f"Content-Length: {len(MARK)}") + MARK.encode()
+    assert_constant(await (await serve(answer_body)).exchange(request), 415)
+
+    async def count(request: web.BaseRequest) -> web.Response:
+        return web.Response(body=b"%d bytes" % len(await request.content.readany()))
+
+    assert (await (await serve(count)).exchange(request)).endswith(b"11 bytes")
+
+
+async def test_a_client_that_leaves_within_a_body_ends_its_connection(serve: Serve) -> None:
+    wire = await serve(answer_body)
+    assert not await wire.exchange(post("Content-Length: 11") + MARK.encode()[:10], half_close=True)
+    await wire.emptied()
+    assert not wire.reports
+
+
+async def test_a_client_that_waits_for_100_continue_gets_it_when_the_body_is_read(
+    serve: Serve,
+) -> None:
+    connection = await (await serve(answer_body)).connect()
+    connection.send(post("Content-Length: 5", "Expect: 100-continue"))
+    assert await connection.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.send(b"hello")
+    answer = await connection.rest()
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"got hello")
+
+
+async def test_a_client_that_waits_for_100_continue_gets_a_refusal_at_once(serve: Serve) -> None:
+    wire = await serve(answer_body, BRIEF)
+    assert_constant(await wire.exchange(post("Content-Length: 101", "Expect: 100-continue")), 413)
+
+
+# Bugs
+
+
+async def test_a_bug_becomes_a_constant_500_and_a_report_without_values(serve: Serve) -> None:
+    async def buggy(request: web.BaseRequest) -> web.Response:
+        raise ValueError(request.raw_path)
+
+    wire = await serve(buggy)
+    assert_constant(await wire.exchange(head()), 500)
+    (report,) = wire.reports
+    assert report.startswith("ValueError at ")
+    assert "test_server.py:" in report
+    assert MARK not in report
+
+
+async def test_a_bug_is_one_line_in_the_log_by_default(caplog: pytest.LogCaptureFixture) -> None:
+    async def buggy(request: web.BaseRequest) -> web.Response:
+        raise KeyError(request.raw_path)
+
+    server = HardenedServer(buggy)
+    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.shutdown, 1)
+        stack.callback(listener.close)
+        wire = Wire(server, listener.sockets[0].getsockname()[1], stack)
+        assert_constant(await wire.exchange(head()), 500)
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert record.getMessage().startswith("KeyError at ")
+
+
+async def nothing(_: web.BaseRequest) -> web.Response:
+    return None  # type: ignore[return-value]  # the bug that is tested
+
+
+async def late(request: web.BaseRequest) -> web.Response:
+    raise TimeoutError(request.raw_path)
+
+
+async def raised_answer(request: web.BaseRequest) -> web.Response:
+    raise web.HTTPNotFound(text=request.raw_path)
+
+
+async def surrogate(request: web.BaseRequest) -> web.Response:
+    return web.Response(body=request.headers["X-A"].encode())
+
+
+async def split(request: web.BaseRequest) -> web.Response:
+    return web.Response(headers={"X-Echo": f"{request.raw_path}\r\nX-B: c"})
+
+
+@pytest.mark.parametrize("handler", [nothing, late, raised_answer, surrogate, split])
+async def test_every_bug_becomes_a_constant_500(serve: Serve, handler: Handler) -> None:
+    wire = await serve(handler)
+    assert_constant(await wire.exchange(head(f"X-A: \udcff{MARK}")), 500)
+    assert len(wire.reports) == 1
+    assert MARK not in wire.reports[0]
+
+
+async def test_a_bug_within_an_answer_cuts_it_short(serve: Serve) -> None:
+    async def half(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await response.write(b"half")
+        raise ValueError(request.raw_path)
+
+    wire = await serve(half)
+    answer = await wire.exchange(head())
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"half")
+    assert [report.split()[0] for report in wire.reports] == ["ValueError"]
+
+
+async def test_bytes_that_are_no_utf_8_reach_the_handler_and_can_be_answered(serve: Serve) -> None:
+    async def echo(request: web.BaseRequest) -> web.Response:
+        return web.Response(headers={"X-Echo": request.headers["X-A"]})
+
+    wire = await serve(echo)
+    answer = await wire.exchange(head("X-A: \udcff\u00e9\udcc3 (", "Connection: close"))
+    assert "X-Echo: \u00e9 (\r\n".encode() in answer
+    assert wire.seen[0].headers["X-A"].encode("utf-8", "surrogateescape") == b"\xff\xc3\xa9\xc3 ("
+
+
+async def test_a_parser_that_breaks_is_a_bug_without_values(serve: Serve) -> None:
+    class Broken:
+        def feed_data(self, data: bytes) -> None:
+            raise IndexError(data)
+
+    wire = await serve()
+    connection = await wire.connect()
+    connection.send(head())
+    await connection.until(b"ok:GET")
+    (held,) = wire.server.connections
+    held._parser = Broken()  # type: ignore[assignment]  # only the method that is called
+    connection.send(head())
+    assert not await connection.rest()
+    assert wire.reports[0].startswith("IndexError at ")
+
+
+def test_a_description_has_types_and_places_only() -> None:
+    assert describe(ValueError(MARK)) == "ValueError at "
+    assert describe(None) == "unknown error"
+
+
+# Drain
+
+
+async def test_a_draining_server_says_goodbye_in_its_next_answer(serve: Serve) -> None:
+    wire = await serve()
+    connection = await wire.connect()
+    connection.send(head())
+    assert b"Connection:" not in await connection.until(b"ok:GET")
+    wire.server.drain()
+    connection.send(head())
+    answer = await connection.rest()
+    assert answer.endswith(b"ok:GET")
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+async def test_a_shutdown_answers_what_is_in_flight_and_closes_what_is_idle(serve: Serve) -> None:
+    started, release = asyncio.Event(), asyncio.Event()
+
+    async def waiting(request: web.BaseRequest) -> web.Response:
+        if request.method == "POST":
+            started.set()
+            await release.wait()
+        return await answer_ok(request)
+
+    wire = await serve(waiting)
+    idle, busy, fresh = [await wire.connect() for _ in range(3)]
+    idle.send(head())
+    await idle.until(b"ok:GET")
+    busy.send(post("Content-Length: 0"))
+    await started.wait()
+    runner = web.ServerRunner(wire.server, shutdown_timeout=PATIENCE)
+    await runner.setup()
+    cleanup = asyncio.create_task(runner.cleanup())
+    assert not await idle.rest()
+    assert not await fresh.rest()
+    assert not cleanup.done()
+    release.set()
+    answer = await busy.rest()
+    assert answer.endswith(b"ok:POST")
+    assert b"\r\nConnection: close\r\n" in answer
+    await cleanup

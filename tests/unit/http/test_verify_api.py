@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.http.conftest import NOW, FakeKeys, Sidecar, Start, mint
+from verifier.keys.sources.base import Missing
+from verifier.rules.operator_policy import HouseRules
+
+ROOM = "standup@conference.meet.example.org"
+
+
+async def post(sidecar: Sidecar, question: Any) -> tuple[int, dict[str, Any]]:
+    body = question if isinstance(question, bytes) else json.dumps(question).encode()
+    status, headers, text = await sidecar.ask("/v1/verify", method="POST", data=body)
+    assert headers["Content-Type"].startswith("application/")
+    return status, json.loads(text)
+
+
+async def test_an_allow_holds_what_jitsi_binds_to_a_session(start: Start) -> None:
+    sidecar = await start()
+    context = {
+        "user": {"id": "u", "name": None, "moderator": True},
+        "group": "g",
+        "features": {"recording": True},
+        "room": {"regex": False},
+        "tenant": "acme",
+    }
+    question = {"token": mint(context=context), "room_jid": ROOM, "query_prefix": "acme"}
+    assert await post(sidecar, question) == (
+        200,
+        {
+            "allowed": True,
+            "code": None,
+            "error": None,
+            "reason": None,
+            "affiliation": "owner",
+            "moderator": True,
+            "tenant_mismatch": False,
+            "expires": NOW + 60,
+            "session": {
+                "jitsi_meet_room": "standup",
+                "jitsi_meet_domain": "meet.example.org",
+                "jitsi_meet_auth_issuer": "app",
+                "jitsi_meet_str_tenant": "acme",
+                "jitsi_meet_context_user": context["user"],
+                "jitsi_meet_context_group": "g",
+                "jitsi_meet_context_features": {"recording": True},
+                "jitsi_meet_context_room": {"regex": False},
+            },
+        },
+    )
+
+
+async def test_a_denial_answers_in_jitsis_words(start: Start) -> None:
+    sidecar = await start()
+    _, expired = await post(sidecar, {"token": mint(exp=1), "room_jid": ROOM})
+    assert (expired["allowed"], expired["code"]) == (False, "token-expired")
+    assert (expired["error"], expired["reason"]) == ("not-allowed", "Not acceptable by exp")
+    assert expired["session"] is None
+    _, other = await post(sidecar, {"token": mint(), "room_jid": "o" + ROOM})
+    assert (other["error"], other["reason"]) == ("not-allowed", "Room and token mismatched")
+    _, none = await post(sidecar, {"token": None})
+    assert (none["code"], none["reason"]) == ("token-missing", "token required")
+
+
+async def test_without_a_room_the_token_alone_is_judged(start: Start) -> None:
+    sidecar = await start()
+    _, answer = await post(sidecar, {"token": mint(room="elsewhere"), "unknown": [1]})
+    assert (answer["allowed"], answer["affiliation"]) == (True, "member")
+
+
+async def test_a_guest_is_allowed_with_an_empty_session(start: Start) -> None:
+    sidecar = await start(allow_empty_token=True)
+    _, answer = await post(sidecar, {"token": None, "room_jid": ROOM})
+    assert (answer["allowed"], answer["affiliation"], answer["session"]) == (True, None, {})
+    closed = {"token": None, "room_jid": ROOM, "room_requires_authentication": True}
+    assert (await post(sidecar, closed))[1]["error"] == "authentication-required"
+
+
+async def test_a_context_tenant_of_another_url_is_flagged(start: Start) -> None:
+    sidecar = await start()
+    question = {
+        "token": mint(context={"tenant": "acme"}),
+        "room_jid": ROOM,
+        "query_prefix": "other",
+    }
+    assert (await post(sidecar, question))[1]["tenant_mismatch"] is True
+
+
+async def test_only_a_moderator_creates_a_room_where_the_policy_says_so(start: Start) -> None:
+    sidecar = await start(house=HouseRules(moderators_create_rooms=True))
+    moderator = mint(context={"user": {"moderator": True}})
+    for token, new, code in (
+        (mint(), False, None),
+        (mint(), True, "policy-moderator-required"),
+        (mint(), None, None),
+        (moderator, True, None),
+        (None, True, "policy-moderator-required"),
+        (None, False, "token-missing"),
+    ):
+        question = {"token": token, "room_jid": ROOM, "creates_room": new}
+        status, answer = await post(sidecar, question)
+        assert (status, answer["code"]) == (200, code)
+    assert answer["error"] == "not-allowed"
+
+
+@pytest.mark.parametrize(
+    ("question", "complaint"),
+    [
+        (b"", "body: expected strict JSON"),
+        (b"\xff", "body: expected UTF-8"),
+        (b"[]", "body: expected a JSON object, found a list"),
+        (b'{"token":1,"token":2}', "body: expected every member name once"),
+        ({}, "token: expected a string or null, found none"),
+        ({"token": 5}, "token: expected a string or null, found a number"),
+        ({"token": None, "room_jid": ["x"]}, "room_jid: expected a string or null, found a list"),
+        ({"token": None, "query_prefix": {}}, "query_prefix: expected a string or null"),
+        ({"token": None, "host": True}, "host: expected a string or null, found a boolean"),
+        (
+            {"token": None, "room_requires_authentication": "yes"},
+            "room_requires_authentication: expected a boolean or null, found a string",
+        ),
+        ({"token": None, "creates_room": 1}, "creates_room: expected a boolean or null, found a"),
+    ],
+)
+async def test_a_wrong_question_is_a_400_that_names_the_member(
+    start: Start, question: Any, complaint: str
+) -> None:
+    sidecar = await start(allow_empty_token=True)
+    status, problem = await post(sidecar, question)
+    assert (status, problem["status"]) == (400, 400)
+    assert problem["detail"].startswith(complaint)
+
+
+async def test_only_post_is_served_and_only_up_to_64_kib(start: Start) -> None:
+    sidecar = await start()
+    status, headers, _ = await sidecar.ask("/v1/verify")
+    assert (status, headers["Allow"]) == (405, "POST")
+    status, _, _ = await sidecar.ask("/v1/verify", method="POST", data=b"x" * 70_000)
+    assert status == 413
+
+
+async def test_keys_that_cannot_be_obtained_are_a_503(start: Start) -> None:
+    sidecar = await start(
+        keys=FakeKeys(Missing.UNAVAILABLE), key_server=True, signature_algorithm="RS256"
+    )
+    status, answer = await post(sidecar, {"token": mint({"kid": "k", "alg": "RS256"})})
+    assert (status, answer["code"]) == (503, "keys-unavailable")

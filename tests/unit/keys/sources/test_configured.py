@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.key_server import (
+    START,
+    FakeTime,
+    Recorder,
+    asap_path,
+    is_key,
+    jwk,
+    pem,
+    surroundings,
+    until,
+)
+from verifier.keys.formats import to_pem
+from verifier.keys.sources import (
+    FileWatch,
+    KeySourceError,
+    KeySourceSettings,
+    Missing,
+    SecretSource,
+    StaticSource,
+    Surroundings,
+)
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+async def static(time: FakeTime, recorder: Recorder) -> AsyncIterator[Open]:
+    opened: list[StaticSource] = []
+
+    async def open_static(public_keys: dict[str, str | Path]) -> StaticSource:
+        opened.append(StaticSource(public_keys, surroundings(time, recorder)))
+        await opened[-1].start()
+        return opened[-1]
+
+    yield open_static
+    for source in opened:
+        await source.close()
+
+
+@pytest.fixture
+async def secrets(time: FakeTime, recorder: Recorder) -> AsyncIterator[Open]:
+    opened: list[SecretSource] = []
+
+    async def open_secrets(*entries: str | Path) -> SecretSource:
+        opened.append(SecretSource(entries, surroundings(time, recorder)))
+        await opened[-1].start()
+        return opened[-1]
+
+    yield open_secrets
+    for source in opened:
+        await source.close()
+
+
+def replace(path: Path, text: str) -> None:
+    """Write as careful programs do: a new file takes the old one's place."""
+    fresh = path.with_suffix(".fresh")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+async def settle(source: StaticSource | SecretSource) -> None:
+    """Two looks: one sees a change, the next that it has settled."""
+    await source.tick()
+    await source.tick()
+
+
+# What is read
+
+
+async def test_keys_are_read_from_text_and_from_files_in_every_form(
+    tmp_path: Path, static: Open
+) -> None:
+    (tmp_path / "pem").write_text(pem("a"))
+    (tmp_path / "jwk").write_text(json.dumps(jwk("b")))
+    (tmp_path / "jwks").write_text(json.dumps({"keys": [jwk("c"), jwk("d")]}))
+    source = await static(
+        {
+            "a": tmp_path / "pem",
+            "b": tmp_path / "jwk",
+            "set": tmp_path / "jwks",
+            "e": pem("e"),
+            "f": json.dumps(jwk("f")),
+        }
+    )
+    assert all(is_key(source.known(name), name) for name in "abcdef")
+    assert is_key(await source.find("a"), "a")
+    assert source.known("set") is None
+    assert await source.find("set") is Missing.UNKNOWN
+    assert source.static == ()
+
+
+async def test_every_secret_counts_in_order_and_serves_any_token(
+    tmp_path: Path, secrets: Open
+) -> None:
+    (tmp_path / "secret").write_text("second\n\nthird \n")
+    source = await secrets("first", tmp_path / "secret", pem("a"))
+    assert [key.material for key in source.static[:3]] == [b"first", b"second", b"third "]
+    assert is_key(source.static[3], "a")
+    assert source.static[3].source == "file"
+    assert source.known("first") is None
+
+
+async def test_what_cannot_be_used_is_named_all_at_once_and_never_shown(
+    tmp_path: Path, static: Open, secrets: Open
+) -> None:
+    (tmp_path / "rubbish").write_text("hush-hush")
+    (tmp_path / "huge").write_text("-" * 1_100_000)
+    (tmp_path / "set").write_text(json.dumps({"keys": [jwk("a")]}))
+    with pytest.raises(KeySourceError) as failure:
+        await static(
+            {
+                "1": tmp_path / "rubbish",
+                "2": tmp_path / "huge",
+                "3": tmp_path / "missing",
+                "4": "hush-hush",
+                "a": pem("a"),
+                "5": tmp_path / "set",
+            }
+        )
+    no_pem = "expected one PEM block, a public key or a certificate, found 0 blocks"
+    assert str(failure.value).split("; ") == [
+        f"{tmp_path}/rubbish: {no_pem}",
+        f"{tmp_path}/huge: expected at most 1048576 bytes",
+        f"{tmp_path}/missing: No such file or directory",
+        f"key id '4': {no_pem}",
+        f"{tmp_path}/set: expected every key id once, found 'a'",
+    ]
+    (tmp_path / "empty").write_text("\n\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    with pytest.raises(KeySourceError) as failure:
+        await secrets("", '{"kty": "oct", "k": "aHVzaA"}', tmp_path / "empty", tmp_path / "binary")
+    assert str(failure.value).split("; ") == [
+        "secret 1: expected a shared secret, found nothing",
+        "secret 2: expected a shared secret, found a public key, certificate or JWK",
+        f"{tmp_path}/empty: expected one secret a line, found nothing",
+        f"{tmp_path}/binary: expected UTF-8 text",
+    ]
+
+
+# Changes on disk
+
+
+async def test_a_file_that_changes_is_read_again(
+    tmp_path: Path, static: Open, recorder: Recorder
+) -> None:
+    path = tmp_path / "key"
+    path.write_text(pem("old"))
+    source = await static({"a": path, "b": pem("b")})
+    replace(path, pem("new"))
+    await source.tick()
+    assert is_key(source.known("a"), "old")
+    await source.tick()
+    assert is_key(source.known("a"), "new")
+    assert recorder.changes == [frozenset({"a"})]
+    await settle(source)
+    assert recorder.fetches == {("file", "ok"): 2}
+
+
+async def test_a_secret_that_is_taken_out_of_its_file_ends_at_once(
+    tmp_path: Path, secrets: Open, recorder: Recorder
+) -> None:
+    path = tmp_path / "secret"
+    path.write_text("first\nsecond\n")
+    source = await secrets(path)
+    replace(path, "new\nfirst\nsecond\n")
+    await settle(source)
+    assert recorder.changes == []
+    replace(path, "new\nfirst\n")
+    await settle(source)
+    assert [key.material for key in source.static] == [b"new", b"first"]
+    assert recorder.changes == [frozenset({None})]
+
+
+async def test_a_file_changed_in_place_with_the_same_size_is_seen(
+    tmp_path: Path, secrets: Open
+) -> None:
+    path = tmp_path / "secret"
+    path.write_text("one")
+    os.utime(path, ns=(1, 1))
+    source = await secrets(path)
+    path.write_text("two")
+    await settle(source)
+    assert [key.material for key in source.static] == [b"two"]
+
+
+async def test_a_file_that_is_still_being_written_is_not_read(
+    tmp_path: Path, secrets: Open
+) -> None:
+    path = tmp_path / "secret"
+    path.write_text("whole")
+    source = await secrets(path)
+    for number, part in enumerate(("lon", "longer", "longer-still")):
+        path.write_text(part)
+        os.utime(path, ns=(number, number))
+        await source.tick()
+        assert [key.material for key in source.static] == [b"whole"]
+    await source.tick()
+    assert [key.material for key in source.static] == [b"longer-still"]
+
+
+async def test_the_symbolic_link_that_kubernetes_swaps_is_followed(
+    tmp_path: Path, static: Open, recorder: Recorder
+) -> None:
+    for generation in ("1", "2"):
+        (tmp_path / generation).mkdir()
+        (tmp_path / generation / "key.pem").write_text(pem(generation))
+        os.utime(tmp_path / generation / "key.pem", ns=(1, 1))
+    (tmp_path / "..data").symlink_to("1")
+    (tmp_path / "key.pem").symlink_to("..data/key.pem")
+    source = await static({"a": tmp_path / "key.pem"})
+    (tmp_path / "..new").symlink_to("2")
+    (tmp_path / "..new").rename(tmp_path / "..data")
+    await settle(source)
+    assert is_key(source.known("a"), "2")
+    assert recorder.changes == [frozenset({"a"})]
+
+
+@pytest.mark.parametrize("bad", ["", "rubbish", "-----BEGIN PUBLIC KEY-----\n", None])
+async def test_a_bad_new_file_leaves_the_running_keys_and_is_reported(
+    tmp_path: Path, static: Open, recorder: Recorder, bad: str | None
+) -> None:
+    path = tmp_path / "key"
+    path.write_text(pem("a"))
+    source = await static({"a": path})
+    if bad is None:
+        path.unlink()
+    else:
+        replace(path, bad)
+    for _ in range(5):
+        await settle(source)
+    assert is_key(source.known("a"), "a")
+    status = source.status()
+    assert (status.state, status.ready) == ("stale", True)
+    assert status.last_error.startswith(f"{path}: ")
+    assert recorder.fetches["file", "ok"] == 1
+    # It is tried again: it may become readable without looking any different.
+    assert recorder.fetches["file", "error"] > 1
+    assert recorder.changes == []
+    replace(path, pem("b"))
+    await settle(source)
+    assert is_key(source.known("a"), "b")
+    assert (source.status().state, source.status().last_error) == ("ready", "")
+
+
+async def test_a_running_source_looks_for_changes_by_itself_within_five_seconds(
+    tmp_path: Path,
+) -> None:
+    settings = KeySourceSettings()
+    assert 3 * settings.key_file_poll <= 5
+    path = tmp_path / "secret"
+    path.write_text("one")
+    quick = Surroundings(KeySourceSettings(key_file_poll=0.001))
+    source = SecretSource([path], quick)
+    await source.start()
+    try:
+        replace(path, "two")
+        await until(lambda: [key.material for key in source.static] == [b"two"])
+    finally:
+        await source.close()
+
+
+async def test_a_watch_tells_of_every_settled_change_once(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    watch = FileWatch([path])
+    assert not await watch.changed()
+    path.write_text("here")
+    assert [await watch.changed() for _ in range(3)] == [False, True, False]
+    path.unlink()
+    assert [await watch.changed() for _ in range(3)] == [False, True, False]
+    path.write_text("here again")
+    await watch.changed()
+    path.unlink()
+    assert [await watch.changed() for _ in range(3)] == [False, False, False]
+
+
+# What is told
+
+
+async def test_status_names_each_key_and_no_secret(
+    secrets: Open, static: Open, recorder: Recorder
+) -> None:
+    source = await secrets("hush-hush")
+    status = source.status()
+    assert (status.name, status.state, status.answered) == ("secret", "ready", True)
+    assert status.last_success == START
+    assert [(key.key_id, key.expires, key.fingerprint) for key in status.keys] == [(None, None, "")]
+    assert "hush" not in repr(status) + repr(source.static) + repr(vars(source))
+    source = await static({"a": pem("a")})
+    assert [(key.key_id, key.source, key.algorithms) for key in source.status().keys] == [
+        ("a", "file", ("ES256",))
+    ]
+    assert recorder.counts == {"secret": 1, "file": 1}
+    assert recorder.fetches == {}
+
+
+async def test_the_bridge_finds_a_key_from_a_file_and_never_a_secret(
+    static: Open, secrets: Open
+) -> None:
+    source = await static({"a": pem("a")})
+    digest = asap_path("a")[1:-4]
+    found = await source.by_digest(digest)
+    assert found is not None
+    assert (to_pem(found[0]).decode(), found[1]) == (pem("a"), 60)
+    assert await source.by_digest("0" * 64) is None
+    assert await (await secrets("a")).by_digest(digest) is None
+
+
+async def test_only_what_is_asked_for_and_there_is_counted(
+    static: Open, recorder: Recorder
+) -> None:
+    source = await static({"a": pem("a")})
+    source.known("a")
+    source.known("b")
+    assert recorder.lookups == {("file", "hit"): 1}

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from tests.support.key_server import KeyServer, Reply, serving, surroundings
+from verifier.keys.sources import KeySourceError
+from verifier.keys.sources.http import Answer, Fetcher, shown_url
+
+LIMIT = 1 << 20
+
+
+@pytest.fixture
+def fetcher(session: aiohttp.ClientSession) -> Fetcher:
+    return Fetcher(session, surroundings())
+
+
+@pytest.fixture
+def hasty(session: aiohttp.ClientSession) -> Fetcher:
+    return Fetcher(session, surroundings(key_fetch_timeout=0.3))
+
+
+async def fail(fetcher: Fetcher, url: str, etag: str = "") -> KeySourceError:
+    with pytest.raises(KeySourceError) as failure:
+        await fetcher.get(URL(url), etag)
+    return failure.value
+
+
+@pytest.fixture
+def black_hole() -> Iterator[int]:
+    """A port that takes no more connections and does not refuse them either."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(closing(socket.socket()))
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            filler = stack.enter_context(closing(socket.socket()))
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("status", [200, 204])
+async def test_two_hundred_and_two_hundred_and_four_are_answers(
+    server: KeyServer, fetcher: Fetcher, status: int
+) -> None:
+    body = b"body" if status == 200 else b""
+    server.always = Reply(body, status, {"ETag": '"1"', "Cache-Control": "max-age=9"})
+    assert await fetcher.get(URL(server.url)) == Answer("ok", body, '"1"', 9)
+
+
+async def test_four_hundred_and_four_is_an_answer(server: KeyServer, fetcher: Fetcher) -> None:
+    assert await fetcher.get(URL(server.url)) == Answer("not-found")
+
+
+@pytest.mark.parametrize("status", [201, 206, 300, 400, 401, 403, 410, 429, 500, 502, 503])
+async def test_any_other_status_is_an_error(
+    server: KeyServer, fetcher: Fetcher, status: int
+) -> None:
+    server.always = Reply(b"body", status)
+    error = await fail(fetcher, f"{server.url}/k?secret=1")
+    assert str(error) == f"status {status} from {server.url}/k"
+    assert error.shared == (status >= 500 or status == 429)
+
+
+async def test_an_error_never_shows_what_is_secret_in_a_url(fetcher: Fetcher) -> None:
+    error = await fail(fetcher, "http://user:password@127.0.0.1:1/k?token=secret#fragment")
+    assert str(error) == "cannot connect (Connection refused): http://127.0.0.1:1/k"
+    assert error.__cause__ is None
+    assert shown_url(URL("http://u:p@host/k?q#f")) == "http://host/k"
+
+
+class NoNames(AbstractResolver):
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        raise socket.gaierror(socket.EAI_NONAME, f"unknown: {host}, {port}, {family}")
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_name_that_nobody_knows_is_said_to_be_that() -> None:
+    connector = aiohttp.TCPConnector(resolver=NoNames())
+    async with aiohttp.ClientSession(connector=connector) as session:
+        error = await fail(Fetcher(session, surroundings()), "http://no-such-host/k")
+    assert str(error) == "the host's name cannot be resolved: http://no-such-host/k"
+
+
+async def test_a_stall_at_connect_ends_when_connecting_has_taken_too_long(
+    session: aiohttp.ClientSession, black_hole: int
+) -> None:
+    fetcher = Fetcher(session, surroundings(key_fetch_timeout=60, key_connect_timeout=0.1))
+    async with asyncio.timeout(5):
+        error = await fail(fetcher, f"http://127.0.0.1:{black_hole}/")
+    assert error.timeout
+    assert str(error) == f"no answer in time from http://127.0.0.1:{black_hole}/"
+
+
+@pytest.mark.parametrize("reply", [Reply(fault="stall"), Reply(b"part", fault="stall in body")])
+async def test_a_stall_ends_in_time(server: KeyServer, hasty: Fetcher, reply: Reply) -> None:
+    server.always = reply
+    async with asyncio.timeout(5):
+        assert (await fail(hasty, server.url)).timeout
+
+
+async def test_a_body_that_is_cut_off_is_an_error(server: KeyServer, fetcher: Fetcher) -> None:
+    server.always = Reply(b"part", fault="cut off")
+    assert str(await fail(fetcher, server.url)).startswith("the answer was cut off")
+
+
+async def test_an_answer_that_is_not_http_is_an_error(session: aiohttp.ClientSession) -> None:
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"secret garbage\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as garbage:
+        port = garbage.sockets[0].getsockname()[1]
+        error = await fail(Fetcher(session, surroundings()), f"http://127.0.0.1:{port}/")
+    assert "secret" not in str(error)
+    assert not error.timeout
+
+
+async def test_tls_with_a_server_that_has_none_is_an_error(
+    server: KeyServer, fetcher: Fetcher
+) -> None:
+    url = server.url.replace("http:", "https:") + "/k"
+    assert str(await fail(fetcher, url)) == f"TLS failed: {url}"
+
+
+# Size
+
+
+@pytest.mark.parametrize("size", [0, 1, LIMIT - 1, LIMIT])
+async def test_a_body_of_up_to_a_mebibyte_is_read(
+    server: KeyServer, fetcher: Fetcher, size: int
+) -> None:
+    server.always = Reply(b"x" * size)
+    assert len((await fetcher.get(URL(server.url))).body) == size
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [("identity", bytes), ("gzip", gzip.compress), ("deflate", zlib.compress)],
+)
+async def test_a_larger_body_is_refused_packed_or_not(
+    server: KeyServer, fetcher: Fetcher, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    server.always = Reply(pack(b"x" * (LIMIT + 1)), headers={"Content-Encoding": encoding})
+    error = await fail(fetcher, server.url)
+    assert str(error) == f"body of more than {LIMIT} bytes"
+    assert not error.shared
+
+
+async def test_a_packed_bomb_is_never_unpacked(server: KeyServer, fetcher: Fetcher) -> None:
+    bomb = gzip.compress(bytes(200 * LIMIT))
+    assert len(bomb) < LIMIT
+    server.always = Reply(bomb, headers={"Content-Encoding": "gzip"})
+    tracemalloc.start()
+    try:
+        assert str(await fail(fetcher, server.url)) == f"body of more than {LIMIT} bytes"
+        assert tracemalloc.get_traced_memory()[1] < 20 * LIMIT
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "GZIP"])
+async def test_a_packed_body_is_unpacked(
+    server: KeyServer, fetcher: Fetcher, encoding: str
+) -> None:
+    pack = zlib.compress if encoding == "deflate" else gzip.compress
+    body = bytes(range(256)) * 1000
+    server.always = Reply(pack(body), headers={"Content-Encoding": encoding})
+    assert (await fetcher.get(URL(server.url))).body == body
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [("gzip", "cannot be unpacked"), ("br", "not asked for"), ("gzip, gzip", "not asked for")],
+)
+async def test_a_body_that_cannot_be_unpacked_is_an_error(
+    server: KeyServer, fetcher: Fetcher, encoding: str, words: str
+) -> None:
+    server.always = Reply(b"not packed at all", headers={"Content-Encoding": encoding})
+    assert words in str(await fail(fetcher, server.url))
+
+
+# Redirects
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_to_the_same_origin_is_followed(
+    server: KeyServer, fetcher: Fetcher, status: int
+) -> None:
+    for location in ("/there", f"{server.url}/there", "there#fragment"):
+        server.replies["/here"] = Reply(status=status, headers={"Location": location})
+        server.replies["/there"] = Reply(b"body")
+        assert (await fetcher.get(URL(f"{server.url}/here"), '"1"')).body == b"body"
+
+
+async def test_three_redirects_are_followed_and_a_fourth_is_not(
+    server: KeyServer, fetcher: Fetcher
+) -> None:
+    for step in range(4):
+        server.replies[f"/{step}"] = Reply(status=302, headers={"Location": f"/{step + 1}"})
+    server.replies["/4"] = Reply(b"body")
+    assert (await fetcher.get(URL(f"{server.url}/1"))).body == b"body"
+    assert "more than 3 redirects" in str(await fail(fetcher, f"{server.url}/0"))
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://localhost:{port}/",
+        "http://127.0.0.1:1/",
+        "https://127.0.0.1:{port}/",
+        "//127.0.0.2:{port}/",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1:{port}/",
+        "http://[",
+        "",
+    ],
+)
+async def test_a_redirect_to_another_origin_is_not_followed(
+    server: KeyServer, fetcher: Fetcher, location: str
+) -> None:
+    target = location.format(port=URL(server.url).port)
+    server.always = Reply(status=302, headers={"Location": target})
+    error = await fail(fetcher, f"{server.url}/k")
+    assert str(error) == f"redirect to another origin from {server.url}/k: not followed"
+    assert len(server.requests) == 1
+
+
+async def test_credentials_in_the_url_go_to_its_origin_alone(
+    server: KeyServer, fetcher: Fetcher
+) -> None:
+    server.replies["/here"] = Reply(status=302, headers={"Location": "/there"})
+    server.replies["/there"] = Reply(b"body")
+    url = URL(server.url).with_user("me").with_password("secret")
+    await fetcher.get(url / "here")
+    assert {request.headers["Authorization"] for request in server.requests} == {
+        "Basic bWU6c2VjcmV0"
+    }
+
+
+async def test_neither_proxy_variables_nor_netrc_are_heeded(
+    server: KeyServer, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.always = Reply(b"body")
+    async with serving() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        assert (await fetcher.get(URL(server.url))).body == b"body"
+        assert proxy.requests == []

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.key_server import (
+    FakeTime,
+    KeyServer,
+    Recorder,
+    Reply,
+    asap_path,
+    hurry,
+    is_key,
+    jwk,
+    pem,
+    surroundings,
+    until,
+)
+from verifier.keys.sources import (
+    AsapSource,
+    DocumentSource,
+    KeyLocations,
+    KeyRing,
+    KeySourceError,
+    Missing,
+    open_ring,
+)
+
+Open = Callable[..., KeyRing]
+
+
+@pytest.fixture
+async def ring_of(
+    server: KeyServer, session: aiohttp.ClientSession, time: FakeTime, recorder: Recorder
+) -> AsyncIterator[Open]:
+    rings: list[KeyRing] = []
+
+    def ring_of(*, document: bool = False, asap: bool = False, **places: Any) -> KeyRing:
+        options = places.pop("options", {})
+        locations = KeyLocations(
+            document_url=f"{server.url}/jwks" if document else None,
+            asap_url=server.url if asap else None,
+            **places,
+        )
+        rings.append(open_ring(locations, session, surroundings(time, recorder, **options)))
+        return rings[-1]
+
+    yield ring_of
+    for ring in rings:
+        await ring.close()
+
+
+async def test_files_come_first_then_the_document_then_the_key_server(
+    server: KeyServer, ring_of: Open
+) -> None:
+    ring = ring_of(secrets=["s"], public_keys={"a": pem("file")}, document=True, asap=True)
+    assert [source.name for source in ring.sources] == ["secret", "file", "document", "asap"]
+    server.document(jwk("a", "document"), jwk("b", "document"))
+    for key_id in "abc":
+        server.publish(key_id, pem("asap"))
+    await ring.sources[1].start()
+    assert is_key(ring.known("a"), "file")
+    assert server.requests == []
+    assert is_key(await ring.find("b"), "document")
+    assert server.paths() == ["/jwks"]
+    assert is_key(await ring.find("c"), "asap")
+    for key_id, name in (("a", "file"), ("b", "document"), ("c", "asap")):
+        assert is_key(ring.known(key_id), name)
+    assert ring.known("d") is None
+
+
+async def test_the_static_keys_are_the_secrets_in_their_order(ring_of: Open) -> None:
+    ring = ring_of(secrets=["one", "two"], public_keys={"a": pem("a")})
+    assert list(ring.static) == []
+    await ring.start()
+    assert [key.material for key in ring.static] == [b"one", b"two"]
+    assert ring.unavailable is False
+    assert ring_of(public_keys={"a": pem("a")}).static == ()
+
+
+@pytest.mark.parametrize(
+    ("document", "asap", "answer"),
+    [
+        (Reply(b'{"keys": []}'), Reply(status=404), Missing.UNKNOWN),
+        (Reply(status=500), Reply(status=404), Missing.UNAVAILABLE),
+        (Reply(b'{"keys": []}'), Reply(status=500), Missing.UNAVAILABLE),
+        (Reply(status=500), Reply(status=500), Missing.UNAVAILABLE),
+    ],
+)
+async def test_a_key_is_unknown_only_if_every_source_is_sure(
+    server: KeyServer, ring_of: Open, document: Reply, asap: Reply, answer: Missing
+) -> None:
+    server.replies = {"/jwks": document, asap_path("k"): asap}
+    assert await ring_of(document=True, asap=True).find("k") is answer
+
+
+async def test_without_any_source_every_key_is_unknown(ring_of: Open) -> None:
+    ring = ring_of()
+    assert await ring.find("k") is Missing.UNKNOWN
+    assert ring.known("k") is None
+    assert ring.static == ()
+
+
+async def test_a_stalled_document_does_not_keep_the_key_server_from_being_asked(
+    server: KeyServer, ring_of: Open
+) -> None:
+    server.replies["/jwks"] = Reply(fault="stall")
+    server.publish("k", pem("k"))
+    ring = ring_of(document=True, asap=True, options={"key_fetch_timeout": 2.0})
+    async with asyncio.timeout(5):
+        assert is_key(await ring.find("k"), "k")
+
+
+async def test_a_slow_document_is_waited_for_when_the_key_server_has_no_key(
+    server: KeyServer, ring_of: Open
+) -> None:
+    server.document(jwk("k"))
+    server.replies["/jwks"].fault = "stall"
+    ring = ring_of(document=True, asap=True, options={"key_fetch_timeout": 3.0})
+    waiting = asyncio.create_task(ring.find("k"))
+    await until(lambda: asap_path("k") in server.paths())
+    server.release.set()
+    assert is_key(await waiting, "k")
+
+
+async def test_two_stalled_sources_cost_a_request_one_time_out(
+    server: KeyServer, ring_of: Open
+) -> None:
+    server.always = Reply(fault="stall")
+    ring = ring_of(document=True, asap=True, options={"key_fetch_timeout": 2.0})
+    async with asyncio.timeout(3.9):
+        assert await ring.find("k") is Missing.UNAVAILABLE
+
+
+async def test_a_ring_starts_everything_or_nothing(
+    server: KeyServer, ring_of: Open, tmp_path: Path
+) -> None:
+    ring = ring_of(document=True, public_keys={"a": tmp_path / "missing"})
+    with pytest.raises(KeySourceError, match="No such file"):
+        await ring.start()
+    assert server.requests == []
+
+
+async def test_a_ring_keeps_its_sources_fresh_by_itself(server: KeyServer, ring_of: Open) -> None:
+    server.document(jwk("a"))
+    ring = ring_of(document=True, asap=True, secrets=["s"])
+    await ring.start()
+    await until(lambda: ring.known("a") is not None)
+    assert [(status.name, status.state, status.ready) for status in ring.status()] == [
+        ("secret", "ready", True),
+        ("document", "ready", True),
+        ("asap", "never-needed", True),
+    ]
+
+
+async def test_a_new_configuration_costs_no_key_while_the_servers_are_down(
+    server: KeyServer, ring_of: Open, recorder: Recorder
+) -> None:
+    server.document(jwk("a"))
+    server.publish("b", pem("b"))
+    old = ring_of(document=True, asap=True, secrets=["old"])
+    assert is_key(await old.find("a"), "a")
+    assert is_key(await old.find("b"), "b")
+    server.always = Reply(status=500)
+    new = ring_of(secrets=["new"], document=True, asap=True)
+    new.inherit(old)
+    await new.start()
+    await old.close()
+    assert is_key(new.known("a"), "a")
+    assert is_key(new.known("b"), "b")
+    assert [key.material for key in new.static] == [b"new"]
+    assert recorder.changes == []
+
+
+async def test_keys_of_another_url_are_not_handed_over(
+    server: KeyServer, session: aiohttp.ClientSession, ring_of: Open
+) -> None:
+    server.publish("b", pem("b"))
+    old = ring_of(asap=True)
+    await old.find("b")
+    new = open_ring(KeyLocations(asap_url=f"{server.url}/other"), session, surroundings())
+    new.inherit(old)
+    assert new.known("b") is None
+
+
+async def test_the_bridge_serves_keys_of_every_source_by_their_hash(
+    server: KeyServer, ring_of: Open
+) -> None:
+    server.document(jwk("b"))
+    server.publish("c", pem("c"))
+    ring = ring_of(public_keys={"a": pem("a")}, document=True, asap=True, secrets=["s"])
+    await ring.start()
+    await ring.find("c")
+    for key_id in "abc":
+        found = await ring.by_digest(asap_path(key_id)[1:-4])
+        assert found is not None
+        assert is_key(found[0], key_id)
+        assert found[1] > 0
+    assert await ring.by_digest(asap_path("d")[1:-4]) is None
+
+
+async def test_good_tokens_never_wait_through_faults_and_rotation(
+    server: KeyServer, time: FakeTime, ring_of: Open, recorder: Recorder
+) -> None:
+    """Ten keys, one of them new every round; every fault in turn between good answers."""
+    faults = [
+        Reply(status=500),
+        Reply(status=404),
+        Reply(b"<html>"),
+        Reply(b"x" * 2_000_000),
+        Reply(status=302, headers={"Location": "http://127.0.0.1:1/"}),
+        Reply(b"-----BEGIN", fault="cut off"),
+        Reply(fault="stall"),
+        Reply(status=204),
+        Reply(status=304),
+    ]
+    ring = ring_of(document=True, asap=True)
+    current = [str(number) for number in range(10)]
+
+    async def use_all() -> None:
+        for key_id in current:
+            found = ring.known(key_id) or await ring.find(key_id)
+            assert is_key(found, key_id), (key_id, time.passed)
+
+    async def tick(fetch_timeout: float) -> None:
+        for source in ring.sources:
+            assert isinstance(source, DocumentSource | AsapSource)
+            hurry(source, fetch_timeout)
+            await source.tick()
+
+    for generation, fault in enumerate(faults * 2):
+        current = [*current[1:], f"new {generation}"]
+        server.always = None
+        server.document(*[jwk(key_id) for key_id in current[::2]], Cache_Control="max-age=60")
+        for key_id in current[1::2]:
+            server.publish(key_id, pem(key_id), Cache_Control="max-age=60")
+        for _ in range(12):
+            time.advance(10)
+            await tick(5)
+            await use_all()
+        server.always = fault
+        for _ in range(12):
+            time.advance(10)
+            await tick(0.05 if fault.fault == "stall" else 5)
+            assert all(is_key(ring.known(key_id), key_id) for key_id in current)
+    assert recorder.lookups["document", "stale"] + recorder.lookups["asap", "stale"] > 0
+
+
+async def test_what_can_be_said_at_once_is_what_asking_would_give_and_asks_nobody(
+    server: KeyServer, time: FakeTime, recorder: Recorder, ring_of: Open
+) -> None:
+    ring = ring_of(document=True, asap=True)
+    server.document(jwk("of the document"))
+    server.publish("of the server", pem("of the server"))
+    assert is_key(await ring.find("of the document"), "of the document")
+    said = 0
+    for step in range(400):
+        before = len(server.requests)
+        missing = ring.missing(f"invented {step}")
+        assert await ring.find(f"invented, too {step}") is Missing.UNKNOWN
+        if missing is not None:
+            assert missing is Missing.UNKNOWN
+            said += 1
+        assert (len(server.requests) == before) is (missing is not None)
+        if step % 40 == 0:
+            time.advance(1)
+    assert said > 100
+    assert recorder.lookups["asap", "negative"] >= 2 * said
+    assert ring.missing("of the server") is Missing.UNKNOWN
+    time.advance(2)
+    # Whoever was turned away once comes before new inventions.
+    assert ring.missing("of the server") is None
+    assert is_key(await ring.find("of the server"), "of the server")
+
+
+async def test_where_a_source_fails_it_is_said_at_once_that_nobody_knows(
+    server: KeyServer, ring_of: Open
+) -> None:
+    ring = ring_of(asap=True)
+    server.always = Reply(status=500)
+    assert ring.missing("a") is None
+    assert await ring.find("a") is Missing.UNAVAILABLE
+    assert ring.missing("b") is Missing.UNAVAILABLE
+
+
+async def test_without_a_url_a_key_id_that_is_not_configured_is_unknown_at_once(
+    ring_of: Open,
+) -> None:
+    ring = ring_of(public_keys={"k": pem("k")})
+    await ring.start()
+    assert ring.known("k") is not None
+    assert ring.missing("other") is Missing.UNKNOWN

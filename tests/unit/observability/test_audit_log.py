@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.support.processes import wait_until
+from verifier.observability.audit_log import AuditLog, Lost
+from verifier.observability.decision_log import Asking
+
+ASKING = Asking("auth", 0.001, "r-1")
+RECORD = {"outcome": "denied", "code": "room-mismatch", "room": "standup", "detail": "not for here"}
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_each_decision_is_one_json_line(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    audit = AuditLog(str(path))
+    audit.write(RECORD, ASKING)
+    audit.write({"outcome": "allowed", "user_id": "\udcff\nÄ"}, Asking("verify", 0.001))
+    audit.close()
+    denied, allowed = lines(path)
+    assert denied.pop("time").endswith("+00:00")
+    assert denied == {
+        "outcome": "denied",
+        "code": "room-mismatch",
+        "room": "standup",
+        "endpoint": "auth",
+        "request_id": "r-1",
+    }
+    assert allowed["user_id"] == "?\nÄ"
+
+
+def test_what_looks_like_a_token_is_not_written(tmp_path: Path) -> None:
+    path, token = tmp_path / "audit.log", "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhcHAifQ.c2lnbmF0dXJl"
+    audit = AuditLog(str(path))
+    audit.write(RECORD | {"room": token}, Asking("auth", 0.1, f"id-{token}"))
+    audit.close()
+    assert (lines(path)[0]["room"], lines(path)[0]["request_id"]) == ("[token]", "id-[token]")
+
+
+def test_a_file_that_was_rotated_away_is_opened_anew(tmp_path: Path) -> None:
+    path, old = tmp_path / "audit.log", tmp_path / "audit.log.1"
+    audit = AuditLog(str(path))
+    audit.write(RECORD, ASKING)
+    wait_until(lambda: path.stat().st_size > 0, "the first line")
+    path.rename(old)
+    audit.write(RECORD, ASKING)
+    audit.close()
+    assert (len(lines(old)), len(lines(path))) == (1, 1)
+
+
+def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    AuditLog(str(path)).close()
+    assert stat.S_IMODE(path.stat().st_mode) & 0o007 == 0
+
+
+def test_syslog_gets_each_line_with_the_programs_name(tmp_path: Path) -> None:
+    address = str(tmp_path / "log")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(address)
+        daemon.settimeout(10)
+        audit = AuditLog("syslog", address)
+        audit.write(RECORD, ASKING)
+        datagram = daemon.recv(4096)
+        audit.close()
+    assert datagram.startswith(b"<86>jitsi-verifier: {")  # authpriv.info
+    assert json.loads(datagram[datagram.index(b"{") :].rstrip(b"\0"))["code"] == "room-mismatch"
+
+
+def test_a_full_disk_is_told_at_once_and_then_now_and_then(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("verifier"), "propagate", True)
+    audit = AuditLog("/dev/full")
+    for _ in range(50):
+        audit.write(RECORD, ASKING)
+    audit.close()
+    assert {each.message for each in caplog.records} == {"audit lines lost"}
+    told = [each.__dict__["fields"] for each in caplog.records]
+    assert len(told) == 2  # the first of them, and at the end the others
+    assert {each["error"] for each in told} == {"No space left on device"}
+    assert sum(each["count"] for each in told) == 50
+
+
+def test_losses_are_told_again_after_a_while(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("verifier"), "propagate", True)
+    moments = (100.0, 105.0, 109.0, 110.0, 120.0)
+    lost = Lost(iter(moments).__next__)
+    for _ in moments:
+        lost.add("why")
+        lost.tell()
+    lost.tell()
+    assert [each.__dict__["fields"]["count"] for each in caplog.records] == [1, 3, 1]
+
+
+def test_syslog_may_come_later(tmp_path: Path) -> None:
+    address = str(tmp_path / "log")
+    audit = AuditLog("syslog", address)
+    audit.write(RECORD, ASKING)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(address)
+        daemon.settimeout(10)
+        audit.write(RECORD, ASKING)
+        assert b"room-mismatch" in daemon.recv(4096)
+        audit.close()
+
+
+def test_standard_output_gets_lines_where_there_is_one(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = AuditLog("stdout")
+    audit.write(RECORD, ASKING)
+    audit.close()
+    assert json.loads(capfd.readouterr().out)["code"] == "room-mismatch"
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        AuditLog("stdout")
+
+
+STUCK = """
+import sys
+from verifier.observability import audit_log
+from verifier.observability.decision_log import Asking
+from verifier.log import configure
+
+configure("json", "info")
+audit_log.PATIENCE = 0.2
+log = audit_log.AuditLog(sys.argv[1])
+for _ in range(500):
+    log.write({"outcome": "denied", "room": "r" * 190, "tenant": "t" * 190}, Asking("auth", 0.1))
+log.close()
+"""
+
+
+@pytest.mark.parametrize("target", ["stdout", "a pipe"])
+def test_a_target_that_nobody_reads_does_not_keep_the_process_from_ending(
+    tmp_path: Path, target: str
+) -> None:
+    fifo = tmp_path / "stuck"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    given = "stdout" if target == "stdout" else str(fifo)
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK, given], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.wait(20) == 0
+            assert process.stderr is not None
+            told = json.loads(process.stderr.read())
+        finally:
+            process.kill()
+    os.close(reader)
+    assert (told["event"], told["error"]) == ("audit lines lost", "it takes no more")
+    assert 0 < told["count"] < 500
+
+
+def test_what_does_not_fit_is_counted_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verifier.observability.audit_log.MOST_WAITING", 2)
+    monkeypatch.setattr(logging.getLogger("verifier"), "propagate", True)
+    fifo = tmp_path / "stuck"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    audit = AuditLog(str(fifo))
+    filler = RECORD | {"room": "r" * 190, "tenant": "t" * 190, "user_id": "u" * 190}
+    for _ in range(400):  # the pipe holds 64 KB, the queue two lines
+        audit.write(filler, ASKING)
+    drained = Thread(target=_read_to_the_end, args=(fifo, reader))
+    drained.start()
+    wait_until(lambda: _told(audit, filler, caplog), "that lines were lost")
+    audit.close()
+    drained.join()
+    assert caplog.records[0].message == "audit lines lost"
+
+
+def _told(audit: AuditLog, filler: dict[str, str], caplog: pytest.LogCaptureFixture) -> bool:
+    audit.write(filler, ASKING)
+    return bool(caplog.records)
+
+
+def _read_to_the_end(fifo: Path, reader: int) -> None:
+    with fifo.open("rb") as pipe:
+        os.close(reader)
+        while pipe.read(65536):
+            pass

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from verifier.observability.metrics import PrometheusObserver, reset
+from verifier.observability.worker_metrics import Place, close_values
+from verifier.rules.model import DenialCode, Deny
+
+DENIED = Deny(DenialCode.ROOM_MISMATCH)
+Make = Callable[[int], PrometheusObserver]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Make the observer of one of two workers, as its process would."""
+    for worker in (0, 1):
+        reset(Place(worker, 2, tmp_path), restarted=False)
+    yield lambda worker: PrometheusObserver(Place(worker, 2, tmp_path))
+    close_values()
+
+
+def deny(observer: PrometheusObserver) -> None:
+    observer.decided("auth", observer.tally("auth", DENIED), 0.001)
+
+
+def samples(observer: PrometheusObserver) -> dict[str, float]:
+    lines = observer.expose().decode().splitlines()
+    pairs = [line.rpartition(" ") for line in lines if not line.startswith("#")]
+    return {name.removeprefix("jitsi_verifier_"): float(value) for name, _, value in pairs}
+
+
+def test_every_worker_shows_the_same_sum(make: Make) -> None:
+    first, second = make(0), make(1)
+    for observer, count in ((first, 2), (second, 3)):
+        for _ in range(count):
+            deny(observer)
+        observer.flush()
+    shown = samples(first)
+    assert shown['decisions_total{code="room-mismatch",endpoint="auth",outcome="denied"}'] == 5
+    assert shown['decision_duration_seconds_bucket{endpoint="auth",le="+Inf"}'] == 5
+    assert shown['worker_decisions_total{worker="0"}'] == 2
+    assert shown['worker_decisions_total{worker="1"}'] == 3
+    other = samples(second)
+    assert {name for name in shown if shown[name] != other[name]} <= {
+        'worker_resident_memory_bytes{worker="0"}',
+        'worker_resident_memory_bytes{worker="1"}',
+    }
+
+
+def test_what_workers_hold_is_added_and_what_they_know_is_not(make: Make) -> None:
+    first, second = make(0), make(1)
+    for observer, size in ((first, 10), (second, 5)):
+        observer.cache_size(partial(int, size))
+        observer.flush()
+        observer.keys("secret", 2)
+        observer.succeeded("secret", 1000.0 + size)
+    second.reloaded(successful=False)
+    with first.in_flight(), second.in_flight():
+        shown = samples(second)
+    assert shown["in_flight"] == 2
+    assert shown["decision_cache_entries"] == 15
+    assert shown['keys{source="secret"}'] == 2
+    assert shown['key_last_success_timestamp_seconds{source="secret"}'] == 1010
+    assert shown["config_last_reload_successful"] == 0
+    assert shown["workers"] == 2
+
+
+def test_a_reload_of_all_workers_counts_once(make: Make) -> None:
+    first, second = make(0), make(1)
+    for observer in (first, second):
+        observer.reloaded(successful=True)
+    assert samples(first)['config_reloads_total{result="ok"}'] == 1
+
+
+def test_a_death_takes_away_what_was_held_and_nothing_that_was_counted(
+    make: Make, tmp_path: Path
+) -> None:
+    dead = make(0)
+    dead.cache_size(lambda: 10)
+    deny(dead)
+    dead.flush()
+    dead.reloaded(successful=False)
+    dead.in_flight().__enter__()  # and never leaves
+    files = sorted(tmp_path.iterdir())
+    close_values()
+    for _ in range(3):
+        reset(Place(0, 2, tmp_path), restarted=True)
+    shown = samples(make(1))
+    assert shown["in_flight"] == shown["decision_cache_entries"] == 0
+    assert shown["config_last_reload_successful"] == 1
+    assert shown['worker_decisions_total{worker="0"}'] == 1
+    assert shown["worker_restarts_total"] == 3
+    assert sorted(tmp_path.iterdir()) == files
+
+
+def test_an_observer_without_files_stands_for_itself(make: Make) -> None:
+    deny(make(0))
+    alone = PrometheusObserver()
+    assert samples(alone)['worker_decisions_total{worker="0"}'] == 0
+    assert samples(alone)["workers"] == 1

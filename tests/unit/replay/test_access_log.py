@@ -1,0 +1,218 @@
+"""Lines as servers write them, and lines that nobody would."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from verifier.replay.access_log import LineReader, LoggedRequest, Unasked, UnreadableLineError
+
+NOON = 1_795_348_800.0
+STAMP = "22/Nov/2026:12:00:00 +0000"
+TARGET = "/standup?jwt=a.b.c"
+
+
+def combined(
+    request: str = f"GET {TARGET} HTTP/2.0", before: str = "10.0.0.1 - -", status: int = 200
+) -> bytes:
+    return f'{before} [{STAMP}] "{request}" {status} 5 "-" "curl/8"'.encode()
+
+
+def read(line: bytes | dict[str, Any]) -> LoggedRequest | Unasked:
+    return LineReader().read(line if isinstance(line, bytes) else json.dumps(line).encode())
+
+
+def request(line: bytes | dict[str, Any]) -> LoggedRequest:
+    found = read(line)
+    assert isinstance(found, LoggedRequest)
+    return found
+
+
+def why(line: bytes | dict[str, Any]) -> str:
+    with pytest.raises(UnreadableLineError) as raised:
+        read(line)
+    return str(raised.value)
+
+
+def test_a_combined_line_has_target_time_and_address() -> None:
+    assert request(combined()) == LoggedRequest(TARGET, NOON, None, "10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("before", "host", "address"),
+    [
+        ("meet.example.org 10.0.0.1 - -", "meet.example.org", "10.0.0.1"),
+        ("meet.example.org:443 10.0.0.1 - -", "meet.example.org:443", "10.0.0.1"),
+        ("- 10.0.0.1 - -", None, "10.0.0.1"),
+        ("unix: - -", None, "unix:"),
+        ("2001:db8::1 - ada lovelace", None, "2001:db8::1"),
+        ("10.0.0.1 - a - b [c", None, "10.0.0.1"),
+        ("web-1  | 10.0.0.1 - -", None, "10.0.0.1"),
+        ("2026-11-22T12:00:01.123456789Z stdout F 10.0.0.1 - -", None, "10.0.0.1"),
+        ("\0\0\0" + "10.0.0.1 - -", None, "10.0.0.1"),
+    ],
+)
+def test_what_stands_before_the_time_is_told_apart(
+    before: str, host: str | None, address: str
+) -> None:
+    found = request(combined(before=before))
+    assert (found.host, found.address, found.target) == (host, address, TARGET)
+
+
+def test_a_user_name_cannot_pretend_to_be_a_request() -> None:
+    user = "[22/Nov/1990:12:00:00 +0000] \\x22GET /other?jwt=d.e.f HTTP/1.1\\x22 200"
+    assert request(combined(before=f"10.0.0.1 - {user}")).target == TARGET
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("/caf\\xC3\\xA9", "/café"),
+        ("/a\\x22b", '/a"b'),
+        ('/a\\"b', '/a"b'),
+        ("/a\\\\b", "/a\\b"),
+        ("/a\\x5Cb", "/a\\b"),
+        ("/a\\tb", "/a\tb"),
+        ("/a\\xFFb", "/a\udcffb"),
+        ("/café", "/café"),
+    ],
+)
+def test_the_log_s_escapes_are_undone(written: str, meant: str) -> None:
+    assert request(combined(f"GET {written} HTTP/1.1")).target == meant
+
+
+@pytest.mark.parametrize("line", ["-", "", "\\x16\\x03\\x01", "GET", "CONNECT a:443 HTTP/1.1"])
+def test_what_is_no_http_request_is_nothing_to_ask_about(line: str) -> None:
+    assert read(combined(line)) is Unasked.NO_REQUEST
+    assert read({"request": line, "msec": 5}) is Unasked.NO_REQUEST
+
+
+def test_a_request_of_old_and_one_with_blanks_are_requests() -> None:
+    assert request(combined("GET /a")).target == "/a"
+    assert request(combined("GET /a b HTTP/1.1")).target == "/a b"
+
+
+def test_our_own_format_is_known_and_has_no_query() -> None:
+    line = (
+        b'10.0.0.1 [2026-11-22T12:00:00+00:00] "GET /standup HTTP/2.0" 200 5 0.001 '
+        b'gate=200 denial= id=0123456789abcdef "curl/8"'
+    )
+    assert read(line) is Unasked.NO_QUERY
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"time_iso8601": "2026-11-22T13:00:00+01:00"},
+        {"time_local": "22/Nov/2026:07:00:00 -0500"},
+        {"msec": "1795348800.000"},
+        {"msec": 1795348800},
+        {"ts": 1795348800.0},
+        {"StartUTC": "2026-11-22T12:00:00.000000001Z"},
+        {"time": 1795348800000},
+    ],
+)
+def test_every_way_to_write_the_time_is_one_time(written: dict[str, Any]) -> None:
+    assert request({"request_uri": "/a", **written}).time == NOON
+
+
+@pytest.mark.parametrize(
+    "written", ["yesterday", "nan", "-5", "1e999", "2026-11-22T12:00:00", True, [], "99/Foo/1"]
+)
+def test_what_is_no_time_is_said_to_be_none(written: Any) -> None:
+    if written is not True:
+        assert "expected a time with its zone" in why({"request_uri": "/a", "msec": written})
+    assert "time" in why(combined().replace(STAMP.encode(), b"22/oNo/2026:12:00:00 +0000"))
+    assert "time" in why(combined().replace(STAMP.encode(), b"32/Nov/2026:12:00:00 +0000"))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"request": f"GET {TARGET} HTTP/1.1", "host": "h", "msec": "1795348800"},
+        {"request_uri": TARGET, "uri": "/index.html", "host": "h", "msec": "1795348800"},
+        {"uri": "/standup", "args": "jwt=a.b.c", "http_host": "h", "msec": "1795348800"},
+        {"request": {"uri": TARGET, "host": "h"}, "ts": NOON},
+        {"RequestPath": TARGET, "RequestHost": "h", "StartUTC": "2026-11-22T12:00:00Z"},
+        {"path": TARGET, "authority": "h", "start_time": "2026-11-22T12:00:00.000Z"},
+    ],
+)
+def test_the_names_of_nginx_caddy_traefik_and_envoy_are_known(record: dict[str, Any]) -> None:
+    found = request(record)
+    assert (found.target, found.host, found.time) == (TARGET, "h", NOON)
+
+
+def test_other_names_can_be_given() -> None:
+    reader = LineReader({"target": ("http.url",), "time": ("when",)})
+    found = reader.read(json.dumps({"http": {"url": TARGET}, "when": 5, "msec": 6}).encode())
+    assert isinstance(found, LoggedRequest)
+    assert (found.target, found.time) == (TARGET, 5)
+
+
+def test_the_time_of_a_line_that_says_how_long_it_took_is_when_it_came() -> None:
+    found = request({"request_uri": "/a", "msec": NOON, "request_time": "3600.5", "status": 101})
+    assert (found.time, found.upgraded, found.time_is_start) == (NOON - 3600.5, True, True)
+    found = request(combined(status=101))
+    assert (found.time, found.upgraded, found.time_is_start) == (NOON, True, False)
+    assert request({"request_uri": "/a", "msec": 5, "duration": -9}).time == 5
+
+
+def test_docker_s_own_files_hold_lines_as_strings() -> None:
+    wrapped = {"log": combined().decode() + "\n", "stream": "stdout", "time": "x"}
+    assert request(wrapped).target == TARGET
+    wrapped["log"] = json.dumps({"request_uri": TARGET, "msec": 5})
+    assert request(wrapped).target == TARGET
+
+
+def test_json_that_lacks_its_escapes_is_read_all_the_same() -> None:
+    line = rb'{"request_uri":"/caf\xC3\xA9\x22?jwt=a","msec":5}'
+    assert request(line).target == '/café"?jwt=a'
+    assert request(b'{"request_uri":"/\xff","msec":5}').target == "/\udcff"
+    assert request(rb'{"request_uri":"/\ud83d","msec":5}').target == "/?"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"hello", "neither nginx' combined form nor a JSON object"),
+        (b"\xff\xfe\x00", "neither nginx' combined form nor a JSON object"),
+        (b"{not json", "begins like a JSON object and is none"),
+        (b"{" * 100_000, "begins like a JSON object and is none"),
+        (b'{"a":' * 100_000, "begins like a JSON object and is none"),
+        (b"{}", "JSON without a member for the request; see --field"),
+        (b'{"request_uri":"/a"}', "JSON without a member for the time; see --field"),
+    ],
+)
+def test_what_cannot_be_read_says_why(line: bytes, reason: str) -> None:
+    assert why(line) == reason
+
+
+@given(st.binary(max_size=200) | st.text(max_size=100).map(combined))
+@settings(deadline=None)
+def test_no_line_ends_in_anything_but_a_reading_or_a_reason(line: bytes) -> None:
+    with suppress(UnreadableLineError):
+        assert read(line)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.just("uri"), inner, max_size=1),
+    max_leaves=4,
+)
+NAMES = st.sampled_from(("request", "request_uri", "args", "host", "msec", "request_time", "log"))
+
+
+@given(st.dictionaries(NAMES, JSON))
+@settings(deadline=None)
+def test_no_member_of_any_type_ends_in_anything_else(record: dict[str, Any]) -> None:
+    try:
+        found = read({"request_uri": "/a", "msec": 5} | record)
+    except UnreadableLineError:
+        return
+    if isinstance(found, LoggedRequest):
+        found.target.encode("utf-8", "surrogateescape")

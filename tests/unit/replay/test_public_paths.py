@@ -1,0 +1,88 @@
+"""The paths that are let in without asking are those of the files for nginx."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from verifier.replay.access_log import is_public
+
+CONF = Path(__file__).parents[3] / "contrib/nginx/jitsi-verifier.conf"
+_MAP = re.compile(r"map \$uri \$jitsi_verifier_public \{(.*?)\n\}", re.DOTALL)
+_ENTRY = re.compile(r'^\s*("~(?P<pattern>[^"]+)"|(?P<text>/\S*)) (?P<value>[01]);', re.MULTILINE)
+PIECES = st.sampled_from(
+    (
+        *("/", "/libs", "/css", "/static/", "config.js", "manifest.json", "/favicon.ico", "/room"),
+        *("/http-bind", "/xmpp-websocket", "/_api", "/conference-request", "/.well-known/", "x"),
+        *("/colibri-ws/", "/socket.io/", "etherpad", "pwa-worker.js", "robots.txt", "\n", "config"),
+        *(
+            "/images",
+            "/fonts",
+            "/lang",
+            "/sounds",
+            "/transcripts",
+            "external_api.js",
+            "/rtcstats-ws",
+        ),
+    )
+)
+
+
+def nginx_says(uri: str) -> bool:
+    """Read the map as nginx does: texts first, then patterns in their order."""
+    found = _MAP.search(CONF.read_text(encoding="utf-8"))
+    assert found
+    entries = list(_ENTRY.finditer(found[1]))
+    assert len(entries) == 8
+    for entry in entries:
+        if entry["text"] == uri:
+            return entry["value"] == "1"
+    for entry in entries:
+        if entry["pattern"] and re.search(entry["pattern"], uri):
+            return entry["value"] == "1"
+    return False
+
+
+@given(st.lists(PIECES, max_size=4).map("".join))
+@settings(deadline=None)
+def test_the_list_is_the_one_of_the_files_for_nginx(path: str) -> None:
+    uri = "/" + re.sub("//+", "/", path).lstrip("/")
+    assert is_public(uri) == nginx_says(uri)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "//",
+        "/%2e",
+        "/libs/a.js",
+        "//libs//a.js",
+        "/%6cibs/a.js",
+        "/a/../libs/a",
+        "/a%2F..%2Flibs/",
+    ],
+)
+def test_public_paths_are_so_in_every_spelling(path: str) -> None:
+    assert is_public(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/static/../http-bind", "/static/%2e%2e/http-bind", "/static%2F..%2Froom", "/libs"),
+        *(
+            "/images/http-bind",
+            "/standup",
+            "/acme/standup",
+            "/LIBS/a.js",
+            "/a/b/config.js",
+        ),
+    ],
+)
+def test_no_spelling_makes_a_room_or_signalling_public(path: str) -> None:
+    assert not is_public(path)

@@ -1,0 +1,198 @@
+"""What people may write when they take something back, and what must not be misread as all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.tokens import sign
+from verifier.revocation.model import CRITERIA, Revocation, digest_of
+from verifier.revocation.parsing import (
+    LATEST,
+    LONGEST_TEXT,
+    BadRevocationError,
+    parse_criteria,
+    parse_revocation,
+    read_revocation,
+)
+from verifier.rooms.address import parse_target
+
+NOW = 1_800_000_000
+TOKEN = sign({"iss": "app", "exp": NOW + 600})
+DAY = 86_400
+
+
+def parse(**members: Any) -> Revocation:
+    return parse_revocation(json.dumps(members).encode(), NOW)
+
+
+def complaint(**members: Any) -> str:
+    with pytest.raises(BadRevocationError) as error:
+        parse(**members)
+    return str(error.value)
+
+
+def test_a_revocation_says_what_it_is_for_why_and_until_when() -> None:
+    assert parse(jti="a", kid="k", reason="stolen", expires=NOW + 5) == Revocation(
+        jti="a", kid="k", reason="stolen", expires=NOW + 5
+    )
+
+
+def test_without_an_end_it_is_a_day() -> None:
+    assert parse(user_id="u").expires == NOW + DAY
+
+
+def test_a_token_stands_for_its_digest_and_ends_with_it() -> None:
+    revocation = parse(token=TOKEN)
+    assert revocation == Revocation(token_digest=digest_of(TOKEN), expires=NOW + 600)
+    assert TOKEN.rpartition(".")[2] not in revocation.to_json()
+
+
+def test_a_revoked_token_stays_so_for_as_long_as_clocks_may_differ() -> None:
+    raw = json.dumps({"token": TOKEN}).encode()
+    assert parse_revocation(raw, NOW, leeway=30).expires == NOW + 630
+    late = parse_revocation(raw, NOW + 610, leeway=30)
+    assert late.expires == NOW + 630
+
+
+def test_a_token_without_an_end_is_revoked_for_a_day() -> None:
+    assert parse(token=sign({"iss": "app"})).expires == NOW + DAY
+
+
+def test_a_token_of_the_far_future_ends_within_what_a_date_can_say() -> None:
+    assert parse(token=sign({"exp": 2**62})).expires == LATEST
+
+
+def test_what_is_given_wins_over_the_tokens_end() -> None:
+    assert parse(token=TOKEN, expires=NOW + 7).expires == NOW + 7
+
+
+@pytest.mark.parametrize("room", ["Stand Up", "stand%20up", "stand%20Up"])
+def test_rooms_and_tenants_are_brought_to_the_form_of_urls(room: str) -> None:
+    found = parse(room=room, tenant="ACME")
+    assert (found.room, found.tenant) == ("stand%20up", "acme")
+
+
+@pytest.mark.parametrize("written", ["R&D", "Team (A)", "A+B", "r%26d"])
+def test_a_name_that_people_write_is_the_one_of_its_page(written: str) -> None:
+    page = parse_target("/" + written.replace(" ", "%20"))
+    assert page is not None
+    assert page.address is not None
+    assert parse(room=written).room == page.address.room
+
+
+@pytest.mark.parametrize("form", ["r%26d", "team%20(a)", "*"])
+def test_a_name_in_the_form_stands_as_it_is(form: str) -> None:
+    assert parse(room=form).room == form
+
+
+def test_a_digest_may_be_copied_from_the_audit_log() -> None:
+    digest = digest_of(TOKEN)
+    assert parse(token_digest=f"sha256:{digest.upper()}").token_digest == digest
+
+
+def test_null_is_as_good_as_absent() -> None:
+    assert parse(jti="a", room=None, expires=None, token=None) == parse(jti="a")
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({}, "expected at least one of token, jti"),
+        ({"reason": "x"}, "expected at least one of token, jti"),
+        ({"jit": "a"}, "jit: expected only token, jti"),
+        ({"jti": "a", "rooom": "b"}, "rooom: expected only"),
+        ({TOKEN: "a"}, "a member: expected only"),
+        ({"jti": 5}, "jti: expected a string, found a number"),
+        ({"jti": ""}, f"jti: expected 1 to {LONGEST_TEXT} printable characters"),
+        ({"jti": "a" * (LONGEST_TEXT + 1)}, "jti: expected 1 to"),
+        ({"jti": "a", "reason": "a\nb"}, "reason: expected 1 to"),
+        ({"token_digest": "abc"}, "token_digest: expected the SHA-256 of a compact token"),
+        ({"room": " " * 2000}, "room: expected 1 to"),
+        ({"iss": "a"}, "issued_before: expected it, as iss and issued_before go together"),
+        ({"issued_before": 1}, "iss: expected it"),
+        ({"iss": "a", "issued_before": "1"}, "issued_before: expected Unix seconds, found a str"),
+        ({"iss": "a", "issued_before": NOW * 1000}, "issued_before: expected Unix seconds up to"),
+        ({"jti": "a", "expires": NOW}, "expires: expected Unix seconds in the future"),
+        ({"jti": "a", "expires": True}, "expires: expected Unix seconds, found a boolean"),
+        ({"jti": "a", "expires": -1}, "expires: expected Unix seconds up to"),
+        ({"token": 5}, "token: expected a string, found a number"),
+        ({"token": "a.b"}, "token: expected three non-empty segments"),
+        ({"token": sign({"exp": NOW - 1})}, "token: expected one that has not expired"),
+        ({"token": TOKEN, "token_digest": "0" * 64}, "token_digest: expected none beside token"),
+    ],
+)
+def test_a_mistake_is_named_with_what_was_expected(members: dict[str, Any], said: str) -> None:
+    found = complaint(**members)
+    assert found.startswith(said)
+    assert TOKEN.rpartition(".")[2] not in found
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b'{"jti": "a", "jti": "b"}', b"\xff", b'{"jti": NaN}'])
+def test_only_strict_json_is_read(raw: bytes) -> None:
+    with pytest.raises(BadRevocationError, match=r"^body: "):
+        parse_revocation(raw, NOW)
+    with pytest.raises(BadRevocationError, match=r"^body: "):
+        parse_criteria(raw)
+
+
+def test_a_revocation_is_undone_by_its_criteria_alone() -> None:
+    one = parse(jti="a", room="R", reason="x", expires=NOW + 5)
+    for other in ({"jti": "a", "room": "r"}, {"room": "r", "jti": "a", "reason": "y"}):
+        assert parse_criteria(json.dumps(other).encode()).name == one.name
+    assert parse_criteria(b'{"jti": "a"}').name != one.name
+    assert parse_criteria(json.dumps({"token": TOKEN}).encode()).name == parse(token=TOKEN).name
+
+
+def test_one_moment_is_one_name_however_it_is_written() -> None:
+    names = {parse(iss="a", issued_before=moment).name for moment in (5, 5.0)}
+    assert len(names) == 1
+
+
+criteria = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("jti", "user_id", "kid"), st.text("aä \u05d0%/@", min_size=1)),
+        "room": st.text("aA0ä-", min_size=1),
+        "tenant": st.text("aA0-", min_size=1),
+    },
+).filter(bool)
+
+
+@given(criteria, st.booleans())
+def test_what_is_written_is_read_again(members: dict[str, str], timed: bool) -> None:
+    if timed:
+        members |= {"iss": "i", "issued_before": 4}  # type: ignore[dict-item]  # mixed on purpose
+    try:
+        revocation = parse(**members, reason="why")
+    except BadRevocationError:
+        return
+    assert read_revocation(revocation.to_json()) == revocation
+    assert set(revocation.criteria) <= set(CRITERIA)
+    # What came out goes in again: a listed revocation can be undone by what the list says.
+    assert parse(**json.loads(revocation.to_json())).name == revocation.name
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*CRITERIA, "token", "expires", "x"]),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text()
+        | st.lists(st.integers()),
+    )
+)
+def test_whatever_is_written_is_a_revocation_or_a_complaint(members: dict[str, Any]) -> None:
+    raw = json.dumps(members).encode()
+    try:
+        found = parse_revocation(raw, NOW)
+    except BadRevocationError:
+        return
+    assert found.criteria
+    assert found.expires > NOW

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.tokens import sign
+from tests.unit.rules.test_engine import KEYS, NOW, POLICY, ROOM, code_of, mint
+from verifier import AccessRequest, Allow, Decision, DenialCode, Deny, decide
+from verifier.decisions.cache import DecisionCache
+from verifier.rules.operator_policy import REASONS, HouseRules
+
+MODERATOR: dict[str, Any] = {"user": {"id": "u-1", "moderator": True}}
+PATTERN: dict[str, Any] = {"user": {"id": "u-1"}, "room": {"regex": True}}
+DAY = 86_400
+
+
+def ask(token: str | None, now: float = NOW, leeway: float = 0, **rules: Any) -> Decision:
+    """Ask under these rules of the house; ``policy`` and ``request`` may replace what else is."""
+    policy = replace(POLICY, leeway=leeway, **rules.pop("policy", {}))
+    request = AccessRequest(token, **{"room_jid": ROOM, **rules.pop("request", {})})
+    return decide(request, replace(policy, house=HouseRules(**rules)), KEYS, now)
+
+
+@pytest.mark.parametrize(
+    ("rule", "claims", "code"),
+    [
+        ({"forbid_wildcard_room": True}, {"room": "*"}, "policy-wildcard-room"),
+        ({"forbid_wildcard_sub": True}, {"sub": "*"}, "policy-wildcard-sub"),
+        ({"forbid_room_patterns": True}, {"context": PATTERN}, "policy-room-pattern"),
+        ({"max_token_lifetime": 59}, {}, "policy-token-lifetime"),
+        ({"max_token_lifetime": DAY}, {"exp": ...}, "policy-token-lifetime"),
+        ({"require_jti": True}, {}, "policy-jti-missing"),
+        ({"require_jti": True}, {"jti": ""}, "policy-jti-missing"),
+        ({"require_jti": True}, {"jti": 5}, "policy-jti-missing"),
+        ({"require_expiry": True}, {"exp": ...}, "policy-expiry-missing"),
+        ({"require_user_id": True}, {"context": ...}, "policy-user-id-missing"),
+        ({"require_user_id": True}, {"context": {"user": {"id": " "}}}, "policy-user-id-missing"),
+        ({"require_user_id": True}, {"context": {"user": {"id": None}}}, "policy-user-id-missing"),
+    ],
+)
+def test_each_rule_refuses_alone_what_no_other_would(
+    rule: dict[str, Any], claims: dict[str, Any], code: str
+) -> None:
+    token = mint(**claims)
+    refused = ask(token, **rule)
+    assert code_of(refused) == code
+    assert isinstance(refused, Deny)
+    assert refused.answer == ("not-allowed", REASONS[refused.code])
+    assert refused.detail
+    assert isinstance(ask(token), Allow)
+
+
+@pytest.mark.parametrize(
+    ("rule", "claims"),
+    [
+        ({"forbid_wildcard_room": True, "forbid_wildcard_sub": True}, {}),
+        ({"forbid_room_patterns": True}, {"context": {"room": {"regex": False}}}),
+        ({"max_token_lifetime": 60}, {}),
+        ({"max_token_lifetime": 120}, {"iat": NOW - 60}),
+        ({"require_jti": True}, {"jti": "one"}),
+        ({"require_expiry": True}, {}),
+        ({"require_user_id": True}, {}),
+        ({"require_user_id": True}, {"context": {"user": {"id": 0}}}),
+        ({"require_user_id": True}, {"context": ..., "user_id": "u-9"}),
+        ({"moderators_create_rooms": True}, {}),
+    ],
+)
+def test_each_rule_allows_what_it_does_not_speak_of(
+    rule: dict[str, Any], claims: dict[str, Any]
+) -> None:
+    assert isinstance(ask(mint(**claims), **rule), Allow)
+
+
+def test_rules_are_asked_in_the_order_of_their_codes() -> None:
+    everything: dict[str, Any] = {
+        "forbid_wildcard_room": True,
+        "forbid_wildcard_sub": True,
+        "forbid_room_patterns": True,
+        "max_token_lifetime": 30,
+        "require_jti": True,
+        "require_expiry": True,
+        "require_user_id": True,
+        "moderators_create_rooms": True,
+    }
+    opened: dict[str, Any] = {"request": {"creates_room": True}}
+    claims: dict[str, Any] = {"room": "*", "sub": "*", "context": {"room": {"regex": True}}}
+    mended: dict[str, Any] = {
+        "room": {"room": "standup"},
+        "sub": {"sub": "meet.example.org"},
+        "pattern": {"context": {}},
+        "lifetime": {"exp": NOW + 30},
+        "jti": {"jti": "one"},
+        "user": {"context": {"user": {"id": "u-1"}}},
+        "moderator": {"context": MODERATOR},
+    }
+    found = []
+    for mend in mended.values():
+        found.append(code_of(ask(mint(**claims), **everything, **opened)))
+        claims |= mend
+    assert isinstance(ask(mint(**claims), **everything, **opened), Allow)
+    house = [code for code in DenialCode if code.startswith("policy-")]
+    assert found == [code for code in house if code != "policy-expiry-missing"]
+
+
+def test_the_house_is_asked_after_the_token_and_before_the_room() -> None:
+    assert code_of(ask(mint(exp=NOW), require_jti=True)) == "token-expired"
+    assert code_of(ask(mint(room="other"), require_jti=True)) == "policy-jti-missing"
+    asked = AccessRequest(mint(), ROOM)
+
+    def revoked(*_: Any) -> Deny:
+        return Deny(DenialCode.REVOKED)
+
+    strict = replace(POLICY, house=HouseRules(require_jti=True))
+    assert code_of(decide(asked, strict, KEYS, NOW, revoked=revoked)) == "policy-jti-missing"
+    assert code_of(decide(asked, POLICY, KEYS, NOW, revoked=revoked)) == "revoked"
+
+
+def test_a_refusal_of_the_house_names_the_key() -> None:
+    refused = ask(mint({"kid": "k-1"}), require_jti=True)
+    assert isinstance(refused, Deny)
+    assert refused.key_id == "k-1"
+
+
+def test_no_room_claim_opens_as_much_as_the_wildcard() -> None:
+    optional = {"asap_require_room_claim": False}
+    token = mint(room=...)
+    assert isinstance(ask(token, policy=optional), Allow)
+    assert code_of(ask(token, policy=optional, forbid_wildcard_room=True)) == "policy-wildcard-room"
+
+
+def test_a_wildcard_is_one_whether_or_not_domains_are_verified() -> None:
+    plain = {"enable_domain_verification": False}
+    refused = ask(mint(room="*"), policy=plain, forbid_wildcard_room=True)
+    assert code_of(refused) == "policy-wildcard-room"
+    refused = ask(mint(sub="*"), policy=plain, forbid_wildcard_sub=True)
+    assert code_of(refused) == "policy-wildcard-sub"
+
+
+@pytest.mark.parametrize(
+    ("claims", "seconds"),
+    [
+        ({"iat": NOW - 1000, "exp": NOW + 60}, 1060),
+        # An iat to come shortens nothing.
+        ({"iat": NOW + DAY, "exp": NOW + 2 * DAY}, 2 * DAY),
+        ({"iat": NOW + 1e18, "exp": NOW + 60}, 60),
+        ({"iat": 1e-9, "exp": NOW + 60}, NOW + 60),
+        ({"iat": -(2**62), "exp": NOW + 60}, 2**62),
+        ({"iat": "soon", "exp": NOW + 60}, 60),
+        ({"iat": True, "exp": NOW + 60}, 60),
+        ({"iat": None, "exp": NOW + 60.5}, 60.5),
+        ({"exp": 2**62}, 2**62 - NOW),
+        ({"exp": 9.2e18}, 9.2e18),
+    ],
+)
+def test_a_lifetime_is_from_iat_or_now_to_exp(claims: dict[str, Any], seconds: float) -> None:
+    token = mint(**claims)
+    assert isinstance(ask(token, max_token_lifetime=seconds * 1.000001), Allow)
+    short = ask(token, max_token_lifetime=seconds * 0.999)
+    assert code_of(short) == "policy-token-lifetime"
+
+
+def test_an_iat_a_moment_ahead_is_borne_by_the_leeway() -> None:
+    token = mint(iat=NOW + 2, exp=NOW + 62)
+    assert code_of(ask(token, max_token_lifetime=60)) == "policy-token-lifetime"
+    assert isinstance(ask(token, max_token_lifetime=60, leeway=5), Allow)
+
+
+@pytest.mark.parametrize("payload", ['{"exp":NaN}', '{"exp":1e999}', '{"exp":1,"exp":1e400}'])
+def test_numbers_that_only_lenient_decoders_read_are_no_lifetime(payload: str) -> None:
+    claims = f'{{"iss":"app","aud":"jitsi","sub":"a","room":"*",{payload[1:]}'.encode()
+    assert isinstance(ask(sign(claims), max_token_lifetime=60), Deny)
+
+
+@given(
+    iat=st.none() | st.integers(NOW - 10 * DAY, NOW + 10 * DAY) | st.floats(NOW - DAY, NOW + DAY),
+    left=st.integers(1, 10 * DAY),
+    longest=st.integers(1, 5 * DAY),
+)
+def test_what_is_allowed_is_never_valid_for_longer_and_a_refusal_ends_when_it_says(
+    iat: float | None, left: int, longest: int
+) -> None:
+    token = mint(exp=NOW + left, iat=... if iat is None else iat)
+    decision = ask(token, max_token_lifetime=longest)
+    if isinstance(decision, Allow):
+        assert left <= longest
+        return
+    assert left > longest or (iat is not None and NOW + left - iat > longest)
+    later = [NOW + left - 0.5, NOW + left - min(left, longest) + 0.5]
+    if decision.until is None:
+        assert all(isinstance(ask(token, at, max_token_lifetime=longest), Deny) for at in later)
+    else:
+        before, after = decision.until - 0.25, decision.until + 0.25
+        assert isinstance(ask(token, before, max_token_lifetime=longest), Deny)
+        assert isinstance(ask(token, after, max_token_lifetime=longest), Allow)
+
+
+def test_a_refusal_that_time_turns_is_not_kept_beyond_that_time() -> None:
+    cache = DecisionCache(ttl=30)
+    token = mint(exp=NOW + 70)
+    refused = ask(token, max_token_lifetime=60)
+    assert cache.holds_until(refused, NOW) == NOW + 10
+    lenient = ask(token, leeway=3, max_token_lifetime=60)
+    assert cache.holds_until(lenient, NOW) == NOW + 7
+    assert isinstance(ask(token, NOW + 7, leeway=3, max_token_lifetime=60), Allow)
+    with_iat = ask(mint(exp=NOW + 70, iat=NOW), max_token_lifetime=60)
+    assert cache.holds_until(with_iat, NOW) == NOW + 30
+
+
+def test_only_a_moderator_opens_a_room_that_nobody_is_in() -> None:
+    rule: dict[str, Any] = {"moderators_create_rooms": True, "request": {"creates_room": True}}
+    assert code_of(ask(mint(), **dict(rule))) == "policy-moderator-required"
+    assert isinstance(ask(mint(context=MODERATOR), **dict(rule)), Allow)
+    assert isinstance(ask(mint(), request={"creates_room": True}), Allow)
+
+
+def test_a_guest_opens_no_such_room_whether_or_not_guests_are_let_in() -> None:
+    for guests in (True, False):
+        policy = {"allow_empty_token": guests}
+        new = ask(None, policy=policy, moderators_create_rooms=True, request={"creates_room": True})
+        assert code_of(new) == "policy-moderator-required"
+    assert isinstance(
+        ask(None, policy={"allow_empty_token": True}, moderators_create_rooms=True), Allow
+    )
+    assert code_of(ask(None, moderators_create_rooms=True)) == "token-missing"
+
+
+def test_the_other_rules_ask_nothing_of_a_guest() -> None:
+    policy = {"allow_empty_token": True}
+    assert isinstance(ask(None, policy=policy, require_jti=True, max_token_lifetime=1), Allow)

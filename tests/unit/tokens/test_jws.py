@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.support.tokens import SECRET, segment
+from verifier.tokens import jws
+
+CLAIMS = {"iss": "app", "aud": "jitsi", "sub": "meet.example.org", "room": "standup"}
+HEADER = {"typ": "JWT", "alg": "HS256"}
+
+
+def token(header: Any = HEADER, payload: Any = CLAIMS, signature: bytes = b"signature") -> str:
+    return f"{segment(header)}.{segment(payload)}.{segment(signature)}"
+
+
+def test_a_strict_token_comes_apart() -> None:
+    read = jws.read(token())
+    assert (read.header, read.claims, read.signature) == (HEADER, CLAIMS, b"signature")
+    assert read.signing_input == token().rpartition(".")[0].encode()
+    assert not read.irregularity
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ("", "expected three non-empty segments, found 0"),
+        ("a.b", "expected three non-empty segments, found 2"),
+        ("a.b.c.d", "expected three non-empty segments, found 4"),
+        ("..", "expected three non-empty segments, found 0"),
+        (token() + "=", "signature: expected canonical, unpadded base64url"),
+        (token() + "\n", "signature: expected canonical, unpadded base64url"),
+        (token().replace(".", ". "), "payload: expected canonical, unpadded base64url"),
+        (token(payload=b"[1]"), "payload: expected a JSON object, found a list"),
+        (token(payload=b"null"), "payload: expected a JSON object, found null"),
+        (token(payload=b"1"), "payload: expected a JSON object, found a number"),
+        (token(header=b'{"a":1,"a":2}'), "header: expected every member name once"),
+        (token(payload=b'{"a":{"b":1,"b":1}}'), "payload: expected every member name once"),
+        (token(payload=b'{"a":NaN}'), "payload: expected finite numbers"),
+        (token(payload=b'{"a":-Infinity}'), "payload: expected finite numbers"),
+        (token(payload=b'{"a":9223372036854775808}'), "payload: expected numbers below 2^63"),
+        (token(payload=b'{"a":1' + b"0" * 5000 + b"}"), "payload: expected numbers below 2^63"),
+        (token(payload=b'{"a":1e400}'), "payload: expected numbers below 2^63"),
+        (token(payload=b'{"a":"\\ud800"}'), "payload: expected no lone surrogates"),
+        (token(payload=b'{"\\udc00":1}'), "payload: expected no lone surrogates"),
+        (token(payload=b'{"a":"\xff"}'), "payload: expected UTF-8"),
+        (token(payload=b'\xef\xbb\xbf{"a":1}'), "payload: expected strict JSON"),
+        (token(payload=b'{"a":' * 65 + b"1" + b"}" * 65), "payload: expected at most 64 levels"),
+        (token(payload=b'{"a":' + b"[" * 9000), "payload: expected strict JSON"),
+        (token(payload=b'{"a":"\x01"}'), "payload: expected strict JSON"),
+        (token(payload=b'{"a":1,}'), "payload: expected strict JSON"),
+        (token(payload=b'{"a":1}x'), "payload: expected strict JSON"),
+        ("é.b.c", "header: expected"),
+        ("\ud800.b.c", "header: expected"),
+        ("a" * 20_000, "expected at most 16384 bytes, found 20000"),
+    ],
+)
+def test_what_is_not_strict_is_refused_by_name(given: str, complaint: str) -> None:
+    with pytest.raises(jws.MalformedError, match="^" + complaint.replace("^", r"\^")) as caught:
+        jws.read(given)
+    assert segment(CLAIMS) not in str(caught.value)
+
+
+def test_sixty_four_levels_are_allowed() -> None:
+    deep = b'{"a":' + b"[" * 63 + b"]" * 63 + b"}"
+    assert jws.parse_object(deep)
+
+
+def test_unused_bits_that_are_not_zero_are_refused() -> None:
+    assert jws.decode_base64url(b"QQ") == b"A"
+    with pytest.raises(jws.MalformedError, match="canonical"):
+        jws.decode_base64url(b"QR")
+
+
+@given(st.binary(max_size=80))
+def test_every_encoding_of_bytes_decodes_to_them(raw: bytes) -> None:
+    assert jws.decode_base64url(base64.urlsafe_b64encode(raw).rstrip(b"=")) == raw
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> str:
+    """A valid token with one to three edits, or pieces put together at random."""
+    text = jwt.encode(CLAIMS, SECRET, algorithm="HS256")
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(text)))
+        cut = draw(st.integers(0, 3))
+        piece = draw(
+            st.sampled_from(["", ".", "=", "A", "_", "+", "/", " ", "\n", "é", "e30", "%"])
+        )
+        text = text[:at] + piece + text[at + cut :]
+    return text
+
+
+def unverified(text: str) -> bool:
+    """Tell whether PyJWT takes the form, looking neither at claims nor at the signature."""
+    try:
+        jwt.decode(text, SECRET, algorithms=["HS256"], options={"verify_signature": False})
+    except jwt.PyJWTError:
+        return False
+    return True
+
+
+def verified(text: str) -> bool:
+    options: Any = {"verify_aud": False, "verify_iss": False, "verify_sub": False}
+    try:
+        jwt.decode(text, SECRET, algorithms=["HS256"], options=options)
+    except jwt.PyJWTError:
+        return False
+    return True
+
+
+def readable(text: str) -> bool:
+    try:
+        jws.read(text)
+    except jws.MalformedError:
+        return False
+    return True
+
+
+@settings(max_examples=3000, deadline=None, derandomize=True)
+@given(damaged())
+@example(jwt.encode(CLAIMS, SECRET, algorithm="HS256"))
+def test_whatever_pyjwt_refuses_for_its_form_is_refused_here(text: str) -> None:
+    assert unverified(text) or not readable(text)
+
+
+@settings(max_examples=1500, deadline=None, derandomize=True)
+@given(st.binary(max_size=60), st.binary(max_size=60))
+def test_whatever_pyjwt_refuses_of_any_json_is_refused_here(header: bytes, payload: bytes) -> None:
+    text = token(header, payload)
+    assert unverified(text) or not readable(text)
+
+
+@settings(max_examples=3000, deadline=None, derandomize=True)
+@given(damaged())
+@example(jwt.encode(CLAIMS, SECRET, algorithm="HS256"))
+def test_whatever_pyjwt_refuses_for_its_signature_is_refused_here(text: str) -> None:
+    algorithm = jwt.get_algorithm_by_name("HS256")
+    if readable(text):
+        read = jws.read(text)
+        genuine = algorithm.verify(read.signing_input, SECRET.encode(), read.signature)
+        assert verified(text) or not genuine or read.header != HEADER

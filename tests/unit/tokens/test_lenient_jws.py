@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.tokens import segment, sign
+from verifier.tokens.lenient_jws import read_irregular
+
+CLAIMS = {"iss": "app", "room": "standup"}
+TOKEN = sign(CLAIMS)
+HEADER, PAYLOAD, SIGNATURE = TOKEN.split(".")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TOKEN + "=",
+        "=" + TOKEN,
+        TOKEN.replace(".", "\\"),
+        TOKEN.replace(".", ".."),
+        "." + TOKEN + ".",
+        f"{HEADER}.{PAYLOAD[:9]}=={PAYLOAD[9:]}.{SIGNATURE}",
+    ],
+)
+def test_forms_that_jitsis_decoders_take_are_read_as_they_read_them(text: str) -> None:
+    read = read_irregular(text, "irregular")
+    assert read.refusal is None
+    assert read.claims == CLAIMS
+    assert read.irregularity == "irregular"
+
+
+@pytest.mark.parametrize(
+    ("payload", "claims"),
+    [
+        (b'{"a":1,"a":2}', {"a": 2}),
+        (b'{"a":0x10,"b":+1,"c":1.}', {"a": 16.0, "b": 1.0, "c": 1.0}),
+        (b'{"a":-inf,"b":infinity}', {"a": float("-inf"), "b": float("inf")}),
+        (b'{"a":"\xff\x01"}', {"a": "\ufffd\x01"}),
+        (b'{"a":"1.5e"}\0junk', {"a": "1.5e"}),
+        (b'["a"]', {}),
+        (b'"a"', {}),
+    ],
+)
+def test_json_that_lua_cjson_takes_is_read_as_it_reads_it(payload: bytes, claims: Any) -> None:
+    assert read_irregular(f"{HEADER}.{segment(payload)}.{SIGNATURE}", "x").claims == claims
+
+
+@pytest.mark.parametrize(
+    ("text", "refusal"),
+    [
+        ("", "Invalid token"),
+        ("a.b", "Invalid token"),
+        ("a.b.c.d", "Invalid token"),
+        ("x" * 20_000, "Invalid token"),
+        # Longer than anybody's mistake: not read at all.
+        (TOKEN + "=" * 9000, "Invalid token"),
+        (f"%.{PAYLOAD}.{SIGNATURE}", "Invalid header"),
+        (f"e30x.{PAYLOAD}.{SIGNATURE}", "Invalid header"),
+        (f"{HEADER}.%.{SIGNATURE}", "Invalid body"),
+        (f"{HEADER}.{segment(5)}.{SIGNATURE}", "Invalid body"),
+        (f"{HEADER}.{segment(b'.5')}.{SIGNATURE}", "Invalid body"),
+        (f"{HEADER}.{segment(b'[' * 5000)}.{SIGNATURE}", "Invalid body"),
+        (f"{HEADER}.{PAYLOAD}.é", "Invalid signature"),
+    ],
+)
+def test_what_jitsis_decoders_refuse_is_refused_in_its_words(text: str, refusal: str) -> None:
+    assert read_irregular(text, "irregular").refusal == refusal
+
+
+@pytest.mark.parametrize(
+    ("text", "refusal"),
+    [
+        ("nodot", "Invalid token"),
+        (".", "bad token format"),
+        ("%.x", "Invalid token"),
+        (segment(b"{") + ".x", "bad token format"),
+        (segment({"kid": "a"}) + ".x", None),
+        (segment([1]) + ".x", None),
+    ],
+)
+def test_the_key_servers_first_look_has_words_of_its_own(text: str, refusal: str | None) -> None:
+    assert read_irregular(text, "irregular").prologue_refusal == refusal
+
+
+@given(st.text(alphabet=st.characters(), max_size=80))
+def test_no_text_makes_it_raise(text: str) -> None:
+    read_irregular(text, "irregular")

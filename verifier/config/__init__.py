@@ -1,0 +1,17 @@
+"""The configuration: from a TOML file and the environment to one frozen value."""
+
+from verifier.config.load import load
+from verifier.config.options import CONFIG_VARIABLE, OPTIONS, Option
+from verifier.config.problems import ConfigError, Problem
+from verifier.config.settings import Settings, is_shared
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "OPTIONS",
+    "ConfigError",
+    "Option",
+    "Problem",
+    "Settings",
+    "is_shared",
+    "load",
+]

@@ -1,1 +1,0 @@
-"""Values in, values out: no I/O, no clock, no logging."""

@@ -1,0 +1,139 @@
+"""The admin listener: metrics, health, keys and explanations; nothing here lets anybody in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from verifier.decisions.hosts import Hosts
+from verifier.http.admin import openapi
+from verifier.http.admin.access import AdminGuard
+from verifier.http.admin.dashboard import DASHBOARD
+from verifier.http.admin.explain import respond_explanation, respond_hosts
+from verifier.http.admin.inspector import INSPECTOR
+from verifier.http.admin.revocations import RevocationsEndpoint
+from verifier.http.prosody_api import READING
+from verifier.http.rendering import problem_body
+from verifier.http.service import method_not_allowed, not_found
+from verifier.keys.sources import SourceStatus
+
+EXCLUDABLE: Final = "revocation-store"
+"""What ``/readyz?exclude=`` can leave out, as Kubernetes' own servers do with their checks."""
+
+_METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
+_OPEN: Final = (
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    openapi.PATH,
+    *DASHBOARD.bodies,
+    *INSPECTOR.bodies,
+)
+
+
+class AdminService:
+    """Answers everything that comes to ``admin_listen``.
+
+    Args:
+        expose: Writes the metrics in Prometheus' text format.
+        sources: Says how each key source is doing.
+        hosts: Gives the verifier whose verdicts are explained.
+        token: What a caller must bring for all but health and metrics; None asks for nothing.
+        revocations: Answers for what has been taken back.
+    """
+
+    def __init__(  # each knows one thing that operators ask for
+        self,
+        expose: Callable[[], bytes],
+        sources: Callable[[], Sequence[SourceStatus]],
+        hosts: Hosts,
+        token: str | None,
+        revocations: RevocationsEndpoint,
+    ) -> None:
+        self._hosts = hosts
+        self._expose = expose
+        self._sources = sources
+        self._revocations = revocations
+        self._guard = AdminGuard(token)
+        self._endpoints: dict[str, Callable[[], web.Response]] = {
+            "/metrics": lambda: _answer(self._expose(), _METRICS),
+            "/healthz": lambda: _answer(b"ok\n", "text/plain; charset=utf-8"),
+            openapi.PATH: openapi.respond,
+            "/v1/keys": self._keys,
+            "/v1/hosts": lambda: respond_hosts(self._hosts),
+            **{path: partial(DASHBOARD.respond, path) for path in DASHBOARD.bodies},
+            **{path: partial(INSPECTOR.respond, path) for path in INSPECTOR.bodies},
+        }
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        path, _, query = request.raw_path.partition("?")
+        if path not in _OPEN and (refusal := self._guard.refusal(request)) is not None:
+            return refusal
+        if path == "/v1/explain":
+            if request.method != "POST":
+                return method_not_allowed("POST")
+            return await respond_explanation(request, self._hosts)
+        if path == "/v1/revocations":
+            return await self._revocations.handle(request)
+        if path != "/readyz" and path not in self._endpoints:
+            return not_found()
+        if request.method not in READING:
+            return method_not_allowed("GET")
+        return self._readyz(query) if path == "/readyz" else self._endpoints[path]()
+
+    def _readyz(self, query: str) -> web.Response:
+        """Say whether this worker's key sources have answered, and its revocations are up to date.
+
+        Each worker has its own; one whose start is not over accepts no connection, so that nobody
+        is answered by it. Without its store of revocations a worker goes on judging by what it has
+        read; who has one store for all workers can exclude that, or all would be taken for unfit.
+        """
+        excluded = {value for name, value in parse_qsl(query, True) if name == "exclude"}
+        if not excluded <= {EXCLUDABLE}:
+            return _bad_request(f"exclude: expected {EXCLUDABLE}")
+        sources, problem = self._sources(), self._revocations.problem
+        judges = problem is None or (bool(excluded) and self._revocations.loaded)
+        ready = all(source.ready for source in sources) and judges
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        detail = {
+            "ready": ready,
+            "sources": [_describe_source(source) for source in sources],
+            "revocations": problem or "ok",
+        }
+        return _answer(json.dumps(detail).encode(), "application/json", status)
+
+    def _keys(self) -> web.Response:
+        keys = [asdict(key) for source in self._sources() for key in source.keys]
+        return _answer(json.dumps({"keys": keys}).encode(), "application/json")
+
+
+def _describe_source(source: SourceStatus) -> dict[str, Any]:
+    return {
+        "source": source.name,
+        "state": source.state,
+        "keys": len(source.keys),
+        "last_success": source.last_success,
+        "last_error": source.last_error or None,
+    }
+
+
+def _bad_request(detail: str) -> web.Response:
+    body = problem_body(HTTPStatus.BAD_REQUEST, detail)
+    return _answer(body, "application/problem+json", HTTPStatus.BAD_REQUEST)
+
+
+def _answer(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    headers = {
+        "Server": "jitsi-verifier",
+        "Content-Type": content_type,
+        "Cache-Control": "no-store",
+    }
+    return web.Response(status=status, headers=headers, body=body)

@@ -1,0 +1,22 @@
+"""The token inspector's page at ``/``; what it shows comes from ``/v1/explain``, which is guarded.
+
+Its files hold no token, no rule and no secret.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from verifier.http.admin.assets import Assets
+
+_FILES: Final = (
+    "inspector.css",
+    "inspector.svg",
+    "inspector.js",
+    "inspector-answer.js",
+    "inspector-words.js",
+)
+INSPECTOR: Final = Assets(
+    __name__, {"/": "inspector.html", **{f"/{name}": name for name in _FILES}}
+)
+"""The page and its files, by path."""

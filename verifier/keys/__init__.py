@@ -1,0 +1,1 @@
+"""Verification keys: their formats, their sources and the resolver that finds one."""

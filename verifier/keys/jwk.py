@@ -1,0 +1,113 @@
+"""A public signing key out of one JSON Web Key (RFC 7517, RFC 7518 section 6, RFC 8037).
+
+Refuses whatever is not plainly that: secrets, private keys, keys for encryption. Knows nothing of
+the document around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+
+from verifier.keys.binding import InvalidKeyError, PublicKey, Written, bind
+from verifier.keys.model import Source, VerificationKey
+from verifier.tokens import jws
+
+_PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_CURVES: Final[Mapping[str, ec.EllipticCurve]] = {
+    "P-256": ec.SECP256R1(),
+    "P-384": ec.SECP384R1(),
+    "P-521": ec.SECP521R1(),
+}
+_EDWARDS: Final[Mapping[str, type[ed25519.Ed25519PublicKey | ed448.Ed448PublicKey]]] = {
+    "Ed25519": ed25519.Ed25519PublicKey,
+    "Ed448": ed448.Ed448PublicKey,
+}
+
+
+def parse_jwk(jwk: Mapping[str, Any], key_id: str | None, source: Source) -> VerificationKey:
+    """Read one JWK.
+
+    Args:
+        jwk: The JSON object.
+        key_id: What the key is to be named; its own ``kid`` is the caller's business.
+        source: Where it came from.
+
+    Raises:
+        InvalidKeyError: not a public key that signatures may be checked with.
+    """
+    _check_purpose(jwk)
+    algorithm = jwk.get("alg")
+    if algorithm is not None and not isinstance(algorithm, str):
+        raise InvalidKeyError("expected alg to be a string", "algorithm")
+    try:
+        key = _public_key(jwk)
+    except (ValueError, TypeError) as error:
+        if isinstance(error, InvalidKeyError):
+            raise
+        raise InvalidKeyError("the JWK's members make no key of its kty") from None
+    return bind(key, key_id, source, Written(algorithm, doubt=_doubt(jwk)))
+
+
+def _doubt(jwk: Mapping[str, Any]) -> str:
+    """RFC 7518, section 2: an integer is written in as few octets as it takes."""
+    if jwk.get("kty") != "RSA":
+        return ""
+    padded = [name for name in ("n", "e") if _octets(jwk, name)[:1] == b"\0"]
+    return f"zeros stand before {' and '.join(padded)} in its JWK" if padded else ""
+
+
+def _check_purpose(jwk: Mapping[str, Any]) -> None:
+    if jwk.get("kty") == "oct":
+        raise InvalidKeyError("expected a public key, found a symmetric one", "symmetric")
+    private = sorted(_PRIVATE_MEMBERS & jwk.keys())
+    if private:
+        raise InvalidKeyError(
+            "expected a public key, found private members: " + ", ".join(private),
+            "private",
+        )
+    if jwk.get("use", "sig") != "sig":
+        raise InvalidKeyError("expected use to be sig, or absent", "use")
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
+        raise InvalidKeyError("expected key_ops to contain verify, or to be absent", "use")
+
+
+def _public_key(jwk: Mapping[str, Any]) -> PublicKey:
+    kind, curve = jwk.get("kty"), jwk.get("crv")
+    if kind == "RSA":
+        return rsa.RSAPublicNumbers(e=_integer(jwk, "e"), n=_integer(jwk, "n")).public_key()
+    if kind == "EC" and isinstance(curve, str) and curve in _CURVES:
+        return _on_curve(jwk, _CURVES[curve])
+    if kind == "OKP" and isinstance(curve, str) and curve in _EDWARDS:
+        return _EDWARDS[curve].from_public_bytes(_octets(jwk, "x"))
+    raise InvalidKeyError(
+        "unknown kty or crv: expected RSA, EC with P-256, P-384 or P-521, OKP with Ed25519 or"
+        " Ed448",
+        "key-type",
+    )
+
+
+def _on_curve(jwk: Mapping[str, Any], curve: ec.EllipticCurve) -> ec.EllipticCurvePublicKey:
+    x, y = _octets(jwk, "x"), _octets(jwk, "y")
+    # RFC 7518, section 6.2.1.2: the full size of a coordinate, leading zeros included.
+    size = (curve.key_size + 7) // 8
+    if len(x) != size or len(y) != size:
+        raise InvalidKeyError(f"expected coordinates of {size} octets")
+    return ec.EllipticCurvePublicKey.from_encoded_point(curve, b"\x04" + x + y)
+
+
+def _integer(jwk: Mapping[str, Any], name: str) -> int:
+    return int.from_bytes(_octets(jwk, name))
+
+
+def _octets(jwk: Mapping[str, Any], name: str) -> bytes:
+    value = jwk.get(name)
+    if not isinstance(value, str) or not value.isascii():
+        raise InvalidKeyError(f"expected {name} to be a string of base64url")
+    try:
+        return jws.decode_base64url(value.encode("ascii"))
+    except jws.MalformedError as error:
+        raise InvalidKeyError(f"{name}: {error}") from None

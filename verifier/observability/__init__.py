@@ -1,0 +1,1 @@
+"""What operators see: metrics, the decision log, the audit log and traces."""

@@ -1,0 +1,1 @@
+"""Processes: start, supervision, workers, sockets and shutdown."""

@@ -1,0 +1,1 @@
+"""Revocations: what one is, what it matches, and where it is stored."""

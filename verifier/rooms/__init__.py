@@ -1,0 +1,1 @@
+"""Rooms: addresses, URLs, host names and room patterns."""

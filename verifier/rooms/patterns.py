@@ -1,0 +1,115 @@
+"""A room claim that is a Lua pattern, within the limits that keep one claim from costing seconds.
+
+Upstream's limits (``token_regex_*``) are checked in its order; the matcher's step budget is ours,
+since a count of quantifiers alone can be evaded (``%b[`` opens a class that Lua never entered).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from verifier.rooms.lua_pattern import PatternError, PatternTooComplex, match
+
+if TYPE_CHECKING:
+    from verifier.rules.policy import Policy
+
+_QUANTIFIERS: Final = b"*+-?"
+_TOO_COMPLEX: Final = "Room claim pattern is too complex"
+
+
+@dataclass(frozen=True, slots=True)
+class PatternRefusal:
+    """Why a pattern was not matched: upstream's words, and what was found, for people."""
+
+    reason: str
+    found: str
+
+
+def match_room(room: str, pattern: str, policy: Policy) -> str | PatternRefusal | None:
+    """Match a room name against the pattern in the room claim.
+
+    Returns:
+        The first capture, or the whole match where there is none, as ``string.match`` does; None
+        where nothing matches; a refusal where upstream raises ``invalid-regex``.
+    """
+    if not policy.token_regex_enabled:
+        return PatternRefusal("Room claim patterns are not enabled", "token_regex_enabled = false")
+    subject, source = _bytes(room), _bytes(pattern)
+    if len(subject) > policy.token_regex_room_max_length:
+        return PatternRefusal(
+            "Room name is too long to match against the room claim",
+            f"{len(subject)} bytes",
+        )
+    counted = _count_as_upstream(source)
+    if counted > policy.token_regex_max_quantifiers:
+        return PatternRefusal(_TOO_COMPLEX, f"{counted} quantifiers")
+    matched = _match(subject, source)
+    # Only a match is worth evading the count for; a pattern that fails is answered as upstream.
+    if isinstance(matched, str) and count_quantifiers(source) > counted:
+        return PatternRefusal(_TOO_COMPLEX, "quantifiers that evade upstream's count")
+    return matched
+
+
+def _match(subject: bytes, source: bytes) -> str | PatternRefusal | None:
+    try:
+        captures = match(subject, source)
+    except PatternError as error:
+        return PatternRefusal("Room claim is not a valid Lua pattern", str(error))
+    except PatternTooComplex:
+        return PatternRefusal(_TOO_COMPLEX, "more matching steps than any room name needs")
+    if captures is None:
+        return None
+    first = captures[0]
+    # A position capture is a number; upstream would coerce it, and open room 1 to "()".
+    if not isinstance(first, bytes) or any(isinstance(capture, int) for capture in captures):
+        return ""
+    return first.decode("utf-8", "surrogateescape")
+
+
+def _count_as_upstream(pattern: bytes) -> int:
+    """Count as upstream: an escape is two bytes, and every ``[`` opens a class."""
+    without_escapes = re.sub(rb"%.", b"x", pattern, flags=re.DOTALL)
+    without_classes = re.sub(rb"\[[^\]]*(\]|$)", b"x", without_escapes)
+    return len(re.findall(rb"[*+?-]", without_classes))
+
+
+def count_quantifiers(pattern: bytes) -> int:
+    """Count the items of a Lua pattern that repeat (reference manual, section 6.4.1)."""
+    count, at = 0, 1 if pattern[:1] == b"^" else 0
+    while at < len(pattern):
+        at, may_repeat = _skip_item(pattern, at)
+        if may_repeat and at < len(pattern) and pattern[at] in _QUANTIFIERS:
+            count, at = count + 1, at + 1
+    return count
+
+
+def _skip_item(pattern: bytes, at: int) -> tuple[int, bool]:
+    """Step over one pattern item: where the next begins, and whether this one can repeat."""
+    head, following = pattern[at : at + 1], pattern[at + 1 : at + 2]
+    if head in b"()":
+        return at + 1, False
+    if head == b"[":
+        return _skip_class(pattern, at + 1), True
+    if head != b"%":
+        return at + 1, True
+    if following == b"b":
+        return at + 4, False
+    if following == b"f":
+        return at + 2, False
+    return at + 2, not following.isdigit()
+
+
+def _skip_class(pattern: bytes, at: int) -> int:
+    if pattern[at : at + 1] == b"^":
+        at += 1
+    first = True
+    while at < len(pattern) and (first or pattern[at : at + 1] != b"]"):
+        at += 2 if pattern[at : at + 1] == b"%" else 1
+        first = False
+    return at + 1
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

@@ -1,1 +1,0 @@
-"""What waits, reads clocks and opens files: settings, key sources, the service."""

@@ -1,0 +1,1 @@
+"""Tokens: compact JWS, claims, minting and redaction."""
