@@ -21,7 +21,7 @@ from jwt.algorithms import ECAlgorithm
 from multidict import CIMultiDictProxy
 
 from verifier.keys.model import Source, VerificationKey
-from verifier.keys.sources import KeySourceSettings, Surroundings, Timing
+from verifier.keys.sources import KeySourceSettings, SourceContext, Timing
 from verifier.keys.sources.remote import RemoteSource
 
 START = 1_800_000_000.0
@@ -81,9 +81,9 @@ class Recorder:
 
 def surroundings(
     time: FakeTime | None = None, recorder: Recorder | None = None, **options: Any
-) -> Surroundings:
+) -> SourceContext:
     recorder = recorder or Recorder()
-    return Surroundings(
+    return SourceContext(
         KeySourceSettings(**options),
         recorder,
         recorder.changes.append,

@@ -19,14 +19,14 @@ from typing import Any
 from tests.unit.http.conftest import NOW, POLICY, FakeKeys
 from verifier.decisions.cache import DecisionCache
 from verifier.decisions.hosts import Hosts
-from verifier.decisions.throttle import Turns
+from verifier.decisions.throttle import SignatureThrottle
 from verifier.decisions.verifier import Keys, Verifier
 from verifier.http.connection import Connection, Limits
 from verifier.http.fast_lane import Deliver, Later
 from verifier.http.proxy_auth import GateOptions
 from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
-from verifier.observability.decision_log import Asking, DecisionLog, Outcome
+from verifier.observability.decision_log import DecisionLog, LogContext, Outcome
 from verifier.rules.model import Decision, Deny
 
 PATIENCE = 10.0  # seconds after which a test that waits for a condition has failed
@@ -49,7 +49,7 @@ class Lines:
     def wants(self, outcome: Outcome) -> bool:
         return bool(outcome)
 
-    def write(self, record: Mapping[str, Any], asking: Asking) -> None:
+    def write(self, record: Mapping[str, Any], asking: LogContext) -> None:
         # Two signatures by an EC key differ, and so do the tokens' digests.
         told = {name: value for name, value in record.items() if name != "token_id"}
         self.written.append((told, asking.endpoint, asking.request_id, asking.traceparent))
@@ -89,7 +89,7 @@ class Setup:
     hosts: dict[str, dict[str, Any]] = field(default_factory=dict)
     keys: Callable[[], Keys] = FakeKeys
     ttl: int = 30
-    turns: Callable[[], Turns] = Turns
+    turns: Callable[[], SignatureThrottle] = SignatureThrottle
     limits: Limits = BRIEF
 
 

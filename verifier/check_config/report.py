@@ -12,7 +12,7 @@ from verifier.check_config.deployment import Deployment
 from verifier.check_config.risks import Risk, own_risks, prosody_risks
 from verifier.check_config.token_hosts import COMPARED, OWN_MODULE, InForce, TokenHost
 from verifier.config import Settings, load
-from verifier.rules.operator_policy import HouseRules
+from verifier.rules.operator_policy import OperatorPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,9 @@ def _beyond_jitsi(own: Settings) -> Iterator[Row]:
     if own.strict:
         place = "but a list in aud passes here, and there only where * is accepted"
         yield Row("rules", "jitsi", "strict", "stricter", place)
-    house = own.house or HouseRules()
-    for name in (rule.name for rule in fields(HouseRules)):
-        value = getattr(house, name)
+    operator_policy = own.operator_policy or OperatorPolicy()
+    for name in (rule.name for rule in fields(OperatorPolicy)):
+        value = getattr(operator_policy, name)
         if value not in (None, False):
             words = "true" if value is True else f"{value:g}"
             yield Row(f"policy.{name}", "none", words, "stricter", "Jitsi has none")

@@ -20,7 +20,7 @@ from verifier.cli.question import Question, read_question
 from verifier.config import Settings
 from verifier.decisions.explaining import explain_request
 from verifier.explain import Explanation, explain_ambiguity
-from verifier.keys.sources import Surroundings, open_ring, open_session
+from verifier.keys.sources import SourceContext, open_resolver, open_session
 from verifier.log import LOGGER
 from verifier.tokens.redact import hide_tokens
 
@@ -103,8 +103,8 @@ async def _explain(question: Question, settings: Settings, now: float) -> Explan
     if not LOGGER.handlers:
         LOGGER.addHandler(logging.NullHandler())  # the explanation says what is wrong with keys
     async with open_session() as session:
-        ring = open_ring(
-            settings.key_locations(), session, Surroundings(settings.key_source_settings())
+        ring = open_resolver(
+            settings.key_locations(), session, SourceContext(settings.key_source_settings())
         )
         try:
             await ring.start()

@@ -28,7 +28,7 @@ from verifier.rules.model import AccessRequest, Deny
 from verifier.rules.policy import Policy
 from verifier.rules.requests import access_request
 from verifier.tokens.mint import (
-    Order,
+    TokenSpec,
     claims_of,
     default_audience,
     default_issuer,
@@ -141,9 +141,11 @@ def _address(options: argparse.Namespace) -> RoomAddress | None:
     return address
 
 
-def _order(options: argparse.Namespace, address: RoomAddress | None, settings: Settings) -> Order:
+def _order(
+    options: argparse.Namespace, address: RoomAddress | None, settings: Settings
+) -> TokenSpec:
     policy = settings.policy()
-    return Order(
+    return TokenSpec(
         room="*" if address is None else address.room,
         issuer=options.iss or default_issuer(policy, settings.app_id),
         audience=options.aud or default_audience(policy),

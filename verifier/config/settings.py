@@ -15,7 +15,7 @@ from verifier.config.addresses import Address
 from verifier.keys.formats import looks_like_pem
 from verifier.keys.sources.locations import KeyLocations
 from verifier.keys.sources.options import KeySourceSettings
-from verifier.rules.operator_policy import HouseRules
+from verifier.rules.operator_policy import OperatorPolicy
 from verifier.rules.policy import Policy
 from verifier.tokens.handoff_cookie import derive_key
 
@@ -106,7 +106,7 @@ class Settings:
     rules: Literal["jitsi", "strict"]
     mode: Literal["enforce", "report-only"]
     leeway: float
-    house: HouseRules | None
+    operator_policy: OperatorPolicy | None
     strict_hosts: bool
     bypass: tuple[Network, ...]
     trusted_proxies: tuple[Network | str, ...]
@@ -132,7 +132,7 @@ class Settings:
         table, _, key = name.rpartition(".")
         if name == "signature_algorithm":
             return (self.signature_algorithm, *self.other_algorithms)
-        return getattr((self.house or HouseRules()) if table else self, key)
+        return getattr((self.operator_policy or OperatorPolicy()) if table else self, key)
 
     def policy(self) -> Policy:
         """Give what is accepted."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from verifier.config.hosts import PER_HOST
-from verifier.config.house import resolve_house
 from verifier.config.keys import resolve_keys
+from verifier.config.operator_policy import resolve_operator_policy
 from verifier.config.options import OPTIONS
 from verifier.config.pages import check_pages
 from verifier.config.sources import Reading
@@ -65,7 +65,7 @@ def _resolve_verdict(reading: Reading, values: dict[str, Any]) -> None:
     _resolve_domains(reading, values)
     resolve_keys(reading, values)
     resolve_single_use(reading, values)
-    resolve_house(reading, values)
+    resolve_operator_policy(reading, values)
 
 
 def _resolve_claims(reading: Reading, values: dict[str, Any]) -> None:

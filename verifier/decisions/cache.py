@@ -30,7 +30,7 @@ _NEVER_CACHED: Final = frozenset(
     },
 )
 
-Kept: TypeAlias = tuple[float, float | None, bytes, bytes, int, bytes]
+CachedResponse: TypeAlias = tuple[float, float | None, bytes, bytes, int, bytes]
 """Until when it holds (Unix seconds); when the allow in it ends (Unix seconds, infinity for never;
 None where no proxy may keep it); head and body of the answer; the number that it is counted under
 (``Tallies``); what a log says about it, in JSON. A plain tuple: collections skip those."""
@@ -51,13 +51,13 @@ class DecisionCache:
         self._bytes = 0
         self.generation = 0
         # A plain dict would look for its oldest entry behind all those that have gone.
-        self._entries: OrderedDict[bytes, Kept] = OrderedDict()
+        self._entries: OrderedDict[bytes, CachedResponse] = OrderedDict()
 
     def __len__(self) -> int:
         """Count the answers, those included that have ended but were not asked for again."""
         return len(self._entries)
 
-    def get(self, key: bytes, now: float) -> Kept | None:
+    def get(self, key: bytes, now: float) -> CachedResponse | None:
         """Give the answer that holds at ``now``, Unix seconds."""
         entry = self._entries.get(key)
         if entry is None:
@@ -68,7 +68,7 @@ class DecisionCache:
         self._drop(key)
         return None
 
-    def put(self, key: bytes, entry: Kept, now: float) -> None:
+    def put(self, key: bytes, entry: CachedResponse, now: float) -> None:
         """Keep an answer.
 
         Args:
@@ -119,5 +119,5 @@ def digest(parts: Iterable[bytes | None]) -> bytes:
     return blake2b(text, digest_size=_DIGEST_BYTES).digest()
 
 
-def _weight(entry: Kept) -> int:
+def _weight(entry: CachedResponse) -> int:
     return len(entry[2]) + len(entry[3]) + len(entry[5])

@@ -9,8 +9,8 @@ from typing import Final
 from verifier.decisions.verifier import Keys
 from verifier.explain import Explanation, explain
 from verifier.keys.model import KeyLookup, KeySet
-from verifier.keys.sources import KeyRing, Missing, SourceStatus
-from verifier.rules.engine import Revoked, decide
+from verifier.keys.sources import KeyResolver, Missing, SourceStatus
+from verifier.rules.engine import RevocationCheck, decide
 from verifier.rules.model import AccessRequest, DenialCode, Deny
 from verifier.rules.policy import Policy
 
@@ -23,7 +23,7 @@ async def explain_request(
     policy: Policy,
     keys: Keys,
     now: float,
-    revoked: Revoked | None = None,
+    revoked: RevocationCheck | None = None,
 ) -> Explanation:
     """Explain the verdict that the service would give; asks for a key that is not at hand.
 
@@ -36,7 +36,7 @@ async def explain_request(
     """
     at_hand = await _keys_at_hand(request, policy, keys, now)
     explanation = explain(request, policy, at_hand, now, revoked)
-    if explanation.code not in _NO_KEY or not isinstance(keys, KeyRing):
+    if explanation.code not in _NO_KEY or not isinstance(keys, KeyResolver):
         return explanation
     return replace(explanation, notes=(*explanation.notes, *_on_sources(keys.status())))
 

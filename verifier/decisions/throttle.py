@@ -15,7 +15,7 @@ MOST_WAITING: Final = 1_024
 """Questions that may wait for their turn; at 0.1 ms each, the last one waits 0.1 s."""
 
 
-class Turns:
+class SignatureThrottle:
     """One turn in each round of the event loop.
 
     Args:

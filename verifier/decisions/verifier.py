@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeGuard
 
-from verifier.decisions.throttle import Turns
+from verifier.decisions.throttle import SignatureThrottle
 from verifier.keys.model import KeyLookup, KeySet, VerificationKey
 from verifier.keys.sources.base import Missing
-from verifier.rules.engine import Revoked, decide, read_token
+from verifier.rules.engine import RevocationCheck, decide, read_token
 from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny
 from verifier.rules.policy import Policy
 from verifier.single_use.model import SingleUse, is_entry
@@ -84,14 +84,14 @@ class Verifier:
         policy: Policy,
         keys: Keys,
         clock: Callable[[], float],
-        turns: Turns | None = None,
-        revoked: Revoked | None = None,
+        turns: SignatureThrottle | None = None,
+        revoked: RevocationCheck | None = None,
         single_use: SingleUse | None = None,
     ) -> None:
         self.policy = policy
         self.keys = keys
         self.now = clock
-        self.turns = turns or Turns()
+        self.turns = turns or SignatureThrottle()
         self.revoked = revoked
         self.single_use = single_use
         # A keyed hash costs no more than reading the token; only public keys take turns.

@@ -15,7 +15,7 @@ from verifier.explain.remarks import remarks
 from verifier.explain.steps import applies, expected_in_words, found_in_words
 from verifier.explain.wording import quoted, shown
 from verifier.keys.model import KeyLookup
-from verifier.rules.engine import STEPS, Revoked, decide, read_token
+from verifier.rules.engine import STEPS, RevocationCheck, decide, read_token
 from verifier.rules.model import AccessRequest, Decision, DenialCode, Deny
 from verifier.rules.policy import Policy
 
@@ -79,7 +79,7 @@ def explain(
     policy: Policy,
     keys: KeyLookup,
     now: float,
-    revoked: Revoked | None = None,
+    revoked: RevocationCheck | None = None,
 ) -> Explanation:
     """Judge one request and say why; arguments and verdict are those of ``rules.decide``."""
     taken: dict[str, tuple[Any, Any]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verifier.explain.evidence import Evidence
 from verifier.explain.wording import quoted, span
-from verifier.rules.operator_policy import HouseRules
+from verifier.rules.operator_policy import OperatorPolicy
 
 
 def wildcard_room(evidence: Evidence) -> str:
@@ -29,8 +29,8 @@ def room_pattern(evidence: Evidence) -> str:
 
 def lifetime(evidence: Evidence) -> str:
     """The token is valid for too long."""
-    house = evidence.policy.house or HouseRules()
-    limit = house.max_token_lifetime or 0
+    operator_policy = evidence.policy.operator_policy or OperatorPolicy()
+    limit = operator_policy.max_token_lifetime or 0
     begins = ", and iat to when it is" if evidence.claims.issued_at is None else ""
     return (
         f"Set exp to at most {span(limit)} ({limit:g} s) after the token is issued{begins}"

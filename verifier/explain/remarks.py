@@ -34,12 +34,12 @@ def remarks(evidence: Evidence) -> Iterator[str]:
 
 
 def _on_entrance(evidence: Evidence, allow: Allow) -> Iterator[str]:
-    house = evidence.policy.house
+    operator_policy = evidence.policy.operator_policy
     if allow.claims is None:
         yield "No token: a guest, let in by allow_empty_token (JWT_ALLOW_EMPTY)."
     elif allow.affiliation == "owner":
         yield "The token makes its bearer a moderator (affiliation owner)."
-    elif house is not None and house.moderators_create_rooms:
+    elif operator_policy is not None and operator_policy.moderators_create_rooms:
         yield (
             "No moderator: Prosody would let nobody in with this token who would be the first in"
             " the room (policy.moderators_create_rooms)."

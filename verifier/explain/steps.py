@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from verifier.explain.evidence import Evidence
 from verifier.explain.wording import beginning, expiry, plain, shown
-from verifier.rules.operator_policy import STEPS, HouseRules
+from verifier.rules.operator_policy import STEPS, OperatorPolicy
 from verifier.tokens.claims import ABSENT
 
 _KEY_SERVER: Final = ("header", "key id", "algorithm family", "key")
@@ -15,7 +15,7 @@ _ROOM: Final = ("room address", "authentication", "room")
 _ASKED_BY: Final = dict(
     zip(
         STEPS,
-        (field.name for field in fields(HouseRules)),
+        (field.name for field in fields(OperatorPolicy)),
         strict=True,
     )
 )
@@ -42,7 +42,7 @@ def applies(name: str, evidence: Evidence) -> bool:
 def _is_asked(name: str, evidence: Evidence) -> bool:
     if name == STEPS[-1] and not evidence.request.creates_room:
         return False
-    return bool(getattr(evidence.policy.house or HouseRules(), _ASKED_BY[name]))
+    return bool(getattr(evidence.policy.operator_policy or OperatorPolicy(), _ASKED_BY[name]))
 
 
 def expected_in_words(name: str, value: Any) -> str:

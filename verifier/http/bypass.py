@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from verifier.http.request_head import Asked, sole_header
+from verifier.http.request_head import RequestHead, sole_header
 
 _UNIX = "unix"
 
@@ -30,13 +30,13 @@ class Bypass:
         self._unix_is_trusted = _UNIX in trusted_proxies
         self._trusted = [each for each in trusted_proxies if not isinstance(each, str)]
 
-    def applies(self, request: Asked) -> bool:
+    def applies(self, request: RequestHead) -> bool:
         """Tell whether a trusted proxy says that the client is one of these."""
         if not self._networks or not self._is_trusted(request):
             return False
         return _is_in(sole_header(request, "X-Real-IP"), self._networks)
 
-    def _is_trusted(self, request: Asked) -> bool:
+    def _is_trusted(self, request: RequestHead) -> bool:
         peer = request.transport.get_extra_info("peername") if request.transport else None
         if isinstance(peer, tuple):
             return _is_in(peer[0], self._trusted)

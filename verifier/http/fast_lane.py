@@ -23,11 +23,11 @@ from typing import Final
 
 from multidict import CIMultiDict
 
-from verifier.decisions.cache import Kept, digest
+from verifier.decisions.cache import CachedResponse, digest
 from verifier.decisions.verifier import OVERLOADED, Pending, Verifier, needs_a_key
 from verifier.http import original_request
-from verifier.http.proxy_auth import UNKNOWN_HOST, Case, Gatekeeper
-from verifier.http.request_head import Head
+from verifier.http.proxy_auth import UNKNOWN_HOST, ProxyAuthHandler, RequestContext
+from verifier.http.request_head import ParsedHead
 from verifier.http.responses import HttpDate, Lifetime
 from verifier.rooms.host import is_plain_host
 
@@ -106,7 +106,7 @@ class FastLane:
     """
 
     def __init__(
-        self, gatekeeper: Gatekeeper, decision_ttl: int, clock: Callable[[], float]
+        self, gatekeeper: ProxyAuthHandler, decision_ttl: int, clock: Callable[[], float]
     ) -> None:
         self._keeper = gatekeeper
         self._clock = clock
@@ -192,7 +192,9 @@ class FastLane:
             return None
         return self._bytes(route.method, self._keeper.close(case, decision), self._clock())
 
-    def _wait(self, case: Case, judge: Verifier, pending: Pending, deliver: Deliver) -> bool:
+    def _wait(
+        self, case: RequestContext, judge: Verifier, pending: Pending, deliver: Deliver
+    ) -> bool:
         """Have the answer delivered in its turn; False where too many wait already."""
         waiting = ExitStack()
 
@@ -205,14 +207,14 @@ class FastLane:
         waiting.enter_context(self._keeper.in_flight())
         return True
 
-    def _finish(self, case: Case, judge: Verifier, pending: Pending) -> bytes | None:
+    def _finish(self, case: RequestContext, judge: Verifier, pending: Pending) -> bytes | None:
         decision = judge.finish(pending)
         if needs_a_key(decision):
             return None
         kept = self._keeper.close(case, decision)
         return self._bytes(case.asked.method, kept, self._clock())
 
-    def _bytes(self, method: str, kept: Kept, now: float) -> bytes:
+    def _bytes(self, method: str, kept: CachedResponse, now: float) -> bytes:
         body = b"" if method == "HEAD" else kept[3]
         lifetime = self._lifetime.lines(kept[1], now)
         return b"".join((kept[2], lifetime, self._date.line(now), _CRLF, body))
@@ -235,6 +237,8 @@ def _ext_authz(line: bytes) -> _Route | None:
     return _Route("ext-authz", found[1].decode(), found[2].decode()) if found else None
 
 
-def _asked(route: _Route, fields: dict[bytes, bytes], transport: asyncio.Transport | None) -> Head:
+def _asked(
+    route: _Route, fields: dict[bytes, bytes], transport: asyncio.Transport | None
+) -> ParsedHead:
     headers = CIMultiDict((name.decode(), value.decode()) for name, value in fields.items())
-    return Head(route.method, route.path, headers, transport)
+    return ParsedHead(route.method, route.path, headers, transport)

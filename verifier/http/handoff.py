@@ -13,13 +13,13 @@ from typing import Final
 
 from verifier.decisions.hosts import host_name
 from verifier.http.original_request import Original, cookies
-from verifier.http.request_head import Asked
+from verifier.http.request_head import RequestHead
 from verifier.http.responses import NO_STORE, SERVER, Answer
 from verifier.rooms.clean_target import without_tokens
 from verifier.rules.model import Allow
 from verifier.tokens.handoff_cookie import (
     LONGEST_SECONDS,
-    Place,
+    CookieScope,
     browser_of,
     cookie_name,
     cookie_value,
@@ -48,7 +48,7 @@ class Handoff:
         self._key = key
         self._clock = clock
 
-    def admits(self, request: Asked, original: Original) -> bool:
+    def admits(self, request: RequestHead, original: Original) -> bool:
         """Tell whether a page is opened by a cookie; signalling never is."""
         place = _page(original)
         if place is None or original.token is not None:
@@ -56,7 +56,7 @@ class Handoff:
         sent, now = cookies(request, cookie_name(place)), self._clock()
         return any(opens(value, self._key, place, now) for value in sent)
 
-    def browser(self, request: Asked, original: Original) -> str | None:
+    def browser(self, request: RequestHead, original: Original) -> str | None:
         """Give what a browser is known by, or is about to be; None for one without a cookie."""
         place = _place(original)
         if place is None:
@@ -71,7 +71,7 @@ class Handoff:
 
     def answer(
         self,
-        request: Asked,
+        request: RequestHead,
         endpoint: str,
         original: Original,
         decision: Allow,
@@ -98,32 +98,32 @@ class Handoff:
         answer = _redirection(request, endpoint, location)
         return answer and answer.with_header("Set-Cookie", self._cookie(place, ends, now, browser))
 
-    def _cookie(self, place: Place, ends: int, now: int, browser: str | None) -> str:
+    def _cookie(self, place: CookieScope, ends: int, now: int, browser: str | None) -> str:
         pair = f"{cookie_name(place)}={cookie_value(self._key, place, ends, browser)}"
         return f"{pair}; Max-Age={ends - now}; Path=/; Secure; HttpOnly; SameSite=Lax"
 
 
-def _page(original: Original) -> Place | None:
+def _page(original: Original) -> CookieScope | None:
     """Give the page that is asked for; None for signalling, and where no room is named."""
     return None if original.target.signalling else _place(original)
 
 
-def _place(original: Original) -> Place | None:
+def _place(original: Original) -> CookieScope | None:
     address = original.target.address
     if address is None:
         return None
-    return Place(host_name(original.host), address.tenant, address.room)
+    return CookieScope(host_name(original.host), address.tenant, address.room)
 
 
 def _token_in_query(original: Original) -> bool:
     return original.token in (*original.target.jwt, *original.target.token)
 
 
-def _is_embedded(request: Asked) -> bool:
+def _is_embedded(request: RequestHead) -> bool:
     return request.headers.get("Sec-Fetch-Dest", "") not in ("", "document")
 
 
-def _redirection(request: Asked, endpoint: str, location: str) -> Answer | None:
+def _redirection(request: RequestHead, endpoint: str, location: str) -> Answer | None:
     """Answer in the words that a proxy understands; None for one that understands none.
 
     nginx sees a refusal, so that what does not know of the hand-off stays closed; others have to

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from verifier.http.request_head import Asked, sole_header
+from verifier.http.request_head import RequestHead, sole_header
 from verifier.rooms.address import Target, parse_target, parse_url
 from verifier.rules.model import DenialCode, Deny
 
@@ -33,7 +33,7 @@ class Convention:
         method: The header that has the original method, which must not be there twice.
     """
 
-    read: Callable[[Asked], tuple[Target, str] | None]
+    read: Callable[[RequestHead], tuple[Target, str] | None]
     names: tuple[str, ...]
     method: str | None = None
 
@@ -53,13 +53,13 @@ class Original:
     token: str | None = field(repr=False)
 
 
-def nginx(request: Asked) -> tuple[Target, str] | None:
+def nginx(request: RequestHead) -> tuple[Target, str] | None:
     """``auth_request``: path and query in ``X-Original-URI``, host in ``Host``."""
     host = request.headers.get("Host", "")
     return _origin_form(request, "X-Original-URI", "X-Original-Method", host)
 
 
-def ingress_nginx(request: Asked) -> tuple[Target, str] | None:
+def ingress_nginx(request: RequestHead) -> tuple[Target, str] | None:
     """ingress-nginx: the absolute URL in ``X-Original-URL``."""
     value = sole_header(request, "X-Original-URL")
     # A fragment never reaches a proxy, and others would take what is behind it for the query.
@@ -69,7 +69,7 @@ def ingress_nginx(request: Asked) -> tuple[Target, str] | None:
     return None if url is None else (url.target, url.host)
 
 
-def forward_auth(request: Asked) -> tuple[Target, str] | None:
+def forward_auth(request: RequestHead) -> tuple[Target, str] | None:
     """Traefik, Caddy and HAProxy: ``X-Forwarded-Uri``, with its host and method."""
     host = sole_header(request, "X-Forwarded-Host")
     if host is None:
@@ -77,7 +77,7 @@ def forward_auth(request: Asked) -> tuple[Target, str] | None:
     return _origin_form(request, "X-Forwarded-Uri", "X-Forwarded-Method", host)
 
 
-def ext_authz(request: Asked) -> tuple[Target, str] | None:
+def ext_authz(request: RequestHead) -> tuple[Target, str] | None:
     """Envoy's HTTP ext_authz: the original target behind the path prefix, host in ``Host``."""
     target = parse_target(request.raw_path.removeprefix(EXT_AUTHZ))
     return None if target is None else (target, request.headers.get("Host", ""))
@@ -98,7 +98,7 @@ PATHS: Final = {f"/{name}": name for name in CONVENTIONS if name != "ext-authz"}
 
 
 def read_original(
-    request: Asked, convention: Convention, token_cookie: str | None
+    request: RequestHead, convention: Convention, token_cookie: str | None
 ) -> Original | Deny:
     """Read the original request; anything that can be read in two ways is ambiguous.
 
@@ -131,7 +131,9 @@ def _ambiguous(detail: str) -> Deny:
     return Deny(DenialCode.AMBIGUOUS_REQUEST, detail)
 
 
-def _origin_form(request: Asked, name: str, method: str, host: str) -> tuple[Target, str] | None:
+def _origin_form(
+    request: RequestHead, name: str, method: str, host: str
+) -> tuple[Target, str] | None:
     value = sole_header(request, name)
     if value is None or not _at_most_one(request, method):
         return None
@@ -139,18 +141,18 @@ def _origin_form(request: Asked, name: str, method: str, host: str) -> tuple[Tar
     return None if target is None else (target, host)
 
 
-def _at_most_one(request: Asked, name: str) -> bool:
+def _at_most_one(request: RequestHead, name: str) -> bool:
     return len(request.headers.getall(name, ())) <= 1
 
 
-def bearer_tokens(request: Asked) -> list[str]:
+def bearer_tokens(request: RequestHead) -> list[str]:
     """Give every bearer token of a request (RFC 6750, section 2.1)."""
     values = request.headers.getall("Authorization", ())
     start = len(_BEARER)
     return [value[start:].strip() for value in values if value[:start].lower() == _BEARER]
 
 
-def cookies(request: Asked, name: str) -> list[str]:
+def cookies(request: RequestHead, name: str) -> list[str]:
     """Give the value of every cookie of this name, as it was sent."""
     pairs = [
         pair.strip().partition("=")

@@ -10,7 +10,7 @@ from typing import Final
 from verifier.config.redirect_template import fill
 from verifier.http.handoff import REDIRECT, Handoff
 from verifier.http.original_request import Original
-from verifier.http.request_head import Asked
+from verifier.http.request_head import RequestHead
 from verifier.http.responses import Answer
 from verifier.rooms.clean_target import may_hold_token, without_tokens
 from verifier.rules.model import Allow, DenialCode, Deny
@@ -42,7 +42,7 @@ class Pages:
         """Whether tokens are moved out of URLs."""
         return self._handoff is not None
 
-    def admits(self, request: Asked, original: Original) -> bool:
+    def admits(self, request: RequestHead, original: Original) -> bool:
         """Tell whether a page without a token is opened by what an earlier one left behind."""
         return self._handoff is not None and self._handoff.admits(request, original)
 
@@ -51,13 +51,13 @@ class Pages:
         address = self._address_for_refused(original, denial)
         return answer if address is None else answer.with_header(REDIRECT, address)
 
-    def browser(self, request: Asked, original: Original) -> str | None:
+    def browser(self, request: RequestHead, original: Original) -> str | None:
         """Give what a browser is known by, or will be by a cookie; None for any other asker."""
         return None if self._handoff is None else self._handoff.browser(request, original)
 
     def hand_off(
         self,
-        request: Asked,
+        request: RequestHead,
         endpoint: str,
         original: Original,
         decision: Allow,

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from verifier.http.original_request import bearer_tokens
-from verifier.http.request_head import Asked
+from verifier.http.request_head import RequestHead
 from verifier.http.responses import NO_STORE, SERVER, Answer
 from verifier.keys.formats import to_pem
 from verifier.keys.model import VerificationKey
@@ -31,13 +31,13 @@ _KEY_FILE: Final = re.compile(r"/asap/([0-9a-f]{64})\.pem")
 _HEADERS: Final = SERVER | NO_STORE
 
 
-def access_question(request: Asked) -> AccessRequest:
+def access_question(request: RequestHead) -> AccessRequest:
     """Read what ``mod_muc_auth_ban`` sends: the token alone, as a bearer token."""
     tokens = bearer_tokens(request)
     return AccessRequest(tokens[0] if len(tokens) == 1 else None)
 
 
-def password_question(request: Asked) -> tuple[AccessRequest, str | None] | Deny:
+def password_question(request: RequestHead) -> tuple[AccessRequest, str | None] | Deny:
     """Read what ``mod_auth_http`` sends: the token as ``pass``, and the host as ``server``."""
     query = parse_qs(request.raw_path.partition("?")[2], keep_blank_values=True)
     passwords, servers = query.get("pass", []), query.get("server", [])

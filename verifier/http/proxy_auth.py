@@ -13,16 +13,16 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Final
 
-from verifier.decisions.cache import DecisionCache, Kept, digest
+from verifier.decisions.cache import CachedResponse, DecisionCache, digest
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Observer, Verifier
 from verifier.http import original_request
 from verifier.http.bypass import Bypass
 from verifier.http.pages import Pages
 from verifier.http.rendering import respond, would_deny
-from verifier.http.request_head import Asked, sole_header
+from verifier.http.request_head import RequestHead, sole_header
 from verifier.http.responses import Answer
-from verifier.observability.decision_log import Asking, DecisionLog
+from verifier.observability.decision_log import DecisionLog, LogContext
 from verifier.rooms.address import RoomAddress
 from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny
 from verifier.rules.requests import access_request
@@ -54,7 +54,7 @@ class GateOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class RequestContext:
     """A question on its way to its answer.
 
     Attributes:
@@ -71,7 +71,7 @@ class Case:
     """
 
     endpoint: str
-    asked: Asked = field(repr=False)
+    asked: RequestHead = field(repr=False)
     key: bytes | None
     generation: int
     started: float
@@ -87,7 +87,7 @@ class Case:
         return None if self.original is None else self.original.target.address
 
 
-class Gatekeeper:
+class ProxyAuthHandler:
     """Answers proxies.
 
     Args:
@@ -120,7 +120,7 @@ class Gatekeeper:
         }
         """For each endpoint the headers that its answers depend on."""
 
-    def key(self, endpoint: str, asked: Asked) -> bytes | None:
+    def key(self, endpoint: str, asked: RequestHead) -> bytes | None:
         """Give what the answer is kept under; None where a header is there twice."""
         convention, headers = original_request.CONVENTIONS[endpoint], asked.headers
         parts: list[bytes | None] = [endpoint.encode(), path_part(endpoint, asked.raw_path)]
@@ -133,23 +133,25 @@ class Gatekeeper:
             return None
         return digest(parts)
 
-    def recall(self, key: bytes, now: float) -> Kept | None:
+    def recall(self, key: bytes, now: float) -> CachedResponse | None:
         """Give an answer that still holds at ``now``, Unix seconds."""
         self._refresh()
         return self._cache.get(key, now)
 
-    def open(self, endpoint: str, asked: Asked, key: bytes | None) -> Case:
+    def open(self, endpoint: str, asked: RequestHead, key: bytes | None) -> RequestContext:
         """Read a question, and decide it where no token needs to be looked at."""
         started, generation = perf_counter(), self._cache.generation
         convention, cookie = original_request.CONVENTIONS[endpoint], self._options.token_cookie
         original = original_request.read_original(asked, convention, cookie)
         if isinstance(original, Deny):
-            return Case(endpoint, asked, key, generation, started, decision=original)
+            return RequestContext(endpoint, asked, key, generation, started, decision=original)
         address, judge = original.target.address, self._hosts.find(original.host)
         if judge is None:
-            return Case(endpoint, asked, key, generation, started, original, decision=UNKNOWN_HOST)
+            return RequestContext(
+                endpoint, asked, key, generation, started, original, decision=UNKNOWN_HOST
+            )
         question = access_request(original.token, address, judge.policy)
-        case = Case(endpoint, asked, key, generation, started, original, judge, question)
+        case = RequestContext(endpoint, asked, key, generation, started, original, judge, question)
         if original.token is None and address and self._needs_no_token(asked, original):
             # Not to be kept: proxies remember by token and URL, not by address or cookie.
             return replace(case, key=None, judge=None, decision=judge.admit(question))
@@ -157,7 +159,7 @@ class Gatekeeper:
             return replace(case, browser=self._options.pages.browser(asked, original))
         return case
 
-    def close(self, case: Case, decision: Decision) -> Kept:
+    def close(self, case: RequestContext, decision: Decision) -> CachedResponse:
         """Answer a proxy's question."""
         handed_off = None
         if case.original is not None and isinstance(decision, Allow):
@@ -168,7 +170,7 @@ class Gatekeeper:
             return self.settle(replace(case, key=None), decision, handed_off)
         return self.settle(case, decision, self._answer(case, decision))
 
-    def settle(self, case: Case, decision: Decision, answer: Answer) -> Kept:
+    def settle(self, case: RequestContext, decision: Decision, answer: Answer) -> CachedResponse:
         """Count an answer, write it down, and keep it while it holds."""
         now = self._hosts.default.now()
         kept = (
@@ -197,17 +199,19 @@ class Gatekeeper:
         """Count a question while it is being judged, or waits for that."""
         return self._observer.in_flight()
 
-    def count(self, endpoint: str, kept: Kept, seconds: float, *, hit: bool) -> None:
+    def count(self, endpoint: str, kept: CachedResponse, seconds: float, *, hit: bool) -> None:
         """Count an answer, and whether it had been kept."""
         self._observer.looked_up(hit=hit)
         self._observer.decided(endpoint, kept[4], seconds)
 
-    def write_down(self, endpoint: str, kept: Kept, asked: Asked, seconds: float) -> None:
+    def write_down(
+        self, endpoint: str, kept: CachedResponse, asked: RequestHead, seconds: float
+    ) -> None:
         """Have an answer written down, where anybody wants it."""
         if kept[5]:
             self._log.write(kept[5], asking(endpoint, asked, seconds))
 
-    def _answer(self, case: Case, decision: Decision) -> Answer:
+    def _answer(self, case: RequestContext, decision: Decision) -> Answer:
         if isinstance(decision, Deny):
             if self._options.report_only:
                 return would_deny(decision)
@@ -217,7 +221,7 @@ class Gatekeeper:
             return self._options.pages.send_on(answer, case.original, decision)
         return respond(decision, case.address, keepable=_may_be_kept(case, decision))
 
-    def _needs_no_token(self, asked: Asked, original: original_request.Original) -> bool:
+    def _needs_no_token(self, asked: RequestHead, original: original_request.Original) -> bool:
         options = self._options
         return options.bypass.applies(asked) or options.pages.admits(asked, original)
 
@@ -227,7 +231,7 @@ class Gatekeeper:
         return () if self._options.token_cookie is None else ("Cookie",)
 
 
-def _may_be_kept(case: Case, decision: Decision) -> bool:
+def _may_be_kept(case: RequestContext, decision: Decision) -> bool:
     """Tell whether the next one with the same question gets the same answer."""
     once = case.judge is not None and case.judge.is_one_use(case.question, decision)
     return case.key is not None and not once
@@ -238,9 +242,9 @@ def path_part(endpoint: str, raw_path: str) -> bytes | None:
     return raw_path.encode("utf-8", "surrogateescape") if endpoint == "ext-authz" else None
 
 
-def asking(endpoint: str, asked: Asked, seconds: float) -> Asking:
+def asking(endpoint: str, asked: RequestHead, seconds: float) -> LogContext:
     """Say what may be told of a request: the proxy's name for it, or its trace's."""
     traceparent = sole_header(asked, "traceparent")
     trace = _TRACE.fullmatch(traceparent or "")
     request_id = sole_header(asked, "X-Request-Id") or (trace and trace[1])
-    return Asking(endpoint, seconds, request_id or None, traceparent if trace else None)
+    return LogContext(endpoint, seconds, request_id or None, traceparent if trace else None)

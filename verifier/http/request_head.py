@@ -9,8 +9,8 @@ from typing import Protocol
 from multidict import MultiMapping
 
 
-class Asked(Protocol):
-    """A request's head; aiohttp's own requests are such, and so is ``Head``."""
+class RequestHead(Protocol):
+    """A request's head; aiohttp's own requests are such, and so is ``ParsedHead``."""
 
     @property
     def method(self) -> str:
@@ -30,7 +30,7 @@ class Asked(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ParsedHead:
     """A head that was read without aiohttp; every name in it is there once."""
 
     method: str
@@ -39,7 +39,7 @@ class Head:
     transport: asyncio.Transport | None = None
 
 
-def sole_header(request: Asked, name: str) -> str | None:
+def sole_header(request: RequestHead, name: str) -> str | None:
     """Give the value of a header that is there exactly once; None if it is missing or doubled."""
     values = request.headers.getall(name, ())
     return values[0] if len(values) == 1 else None

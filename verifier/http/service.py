@@ -10,12 +10,12 @@ from typing import Final
 
 from aiohttp import web
 
-from verifier.decisions.cache import DecisionCache, Kept, digest
+from verifier.decisions.cache import CachedResponse, DecisionCache, digest
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Observer
 from verifier.http import original_request, prosody_api
 from verifier.http.fast_lane import FastLane
-from verifier.http.proxy_auth import UNKNOWN_HOST, Case, Gatekeeper, GateOptions
+from verifier.http.proxy_auth import UNKNOWN_HOST, GateOptions, ProxyAuthHandler, RequestContext
 from verifier.http.rendering import problem_body
 from verifier.http.responses import Answer, Lifetime, response
 from verifier.http.server import read_body
@@ -76,7 +76,7 @@ class DecisionService:
         self._hosts = hosts
         self._report_only = options.report_only
         self._lifetime = Lifetime(options.decision_ttl)
-        self.gatekeeper = Gatekeeper(hosts, cache, observer, decision_log, options, refresh)
+        self.gatekeeper = ProxyAuthHandler(hosts, cache, observer, decision_log, options, refresh)
         self.fast_lane = FastLane(self.gatekeeper, options.decision_ttl, hosts.default.now)
         self._endpoints: Mapping[str, Endpoint] = {
             "/v1/verify": self._verify,
@@ -145,7 +145,7 @@ class DecisionService:
             refused = ask.question if isinstance(ask.question, Deny) else None
             question = AccessRequest(None) if isinstance(ask.question, Deny) else ask.question
             generation = self.gatekeeper.generation
-            case = Case(
+            case = RequestContext(
                 ask.endpoint, request, key, generation, ask.started, None, judge, question, refused
             )
             decision = await self._decide(case)
@@ -154,7 +154,7 @@ class DecisionService:
 
     def _recall(
         self, endpoint: str, request: web.BaseRequest, key: bytes | None, started: float
-    ) -> Kept | None:
+    ) -> CachedResponse | None:
         keeper = self.gatekeeper
         kept = None if key is None else keeper.recall(key, self._hosts.default.now())
         if kept is not None:
@@ -163,7 +163,7 @@ class DecisionService:
             keeper.write_down(endpoint, kept, request, seconds)
         return kept
 
-    async def _decide(self, case: Case) -> Decision:
+    async def _decide(self, case: RequestContext) -> Decision:
         if case.decision is not None:
             return case.decision
         if case.judge is None:
@@ -177,7 +177,7 @@ class DecisionService:
             return ask.render(Allow()).with_header("X-Jitsi-Would-Deny", decision.code)
         return ask.render(decision)
 
-    def _respond(self, kept: Kept) -> web.Response:
+    def _respond(self, kept: CachedResponse) -> web.Response:
         lines = self._lifetime.lines(kept[1], self._hosts.default.now())
         return response(kept[2] + lines, kept[3])
 

@@ -55,7 +55,7 @@ class InvalidKeyError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class KeyMetadata:
     """What the text that a key was found in says besides.
 
     Attributes:
@@ -72,7 +72,7 @@ class Written:
 
 
 def bind(
-    key: object, key_id: str | None, source: Source, written: Written | None = None
+    key: object, key_id: str | None, source: Source, written: KeyMetadata | None = None
 ) -> VerificationKey:
     """Bind a public key to the algorithms of its type (RFC 8725, section 3.1).
 
@@ -86,7 +86,7 @@ def bind(
         InvalidKeyError: not a signing key, too weak, or its ``alg`` does not fit its type.
     """
     checked, fitting = _fitting(key)
-    written = written or Written()
+    written = written or KeyMetadata()
     if written.pss_only:
         fitting &= _PSS
     if written.algorithm is not None:

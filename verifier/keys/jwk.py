@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
-from verifier.keys.binding import InvalidKeyError, PublicKey, Written, bind
+from verifier.keys.binding import InvalidKeyError, KeyMetadata, PublicKey, bind
 from verifier.keys.model import Source, VerificationKey
 from verifier.tokens import jws
 
@@ -48,7 +48,7 @@ def parse_jwk(jwk: Mapping[str, Any], key_id: str | None, source: Source) -> Ver
         if isinstance(error, InvalidKeyError):
             raise
         raise InvalidKeyError("the JWK's members make no key of its kty") from None
-    return bind(key, key_id, source, Written(algorithm, doubt=_doubt(jwk)))
+    return bind(key, key_id, source, KeyMetadata(algorithm, doubt=_doubt(jwk)))
 
 
 def _doubt(jwk: Mapping[str, Any]) -> str:

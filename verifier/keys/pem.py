@@ -15,7 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 
-from verifier.keys.binding import InvalidKeyError, Written
+from verifier.keys.binding import InvalidKeyError, KeyMetadata
 
 CERTIFICATE: Final = "CERTIFICATE"
 _PUBLIC_KEY: Final = "PUBLIC KEY"
@@ -37,7 +37,7 @@ def looks_like_pem(text: str) -> bool:
     return "-----BEGIN" in text or "---- BEGIN" in text
 
 
-def load_pem(text: str) -> tuple[object, Written]:
+def load_pem(text: str) -> tuple[object, KeyMetadata]:
     """Load the one public key in a text.
 
     Args:
@@ -56,7 +56,7 @@ def load_pem(text: str) -> tuple[object, Written]:
         if label == CERTIFICATE:
             return _from_certificate(x509.load_der_x509_certificate(der), doubt)
         pss_only = _PSS_OID in der[:40]
-        return load_der_public_key(der), Written(pss_only=pss_only, doubt=doubt)
+        return load_der_public_key(der), KeyMetadata(pss_only=pss_only, doubt=doubt)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if isinstance(error, InvalidKeyError):
             raise
@@ -92,8 +92,8 @@ def _der(text: str) -> bytes:
         raise InvalidKeyError("expected base64 inside the PEM block") from None
 
 
-def _from_certificate(certificate: x509.Certificate, doubt: str) -> tuple[object, Written]:
+def _from_certificate(certificate: x509.Certificate, doubt: str) -> tuple[object, KeyMetadata]:
     pss_only = certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
     moments = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
     begins, ends = (moment.timestamp() for moment in moments)
-    return certificate.public_key(), Written(None, pss_only, doubt, (begins, ends))
+    return certificate.public_key(), KeyMetadata(None, pss_only, doubt, (begins, ends))

@@ -11,7 +11,7 @@ from verifier.keys.sources.base import Found, KeySource, Missing, SourceStatus
 from verifier.keys.sources.jwks import DocumentSource
 
 
-class KeyRing:
+class KeyResolver:
     """Asks its sources in order.
 
     Args:
@@ -107,7 +107,7 @@ class KeyRing:
         """Say how each source is doing."""
         return tuple(source.status() for source in self.sources)
 
-    def inherit(self, other: KeyRing) -> None:
+    def inherit(self, other: KeyResolver) -> None:
         """Go on with the fetched keys of a ring that this one replaces; before ``start``.
 
         So a new configuration costs no key that a server cannot give at this moment.

@@ -15,18 +15,18 @@ import aiohttp
 
 from verifier.keys.binding import SkipReason
 from verifier.keys.model import Source
-from verifier.keys.resolver import KeyRing
+from verifier.keys.resolver import KeyResolver
 from verifier.keys.sources.base import (
     FetchResult,
     KeyObserver,
     LookupResult,
     SourceStatus,
 )
-from verifier.keys.sources.locations import KeyLocations, open_ring
-from verifier.keys.sources.options import Surroundings
+from verifier.keys.sources.locations import KeyLocations, open_resolver
+from verifier.keys.sources.options import SourceContext
 
 
-class Rings:
+class KeyResolvers:
     """One ring for each set of key locations.
 
     Args:
@@ -39,17 +39,17 @@ class Rings:
         self,
         locations: Sequence[KeyLocations],
         session: aiohttp.ClientSession,
-        surroundings: Surroundings,
+        surroundings: SourceContext,
     ) -> None:
-        self._rings: list[tuple[KeyLocations, KeyRing]] = []
+        self._rings: list[tuple[KeyLocations, KeyResolver]] = []
         self._numbers = _Numbers(surroundings.observer)
         for each in locations:
             if all(each != known for known, _ in self._rings):
                 observer = _Summing(surroundings.observer, self._numbers)
                 own = replace(surroundings, observer=observer)
-                self._rings.append((each, open_ring(each, session, own)))
+                self._rings.append((each, open_resolver(each, session, own)))
 
-    def of(self, locations: KeyLocations) -> KeyRing:
+    def of(self, locations: KeyLocations) -> KeyResolver:
         """Give the ring of these locations."""
         return next(ring for known, ring in self._rings if known == locations)
 
@@ -74,7 +74,7 @@ class Rings:
         """Say how every source is doing."""
         return [status for _, ring in self._rings for status in ring.status()]
 
-    def inherit(self, other: Rings) -> None:
+    def inherit(self, other: KeyResolvers) -> None:
         """Go on with the fetched keys of the rings that these replace; before ``start``.
 
         Where several knew one URL, the one with the same locations knows best, and then the one
@@ -85,7 +85,7 @@ class Rings:
             for _, old in sorted(akin, key=lambda known: _merit(known, locations)):
                 new.inherit(old)
 
-    def take_over(self, other: Rings) -> None:
+    def take_over(self, other: KeyResolvers) -> None:
         """From now on these rings are told of, and not ``other``.
 
         A source that there is no more would otherwise seem to have failed since its last success.
@@ -99,7 +99,7 @@ def _shares_a_url(one: KeyLocations, other: KeyLocations) -> bool:
     return document or (one.asap_url is not None and one.asap_url == other.asap_url)
 
 
-def _merit(known: tuple[KeyLocations, KeyRing], locations: KeyLocations) -> tuple[bool, int]:
+def _merit(known: tuple[KeyLocations, KeyResolver], locations: KeyLocations) -> tuple[bool, int]:
     keys = sum(len(status.keys) for status in known[1].status())
     return known[0] == locations, keys
 

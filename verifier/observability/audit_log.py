@@ -25,7 +25,7 @@ from threading import Lock, Thread
 from typing import Any, Final, TextIO
 
 from verifier.log import log, safe
-from verifier.observability.decision_log import Asking, Outcome
+from verifier.observability.decision_log import LogContext, Outcome
 
 MOST_WAITING: Final = 10_000
 """Lines that may wait for the disk."""
@@ -68,7 +68,7 @@ class AuditLog:
         """Take every decision."""
         return bool(outcome)
 
-    def write(self, record: Mapping[str, Any], asking: Asking) -> None:
+    def write(self, record: Mapping[str, Any], asking: LogContext) -> None:
         """Queue one line."""
         line = {
             "time": datetime.now(UTC).isoformat(),

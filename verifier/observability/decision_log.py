@@ -36,7 +36,7 @@ _BEFORE_THE_CLAIMS: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class LogContext:
     """The request that a decision answers, as far as anybody is told of it.
 
     Attributes:
@@ -58,7 +58,7 @@ class Sink(Protocol):
     def wants(self, outcome: Outcome) -> bool:
         """Tell whether it takes decisions that end like this."""
 
-    def write(self, record: Mapping[str, Any], asking: Asking) -> None:
+    def write(self, record: Mapping[str, Any], asking: LogContext) -> None:
         """Write one decision down; must not wait, and must not raise."""
 
 
@@ -136,7 +136,7 @@ class DecisionLog:
                 fields |= _reason(decision.code, question, judge)
         return json.dumps({name: value for name, value in fields.items() if value}).encode()
 
-    def write(self, record: bytes, asking: Asking) -> None:
+    def write(self, record: bytes, asking: LogContext) -> None:
         """Hand a record to everybody who wants it."""
         fields = json.loads(record)
         for sink in self._sinks:
@@ -158,7 +158,7 @@ class LogLines:
         """Take refusals, and whatever the log's level asks for."""
         return outcome != "allowed" or LOGGER.isEnabledFor(logging.DEBUG)
 
-    def write(self, record: Mapping[str, Any], asking: Asking) -> None:
+    def write(self, record: Mapping[str, Any], asking: LogContext) -> None:
         """Write one line."""
         fields = {name: value for name, value in record.items() if name in _LOGGED}
         fields |= {"endpoint": asking.endpoint, "request_id": asking.request_id}

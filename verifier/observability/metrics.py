@@ -27,7 +27,12 @@ from prometheus_client.registry import Collector
 from verifier.keys.binding import SKIP_REASONS, SkipReason
 from verifier.keys.model import Source
 from verifier.keys.sources.base import FetchResult, LookupResult
-from verifier.observability.worker_metrics import Place, close_values, resident_bytes, values_of
+from verifier.observability.worker_metrics import (
+    WorkerSlot,
+    close_values,
+    resident_bytes,
+    values_of,
+)
 from verifier.rules.model import Allow, Decision, DenialCode
 from verifier.version import VERSION
 
@@ -59,10 +64,10 @@ SOURCES: Final[tuple[Source, ...]] = get_args(Source)
 FETCHING: Final[tuple[Source, ...]] = ("asap", "document", "file")
 
 
-_ALONE: Final = Place()
+_ALONE: Final = WorkerSlot()
 
 
-def reset(place: Place, *, restarted: bool) -> None:
+def reset(place: WorkerSlot, *, restarted: bool) -> None:
     """Prepare the files of a worker that does not run; its gauges begin anew, its counters go on.
 
     Args:
@@ -85,7 +90,7 @@ class PrometheusObserver:
         place: Which worker's values these are.
     """
 
-    def __init__(self, place: Place = _ALONE) -> None:
+    def __init__(self, place: WorkerSlot = _ALONE) -> None:
         self.registry = self._shown = CollectorRegistry()
         self._place = place
         self._cache_size: Callable[[], int] = lambda: 0

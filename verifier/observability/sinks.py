@@ -12,7 +12,7 @@ class SinkError(Exception):
     """A sink cannot be opened; says which option, and what was expected."""
 
 
-class Sinks:
+class DecisionSinks:
     """Where decisions are written down, and key fetches traced.
 
     Args:

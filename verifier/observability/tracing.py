@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from verifier.keys.model import Source
 from verifier.keys.sources.base import FetchResult, KeyObserver
-from verifier.observability.decision_log import Asking, Outcome
+from verifier.observability.decision_log import LogContext, Outcome
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -45,7 +45,7 @@ class Spans:
         """Take every decision."""
         return bool(outcome)
 
-    def write(self, record: Mapping[str, Any], asking: Asking) -> None:
+    def write(self, record: Mapping[str, Any], asking: LogContext) -> None:
         """Write the span of one decision, below the proxy's own."""
         parent = {"traceparent": asking.traceparent} if asking.traceparent else {}
         named = {

@@ -23,7 +23,7 @@ _FILES: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkerSlot:
     """Which of the service's workers counts.
 
     Attributes:
@@ -38,7 +38,7 @@ class Place:
 
 
 @contextmanager
-def values_of(place: Place) -> Iterator[None]:
+def values_of(place: WorkerSlot) -> Iterator[None]:
     """Have metrics that are made meanwhile keep their values in a worker's files, if it has any."""
     if place.directory is None:
         yield

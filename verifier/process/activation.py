@@ -22,7 +22,7 @@ _EXPECTED: Final = "a listening TCP or unix stream socket (ListenStream=, Accept
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class PassedSocket:
     """One socket that was passed on.
 
     Attributes:
@@ -41,7 +41,7 @@ class Passed:
         return f"LISTEN_FDS, file descriptor {self.number}"
 
 
-def passed_sockets(environ: MutableMapping[str, str]) -> list[Passed]:
+def passed_sockets(environ: MutableMapping[str, str]) -> list[PassedSocket]:
     """Take the sockets that were passed to this very process.
 
     Args:
@@ -63,13 +63,13 @@ def passed_sockets(environ: MutableMapping[str, str]) -> list[Passed]:
     return _take(range(_FIRST, _FIRST + count), names or [""] * count)
 
 
-def _take(numbers: range, names: list[str]) -> list[Passed]:
-    passed: list[Passed] = []
+def _take(numbers: range, names: list[str]) -> list[PassedSocket]:
+    passed: list[PassedSocket] = []
     problems: list[Problem] = []
     for number, name in zip(numbers, names, strict=True):
         try:
             os.set_inheritable(number, False)
-            each = Passed(number, name, socket.socket(fileno=number))
+            each = PassedSocket(number, name, socket.socket(fileno=number))
         except OSError as error:
             origin = f"LISTEN_FDS, file descriptor {number}"
             problems.append(Problem("", origin, error.strerror or "no socket", _EXPECTED))

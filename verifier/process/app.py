@@ -19,7 +19,7 @@ from aiohttp import web
 from verifier.config import ConfigError, Settings
 from verifier.decisions.cache import DecisionCache
 from verifier.decisions.hosts import Hosts
-from verifier.decisions.throttle import Turns
+from verifier.decisions.throttle import SignatureThrottle
 from verifier.decisions.verifier import Verifier
 from verifier.http.admin.api import AdminService
 from verifier.http.admin.revocations import RevocationsEndpoint
@@ -33,21 +33,21 @@ from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
 from verifier.keys.sources import (
     FileWatch,
+    KeyResolvers,
     KeySourceError,
-    Rings,
-    Surroundings,
+    SourceContext,
     open_session,
 )
 from verifier.log import configure, log, log_bug
 from verifier.observability.decision_log import DecisionLog
 from verifier.observability.metrics import PrometheusObserver
-from verifier.observability.sinks import SinkError, Sinks
-from verifier.process.lifecycle import Overseer, Unsupervised
+from verifier.observability.sinks import DecisionSinks, SinkError
+from verifier.process.lifecycle import Lifecycle, StandaloneLifecycle
 from verifier.process.shutdown import CLOSING_SECONDS, apart, end_within, longest
 from verifier.process.sockets import Listener, Listeners
 from verifier.process.systemd import Notifier
-from verifier.revocation.stores import ALONE, Known, Sibling, open_store
-from verifier.single_use import SingleUse, open_uses
+from verifier.revocation.stores import SINGLE_WORKER, RevocationCache, WorkerIdentity, open_store
+from verifier.single_use import SingleUse, open_redemptions
 from verifier.version import VERSION
 
 _FILE_POLL_SECONDS: Final = 2.0
@@ -59,7 +59,7 @@ _ACCEPTED_AT_ONCE: Final = 16
 _DRAIN_BY_OURSELVES: Final = 3600.0  # seconds: the option says how long, not aiohttp
 
 
-_UNSUPERVISED: Final = Unsupervised(Notifier())
+_UNSUPERVISED: Final = StandaloneLifecycle(Notifier())
 
 
 class App:
@@ -80,8 +80,8 @@ class App:
         read: Callable[[], Settings],
         listeners: Listeners,
         observer: PrometheusObserver,
-        overseer: Overseer = _UNSUPERVISED,
-        sibling: Sibling = ALONE,
+        overseer: Lifecycle = _UNSUPERVISED,
+        sibling: WorkerIdentity = SINGLE_WORKER,
     ) -> None:
         self._settings = settings
         self._read = read
@@ -92,9 +92,9 @@ class App:
         self._observer.cache_size(lambda: len(self._cache))
         self._at_start = settings
         store = open_store(settings.revocation_store, sibling)
-        self._uses = open_uses(settings.revocation_store, sibling)
-        self._revocations = Known(store, lambda: self._cache.clear())  # noqa: PLW0108  # of its time
-        self._turns = Turns()
+        self._uses = open_redemptions(settings.revocation_store, sibling)
+        self._revocations = RevocationCache(store, lambda: self._cache.clear())  # noqa: PLW0108  # of its time
+        self._turns = SignatureThrottle()
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._asked = False  # for a reload that has not begun
@@ -181,23 +181,27 @@ class App:
         if settings.workers != before.workers:
             log("the number of workers changes at a restart only", logging.WARNING)
 
-    async def _open(self, settings: Settings, replaced: Rings | None) -> tuple[Sinks, Rings]:
+    async def _open(
+        self, settings: Settings, replaced: KeyResolvers | None
+    ) -> tuple[DecisionSinks, KeyResolvers]:
         """Open what can fail to open: all of it, or nothing."""
-        sinks = Sinks(settings.audit_log, tracing=settings.tracing)
+        sinks = DecisionSinks(settings.audit_log, tracing=settings.tracing)
         try:
             return sinks, await self._open_rings(settings, sinks, replaced)
         except BaseException:
             sinks.close()
             raise
 
-    async def _open_rings(self, settings: Settings, sinks: Sinks, replaced: Rings | None) -> Rings:
-        surroundings = Surroundings(
+    async def _open_rings(
+        self, settings: Settings, sinks: DecisionSinks, replaced: KeyResolvers | None
+    ) -> KeyResolvers:
+        surroundings = SourceContext(
             settings.key_source_settings(),
             sinks.key_observer(self._observer),
             lambda _key_ids: self._cache.clear(),
         )
         locations = [each.key_locations() for each in (settings, *settings.hosts.values())]
-        rings = Rings(locations, self._session, surroundings)
+        rings = KeyResolvers(locations, self._session, surroundings)
         if replaced is not None:
             rings.inherit(replaced)
         await rings.start()
@@ -355,7 +359,7 @@ class App:
         return await self._admin.handle(request)
 
 
-async def _retire(rings: Rings, sinks: Sinks, seconds: float) -> None:
+async def _retire(rings: KeyResolvers, sinks: DecisionSinks, seconds: float) -> None:
     """Close rings and sinks once nobody can be waiting for a fetch or write down its end."""
     try:
         await asyncio.sleep(seconds)

@@ -29,7 +29,7 @@ def channel() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-class Supervised:
+class WorkerLifecycle:
     """The worker's end.
 
     Args:

@@ -14,7 +14,7 @@ from verifier.process.systemd import Notifier
 _BEATS: Final = 3  # within the time that the manager gives: two may be late
 
 
-class Overseer(Protocol):
+class Lifecycle(Protocol):
     """Takes note of what a process does."""
 
     @property
@@ -40,7 +40,7 @@ class Overseer(Protocol):
         """Call back, in the running loop, once nobody oversees this process any more."""
 
 
-class Unsupervised:
+class StandaloneLifecycle:
     """The overseer of the only process there is.
 
     Args:

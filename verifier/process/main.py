@@ -29,15 +29,15 @@ from verifier.keys.sources import KeySourceError
 from verifier.log import configure, identify, log, log_bug
 from verifier.observability.metrics import PrometheusObserver, reset
 from verifier.observability.sinks import SinkError
-from verifier.observability.worker_metrics import Place
+from verifier.observability.worker_metrics import WorkerSlot
 from verifier.process.app import App
-from verifier.process.channel import Supervised
-from verifier.process.lifecycle import Unsupervised
+from verifier.process.channel import WorkerLifecycle
+from verifier.process.lifecycle import StandaloneLifecycle
 from verifier.process.shutdown import longest
 from verifier.process.sockets import Listeners, open_listeners
 from verifier.process.supervisor import Supervisor
 from verifier.process.systemd import Notifier
-from verifier.revocation.stores import Bell, Sibling, StoreConfigError
+from verifier.revocation.stores import StoreConfigError, WorkerCounters, WorkerIdentity
 from verifier.tokens.redact import hide_tokens
 
 _NO_C_PARSER: Final = (
@@ -73,7 +73,7 @@ def serve(config: Path | None) -> int:
         with contextlib.closing(open_listeners(settings, os.environ)) as listeners:
             if settings.workers > 1:
                 return _supervise(settings, read, listeners, manager)
-            overseer = Unsupervised(manager)
+            overseer = StandaloneLifecycle(manager)
             asyncio.run(App(settings, read, listeners, PrometheusObserver(), overseer).run())
             return 0
 
@@ -150,18 +150,18 @@ class WorkerJob:
         self._listeners = listeners
         self._directory = directory
         self._count = settings.workers
-        self._bell = Bell(self._count)
+        self._bell = WorkerCounters(self._count)
         for worker in range(self._count):
             reset(self._place(worker), restarted=False)
 
     def work(self, worker: int, end: socket.socket, beat: float) -> int:
         """Be a worker until a signal, or the supervisor's death, ends it."""
         identify(worker=worker)
-        supervisor = Supervised(end, beat)
+        supervisor = WorkerLifecycle(end, beat)
 
         def run() -> int:
             observer = PrometheusObserver(self._place(worker))
-            sibling = Sibling(worker, self._bell, self._directory)
+            sibling = WorkerIdentity(worker, self._bell, self._directory)
             app = App(self._settings, self._read, self._listeners, observer, supervisor, sibling)
             asyncio.run(app.run())
             return 0
@@ -204,5 +204,5 @@ class WorkerJob:
         """Stop listening in the supervisor; the workers do when they are told."""
         self._listeners.release()
 
-    def _place(self, worker: int) -> Place:
-        return Place(worker, self._count, self._directory)
+    def _place(self, worker: int) -> WorkerSlot:
+        return WorkerSlot(worker, self._count, self._directory)

@@ -10,7 +10,7 @@ from verifier.process.lifecycle import served
 from verifier.process.systemd import Notifier
 
 
-class Standing:
+class ServiceStatus:
     """Tells the manager what several workers come to.
 
     Args:

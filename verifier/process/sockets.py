@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 
 from verifier.config import ConfigError, Problem, Settings
 from verifier.config.addresses import Address, UnixAddress, is_loopback
-from verifier.process.activation import Passed, passed_sockets
+from verifier.process.activation import PassedSocket, passed_sockets
 
 DECISIONS: Final = "decisions"
 ADMIN: Final = "admin"
@@ -150,7 +150,7 @@ def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Lis
 
 
 def _open(
-    listeners: Listeners, role: str, addresses: Iterable[Address], passed: list[Passed]
+    listeners: Listeners, role: str, addresses: Iterable[Address], passed: list[PassedSocket]
 ) -> None:
     opened = listeners.decisions if role == DECISIONS else listeners.admin
     opened += [Listener(fileno=each.listener.detach()) for each in passed]
@@ -166,9 +166,9 @@ def _configured(settings: Settings) -> tuple[tuple[str, tuple[Address, ...]], ..
     return (DECISIONS, settings.listen), (ADMIN, (settings.admin_listen,))
 
 
-def _sorted(passed: Iterable[Passed], settings: Settings) -> dict[str, list[Passed]]:
+def _sorted(passed: Iterable[PassedSocket], settings: Settings) -> dict[str, list[PassedSocket]]:
     """Sort passed sockets by what they are for."""
-    roles: dict[str, list[Passed]] = {DECISIONS: [], ADMIN: []}
+    roles: dict[str, list[PassedSocket]] = {DECISIONS: [], ADMIN: []}
     problems: list[Problem] = []
     for each in passed:
         role = _role(each, settings)
@@ -185,7 +185,7 @@ def _sorted(passed: Iterable[Passed], settings: Settings) -> dict[str, list[Pass
     return roles
 
 
-def _role(each: Passed, settings: Settings) -> str | None:
+def _role(each: PassedSocket, settings: Settings) -> str | None:
     if each.name in _MODES:
         return each.name
     place = _place(each.listener)

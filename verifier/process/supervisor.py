@@ -31,7 +31,7 @@ from typing import Final, NoReturn
 from verifier.log import log
 from verifier.process.channel import LISTENING, PACKET, REFUSED, RELOADED, channel
 from verifier.process.job import Job
-from verifier.process.service_status import Standing
+from verifier.process.service_status import ServiceStatus
 from verifier.process.systemd import Notifier
 
 _FIRST_WAIT: Final = 0.1  # seconds
@@ -90,7 +90,7 @@ class Supervisor:
     ) -> None:
         self._workers = [_Worker(index) for index in range(count)]
         self._job = job
-        self._standing = Standing(manager, count)
+        self._standing = ServiceStatus(manager, count)
         self._clock = clock
         # A stuck worker has to be found before the manager loses its patience with all of them.
         self._stuck = min(_STUCK, (manager.watchdog or _STUCK * 3) / 3)

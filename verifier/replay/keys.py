@@ -17,11 +17,11 @@ import aiohttp
 from verifier.keys.model import KeySet, VerificationKey
 from verifier.keys.sources import (
     Found,
-    KeyRing,
+    KeyResolver,
     KeySourceSettings,
     Missing,
-    Surroundings,
-    open_ring,
+    SourceContext,
+    open_resolver,
     open_session,
 )
 from verifier.keys.sources.locations import KeyLocations
@@ -50,7 +50,7 @@ class KeyDesk:
 
     unavailable = False
 
-    def __init__(self, ring: KeyRing, wait: Await, *, offline: bool = False) -> None:
+    def __init__(self, ring: KeyResolver, wait: Await, *, offline: bool = False) -> None:
         self.ring = ring
         self._wait = wait
         self._remote = any(isinstance(source, RemoteSource) for source in ring.sources)
@@ -129,11 +129,11 @@ def open_desks(
     for each in every:
         locations += [] if each in locations else [each]
     # Each key id is asked for once, and one at a time: that is bound enough.
-    surroundings = Surroundings(replace(settings, key_lookup_rate=float(_MOST_ASKED)))
+    surroundings = SourceContext(replace(settings, key_lookup_rate=float(_MOST_ASKED)))
     with asyncio.Runner() as runner:
         session = runner.run(_opened_session())
         try:
-            rings = [(each, open_ring(each, session, surroundings)) for each in locations]
+            rings = [(each, open_resolver(each, session, surroundings)) for each in locations]
             for _, ring in rings:
                 runner.run(_start(ring))
             desks = [(each, KeyDesk(ring, runner.run, offline=offline)) for each, ring in rings]
@@ -146,7 +146,7 @@ async def _opened_session() -> aiohttp.ClientSession:
     return open_session()
 
 
-async def _start(ring: KeyRing) -> None:
+async def _start(ring: KeyResolver) -> None:
     """Read what is configured here; what works in the background would stand still half-way."""
     for source in ring.sources:
         if not isinstance(source, RemoteSource):

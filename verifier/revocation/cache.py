@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from verifier.revocation.index import Revocations
+from verifier.revocation.index import RevocationIndex
 from verifier.revocation.model import Revocation
-from verifier.revocation.stores.base import Store
+from verifier.revocation.stores.base import RevocationStore
 from verifier.rules.engine import Recorder
 from verifier.rules.model import AccessRequest, DenialCode, Deny
 from verifier.tokens.jws import Token
@@ -21,7 +21,7 @@ NOT_LOADED: Final = Deny(
 """Said until everything has been read once: nobody knows who is to be refused."""
 
 
-class Known:
+class RevocationCache:
     """A process' copy of a store.
 
     Args:
@@ -29,10 +29,10 @@ class Known:
         changed: Called after each change, before the next decision.
     """
 
-    def __init__(self, store: Store, changed: Callable[[], None]) -> None:
+    def __init__(self, store: RevocationStore, changed: Callable[[], None]) -> None:
         self.store = store
         self._changed = changed
-        self._revocations = Revocations()
+        self._revocations = RevocationIndex()
         self.refresh = store.refresh
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from itertools import product
 from typing import Final, TypeAlias
 
-from verifier.revocation.matching import READERS, Bearer, in_address
+from verifier.revocation.matching import EXTRACTORS, TokenAttributes, in_address
 from verifier.revocation.model import Revocation
 from verifier.rules.engine import Recorder
 from verifier.rules.model import AccessRequest, DenialCode, Deny
@@ -22,10 +22,10 @@ _MOST_PURGED: Final = 1_000  # at one time, so that nobody waits for it
 
 Key: TypeAlias = str | tuple[str, ...]
 Table: TypeAlias = dict[Key, list[Revocation]]
-Reader: TypeAlias = Callable[[Bearer], Iterable[Key]]
+Reader: TypeAlias = Callable[[TokenAttributes], Iterable[Key]]
 
 
-class Revocations:
+class RevocationIndex:
     """An index of revocations."""
 
     def __init__(self, revocations: Iterable[Revocation] = ()) -> None:
@@ -83,7 +83,7 @@ class Revocations:
         """Give a revocation that takes this back at ``now``, Unix seconds."""
         if not self._tables:
             return None
-        bearer = Bearer(request, token)
+        bearer = TokenAttributes(request, token)
         for read, table in self._tables.values():
             for key in read(bearer):
                 if key in table and (found := _first(table[key], bearer, now)) is not None:
@@ -119,7 +119,7 @@ class Revocations:
 
 def _place(revocation: Revocation) -> tuple[tuple[str, ...], Key]:
     """Say in which table a revocation is, and under which key."""
-    names = tuple(name for name in READERS if getattr(revocation, name) is not None)
+    names = tuple(name for name in EXTRACTORS if getattr(revocation, name) is not None)
     values = tuple(_value(revocation, name) for name in names)
     return names, values[0] if len(values) == 1 else values
 
@@ -135,13 +135,13 @@ def _latest_first(revocation: Revocation) -> float:
 
 def _reader(names: tuple[str, ...]) -> Reader:
     """Give what makes a bearer's keys in the table of these criteria."""
-    readers = [READERS[name] for name in names]
+    readers = [EXTRACTORS[name] for name in names]
     if len(readers) == 1:
         return readers[0]
     return lambda bearer: product(*[read(bearer) for read in readers])
 
 
-def _first(entries: list[Revocation], bearer: Bearer, now: float) -> Revocation | None:
+def _first(entries: list[Revocation], bearer: TokenAttributes, now: float) -> Revocation | None:
     """Give the first that holds; of those that differ in ``issued_before`` it reaches furthest."""
     for each in entries:
         if now < each.expires:
@@ -149,7 +149,7 @@ def _first(entries: list[Revocation], bearer: Bearer, now: float) -> Revocation 
     return None
 
 
-def _was_issued_before(revocation: Revocation, bearer: Bearer) -> bool:
+def _was_issued_before(revocation: Revocation, bearer: TokenAttributes) -> bool:
     if revocation.issued_before is None:
         return True
     issued_at = bearer.issued_at

@@ -37,7 +37,7 @@ _Place: TypeAlias = tuple[str | None, str]
 _NOWHERE: Final[_Place] = (None, "")
 
 
-class Bearer:
+class TokenAttributes:
     """Who asks, and for what.
 
     Args:
@@ -117,14 +117,14 @@ class Bearer:
         return self._found
 
 
-READERS: Final[Mapping[str, Callable[[Bearer], Iterable[str]]]] = {
-    "token_digest": Bearer.token_digest,
-    "jti": Bearer.jti,
-    "user_id": Bearer.user_id,
-    "kid": Bearer.kid,
-    "iss": Bearer.iss,
-    "room": Bearer.room,
-    "tenant": Bearer.tenant,
+EXTRACTORS: Final[Mapping[str, Callable[[TokenAttributes], Iterable[str]]]] = {
+    "token_digest": TokenAttributes.token_digest,
+    "jti": TokenAttributes.jti,
+    "user_id": TokenAttributes.user_id,
+    "kid": TokenAttributes.kid,
+    "iss": TokenAttributes.iss,
+    "room": TokenAttributes.room,
+    "tenant": TokenAttributes.tenant,
 }
 """By criterion, what gives a bearer's values of it."""
 

@@ -27,10 +27,10 @@ from verifier.rules.model import (
     DenialCode,
     Deny,
 )
-from verifier.rules.operator_policy import check_house
+from verifier.rules.operator_policy import check_operator_policy
 from verifier.rules.policy import Policy
 from verifier.rules.room import ascii_lower, check_room
-from verifier.rules.steps import ANSWERS, STEPS, Recorder, Revoked, unrecorded
+from verifier.rules.steps import ANSWERS, STEPS, Recorder, RevocationCheck, unrecorded
 from verifier.rules.token import check_token, read_token
 from verifier.rules.types import check_form
 from verifier.tokens.claims import Claims, TokenHeader
@@ -40,7 +40,7 @@ __all__ = [
     "ANSWERS",
     "STEPS",
     "Recorder",
-    "Revoked",
+    "RevocationCheck",
     "ascii_lower",
     "check_room",
     "check_token",
@@ -56,7 +56,7 @@ def decide(  # noqa: PLR0913, PLR0917  # four things that a verdict is made of, 
     now: float,
     note: Recorder = unrecorded,
     read: Token | None = None,
-    revoked: Revoked | None = None,
+    revoked: RevocationCheck | None = None,
 ) -> Decision:
     """Judge one request.
 
@@ -77,8 +77,10 @@ def decide(  # noqa: PLR0913, PLR0917  # four things that a verdict is made of, 
         return _taken_back(token, request, now, note, revoked) or token
     claims = None if token is None else Claims(token.claims)
     refused = None
-    if policy.house is not None and claims is not None:
-        refused = check_house(policy.house, claims, request, now, policy.leeway, note)
+    if policy.operator_policy is not None and claims is not None:
+        refused = check_operator_policy(
+            policy.operator_policy, claims, request, now, policy.leeway, note
+        )
     # Behind the token, whose signature vouches for what it says; before the room, guests included.
     if refused is None and revoked is not None:
         refused = revoked(request, token, now, note)
@@ -92,7 +94,11 @@ def decide(  # noqa: PLR0913, PLR0917  # four things that a verdict is made of, 
 
 
 def _taken_back(
-    refused: Deny, request: AccessRequest, now: float, note: Recorder, revoked: Revoked | None
+    refused: Deny,
+    request: AccessRequest,
+    now: float,
+    note: Recorder,
+    revoked: RevocationCheck | None,
 ) -> Deny | None:
     """Say of whoever has entered already that they were taken back, before that time has passed.
 

@@ -41,7 +41,7 @@ REASONS: Final[dict[DenialCode, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class HouseRules:
+class OperatorPolicy:
     """The ``[policy]`` table, under its own names.
 
     Attributes:
@@ -65,8 +65,8 @@ class HouseRules:
     moderators_create_rooms: bool = False
 
 
-def check_house(  # noqa: PLR0913, PLR0917  # what a verdict is made of, as in ``rules``
-    house: HouseRules,
+def check_operator_policy(  # noqa: PLR0913, PLR0917  # what a verdict is made of, as in ``rules``
+    operator_policy: OperatorPolicy,
     claims: Claims,
     request: AccessRequest,
     now: float,
@@ -75,25 +75,25 @@ def check_house(  # noqa: PLR0913, PLR0917  # what a verdict is made of, as in `
 ) -> Deny | None:
     """Judge a token that is good to Jitsi; None where the house has nothing against it."""
     return (
-        _check_breadth(house, claims, note)
-        or _check_lifetime(house, claims, now, leeway, note)
-        or _check_names(house, claims, note)
-        or check_new_room(house, request, note, moderator=claims.is_moderator)
+        _check_breadth(operator_policy, claims, note)
+        or _check_lifetime(operator_policy, claims, now, leeway, note)
+        or _check_names(operator_policy, claims, note)
+        or check_new_room(operator_policy, request, note, moderator=claims.is_moderator)
     )
 
 
-def _check_breadth(house: HouseRules, claims: Claims, note: Recorder) -> Deny | None:
+def _check_breadth(operator_policy: OperatorPolicy, claims: Claims, note: Recorder) -> Deny | None:
     """For how much a token is good, before it is asked for what."""
-    if house.forbid_wildcard_room:
+    if operator_policy.forbid_wildcard_room:
         note(STEPS[0], "the name of a room", claims.room)
         # Where the claim is optional, none opens as much as the wildcard.
         if claims.room is ABSENT or claims.room == "*":
             return _deny(DenialCode.POLICY_WILDCARD_ROOM, "expected room to name one room")
-    if house.forbid_wildcard_sub:
+    if operator_policy.forbid_wildcard_sub:
         note(STEPS[1], "the name of a tenant or domain", claims.subject)
         if claims.subject == "*":
             return _deny(DenialCode.POLICY_WILDCARD_SUB, "expected sub to name one tenant")
-    if house.forbid_room_patterns:
+    if operator_policy.forbid_room_patterns:
         found = f"the pattern {claims.room}" if claims.is_pattern else claims.room
         note(STEPS[2], "no pattern", found)
         if claims.is_pattern:
@@ -103,13 +103,13 @@ def _check_breadth(house: HouseRules, claims: Claims, note: Recorder) -> Deny | 
 
 
 def _check_lifetime(
-    house: HouseRules, claims: Claims, now: float, leeway: float, note: Recorder
+    operator_policy: OperatorPolicy, claims: Claims, now: float, leeway: float, note: Recorder
 ) -> Deny | None:
     """``exp - iat``, and never less than what is left: an ``iat`` to come makes no token shorter.
 
     Without ``iat`` only what is left can be judged, so that time may turn the verdict.
     """
-    longest, expiry = house.max_token_lifetime, claims.expires_at
+    longest, expiry = operator_policy.max_token_lifetime, claims.expires_at
     if longest is None:
         return None
     issued = claims.issued_at
@@ -127,18 +127,18 @@ def _check_lifetime(
     return _deny(DenialCode.POLICY_TOKEN_LIFETIME, detail, until)
 
 
-def _check_names(house: HouseRules, claims: Claims, note: Recorder) -> Deny | None:
+def _check_names(operator_policy: OperatorPolicy, claims: Claims, note: Recorder) -> Deny | None:
     """What a token has to say, so that it can be taken back, ends, and belongs to somebody."""
-    if house.require_jti:
+    if operator_policy.require_jti:
         token_id = claims.token_id
         note(STEPS[4], "a string that is not empty", token_id)
         if not isinstance(token_id, str) or not token_id:
             return _deny(DenialCode.POLICY_JTI_MISSING, "expected jti to be a string, not empty")
-    if house.require_expiry:
+    if operator_policy.require_expiry:
         note(STEPS[5], "a number of seconds", claims.expiry)
         if claims.expires_at is None:
             return _deny(DenialCode.POLICY_EXPIRY_MISSING, "expected an exp claim")
-    if house.require_user_id:
+    if operator_policy.require_user_id:
         user_id = claims.user.get("id", ABSENT)
         note(STEPS[6], "a string that is not empty, or a number", user_id)
         if not is_number(user_id) and not (isinstance(user_id, str) and user_id.strip()):
@@ -147,10 +147,10 @@ def _check_names(house: HouseRules, claims: Claims, note: Recorder) -> Deny | No
 
 
 def check_new_room(
-    house: HouseRules, request: AccessRequest, note: Recorder, *, moderator: bool
+    operator_policy: OperatorPolicy, request: AccessRequest, note: Recorder, *, moderator: bool
 ) -> Deny | None:
     """Keep a room that nobody is in for moderators; who asks has to know that nobody is."""
-    if not house.moderators_create_rooms or not request.creates_room:
+    if not operator_policy.moderators_create_rooms or not request.creates_room:
         return None
     note(STEPS[7], "a moderator", "a moderator" if moderator else "none")
     if moderator:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from verifier.rules.operator_policy import HouseRules
+from verifier.rules.operator_policy import OperatorPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Policy:
         leeway: Seconds that clocks may differ by; Jitsi has none.
         strict: Whether the standards are held to where Jitsi does not (``strict_rules``).
         other_algorithms: Algorithms accepted beside ``signature_algorithm``; only where strict.
-        house: What this house asks besides; None for nothing.
+        operator_policy: What this house asks besides; None for nothing.
         single_use: By what a token is known that opens its room once: its ``jti``.
     """
 
@@ -49,7 +49,7 @@ class Policy:
     leeway: float = 0
     strict: bool = False
     other_algorithms: tuple[str, ...] = ()
-    house: HouseRules | None = None
+    operator_policy: OperatorPolicy | None = None
     single_use: Literal["off", "jti"] = "off"
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from verifier.tokens.jws import Token
 Recorder = Callable[[str, Any, Any], None]
 """Told of each step, before it is judged: its name, what is expected and what was found."""
 
-Revoked = Callable[[AccessRequest, Token | None, float, Recorder], Deny | None]
+RevocationCheck = Callable[[AccessRequest, Token | None, float, Recorder], Deny | None]
 """Refuses what has been taken back: a request, its token (None for a guest), the time, and whom to
 tell of the step."""
 

@@ -26,7 +26,7 @@ from verifier.rules.steps import (
 from verifier.tokens import jws
 from verifier.tokens.claims import ABSENT, Claims, TokenHeader, is_number
 from verifier.tokens.jws import Token
-from verifier.tokens.lenient_jws import read_irregular
+from verifier.tokens.lenient_jws import read_leniently
 
 _UNSUPPORTED: Final = "Algorithm not supported"
 _MOST_NAMED: Final = 3  # details stand in headers, which proxies bound
@@ -112,7 +112,7 @@ def read_token(token: str) -> Token:
     try:
         return jws.read(token)
     except jws.MalformedError as error:
-        return read_irregular(token, str(error))
+        return read_leniently(token, str(error))
 
 
 def _check_guest(request: AccessRequest, policy: Policy, note: Recorder) -> Deny | None:
@@ -122,8 +122,8 @@ def _check_guest(request: AccessRequest, policy: Policy, note: Recorder) -> Deny
     what else they lack comes first.
     """
     refused = None
-    if policy.house is not None:
-        refused = check_new_room(policy.house, request, note, moderator=False)
+    if policy.operator_policy is not None:
+        refused = check_new_room(policy.operator_policy, request, note, moderator=False)
     if refused is None and not policy.allow_empty_token:
         return deny(DenialCode.TOKEN_MISSING, "expected a token")
     return refused

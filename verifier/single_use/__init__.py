@@ -6,18 +6,18 @@ import time
 from pathlib import Path
 from typing import Final
 
-from verifier.revocation.stores import ALONE, Sibling
-from verifier.single_use.base import Uses
+from verifier.revocation.stores import SINGLE_WORKER, WorkerIdentity
+from verifier.single_use.base import RedemptionStore
 from verifier.single_use.model import SingleUse
-from verifier.single_use.sqlite import SqliteUses
+from verifier.single_use.sqlite import SqliteRedemptions
 from verifier.storage.redis_url import parse_redis_url
 
-__all__ = ["SingleUse", "Uses", "open_uses"]
+__all__ = ["RedemptionStore", "SingleUse", "open_redemptions"]
 
 _SQLITE: Final = "sqlite://"
 
 
-def open_uses(url: str, sibling: Sibling = ALONE) -> Uses:
+def open_redemptions(url: str, sibling: WorkerIdentity = SINGLE_WORKER) -> RedemptionStore:
     """Record uses where revocations are kept; opens nothing before the first one.
 
     Args:
@@ -25,10 +25,10 @@ def open_uses(url: str, sibling: Sibling = ALONE) -> Uses:
         sibling: Which of the service's workers asks.
     """
     if url.startswith(_SQLITE):
-        return SqliteUses(Path(f"{url.removeprefix(_SQLITE)}-uses"), time.time)
+        return SqliteRedemptions(Path(f"{url.removeprefix(_SQLITE)}-uses"), time.time)
     if url == "memory:":
         directory = sibling.directory
-        return SqliteUses(None if directory is None else directory / "uses", time.time)
-    from verifier.single_use.redis import RedisUses  # noqa: PLC0415  # an extra
+        return SqliteRedemptions(None if directory is None else directory / "uses", time.time)
+    from verifier.single_use.redis import RedisRedemptions  # noqa: PLC0415  # an extra
 
-    return RedisUses(parse_redis_url(url), time.time)
+    return RedisRedemptions(parse_redis_url(url), time.time)

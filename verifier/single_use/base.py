@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class Redemption:
     """Somebody wants to enter a room with a token.
 
     Attributes:
@@ -23,10 +23,10 @@ class Use:
     browser: str | None = field(default=None, repr=False)
 
 
-class Uses(Protocol):
+class RedemptionStore(Protocol):
     """Where uses are recorded."""
 
-    async def claim(self, use: Use) -> bool:
+    async def claim(self, use: Redemption) -> bool:
         """Let the first one in, whoever else asks at the same time; and again within the window.
 
         The browser that was first is let in at any time, and opens the window anew: what follows

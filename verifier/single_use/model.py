@@ -12,7 +12,7 @@ from typing import Any, Final, TypeGuard
 
 from verifier.revocation.stores.base import StoreUnavailableError
 from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny
-from verifier.single_use.base import Use, Uses
+from verifier.single_use.base import Redemption, RedemptionStore
 from verifier.tokens.claims import ABSENT, Claims
 
 ALREADY_USED: Final = Deny(
@@ -34,7 +34,7 @@ class SingleUse:
         window: For how long, seconds, after its first entry a token goes on opening its room.
     """
 
-    def __init__(self, uses: Uses, window: float) -> None:
+    def __init__(self, uses: RedemptionStore, window: float) -> None:
         self._uses = uses
         self._window = window
 
@@ -44,7 +44,7 @@ class SingleUse:
         Args:
             allow: What the rules say of a token.
             leeway: For how long, seconds, the rules accept it behind its end.
-            browser: Who this is (``Use``).
+            browser: Who this is (``Redemption``).
         """
         claims = allow.claims or Claims({})
         ends, jti = claims.expires_at, claims.raw.get("jti", ABSENT)
@@ -52,7 +52,7 @@ class SingleUse:
         if jti is ABSENT or ends is None:
             return Deny(DenialCode.CLAIM_MALFORMED, "expected jti and exp claims")
         keep_until = ends + leeway + _CLOCKS_DIFFER
-        use = Use(_name(claims.issuer, jti), self._window, keep_until, browser)
+        use = Redemption(_name(claims.issuer, jti), self._window, keep_until, browser)
         try:
             return allow if await self._uses.claim(use) else ALREADY_USED
         except StoreUnavailableError:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from verifier.single_use.base import Use
+from verifier.single_use.base import Redemption
 from verifier.storage.redis_link import RedisLink
 from verifier.storage.redis_url import RedisUrl
 
@@ -39,7 +39,7 @@ return {0, found}
 the asker remembers of it, or nothing. Gives whether to let in, and what to remember."""
 
 
-class RedisUses:
+class RedisRedemptions:
     """Uses in a Redis.
 
     Args:
@@ -52,7 +52,7 @@ class RedisUses:
         self._clock = clock
         self._seen: OrderedDict[str, bytes] = OrderedDict()
 
-    async def claim(self, use: Use) -> bool:
+    async def claim(self, use: Redemption) -> bool:
         """Let the first one in, and again within the window (``Uses``).
 
         A wait that was too long may have recorded the use: a browser with a cookie is let in when

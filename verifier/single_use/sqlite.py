@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from verifier.revocation.stores.base import StoreUnavailableError
-from verifier.single_use.base import Use
+from verifier.single_use.base import Redemption
 
 _WAIT: Final = 2.0  # seconds, for other processes that write
 _PURGE_SECONDS: Final = 60.0
@@ -33,7 +33,7 @@ _PURGE: Final = (
 )
 
 
-class SqliteUses:
+class SqliteRedemptions:
     """Uses in a file.
 
     Args:
@@ -49,7 +49,7 @@ class SqliteUses:
         # A disk may take its time, and is asked for one thing after the other.
         self._thread = ThreadPoolExecutor(1, "uses")
 
-    async def claim(self, use: Use) -> bool:
+    async def claim(self, use: Redemption) -> bool:
         """Let the first one in, and again within the window (``Uses``)."""
         loop = asyncio.get_running_loop()
         try:
@@ -64,7 +64,7 @@ class SqliteUses:
             await loop.run_in_executor(self._thread, self._connection.close)
         self._thread.shutdown()
 
-    def _claim(self, use: Use) -> bool:
+    def _claim(self, use: Redemption) -> bool:
         connection = self._opened()
         self._purge(connection)
         recorded = (use.name, use.browser, self._clock() + use.window, use.keep_until)

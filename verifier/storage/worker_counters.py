@@ -12,7 +12,7 @@ from typing import Final
 _BYTES: Final = 8
 
 
-class Bell:
+class WorkerCounters:
     """The numbers of all workers; made before they are forked.
 
     Args:

@@ -25,7 +25,7 @@ _VALUE: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CookieScope:
     """What a cookie opens.
 
     Attributes:
@@ -44,7 +44,7 @@ def derive_key(secret: bytes) -> bytes:
     return hmac.digest(secret, _LABEL, "sha256")
 
 
-def cookie_name(place: Place) -> str:
+def cookie_name(place: CookieScope) -> str:
     """Name a place's cookie; each has its own, so that several rooms can be open at once.
 
     A browser takes ``__Host-`` names only over TLS, for this host alone (RFC 6265bis, 4.1.3).
@@ -52,7 +52,7 @@ def cookie_name(place: Place) -> str:
     return _NAME + sha256(_written(place, 0)).hexdigest()[:16]
 
 
-def cookie_value(key: bytes, place: Place, ends: int, browser: str | None = None) -> str:
+def cookie_value(key: bytes, place: CookieScope, ends: int, browser: str | None = None) -> str:
     """Make a cookie.
 
     Args:
@@ -65,12 +65,12 @@ def cookie_value(key: bytes, place: Place, ends: int, browser: str | None = None
     return f"{ends}.{named}{_signature(key, place, ends, browser)}"
 
 
-def opens(value: str, key: bytes, place: Place, now: float) -> bool:
+def opens(value: str, key: bytes, place: CookieScope, now: float) -> bool:
     """Tell whether a cookie, as a client sent it, opens a place at this time."""
     return _read(value, key, place, now) is not None
 
 
-def browser_of(value: str, key: bytes, place: Place, now: float) -> str | None:
+def browser_of(value: str, key: bytes, place: CookieScope, now: float) -> str | None:
     """Tell by which name a browser is known that has sent a cookie; None for none."""
     match = _read(value, key, place, now)
     return None if match is None else match[2]
@@ -81,7 +81,7 @@ def new_browser(random: bytes) -> str:
     return urlsafe_b64encode(random).rstrip(b"=").decode()
 
 
-def _read(value: str, key: bytes, place: Place, now: float) -> re.Match[str] | None:
+def _read(value: str, key: bytes, place: CookieScope, now: float) -> re.Match[str] | None:
     match = _VALUE.fullmatch(value)
     if match is None or int(match[1]) <= now:
         return None
@@ -89,12 +89,12 @@ def _read(value: str, key: bytes, place: Place, now: float) -> re.Match[str] | N
     return match if hmac.compare_digest(match[3], signature) else None
 
 
-def _signature(key: bytes, place: Place, ends: int, browser: str | None) -> str:
+def _signature(key: bytes, place: CookieScope, ends: int, browser: str | None) -> str:
     digest = hmac.digest(key, _written(place, ends, browser), "sha256")
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def _written(place: Place, ends: int, browser: str | None = None) -> bytes:
+def _written(place: CookieScope, ends: int, browser: str | None = None) -> bytes:
     """Write everything that is signed, so that no two places are written alike."""
     named = [] if browser is None else [browser]
     return json.dumps([place.host, place.tenant, place.room, ends, *named]).encode()

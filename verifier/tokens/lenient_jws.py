@@ -30,7 +30,7 @@ class _UndecodableError(ValueError):
     """Not even Jitsi's decoders take this."""
 
 
-def read_irregular(token: str, irregularity: str) -> Token:
+def read_leniently(token: str, irregularity: str) -> Token:
     """Read a token that ``jws.read`` refused.
 
     Args:

@@ -17,7 +17,7 @@ from verifier.rules.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class TokenSpec:
     """What a token shall say; None leaves a claim out.
 
     Attributes:
@@ -72,7 +72,7 @@ def default_subject(policy: Policy, tenant: str | None) -> str:
     return base if host == policy.muc_mapper_domain else "*"
 
 
-def claims_of(order: Order, now: float) -> dict[str, Any]:
+def claims_of(order: TokenSpec, now: float) -> dict[str, Any]:
     """Write the claims; ``now`` is Unix time, seconds."""
     user = {"id": order.user_id, "name": order.user_name, "email": order.user_email}
     given: dict[str, Any] = {name: value for name, value in user.items() if value is not None}

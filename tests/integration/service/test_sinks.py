@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.support.processes import Answer, get, post, running_verifier, wait_until
 from tests.support.tokens import SECRET, sign
-from verifier.observability.sinks import SinkError, Sinks
+from verifier.observability.sinks import DecisionSinks, SinkError
 
 CLAIMS = {"iss": "app", "aud": "jitsi", "sub": "*", "room": "standup", "jti": "t-1"}
 OPTIONS = f"""
@@ -86,7 +86,7 @@ def test_an_audit_log_that_cannot_be_written_ends_the_start(tmp_path: Path) -> N
 def test_what_has_been_opened_is_closed_where_the_rest_cannot_be(tmp_path: Path) -> None:
     before = active_count()
     with pytest.raises(SinkError, match="No such file"):
-        Sinks(f"{tmp_path}/no/such/folder.log", tracing=True)
+        DecisionSinks(f"{tmp_path}/no/such/folder.log", tracing=True)
     assert active_count() == before
 
 

@@ -10,10 +10,10 @@ import pytest
 from tests.support.tokens import SECRET
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
 from tests.system.nginx.wire import Answer, send
-from verifier.tokens.handoff_cookie import Place, cookie_name, cookie_value, derive_key
+from verifier.tokens.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
 
 HOST = "meet.example.org"
-STANDUP = Place(HOST, None, "standup")
+STANDUP = CookieScope(HOST, None, "standup")
 KEY = derive_key(SECRET.encode())
 
 
@@ -22,7 +22,7 @@ def site(request: pytest.FixtureRequest, sites: StartSite) -> Site:
     return sites(request.param, VERIFIER_HANDOFF="true")
 
 
-def cookie(place: Place = STANDUP, *, ends: int | None = None) -> tuple[str, str]:
+def cookie(place: CookieScope = STANDUP, *, ends: int | None = None) -> tuple[str, str]:
     value = cookie_value(KEY, place, ends or int(time.time()) + 600)
     return ("Cookie", f"{cookie_name(place)}={value}")
 
@@ -77,7 +77,7 @@ def test_a_tenants_page_is_handed_off_below_its_tenant(site: Site) -> None:
 )
 def test_signalling_is_never_opened_by_a_cookie(site: Site, target: str) -> None:
     arrived = len(site.upstream.requests)
-    for place in (STANDUP, Place(HOST, "acme", "standup")):
+    for place in (STANDUP, CookieScope(HOST, "acme", "standup")):
         assert site.get(target, cookie(place)).refusal == (401, "token-missing")
     assert len(site.upstream.requests) == arrived
     assert site.get(f"{target}&token={mint()}", cookie()).status == 200
@@ -92,8 +92,8 @@ def test_a_cookie_opens_nothing_on_another_host(site: Site, host: str) -> None:
 def test_other_cookies_open_nothing(site: Site) -> None:
     name, value = cookie()[1].split("=")
     for sent in (
-        cookie(Place(HOST, None, "retro")),
-        cookie(Place(HOST, "acme", "standup")),
+        cookie(CookieScope(HOST, None, "retro")),
+        cookie(CookieScope(HOST, "acme", "standup")),
         cookie(ends=int(time.time()) - 1),
         ("Cookie", f"{name}=1{value}"),
         ("Cookie", f"{name}={value}x"),
@@ -104,7 +104,7 @@ def test_other_cookies_open_nothing(site: Site) -> None:
 
 
 def test_of_several_cookies_the_rooms_own_counts(site: Site) -> None:
-    other = cookie(Place(HOST, None, "retro"))[1]
+    other = cookie(CookieScope(HOST, None, "retro"))[1]
     both = ("Cookie", f"a=b; {other}; {cookie()[1]}; c=d")
     assert site.get("/standup", both).status == 200
     assert site.get("/retro", both).status == 200

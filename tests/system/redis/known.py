@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from verifier.revocation.model import Revocation
 from verifier.revocation.stores.redis import RedisStore
 from verifier.storage.redis_url import parse_redis_url
-from verifier.storage.worker_counters import Bell
+from verifier.storage.worker_counters import WorkerCounters
 
 
 class Known:
@@ -36,7 +36,7 @@ def revocation(jti: str, *, lasts: float = 3600) -> Revocation:
 
 @asynccontextmanager
 async def replica(
-    url: str, bell: Bell | None = None, worker: int = 0
+    url: str, bell: WorkerCounters | None = None, worker: int = 0
 ) -> AsyncIterator[tuple[RedisStore, Known]]:
     store, known = RedisStore(parse_redis_url(url), time.time, bell, worker), Known()
     await store.start(known)

@@ -13,8 +13,8 @@ import pytest
 from tests.system.redis.known import replica, revocation, until
 from tests.system.redis.redis_server import RedisServer, running_redis
 from verifier.revocation.stores.base import StoreUnavailableError
-from verifier.single_use.base import Use
-from verifier.single_use.redis import RedisUses
+from verifier.single_use.base import Redemption
+from verifier.single_use.redis import RedisRedemptions
 from verifier.storage.redis_url import parse_redis_url
 
 
@@ -73,13 +73,13 @@ async def test_revocations_find_the_new_primary(tmp_path: Path) -> None:
 
 async def test_uses_find_the_new_primary(tmp_path: Path) -> None:
     async with a_pair(tmp_path) as (old, new), named(old) as (name, url):
-        uses = RedisUses(parse_redis_url(url), time.time)
+        uses = RedisRedemptions(parse_redis_url(url), time.time)
         try:
-            assert await uses.claim(Use("before", 0.0, time.time() + 60))
+            assert await uses.claim(Redemption("before", 0.0, time.time() + 60))
             fail_over(name, new)
             with pytest.raises(StoreUnavailableError):
-                await uses.claim(Use("after", 0.0, time.time() + 60))
-            assert await uses.claim(Use("after", 0.0, time.time() + 60))
-            assert not await uses.claim(Use("before", 0.0, time.time() + 60))
+                await uses.claim(Redemption("after", 0.0, time.time() + 60))
+            assert await uses.claim(Redemption("after", 0.0, time.time() + 60))
+            assert not await uses.claim(Redemption("before", 0.0, time.time() + 60))
         finally:
             await uses.close()

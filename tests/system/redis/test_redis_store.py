@@ -10,7 +10,7 @@ from tests.system.redis.known import replica, revocation, until
 from tests.system.redis.redis_server import RedisServer, running_redis
 from verifier.revocation.stores.base import StoreUnavailableError
 from verifier.revocation.stores.redis_scripts import EPOCH, KEYS
-from verifier.storage.worker_counters import Bell
+from verifier.storage.worker_counters import WorkerCounters
 
 HASH, VERSION = KEYS
 
@@ -34,7 +34,7 @@ async def test_a_change_reaches_every_replica(redis: RedisServer) -> None:
 
 
 async def test_a_revocation_is_acknowledged_when_the_sibling_has_heard(redis: RedisServer) -> None:
-    bell = Bell(2)
+    bell = WorkerCounters(2)
     async with replica(redis.url, bell) as (first, _), replica(redis.url, bell, 1) as (_, other):
         await first.put(revocation("a"))
         assert other.ids == {"a"}

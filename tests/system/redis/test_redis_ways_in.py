@@ -10,8 +10,8 @@ from tests.system.redis.known import replica, revocation, until
 from tests.system.redis.redis_server import running_redis
 from verifier.revocation.stores.base import StoreUnavailableError
 from verifier.revocation.stores.redis_scripts import KEYS
-from verifier.single_use.base import Use
-from verifier.single_use.redis import RedisUses
+from verifier.single_use.base import Redemption
+from verifier.single_use.redis import RedisRedemptions
 from verifier.storage.redis_link import RedisLink
 from verifier.storage.redis_url import parse_redis_url
 
@@ -33,9 +33,9 @@ async def test_user_password_and_database_are_used_and_shown_to_nobody(
             await store.put(revocation("a"))
             await until(lambda: other.ids == {"a"}, "a change is heard of")
             assert len(server.stored()) == 1
-        uses = RedisUses(parse_redis_url(url), time.time)
-        assert await uses.claim(Use("a", 0, time.time() + 60))
-        assert not await uses.claim(Use("a", 0, time.time() + 60))
+        uses = RedisRedemptions(parse_redis_url(url), time.time)
+        assert await uses.claim(Redemption("a", 0, time.time() + 60))
+        assert not await uses.claim(Redemption("a", 0, time.time() + 60))
         await uses.close()
         for wrong in (f"redis://verifier:{PASSWORD}-not@{place}", f"redis://{place}"):
             async with replica(wrong) as (store, _):

@@ -6,9 +6,9 @@ from verifier.config.hosts import PER_HOST
 from verifier.config.load import load
 from verifier.config.options import OPTIONS
 from verifier.config.settings import Settings
-from verifier.rules.operator_policy import HouseRules
+from verifier.rules.operator_policy import OperatorPolicy
 
-DERIVED = {"hosts", "notices", "watched_files", "other_algorithms", "house"}
+DERIVED = {"hosts", "notices", "watched_files", "other_algorithms", "operator_policy"}
 
 
 def test_settings_have_a_field_for_every_option_and_no_other() -> None:
@@ -18,7 +18,7 @@ def test_settings_have_a_field_for_every_option_and_no_other() -> None:
 
 def test_the_policy_has_a_rule_for_every_option_of_its_table_and_no_other() -> None:
     names = [option.name for option in OPTIONS if option.name.startswith("policy.")]
-    assert names == [f"policy.{rule.name}" for rule in fields(HouseRules)]
+    assert names == [f"policy.{rule.name}" for rule in fields(OperatorPolicy)]
     assert set(names) <= set(PER_HOST)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from verifier.config import ConfigError, Settings, load
-from verifier.rules.operator_policy import HouseRules
+from verifier.rules.operator_policy import OperatorPolicy
 
 BASIC = """
 app_id = "app"
@@ -29,36 +29,41 @@ def problem(text: str, **environ: str) -> str:
 
 
 def test_without_a_policy_nothing_is_asked() -> None:
-    assert configured("").policy().house is None
-    assert configured("[policy]\nrequire_jti = false\n").policy().house is None
+    assert configured("").policy().operator_policy is None
+    assert configured("[policy]\nrequire_jti = false\n").policy().operator_policy is None
 
 
 @pytest.mark.parametrize(
-    ("line", "house"),
+    ("line", "operator_policy"),
     [
-        ("forbid_wildcard_room = true", HouseRules(forbid_wildcard_room=True)),
-        ("forbid_wildcard_sub = true", HouseRules(forbid_wildcard_sub=True)),
-        ("forbid_room_patterns = true", HouseRules(forbid_room_patterns=True)),
-        ("max_token_lifetime = 3600", HouseRules(max_token_lifetime=3600)),
-        ("require_jti = true", HouseRules(require_jti=True)),
-        ("require_expiry = true", HouseRules(require_expiry=True)),
-        ("require_user_id = true", HouseRules(require_user_id=True)),
-        ("moderators_create_rooms = true", HouseRules(moderators_create_rooms=True)),
+        ("forbid_wildcard_room = true", OperatorPolicy(forbid_wildcard_room=True)),
+        ("forbid_wildcard_sub = true", OperatorPolicy(forbid_wildcard_sub=True)),
+        ("forbid_room_patterns = true", OperatorPolicy(forbid_room_patterns=True)),
+        ("max_token_lifetime = 3600", OperatorPolicy(max_token_lifetime=3600)),
+        ("require_jti = true", OperatorPolicy(require_jti=True)),
+        ("require_expiry = true", OperatorPolicy(require_expiry=True)),
+        ("require_user_id = true", OperatorPolicy(require_user_id=True)),
+        ("moderators_create_rooms = true", OperatorPolicy(moderators_create_rooms=True)),
     ],
 )
 def test_each_option_is_set_alone_in_the_file_and_in_the_environment(
-    line: str, house: HouseRules
+    line: str, operator_policy: OperatorPolicy
 ) -> None:
     name, value = line.split(" = ")
-    assert configured(f"[policy]\n{line}\n").policy().house == house
-    assert configured(f"policy.{line}\n").policy().house == house
-    assert configured("", **{f"VERIFIER_POLICY_{name.upper()}": value}).policy().house == house
+    assert configured(f"[policy]\n{line}\n").policy().operator_policy == operator_policy
+    assert configured(f"policy.{line}\n").policy().operator_policy == operator_policy
+    assert (
+        configured("", **{f"VERIFIER_POLICY_{name.upper()}": value}).policy().operator_policy
+        == operator_policy
+    )
 
 
 def test_the_environment_is_over_the_file() -> None:
     text = "[policy]\nmax_token_lifetime = 60\nrequire_jti = true\n"
-    house = configured(text, VERIFIER_POLICY_MAX_TOKEN_LIFETIME="90.5").policy().house
-    assert house == HouseRules(max_token_lifetime=90.5, require_jti=True)
+    operator_policy = (
+        configured(text, VERIFIER_POLICY_MAX_TOKEN_LIFETIME="90.5").policy().operator_policy
+    )
+    assert operator_policy == OperatorPolicy(max_token_lifetime=90.5, require_jti=True)
 
 
 def test_a_host_has_the_services_policy_less_what_it_replaces() -> None:
@@ -72,10 +77,10 @@ require_user_id = true
 [hosts."other.example.org"]
 """
     settings = configured(text)
-    house = settings.hosts[HOST].policy().house
-    assert house == HouseRules(max_token_lifetime=60, require_user_id=True)
-    assert settings.hosts["other.example.org"].house == settings.house
-    assert settings.house == HouseRules(max_token_lifetime=60, require_jti=True)
+    operator_policy = settings.hosts[HOST].policy().operator_policy
+    assert operator_policy == OperatorPolicy(max_token_lifetime=60, require_user_id=True)
+    assert settings.hosts["other.example.org"].operator_policy == settings.operator_policy
+    assert settings.operator_policy == OperatorPolicy(max_token_lifetime=60, require_jti=True)
     service = settings.hosts[HOST]
     assert service.value("policy.require_user_id") is True
 

@@ -26,14 +26,17 @@ def refusal(environ: Mapping[str, str]) -> str:
 def test_tokens_can_be_used_again_unless_somebody_says_otherwise() -> None:
     settings = read()
     assert (settings.single_use, settings.single_use_window) == ("off", 60)
-    assert settings.house is None
+    assert settings.operator_policy is None
 
 
 def test_tokens_for_one_use_need_a_name_and_an_end() -> None:
     settings = read(**ONCE, VERIFIER_SINGLE_USE_WINDOW="5")
     assert (settings.single_use, settings.single_use_window) == ("jti", 5)
-    assert settings.house is not None
-    assert (settings.house.require_jti, settings.house.require_expiry) == (True, True)
+    assert settings.operator_policy is not None
+    assert (settings.operator_policy.require_jti, settings.operator_policy.require_expiry) == (
+        True,
+        True,
+    )
     assert settings.policy().single_use == "jti"
 
 
@@ -43,8 +46,8 @@ def test_one_host_can_have_tokens_for_one_use(tmp_path: Path) -> None:
     settings = load(BASE, config)
     own = settings.hosts["once.example.org"]
     assert (settings.single_use, own.single_use) == ("off", "jti")
-    assert own.house is not None
-    assert settings.house is None
+    assert own.operator_policy is not None
+    assert settings.operator_policy is None
 
 
 def test_what_one_use_does_not_reach_is_said() -> None:

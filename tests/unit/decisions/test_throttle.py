@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from verifier.decisions.throttle import Turns
+from verifier.decisions.throttle import SignatureThrottle
 
 
 async def rounds(count: int) -> None:
@@ -14,7 +14,7 @@ async def rounds(count: int) -> None:
 
 
 async def test_each_round_of_the_loop_has_one_turn() -> None:
-    turns = Turns()
+    turns = SignatureThrottle()
     for _ in range(3):
         assert turns.take()
         assert not turns.take()
@@ -22,7 +22,7 @@ async def test_each_round_of_the_loop_has_one_turn() -> None:
 
 
 async def test_who_has_waited_longest_goes_first_one_in_each_round() -> None:
-    turns, gone = Turns(), list[int]()
+    turns, gone = SignatureThrottle(), list[int]()
     assert turns.take()
     for number in range(3):
         assert turns.queue(partial(gone.append, number))
@@ -32,7 +32,7 @@ async def test_who_has_waited_longest_goes_first_one_in_each_round() -> None:
 
 
 async def test_nobody_goes_before_those_who_wait() -> None:
-    turns, gone = Turns(), list[str]()
+    turns, gone = SignatureThrottle(), list[str]()
     turns.take()
     turns.queue(lambda: gone.append("first"))
     turns.queue(lambda: gone.append("second"))
@@ -46,7 +46,7 @@ async def test_nobody_goes_before_those_who_wait() -> None:
 
 
 async def test_both_ways_to_wait_share_one_line() -> None:
-    turns, gone = Turns(), list[str]()
+    turns, gone = SignatureThrottle(), list[str]()
 
     async def wait(name: str) -> None:
         assert await turns.wait()
@@ -64,7 +64,7 @@ async def test_both_ways_to_wait_share_one_line() -> None:
 
 
 async def test_no_more_than_so_many_wait() -> None:
-    turns = Turns(most=2)
+    turns = SignatureThrottle(most=2)
     turns.take()
     assert [turns.queue(lambda: None) for _ in range(3)] == [True, True, False]
     assert not await turns.wait()
@@ -79,7 +79,7 @@ async def test_whoever_fails_at_its_turn_does_not_stop_the_line() -> None:
         raise ValueError
 
     loop.set_exception_handler(lambda _, context: failures.append(type(context["exception"])))
-    turns = Turns()
+    turns = SignatureThrottle()
     turns.take()
     turns.queue(fail)
     turns.queue(lambda: gone.append("next"))
@@ -89,7 +89,7 @@ async def test_whoever_fails_at_its_turn_does_not_stop_the_line() -> None:
 
 
 async def test_who_no_longer_waits_does_not_stop_the_line() -> None:
-    turns, gone = Turns(), list[str]()
+    turns, gone = SignatureThrottle(), list[str]()
     turns.take()
     waiting = asyncio.create_task(turns.wait())
     await rounds(1)

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.tokens import SECRET, sign
 from tests.unit.rules.test_engine import NOW, POLICY, ROOM
 from verifier import AccessRequest, Allow, DenialCode, Deny, VerificationKey
-from verifier.decisions.throttle import Turns
+from verifier.decisions.throttle import SignatureThrottle
 from verifier.decisions.verifier import Pending, Verifier
 from verifier.keys.sources import Missing
 from verifier.rules.policy import Policy
@@ -135,7 +135,7 @@ async def test_who_has_waited_goes_first_and_all_get_their_verdict() -> None:
 
 
 async def test_whoever_would_wait_too_long_is_told_so() -> None:
-    judge = Verifier(PUBLIC, KEYS_AT_HAND, lambda: NOW, Turns(most=2))
+    judge = Verifier(PUBLIC, KEYS_AT_HAND, lambda: NOW, SignatureThrottle(most=2))
     waiting = [asyncio.create_task(judge.verify(SIGNED)) for _ in range(5)]
     decisions = await asyncio.gather(*waiting)
     codes = [each.code for each in decisions if isinstance(each, Deny)]
@@ -146,7 +146,7 @@ async def test_all_who_have_waited_for_one_key_take_turns_like_everybody() -> No
     key = VerificationKey("k", frozenset({"ES256"}), EC_KEY.public_key(), "asap")
     keys = Keys(key)
     keys.published.clear()
-    judge = Verifier(replace(PUBLIC, key_server=True), keys, lambda: NOW, Turns(most=2))
+    judge = Verifier(replace(PUBLIC, key_server=True), keys, lambda: NOW, SignatureThrottle(most=2))
     request = AccessRequest(sign(CLAIMS, {"kid": "k"}, EC_KEY, "ES256"), ROOM)
     waiting = [asyncio.create_task(judge.verify(request)) for _ in range(5)]
     await asyncio.sleep(0)

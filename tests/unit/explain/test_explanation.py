@@ -18,7 +18,7 @@ from verifier.explain.cures import CURES
 from verifier.keys.model import KeySet
 from verifier.rules.engine import STEPS, decide
 from verifier.rules.model import AccessRequest, Decision, DenialCode, Deny
-from verifier.rules.operator_policy import HouseRules
+from verifier.rules.operator_policy import OperatorPolicy
 from verifier.rules.policy import Policy
 
 VECTORS = Path(__file__).parents[2] / "conformance" / "vectors.jsonl"
@@ -168,13 +168,13 @@ def test_steps_that_would_have_come_are_named() -> None:
 
 
 def test_steps_of_the_house_are_named_where_it_asks_for_them() -> None:
-    every: dict[str, Any] = dict.fromkeys((rule.name for rule in fields(HouseRules)), True)
-    policy = Policy(house=HouseRules(**every))
+    every: dict[str, Any] = dict.fromkeys((rule.name for rule in fields(OperatorPolicy)), True)
+    policy = Policy(operator_policy=OperatorPolicy(**every))
     for new in (False, True):
         steps = explain(AccessRequest("x", creates_room=new), policy, KeySet(), 0).steps
         asked = [step.name for step in steps if step.name.startswith("policy: ")]
         assert asked == [name for name in STEPS if name.startswith("policy: ")][: 8 if new else 7]
-    one = Policy(house=HouseRules(require_jti=True))
+    one = Policy(operator_policy=OperatorPolicy(require_jti=True))
     names = [step.name for step in explain(AccessRequest("x"), one, KeySet(), 0).steps]
     assert [name for name in names if name.startswith("policy: ")] == ["policy: jti"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from tests.support.explaining import KEYS, NOW, POLICY, cure, signed
 from verifier.explain import Explanation, Step, explain
 from verifier.rules.model import AccessRequest
-from verifier.rules.operator_policy import HouseRules
+from verifier.rules.operator_policy import OperatorPolicy
 
 ROOM = "standup@conference.meet.jitsi"
 STRICT = replace(POLICY, strict=True)
@@ -19,7 +19,7 @@ def told(token: str | None, policy: Any, **request: Any) -> Explanation:
 
 
 def under(**rules: Any) -> Any:
-    return replace(POLICY, house=HouseRules(**rules))
+    return replace(POLICY, operator_policy=OperatorPolicy(**rules))
 
 
 def step(explanation: Explanation, name: str) -> Step:
@@ -27,27 +27,45 @@ def step(explanation: Explanation, name: str) -> Step:
 
 
 def test_each_refusal_of_the_house_says_what_to_change_and_which_option_asks() -> None:
-    house = under(forbid_wildcard_room=True)
+    operator_policy = under(forbid_wildcard_room=True)
     cure(
-        "policy-wildcard-room", signed(room="*"), '"standup"', "forbid_wildcard_room", policy=house
+        "policy-wildcard-room",
+        signed(room="*"),
+        '"standup"',
+        "forbid_wildcard_room",
+        policy=operator_policy,
     )
-    cure("policy-wildcard-room", signed(room="*"), "room's name", policy=house, room=None)
-    house = under(forbid_wildcard_sub=True)
-    cure("policy-wildcard-sub", signed(sub="*"), '"meet.jitsi"', policy=house)
-    cure("policy-wildcard-sub", signed(sub="*"), '"acme"', policy=house, room="[acme]standup")
-    house = under(forbid_room_patterns=True)
+    cure("policy-wildcard-room", signed(room="*"), "room's name", policy=operator_policy, room=None)
+    operator_policy = under(forbid_wildcard_sub=True)
+    cure("policy-wildcard-sub", signed(sub="*"), '"meet.jitsi"', policy=operator_policy)
+    cure(
+        "policy-wildcard-sub",
+        signed(sub="*"),
+        '"acme"',
+        policy=operator_policy,
+        room="[acme]standup",
+    )
+    operator_policy = under(forbid_room_patterns=True)
     pattern = signed(context={"room": {"regex": True}})
-    cure("policy-room-pattern", pattern, '"standup"', "context.room.regex", policy=house)
-    house = under(max_token_lifetime=1800)
+    cure("policy-room-pattern", pattern, '"standup"', "context.room.regex", policy=operator_policy)
+    operator_policy = under(max_token_lifetime=1800)
     words = ("30 min", "1800 s", "max_token_lifetime")
-    assert "iat" in cure("policy-token-lifetime", signed(), *words, policy=house)
-    assert "iat" not in cure("policy-token-lifetime", signed(iat=NOW), *words, policy=house)
+    assert "iat" in cure("policy-token-lifetime", signed(), *words, policy=operator_policy)
+    assert "iat" not in cure(
+        "policy-token-lifetime", signed(iat=NOW), *words, policy=operator_policy
+    )
     cure("policy-jti-missing", signed(), "jti", policy=under(require_jti=True))
     cure("policy-expiry-missing", signed(exp=...), "exp", policy=under(require_expiry=True))
-    house = under(require_user_id=True)
-    cure("policy-user-id-missing", signed(context={}), "context.user", policy=house)
-    house = under(moderators_create_rooms=True)
-    cure("policy-moderator-required", signed(), "moderator", policy=house, creates_room=True)
+    operator_policy = under(require_user_id=True)
+    cure("policy-user-id-missing", signed(context={}), "context.user", policy=operator_policy)
+    operator_policy = under(moderators_create_rooms=True)
+    cure(
+        "policy-moderator-required",
+        signed(),
+        "moderator",
+        policy=operator_policy,
+        creates_room=True,
+    )
 
 
 def test_a_step_of_the_house_says_what_was_expected_and_found() -> None:
@@ -71,10 +89,10 @@ def test_a_step_of_the_house_says_what_was_expected_and_found() -> None:
 
 
 def test_who_could_not_open_a_room_is_told_so_where_it_is_open() -> None:
-    house = under(moderators_create_rooms=True)
-    assert "No moderator" in " ".join(told(signed(), house).notes)
+    operator_policy = under(moderators_create_rooms=True)
+    assert "No moderator" in " ".join(told(signed(), operator_policy).notes)
     moderator = signed(context={"user": {"id": "7", "moderator": True}})
-    assert "No moderator" not in " ".join(told(moderator, house).notes)
+    assert "No moderator" not in " ".join(told(moderator, operator_policy).notes)
     assert "No moderator" not in " ".join(told(signed(), POLICY).notes)
 
 

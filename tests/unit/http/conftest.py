@@ -25,7 +25,7 @@ from verifier.keys.model import VerificationKey
 from verifier.keys.sources.base import Missing
 from verifier.observability.decision_log import DecisionLog, LogLines, Sink
 from verifier.observability.metrics import PrometheusObserver
-from verifier.revocation.stores import Known, Store
+from verifier.revocation.stores import RevocationCache, RevocationStore
 from verifier.revocation.stores.memory import MemoryStore
 from verifier.rules.policy import Policy
 from verifier.single_use import SingleUse
@@ -124,12 +124,12 @@ async def start() -> AsyncIterator[Start]:
         pages: Pages = PLAIN_PAGES,
         report_only: bool = False,
         sinks: Sequence[Sink] = (),
-        store: Store | None = None,
+        store: RevocationStore | None = None,
         single_use: SingleUse | None = None,
         **options: Any,
     ) -> Sidecar:
         observer, cache = PrometheusObserver(), DecisionCache(ttl)
-        known = Known(store or MemoryStore(), cache.clear)
+        known = RevocationCache(store or MemoryStore(), cache.clear)
         await known.store.start(known)
         policy = replace(POLICY, **options)
         judged_by = keys or FakeKeys()

@@ -10,10 +10,10 @@ from tests.unit.observability.test_decision_log import Everything
 from verifier.http.bypass import Bypass
 from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages
-from verifier.tokens.handoff_cookie import Place, cookie_name, cookie_value
+from verifier.tokens.handoff_cookie import CookieScope, cookie_name, cookie_value
 
 KEY = b"a key of cookies"
-PLACE = Place("127.0.0.1", None, "standup")
+PLACE = CookieScope("127.0.0.1", None, "standup")
 ROOM = "standup@conference.meet.example.org"
 
 

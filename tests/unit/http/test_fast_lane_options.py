@@ -15,10 +15,10 @@ from verifier.http.bypass import Bypass
 from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages
 from verifier.http.proxy_auth import GateOptions
-from verifier.tokens.handoff_cookie import Place, cookie_name, cookie_value
+from verifier.tokens.handoff_cookie import CookieScope, cookie_name, cookie_value
 
 KEY = b"a key of cookies"
-PLACE = Place(HOST, None, "standup")
+PLACE = CookieScope(HOST, None, "standup")
 HANDOFF = Pages(handoff=Handoff(KEY, lambda: NOW))
 REDIRECT = Pages("https://login.example.org/?room={room}&code={code}&url={url}")
 OTHER = "other.example.org"

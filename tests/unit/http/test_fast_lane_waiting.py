@@ -15,7 +15,7 @@ from tests.support.heads import head
 from tests.support.tokens import sign
 from tests.support.twins import PATIENCE, Client, Setup, Twin, parsed, twins, until
 from tests.unit.http.conftest import CLAIMS, FakeKeys
-from verifier.decisions.throttle import Turns
+from verifier.decisions.throttle import SignatureThrottle
 from verifier.keys.model import VerificationKey
 from verifier.keys.sources.base import Missing
 
@@ -27,7 +27,7 @@ UNKNOWN_FIELD = ("X-Unknown", "a")
 Story = Callable[[Twin], Awaitable[object]]
 
 
-class HeldTurns(Turns):
+class HeldTurns(SignatureThrottle):
     """Nobody's turn comes before ``release``, unless they are ``open``."""
 
     open = False

@@ -10,11 +10,11 @@ from tests.support.tokens import SECRET
 from tests.unit.http.conftest import NOW, Sidecar, Start, mint
 from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages
-from verifier.tokens.handoff_cookie import Place, cookie_name, cookie_value, derive_key
+from verifier.tokens.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
 
 KEY = derive_key(SECRET.encode())
 HOST = ("Host", "meet.example.org")
-PLACE = Place("meet.example.org", None, "standup")
+PLACE = CookieScope("meet.example.org", None, "standup")
 
 
 @dataclass
@@ -37,7 +37,7 @@ async def sidecar(start: Start, clock: Clock) -> Sidecar:
     return await start(pages=Pages(handoff=Handoff(KEY, clock)), cookie="jwt")
 
 
-def cookie(place: Place = PLACE, ends: int = NOW + 60, key: bytes = KEY) -> tuple[str, str]:
+def cookie(place: CookieScope = PLACE, ends: int = NOW + 60, key: bytes = KEY) -> tuple[str, str]:
     return ("Cookie", f"a=b; {cookie_name(place)}={cookie_value(key, place, ends)}; c=d")
 
 
@@ -141,8 +141,8 @@ async def test_host_and_room_are_compared_as_they_are_meant(sidecar: Sidecar) ->
         ("/standup", cookie(key=derive_key(b"another secret"))),
         ("/retro", cookie()),
         ("/acme/standup", cookie()),
-        ("/standup", cookie(Place("meet.example.org", "acme", "standup"))),
-        ("/standup", cookie(Place("other.example.org", None, "standup"))),
+        ("/standup", cookie(CookieScope("meet.example.org", "acme", "standup"))),
+        ("/standup", cookie(CookieScope("other.example.org", None, "standup"))),
         ("/standup", ("Cookie", f"{cookie_name(PLACE)}=x")),
         ("/standup", ("Cookie", cookie_name(PLACE))),
         ("/", cookie()),
@@ -157,7 +157,7 @@ async def test_any_other_cookie_is_as_good_as_none(
 
 
 async def test_another_rooms_cookie_under_this_rooms_name_opens_nothing(sidecar: Sidecar) -> None:
-    value = cookie_value(KEY, Place("meet.example.org", None, "retro"), NOW + 60)
+    value = cookie_value(KEY, CookieScope("meet.example.org", None, "retro"), NOW + 60)
     sent = ("Cookie", f"{cookie_name(PLACE)}={value}")
     assert await status(sidecar, "/standup", HOST, sent) == (401, "token-missing")
 

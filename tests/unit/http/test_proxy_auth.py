@@ -11,7 +11,7 @@ from tests.unit.http.conftest import NOW, FakeKeys, Start, mint
 from verifier.http.rendering import status_of
 from verifier.keys.sources.base import Missing
 from verifier.rules.model import DenialCode
-from verifier.rules.operator_policy import HouseRules
+from verifier.rules.operator_policy import OperatorPolicy
 
 IDENTITY = {
     "X-Jitsi-Room": "standup",
@@ -40,13 +40,13 @@ async def test_an_allow_is_an_empty_200_with_every_identity_header(start: Start)
 
 
 async def test_what_the_house_refuses_is_a_403_but_for_what_no_proxy_knows(start: Start) -> None:
-    sidecar = await start(house=HouseRules(max_token_lifetime=50))
+    sidecar = await start(operator_policy=OperatorPolicy(max_token_lifetime=50))
     for _ in range(2):
         status, headers, _ = await sidecar.nginx(f"/standup?jwt={mint(exp=NOW + 60)}")
         assert (status, headers["X-Jitsi-Denial"]) == (403, "policy-token-lifetime")
     assert (await sidecar.nginx(f"/standup?jwt={mint(exp=NOW + 50)}"))[0] == 200
     # A proxy cannot know whether anybody is in the room.
-    sidecar = await start(house=HouseRules(moderators_create_rooms=True))
+    sidecar = await start(operator_policy=OperatorPolicy(moderators_create_rooms=True))
     assert (await sidecar.nginx(f"/standup?jwt={mint()}"))[0] == 200
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from verifier.http.fast_lane import _Route
-from verifier.http.request_head import Head
+from verifier.http.request_head import ParsedHead
 from verifier.http.responses import Answer, HttpDate, Lifetime, response
 
 TOKEN = "SECRETTOKEN"
@@ -119,8 +119,8 @@ def test_without_a_time_nothing_is_kept() -> None:
 
 
 def test_no_request_shows_its_token_when_it_is_shown() -> None:
-    shown: list[Head | _Route] = [
-        Head("GET", f"/ext-authz/{TOKEN}", CIMultiDict({"X-Original-URI": TOKEN})),
+    shown: list[ParsedHead | _Route] = [
+        ParsedHead("GET", f"/ext-authz/{TOKEN}", CIMultiDict({"X-Original-URI": TOKEN})),
         _Route("ext-authz", "GET", f"/ext-authz/{TOKEN}"),
     ]
     for each in shown:

@@ -12,10 +12,10 @@ from tests.unit.http.conftest import NOW, Sidecar, Start, mint
 from tests.unit.http.test_handoff import HOST, KEY, PLACE, cookie, set_cookie
 from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages
-from verifier.observability.decision_log import Asking
+from verifier.observability.decision_log import LogContext
 from verifier.revocation.stores import StoreUnavailableError
 from verifier.single_use import SingleUse
-from verifier.single_use.base import Use
+from verifier.single_use.base import Redemption
 from verifier.tokens.handoff_cookie import cookie_value, new_browser
 
 BOSH = "/http-bind?room=standup"
@@ -30,9 +30,9 @@ class FakeUses:
     open: bool = False
     away: bool = False
     first: dict[str, str | None] = field(default_factory=dict)
-    claims: list[Use] = field(default_factory=list)
+    claims: list[Redemption] = field(default_factory=list)
 
-    async def claim(self, use: Use) -> bool:
+    async def claim(self, use: Redemption) -> bool:
         if self.away:
             raise StoreUnavailableError("redis://127.0.0.1:6379/0: Connection refused")
         self.claims.append(use)
@@ -290,7 +290,7 @@ class Recorded:
     def wants(self, outcome: str) -> bool:
         return bool(outcome)
 
-    def write(self, record: Mapping[str, Any], asking: Asking) -> None:
+    def write(self, record: Mapping[str, Any], asking: LogContext) -> None:
         assert asking.endpoint == "auth"
         self.outcomes.append((record["outcome"], record.get("code", "")))
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.http.conftest import NOW, FakeKeys, Sidecar, Start, mint
 from verifier.keys.sources.base import Missing
-from verifier.rules.operator_policy import HouseRules
+from verifier.rules.operator_policy import OperatorPolicy
 
 ROOM = "standup@conference.meet.example.org"
 
@@ -91,7 +91,7 @@ async def test_a_context_tenant_of_another_url_is_flagged(start: Start) -> None:
 
 
 async def test_only_a_moderator_creates_a_room_where_the_policy_says_so(start: Start) -> None:
-    sidecar = await start(house=HouseRules(moderators_create_rooms=True))
+    sidecar = await start(operator_policy=OperatorPolicy(moderators_create_rooms=True))
     moderator = mint(context={"user": {"moderator": True}})
     for token, new, code in (
         (mint(), False, None),

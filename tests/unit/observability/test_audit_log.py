@@ -15,9 +15,9 @@ import pytest
 
 from tests.support.processes import wait_until
 from verifier.observability.audit_log import AuditLog, Lost
-from verifier.observability.decision_log import Asking
+from verifier.observability.decision_log import LogContext
 
-ASKING = Asking("auth", 0.001, "r-1")
+ASKING = LogContext("auth", 0.001, "r-1")
 RECORD = {"outcome": "denied", "code": "room-mismatch", "room": "standup", "detail": "not for here"}
 
 
@@ -29,7 +29,7 @@ def test_each_decision_is_one_json_line(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     audit = AuditLog(str(path))
     audit.write(RECORD, ASKING)
-    audit.write({"outcome": "allowed", "user_id": "\udcff\nÄ"}, Asking("verify", 0.001))
+    audit.write({"outcome": "allowed", "user_id": "\udcff\nÄ"}, LogContext("verify", 0.001))
     audit.close()
     denied, allowed = lines(path)
     assert denied.pop("time").endswith("+00:00")
@@ -46,7 +46,7 @@ def test_each_decision_is_one_json_line(tmp_path: Path) -> None:
 def test_what_looks_like_a_token_is_not_written(tmp_path: Path) -> None:
     path, token = tmp_path / "audit.log", "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhcHAifQ.c2lnbmF0dXJl"
     audit = AuditLog(str(path))
-    audit.write(RECORD | {"room": token}, Asking("auth", 0.1, f"id-{token}"))
+    audit.write(RECORD | {"room": token}, LogContext("auth", 0.1, f"id-{token}"))
     audit.close()
     assert (lines(path)[0]["room"], lines(path)[0]["request_id"]) == ("[token]", "id-[token]")
 
@@ -136,14 +136,14 @@ def test_standard_output_gets_lines_where_there_is_one(
 STUCK = """
 import sys
 from verifier.observability import audit_log
-from verifier.observability.decision_log import Asking
+from verifier.observability.decision_log import LogContext
 from verifier.log import configure
 
 configure("json", "info")
 audit_log.PATIENCE = 0.2
 log = audit_log.AuditLog(sys.argv[1])
 for _ in range(500):
-    log.write({"outcome": "denied", "room": "r" * 190, "tenant": "t" * 190}, Asking("auth", 0.1))
+    log.write({"outcome": "denied", "room": "r" * 190, "tenant": "t" * 190}, LogContext("auth", 0.1))
 log.close()
 """
 

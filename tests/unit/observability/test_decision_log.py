@@ -14,15 +14,15 @@ from verifier.decisions.verifier import OVERLOADED, Verifier
 from verifier.log import LOGGER
 from verifier.observability.decision_log import (
     LINES_A_SECOND,
-    Asking,
     DecisionLog,
+    LogContext,
     LogLines,
     Outcome,
     token_digest,
 )
 from verifier.rooms.address import RoomAddress
 
-ASKING = Asking("auth", 0.001, "r-1")
+ASKING = LogContext("auth", 0.001, "r-1")
 USER = {"user": {"id": "u-1", "name": "Ada"}}
 
 
@@ -35,7 +35,7 @@ class Everything:
     def wants(self, outcome: Outcome) -> bool:
         return bool(outcome)
 
-    def write(self, record: Mapping[str, Any], _asking: Asking) -> None:
+    def write(self, record: Mapping[str, Any], _asking: LogContext) -> None:
         self.taken.append(record)
 
 

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from verifier.keys.sources import SilentObserver
-from verifier.observability.decision_log import Asking
+from verifier.observability.decision_log import LogContext
 from verifier.observability.tracing import Spans, TracedKeys
 
 NOW = 1_800_000_000_000_000_000
@@ -33,7 +33,7 @@ class Recorded:
 def test_a_decision_is_a_span_below_the_proxys_own() -> None:
     recorded = Recorded()
     record = {"outcome": "denied", "code": "room-mismatch", "room": "secret-room", "user_id": "u"}
-    recorded.spans.write(record, Asking("auth", 0.25, None, PARENT))
+    recorded.spans.write(record, LogContext("auth", 0.25, None, PARENT))
     (span,) = recorded.all
     assert span.name == "decision"
     assert (span.start_time, span.end_time) == (NOW - 250_000_000, NOW)
@@ -49,7 +49,7 @@ def test_a_decision_is_a_span_below_the_proxys_own() -> None:
 @pytest.mark.parametrize("sent", [None, "", "nonsense", f"{PARENT[:-2]}00"])
 def test_without_a_sampled_parent_nothing_breaks(sent: str | None) -> None:
     recorded = Recorded()
-    recorded.spans.write({"outcome": "allowed"}, Asking("auth", 0.25, None, sent))
+    recorded.spans.write({"outcome": "allowed"}, LogContext("auth", 0.25, None, sent))
     assert len(recorded.all) == (0 if sent and sent.endswith("-00") else 1)
 
 

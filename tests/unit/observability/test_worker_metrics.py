@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from verifier.observability.metrics import PrometheusObserver, reset
-from verifier.observability.worker_metrics import Place, close_values
+from verifier.observability.worker_metrics import WorkerSlot, close_values
 from verifier.rules.model import DenialCode, Deny
 
 DENIED = Deny(DenialCode.ROOM_MISMATCH)
@@ -18,8 +18,8 @@ Make = Callable[[int], PrometheusObserver]
 def make(tmp_path: Path) -> Iterator[Make]:
     """Make the observer of one of two workers, as its process would."""
     for worker in (0, 1):
-        reset(Place(worker, 2, tmp_path), restarted=False)
-    yield lambda worker: PrometheusObserver(Place(worker, 2, tmp_path))
+        reset(WorkerSlot(worker, 2, tmp_path), restarted=False)
+    yield lambda worker: PrometheusObserver(WorkerSlot(worker, 2, tmp_path))
     close_values()
 
 
@@ -88,7 +88,7 @@ def test_a_death_takes_away_what_was_held_and_nothing_that_was_counted(
     files = sorted(tmp_path.iterdir())
     close_values()
     for _ in range(3):
-        reset(Place(0, 2, tmp_path), restarted=True)
+        reset(WorkerSlot(0, 2, tmp_path), restarted=True)
     shown = samples(make(1))
     assert shown["in_flight"] == shown["decision_cache_entries"] == 0
     assert shown["config_last_reload_successful"] == 1

@@ -14,16 +14,16 @@ from tests.support.tokens import SECRET, sign
 from tests.unit.keys.test_formats import RSA_KEY, RSA_PRIVATE_KEY, certificate
 from verifier.keys.formats import parse_secret
 from verifier.keys.model import KeySet
-from verifier.keys.sources import KeyLocations, KeySourceSettings, open_ring, open_session
+from verifier.keys.sources import KeyLocations, KeySourceSettings, open_resolver, open_session
 from verifier.replay import Court, KeyDesk, open_desks
 from verifier.replay import keys as replay_keys
 from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, Allow, Decision
-from verifier.rules.operator_policy import HouseRules
+from verifier.rules.operator_policy import OperatorPolicy
 from verifier.rules.policy import Policy
 
 POLICY = Policy(asap_accepted_issuers=("app",), enable_domain_verification=False, leeway=2)
-HOUSE = replace(POLICY, house=HouseRules(max_token_lifetime=5, require_expiry=True))
+HOUSE = replace(POLICY, operator_policy=OperatorPolicy(max_token_lifetime=5, require_expiry=True))
 KEYS = KeySet((parse_secret(SECRET),))
 TIMES = st.integers(0, 20)
 
@@ -69,7 +69,7 @@ async def test_invented_key_ids_are_asked_for_a_bounded_number_of_times(
     monkeypatch.setattr(replay_keys, "_MOST_ASKED", 20)
     loop = asyncio.get_running_loop()
     async with serving() as server, open_session() as session:
-        ring = open_ring(KeyLocations(asap_url=server.url), session)
+        ring = open_resolver(KeyLocations(asap_url=server.url), session)
         desk = KeyDesk(ring, lambda work: asyncio.run_coroutine_threadsafe(work, loop).result())
 
         def ask() -> list[bool]:

@@ -13,7 +13,7 @@ from tests.support.tokens import SECRET, present, segment, sign
 from verifier.keys.formats import parse_secret
 from verifier.keys.model import KeySet, VerificationKey
 from verifier.revocation import matching
-from verifier.revocation.index import Revocations
+from verifier.revocation.index import RevocationIndex
 from verifier.revocation.model import Revocation, digest_of
 from verifier.rules.engine import STEPS, decide
 from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny
@@ -44,7 +44,7 @@ def finds(
 ) -> bool:
     parts = None if token is None else read(token)
     request = AccessRequest(token, room, prefix)
-    return Revocations([revocation]).find(request, parts, NOW) is revocation
+    return RevocationIndex([revocation]).find(request, parts, NOW) is revocation
 
 
 def revoke(**members: Any) -> Revocation:
@@ -164,7 +164,7 @@ def test_the_twin_of_an_ecdsa_signature_is_refused_with_it(
     assert twin != token
     policy = Policy(signature_algorithm=algorithm, asap_accepted_issuers=("app",))
     for revoked in (token, twin):
-        known = Revocations([revoke(token_digest=digest_of(revoked))])
+        known = RevocationIndex([revoke(token_digest=digest_of(revoked))])
         for asked in (token, twin):
             request = AccessRequest(asked)
             assert isinstance(decide(request, policy, KeySet((key,)), NOW), Allow)
@@ -174,7 +174,7 @@ def test_the_twin_of_an_ecdsa_signature_is_refused_with_it(
 
 
 def test_what_has_ended_refuses_nobody_and_goes() -> None:
-    known = Revocations([revoke(jti="t-1", expires=NOW), revoke(kid="k-9", expires=NOW + 1)])
+    known = RevocationIndex([revoke(jti="t-1", expires=NOW), revoke(kid="k-9", expires=NOW + 1)])
     request, token = AccessRequest(mint()), read(mint())
     assert known.find(request, token, NOW - 1) is not None
     assert known.find(request, token, NOW) is None
@@ -185,7 +185,7 @@ def test_what_has_ended_refuses_nobody_and_goes() -> None:
 
 
 def test_purging_is_done_in_portions_and_comes_to_an_end() -> None:
-    known = Revocations(revoke(jti=str(number), expires=NOW) for number in range(2_500))
+    known = RevocationIndex(revoke(jti=str(number), expires=NOW) for number in range(2_500))
     left = []
     while len(known):
         known.purge(NOW)
@@ -194,7 +194,7 @@ def test_purging_is_done_in_portions_and_comes_to_an_end() -> None:
 
 
 def test_the_same_criteria_again_replace_reason_and_end() -> None:
-    known = Revocations([revoke(jti="t-1", expires=NOW + 5)])
+    known = RevocationIndex([revoke(jti="t-1", expires=NOW + 5)])
     for end in range(NOW + 10, NOW + 5_000):
         known.put(revoke(jti="t-1", expires=end, reason="again"))
     assert len(known) == 1
@@ -206,7 +206,7 @@ def test_the_same_criteria_again_replace_reason_and_end() -> None:
 
 def test_what_is_removed_refuses_nobody() -> None:
     one, other = revoke(jti="t-1"), revoke(jti="t-1", kid="k-1")
-    known = Revocations([one, other])
+    known = RevocationIndex([one, other])
     assert known.remove(one.name)
     assert not known.remove(one.name)
     request, token = AccessRequest(mint()), read(mint())
@@ -223,14 +223,14 @@ def test_of_many_moments_of_one_issuer_any_that_holds_counts(
     ends: dict[int, int], issued_at: int
 ) -> None:
     every = [revoke(iss="app", issued_before=before, expires=end) for before, end in ends.items()]
-    found = Revocations(every).find(
+    found = RevocationIndex(every).find(
         AccessRequest("t"), read(sign({"iss": "app", "iat": issued_at})), NOW
     )
     expected = any(end > NOW and issued_at < before for before, end in ends.items())
     assert (found is not None) is expected
 
 
-def judged(token: str | None, known: Revocations, **policy: Any) -> Decision:
+def judged(token: str | None, known: RevocationIndex, **policy: Any) -> Decision:
     accepted = Policy(asap_accepted_issuers=("app",), enable_domain_verification=False, **policy)
     keys = KeySet((VerificationKey(None, frozenset({"HS256"}), SECRET.encode(), "secret"),))
     request = AccessRequest(token, "standup@conference", "")
@@ -238,7 +238,7 @@ def judged(token: str | None, known: Revocations, **policy: Any) -> Decision:
 
 
 def test_revocation_comes_behind_the_token_and_before_the_room() -> None:
-    known = Revocations([revoke(jti="t-1", reason="not for clients", expires=NOW + 7)])
+    known = RevocationIndex([revoke(jti="t-1", reason="not for clients", expires=NOW + 7)])
     refused = judged(mint(room="elsewhere"), known)
     assert refused == Deny(
         DenialCode.REVOKED, "taken back by jti", reason="revoked", key_id="k-1", until=NOW + 7
@@ -251,11 +251,11 @@ def test_revocation_comes_behind_the_token_and_before_the_room() -> None:
 
 
 def test_guests_stay_out_of_a_room_that_is_closed() -> None:
-    known = Revocations([revoke(room="standup")])
+    known = RevocationIndex([revoke(room="standup")])
     refused = judged(None, known, allow_empty_token=True)
     assert isinstance(refused, Deny)
     assert refused.code is DenialCode.REVOKED
-    assert isinstance(judged(None, Revocations(), allow_empty_token=True), Allow)
+    assert isinstance(judged(None, RevocationIndex(), allow_empty_token=True), Allow)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_whoever_was_inside_does_not_return_by_an_expired_token_once_taken_back(
     policy = Policy(asap_accepted_issuers=("app",), muc_mapper_domain_base="meet.example.org")
     keys = KeySet(static=(parse_secret(SECRET),))
     request = AccessRequest(mint(exp=NOW - 5), ROOM, admitted_before=admitted_before)
-    taken_back = Revocations([revoke(user_id=user)]).refusal
+    taken_back = RevocationIndex([revoke(user_id=user)]).refusal
     decision = decide(request, policy, keys, NOW, revoked=taken_back)
     assert isinstance(decision, Deny)
     assert decision.code is code

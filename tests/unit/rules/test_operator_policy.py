@@ -11,7 +11,7 @@ from tests.support.tokens import sign
 from tests.unit.rules.test_engine import KEYS, NOW, POLICY, ROOM, code_of, mint
 from verifier import AccessRequest, Allow, Decision, DenialCode, Deny, decide
 from verifier.decisions.cache import DecisionCache
-from verifier.rules.operator_policy import REASONS, HouseRules
+from verifier.rules.operator_policy import REASONS, OperatorPolicy
 
 MODERATOR: dict[str, Any] = {"user": {"id": "u-1", "moderator": True}}
 PATTERN: dict[str, Any] = {"user": {"id": "u-1"}, "room": {"regex": True}}
@@ -22,7 +22,7 @@ def ask(token: str | None, now: float = NOW, leeway: float = 0, **rules: Any) ->
     """Ask under these rules of the house; ``policy`` and ``request`` may replace what else is."""
     policy = replace(POLICY, leeway=leeway, **rules.pop("policy", {}))
     request = AccessRequest(token, **{"room_jid": ROOM, **rules.pop("request", {})})
-    return decide(request, replace(policy, house=HouseRules(**rules)), KEYS, now)
+    return decide(request, replace(policy, operator_policy=OperatorPolicy(**rules)), KEYS, now)
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,8 @@ def test_rules_are_asked_in_the_order_of_their_codes() -> None:
         found.append(code_of(ask(mint(**claims), **everything, **opened)))
         claims |= mend
     assert isinstance(ask(mint(**claims), **everything, **opened), Allow)
-    house = [code for code in DenialCode if code.startswith("policy-")]
-    assert found == [code for code in house if code != "policy-expiry-missing"]
+    operator_policy = [code for code in DenialCode if code.startswith("policy-")]
+    assert found == [code for code in operator_policy if code != "policy-expiry-missing"]
 
 
 def test_the_house_is_asked_after_the_token_and_before_the_room() -> None:
@@ -114,7 +114,7 @@ def test_the_house_is_asked_after_the_token_and_before_the_room() -> None:
     def revoked(*_: Any) -> Deny:
         return Deny(DenialCode.REVOKED)
 
-    strict = replace(POLICY, house=HouseRules(require_jti=True))
+    strict = replace(POLICY, operator_policy=OperatorPolicy(require_jti=True))
     assert code_of(decide(asked, strict, KEYS, NOW, revoked=revoked)) == "policy-jti-missing"
     assert code_of(decide(asked, POLICY, KEYS, NOW, revoked=revoked)) == "revoked"
 

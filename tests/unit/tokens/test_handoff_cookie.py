@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.tokens.handoff_cookie import Place, cookie_name, cookie_value, derive_key, opens
+from verifier.tokens.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key, opens
 
 KEY = derive_key(b"a-secret-of-more-than-thirty-two-bytes")
-PLACE = Place("meet.example.org", "acme", "standup")
+PLACE = CookieScope("meet.example.org", "acme", "standup")
 NOW = 1_800_000_000
 VALUE = cookie_value(KEY, PLACE, NOW + 60)
 
@@ -20,9 +20,9 @@ OTHERS = [
     replace(PLACE, tenant=None),
     replace(PLACE, tenant=""),
     replace(PLACE, room="retro"),
-    Place("meet.example.org", "standup", "acme"),
-    Place("meet.example.org", None, "acme/standup"),
-    Place("meet.example.orgacme", None, "standup"),
+    CookieScope("meet.example.org", "standup", "acme"),
+    CookieScope("meet.example.org", None, "acme/standup"),
+    CookieScope("meet.example.orgacme", None, "standup"),
 ]
 
 
@@ -34,7 +34,7 @@ def test_a_cookie_opens_its_place_until_its_end() -> None:
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_a_cookie_opens_no_other_place(other: Place) -> None:
+def test_a_cookie_opens_no_other_place(other: CookieScope) -> None:
     assert not opens(VALUE, KEY, other, NOW)
     assert cookie_name(other) != cookie_name(PLACE)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.tokens import segment, sign
-from verifier.tokens.lenient_jws import read_irregular
+from verifier.tokens.lenient_jws import read_leniently
 
 CLAIMS = {"iss": "app", "room": "standup"}
 TOKEN = sign(CLAIMS)
@@ -26,7 +26,7 @@ HEADER, PAYLOAD, SIGNATURE = TOKEN.split(".")
     ],
 )
 def test_forms_that_jitsis_decoders_take_are_read_as_they_read_them(text: str) -> None:
-    read = read_irregular(text, "irregular")
+    read = read_leniently(text, "irregular")
     assert read.refusal is None
     assert read.claims == CLAIMS
     assert read.irregularity == "irregular"
@@ -45,7 +45,7 @@ def test_forms_that_jitsis_decoders_take_are_read_as_they_read_them(text: str) -
     ],
 )
 def test_json_that_lua_cjson_takes_is_read_as_it_reads_it(payload: bytes, claims: Any) -> None:
-    assert read_irregular(f"{HEADER}.{segment(payload)}.{SIGNATURE}", "x").claims == claims
+    assert read_leniently(f"{HEADER}.{segment(payload)}.{SIGNATURE}", "x").claims == claims
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_json_that_lua_cjson_takes_is_read_as_it_reads_it(payload: bytes, claims
     ],
 )
 def test_what_jitsis_decoders_refuse_is_refused_in_its_words(text: str, refusal: str) -> None:
-    assert read_irregular(text, "irregular").refusal == refusal
+    assert read_leniently(text, "irregular").refusal == refusal
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_what_jitsis_decoders_refuse_is_refused_in_its_words(text: str, refusal:
     ],
 )
 def test_the_key_servers_first_look_has_words_of_its_own(text: str, refusal: str | None) -> None:
-    assert read_irregular(text, "irregular").prologue_refusal == refusal
+    assert read_leniently(text, "irregular").prologue_refusal == refusal
 
 
 @given(st.text(alphabet=st.characters(), max_size=80))
 def test_no_text_makes_it_raise(text: str) -> None:
-    read_irregular(text, "irregular")
+    read_leniently(text, "irregular")

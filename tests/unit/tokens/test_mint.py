@@ -19,7 +19,7 @@ from verifier.rules.model import AccessRequest, Allow
 from verifier.rules.policy import Policy
 from verifier.tokens.claims import Claims
 from verifier.tokens.mint import (
-    Order,
+    TokenSpec,
     claims_of,
     default_audience,
     default_issuer,
@@ -30,7 +30,7 @@ from verifier.tokens.mint import (
 NOW = 1_750_000_000
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
 KEY = parse_secret(SECRET)
-ORDER = Order(room="standup", issuer="app", audience="jitsi", subject="*", lifetime=60)
+ORDER = TokenSpec(room="standup", issuer="app", audience="jitsi", subject="*", lifetime=60)
 
 
 def test_a_minimal_token_has_no_context() -> None:

@@ -19,7 +19,7 @@ from verifier.http.service import method_not_allowed
 from verifier.http.verify_api import HEADERS
 from verifier.log import log
 from verifier.revocation.parsing import BadRevocationError, parse_criteria, parse_revocation
-from verifier.revocation.stores import Known, StoreUnavailableError
+from verifier.revocation.stores import RevocationCache, StoreUnavailableError
 
 _AT_ONCE: Final = 500
 _RETRY_AFTER: Final = "1"
@@ -35,7 +35,7 @@ class RevocationsEndpoint:
         leeway: For how long, seconds, a token is accepted behind its end.
     """
 
-    def __init__(self, known: Known, clock: Callable[[], float], leeway: float) -> None:
+    def __init__(self, known: RevocationCache, clock: Callable[[], float], leeway: float) -> None:
         self._known = known
         self._clock = clock
         self._leeway = leeway

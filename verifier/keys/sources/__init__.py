@@ -1,7 +1,7 @@
 """Where verification keys come from, and how they stay fresh, usable and trustworthy."""
 
-from verifier.keys.resolver import KeyRing
-from verifier.keys.resolvers import Rings
+from verifier.keys.resolver import KeyResolver
+from verifier.keys.resolvers import KeyResolvers
 from verifier.keys.sources.asap import AsapSource
 from verifier.keys.sources.base import (
     Found,
@@ -16,8 +16,8 @@ from verifier.keys.sources.base import (
 )
 from verifier.keys.sources.http import open_session
 from verifier.keys.sources.jwks import DocumentSource
-from verifier.keys.sources.locations import KeyLocations, open_ring
-from verifier.keys.sources.options import KeySourceSettings, Surroundings, Timing
+from verifier.keys.sources.locations import KeyLocations, open_resolver
+from verifier.keys.sources.options import KeySourceSettings, SourceContext, Timing
 from verifier.keys.sources.static import SecretSource, StaticSource
 from verifier.keys.sources.watch import FileWatch
 
@@ -28,20 +28,20 @@ __all__ = [
     "Found",
     "KeyLocations",
     "KeyObserver",
-    "KeyRing",
+    "KeyResolver",
+    "KeyResolvers",
     "KeySource",
     "KeySourceError",
     "KeySourceSettings",
     "KeyStatus",
     "Missing",
     "OnChange",
-    "Rings",
     "SecretSource",
     "SilentObserver",
+    "SourceContext",
     "SourceStatus",
     "StaticSource",
-    "Surroundings",
     "Timing",
-    "open_ring",
+    "open_resolver",
     "open_session",
 ]

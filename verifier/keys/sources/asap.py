@@ -18,7 +18,7 @@ from verifier.keys.sources.base import Found, KeySourceError, Missing
 from verifier.keys.sources.entry import Entry, key_digest
 from verifier.keys.sources.http import Answer
 from verifier.keys.sources.limits import Lookups
-from verifier.keys.sources.options import DEFAULTS, Surroundings
+from verifier.keys.sources.options import DEFAULTS, SourceContext
 from verifier.keys.sources.remote import RemoteSource
 from verifier.log import log
 
@@ -38,7 +38,7 @@ class AsapSource(RemoteSource):
         self,
         url: str,
         session: aiohttp.ClientSession,
-        surroundings: Surroundings = DEFAULTS,
+        surroundings: SourceContext = DEFAULTS,
     ) -> None:
         super().__init__(url, session, surroundings)
         self._base = str(self.url).rstrip("/")

@@ -15,7 +15,7 @@ from verifier.log import log
 TICK: Final = 1.0  # seconds
 
 
-class Background:
+class PollingTask:
     """Calls ``tick`` again and again until it is closed.
 
     A plain beat instead of timers: what is due follows from the clock alone, so that nothing can

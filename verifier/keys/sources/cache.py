@@ -11,7 +11,7 @@ from dataclasses import replace
 from verifier.keys.model import Source, VerificationKey
 from verifier.keys.sources.base import KeyStatus
 from verifier.keys.sources.entry import Entry, key_digest
-from verifier.keys.sources.options import Surroundings
+from verifier.keys.sources.options import SourceContext
 
 
 class KeyTable:
@@ -22,7 +22,7 @@ class KeyTable:
         surroundings: Grace periods, clocks, and whom to tell.
     """
 
-    def __init__(self, name: Source, surroundings: Surroundings) -> None:
+    def __init__(self, name: Source, surroundings: SourceContext) -> None:
         self._name: Source = name
         self._settings = surroundings.settings
         self._observer = surroundings.observer

@@ -14,7 +14,7 @@ from typing import Literal
 
 from verifier.keys.formats import Document
 from verifier.keys.model import Source, VerificationKey
-from verifier.keys.sources.background import Background
+from verifier.keys.sources.background import PollingTask
 from verifier.keys.sources.base import (
     Found,
     KeySourceError,
@@ -24,7 +24,7 @@ from verifier.keys.sources.base import (
     State,
 )
 from verifier.keys.sources.entry import key_digest
-from verifier.keys.sources.options import Surroundings
+from verifier.keys.sources.options import SourceContext
 from verifier.keys.sources.watch import FileWatch
 from verifier.log import log
 
@@ -44,7 +44,7 @@ class ConfiguredSource:
         name: Source,
         read: Callable[[], Document],
         paths: Sequence[Path],
-        surroundings: Surroundings,
+        surroundings: SourceContext,
     ) -> None:
         self.name: Source = name
         self._read = read
@@ -58,7 +58,7 @@ class ConfiguredSource:
         self._static: tuple[VerificationKey, ...] = ()
         self._read_at: float | None = None
         self._last_error = ""
-        self._background = Background(
+        self._background = PollingTask(
             name, self.tick, surroundings.timing, self._settings.key_file_poll
         )
 

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 from verifier.keys.model import Source
 from verifier.keys.sources.base import State
-from verifier.keys.sources.options import Surroundings
+from verifier.keys.sources.options import SourceContext
 from verifier.log import log
 
 
-class Health:
+class CircuitBreaker:
     """Counts one source's failures and says when it may be asked again.
 
     A failing source is left alone for 1 s, then 2 s, and so on up to a minute. A token that names
@@ -24,7 +24,7 @@ class Health:
     that time even after a long outage.
     """
 
-    def __init__(self, name: Source, surroundings: Surroundings) -> None:
+    def __init__(self, name: Source, surroundings: SourceContext) -> None:
         self.answered = False
         self.last_success: float | None = None
         self.last_error = ""
@@ -105,7 +105,7 @@ class Health:
             return "ready"
         return "starting" if self._attempts else "never-needed"
 
-    def inherit(self, other: Health) -> None:
+    def inherit(self, other: CircuitBreaker) -> None:
         """Go on from what another knew of the same source."""
         self.answered = other.answered
         self.last_success = other.last_success

@@ -18,7 +18,7 @@ from verifier.keys.formats import MAX_DOCUMENT_BYTES
 from verifier.keys.sources.base import KeySourceError
 from verifier.keys.sources.body import read_body
 from verifier.keys.sources.freshness import stated_lifetime
-from verifier.keys.sources.options import Surroundings
+from verifier.keys.sources.options import SourceContext
 from verifier.version import VERSION
 
 MAX_REDIRECTS: Final = 3
@@ -77,10 +77,10 @@ def shown_url(url: URL) -> str:
     return str(url.with_user(None).with_query(None).with_fragment(None)) if url.host else "none"
 
 
-class Fetcher:
+class HttpFetcher:
     """Fetches with one source's time limits."""
 
-    def __init__(self, session: aiohttp.ClientSession, surroundings: Surroundings) -> None:
+    def __init__(self, session: aiohttp.ClientSession, surroundings: SourceContext) -> None:
         settings = surroundings.settings
         self._session = session
         self._timeout = settings.key_fetch_timeout

@@ -16,7 +16,7 @@ import aiohttp
 from verifier.keys.formats import Document, InvalidKeyError, Skipped, parse_document
 from verifier.keys.model import Source, VerificationKey
 from verifier.keys.sources.base import Found, KeySourceError, Missing
-from verifier.keys.sources.options import DEFAULTS, Surroundings
+from verifier.keys.sources.options import DEFAULTS, SourceContext
 from verifier.keys.sources.remote import RemoteSource
 from verifier.log import log
 
@@ -43,7 +43,7 @@ class DocumentSource(RemoteSource):
         self,
         url: str,
         session: aiohttp.ClientSession,
-        surroundings: Surroundings = DEFAULTS,
+        surroundings: SourceContext = DEFAULTS,
     ) -> None:
         super().__init__(url, session, surroundings)
         self._etag = ""

@@ -13,7 +13,7 @@ from cachetools import TTLCache
 
 from verifier.keys.sources.base import Found, Missing
 from verifier.keys.sources.entry import key_digest
-from verifier.keys.sources.options import Surroundings
+from verifier.keys.sources.options import SourceContext
 
 _REMEMBERED: Final = 10_000
 # What the bucket holds, in seconds of its rate: after a restart all real keys are unknown at once.
@@ -55,7 +55,7 @@ class Lookups:
     the rest of the minute the memory answers where the source cannot be asked.
     """
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: SourceContext) -> None:
         settings, timing = surroundings.settings, surroundings.timing
         self._timeout = settings.key_fetch_timeout
         self._recheck = settings.key_recheck

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import aiohttp
 
-from verifier.keys.resolver import KeyRing
+from verifier.keys.resolver import KeyResolver
 from verifier.keys.sources.asap import AsapSource
 from verifier.keys.sources.base import KeySource
 from verifier.keys.sources.jwks import DocumentSource
-from verifier.keys.sources.options import DEFAULTS, Surroundings
+from verifier.keys.sources.options import DEFAULTS, SourceContext
 from verifier.keys.sources.static import SecretSource, StaticSource
 
 
@@ -33,11 +33,11 @@ class KeyLocations:
     asap_url: str | None = None
 
 
-def open_ring(
+def open_resolver(
     locations: KeyLocations,
     session: aiohttp.ClientSession,
-    surroundings: Surroundings = DEFAULTS,
-) -> KeyRing:
+    surroundings: SourceContext = DEFAULTS,
+) -> KeyResolver:
     """Make a ring of what is configured; nothing runs before its ``start``.
 
     Args:
@@ -57,4 +57,4 @@ def open_ring(
         sources.append(DocumentSource(locations.document_url, session, surroundings))
     if locations.asap_url is not None:
         sources.append(AsapSource(locations.asap_url, session, surroundings))
-    return KeyRing(sources, surroundings.settings.key_fetch_timeout)
+    return KeyResolver(sources, surroundings.settings.key_fetch_timeout)

@@ -82,7 +82,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class SourceContext:
     """What every source of one ring is given.
 
     Attributes:
@@ -98,4 +98,4 @@ class Surroundings:
     timing: Timing = Timing()
 
 
-DEFAULTS: Final = Surroundings()
+DEFAULTS: Final = SourceContext()

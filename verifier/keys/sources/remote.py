@@ -7,13 +7,13 @@ from typing import Self
 import aiohttp
 
 from verifier.keys.model import Source, VerificationKey
-from verifier.keys.sources.background import Background
+from verifier.keys.sources.background import PollingTask
 from verifier.keys.sources.base import SourceStatus
 from verifier.keys.sources.cache import KeyTable
-from verifier.keys.sources.health import Health
-from verifier.keys.sources.http import Fetcher, key_url
-from verifier.keys.sources.options import DEFAULTS, Surroundings
-from verifier.keys.sources.upstream import Upstream
+from verifier.keys.sources.health import CircuitBreaker
+from verifier.keys.sources.http import HttpFetcher, key_url
+from verifier.keys.sources.options import DEFAULTS, SourceContext
+from verifier.keys.sources.upstream import KeyFetcher
 
 
 class RemoteSource:
@@ -36,22 +36,22 @@ class RemoteSource:
         self,
         url: str,
         session: aiohttp.ClientSession,
-        surroundings: Surroundings = DEFAULTS,
+        surroundings: SourceContext = DEFAULTS,
     ) -> None:
         self.url = key_url(url)
         self._settings = surroundings.settings
         self._observer = surroundings.observer
         self._timing = surroundings.timing
-        self._health = Health(self.name, surroundings)
+        self._health = CircuitBreaker(self.name, surroundings)
         self._table = KeyTable(self.name, surroundings)
-        self._upstream = Upstream(
+        self._upstream = KeyFetcher(
             self.name,
-            Fetcher(session, surroundings),
+            HttpFetcher(session, surroundings),
             self._health,
             surroundings,
             per_key=self._per_key,
         )
-        self._background = Background(self.name, self.tick, surroundings.timing)
+        self._background = PollingTask(self.name, self.tick, surroundings.timing)
 
     def known(self, key_id: str) -> VerificationKey | None:
         """Give a key that is at hand; never waits."""

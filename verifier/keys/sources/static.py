@@ -7,7 +7,7 @@ from pathlib import Path
 
 from verifier.keys.sources.config_files import read_public_keys, read_secrets
 from verifier.keys.sources.configured import ConfiguredSource
-from verifier.keys.sources.options import DEFAULTS, Surroundings
+from verifier.keys.sources.options import DEFAULTS, SourceContext
 
 
 class SecretSource(ConfiguredSource):
@@ -22,7 +22,7 @@ class SecretSource(ConfiguredSource):
     def __init__(
         self,
         secrets: Sequence[str | Path],
-        surroundings: Surroundings = DEFAULTS,
+        surroundings: SourceContext = DEFAULTS,
     ) -> None:
         paths = [entry for entry in secrets if isinstance(entry, Path)]
         super().__init__("secret", lambda: read_secrets(secrets), paths, surroundings)
@@ -40,7 +40,7 @@ class StaticSource(ConfiguredSource):
     def __init__(
         self,
         public_keys: Mapping[str, str | Path],
-        surroundings: Surroundings = DEFAULTS,
+        surroundings: SourceContext = DEFAULTS,
     ) -> None:
         paths = [entry for entry in public_keys.values() if isinstance(entry, Path)]
         super().__init__("file", lambda: read_public_keys(public_keys), paths, surroundings)

@@ -14,9 +14,9 @@ from yarl import URL
 from verifier.keys.formats import InvalidKeyError
 from verifier.keys.model import Source
 from verifier.keys.sources.base import FetchResult, KeySourceError
-from verifier.keys.sources.health import Health
-from verifier.keys.sources.http import Answer, Fetcher, shown_url
-from verifier.keys.sources.options import Surroundings
+from verifier.keys.sources.health import CircuitBreaker
+from verifier.keys.sources.http import Answer, HttpFetcher, shown_url
+from verifier.keys.sources.options import SourceContext
 
 T = TypeVar("T")
 _RESULTS: Final[Mapping[str, FetchResult]] = {
@@ -28,7 +28,7 @@ _RESULTS: Final[Mapping[str, FetchResult]] = {
 _READ_AT_ONCE: Final = 16_384
 
 
-class Upstream:
+class KeyFetcher:
     """Asks a server and reads its answers.
 
     Args:
@@ -42,9 +42,9 @@ class Upstream:
     def __init__(
         self,
         name: Source,
-        fetcher: Fetcher,
-        health: Health,
-        surroundings: Surroundings,
+        fetcher: HttpFetcher,
+        health: CircuitBreaker,
+        surroundings: SourceContext,
         *,
         per_key: bool,
     ) -> None:

@@ -7,27 +7,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from verifier.revocation.cache import Known
+from verifier.revocation.cache import RevocationCache
 from verifier.revocation.stores.base import (
-    Copy,
-    Store,
+    RevocationSink,
+    RevocationStore,
     StoreConfigError,
     StoreUnavailableError,
 )
 from verifier.revocation.stores.memory import MemoryStore
 from verifier.revocation.stores.sqlite import SqliteStore
 from verifier.storage.redis_url import parse_redis_url
-from verifier.storage.worker_counters import Bell
+from verifier.storage.worker_counters import WorkerCounters
 
 __all__ = [
-    "ALONE",
-    "Bell",
-    "Copy",
-    "Known",
-    "Sibling",
-    "Store",
+    "SINGLE_WORKER",
+    "RevocationCache",
+    "RevocationSink",
+    "RevocationStore",
     "StoreConfigError",
     "StoreUnavailableError",
+    "WorkerCounters",
+    "WorkerIdentity",
     "open_store",
 ]
 
@@ -35,7 +35,7 @@ _SQLITE: Final = "sqlite://"
 
 
 @dataclass(frozen=True, slots=True)
-class Sibling:
+class WorkerIdentity:
     """One of a service's workers.
 
     Attributes:
@@ -45,14 +45,14 @@ class Sibling:
     """
 
     worker: int = 0
-    bell: Bell = field(default_factory=Bell)
+    bell: WorkerCounters = field(default_factory=WorkerCounters)
     directory: Path | None = None
 
 
-ALONE: Final = Sibling()
+SINGLE_WORKER: Final = WorkerIdentity()
 
 
-def open_store(url: str, sibling: Sibling = ALONE) -> Store:
+def open_store(url: str, sibling: WorkerIdentity = SINGLE_WORKER) -> RevocationStore:
     """Make the store that an option names; reads nothing before it is started.
 
     Args:

@@ -1,7 +1,7 @@
 """What every store of revocations offers, and whom it tells.
 
 A store keeps; it never judges. What a process judges by is its own copy, which the store keeps
-true through ``Copy``.
+true through ``RevocationSink``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class StoreConfigError(Exception):
     """The store can never be used as it is configured; names the option, and what was expected."""
 
 
-class Copy(Protocol):
+class RevocationSink(Protocol):
     """A process' own copy of the revocations; what is told here holds at the next decision."""
 
     def put(self, revocations: Iterable[Revocation]) -> None:
@@ -30,7 +30,7 @@ class Copy(Protocol):
         """Forget revocations; a name that is not known is no error. Returns how many were."""
 
 
-class Store(Protocol):
+class RevocationStore(Protocol):
     """Where revocations are kept."""
 
     @property
@@ -41,7 +41,7 @@ class Store(Protocol):
     def problem(self) -> str | None:
         """Why the copy may not be up to date, in words; None while it is."""
 
-    async def start(self, copy: Copy) -> None:
+    async def start(self, copy: RevocationSink) -> None:
         """Read everything, if it can be read now, and keep the copy true from then on.
 
         Returns when that has been tried once; goes on trying by itself where it failed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verifier.revocation.model import Revocation
-from verifier.revocation.stores.base import Copy
+from verifier.revocation.stores.base import RevocationSink
 
 
 class MemoryStore:
@@ -12,7 +12,7 @@ class MemoryStore:
     loaded = True
     problem: str | None = None
 
-    async def start(self, copy: Copy) -> None:
+    async def start(self, copy: RevocationSink) -> None:
         """Begin with nothing."""
         self._copy = copy
 

@@ -18,13 +18,13 @@ from redis.asyncio.client import PubSub
 
 from verifier.log import log
 from verifier.revocation.model import Revocation
-from verifier.revocation.stores.base import Copy, StoreUnavailableError
+from verifier.revocation.stores.base import RevocationSink, StoreUnavailableError
 from verifier.revocation.stores.redis_data import RedisData, Seen
 from verifier.revocation.stores.redis_values import Changed, read_message, read_value
 from verifier.revocation.stores.siblings import Siblings
 from verifier.storage.redis_link import FAILURES, RedisLink
 from verifier.storage.redis_url import RedisUrl
-from verifier.storage.worker_counters import Bell
+from verifier.storage.worker_counters import WorkerCounters
 
 _LOOK_SECONDS: Final = 1.0
 _LATE_SECONDS: Final = 0.25  # that a message may come behind the number that it announces
@@ -46,10 +46,14 @@ class RedisStore:
     """
 
     def __init__(
-        self, url: RedisUrl, clock: Callable[[], float], bell: Bell | None = None, worker: int = 0
+        self,
+        url: RedisUrl,
+        clock: Callable[[], float],
+        bell: WorkerCounters | None = None,
+        worker: int = 0,
     ) -> None:
         self._url = url
-        self._siblings = Siblings(bell or Bell(), worker)
+        self._siblings = Siblings(bell or WorkerCounters(), worker)
         self._link = RedisLink(url)
         self._data = RedisData(self._link, url.database)
         self._clock = clock
@@ -72,7 +76,7 @@ class RedisStore:
         """Why the copy may not be up to date, in words; None while it is."""
         return self._problem
 
-    async def start(self, copy: Copy) -> None:
+    async def start(self, copy: RevocationSink) -> None:
         """Read everything, if it can be read now, and keep the copy true from then on."""
         self._copy = copy
         self._siblings.show(None)

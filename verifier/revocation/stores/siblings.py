@@ -11,7 +11,7 @@ from typing import Final
 from zlib import crc32
 
 from verifier.revocation.stores.redis_data import Seen
-from verifier.storage.worker_counters import Bell
+from verifier.storage.worker_counters import WorkerCounters
 
 _PATIENCE: Final = 0.5  # seconds; who takes longer learns of it as other replicas do
 _BETWEEN_LOOKS: Final = 0.001
@@ -27,7 +27,7 @@ class Siblings:
         worker: Which of them this is.
     """
 
-    def __init__(self, bell: Bell, worker: int) -> None:
+    def __init__(self, bell: WorkerCounters, worker: int) -> None:
         self._bell = bell
         self._worker = worker
 

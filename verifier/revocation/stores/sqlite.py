@@ -22,12 +22,12 @@ from verifier.log import log
 from verifier.revocation.model import Revocation
 from verifier.revocation.parsing import BadRevocationError, read_revocation
 from verifier.revocation.stores.base import (
-    Copy,
+    RevocationSink,
     StoreConfigError,
     StoreUnavailableError,
 )
 from verifier.revocation.stores.sqlite_file import NotOursError, SqliteFile
-from verifier.storage.worker_counters import Bell
+from verifier.storage.worker_counters import WorkerCounters
 
 _POLL_SECONDS: Final = 0.5
 _PURGE_SECONDS: Final = 60.0
@@ -51,7 +51,7 @@ class SqliteStore:
     """
 
     def __init__(
-        self, path: Path, bell: Bell, worker: int, clock: Callable[[], float] = time.time
+        self, path: Path, bell: WorkerCounters, worker: int, clock: Callable[[], float] = time.time
     ) -> None:
         self._path = path
         self._bell = bell
@@ -65,7 +65,7 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(1, "revocations")
         self._polling: asyncio.Task[None] | None = None
 
-    async def start(self, copy: Copy) -> None:
+    async def start(self, copy: RevocationSink) -> None:
         """Read everything.
 
         Raises:

@@ -16,7 +16,7 @@ import jwt
 from verifier import cli
 from verifier.decisions import verifier
 from verifier.keys.model import KeyLookup
-from verifier.rules.engine import Recorder, Revoked, check_room
+from verifier.rules.engine import Recorder, RevocationCheck, check_room
 from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny
 from verifier.rules.policy import Policy
 from verifier.tokens.claims import Claims
@@ -34,7 +34,7 @@ def main() -> None:
         _now: float,
         note: Recorder = lambda *_: None,
         read: Token | None = None,
-        revoked: Revoked | None = None,
+        revoked: RevocationCheck | None = None,
     ) -> Decision:
         del read, revoked  # it is jwt.decode that reads here, and nothing is revoked
         # Where signatures take turns, this one does, too.

@@ -11,9 +11,9 @@ from tests.perf.bench.bench import Bench
 from tests.perf.bench.rows import Row, at_most
 from tests.perf.bench.servers import Servers
 from tests.support.tokens import sign
-from verifier.revocation.index import Revocations
+from verifier.revocation.index import RevocationIndex
 from verifier.revocation.model import Revocation
-from verifier.revocation.stores import Bell, Known, open_store
+from verifier.revocation.stores import RevocationCache, WorkerCounters, open_store
 from verifier.rules.model import AccessRequest
 from verifier.tokens.jws import read
 
@@ -35,7 +35,7 @@ def run(bench: Bench, servers: Servers) -> list[Row]:
     """Measure."""
     rounds = range(bench.effort.rounds)
     rows = [_look_up(name, criteria, rounds) for name, criteria in _KINDS.items()]
-    bell = Bell(4)
+    bell = WorkerCounters(4)
     heard = bell.heard()
     looks = [timeit(lambda: bell.heard() != heard, number=_TIMES) / _TIMES * 1e6 for _ in rounds]
     rows.append(Row(SECTION, "has another worker changed anything?", looks, "µs"))
@@ -54,7 +54,7 @@ def _look_up(name: str, criteria: tuple[str, ...], rounds: range) -> Row:
     token = sign(usual | {"context": {"user": {"id": "me"}}})
     parts, request = read(token), AccessRequest(token, "standup@conference.meet.example.org", "")
     now = time.time()
-    known = Revocations(
+    known = RevocationIndex(
         _revocation(criteria[number % len(criteria)], f"v{number}", now)
         for number in range(_MANY if criteria else 0)
     )
@@ -72,7 +72,7 @@ def _revocation(criterion: str, value: str, now: float) -> Revocation:
 
 
 async def _change(url: str) -> float:
-    known = Known(open_store(url), lambda: None)
+    known = RevocationCache(open_store(url), lambda: None)
     await known.store.start(known)
     started = time.perf_counter()
     for number in range(_WRITES):

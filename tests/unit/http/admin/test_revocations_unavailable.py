@@ -18,7 +18,7 @@ from verifier.http.admin.api import AdminService
 from verifier.http.admin.revocations import RevocationsEndpoint
 from verifier.http.server import HardenedServer
 from verifier.revocation.model import Revocation
-from verifier.revocation.stores import Known, StoreUnavailableError
+from verifier.revocation.stores import RevocationCache, StoreUnavailableError
 from verifier.revocation.stores.memory import MemoryStore
 from verifier.rules.policy import Policy
 
@@ -50,7 +50,7 @@ async def admin() -> AsyncIterator[Callable[[MemoryStore], Awaitable[Ask]]]:
     async with AsyncExitStack() as stack:
 
         async def start(store: MemoryStore) -> Ask:
-            known = Known(store, lambda: None)
+            known = RevocationCache(store, lambda: None)
             await store.start(known)
             known.put([Revocation(jti="known", expires=NOW + 5)])
             hosts = Hosts(Verifier(Policy(), FakeKeys(), lambda: NOW), {})

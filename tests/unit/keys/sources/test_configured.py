@@ -26,8 +26,8 @@ from verifier.keys.sources import (
     KeySourceSettings,
     Missing,
     SecretSource,
+    SourceContext,
     StaticSource,
-    Surroundings,
 )
 
 Open = Callable[..., Any]
@@ -259,7 +259,7 @@ async def test_a_running_source_looks_for_changes_by_itself_within_five_seconds(
     assert 3 * settings.key_file_poll <= 5
     path = tmp_path / "secret"
     path.write_text("one")
-    quick = Surroundings(KeySourceSettings(key_file_poll=0.001))
+    quick = SourceContext(KeySourceSettings(key_file_poll=0.001))
     source = SecretSource([path], quick)
     await source.start()
     try:

@@ -15,22 +15,22 @@ from yarl import URL
 
 from tests.support.key_server import KeyServer, Reply, serving, surroundings
 from verifier.keys.sources import KeySourceError
-from verifier.keys.sources.http import Answer, Fetcher, shown_url
+from verifier.keys.sources.http import Answer, HttpFetcher, shown_url
 
 LIMIT = 1 << 20
 
 
 @pytest.fixture
-def fetcher(session: aiohttp.ClientSession) -> Fetcher:
-    return Fetcher(session, surroundings())
+def fetcher(session: aiohttp.ClientSession) -> HttpFetcher:
+    return HttpFetcher(session, surroundings())
 
 
 @pytest.fixture
-def hasty(session: aiohttp.ClientSession) -> Fetcher:
-    return Fetcher(session, surroundings(key_fetch_timeout=0.3))
+def hasty(session: aiohttp.ClientSession) -> HttpFetcher:
+    return HttpFetcher(session, surroundings(key_fetch_timeout=0.3))
 
 
-async def fail(fetcher: Fetcher, url: str, etag: str = "") -> KeySourceError:
+async def fail(fetcher: HttpFetcher, url: str, etag: str = "") -> KeySourceError:
     with pytest.raises(KeySourceError) as failure:
         await fetcher.get(URL(url), etag)
     return failure.value
@@ -52,20 +52,20 @@ def black_hole() -> Iterator[int]:
 
 @pytest.mark.parametrize("status", [200, 204])
 async def test_two_hundred_and_two_hundred_and_four_are_answers(
-    server: KeyServer, fetcher: Fetcher, status: int
+    server: KeyServer, fetcher: HttpFetcher, status: int
 ) -> None:
     body = b"body" if status == 200 else b""
     server.always = Reply(body, status, {"ETag": '"1"', "Cache-Control": "max-age=9"})
     assert await fetcher.get(URL(server.url)) == Answer("ok", body, '"1"', 9)
 
 
-async def test_four_hundred_and_four_is_an_answer(server: KeyServer, fetcher: Fetcher) -> None:
+async def test_four_hundred_and_four_is_an_answer(server: KeyServer, fetcher: HttpFetcher) -> None:
     assert await fetcher.get(URL(server.url)) == Answer("not-found")
 
 
 @pytest.mark.parametrize("status", [201, 206, 300, 400, 401, 403, 410, 429, 500, 502, 503])
 async def test_any_other_status_is_an_error(
-    server: KeyServer, fetcher: Fetcher, status: int
+    server: KeyServer, fetcher: HttpFetcher, status: int
 ) -> None:
     server.always = Reply(b"body", status)
     error = await fail(fetcher, f"{server.url}/k?secret=1")
@@ -73,7 +73,7 @@ async def test_any_other_status_is_an_error(
     assert error.shared == (status >= 500 or status == 429)
 
 
-async def test_an_error_never_shows_what_is_secret_in_a_url(fetcher: Fetcher) -> None:
+async def test_an_error_never_shows_what_is_secret_in_a_url(fetcher: HttpFetcher) -> None:
     error = await fail(fetcher, "http://user:password@127.0.0.1:1/k?token=secret#fragment")
     assert str(error) == "cannot connect (Connection refused): http://127.0.0.1:1/k"
     assert error.__cause__ is None
@@ -93,14 +93,14 @@ class NoNames(AbstractResolver):
 async def test_a_name_that_nobody_knows_is_said_to_be_that() -> None:
     connector = aiohttp.TCPConnector(resolver=NoNames())
     async with aiohttp.ClientSession(connector=connector) as session:
-        error = await fail(Fetcher(session, surroundings()), "http://no-such-host/k")
+        error = await fail(HttpFetcher(session, surroundings()), "http://no-such-host/k")
     assert str(error) == "the host's name cannot be resolved: http://no-such-host/k"
 
 
 async def test_a_stall_at_connect_ends_when_connecting_has_taken_too_long(
     session: aiohttp.ClientSession, black_hole: int
 ) -> None:
-    fetcher = Fetcher(session, surroundings(key_fetch_timeout=60, key_connect_timeout=0.1))
+    fetcher = HttpFetcher(session, surroundings(key_fetch_timeout=60, key_connect_timeout=0.1))
     async with asyncio.timeout(5):
         error = await fail(fetcher, f"http://127.0.0.1:{black_hole}/")
     assert error.timeout
@@ -108,13 +108,13 @@ async def test_a_stall_at_connect_ends_when_connecting_has_taken_too_long(
 
 
 @pytest.mark.parametrize("reply", [Reply(fault="stall"), Reply(b"part", fault="stall in body")])
-async def test_a_stall_ends_in_time(server: KeyServer, hasty: Fetcher, reply: Reply) -> None:
+async def test_a_stall_ends_in_time(server: KeyServer, hasty: HttpFetcher, reply: Reply) -> None:
     server.always = reply
     async with asyncio.timeout(5):
         assert (await fail(hasty, server.url)).timeout
 
 
-async def test_a_body_that_is_cut_off_is_an_error(server: KeyServer, fetcher: Fetcher) -> None:
+async def test_a_body_that_is_cut_off_is_an_error(server: KeyServer, fetcher: HttpFetcher) -> None:
     server.always = Reply(b"part", fault="cut off")
     assert str(await fail(fetcher, server.url)).startswith("the answer was cut off")
 
@@ -127,13 +127,13 @@ async def test_an_answer_that_is_not_http_is_an_error(session: aiohttp.ClientSes
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as garbage:
         port = garbage.sockets[0].getsockname()[1]
-        error = await fail(Fetcher(session, surroundings()), f"http://127.0.0.1:{port}/")
+        error = await fail(HttpFetcher(session, surroundings()), f"http://127.0.0.1:{port}/")
     assert "secret" not in str(error)
     assert not error.timeout
 
 
 async def test_tls_with_a_server_that_has_none_is_an_error(
-    server: KeyServer, fetcher: Fetcher
+    server: KeyServer, fetcher: HttpFetcher
 ) -> None:
     url = server.url.replace("http:", "https:") + "/k"
     assert str(await fail(fetcher, url)) == f"TLS failed: {url}"
@@ -144,7 +144,7 @@ async def test_tls_with_a_server_that_has_none_is_an_error(
 
 @pytest.mark.parametrize("size", [0, 1, LIMIT - 1, LIMIT])
 async def test_a_body_of_up_to_a_mebibyte_is_read(
-    server: KeyServer, fetcher: Fetcher, size: int
+    server: KeyServer, fetcher: HttpFetcher, size: int
 ) -> None:
     server.always = Reply(b"x" * size)
     assert len((await fetcher.get(URL(server.url))).body) == size
@@ -155,7 +155,7 @@ async def test_a_body_of_up_to_a_mebibyte_is_read(
     [("identity", bytes), ("gzip", gzip.compress), ("deflate", zlib.compress)],
 )
 async def test_a_larger_body_is_refused_packed_or_not(
-    server: KeyServer, fetcher: Fetcher, encoding: str, pack: Callable[[bytes], bytes]
+    server: KeyServer, fetcher: HttpFetcher, encoding: str, pack: Callable[[bytes], bytes]
 ) -> None:
     server.always = Reply(pack(b"x" * (LIMIT + 1)), headers={"Content-Encoding": encoding})
     error = await fail(fetcher, server.url)
@@ -163,7 +163,7 @@ async def test_a_larger_body_is_refused_packed_or_not(
     assert not error.shared
 
 
-async def test_a_packed_bomb_is_never_unpacked(server: KeyServer, fetcher: Fetcher) -> None:
+async def test_a_packed_bomb_is_never_unpacked(server: KeyServer, fetcher: HttpFetcher) -> None:
     bomb = gzip.compress(bytes(200 * LIMIT))
     assert len(bomb) < LIMIT
     server.always = Reply(bomb, headers={"Content-Encoding": "gzip"})
@@ -177,7 +177,7 @@ async def test_a_packed_bomb_is_never_unpacked(server: KeyServer, fetcher: Fetch
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "GZIP"])
 async def test_a_packed_body_is_unpacked(
-    server: KeyServer, fetcher: Fetcher, encoding: str
+    server: KeyServer, fetcher: HttpFetcher, encoding: str
 ) -> None:
     pack = zlib.compress if encoding == "deflate" else gzip.compress
     body = bytes(range(256)) * 1000
@@ -190,7 +190,7 @@ async def test_a_packed_body_is_unpacked(
     [("gzip", "cannot be unpacked"), ("br", "not asked for"), ("gzip, gzip", "not asked for")],
 )
 async def test_a_body_that_cannot_be_unpacked_is_an_error(
-    server: KeyServer, fetcher: Fetcher, encoding: str, words: str
+    server: KeyServer, fetcher: HttpFetcher, encoding: str, words: str
 ) -> None:
     server.always = Reply(b"not packed at all", headers={"Content-Encoding": encoding})
     assert words in str(await fail(fetcher, server.url))
@@ -201,7 +201,7 @@ async def test_a_body_that_cannot_be_unpacked_is_an_error(
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_to_the_same_origin_is_followed(
-    server: KeyServer, fetcher: Fetcher, status: int
+    server: KeyServer, fetcher: HttpFetcher, status: int
 ) -> None:
     for location in ("/there", f"{server.url}/there", "there#fragment"):
         server.replies["/here"] = Reply(status=status, headers={"Location": location})
@@ -210,7 +210,7 @@ async def test_a_redirect_to_the_same_origin_is_followed(
 
 
 async def test_three_redirects_are_followed_and_a_fourth_is_not(
-    server: KeyServer, fetcher: Fetcher
+    server: KeyServer, fetcher: HttpFetcher
 ) -> None:
     for step in range(4):
         server.replies[f"/{step}"] = Reply(status=302, headers={"Location": f"/{step + 1}"})
@@ -233,7 +233,7 @@ async def test_three_redirects_are_followed_and_a_fourth_is_not(
     ],
 )
 async def test_a_redirect_to_another_origin_is_not_followed(
-    server: KeyServer, fetcher: Fetcher, location: str
+    server: KeyServer, fetcher: HttpFetcher, location: str
 ) -> None:
     target = location.format(port=URL(server.url).port)
     server.always = Reply(status=302, headers={"Location": target})
@@ -243,7 +243,7 @@ async def test_a_redirect_to_another_origin_is_not_followed(
 
 
 async def test_credentials_in_the_url_go_to_its_origin_alone(
-    server: KeyServer, fetcher: Fetcher
+    server: KeyServer, fetcher: HttpFetcher
 ) -> None:
     server.replies["/here"] = Reply(status=302, headers={"Location": "/there"})
     server.replies["/there"] = Reply(b"body")
@@ -255,7 +255,7 @@ async def test_credentials_in_the_url_go_to_its_origin_alone(
 
 
 async def test_neither_proxy_variables_nor_netrc_are_heeded(
-    server: KeyServer, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+    server: KeyServer, fetcher: HttpFetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.always = Reply(b"body")
     async with serving() as proxy:

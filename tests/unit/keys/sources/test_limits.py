@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.key_server import FakeTime, surroundings, until
 from verifier.keys.sources import Missing, Timing
-from verifier.keys.sources.background import Background
+from verifier.keys.sources.background import PollingTask
 from verifier.keys.sources.limits import Lookups, TokenBucket
 
 
@@ -92,7 +92,7 @@ async def test_a_bug_does_not_end_the_work_in_the_background(
         if beats == 1:
             raise RuntimeError("hush-hush")
 
-    background = Background("asap", tick, Timing(), pause=0)
+    background = PollingTask("asap", tick, Timing(), pause=0)
     background.start()
     await until(lambda: beats > 2)
     await background.close()

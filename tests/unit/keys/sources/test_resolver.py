@@ -25,29 +25,29 @@ from verifier.keys.sources import (
     AsapSource,
     DocumentSource,
     KeyLocations,
-    KeyRing,
+    KeyResolver,
     KeySourceError,
     Missing,
-    open_ring,
+    open_resolver,
 )
 
-Open = Callable[..., KeyRing]
+Open = Callable[..., KeyResolver]
 
 
 @pytest.fixture
 async def ring_of(
     server: KeyServer, session: aiohttp.ClientSession, time: FakeTime, recorder: Recorder
 ) -> AsyncIterator[Open]:
-    rings: list[KeyRing] = []
+    rings: list[KeyResolver] = []
 
-    def ring_of(*, document: bool = False, asap: bool = False, **places: Any) -> KeyRing:
+    def ring_of(*, document: bool = False, asap: bool = False, **places: Any) -> KeyResolver:
         options = places.pop("options", {})
         locations = KeyLocations(
             document_url=f"{server.url}/jwks" if document else None,
             asap_url=server.url if asap else None,
             **places,
         )
-        rings.append(open_ring(locations, session, surroundings(time, recorder, **options)))
+        rings.append(open_resolver(locations, session, surroundings(time, recorder, **options)))
         return rings[-1]
 
     yield ring_of
@@ -183,7 +183,7 @@ async def test_keys_of_another_url_are_not_handed_over(
     server.publish("b", pem("b"))
     old = ring_of(asap=True)
     await old.find("b")
-    new = open_ring(KeyLocations(asap_url=f"{server.url}/other"), session, surroundings())
+    new = open_resolver(KeyLocations(asap_url=f"{server.url}/other"), session, surroundings())
     new.inherit(old)
     assert new.known("b") is None
 

@@ -8,13 +8,13 @@ import pytest
 
 from verifier.revocation.stores.redis_data import Seen
 from verifier.revocation.stores.siblings import Siblings
-from verifier.storage.worker_counters import Bell
+from verifier.storage.worker_counters import WorkerCounters
 
 SEEN = Seen("epoch", 7)
 
 
 def workers(count: int) -> list[Siblings]:
-    bell = Bell(count)
+    bell = WorkerCounters(count)
     return [Siblings(bell, worker) for worker in range(count)]
 
 

@@ -17,11 +17,11 @@ import pytest
 from tests.support.processes import wait_until
 from verifier.revocation.model import Revocation
 from verifier.revocation.stores import (
-    Bell,
-    Known,
-    Sibling,
+    RevocationCache,
     StoreConfigError,
     StoreUnavailableError,
+    WorkerCounters,
+    WorkerIdentity,
     open_store,
 )
 from verifier.revocation.stores.memory import MemoryStore
@@ -37,7 +37,7 @@ def revocation(name: str, expires: float = LATER, reason: str = "") -> Revocatio
     return Revocation(jti=name, expires=expires, reason=reason)
 
 
-def names(known: Known) -> list[str]:
+def names(known: RevocationCache) -> list[str]:
     return sorted(str(each.jti) for each in known.standing(time.time()))
 
 
@@ -47,11 +47,11 @@ Open = Callable[..., Any]
 @pytest.fixture
 async def started(tmp_path: Path) -> AsyncIterator[Open]:
     """Give a function that starts one of several workers' stores in one file."""
-    bell, opened = Bell(3), []
+    bell, opened = WorkerCounters(3), []
 
-    async def start(worker: int = 0) -> Known:
+    async def start(worker: int = 0) -> RevocationCache:
         url = f"sqlite://{tmp_path}/file"
-        known = Known(open_store(url, Sibling(worker, bell)), lambda: None)
+        known = RevocationCache(open_store(url, WorkerIdentity(worker, bell)), lambda: None)
         await known.store.start(known)
         opened.append(known)
         return known
@@ -62,7 +62,7 @@ async def started(tmp_path: Path) -> AsyncIterator[Open]:
 
 
 def test_every_ring_is_heard_whoever_rings() -> None:
-    bell = Bell(3)
+    bell = WorkerCounters(3)
     heard = [bell.heard()]
     for worker in (0, 2, 2, 1, 0):
         bell.ring(worker)
@@ -71,7 +71,7 @@ def test_every_ring_is_heard_whoever_rings() -> None:
 
 
 def test_a_number_that_is_full_begins_anew() -> None:
-    bell = Bell()
+    bell = WorkerCounters()
     bell._memory[:] = b"\xff" * 8
     bell.ring()
     assert bell.heard() == b"\0" * 8
@@ -120,7 +120,7 @@ async def test_the_same_criteria_again_replace_what_was_there(started: Open) -> 
 
 async def test_each_change_is_told_and_nothing_else() -> None:
     told = []
-    known = Known(MemoryStore(), lambda: told.append(1))
+    known = RevocationCache(MemoryStore(), lambda: told.append(1))
     await known.store.start(known)
     await known.store.put(revocation("a"))
     known.refresh()
@@ -194,7 +194,7 @@ def test_what_has_ended_and_what_was_undone_go_from_the_file_in_portions(tmp_pat
         assert number > left[0]
 
 
-class Watched(Known):
+class Watched(RevocationCache):
     """A copy that notes in which turn of the loop it was told how many."""
 
     turn = 0
@@ -234,7 +234,7 @@ async def test_the_loop_turns_while_everything_is_read(tmp_path: Path) -> None:
 
 async def test_closing_what_never_began_is_no_error(tmp_path: Path) -> None:
     store = open_store(f"sqlite://{tmp_path}/none/file")
-    known = Known(store, lambda: None)
+    known = RevocationCache(store, lambda: None)
     with pytest.raises(StoreConfigError):
         await store.start(known)
     await store.close()
@@ -242,4 +242,6 @@ async def test_closing_what_never_began_is_no_error(tmp_path: Path) -> None:
 
 def test_memory_is_a_file_where_there_are_siblings(tmp_path: Path) -> None:
     assert isinstance(open_store("memory:"), MemoryStore)
-    assert isinstance(open_store("memory:", Sibling(0, Bell(2), tmp_path)), SqliteStore)
+    assert isinstance(
+        open_store("memory:", WorkerIdentity(0, WorkerCounters(2), tmp_path)), SqliteStore
+    )

@@ -6,20 +6,24 @@ from dataclasses import fields
 from typing import Any
 
 from verifier.config.sources import Reading
-from verifier.rules.operator_policy import HouseRules
+from verifier.rules.operator_policy import OperatorPolicy
 
 
-def resolve_house(reading: Reading, values: dict[str, Any]) -> None:
+def resolve_operator_policy(reading: Reading, values: dict[str, Any]) -> None:
     """Settle what this house asks besides Jitsi; None where that is nothing."""
-    house = HouseRules(**{rule.name: values[f"policy.{rule.name}"] for rule in fields(HouseRules)})
-    values["house"] = None if house == HouseRules() else house
+    operator_policy = OperatorPolicy(
+        **{rule.name: values[f"policy.{rule.name}"] for rule in fields(OperatorPolicy)}
+    )
+    values["operator_policy"] = None if operator_policy == OperatorPolicy() else operator_policy
     verified = values["enable_domain_verification"]
-    if house.forbid_wildcard_sub and not verified:
+    if operator_policy.forbid_wildcard_sub and not verified:
         text = (
             "without enable_domain_verification no sub is compared, so that any opens all tenants"
         )
         reading.notice("policy.forbid_wildcard_sub", text)
-    patterns = verified and values["token_regex_enabled"] and not house.forbid_room_patterns
-    if house.forbid_wildcard_room and patterns:
+    patterns = (
+        verified and values["token_regex_enabled"] and not operator_policy.forbid_room_patterns
+    )
+    if operator_policy.forbid_wildcard_room and patterns:
         text = "a pattern opens as many rooms; policy.forbid_room_patterns refuses those"
         reading.notice("policy.forbid_wildcard_room", text)
