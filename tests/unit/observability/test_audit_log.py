@@ -143,7 +143,8 @@ configure("json", "info")
 audit_log.PATIENCE = 0.2
 log = audit_log.AuditLog(sys.argv[1])
 for _ in range(500):
-    log.write({"outcome": "denied", "room": "r" * 190, "tenant": "t" * 190}, LogContext("auth", 0.1))
+    denied = {"outcome": "denied", "room": "r" * 190, "tenant": "t" * 190}
+    log.write(denied, LogContext("auth", 0.1))
 log.close()
 """
 
