@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from verifier.single_use.base import Redemption
-from verifier.storage.redis_link import RedisLink
+from verifier.storage.redis import RedisLink
 from verifier.storage.redis_url import RedisUrl
 
 _KEY: Final = "jitsi-verifier:use:"

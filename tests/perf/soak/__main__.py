@@ -28,7 +28,7 @@ from tests.support.key_server import serving
 from tests.support.processes import running_verifier
 from tests.support.supervised import ALL_LISTEN
 from tests.system.nginx.sites import JITSI, Nginx
-from tests.system.redis.redis_server import running_redis
+from tests.support.redis_server import running_redis
 
 WORKERS = 2
 # nginx hands signalling on to itself, which answers with whom it was told of.

@@ -23,7 +23,7 @@ from tests.support.key_server import KeyServer
 from tests.support.processes import RunningVerifier
 from tests.support.supervised import workers
 from tests.support.tokens import SECRET
-from tests.system.redis.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 GRACE: Final = 20.0
 """``key_grace``: how long a key works after its document was seen without it."""

@@ -21,8 +21,8 @@ from verifier.revocation.model import Revocation
 from verifier.revocation.stores.base import RevocationSink, StoreUnavailableError
 from verifier.revocation.stores.redis_data import RedisData, Seen
 from verifier.revocation.stores.redis_values import Changed, read_message, read_value
-from verifier.revocation.stores.siblings import Siblings
-from verifier.storage.redis_link import FAILURES, RedisLink
+from verifier.revocation.stores.worker_positions import Siblings
+from verifier.storage.redis import FAILURES, RedisLink
 from verifier.storage.redis_url import RedisUrl
 from verifier.storage.worker_counters import WorkerCounters
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from verifier.revocation.model import Revocation
 from verifier.revocation.stores import redis_scripts as scripts
-from verifier.storage.redis_link import RedisLink
+from verifier.storage.redis import RedisLink
 
 _PIECE: Final = 100  # some 1.5 ms, for which nobody is decided about
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.redis.known import replica, revocation, until
-from tests.system.redis.redis_server import running_redis
+from tests.support.redis_stores import replica, revocation, until
+from tests.support.redis_server import running_redis
 from verifier.revocation.stores.base import StoreUnavailableError
 from verifier.revocation.stores.redis_scripts import KEYS
 from verifier.single_use.base import Redemption
 from verifier.single_use.redis import RedisRedemptions
-from verifier.storage.redis_link import RedisLink
+from verifier.storage.redis import RedisLink
 from verifier.storage.redis_url import parse_redis_url
 
 PASSWORD = "a-password-that-nobody-sees"

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from verifier.revocation.stores.redis_data import Seen
-from verifier.revocation.stores.siblings import Siblings
+from verifier.revocation.stores.worker_positions import Siblings
 from verifier.storage.worker_counters import WorkerCounters
 
 SEEN = Seen("epoch", 7)

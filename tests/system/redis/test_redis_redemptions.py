@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.redis.redis_server import running_redis
+from tests.support.redis_server import running_redis
 from verifier.revocation.stores.base import StoreUnavailableError
 from verifier.single_use.base import Redemption, RedemptionStore
 from verifier.single_use.redis import RedisRedemptions
