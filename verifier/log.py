@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import sys
+import traceback
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from urllib.parse import unquote
@@ -41,6 +42,15 @@ def log(event: str, level: int = logging.INFO, **fields: Any) -> None:
 def log_bug(places: str) -> None:
     """Write where the program went wrong, whole: types and places, no value of a request."""
     LOGGER.error("bug", extra={"fields": _always | {"at": places}})
+
+
+def traceback_summary(error: BaseException | None) -> str:
+    """Return an exception's type and the places that it passed, innermost first, and no value."""
+    if error is None:
+        return "unknown error"
+    frames = traceback.walk_tb(error.__traceback__)
+    places = [f"{frame.f_code.co_filename}:{line}" for frame, line in frames]
+    return f"{type(error).__qualname__} at {' < '.join(reversed(places))}"
 
 
 def configure(log_format: Literal["json", "console"], level: str) -> None:

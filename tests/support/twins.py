@@ -62,22 +62,22 @@ class Counts:
         self.counted: list[tuple[Any, ...]] = []
         self.working = 0
 
-    def looked_up(self, *, hit: bool) -> None:
+    def count_cache_lookup(self, *, hit: bool) -> None:
         self.counted.append(("hit" if hit else "miss",))
 
     @contextmanager
-    def in_flight(self) -> Iterator[None]:
+    def track_in_flight(self) -> Iterator[None]:
         self.working += 1
         yield
         self.working -= 1
 
-    def tally(self, endpoint: str, decision: Decision, *, enforced: bool = True) -> int:
+    def outcome_index(self, endpoint: str, decision: Decision, *, enforced: bool = True) -> int:
         code = decision.code if isinstance(decision, Deny) else str(decision.affiliation)
         return int.from_bytes(f"{endpoint} {code} {enforced}".encode())
 
-    def decided(self, endpoint: str, tally: int, seconds: float) -> None:
+    def count_decision(self, endpoint: str, outcome_index: int, seconds: float) -> None:
         assert seconds > 0
-        self.counted.append((endpoint, tally))
+        self.counted.append((endpoint, outcome_index))
 
 
 @dataclass(frozen=True)

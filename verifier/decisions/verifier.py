@@ -41,17 +41,17 @@ class Keys(KeyLookup, Protocol):
 class Observer(Protocol):
     """Is told what happens; what it does with that is its own affair."""
 
-    def looked_up(self, *, hit: bool) -> None:
-        """Take note of one look-up in the decision cache."""
+    def count_cache_lookup(self, *, hit: bool) -> None:
+        """Count one lookup in the decision cache."""
 
-    def in_flight(self) -> AbstractContextManager[None]:
-        """Enter while a request is being judged."""
+    def track_in_flight(self) -> AbstractContextManager[None]:
+        """Count a request as in flight while the context is entered."""
 
-    def tally(self, endpoint: str, decision: Decision, *, enforced: bool = True) -> int:
-        """Give the number that decisions like this are counted under."""
+    def outcome_index(self, endpoint: str, decision: Decision, *, enforced: bool = True) -> int:
+        """Return the index under which ``count_decision`` counts such decisions."""
 
-    def decided(self, endpoint: str, tally: int, seconds: float) -> None:
-        """Take note of one decision, and how long it took."""
+    def count_decision(self, endpoint: str, outcome_index: int, seconds: float) -> None:
+        """Count one decision, and how many seconds its answer took."""
 
 
 class _NotNowError(Exception):

@@ -11,7 +11,6 @@ import asyncio
 import json
 import logging
 import sys
-import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
+
+from verifier.log import traceback_summary
 
 if TYPE_CHECKING:
     from verifier.http.fast_lane import Deliver, Later
@@ -360,7 +361,7 @@ class Connection(web.RequestHandler):
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Report a bug; its message and arguments may quote the request and are dropped."""
         del args
-        self._report(describe(kw.get("exc_info") or sys.exception()))
+        self._report(traceback_summary(kw.get("exc_info") or sys.exception()))
 
     def _start_timer(self) -> None:
         loop = asyncio.get_running_loop()
@@ -403,15 +404,6 @@ def announces_body(request: web.BaseRequest) -> bool:
     aiohttp takes a length of 2^64-1 for none, while its parser takes what follows for that body.
     """
     return request.body_exists or request.headers.get("Content-Length", "0") != "0"
-
-
-def describe(error: BaseException | None) -> str:
-    """Name an exception's type and the places that it passed, innermost first, and no value."""
-    if error is None:
-        return "unknown error"
-    frames = traceback.walk_tb(error.__traceback__)
-    places = [f"{frame.f_code.co_filename}:{line}" for frame, line in frames]
-    return f"{type(error).__qualname__} at {' < '.join(reversed(places))}"
 
 
 def _nobody_reads() -> None:

@@ -178,7 +178,9 @@ class ProxyAuthHandler:
             answer.ends,
             answer.head(),
             answer.body,
-            self._observer.tally(case.endpoint, decision, enforced=not self._options.report_only),
+            self._observer.outcome_index(
+                case.endpoint, decision, enforced=not self._options.report_only
+            ),
             self._log.record(decision, case.question, case.address, case.judge),
         )
         # What was judged by keys that have been dropped meanwhile must not be kept.
@@ -197,12 +199,12 @@ class ProxyAuthHandler:
 
     def in_flight(self) -> AbstractContextManager[None]:
         """Count a question while it is being judged, or waits for that."""
-        return self._observer.in_flight()
+        return self._observer.track_in_flight()
 
     def count(self, endpoint: str, kept: CachedResponse, seconds: float, *, hit: bool) -> None:
         """Count an answer, and whether it had been kept."""
-        self._observer.looked_up(hit=hit)
-        self._observer.decided(endpoint, kept[4], seconds)
+        self._observer.count_cache_lookup(hit=hit)
+        self._observer.count_decision(endpoint, kept[4], seconds)
 
     def write_down(
         self, endpoint: str, kept: CachedResponse, asked: RequestHead, seconds: float

@@ -67,7 +67,7 @@ FETCHING: Final[tuple[Source, ...]] = ("asap", "document", "file")
 _ALONE: Final = WorkerSlot()
 
 
-def reset(place: WorkerSlot, *, restarted: bool) -> None:
+def prepare_worker_files(place: WorkerSlot, *, restarted: bool) -> None:
     """Prepare the files of a worker that does not run; its gauges begin anew, its counters go on.
 
     Args:
@@ -76,7 +76,7 @@ def reset(place: WorkerSlot, *, restarted: bool) -> None:
     """
     observer = PrometheusObserver(place)
     if restarted:
-        observer.restarted()
+        observer.count_restart()
     close_values()
     # Its thousands of parts are in cycles, and whoever is forked next would carry them along.
     del observer
@@ -146,7 +146,7 @@ class PrometheusObserver:
                 for outcome in (_outcome(code), _WOULD_DENY)
             ],
         ]
-        self._tallies = {labels: number for number, labels in enumerate(outcomes)}
+        self._outcome_indices = {labels: number for number, labels in enumerate(outcomes)}
         self._counts = [0] * len(outcomes)
         self._counters = [
             decisions.labels(name, _ALLOWED if outcome == _MODERATOR else outcome, code)
@@ -287,51 +287,51 @@ class PrometheusObserver:
         """Count a key that was sent and is not trusted."""
         self._skipped[source, reason].inc()
 
-    def reloaded(self, *, successful: bool) -> None:
+    def count_reload(self, *, successful: bool) -> None:
         """Count a configuration that was read again: workers do it together, one speaks for all."""
         if self._place.worker == 0:
             self._reloads[successful].inc()
         self._last_reload.set(1 if successful else 0)
 
-    def revocations(self, count: int, *, up: bool) -> None:
+    def set_revocations(self, count: int, *, up: bool) -> None:
         """Note how many revocations are known, and whether their store can be used."""
         self._revocations.set(count)
         self._store_up.set(1 if up else 0)
 
-    def in_flight(self) -> AbstractContextManager[None]:
+    def track_in_flight(self) -> AbstractContextManager[None]:
         """Count a request while it is being judged."""
         return self._in_flight.track_inprogress()
 
-    def cache_size(self, count: Callable[[], int]) -> None:
+    def watch_cache_size(self, measure: Callable[[], int]) -> None:
         """Name who knows how many decisions are kept."""
-        self._cache_size = count
+        self._cache_size = measure
 
-    def restarted(self) -> None:
+    def count_restart(self) -> None:
         """Count a worker that is started again."""
         self._restarts.inc()
 
-    def looked_up(self, *, hit: bool) -> None:
+    def count_cache_lookup(self, *, hit: bool) -> None:
         """Count one look-up in the decision cache."""
         self._lookup_counts[hit] += 1
 
-    def tally(self, endpoint: str, decision: Decision, *, enforced: bool = True) -> int:
+    def outcome_index(self, endpoint: str, decision: Decision, *, enforced: bool = True) -> int:
         """Give the number that decisions like this are counted under."""
         if isinstance(decision, Allow):
             outcome = _MODERATOR if decision.affiliation == "owner" else _ALLOWED
-            return self._tallies[endpoint, outcome, ""]
+            return self._outcome_indices[endpoint, outcome, ""]
         outcome = _outcome(decision.code) if enforced else _WOULD_DENY
-        return self._tallies[endpoint, outcome, decision.code]
+        return self._outcome_indices[endpoint, outcome, decision.code]
 
-    def decided(self, endpoint: str, tally: int, seconds: float) -> None:
+    def count_decision(self, endpoint: str, outcome_index: int, seconds: float) -> None:
         """Count one decision, and how long its answer took."""
-        self._counts[tally] += 1
+        self._counts[outcome_index] += 1
         durations = self._durations[endpoint]
         durations.counts[bisect_left(_SECONDS, seconds)] += 1
         durations.total += seconds
 
     def flush(self) -> None:
         """Hand over what has been counted since the last time, and say how large things are."""
-        for (_, outcome, _), number in self._tallies.items():
+        for (_, outcome, _), number in self._outcome_indices.items():
             count, self._counts[number] = self._counts[number], 0
             if count:
                 self._counters[number].inc(count)

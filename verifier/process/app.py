@@ -24,7 +24,6 @@ from verifier.decisions.verifier import Verifier
 from verifier.http.admin.api import AdminService
 from verifier.http.admin.revocations import RevocationsEndpoint
 from verifier.http.bypass import Bypass
-from verifier.http.connection import describe
 from verifier.http.fast_lane import Deliver, Later
 from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages
@@ -38,7 +37,7 @@ from verifier.keys.sources import (
     SourceContext,
     open_session,
 )
-from verifier.log import configure, log, log_bug
+from verifier.log import configure, log, log_bug, traceback_summary
 from verifier.observability.decision_log import DecisionLog
 from verifier.observability.metrics import PrometheusObserver
 from verifier.observability.sinks import DecisionSinks, SinkError
@@ -89,7 +88,7 @@ class App:
         self._observer = observer
         self._overseer = overseer
         self._cache = DecisionCache(settings.decision_ttl, settings.decision_cache_size)
-        self._observer.cache_size(lambda: len(self._cache))
+        self._observer.watch_cache_size(lambda: len(self._cache))
         self._at_start = settings
         store = open_store(settings.revocation_store, sibling)
         self._uses = open_redemptions(settings.revocation_store, sibling)
@@ -156,8 +155,8 @@ class App:
             sinks, rings = await self._open(settings, self._rings)
         except Exception as error:  # noqa: BLE001  # whatever it is, the process lives on
             known = isinstance(error, ConfigError | KeySourceError | SinkError)
-            self._observer.reloaded(successful=False)
-            text = str(error) if known else describe(error)
+            self._observer.count_reload(successful=False)
+            text = str(error) if known else traceback_summary(error)
             log("configuration not reloaded", logging.ERROR, error=text)
             self._overseer.reloaded(successful=False)
             return
@@ -168,7 +167,7 @@ class App:
         self._warn_of_what_stays(settings)
         configure(settings.log_format, settings.log_level)
         self._install(settings)
-        self._observer.reloaded(successful=True)
+        self._observer.count_reload(successful=True)
         log("configuration reloaded")
         self._overseer.reloaded(successful=True)
 
@@ -284,7 +283,7 @@ class App:
         known = self._revocations
         while True:
             known.purge(time.time())
-            self._observer.revocations(len(known), up=known.store.problem is None)
+            self._observer.set_revocations(len(known), up=known.store.problem is None)
             self._observer.flush()
             await asyncio.sleep(_METRICS_SECONDS)
 

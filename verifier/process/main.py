@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import Final
 
 from verifier.config import ConfigError, Settings, load
-from verifier.http.connection import describe
 from verifier.http.server import HAS_C_PARSER
 from verifier.keys.sources import KeySourceError
-from verifier.log import configure, identify, log, log_bug
-from verifier.observability.metrics import PrometheusObserver, reset
+from verifier.log import configure, identify, log, log_bug, traceback_summary
+from verifier.observability.metrics import PrometheusObserver, prepare_worker_files
 from verifier.observability.sinks import SinkError
 from verifier.observability.worker_metrics import WorkerSlot
 from verifier.process.app import App
@@ -152,7 +151,7 @@ class WorkerJob:
         self._count = settings.workers
         self._bell = WorkerCounters(self._count)
         for worker in range(self._count):
-            reset(self._place(worker), restarted=False)
+            prepare_worker_files(self._place(worker), restarted=False)
 
     def work(self, worker: int, end: socket.socket, beat: float) -> int:
         """Be a worker until a signal, or the supervisor's death, ends it."""
@@ -169,7 +168,7 @@ class WorkerJob:
         try:
             return _status_of(run)
         except Exception as error:  # noqa: BLE001  # whatever it is, the supervisor starts another
-            log_bug(describe(error))
+            log_bug(traceback_summary(error))
             return 1
         finally:
             if supervisor.orphaned:  # nobody else will
@@ -183,7 +182,7 @@ class WorkerJob:
         """Count the restart to come; what the dead one was doing and holding, nobody does now."""
         try:
             self._directory.mkdir(mode=0o700, exist_ok=True)  # somebody may tidy up there
-            reset(self._place(worker), restarted=True)
+            prepare_worker_files(self._place(worker), restarted=True)
         except OSError as error:
             log("the worker's metrics cannot be put right", logging.ERROR, error=error.strerror)
 

@@ -16,9 +16,10 @@ import aiohttp.http_parser
 import pytest
 from aiohttp import web
 
-from verifier.http.connection import Limits, _pieces, describe, problem
+from verifier.http.connection import Limits, _pieces, problem
 from verifier.http.request_head import sole_header
 from verifier.http.server import Handler, HardenedServer, read_body
+from verifier.log import traceback_summary
 
 MARK = "MARKEDTOKEN"
 TARGET = f"/auth?jwt={MARK}"
@@ -806,8 +807,8 @@ async def test_a_parser_that_breaks_is_a_bug_without_values(serve: Serve) -> Non
 
 
 def test_a_description_has_types_and_places_only() -> None:
-    assert describe(ValueError(MARK)) == "ValueError at "
-    assert describe(None) == "unknown error"
+    assert traceback_summary(ValueError(MARK)) == "ValueError at "
+    assert traceback_summary(None) == "unknown error"
 
 
 # Drain

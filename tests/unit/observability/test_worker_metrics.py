@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from verifier.observability.metrics import PrometheusObserver, reset
+from verifier.observability.metrics import PrometheusObserver, prepare_worker_files
 from verifier.observability.worker_metrics import WorkerSlot, close_values
 from verifier.rules.model import DenialCode, Deny
 
@@ -18,13 +18,13 @@ Make = Callable[[int], PrometheusObserver]
 def make(tmp_path: Path) -> Iterator[Make]:
     """Make the observer of one of two workers, as its process would."""
     for worker in (0, 1):
-        reset(WorkerSlot(worker, 2, tmp_path), restarted=False)
+        prepare_worker_files(WorkerSlot(worker, 2, tmp_path), restarted=False)
     yield lambda worker: PrometheusObserver(WorkerSlot(worker, 2, tmp_path))
     close_values()
 
 
 def deny(observer: PrometheusObserver) -> None:
-    observer.decided("auth", observer.tally("auth", DENIED), 0.001)
+    observer.count_decision("auth", observer.outcome_index("auth", DENIED), 0.001)
 
 
 def samples(observer: PrometheusObserver) -> dict[str, float]:
@@ -54,12 +54,12 @@ def test_every_worker_shows_the_same_sum(make: Make) -> None:
 def test_what_workers_hold_is_added_and_what_they_know_is_not(make: Make) -> None:
     first, second = make(0), make(1)
     for observer, size in ((first, 10), (second, 5)):
-        observer.cache_size(partial(int, size))
+        observer.watch_cache_size(partial(int, size))
         observer.flush()
         observer.keys("secret", 2)
         observer.succeeded("secret", 1000.0 + size)
-    second.reloaded(successful=False)
-    with first.in_flight(), second.in_flight():
+    second.count_reload(successful=False)
+    with first.track_in_flight(), second.track_in_flight():
         shown = samples(second)
     assert shown["in_flight"] == 2
     assert shown["decision_cache_entries"] == 15
@@ -72,7 +72,7 @@ def test_what_workers_hold_is_added_and_what_they_know_is_not(make: Make) -> Non
 def test_a_reload_of_all_workers_counts_once(make: Make) -> None:
     first, second = make(0), make(1)
     for observer in (first, second):
-        observer.reloaded(successful=True)
+        observer.count_reload(successful=True)
     assert samples(first)['config_reloads_total{result="ok"}'] == 1
 
 
@@ -80,15 +80,15 @@ def test_a_death_takes_away_what_was_held_and_nothing_that_was_counted(
     make: Make, tmp_path: Path
 ) -> None:
     dead = make(0)
-    dead.cache_size(lambda: 10)
+    dead.watch_cache_size(lambda: 10)
     deny(dead)
     dead.flush()
-    dead.reloaded(successful=False)
-    dead.in_flight().__enter__()  # and never leaves
+    dead.count_reload(successful=False)
+    dead.track_in_flight().__enter__()  # and never leaves
     files = sorted(tmp_path.iterdir())
     close_values()
     for _ in range(3):
-        reset(WorkerSlot(0, 2, tmp_path), restarted=True)
+        prepare_worker_files(WorkerSlot(0, 2, tmp_path), restarted=True)
     shown = samples(make(1))
     assert shown["in_flight"] == shown["decision_cache_entries"] == 0
     assert shown["config_last_reload_successful"] == 1
