@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.conformance.jitsi_keys import document_of_jitsi, key_of_jitsi
 from verifier.decisions.verifier import Verifier
-from verifier.keys.formats import InvalidKeyError, parse_document, parse_public_key, parse_secret
-from verifier.keys.model import VerificationKey
+from verifier.keys.formats import parse_document, parse_public_key, parse_secret
+from verifier.keys.model import InvalidKeyError, VerificationKey
 from verifier.keys.sources.base import Missing
 from verifier.rules.model import AccessRequest, Allow, Decision, Deny
 from verifier.rules.policy import Policy
@@ -45,20 +45,20 @@ class CaseKeys:
         except InvalidKeyError:
             return []
 
-    def known(self, _key_id: str) -> VerificationKey | None:
+    def get(self, _key_id: str) -> VerificationKey | None:
         return None
 
-    async def find(self, key_id: str) -> VerificationKey | Missing:
+    async def fetch(self, key_id: str) -> VerificationKey | Missing:
         config = self.case["config"]
         found = self._in_document(key_id) if "cache_keys_url" in config else Missing.UNKNOWN
         if isinstance(found, Missing) and "asap_key_server" in config:
             return self._at_key_server(key_id)
         return found
 
-    def missing(self, _key_id: str) -> Missing | None:
+    def answer_without_fetch(self, _key_id: str) -> Missing | None:
         return None
 
-    async def by_digest(self, _digest: str) -> None:
+    async def find_by_digest(self, _digest: str) -> None:
         return None
 
     def document(self) -> Any:

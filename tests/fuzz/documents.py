@@ -10,9 +10,8 @@ from jwt.algorithms import RSAAlgorithm
 
 from tests.fuzz.harness import Harness
 from tests.fuzz.keys import public_pem, rsa_key
-from verifier.keys.binding import InvalidKeyError
-from verifier.keys.documents import Document, parse_document
-from verifier.keys.model import ALGORITHMS
+from verifier.keys.formats import Document, parse_document
+from verifier.keys.model import ALGORITHMS, InvalidKeyError
 from verifier.tokens.jws import MAX_DEPTH, MalformedError, parse_object
 
 _LONGEST_REFUSAL: Final = 200  # it repeats nothing

@@ -15,7 +15,7 @@ from verifier.check_config.lua_values import Unknown
 from verifier.check_config.secrets import fingerprint
 from verifier.check_config.token_hosts import COMPARED, InForce, TokenHost
 from verifier.explain.wording import plain
-from verifier.keys.formats import looks_like_pem
+from verifier.keys.pem import looks_like_pem
 
 Result: TypeAlias = Literal["same", "differs", "no-effect", "unknown", "stricter"]
 

@@ -14,7 +14,7 @@ from verifier.check_config.token_hosts import (
     TokenHost,
     guest_hosts,
 )
-from verifier.keys.formats import looks_like_pem
+from verifier.keys.pem import looks_like_pem
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,9 @@ from verifier.config.addresses import is_loopback
 from verifier.config.problems import shown_path
 from verifier.config.settings import is_shared
 from verifier.config.sources import Reading
-from verifier.keys.formats import (
-    InvalidKeyError,
-    looks_like_pem,
-    parse_key_file,
-    parse_public_key,
-    parse_secret,
-)
-from verifier.keys.model import ALGORITHMS, VerificationKey
+from verifier.keys.formats import parse_key_file, parse_public_key, parse_secret
+from verifier.keys.model import ALGORITHMS, InvalidKeyError, VerificationKey
+from verifier.keys.pem import looks_like_pem
 
 URL_OPTIONS: Final = ("asap_key_server", "cache_keys_url")
 
@@ -178,11 +173,13 @@ def _notice_unused(reading: Reading, pinned: list[str], offered: _Offered) -> No
 def _refuse_doubtful(reading: Reading, offered: _Offered) -> None:
     for name, keys in (("app_secret", offered.static), ("public_keys", offered.named)):
         for key in keys:
-            if key.doubt:
+            if key.interop_warning:
                 which = "" if key.key_id is None else f" of key id {key.key_id!a}"
                 expected = 'nothing but the key, for rules = "strict"'
                 reading.refuse(
-                    name, f"a key{which} that may be read in two ways: {key.doubt}", expected
+                    name,
+                    f"a key{which} that may be read in two ways: {key.interop_warning}",
+                    expected,
                 )
 
 

@@ -8,7 +8,7 @@ from verifier.config.problems import shown
 from verifier.config.redirect_template import unknown_placeholders
 from verifier.config.settings import is_shared
 from verifier.config.sources import Reading
-from verifier.keys.formats import looks_like_pem
+from verifier.keys.pem import looks_like_pem
 
 _STRONG_SECRET: Final = 32  # bytes, as for shared secrets
 

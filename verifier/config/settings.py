@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from verifier.config.addresses import Address
-from verifier.keys.formats import looks_like_pem
+from verifier.keys.pem import looks_like_pem
 from verifier.keys.sources.locations import KeyLocations
 from verifier.keys.sources.options import KeySourceSettings
 from verifier.rules.operator_policy import OperatorPolicy

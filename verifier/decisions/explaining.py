@@ -60,7 +60,7 @@ async def _keys_at_hand(
         return keys
     if decision.key_id is None:
         return keys
-    found = await keys.find(decision.key_id)
+    found = await keys.fetch(decision.key_id)
     if isinstance(found, Missing):
         return KeySet(keys.static, unavailable=found is Missing.UNAVAILABLE)
     return KeySet(keys.static, {decision.key_id: found})

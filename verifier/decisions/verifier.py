@@ -28,13 +28,13 @@ _MOST_BYTES_READ_WAITING: Final = 2_048  # of a token; a longer one is read agai
 class Keys(KeyLookup, Protocol):
     """Keys at hand, and a way to ask for one that is not."""
 
-    async def find(self, key_id: str) -> VerificationKey | Missing:
+    async def fetch(self, key_id: str) -> VerificationKey | Missing:
         """Ask the sources for a key; waits for at most one shared, bounded fetch."""
 
-    def missing(self, key_id: str) -> Missing | None:
-        """Say at once what ``find`` says of a key that is not at hand; None where it may wait."""
+    def answer_without_fetch(self, key_id: str) -> Missing | None:
+        """Say at once what ``fetch`` says of a key that is not at hand; None where it may wait."""
 
-    async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
+    async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Give the public key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
 
 
@@ -108,7 +108,9 @@ class Verifier:
         decision = self._begin(request, self.keys)
         if isinstance(decision, Pending) or not needs_a_key(decision):
             return decision
-        missing = None if decision.key_id is None else self.keys.missing(decision.key_id)
+        missing = (
+            None if decision.key_id is None else self.keys.answer_without_fetch(decision.key_id)
+        )
         if missing is Missing.UNAVAILABLE:
             return self._begin(request, KeySet(self.keys.static, unavailable=True))
         return decision if decision.key_id is None or missing is Missing.UNKNOWN else None
@@ -147,7 +149,7 @@ class Verifier:
         decision = await self._decide(request, self.keys)
         if not needs_a_key(decision) or decision.key_id is None:
             return decision
-        found = await self.keys.find(decision.key_id)
+        found = await self.keys.fetch(decision.key_id)
         if found is Missing.UNKNOWN:
             return decision
         if found is Missing.UNAVAILABLE:

@@ -97,7 +97,11 @@ class DecisionService:
             return await self._endpoints[path](request)
         # Each host's own keys: another's would sign for its rooms.
         verifier = self._hosts.find(request.headers.get("Host"))
-        key = await prosody_api.respond_key(request, verifier.keys.by_digest) if verifier else None
+        key = (
+            await prosody_api.respond_key(request, verifier.keys.find_by_digest)
+            if verifier
+            else None
+        )
         return key or not_found()
 
     async def _gate(self, request: web.BaseRequest, endpoint: str) -> web.Response:

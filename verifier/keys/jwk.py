@@ -11,8 +11,14 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
-from verifier.keys.binding import InvalidKeyError, KeyMetadata, PublicKey, bind
-from verifier.keys.model import Source, VerificationKey
+from verifier.keys.model import (
+    InvalidKeyError,
+    KeyMetadata,
+    PublicKey,
+    Source,
+    VerificationKey,
+    bind,
+)
 from verifier.tokens import jws
 
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -48,10 +54,10 @@ def parse_jwk(jwk: Mapping[str, Any], key_id: str | None, source: Source) -> Ver
         if isinstance(error, InvalidKeyError):
             raise
         raise InvalidKeyError("the JWK's members make no key of its kty") from None
-    return bind(key, key_id, source, KeyMetadata(algorithm, doubt=_doubt(jwk)))
+    return bind(key, key_id, source, KeyMetadata(algorithm, interop_warning=_interop_warning(jwk)))
 
 
-def _doubt(jwk: Mapping[str, Any]) -> str:
+def _interop_warning(jwk: Mapping[str, Any]) -> str:
     """RFC 7518, section 2: an integer is written in as few octets as it takes."""
     if jwk.get("kty") != "RSA":
         return ""

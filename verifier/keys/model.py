@@ -1,22 +1,44 @@
-"""What a signature is checked with: one key, bound to its algorithms, and the set of them.
+"""Verification keys: the algorithms that each key may be used with, and the lookup of a key.
 
-Knows PyJWT's algorithm objects and nothing of where keys come from or how they are written down
-(``keyformats``, ``shell.keysource``).
+``bind`` is the only place that decides whether a public key is fit to check signatures. It knows
+the key objects of ``cryptography`` and the algorithm objects of PyJWT. It does not know in which
+format a key was written (``pem``, ``jwk``, ``formats``) or where the key came from (``sources``).
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import Algorithm, get_default_algorithms
 
 Source = Literal["secret", "file", "document", "asap"]
+"""The kinds of key source; also the values of the metrics' label ``source``."""
+
+PublicKey: TypeAlias = (
+    rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+)
+SkipReason = Literal[
+    "malformed",
+    "key-id",
+    "duplicate-key-id",
+    "symmetric",
+    "private",
+    "use",
+    "key-type",
+    "key-size",
+    "algorithm",
+]
+SKIP_REASONS: Final[tuple[SkipReason, ...]] = get_args(SkipReason)
+"""Every reason for which a key is not used; also the values of a metric's label."""
 
 JITSI_ALGORITHMS: Final = ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512")
-"""What upstream's ``luajwtjitsi`` can verify."""
+"""The algorithms that Jitsi's ``luajwtjitsi`` can verify."""
 
 _FAMILIES: Final = ("HS", "RS", "PS", "ES")
 
@@ -27,7 +49,30 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = MappingProxyType(
         if (name[:2] in _FAMILIES and name[2:] in ("256", "384", "512")) or name == "EdDSA"
     },
 )
-"""Every algorithm an operator may pin; ``none`` is not one of them."""
+"""Every algorithm that an operator may pin; ``none`` is not one of them."""
+
+# NIST SP 800-131A requires 2,048 bits. Above 8,192 bits one verification takes so long that a
+# flood of tokens could use up a core.
+_RSA_BITS: Final = range(2048, 8193)
+# OpenSSL's own limit for large moduli: a huge exponent makes every verification slow.
+_RSA_EXPONENT_BITS: Final = 64
+_PSS: Final = frozenset({"PS256", "PS384", "PS512"})
+_RSA: Final = _PSS | {"RS256", "RS384", "RS512"}
+_CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+
+
+class InvalidKeyError(ValueError):
+    """A text does not contain a key that can check signatures.
+
+    The message names what is wrong and what was expected. It never contains key material.
+
+    Attributes:
+        reason: The cause as one of ``SKIP_REASONS``, for counters.
+    """
+
+    def __init__(self, message: str, reason: SkipReason = "malformed") -> None:
+        super().__init__(message)
+        self.reason: SkipReason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +80,16 @@ class VerificationKey:
     """A key and the only algorithms that it may be used with.
 
     Attributes:
-        key_id: The ``kid`` that names it; None for a shared secret or a static key.
-        algorithms: Names from ``ALGORITHMS``, so that no token can choose another use for the key.
-        material: What PyJWT's ``Algorithm.verify`` takes: bytes or a ``cryptography`` public key.
-        source: Which kind of source it came from.
+        key_id: The ``kid`` that names the key; None for a shared secret or a static key.
+        algorithms: Names from ``ALGORITHMS``. A token cannot choose another use for the key.
+        material: The argument of PyJWT's ``Algorithm.verify``: bytes or a ``cryptography`` public
+            key.
+        source: The kind of source that the key came from.
         fingerprint: SHA-256 of the DER ``SubjectPublicKeyInfo``, hex; empty for a secret.
-        doubt: What other programs might read differently; strict rules do not use such a key.
-        validity: Its certificate's first and last moment, Unix seconds; None without one.
+        interop_warning: Why other programs may read the key differently; empty if they do not.
+            Strict rules do not use a key with a warning.
+        validity: The first and last moment of the key's certificate, Unix seconds; None without a
+            certificate.
     """
 
     key_id: str | None
@@ -49,11 +97,13 @@ class VerificationKey:
     material: Any = field(repr=False)
     source: Source
     fingerprint: str = ""
-    doubt: str = ""
+    interop_warning: str = ""
     validity: tuple[float, float] | None = None
 
     def verify(self, algorithm: str, signing_input: bytes, signature: bytes) -> bool:
-        """Tell whether ``signature`` is this key's over ``signing_input``; never raises."""
+        """Return whether this key made ``signature`` over ``signing_input``; never raises."""
+        # PyJWT alone would let a token's alg turn a public key into an HMAC secret (RFC 8725,
+        # section 2.1).
         if algorithm not in self.algorithms:
             return False
         return ALGORITHMS[algorithm].verify(signing_input, self.material, signature)
@@ -64,14 +114,14 @@ class KeyLookup(Protocol):
 
     @property
     def static(self) -> Sequence[VerificationKey]:
-        """Keys for tokens of any key id, tried in order."""
+        """Keys that are tried for every token, whatever its ``kid``; in this order."""
 
     @property
     def unavailable(self) -> bool:
-        """Whether a key that is not known may exist, but its source cannot be asked now."""
+        """Whether a key that ``get`` does not return may exist at a source that fails now."""
 
-    def known(self, key_id: str) -> VerificationKey | None:
-        """Give the key of this ``kid``, if it is at hand."""
+    def get(self, key_id: str) -> VerificationKey | None:
+        """Return the key with this ``kid`` if it is in memory; never waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +132,94 @@ class KeySet:
     by_id: Mapping[str, VerificationKey] = field(default_factory=dict)
     unavailable: bool = False
 
-    def known(self, key_id: str) -> VerificationKey | None:
-        """Give the key of this ``kid``, if it is at hand."""
+    def get(self, key_id: str) -> VerificationKey | None:
+        """Return the key with this ``kid``, if the set has one."""
         return self.by_id.get(key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMetadata:
+    """What a key's text states besides the key itself.
+
+    Attributes:
+        algorithm: The key's own ``alg``, which excludes all other algorithms.
+        pss_only: Whether the key is for RSASSA-PSS only (RFC 4055, section 1.2).
+        interop_warning: Why other programs may read the text differently.
+        validity: The first and last moment of the certificate, Unix seconds; None without one.
+    """
+
+    algorithm: str | None = None
+    pss_only: bool = False
+    interop_warning: str = ""
+    validity: tuple[float, float] | None = None
+
+
+def bind(
+    key: object, key_id: str | None, source: Source, metadata: KeyMetadata | None = None
+) -> VerificationKey:
+    """Bind a public key to the algorithms of its type (RFC 8725, section 3.1).
+
+    Args:
+        key: A ``cryptography`` public key of any type.
+        key_id: The ``kid`` that names the key; None for a key that serves any token.
+        source: The kind of source that the key came from.
+        metadata: What the key's text states besides; None for nothing.
+
+    Raises:
+        InvalidKeyError: The key cannot sign, is too weak, or its ``alg`` does not fit its type.
+    """
+    public_key, algorithms = _algorithms_for(key)
+    metadata = metadata or KeyMetadata()
+    if metadata.pss_only:
+        algorithms &= _PSS
+    if metadata.algorithm is not None:
+        algorithms &= {metadata.algorithm}
+    if not algorithms:
+        raise InvalidKeyError(
+            "the key's alg does not fit its type: expected one of " + ", ".join(ALGORITHMS),
+            "algorithm",
+        )
+    return VerificationKey(
+        key_id,
+        algorithms,
+        public_key,
+        source,
+        _fingerprint(public_key),
+        metadata.interop_warning,
+        metadata.validity,
+    )
+
+
+def _fingerprint(key: PublicKey) -> str:
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(spki).hexdigest()
+
+
+def _algorithms_for(key: object) -> tuple[PublicKey, frozenset[str]]:
+    if isinstance(key, rsa.RSAPublicKey):
+        _check_rsa(key)
+        return key, _RSA
+    # RFC 7518, section 3.4: each ES algorithm belongs to exactly one curve.
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES:
+        return key, frozenset({_CURVES[key.curve.name]})
+    if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
+        return key, frozenset({"EdDSA"})
+    raise InvalidKeyError(
+        "unknown type of key: expected RSA, EC on P-256, P-384 or P-521, Ed25519 or Ed448",
+        "key-type",
+    )
+
+
+def _check_rsa(key: rsa.RSAPublicKey) -> None:
+    if key.key_size not in _RSA_BITS:
+        raise InvalidKeyError(
+            f"RSA key of {key.key_size} bits: expected {_RSA_BITS[0]} to {_RSA_BITS[-1]}",
+            "key-size",
+        )
+    exponent = key.public_numbers().e
+    if exponent.bit_length() > _RSA_EXPONENT_BITS or exponent % 2 == 0:
+        raise InvalidKeyError(
+            f"RSA exponent of {exponent.bit_length()} bits: expected an odd one of at most"
+            f" {_RSA_EXPONENT_BITS} bits",
+            "key-size",
+        )

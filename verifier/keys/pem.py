@@ -15,7 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 
-from verifier.keys.binding import InvalidKeyError, KeyMetadata
+from verifier.keys.model import InvalidKeyError, KeyMetadata
 
 CERTIFICATE: Final = "CERTIFICATE"
 _PUBLIC_KEY: Final = "PUBLIC KEY"
@@ -51,12 +51,14 @@ def load_pem(text: str) -> tuple[object, KeyMetadata]:
     """
     block = _only_block(text)
     label, der = block["label"], _der(block["base64"])
-    doubt = _doubt(text, block)
+    interop_warning = _interop_warning(text, block)
     try:
         if label == CERTIFICATE:
-            return _from_certificate(x509.load_der_x509_certificate(der), doubt)
+            return _from_certificate(x509.load_der_x509_certificate(der), interop_warning)
         pss_only = _PSS_OID in der[:40]
-        return load_der_public_key(der), KeyMetadata(pss_only=pss_only, doubt=doubt)
+        return load_der_public_key(der), KeyMetadata(
+            pss_only=pss_only, interop_warning=interop_warning
+        )
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if isinstance(error, InvalidKeyError):
             raise
@@ -78,7 +80,7 @@ def _only_block(text: str) -> re.Match[str]:
     return block
 
 
-def _doubt(text: str, block: re.Match[str]) -> str:
+def _interop_warning(text: str, block: re.Match[str]) -> str:
     """Say what not every program would read: RFC 7468 knows ``PUBLIC KEY`` and ``CERTIFICATE``."""
     if (text[: block.start()] + text[block.end() :]).strip():
         return "there is text outside of its PEM block"
@@ -92,8 +94,10 @@ def _der(text: str) -> bytes:
         raise InvalidKeyError("expected base64 inside the PEM block") from None
 
 
-def _from_certificate(certificate: x509.Certificate, doubt: str) -> tuple[object, KeyMetadata]:
+def _from_certificate(
+    certificate: x509.Certificate, interop_warning: str
+) -> tuple[object, KeyMetadata]:
     pss_only = certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
     moments = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
     begins, ends = (moment.timestamp() for moment in moments)
-    return certificate.public_key(), KeyMetadata(None, pss_only, doubt, (begins, ends))
+    return certificate.public_key(), KeyMetadata(None, pss_only, interop_warning, (begins, ends))

@@ -35,22 +35,22 @@ class KeyResolver:
             return self._with_static[0].static
         return tuple(key for source in self._with_static for key in source.static)
 
-    def known(self, key_id: str) -> VerificationKey | None:
+    def get(self, key_id: str) -> VerificationKey | None:
         """Give a key that is at hand; never waits."""
         for source in self._by_id:
-            key = source.known(key_id)
+            key = source.get(key_id)
             if key is not None:
                 return key
         return None
 
-    def missing(self, key_id: str) -> Missing | None:
+    def answer_without_fetch(self, key_id: str) -> Missing | None:
         """Say at once what ``find`` says of a key that is not known; None where it would ask."""
-        if any(source.would_ask(key_id) for source in self._by_id):
+        if any(source.may_fetch(key_id) for source in self._by_id):
             return None
-        answers = [source.missing(key_id) for source in self._by_id]
+        answers = [source.answer_without_fetch(key_id) for source in self._by_id]
         return Missing.UNAVAILABLE if Missing.UNAVAILABLE in answers else Missing.UNKNOWN
 
-    async def find(self, key_id: str) -> Found:
+    async def fetch(self, key_id: str) -> Found:
         """Give a key, fetched if need be.
 
         Waits for one shared fetch of each source, all within the time-out: one that does not
@@ -61,7 +61,7 @@ class KeyResolver:
         asked: list[asyncio.Task[Found]] = []
         try:
             for position, source in enumerate(self._by_id):
-                asked.append(asyncio.create_task(source.find(key_id)))
+                asked.append(asyncio.create_task(source.fetch(key_id)))
                 share = (end - loop.time()) / (len(self._by_id) - position)
                 await asyncio.wait(asked[-1:], timeout=max(0.0, share))
                 if isinstance(_best(asked), VerificationKey):
@@ -73,12 +73,12 @@ class KeyResolver:
             for task in asked:
                 task.cancel()
 
-    async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
+    async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Give the public key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
         try:
             async with asyncio.timeout(self._timeout):
                 for source in self._by_id:
-                    found = await source.by_digest(digest)
+                    found = await source.find_by_digest(digest)
                     if found is not None:
                         return found
         except TimeoutError:

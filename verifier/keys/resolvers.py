@@ -13,8 +13,7 @@ from typing import get_args
 
 import aiohttp
 
-from verifier.keys.binding import SkipReason
-from verifier.keys.model import Source
+from verifier.keys.model import SkipReason, Source
 from verifier.keys.resolver import KeyResolver
 from verifier.keys.sources.base import (
     FetchResult,

@@ -24,8 +24,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from verifier.keys.binding import SKIP_REASONS, SkipReason
-from verifier.keys.model import Source
+from verifier.keys.model import SKIP_REASONS, SkipReason, Source
 from verifier.keys.sources.base import FetchResult, LookupResult
 from verifier.observability.worker_metrics import (
     WorkerSlot,

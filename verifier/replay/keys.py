@@ -69,10 +69,10 @@ class KeyDesk:
         """Keys for tokens of any key id, tried in order."""
         return self.ring.static
 
-    def known(self, key_id: str) -> VerificationKey | None:
+    def get(self, key_id: str) -> VerificationKey | None:
         """Give the key of this ``kid``, if it is at hand."""
         answer = self._answers.get(key_id)
-        return answer if isinstance(answer, VerificationKey) else self.ring.known(key_id)
+        return answer if isinstance(answer, VerificationKey) else self.ring.get(key_id)
 
     def find(self, key_id: str) -> KeySet:
         """Give what there is for a key id that is not at hand; may wait for one fetch."""
@@ -92,7 +92,7 @@ class KeyDesk:
         if self._offline or given_up:
             self._gave_up = given_up
             return Missing.UNAVAILABLE
-        answer = self._wait(self.ring.find(key_id))
+        answer = self._wait(self.ring.fetch(key_id))
         self._failures += answer is Missing.UNAVAILABLE
         return answer
 

@@ -81,7 +81,7 @@ def doubt_about(key: VerificationKey, now: float) -> str:
         begins, ends = key.validity
         if not begins <= now <= ends:
             return "its certificate is not valid now"
-    return key.doubt
+    return key.interop_warning
 
 
 def without_doubt(keys: Iterable[VerificationKey], now: float) -> tuple[list[VerificationKey], str]:

@@ -147,7 +147,7 @@ def _find_key(
     if not algorithm.startswith("RS") and not _pinned_beyond_jitsi(algorithm, policy):
         detail, reason = _algorithm(policy), "'kid' claim only support with RS family"
         return deny(DenialCode.ALGORITHM_NOT_ALLOWED, detail, key_id, reason)
-    key = keys.known(key_id)
+    key = keys.get(key_id)
     note("key", "a key for this key id", "known" if key else "unknown")
     if key is None:
         code = DenialCode.KEYS_UNAVAILABLE if keys.unavailable else DenialCode.KEY_UNKNOWN
@@ -202,7 +202,7 @@ def _check_signature(
 
 
 def _candidates(keys: KeyLookup, key_id: Any) -> Sequence[VerificationKey]:
-    named = keys.known(key_id) if isinstance(key_id, str) else None
+    named = keys.get(key_id) if isinstance(key_id, str) else None
     return keys.static if named is None else (*keys.static, named)
 
 

@@ -33,18 +33,18 @@ class Keys:
     def __post_init__(self) -> None:
         self.published.set()
 
-    def known(self, _key_id: str) -> VerificationKey | None:
+    def get(self, _key_id: str) -> VerificationKey | None:
         return None
 
-    async def find(self, key_id: str) -> VerificationKey | Missing:
+    async def fetch(self, key_id: str) -> VerificationKey | Missing:
         self.fetched.append(key_id)
         await self.published.wait()
         return self.answer
 
-    def missing(self, _key_id: str) -> Missing | None:
+    def answer_without_fetch(self, _key_id: str) -> Missing | None:
         return self.answer if self.at_once and isinstance(self.answer, Missing) else None
 
-    async def by_digest(self, _digest: str) -> None:
+    async def find_by_digest(self, _digest: str) -> None:
         return None
 
 

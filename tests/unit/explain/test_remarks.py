@@ -10,8 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.explaining import GOOD, KEYS, NOW, PLAIN, POLICY, signed
 from tests.support.tokens import sign
 from verifier.explain import explain
-from verifier.keys.binding import bind
-from verifier.keys.model import KeyLookup, KeySet
+from verifier.keys.model import KeyLookup, KeySet, bind
 from verifier.rules.model import AccessRequest
 from verifier.rules.policy import Policy
 

@@ -13,9 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.support.explaining import GOOD, POLICY, RS256, cure, rs256, signed
 from tests.support.tokens import SECRET, segment, sign
-from verifier.keys.binding import bind
 from verifier.keys.formats import parse_secret
-from verifier.keys.model import KeySet
+from verifier.keys.model import KeySet, bind
 
 
 @pytest.mark.parametrize(

@@ -66,16 +66,16 @@ class FakeKeys:
         ]
     )
 
-    def known(self, _key_id: str) -> VerificationKey | None:
+    def get(self, _key_id: str) -> VerificationKey | None:
         return None
 
-    async def find(self, _key_id: str) -> VerificationKey | Missing:
+    async def fetch(self, _key_id: str) -> VerificationKey | Missing:
         return self.answer
 
-    def missing(self, _key_id: str) -> Missing | None:
+    def answer_without_fetch(self, _key_id: str) -> Missing | None:
         return None if self.waits else self.answer
 
-    async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
+    async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         return self.digests.get(digest)
 
 

@@ -54,13 +54,13 @@ class Keys(FakeKeys):
     lost: bool = False
     broken: str = ""
 
-    def known(self, key_id: str) -> VerificationKey | None:
+    def get(self, key_id: str) -> VerificationKey | None:
         if self.broken:
             raise ValueError(self.broken)
         at_hand = key_id == "at-hand" and not self.lost
         return FETCHED if at_hand else None
 
-    async def find(self, key_id: str) -> VerificationKey | Missing:
+    async def fetch(self, key_id: str) -> VerificationKey | Missing:
         await self.fetched.wait()
         return FETCHED if key_id == "new" else Missing.UNKNOWN
 

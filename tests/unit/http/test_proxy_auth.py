@@ -366,7 +366,7 @@ async def test_a_request_is_in_flight_while_it_is_judged(start: Start) -> None:
     asked, release = asyncio.Event(), asyncio.Event()
 
     class SlowKeys(FakeKeys):
-        async def find(self, _key_id: str) -> Missing:
+        async def fetch(self, _key_id: str) -> Missing:
             asked.set()
             await release.wait()
             return Missing.UNKNOWN

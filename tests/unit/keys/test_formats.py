@@ -18,8 +18,6 @@ from tests.conformance.jitsi_keys import document_of_jitsi, key_of_jitsi
 from verifier.keys.formats import (
     MAX_DOCUMENT_BYTES,
     MAX_DOCUMENT_KEYS,
-    SKIP_REASONS,
-    InvalidKeyError,
     parse_document,
     parse_key_file,
     parse_public_key,
@@ -27,7 +25,7 @@ from verifier.keys.formats import (
     split_secrets,
     to_pem,
 )
-from verifier.keys.model import VerificationKey
+from verifier.keys.model import SKIP_REASONS, InvalidKeyError, VerificationKey
 from verifier.tokens import jws
 
 VECTORS = Path(__file__).parents[2] / "conformance" / "vectors.jsonl"

@@ -15,8 +15,8 @@ from tests.unit.keys.test_formats import RSA_KEY, RSA_PRIVATE_KEY, certificate, 
 from tests.unit.rules.test_engine import CLAIMS, KEYS, NOW, POLICY, ROOM, ask, code_of, mint
 from verifier import AccessRequest, Allow, Decision, Deny, KeySet, decide
 from verifier.explain import explain
-from verifier.keys.binding import bind
 from verifier.keys.formats import parse_public_key, parse_secret
+from verifier.keys.model import bind
 from verifier.rooms.address import parse_jid
 from verifier.rules.strict import doubt_about, is_prepared
 

@@ -10,9 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.keys.binding import bind
 from verifier.keys.formats import parse_secret
-from verifier.keys.model import KeySet
+from verifier.keys.model import KeySet, bind
 from verifier.rooms.address import room_name
 from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, Allow

@@ -12,8 +12,9 @@ from typing import Final, Self
 import aiohttp
 from yarl import URL
 
-from verifier.keys.formats import InvalidKeyError, looks_like_pem, parse_public_key
-from verifier.keys.model import Source, VerificationKey
+from verifier.keys.formats import parse_public_key
+from verifier.keys.model import InvalidKeyError, Source, VerificationKey
+from verifier.keys.pem import looks_like_pem
 from verifier.keys.sources.base import Found, KeySourceError, Missing
 from verifier.keys.sources.entry import Entry, key_digest
 from verifier.keys.sources.http import Answer
@@ -46,20 +47,20 @@ class AsapSource(RemoteSource):
         self._slots = asyncio.Semaphore(self._settings.key_fetch_connections)
         self._probe: str | None = None
 
-    async def find(self, key_id: str) -> Found:
+    async def fetch(self, key_id: str) -> Found:
         """Give a key, fetched if need be; waits for at most one shared fetch."""
         key = self._table.peek(key_id)
         if key is not None:
             return key
-        if not self.would_ask(key_id):
-            return self.missing(key_id)
+        if not self.may_fetch(key_id):
+            return self.answer_without_fetch(key_id)
         self._observer.lookup(self.name, "miss")
         if not self._lookups.is_flying(key_id):
             self._lookups.admit(key_id)
         asked_at = self._timing.monotonic()
         return await self._lookups.share(key_id, lambda: self._look_up(key_id, asked_at))
 
-    def would_ask(self, key_id: str) -> bool:
+    def may_fetch(self, key_id: str) -> bool:
         """Tell whether ``find`` might have to wait; changes nothing."""
         if self._table.peek(key_id) is not None or self._lookups.is_flying(key_id):
             return True
@@ -68,7 +69,7 @@ class AsapSource(RemoteSource):
         now = self._timing.monotonic()
         return self._health.may_ask(now) and self._lookups.admits(key_id)
 
-    def missing(self, key_id: str) -> Missing:
+    def answer_without_fetch(self, key_id: str) -> Missing:
         """Say what ``find`` says of a key that it would not ask for."""
         self._observer.lookup(self.name, "negative")
         remembered = self._lookups.recall(key_id)

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, Protocol, TypeAlias
 
-from verifier.keys.binding import SkipReason
-from verifier.keys.model import Source, VerificationKey
+from verifier.keys.model import SkipReason, Source, VerificationKey
 
 State = Literal["never-needed", "starting", "ready", "stale", "failing"]
 LookupResult = Literal["hit", "miss", "stale", "negative"]
@@ -159,19 +158,19 @@ class KeySource(Protocol):
     def static(self) -> tuple[VerificationKey, ...]:
         """Keys for tokens of any key id, tried in order."""
 
-    def known(self, key_id: str) -> VerificationKey | None:
+    def get(self, key_id: str) -> VerificationKey | None:
         """Give a key that is at hand; never waits."""
 
-    async def find(self, key_id: str) -> Found:
+    async def fetch(self, key_id: str) -> Found:
         """Give a key, fetched if need be; waits for at most one shared fetch."""
 
-    def would_ask(self, key_id: str) -> bool:
+    def may_fetch(self, key_id: str) -> bool:
         """Tell whether ``find`` might have to wait; changes nothing."""
 
-    def missing(self, key_id: str) -> Missing:
+    def answer_without_fetch(self, key_id: str) -> Missing:
         """Say what ``find`` says of a key that it would not ask for."""
 
-    async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
+    async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Give the public key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
 
     async def start(self) -> None:

@@ -121,7 +121,7 @@ class KeyTable:
         self._entries = {key_id: replace(entry) for key_id, entry in other}
         self._tell(set())
 
-    def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
+    def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Give the key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
         now = self._monotonic()
         for entry in self._entries.values():

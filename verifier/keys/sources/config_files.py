@@ -8,15 +8,14 @@ from pathlib import Path
 from verifier.keys.formats import (
     MAX_DOCUMENT_BYTES,
     Document,
-    InvalidKeyError,
-    Skipped,
-    looks_like_pem,
+    SkippedKey,
     parse_key_file,
     parse_public_key,
     parse_secret,
     split_secrets,
 )
-from verifier.keys.model import VerificationKey
+from verifier.keys.model import InvalidKeyError, VerificationKey
+from verifier.keys.pem import looks_like_pem
 from verifier.keys.sources.base import KeySourceError
 
 
@@ -49,7 +48,7 @@ def read_public_keys(entries: Mapping[str, str | Path]) -> Document:
     """
     problems: list[str] = []
     keys: dict[str, VerificationKey] = {}
-    skipped: list[Skipped] = []
+    skipped: list[SkippedKey] = []
     for key_id, entry in entries.items():
         place = f"{entry}" if isinstance(entry, Path) else f"key id {key_id!a}"
         try:

@@ -67,26 +67,26 @@ class ConfiguredSource:
         """Keys for tokens of any key id, tried in order."""
         return self._static
 
-    def known(self, key_id: str) -> VerificationKey | None:
+    def get(self, key_id: str) -> VerificationKey | None:
         """Give a key that is at hand; never waits."""
         key = self._keys.get(key_id)
         if key is not None:
             self._observer.lookup(self.name, "hit")
         return key
 
-    async def find(self, key_id: str) -> Found:
+    async def fetch(self, key_id: str) -> Found:
         """Give a key, or say that there is none: all are at hand."""
         return self._keys.get(key_id, Missing.UNKNOWN)
 
-    def would_ask(self, key_id: str) -> bool:
+    def may_fetch(self, key_id: str) -> bool:
         """Tell whether ``find`` knows more than ``known``: it does not."""
         return key_id in self._keys
 
-    def missing(self, key_id: str) -> Missing:  # noqa: ARG002  # one for all
+    def answer_without_fetch(self, key_id: str) -> Missing:  # noqa: ARG002  # one for all
         """Say that there is no such key."""
         return Missing.UNKNOWN
 
-    async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
+    async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Give the key whose ``kid`` has this SHA-256 (hex); its file may change at any time."""
         for key_id, key in self._keys.items():
             if key_digest(key_id) == digest:

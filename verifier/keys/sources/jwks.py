@@ -13,8 +13,8 @@ from typing import Self
 
 import aiohttp
 
-from verifier.keys.formats import Document, InvalidKeyError, Skipped, parse_document
-from verifier.keys.model import Source, VerificationKey
+from verifier.keys.formats import Document, SkippedKey, parse_document
+from verifier.keys.model import InvalidKeyError, Source, VerificationKey
 from verifier.keys.sources.base import Found, KeySourceError, Missing
 from verifier.keys.sources.options import DEFAULTS, SourceContext
 from verifier.keys.sources.remote import RemoteSource
@@ -24,7 +24,7 @@ from verifier.log import log
 class _NothingUsableError(InvalidKeyError):
     """A document has entries, and none of them is a key."""
 
-    def __init__(self, skipped: tuple[Skipped, ...]) -> None:
+    def __init__(self, skipped: tuple[SkippedKey, ...]) -> None:
         super().__init__(f"none of its {len(skipped)} entries is a key that can be used")
         self.skipped = skipped
 
@@ -52,9 +52,9 @@ class DocumentSource(RemoteSource):
         self._demanded_at = float("-inf")
         self._wanted = False
         self._flight: asyncio.Task[None] | None = None
-        self._complaints: tuple[Skipped, ...] = ()
+        self._complaints: tuple[SkippedKey, ...] = ()
 
-    async def find(self, key_id: str) -> Found:
+    async def fetch(self, key_id: str) -> Found:
         """Give a key, fetched if need be; waits for at most one shared fetch."""
         key = self._table.peek(key_id)
         if key is not None:
@@ -62,7 +62,7 @@ class DocumentSource(RemoteSource):
         began_before = self._flight
         flight = self._demand()
         if flight is None:
-            return self.missing(key_id)
+            return self.answer_without_fetch(key_id)
         self._observer.lookup(self.name, "miss")
         if not await self._wait(flight):
             return Missing.UNAVAILABLE
@@ -72,26 +72,26 @@ class DocumentSource(RemoteSource):
             self._wanted = True
         return key or self._missing()
 
-    def would_ask(self, key_id: str) -> bool:
+    def may_fetch(self, key_id: str) -> bool:
         """Tell whether ``find`` might have to wait; changes nothing."""
         if self._table.peek(key_id) is not None or self._flight is not None:
             return True
         return self._may_demand(self._timing.monotonic())
 
-    def missing(self, key_id: str) -> Missing:  # noqa: ARG002  # one for all
+    def answer_without_fetch(self, key_id: str) -> Missing:  # noqa: ARG002  # one for all
         """Say what ``find`` says of a key that it would not ask for."""
         self._observer.lookup(self.name, "negative")
         # The key may have been published since the last fetch began.
         self._wanted = True
         return self._missing()
 
-    async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
+    async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Give the key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
-        found = self._table.by_digest(digest)
+        found = self._table.find_by_digest(digest)
         flight = self._demand() if found is None else None
         if flight is not None:
             await self._wait(flight)
-        return found or self._table.by_digest(digest)
+        return found or self._table.find_by_digest(digest)
 
     async def close(self) -> None:
         """Stop all work in the background."""
@@ -179,7 +179,7 @@ class DocumentSource(RemoteSource):
             raise _NothingUsableError(document.skipped)
         return document
 
-    def _complain(self, skipped: tuple[Skipped, ...]) -> None:
+    def _complain(self, skipped: tuple[SkippedKey, ...]) -> None:
         for entry in skipped:
             self._observer.skipped(self.name, entry.reason)
         if skipped != self._complaints:
@@ -189,7 +189,7 @@ class DocumentSource(RemoteSource):
                 log("key not used", logging.WARNING, source=self.name, key_id=key_id, error=reason)
 
 
-def _refused(skipped: Collection[Skipped]) -> set[str]:
+def _refused(skipped: Collection[SkippedKey]) -> set[str]:
     """What the document names with something that must not be trusted, mere rubbish apart."""
     return {
         entry.key_id

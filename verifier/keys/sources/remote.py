@@ -53,13 +53,13 @@ class RemoteSource:
         )
         self._background = PollingTask(self.name, self.tick, surroundings.timing)
 
-    def known(self, key_id: str) -> VerificationKey | None:
+    def get(self, key_id: str) -> VerificationKey | None:
         """Give a key that is at hand; never waits."""
         return self._table.get(key_id)
 
-    async def by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
+    async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Give the key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
-        return self._table.by_digest(digest)
+        return self._table.find_by_digest(digest)
 
     async def start(self) -> None:
         """Begin to keep keys fresh; does not wait for the first answer."""

@@ -11,8 +11,7 @@ from typing import Final, TypeVar
 
 from yarl import URL
 
-from verifier.keys.formats import InvalidKeyError
-from verifier.keys.model import Source
+from verifier.keys.model import InvalidKeyError, Source
 from verifier.keys.sources.base import FetchResult, KeySourceError
 from verifier.keys.sources.health import CircuitBreaker
 from verifier.keys.sources.http import Answer, HttpFetcher, shown_url

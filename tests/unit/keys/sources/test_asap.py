@@ -51,9 +51,9 @@ async def test_a_key_is_fetched_by_the_hash_of_its_key_id(
     source = source_for()
     for key_id in ("k", "a/b c?d", "ключ", "\0", "k" * 5000):
         server.publish(key_id, pem(key_id))
-        assert source.known(key_id) is None
-        assert is_key(await source.find(key_id), key_id)
-        assert is_key(source.known(key_id), key_id)
+        assert source.get(key_id) is None
+        assert is_key(await source.fetch(key_id), key_id)
+        assert is_key(source.get(key_id), key_id)
     assert len(server.requests) == 5
 
 
@@ -64,7 +64,7 @@ async def test_a_key_may_come_in_a_certificate_which_is_but_an_envelope(
     server.publish("valid", certificate("valid", START - 1, START + 1))
     server.publish("over", certificate("over", START - 2, START - 1))
     for name in ("valid", "over"):
-        assert is_key(await source.find(name), name)
+        assert is_key(await source.fetch(name), name)
     assert recorder.skips == {}
 
 
@@ -74,7 +74,7 @@ async def test_nothing_but_pem_is_a_key(
 ) -> None:
     source = source_for()
     server.publish("k", body)
-    assert await source.find("k") is Missing.UNAVAILABLE
+    assert await source.fetch("k") is Missing.UNAVAILABLE
     assert source.status().last_error.startswith("what was sent cannot be used: expected ")
     assert recorder.skips == {("asap", "malformed"): 1}
     assert recorder.fetches == {("asap", "error"): 1}
@@ -85,7 +85,7 @@ async def test_the_base_may_end_in_a_slash(
 ) -> None:
     server.replies["/keys" + asap_path("k")] = Reply(pem("k").encode())
     for base in (f"{server.url}/keys", f"{server.url}/keys/"):
-        assert is_key(await AsapSource(base, session, surroundings()).find("k"), "k")
+        assert is_key(await AsapSource(base, session, surroundings()).fetch("k"), "k")
 
 
 async def test_requests_name_their_program_and_carry_no_cookies(
@@ -93,8 +93,8 @@ async def test_requests_name_their_program_and_carry_no_cookies(
 ) -> None:
     source = source_for()
     server.publish("k", pem("k"), Set_Cookie="a=b")
-    await source.find("k")
-    await source.find("other")
+    await source.fetch("k")
+    await source.fetch("other")
     for request in server.requests:
         assert request.headers["User-Agent"].startswith("jitsi-verifier/")
         assert "Cookie" not in request.headers
@@ -125,7 +125,7 @@ async def test_a_key_is_fresh_for_as_long_as_its_server_says_within_bounds(
 ) -> None:
     source = source_for()
     server.replies[asap_path("k")] = Reply(pem("k").encode(), headers=headers)
-    await source.find("k")
+    await source.fetch("k")
     assert source.status().keys[0].expires == START + lifetime
 
 
@@ -134,12 +134,12 @@ async def test_look_ups_are_counted_as_miss_hit_and_stale(
 ) -> None:
     source = source_for()
     server.publish("k", pem("k"))
-    assert source.known("k") is None
-    await source.find("k")
+    assert source.get("k") is None
+    await source.fetch("k")
     time.advance(3599)
-    source.known("k")
+    source.get("k")
     time.advance(1)
-    source.known("k")
+    source.get("k")
     assert recorder.lookups == {("asap", "miss"): 1, ("asap", "hit"): 1, ("asap", "stale"): 1}
 
 
@@ -148,7 +148,7 @@ async def test_a_known_key_is_refreshed_before_it_expires_and_no_request_waits(
 ) -> None:
     source = source_for()
     server.publish("k", pem("k"), Cache_Control="max-age=1000", ETag='"1"')
-    await source.find("k")
+    await source.fetch("k")
     time.chance = 0.0
     time.advance(749)
     await source.tick()
@@ -158,7 +158,7 @@ async def test_a_known_key_is_refreshed_before_it_expires_and_no_request_waits(
     refresh = asyncio.create_task(source.tick())
     await until(lambda: len(server.requests) == 2)
     assert server.requests[1].headers["If-None-Match"] == '"1"'
-    assert is_key(source.known("k"), "k")
+    assert is_key(source.get("k"), "k")
     server.release.set()
     await refresh
     assert source.status().keys[0].expires == START + 900 + 1000
@@ -173,7 +173,7 @@ async def test_jitter_spreads_refreshes(
     server.always = Reply(pem("k").encode(), headers={"Cache-Control": "max-age=1000"})
     for number, chance in enumerate((0.0, 0.99)):
         time.chance = chance
-        await source.find(str(number))
+        await source.fetch(str(number))
     time.advance(751)
     await source.tick()
     assert server.paths() == [asap_path("0"), asap_path("1"), asap_path("0")]
@@ -184,11 +184,11 @@ async def test_a_key_that_is_replaced_under_its_key_id_is_replaced_at_once(
 ) -> None:
     source = source_for()
     server.publish("k", pem("old"))
-    await source.find("k")
+    await source.fetch("k")
     server.publish("k", pem("new"))
     time.advance(3599)
     await source.tick()
-    assert is_key(source.known("k"), "new")
+    assert is_key(source.get("k"), "new")
     assert recorder.changes == [frozenset({"k"})]
 
 
@@ -197,16 +197,16 @@ async def test_a_key_that_disappears_stays_valid_for_the_grace_period(
 ) -> None:
     source = source_for()
     server.publish("k", pem("k"))
-    await source.find("k")
+    await source.fetch("k")
     del server.replies[asap_path("k")]
     time.advance(3599)
     await source.tick()
     time.advance(5399)
     await source.tick()
-    assert is_key(source.known("k"), "k")
+    assert is_key(source.get("k"), "k")
     assert recorder.changes == []
     time.advance(1)
-    assert source.known("k") is None
+    assert source.get("k") is None
     await source.tick()
     assert recorder.changes == [frozenset({"k"})]
     assert recorder.counts["asap"] == 0
@@ -217,7 +217,7 @@ async def test_a_key_that_comes_back_within_the_grace_period_stays(
 ) -> None:
     source = source_for()
     server.publish("k", pem("k"))
-    await source.find("k")
+    await source.fetch("k")
     server.always = Reply(status=404)
     time.advance(3599)
     await source.tick()
@@ -228,7 +228,7 @@ async def test_a_key_that_comes_back_within_the_grace_period_stays(
     await source.tick()
     time.advance(3000)
     await source.tick()
-    assert is_key(source.known("k"), "k")
+    assert is_key(source.get("k"), "k")
     assert recorder.changes == []
 
 
@@ -237,11 +237,11 @@ async def test_a_key_that_becomes_untrustworthy_is_dropped_at_once(
 ) -> None:
     source = source_for()
     server.publish("k", pem("k"))
-    await source.find("k")
+    await source.fetch("k")
     server.publish("k", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
     time.advance(3599)
     await source.tick()
-    assert source.known("k") is None
+    assert source.get("k") is None
     assert recorder.changes == [frozenset({"k"})]
     assert recorder.skips == {("asap", "private"): 1}
 
@@ -251,7 +251,7 @@ async def test_a_key_that_no_token_needs_is_not_refreshed_for_ever(
 ) -> None:
     source = source_for()
     server.publish("k", pem("k"))
-    await source.find("k")
+    await source.fetch("k")
     time.advance(86_401)
     await source.tick()
     assert len(server.requests) == 1
@@ -263,13 +263,13 @@ async def test_a_key_that_no_token_needs_is_kept_while_it_could_not_be_fetched_a
 ) -> None:
     source = source_for()
     server.publish("k", pem("k"))
-    await source.find("k")
+    await source.fetch("k")
     server.always = Reply(status=500)
     time.advance(3599)
     await source.tick()
     time.advance(86_400)
     await source.tick()
-    assert is_key(source.known("k"), "k")
+    assert is_key(source.get("k"), "k")
 
 
 # Stale if error
@@ -295,13 +295,13 @@ async def test_a_known_key_works_on_through_any_fault(
 ) -> None:
     source = source_for()
     server.publish("k", pem("k"))
-    await source.find("k")
+    await source.fetch("k")
     server.always = FAULTS[fault]
     hurry(source, 0.1 if "stall" in fault else 5)
     for _ in range(5):
         time.advance(1000)
         await source.tick()
-        assert is_key(source.known("k"), "k")
+        assert is_key(source.get("k"), "k")
     assert len(server.requests) > 1
     assert recorder.changes == []
     server.always = None
@@ -318,18 +318,18 @@ async def test_while_the_server_fails_known_keys_are_stale_for_a_day_and_no_long
 ) -> None:
     source = source_for()
     server.publish("k", pem("k"))
-    await source.find("k")
+    await source.fetch("k")
     server.always = Reply(status=500)
     for _ in range(30):
         time.advance(2999)
         await source.tick()
-        assert is_key(source.known("k"), "k")
+        assert is_key(source.get("k"), "k")
     assert (source.status().state, source.status().ready) == ("stale", True)
     assert source.status().last_error.startswith("status 500 from http://127.0.0.1")
     assert recorder.lookups["asap", "stale"] > 25
     assert recorder.successes["asap"] == START
     time.advance(30)
-    assert source.known("k") is None
+    assert source.get("k") is None
     await source.tick()
     assert recorder.changes == [frozenset({"k"})]
     assert source.status().state == "failing"
@@ -340,7 +340,7 @@ async def test_failures_back_off_to_a_minute_and_recover_by_themselves(
 ) -> None:
     source = source_for()
     server.publish("k", pem("k"))
-    await source.find("k")
+    await source.fetch("k")
     time.advance(3590)
     server.always = Reply(status=500)
     times = []
@@ -366,7 +366,7 @@ async def test_the_first_pause_is_a_second_and_the_longest_a_minute(
     time.chance = chance
     source = source_for()
     server.always = Reply(status=500)
-    await source.find("k")
+    await source.fetch("k")
     time.advance(0.99)
     await source.tick()
     assert len(server.requests) == 1
@@ -381,13 +381,13 @@ async def test_failures_at_the_same_time_are_one_failure(
 ) -> None:
     source = source_for()
     server.always = Reply(status=500, fault="stall")
-    waiting = [asyncio.create_task(source.find(str(number))) for number in range(4)]
+    waiting = [asyncio.create_task(source.fetch(str(number))) for number in range(4)]
     await until(lambda: server.serving == 4)
     server.release.set()
     assert set(await asyncio.gather(*waiting)) == {Missing.UNAVAILABLE}
     server.always = Reply(pem("k").encode())
     time.advance(1)
-    assert is_key(await source.find("k"), "k")
+    assert is_key(await source.fetch("k"), "k")
 
 
 async def test_a_server_that_never_answered_is_asked_again_without_any_token(
@@ -396,7 +396,7 @@ async def test_a_server_that_never_answered_is_asked_again_without_any_token(
     source = source_for()
     assert (source.status().state, source.status().ready) == ("never-needed", True)
     server.always = Reply(status=500)
-    assert await source.find("k") is Missing.UNAVAILABLE
+    assert await source.fetch("k") is Missing.UNAVAILABLE
     assert (source.status().state, source.status().ready) == ("failing", False)
     server.always = None
     time.advance(2)
@@ -410,11 +410,11 @@ async def test_a_server_that_refuses_connections_fails_and_comes_back(
     source = source_for()
     server.publish("k", pem("k"))
     await server.go_down()
-    assert await source.find("k") is Missing.UNAVAILABLE
+    assert await source.fetch("k") is Missing.UNAVAILABLE
     assert "cannot connect (Connection refused)" in source.status().last_error
     await server.come_up()
     time.advance(10)
-    assert is_key(await source.find("k"), "k")
+    assert is_key(await source.fetch("k"), "k")
 
 
 async def test_keys_that_their_server_refuses_one_by_one_are_stale_and_asked_for_every_minute(
@@ -422,13 +422,13 @@ async def test_keys_that_their_server_refuses_one_by_one_are_stale_and_asked_for
 ) -> None:
     source = source_for()
     server.publish("k", pem("k"))
-    await source.find("k")
+    await source.fetch("k")
     server.always = Reply(status=403)
     time.advance(3599)
     for _ in range(121):
         await source.tick()
         time.advance(1)
-    assert is_key(source.known("k"), "k")
+    assert is_key(source.get("k"), "k")
     assert (source.status().state, source.status().ready) == ("stale", True)
     assert len(server.requests) == 1 + 3
 
@@ -438,14 +438,14 @@ async def test_an_answer_about_one_key_ends_an_outage(
 ) -> None:
     source = source_for()
     server.always = Reply(status=500)
-    assert await source.find("a") is Missing.UNAVAILABLE
+    assert await source.fetch("a") is Missing.UNAVAILABLE
     server.always = Reply(status=403)
     time.advance(2)
-    assert await source.find("a") is Missing.UNAVAILABLE
+    assert await source.fetch("a") is Missing.UNAVAILABLE
     assert (source.status().state, source.status().ready) == ("starting", False)
     server.always = None
     server.publish("b", pem("b"))
-    assert is_key(await source.find("b"), "b")
+    assert is_key(await source.fetch("b"), "b")
 
 
 # Unknown key ids
@@ -456,7 +456,7 @@ async def test_one_fetch_is_shared_by_all_who_wait_for_a_key(
 ) -> None:
     source = source_for()
     server.replies[asap_path("k")] = Reply(pem("k").encode(), fault="stall")
-    waiting = [asyncio.create_task(source.find("k")) for _ in range(200)]
+    waiting = [asyncio.create_task(source.fetch("k")) for _ in range(200)]
     await until(lambda: server.serving == 1)
     server.release.set()
     assert all(is_key(found, "k") for found in await asyncio.gather(*waiting))
@@ -468,7 +468,7 @@ async def test_a_request_that_leaves_does_not_end_the_fetch_of_the_others(
 ) -> None:
     source = source_for()
     server.replies[asap_path("k")] = Reply(pem("k").encode(), fault="stall")
-    first, second = (asyncio.create_task(source.find("k")) for _ in range(2))
+    first, second = (asyncio.create_task(source.fetch("k")) for _ in range(2))
     await until(lambda: server.serving == 1)
     first.cancel()
     server.release.set()
@@ -480,7 +480,7 @@ async def test_no_such_key_is_remembered(
 ) -> None:
     source = source_for()
     for _ in range(10):
-        assert await source.find("k") is Missing.UNKNOWN
+        assert await source.fetch("k") is Missing.UNKNOWN
         time.advance(0.99)
     assert len(server.requests) == 1
     assert recorder.lookups == {("asap", "miss"): 1, ("asap", "negative"): 9}
@@ -491,23 +491,23 @@ async def test_a_key_that_is_published_is_accepted_ten_seconds_after_the_first_t
     server: KeyServer, time: FakeTime, source_for: Open
 ) -> None:
     source = source_for()
-    assert await source.find("k") is Missing.UNKNOWN
+    assert await source.fetch("k") is Missing.UNKNOWN
     server.publish("k", pem("k"))
     time.advance(10)
-    assert is_key(await source.find("k"), "k")
+    assert is_key(await source.fetch("k"), "k")
 
 
 async def test_what_the_server_said_within_a_minute_is_its_last_word_when_it_fails(
     server: KeyServer, time: FakeTime, source_for: Open
 ) -> None:
     source = source_for()
-    assert await source.find("k") is Missing.UNKNOWN
+    assert await source.fetch("k") is Missing.UNKNOWN
     server.always = Reply(status=500)
     time.advance(59)
-    assert await source.find("k") is Missing.UNKNOWN
-    assert await source.find("other") is Missing.UNAVAILABLE
+    assert await source.fetch("k") is Missing.UNKNOWN
+    assert await source.fetch("other") is Missing.UNAVAILABLE
     time.advance(2)
-    assert await source.find("k") is Missing.UNAVAILABLE
+    assert await source.fetch("k") is Missing.UNAVAILABLE
 
 
 async def test_a_flood_of_invented_key_ids_neither_hammers_the_server_nor_evicts_real_keys(
@@ -515,16 +515,16 @@ async def test_a_flood_of_invented_key_ids_neither_hammers_the_server_nor_evicts
 ) -> None:
     source = source_for()
     server.publish("real", pem("real"))
-    await source.find("real")
+    await source.fetch("real")
     for second in range(20):
         found = await asyncio.gather(
-            *(source.find(f"invented {second} {number}") for number in range(500))
+            *(source.fetch(f"invented {second} {number}") for number in range(500))
         )
         assert set(found) == {Missing.UNKNOWN}
         time.advance(1)
     # Six seconds' worth at first, less what is kept back, and ten a second from then on.
     assert len(server.requests) <= 60 + 20 * 10
-    assert is_key(source.known("real"), "real")
+    assert is_key(source.get("real"), "real")
     assert recorder.counts["asap"] == 1
 
 
@@ -533,12 +533,12 @@ async def test_a_flood_while_the_server_fails_is_answered_with_unavailable_and_o
 ) -> None:
     source = source_for()
     server.always = Reply(status=500)
-    await source.find("first")
-    found = await asyncio.gather(*(source.find(str(number)) for number in range(500)))
+    await source.fetch("first")
+    found = await asyncio.gather(*(source.fetch(str(number)) for number in range(500)))
     assert set(found) == {Missing.UNAVAILABLE}
     assert len(server.requests) == 1
     time.advance(2)
-    await asyncio.gather(*(source.find(str(number)) for number in range(500)))
+    await asyncio.gather(*(source.fetch(str(number)) for number in range(500)))
     assert len(server.requests) == 2
 
 
@@ -549,13 +549,13 @@ async def test_a_real_new_key_gets_through_a_flood_when_it_is_asked_for_again(
     server.publish("real", pem("real"))
 
     async def flood(second: int) -> None:
-        await asyncio.gather(*(source.find(f"{second} {number}") for number in range(300)))
+        await asyncio.gather(*(source.fetch(f"{second} {number}") for number in range(300)))
 
     await flood(0)
-    assert await source.find("real") is Missing.UNKNOWN
+    assert await source.fetch("real") is Missing.UNKNOWN
     time.advance(1)
     await flood(1)
-    assert is_key(await source.find("real"), "real")
+    assert is_key(await source.fetch("real"), "real")
 
 
 async def test_after_a_restart_fifty_real_keys_are_all_fetched_at_once(
@@ -564,7 +564,7 @@ async def test_after_a_restart_fifty_real_keys_are_all_fetched_at_once(
     source = source_for()
     for number in range(50):
         server.publish(str(number), pem(str(number)))
-    found = await asyncio.gather(*(source.find(str(number % 50)) for number in range(200)))
+    found = await asyncio.gather(*(source.fetch(str(number % 50)) for number in range(200)))
     assert all(is_key(key, str(number % 50)) for number, key in enumerate(found))
     assert len(server.requests) == 50
     assert server.most_at_once <= 4
@@ -576,12 +576,12 @@ async def test_one_bad_key_does_not_condemn_the_server(server: KeyServer, source
     server.replies[asap_path("forbidden")] = Reply(status=403)
     server.publish("rubbish", "<html>")
     server.publish("private", "-----BEGIN PRIVATE KEY-----")
-    assert await source.find("forbidden") is Missing.UNAVAILABLE
-    assert await source.find("rubbish") is Missing.UNAVAILABLE
-    assert await source.find("private") is Missing.UNKNOWN
-    assert is_key(await source.find("good"), "good")
+    assert await source.fetch("forbidden") is Missing.UNAVAILABLE
+    assert await source.fetch("rubbish") is Missing.UNAVAILABLE
+    assert await source.fetch("private") is Missing.UNKNOWN
+    assert is_key(await source.fetch("good"), "good")
     for key_id in ("forbidden", "rubbish", "private"):
-        await source.find(key_id)
+        await source.fetch(key_id)
     assert len(server.requests) == 4
 
 
@@ -591,9 +591,9 @@ async def test_the_number_of_keys_is_bounded_and_the_least_used_goes(
     source = source_for(key_cache_size=3)
     for number in range(4):
         server.publish(str(number), pem(str(number)))
-        await source.find(str(number))
+        await source.fetch(str(number))
         time.advance(1)
-        source.known("0")
+        source.get("0")
     assert [key.key_id for key in source.status().keys] == ["0", "2", "3"]
 
 
@@ -605,13 +605,13 @@ async def test_a_request_waits_no_longer_than_the_time_out_and_others_do_not_wai
 ) -> None:
     old, source = source_for(), source_for(key_fetch_timeout=0.2)
     server.publish("known", pem("known"))
-    await old.find("known")
+    await old.fetch("known")
     source.inherit(old)
     server.always = Reply(fault="stall")
     async with asyncio.timeout(5):
-        waiting = asyncio.create_task(source.find("unknown"))
+        waiting = asyncio.create_task(source.fetch("unknown"))
         await until(lambda: server.serving == 1)
-        assert is_key(source.known("known"), "known")
+        assert is_key(source.get("known"), "known")
         assert await waiting is Missing.UNAVAILABLE
     await until(lambda: recorder.fetches["asap", "timeout"] == 1)
 
@@ -621,7 +621,7 @@ async def test_a_stalled_server_holds_four_connections_and_no_more(
 ) -> None:
     source = source_for(key_fetch_timeout=0.3)
     server.always = Reply(fault="stall")
-    found = await asyncio.gather(*(source.find(str(number)) for number in range(100)))
+    found = await asyncio.gather(*(source.fetch(str(number)) for number in range(100)))
     assert set(found) <= {Missing.UNAVAILABLE, Missing.UNKNOWN}
     assert server.most_at_once == 4
     assert server.connections <= 4
@@ -633,13 +633,13 @@ async def test_refreshes_leave_connections_for_new_keys(
     source = source_for()
     for number in range(10):
         server.publish(str(number), pem(str(number)))
-        await source.find(str(number))
+        await source.fetch(str(number))
         server.replies[asap_path(str(number))].fault = "stall"
     server.publish("new", pem("new"))
     time.advance(3599)
     refreshing = asyncio.create_task(source.tick())
     await until(lambda: server.serving == 2)
-    assert is_key(await source.find("new"), "new")
+    assert is_key(await source.fetch("new"), "new")
     server.release.set()
     await refreshing
     assert server.most_at_once <= 3
@@ -653,13 +653,13 @@ async def test_a_replacement_goes_on_with_the_keys_and_the_failures_of_its_prede
 ) -> None:
     old, new = source_for(), source_for(key_stale_grace=60.0)
     server.publish("k", pem("k"))
-    await old.find("k")
+    await old.fetch("k")
     server.always = Reply(status=500)
     time.advance(3599)
     await old.tick()
     new.inherit(old)
     await old.close()
-    assert is_key(new.known("k"), "k")
+    assert is_key(new.get("k"), "k")
     assert new.status().state == "stale"
     assert recorder.changes == []
 
@@ -669,7 +669,7 @@ async def test_status_names_each_key_without_material(
 ) -> None:
     source = source_for()
     server.publish("k", pem("k"))
-    key = await source.find("k")
+    key = await source.fetch("k")
     assert not isinstance(key, Missing)
     time.advance(7)
     status = source.status()
@@ -688,10 +688,10 @@ async def test_a_key_is_found_by_the_hash_of_its_key_id(
     source = source_for()
     server.publish("k", pem("k"))
     digest = asap_path("k")[1:-4]
-    assert await source.by_digest(digest) is None
-    await source.find("k")
+    assert await source.find_by_digest(digest) is None
+    await source.fetch("k")
     time.advance(600)
-    found = await source.by_digest(digest)
+    found = await source.find_by_digest(digest)
     assert found is not None
     assert (is_key(found[0], "k"), found[1]) == (True, 3000)
 
@@ -700,7 +700,7 @@ async def test_closing_ends_everything_that_waits(server: KeyServer, source_for:
     source = source_for()
     server.always = Reply(fault="stall")
     await source.start()
-    waiting: Awaitable[object] = asyncio.ensure_future(source.find("k"))
+    waiting: Awaitable[object] = asyncio.ensure_future(source.fetch("k"))
     await until(lambda: server.serving == 1)
     await source.close()
     assert await waiting is Missing.UNAVAILABLE

@@ -92,10 +92,10 @@ async def test_keys_are_read_from_text_and_from_files_in_every_form(
             "f": json.dumps(jwk("f")),
         }
     )
-    assert all(is_key(source.known(name), name) for name in "abcdef")
-    assert is_key(await source.find("a"), "a")
-    assert source.known("set") is None
-    assert await source.find("set") is Missing.UNKNOWN
+    assert all(is_key(source.get(name), name) for name in "abcdef")
+    assert is_key(await source.fetch("a"), "a")
+    assert source.get("set") is None
+    assert await source.fetch("set") is Missing.UNKNOWN
     assert source.static == ()
 
 
@@ -107,7 +107,7 @@ async def test_every_secret_counts_in_order_and_serves_any_token(
     assert [key.material for key in source.static[:3]] == [b"first", b"second", b"third "]
     assert is_key(source.static[3], "a")
     assert source.static[3].source == "file"
-    assert source.known("first") is None
+    assert source.get("first") is None
 
 
 async def test_what_cannot_be_used_is_named_all_at_once_and_never_shown(
@@ -158,9 +158,9 @@ async def test_a_file_that_changes_is_read_again(
     source = await static({"a": path, "b": pem("b")})
     replace(path, pem("new"))
     await source.tick()
-    assert is_key(source.known("a"), "old")
+    assert is_key(source.get("a"), "old")
     await source.tick()
-    assert is_key(source.known("a"), "new")
+    assert is_key(source.get("a"), "new")
     assert recorder.changes == [frozenset({"a"})]
     await settle(source)
     assert recorder.fetches == {("file", "ok"): 2}
@@ -221,7 +221,7 @@ async def test_the_symbolic_link_that_kubernetes_swaps_is_followed(
     (tmp_path / "..new").symlink_to("2")
     (tmp_path / "..new").rename(tmp_path / "..data")
     await settle(source)
-    assert is_key(source.known("a"), "2")
+    assert is_key(source.get("a"), "2")
     assert recorder.changes == [frozenset({"a"})]
 
 
@@ -238,7 +238,7 @@ async def test_a_bad_new_file_leaves_the_running_keys_and_is_reported(
         replace(path, bad)
     for _ in range(5):
         await settle(source)
-    assert is_key(source.known("a"), "a")
+    assert is_key(source.get("a"), "a")
     status = source.status()
     assert (status.state, status.ready) == ("stale", True)
     assert status.last_error.startswith(f"{path}: ")
@@ -248,7 +248,7 @@ async def test_a_bad_new_file_leaves_the_running_keys_and_is_reported(
     assert recorder.changes == []
     replace(path, pem("b"))
     await settle(source)
-    assert is_key(source.known("a"), "b")
+    assert is_key(source.get("a"), "b")
     assert (source.status().state, source.status().last_error) == ("ready", "")
 
 
@@ -308,17 +308,17 @@ async def test_the_bridge_finds_a_key_from_a_file_and_never_a_secret(
 ) -> None:
     source = await static({"a": pem("a")})
     digest = asap_path("a")[1:-4]
-    found = await source.by_digest(digest)
+    found = await source.find_by_digest(digest)
     assert found is not None
     assert (to_pem(found[0]).decode(), found[1]) == (pem("a"), 60)
-    assert await source.by_digest("0" * 64) is None
-    assert await (await secrets("a")).by_digest(digest) is None
+    assert await source.find_by_digest("0" * 64) is None
+    assert await (await secrets("a")).find_by_digest(digest) is None
 
 
 async def test_only_what_is_asked_for_and_there_is_counted(
     static: Open, recorder: Recorder
 ) -> None:
     source = await static({"a": pem("a")})
-    source.known("a")
-    source.known("b")
+    source.get("a")
+    source.get("b")
     assert recorder.lookups == {("file", "hit"): 1}

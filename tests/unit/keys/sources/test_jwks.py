@@ -55,12 +55,12 @@ async def test_the_keys_of_a_jwk_set_and_of_a_map_are_known_by_their_key_ids(
 ) -> None:
     server.document(jwk("a"), jwk("b"))
     source = source_for()
-    assert is_key(await source.find("a"), "a")
-    assert is_key(source.known("b"), "b")
+    assert is_key(await source.fetch("a"), "a")
+    assert is_key(source.get("b"), "b")
     publish_map(server, {"a": pem("a"), "b": pem("b")})
     source = source_for()
-    assert is_key(await source.find("a"), "a")
-    assert is_key(source.known("b"), "b")
+    assert is_key(await source.fetch("a"), "a")
+    assert is_key(source.get("b"), "b")
     assert len(server.requests) == 2
 
 
@@ -72,7 +72,7 @@ async def test_a_started_source_fetches_before_any_token_comes(
     assert source.status().state == "never-needed"
     await source.start()
     await until(lambda: source.status().state == "ready")
-    assert is_key(source.known("a"), "a")
+    assert is_key(source.get("a"), "a")
 
 
 async def test_until_the_first_answer_it_is_starting_and_a_token_waits_for_that_answer(
@@ -84,7 +84,7 @@ async def test_until_the_first_answer_it_is_starting_and_a_token_waits_for_that_
     await source.start()
     await until(lambda: server.serving == 1)
     assert (source.status().state, source.status().ready) == ("starting", False)
-    waiting = asyncio.create_task(source.find("a"))
+    waiting = asyncio.create_task(source.fetch("a"))
     server.release.set()
     assert is_key(await waiting, "a")
     assert len(server.requests) == 1
@@ -92,7 +92,7 @@ async def test_until_the_first_answer_it_is_starting_and_a_token_waits_for_that_
 
 async def test_any_content_type_will_do(server: KeyServer, source_for: Open) -> None:
     server.document(jwk("a"), Content_Type="text/html; charset=latin-1")
-    assert is_key(await source_for().find("a"), "a")
+    assert is_key(await source_for().fetch("a"), "a")
 
 
 # Freshness and rotation
@@ -121,7 +121,7 @@ async def test_a_document_is_fresh_for_as_long_as_its_server_says_within_bounds(
     server.document(jwk("a"))
     server.replies["/jwks"].headers = headers
     source = source_for()
-    await source.find("a")
+    await source.fetch("a")
     assert source.status().keys[0].expires == START + lifetime
 
 
@@ -138,7 +138,7 @@ async def test_a_document_is_refreshed_before_it_expires_and_no_request_waits(
     server.replies["/jwks"] = Reply(status=304, fault="stall")
     refresh = asyncio.create_task(source.tick())
     await until(lambda: server.serving == 1)
-    assert is_key(source.known("a"), "a")
+    assert is_key(source.get("a"), "a")
     server.release.set()
     await refresh
     assert server.requests[1].headers["If-None-Match"] == 'W/"1"'
@@ -151,7 +151,7 @@ async def test_not_modified_without_having_been_asked_is_an_error(
 ) -> None:
     server.replies["/jwks"] = Reply(status=304)
     source = source_for()
-    assert await source.find("a") is Missing.UNAVAILABLE
+    assert await source.fetch("a") is Missing.UNAVAILABLE
     assert source.status().last_error.startswith("status 304")
 
 
@@ -164,16 +164,16 @@ async def test_a_key_that_leaves_the_document_stays_valid_for_ninety_minutes(
     server.document(jwk("both"), jwk("new"))
     time.advance(20_000)
     await source.tick()
-    assert is_key(source.known("old"), "old")
+    assert is_key(source.get("old"), "old")
     time.advance(5399)
     await source.tick()
-    assert is_key(source.known("old"), "old")
+    assert is_key(source.get("old"), "old")
     assert recorder.changes == []
     time.advance(1)
-    assert source.known("old") is None
+    assert source.get("old") is None
     await source.tick()
     assert recorder.changes == [frozenset({"old"})]
-    assert is_key(source.known("both"), "both")
+    assert is_key(source.get("both"), "both")
 
 
 async def test_the_grace_period_is_counted_from_the_first_document_without_the_key(
@@ -187,10 +187,10 @@ async def test_the_grace_period_is_counted_from_the_first_document_without_the_k
     for _ in range(9):
         await source.tick()
         time.advance(599)
-        assert is_key(source.known("old"), "old")
+        assert is_key(source.get("old"), "old")
     await source.tick()
     time.advance(9)
-    assert source.known("old") is None
+    assert source.get("old") is None
 
 
 async def test_the_grace_period_is_an_option_and_none_ends_the_key_at_once(
@@ -202,7 +202,7 @@ async def test_the_grace_period_is_an_option_and_none_ends_the_key_at_once(
     server.document(jwk("both"))
     time.advance(20_000)
     await source.tick()
-    assert source.known("old") is None
+    assert source.get("old") is None
     assert recorder.changes == [frozenset({"old"})]
 
 
@@ -218,8 +218,8 @@ async def test_the_grace_period_is_not_stretched_by_a_failing_server(
     server.always = Reply(status=500)
     time.advance(5400)
     await source.tick()
-    assert source.known("old") is None
-    assert is_key(source.known("both"), "both")
+    assert source.get("old") is None
+    assert is_key(source.get("both"), "both")
 
 
 async def test_a_key_that_is_replaced_under_its_key_id_is_replaced_at_once(
@@ -231,7 +231,7 @@ async def test_a_key_that_is_replaced_under_its_key_id_is_replaced_at_once(
     server.document(jwk("a", "new"))
     time.advance(20_000)
     await source.tick()
-    assert is_key(source.known("a"), "new")
+    assert is_key(source.get("a"), "new")
     assert recorder.changes == [frozenset({"a"})]
 
 
@@ -254,8 +254,8 @@ async def test_a_key_that_becomes_untrustworthy_is_dropped_at_once(
     server.document(*entries)
     time.advance(20_000)
     await source.tick()
-    assert source.known("a") is None
-    assert is_key(source.known("b"), "b")
+    assert source.get("a") is None
+    assert is_key(source.get("b"), "b")
 
 
 async def test_a_key_that_turns_into_rubbish_has_its_grace_period(
@@ -267,7 +267,7 @@ async def test_a_key_that_turns_into_rubbish_has_its_grace_period(
     server.document(jwk("a", x="?"), jwk("b"))
     time.advance(20_000)
     await source.tick()
-    assert is_key(source.known("a"), "a")
+    assert is_key(source.get("a"), "a")
 
 
 # Stale if error
@@ -300,12 +300,12 @@ async def test_known_keys_work_on_through_any_fault_for_a_day(
     for _ in range(5):
         time.advance(21_599)
         await source.tick()
-        assert is_key(source.known("a"), "a")
+        assert is_key(source.get("a"), "a")
     status = source.status()
     assert (status.state, status.ready, bool(status.last_error)) == ("stale", True, True)
     assert recorder.successes["document"] == START
     time.advance(21_600 + 86_400 - 5 * 21_599)
-    assert source.known("a") is None
+    assert source.get("a") is None
     assert recorder.changes == []
     await source.tick()
     assert recorder.changes == [frozenset({"a"})]
@@ -339,7 +339,7 @@ async def test_a_refresh_for_a_token_that_fails_is_repeated_though_the_document_
     source = source_for()
     await source.tick()
     server.always = Reply(status=500)
-    assert await source.find("b") is Missing.UNAVAILABLE
+    assert await source.fetch("b") is Missing.UNAVAILABLE
     assert source.status().state == "stale"
     server.always = None
     time.advance(1)
@@ -358,7 +358,7 @@ async def test_rotation_is_picked_up_by_the_first_token(
     await source.tick()
     server.document(jwk("a"), jwk("b"))
     time.advance(1)
-    assert is_key(await source.find("b"), "b")
+    assert is_key(await source.fetch("b"), "b")
 
 
 async def test_two_hundred_tokens_of_a_new_key_share_one_refresh(
@@ -368,7 +368,7 @@ async def test_two_hundred_tokens_of_a_new_key_share_one_refresh(
     source = source_for()
     await source.tick()
     server.document(jwk("a"), jwk("b"))
-    found = await asyncio.gather(*(source.find("b") for _ in range(200)))
+    found = await asyncio.gather(*(source.fetch("b") for _ in range(200)))
     assert all(is_key(key, "b") for key in found)
     time.advance(11)
     await source.tick()
@@ -382,7 +382,7 @@ async def test_unknown_key_ids_cause_one_refresh_in_ten_seconds(
     source = source_for()
     await source.tick()
     for step in range(100):
-        assert await source.find(f"invented {step}") is Missing.UNKNOWN
+        assert await source.fetch(f"invented {step}") is Missing.UNKNOWN
         await source.tick()
         time.advance(0.99)
     assert len(server.requests) == 1 + 10
@@ -395,18 +395,18 @@ async def test_a_key_published_after_a_refresh_is_there_when_ten_seconds_are_ove
 ) -> None:
     server.document(jwk("a"))
     source = source_for()
-    await source.find("invented")
+    await source.fetch("invented")
     server.document(jwk("a"), jwk("b"))
     time.advance(1)
-    assert await source.find("b") is Missing.UNKNOWN
+    assert await source.fetch("b") is Missing.UNKNOWN
     time.advance(8.9)
     await source.tick()
-    assert source.known("b") is None
+    assert source.get("b") is None
     time.advance(0.1)
     await source.tick()
-    assert is_key(source.known("b"), "b")
+    assert is_key(source.get("b"), "b")
     time.advance(9.9)
-    assert await source.find("c") is Missing.UNKNOWN
+    assert await source.fetch("c") is Missing.UNKNOWN
     assert len(server.requests) == 2
 
 
@@ -415,10 +415,10 @@ async def test_a_token_ten_seconds_after_the_first_is_accepted_even_without_the_
 ) -> None:
     server.document(jwk("a"))
     source = source_for()
-    assert await source.find("b") is Missing.UNKNOWN
+    assert await source.fetch("b") is Missing.UNKNOWN
     server.document(jwk("a"), jwk("b"))
     time.advance(10)
-    assert is_key(await source.find("b"), "b")
+    assert is_key(await source.fetch("b"), "b")
 
 
 async def test_a_token_that_joins_an_older_fetch_has_another_one_made(
@@ -427,17 +427,17 @@ async def test_a_token_that_joins_an_older_fetch_has_another_one_made(
     server.document(jwk("a"))
     server.replies["/jwks"].fault = "stall"
     source = source_for()
-    first = asyncio.create_task(source.find("a"))
+    first = asyncio.create_task(source.fetch("a"))
     await until(lambda: server.serving == 1)
     server.document(jwk("a"), jwk("b"))
-    second = asyncio.create_task(source.find("b"))
+    second = asyncio.create_task(source.fetch("b"))
     await asyncio.sleep(0)
     server.release.set()
     assert is_key(await first, "a")
     assert await second is Missing.UNKNOWN
     time.advance(10)
     await source.tick()
-    assert is_key(source.known("b"), "b")
+    assert is_key(source.get("b"), "b")
 
 
 async def test_a_background_refresh_does_not_keep_a_token_from_asking(
@@ -447,7 +447,7 @@ async def test_a_background_refresh_does_not_keep_a_token_from_asking(
     source = source_for()
     await source.tick()
     server.document(jwk("a"), jwk("b"))
-    assert is_key(await source.find("b"), "b")
+    assert is_key(await source.fetch("b"), "b")
 
 
 async def test_while_the_server_fails_unknown_keys_are_unavailable_and_nobody_waits(
@@ -455,10 +455,10 @@ async def test_while_the_server_fails_unknown_keys_are_unavailable_and_nobody_wa
 ) -> None:
     source = source_for()
     server.always = Reply(status=500)
-    assert await source.find("a") is Missing.UNAVAILABLE
+    assert await source.fetch("a") is Missing.UNAVAILABLE
     server.always = Reply(fault="stall")
     async with asyncio.timeout(2):
-        assert await source.find("a") is Missing.UNAVAILABLE
+        assert await source.fetch("a") is Missing.UNAVAILABLE
     assert len(server.requests) == 1
 
 
@@ -470,11 +470,11 @@ async def test_a_long_outage_costs_a_new_key_ten_seconds_and_not_a_minute(
     for _ in range(400):
         await source.tick()
         time.advance(1)
-    assert await source.find("a") is Missing.UNAVAILABLE
+    assert await source.fetch("a") is Missing.UNAVAILABLE
     server.always = None
     server.document(jwk("a"))
     time.advance(10)
-    assert is_key(await source.find("a"), "a")
+    assert is_key(await source.fetch("a"), "a")
 
 
 # Bounded waiting
@@ -486,7 +486,7 @@ async def test_a_request_waits_no_longer_than_the_time_out(
     source = source_for(key_fetch_timeout=0.2)
     server.always = Reply(b'{"keys":', fault="stall in body")
     async with asyncio.timeout(5):
-        found = await asyncio.gather(*(source.find(str(number)) for number in range(50)))
+        found = await asyncio.gather(*(source.fetch(str(number)) for number in range(50)))
     assert set(found) == {Missing.UNAVAILABLE}
     await until(lambda: recorder.fetches["document", "timeout"] == 1)
     assert server.most_at_once == 1
@@ -523,7 +523,7 @@ async def test_a_document_of_more_than_a_thousand_keys_is_refused(
 ) -> None:
     server.document(*[jwk(str(number), "one") for number in range(1001)])
     source = source_for()
-    assert await source.find("1") is Missing.UNAVAILABLE
+    assert await source.fetch("1") is Missing.UNAVAILABLE
     assert "expected at most 1000 keys, found 1001" in source.status().last_error
 
 
@@ -552,10 +552,10 @@ async def test_the_bridge_finds_a_key_by_its_hash_and_picks_up_rotation(
     await source.tick()
     server.document(jwk("a"), jwk("b"))
     for key_id in ("a", "b"):
-        found = await source.by_digest(asap_path(key_id)[1:-4])
+        found = await source.find_by_digest(asap_path(key_id)[1:-4])
         assert found is not None
         assert (is_key(found[0], key_id), found[1]) == (True, 21_600)
-    assert await source.by_digest("0" * 64) is None
+    assert await source.find_by_digest("0" * 64) is None
     assert len(server.requests) == 2
 
 
@@ -569,5 +569,5 @@ async def test_a_replacement_goes_on_with_the_keys_and_the_version_of_its_predec
     await old.close()
     time.advance(20_000)
     await new.tick()
-    assert is_key(new.known("a"), "a")
+    assert is_key(new.get("a"), "a")
     assert server.requests[1].headers["If-None-Match"] == '"1"'

@@ -64,14 +64,14 @@ async def test_files_come_first_then_the_document_then_the_key_server(
     for key_id in "abc":
         server.publish(key_id, pem("asap"))
     await ring.sources[1].start()
-    assert is_key(ring.known("a"), "file")
+    assert is_key(ring.get("a"), "file")
     assert server.requests == []
-    assert is_key(await ring.find("b"), "document")
+    assert is_key(await ring.fetch("b"), "document")
     assert server.paths() == ["/jwks"]
-    assert is_key(await ring.find("c"), "asap")
+    assert is_key(await ring.fetch("c"), "asap")
     for key_id, name in (("a", "file"), ("b", "document"), ("c", "asap")):
-        assert is_key(ring.known(key_id), name)
-    assert ring.known("d") is None
+        assert is_key(ring.get(key_id), name)
+    assert ring.get("d") is None
 
 
 async def test_the_static_keys_are_the_secrets_in_their_order(ring_of: Open) -> None:
@@ -96,13 +96,13 @@ async def test_a_key_is_unknown_only_if_every_source_is_sure(
     server: KeyServer, ring_of: Open, document: Reply, asap: Reply, answer: Missing
 ) -> None:
     server.replies = {"/jwks": document, asap_path("k"): asap}
-    assert await ring_of(document=True, asap=True).find("k") is answer
+    assert await ring_of(document=True, asap=True).fetch("k") is answer
 
 
 async def test_without_any_source_every_key_is_unknown(ring_of: Open) -> None:
     ring = ring_of()
-    assert await ring.find("k") is Missing.UNKNOWN
-    assert ring.known("k") is None
+    assert await ring.fetch("k") is Missing.UNKNOWN
+    assert ring.get("k") is None
     assert ring.static == ()
 
 
@@ -113,7 +113,7 @@ async def test_a_stalled_document_does_not_keep_the_key_server_from_being_asked(
     server.publish("k", pem("k"))
     ring = ring_of(document=True, asap=True, options={"key_fetch_timeout": 2.0})
     async with asyncio.timeout(5):
-        assert is_key(await ring.find("k"), "k")
+        assert is_key(await ring.fetch("k"), "k")
 
 
 async def test_a_slow_document_is_waited_for_when_the_key_server_has_no_key(
@@ -122,7 +122,7 @@ async def test_a_slow_document_is_waited_for_when_the_key_server_has_no_key(
     server.document(jwk("k"))
     server.replies["/jwks"].fault = "stall"
     ring = ring_of(document=True, asap=True, options={"key_fetch_timeout": 3.0})
-    waiting = asyncio.create_task(ring.find("k"))
+    waiting = asyncio.create_task(ring.fetch("k"))
     await until(lambda: asap_path("k") in server.paths())
     server.release.set()
     assert is_key(await waiting, "k")
@@ -134,7 +134,7 @@ async def test_two_stalled_sources_cost_a_request_one_time_out(
     server.always = Reply(fault="stall")
     ring = ring_of(document=True, asap=True, options={"key_fetch_timeout": 2.0})
     async with asyncio.timeout(3.9):
-        assert await ring.find("k") is Missing.UNAVAILABLE
+        assert await ring.fetch("k") is Missing.UNAVAILABLE
 
 
 async def test_a_ring_starts_everything_or_nothing(
@@ -150,7 +150,7 @@ async def test_a_ring_keeps_its_sources_fresh_by_itself(server: KeyServer, ring_
     server.document(jwk("a"))
     ring = ring_of(document=True, asap=True, secrets=["s"])
     await ring.start()
-    await until(lambda: ring.known("a") is not None)
+    await until(lambda: ring.get("a") is not None)
     assert [(status.name, status.state, status.ready) for status in ring.status()] == [
         ("secret", "ready", True),
         ("document", "ready", True),
@@ -164,15 +164,15 @@ async def test_a_new_configuration_costs_no_key_while_the_servers_are_down(
     server.document(jwk("a"))
     server.publish("b", pem("b"))
     old = ring_of(document=True, asap=True, secrets=["old"])
-    assert is_key(await old.find("a"), "a")
-    assert is_key(await old.find("b"), "b")
+    assert is_key(await old.fetch("a"), "a")
+    assert is_key(await old.fetch("b"), "b")
     server.always = Reply(status=500)
     new = ring_of(secrets=["new"], document=True, asap=True)
     new.inherit(old)
     await new.start()
     await old.close()
-    assert is_key(new.known("a"), "a")
-    assert is_key(new.known("b"), "b")
+    assert is_key(new.get("a"), "a")
+    assert is_key(new.get("b"), "b")
     assert [key.material for key in new.static] == [b"new"]
     assert recorder.changes == []
 
@@ -182,10 +182,10 @@ async def test_keys_of_another_url_are_not_handed_over(
 ) -> None:
     server.publish("b", pem("b"))
     old = ring_of(asap=True)
-    await old.find("b")
+    await old.fetch("b")
     new = open_resolver(KeyLocations(asap_url=f"{server.url}/other"), session, surroundings())
     new.inherit(old)
-    assert new.known("b") is None
+    assert new.get("b") is None
 
 
 async def test_the_bridge_serves_keys_of_every_source_by_their_hash(
@@ -195,13 +195,13 @@ async def test_the_bridge_serves_keys_of_every_source_by_their_hash(
     server.publish("c", pem("c"))
     ring = ring_of(public_keys={"a": pem("a")}, document=True, asap=True, secrets=["s"])
     await ring.start()
-    await ring.find("c")
+    await ring.fetch("c")
     for key_id in "abc":
-        found = await ring.by_digest(asap_path(key_id)[1:-4])
+        found = await ring.find_by_digest(asap_path(key_id)[1:-4])
         assert found is not None
         assert is_key(found[0], key_id)
         assert found[1] > 0
-    assert await ring.by_digest(asap_path("d")[1:-4]) is None
+    assert await ring.find_by_digest(asap_path("d")[1:-4]) is None
 
 
 async def test_good_tokens_never_wait_through_faults_and_rotation(
@@ -224,7 +224,7 @@ async def test_good_tokens_never_wait_through_faults_and_rotation(
 
     async def use_all() -> None:
         for key_id in current:
-            found = ring.known(key_id) or await ring.find(key_id)
+            found = ring.get(key_id) or await ring.fetch(key_id)
             assert is_key(found, key_id), (key_id, time.passed)
 
     async def tick(fetch_timeout: float) -> None:
@@ -247,7 +247,7 @@ async def test_good_tokens_never_wait_through_faults_and_rotation(
         for _ in range(12):
             time.advance(10)
             await tick(0.05 if fault.fault == "stall" else 5)
-            assert all(is_key(ring.known(key_id), key_id) for key_id in current)
+            assert all(is_key(ring.get(key_id), key_id) for key_id in current)
     assert recorder.lookups["document", "stale"] + recorder.lookups["asap", "stale"] > 0
 
 
@@ -257,12 +257,12 @@ async def test_what_can_be_said_at_once_is_what_asking_would_give_and_asks_nobod
     ring = ring_of(document=True, asap=True)
     server.document(jwk("of the document"))
     server.publish("of the server", pem("of the server"))
-    assert is_key(await ring.find("of the document"), "of the document")
+    assert is_key(await ring.fetch("of the document"), "of the document")
     said = 0
     for step in range(400):
         before = len(server.requests)
-        missing = ring.missing(f"invented {step}")
-        assert await ring.find(f"invented, too {step}") is Missing.UNKNOWN
+        missing = ring.answer_without_fetch(f"invented {step}")
+        assert await ring.fetch(f"invented, too {step}") is Missing.UNKNOWN
         if missing is not None:
             assert missing is Missing.UNKNOWN
             said += 1
@@ -271,11 +271,11 @@ async def test_what_can_be_said_at_once_is_what_asking_would_give_and_asks_nobod
             time.advance(1)
     assert said > 100
     assert recorder.lookups["asap", "negative"] >= 2 * said
-    assert ring.missing("of the server") is Missing.UNKNOWN
+    assert ring.answer_without_fetch("of the server") is Missing.UNKNOWN
     time.advance(2)
     # Whoever was turned away once comes before new inventions.
-    assert ring.missing("of the server") is None
-    assert is_key(await ring.find("of the server"), "of the server")
+    assert ring.answer_without_fetch("of the server") is None
+    assert is_key(await ring.fetch("of the server"), "of the server")
 
 
 async def test_where_a_source_fails_it_is_said_at_once_that_nobody_knows(
@@ -283,9 +283,9 @@ async def test_where_a_source_fails_it_is_said_at_once_that_nobody_knows(
 ) -> None:
     ring = ring_of(asap=True)
     server.always = Reply(status=500)
-    assert ring.missing("a") is None
-    assert await ring.find("a") is Missing.UNAVAILABLE
-    assert ring.missing("b") is Missing.UNAVAILABLE
+    assert ring.answer_without_fetch("a") is None
+    assert await ring.fetch("a") is Missing.UNAVAILABLE
+    assert ring.answer_without_fetch("b") is Missing.UNAVAILABLE
 
 
 async def test_without_a_url_a_key_id_that_is_not_configured_is_unknown_at_once(
@@ -293,5 +293,5 @@ async def test_without_a_url_a_key_id_that_is_not_configured_is_unknown_at_once(
 ) -> None:
     ring = ring_of(public_keys={"k": pem("k")})
     await ring.start()
-    assert ring.known("k") is not None
-    assert ring.missing("other") is Missing.UNKNOWN
+    assert ring.get("k") is not None
+    assert ring.answer_without_fetch("other") is Missing.UNKNOWN
