@@ -26,9 +26,9 @@ from tests.perf.soak.people import PublishedKey, World
 from tests.perf.soak.traffic import Seen, Traffic
 from tests.support.key_server import serving
 from tests.support.processes import running_verifier
+from tests.support.redis_server import running_redis
 from tests.support.supervised import ALL_LISTEN
 from tests.system.nginx.sites import JITSI, Nginx
-from tests.support.redis_server import running_redis
 
 WORKERS = 2
 # nginx hands signalling on to itself, which answers with whom it was told of.

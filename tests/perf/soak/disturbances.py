@@ -21,9 +21,9 @@ from tests.perf.soak.model import FOREVER
 from tests.perf.soak.people import DOMAIN, KEPT, SIGNED, TTL, PublishedKey, Visit, World
 from tests.support.key_server import KeyServer
 from tests.support.processes import RunningVerifier
+from tests.support.redis_server import RedisServer
 from tests.support.supervised import workers
 from tests.support.tokens import SECRET
-from tests.support.redis_server import RedisServer
 
 GRACE: Final = 20.0
 """``key_grace``: how long a key works after its document was seen without it."""

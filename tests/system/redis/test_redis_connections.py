@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.redis_stores import replica, revocation, until
 from tests.support.redis_server import running_redis
+from tests.support.redis_stores import replica, revocation, until
 from verifier.revocation.stores.base import StoreUnavailableError
 from verifier.revocation.stores.redis_scripts import KEYS
 from verifier.single_use.base import Redemption

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.redis_stores import replica, revocation, until
 from tests.support.redis_server import RedisServer, running_redis
+from tests.support.redis_stores import replica, revocation, until
 from verifier.revocation.stores.base import StoreUnavailableError
 from verifier.single_use.base import Redemption
 from verifier.single_use.redis import RedisRedemptions

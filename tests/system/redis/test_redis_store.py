@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.redis_stores import replica, revocation, until
 from tests.support.redis_server import RedisServer, running_redis
+from tests.support.redis_stores import replica, revocation, until
 from verifier.revocation.stores.base import StoreUnavailableError
 from verifier.revocation.stores.redis_scripts import EPOCH, KEYS
 from verifier.storage.worker_counters import WorkerCounters

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import get, running_verifier
+from tests.support.redis_server import RedisServer, running_redis
+from tests.support.replicas import REPLICAS, running_fleet
 from tests.support.revocations import ask_admin, listed, revoke, undo
 from tests.support.supervised import token
 from tests.support.tokens import SECRET
-from tests.support.replicas import REPLICAS, running_fleet
-from tests.support.redis_server import RedisServer, running_redis
 
 REFUSED = (403, "revoked")
 UP = "revocation_store_up"

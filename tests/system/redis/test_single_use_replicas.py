@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import RunningVerifier, get, post, running_verifier, wait_until
+from tests.support.redis_server import running_redis
+from tests.support.replicas import Fleet, running_fleet
 from tests.support.supervised import Client, token
 from tests.support.tokens import SECRET
-from tests.support.replicas import Fleet, running_fleet
-from tests.support.redis_server import running_redis
 
 ONCE = {"VERIFIER_SINGLE_USE": "jti", "VERIFIER_SINGLE_USE_WINDOW": "0"}
 ALONE = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET} | ONCE
