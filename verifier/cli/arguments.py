@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from verifier.cli.manual import Manual, render
 from verifier.config import Settings, load
-from verifier.explain import UnreadableError, typed_tenant
+from verifier.explain import UnreadableError, parse_tenant
 from verifier.rooms.address import RoomAddress, room_name
 from verifier.tokens.redact import hide_tokens
 
@@ -19,6 +20,7 @@ from verifier.tokens.redact import hide_tokens
 _TOKEN: Final = re.compile(r"eyJ[\w.%+/=-]+")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST: Final = 36_500 * 86_400
+_LONGEST_INPUT: Final = 1_000_000
 
 
 class UsageError(Exception):
@@ -151,6 +153,17 @@ def room_address(room: str, tenant: str | None) -> RoomAddress:
     if tenant is None:
         return RoomAddress(form)
     try:
-        return RoomAddress(form, typed_tenant(tenant))
+        return RoomAddress(form, parse_tenant(tenant))
     except UnreadableError as error:
         raise UsageError(f"--tenant: {error}") from None
+
+
+def read_standard_input() -> str:
+    """Read what was given for ``-``.
+
+    Raises:
+        UsageError: standard input is closed.
+    """
+    if sys.stdin is None:
+        raise UsageError("'-': there is no standard input")
+    return sys.stdin.buffer.read(_LONGEST_INPUT).decode("utf-8", "surrogateescape")

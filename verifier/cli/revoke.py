@@ -17,15 +17,15 @@ from verifier.cli.arguments import (
     add_command,
     add_config,
     duration,
+    read_standard_input,
     room_address,
     settings_of,
     text,
 )
 from verifier.cli.manual import Manual
-from verifier.cli.question import standard_input
 from verifier.cli.revocations import ENDPOINT, add_admin, in_words
 from verifier.config import Settings
-from verifier.explain import Findings, UnreadableError, view_token
+from verifier.explain import PastedInput, UnreadableError, view_token
 from verifier.revocation.model import Revocation
 from verifier.revocation.parsing import BadRevocationError, parse_criteria, parse_revocation
 
@@ -160,9 +160,9 @@ def _members(options: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _token(subject: str) -> str:
-    found = Findings()
+    found = PastedInput()
     try:
-        found.read(standard_input() if subject == "-" else subject)
+        found.read(read_standard_input() if subject == "-" else subject)
     except UnreadableError as error:
         raise UsageError(str(error)) from None
     if found.ambiguity:

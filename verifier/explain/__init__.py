@@ -13,12 +13,12 @@ from verifier.explain.explanation import (
     explain_unserved_host,
     unwrap,
 )
-from verifier.explain.pasted import Findings, UnreadableError, typed_tenant
+from verifier.explain.pasted import PastedInput, UnreadableError, parse_tenant
 from verifier.explain.token_view import TokenView, view_token
 
 __all__ = [
     "Explanation",
-    "Findings",
+    "PastedInput",
     "Prosody",
     "Step",
     "TokenView",
@@ -26,7 +26,7 @@ __all__ = [
     "explain",
     "explain_ambiguity",
     "explain_unserved_host",
-    "typed_tenant",
+    "parse_tenant",
     "unwrap",
     "view_token",
 ]

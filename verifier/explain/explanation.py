@@ -6,18 +6,20 @@ Never holds a token: neither its signature nor the whole of it, only single clai
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal
 
-from verifier.explain.cures import CURES, ambiguity
-from verifier.explain.evidence import Evidence
-from verifier.explain.remarks import remarks
-from verifier.explain.steps import applies, expected_in_words, found_in_words
-from verifier.explain.wording import quoted, shown
+from verifier.explain.decided_request import DecidedRequest
+from verifier.explain.notes import find_notes
+from verifier.explain.suggestions import SUGGESTIONS, suggest_one_reading
+from verifier.explain.wording import beginning, expiry, plain, quoted, shown
 from verifier.keys.model import KeyLookup
 from verifier.rules.engine import STEPS, RevocationCheck, decide, read_token
 from verifier.rules.model import AccessRequest, Decision, DenialCode, Deny
+from verifier.rules.operator_policy import STEPS as POLICY_STEPS
+from verifier.rules.operator_policy import OperatorPolicy
 from verifier.rules.policy import Policy
+from verifier.tokens.claims import ABSENT
 
 Result = Literal["pass", "fail", "not-reached"]
 
@@ -25,6 +27,16 @@ _WRAPPING: Final = (
     re.compile(r"(?:authorization:\s*)?bearer\s+(?P<token>.+)", re.IGNORECASE | re.DOTALL),
     re.compile(r"([\"'])(?P<token>.+)\1", re.DOTALL),
 )
+_KEY_SERVER: Final = ("header", "key id", "algorithm family", "key")
+_ROOM: Final = ("room address", "authentication", "room")
+_ASKED_BY: Final = dict(
+    zip(
+        POLICY_STEPS,
+        (field.name for field in fields(OperatorPolicy)),
+        strict=True,
+    )
+)
+_NONE: Final = {"tenant": "no tenant", "domain": "muc_mapper_domain to be set"}
 _MOST_WRAPPINGS: Final = 4  # nobody's mistake has more, and each costs the text's length
 
 
@@ -91,9 +103,9 @@ def explain(
     decision = decide(request, policy, keys, now, note, revoked=revoked)
     token = None if request.token is None else read_token(request.token)
     last = next(reversed(taken))
-    evidence = Evidence(request, policy, keys, now, token, decision, last, revoked is not None)
-    steps = tuple(_step(name, taken.get(name), evidence) for name in _story(evidence, list(taken)))
-    notes = tuple(remarks(evidence))
+    decided = DecidedRequest(request, policy, keys, now, token, decision, last, revoked is not None)
+    steps = tuple(_step(name, taken.get(name), decided) for name in _story(decided, list(taken)))
+    notes = tuple(find_notes(decided))
     if isinstance(decision, Deny):
         return Explanation(False, decision.code, steps, Prosody(*decision.answer), notes)
     return Explanation(True, None, steps, Prosody(), notes)
@@ -102,7 +114,7 @@ def explain(
 def explain_ambiguity(found: str) -> Explanation:
     """Explain a request that can be read in two ways, so that no rule is asked."""
     expected = "one token, every parameter once, prefix as in the path"
-    refused = Step("request", "fail", expected, found, ambiguity())
+    refused = Step("request", "fail", expected, found, suggest_one_reading())
     return _refuse_before_all_rules(DenialCode.AMBIGUOUS_REQUEST, refused)
 
 
@@ -139,26 +151,79 @@ def unwrap(text: str) -> tuple[str, str | None]:
     )
 
 
-def _story(evidence: Evidence, taken: list[str]) -> list[str]:
+def _story(decided: DecidedRequest, taken: list[str]) -> list[str]:
     """Name the steps that were taken, and after a failure those that would have come."""
-    if not isinstance(evidence.decision, Deny):
+    if not isinstance(decided.decision, Deny):
         return taken
     later = STEPS[STEPS.index(taken[-1]) + 1 :]
-    return taken + [name for name in later if applies(name, evidence)]
+    return taken + [name for name in later if _applies(name, decided)]
 
 
-def _step(name: str, noted: tuple[Any, Any] | None, evidence: Evidence) -> Step:
+def _step(name: str, noted: tuple[Any, Any] | None, decided: DecidedRequest) -> Step:
     if noted is None:
         return Step(name, "not-reached")
-    decision: Decision = evidence.decision
-    failed = isinstance(decision, Deny) and name == evidence.step
+    decision: Decision = decided.decision
+    failed = isinstance(decision, Deny) and name == decided.step
     expected, found = noted
     step = Step(
         name,
         "fail" if failed else "pass",
-        expected_in_words(name, expected),
-        found_in_words(name, found, failed=failed, now=evidence.now),
+        _describe_expected(name, expected),
+        _describe_found(name, found, failed=failed, now=decided.now),
     )
     if isinstance(decision, Deny) and failed:
-        return replace(step, cure=CURES[decision.code](evidence))
+        return replace(step, cure=SUGGESTIONS[decision.code](decided))
     return step
+
+
+def _applies(name: str, decided: DecidedRequest) -> bool:
+    """Tell whether a step that was not reached would have been one of this question's."""
+    if name in _KEY_SERVER:
+        return decided.policy.key_server
+    if name == "revocation":
+        return decided.revocations
+    if name in _ROOM:
+        return decided.request.room_jid is not None
+    if name in _ASKED_BY:
+        return _is_asked(name, decided)
+    if name in ("tenant", "domain"):
+        verified = decided.policy.enable_domain_verification or decided.policy.strict
+        wanted = decided.jid if name == "domain" else decided.tenant
+        return verified and wanted is not None
+    return True
+
+
+def _is_asked(name: str, decided: DecidedRequest) -> bool:
+    if name == POLICY_STEPS[-1] and not decided.request.creates_room:
+        return False
+    return bool(getattr(decided.policy.operator_policy or OperatorPolicy(), _ASKED_BY[name]))
+
+
+def _describe_expected(name: str, value: Any) -> str:
+    """Say what a step expects."""
+    if isinstance(value, tuple):
+        return "anything" if "*" in value else plain(" or ".join(value))
+    if name == "policy: lifetime":
+        return f"at most {value:g} s"
+    if name == "signature":
+        return f"{value}, made with a configured key"
+    if name == "room" and (value is ABSENT or value == "*"):
+        return "any room"
+    if not value and name in _NONE:
+        return _NONE[name]
+    return shown(value) or '""'
+
+
+def _describe_found(name: str, value: Any, *, failed: bool, now: float) -> str | None:
+    """Say what a step found; None for nothing at all."""
+    if name == "signature":
+        return f"made with {'none' if failed else 'one'} of {value}" if value else "no key"
+    if name == "policy: lifetime":
+        return "no end" if value is None else f"{value:.0f} s"
+    if name == "expiry":
+        return expiry(value, now)
+    if name == "not before":
+        return beginning(value, now)
+    if name == "context" and isinstance(value, dict):
+        return plain(f"an object with {', '.join(value) or 'nothing in it'}")
+    return shown(value)

@@ -33,7 +33,7 @@ class UnreadableError(ValueError):
 
 
 @dataclass(slots=True)
-class Findings:
+class PastedInput:
     """What the texts that were read so far have in them.
 
     Attributes:
@@ -98,7 +98,7 @@ class Findings:
         if "@" in typed and "://" not in typed:
             return jid_request(self.token, typed)
         if typed:
-            address = typed_address(typed)
+            address = parse_room(typed)
             if address.room != typed.rpartition("/")[2]:
                 self.notes.append(f'To the web client the room is "{address.room}".')
             return access_request(self.token, address, policy)
@@ -139,7 +139,7 @@ class Findings:
         self.notes += [note] if note else []
 
 
-def typed_address(text: str) -> RoomAddress:
+def parse_room(text: str) -> RoomAddress:
     """Bring ``name`` or ``tenant/name``, as people write them, to the form that clients send.
 
     Raises:
@@ -152,10 +152,10 @@ def typed_address(text: str) -> RoomAddress:
         raise UnreadableError("expected a name that the web client could send")
     if not slash:
         return RoomAddress(form)
-    return RoomAddress(form, typed_tenant(tenant))
+    return RoomAddress(form, parse_tenant(tenant))
 
 
-def typed_tenant(text: str) -> str:
+def parse_tenant(text: str) -> str:
     """Bring a tenant to the form that clients send.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.explaining import GOOD, KEYS, NOW, PLAIN, POLICY
+from tests.support.explanations import GOOD, KEYS, NOW, PLAIN, POLICY
 from tests.support.tokens import sign
 from verifier.explain import explain
 from verifier.rules.engine import decide

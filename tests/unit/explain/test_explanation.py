@@ -14,7 +14,7 @@ import pytest
 from tests.conformance.case import CaseKeys, judge, policy_of, request_of
 from verifier.decisions.explaining import explain_request
 from verifier.explain import Explanation, explain, explain_ambiguity, unwrap
-from verifier.explain.cures import CURES
+from verifier.explain.suggestions import SUGGESTIONS
 from verifier.keys.model import KeySet
 from verifier.rules.engine import STEPS, decide
 from verifier.rules.model import AccessRequest, Decision, DenialCode, Deny
@@ -140,7 +140,7 @@ def test_an_explanation_has_the_shape_of_the_contract(told: list[Told]) -> None:
 
 
 def test_every_denial_code_has_a_cure() -> None:
-    assert set(CURES) == set(DenialCode)
+    assert set(SUGGESTIONS) == set(DenialCode)
 
 
 def test_the_recorder_changes_no_verdict(told: list[Told]) -> None:

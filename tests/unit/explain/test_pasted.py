@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.explaining import PLAIN, POLICY, signed
-from verifier.explain import Findings, UnreadableError
+from tests.support.explanations import PLAIN, POLICY, signed
+from verifier.explain import PastedInput, UnreadableError
 
 TOKEN = signed()
 ADDRESS = "standup@conference.meet.jitsi"
 
 
-def read(text: str) -> Findings:
-    found = Findings()
+def read(text: str) -> PastedInput:
+    found = PastedInput()
     found.read(text)
     return found
 

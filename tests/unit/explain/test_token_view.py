@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.explaining import GOOD, NOW, signed
+from tests.support.explanations import GOOD, NOW, signed
 from tests.support.tokens import segment, sign
 from verifier.explain import TokenView, view_token
 

@@ -16,7 +16,7 @@ from verifier.decisions.explaining import explain_request
 from verifier.decisions.hosts import Hosts
 from verifier.explain import (
     Explanation,
-    Findings,
+    PastedInput,
     UnreadableError,
     explain_ambiguity,
     explain_unserved_host,
@@ -106,8 +106,8 @@ def _shown_address(request: AccessRequest | None) -> str | None:
     return hide_tokens(request.room_jid)
 
 
-def _find(question: dict[str, Any]) -> Findings:
-    found = Findings(question.get("token"))
+def _find(question: dict[str, Any]) -> PastedInput:
+    found = PastedInput(question.get("token"))
     name = "pasted"
     try:
         if question.get(name):
@@ -127,7 +127,7 @@ def _names_url(room: str) -> bool:
     return "://" in room or room.lstrip().startswith("/")
 
 
-def _request(question: dict[str, Any], found: Findings, policy: Policy) -> AccessRequest:
+def _request(question: dict[str, Any], found: PastedInput, policy: Policy) -> AccessRequest:
     if question.get("room_jid") is not None:
         return jid_request(found.token, question["room_jid"])
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.support.explaining import GOOD, POLICY, RS256, cure, rs256, signed
+from tests.support.explanations import GOOD, POLICY, RS256, cure, rs256, signed
 from tests.support.tokens import SECRET, segment, sign
 from verifier.keys.formats import parse_secret
 from verifier.keys.model import KeySet, bind

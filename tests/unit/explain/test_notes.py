@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.support.explaining import GOOD, KEYS, NOW, PLAIN, POLICY, signed
+from tests.support.explanations import GOOD, KEYS, NOW, PLAIN, POLICY, signed
 from tests.support.tokens import sign
 from verifier.explain import explain
 from verifier.keys.model import KeyLookup, KeySet, bind

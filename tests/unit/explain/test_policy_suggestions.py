@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.support.explaining import KEYS, NOW, POLICY, cure, signed
+from tests.support.explanations import KEYS, NOW, POLICY, cure, signed
 from verifier.explain import Explanation, Step, explain
 from verifier.rules.model import AccessRequest
 from verifier.rules.operator_policy import OperatorPolicy

@@ -13,7 +13,7 @@ from verifier.tokens.jws import Token
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class DecidedRequest:
     """One judged request.
 
     Attributes:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.explaining import KEYS, NOW, PLAIN, POLICY, cure, signed
+from tests.support.explanations import KEYS, NOW, PLAIN, POLICY, cure, signed
 from verifier.explain import explain
 from verifier.rules.model import AccessRequest, DenialCode
 from verifier.rules.policy import Policy

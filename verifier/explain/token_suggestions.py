@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from verifier.explain.evidence import Evidence
-from verifier.explain.secret_readings import other_reading
+from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.wording import quoted
-from verifier.keys.model import ALGORITHMS, JITSI_ALGORITHMS
+from verifier.keys.model import ALGORITHMS, JITSI_ALGORITHMS, VerificationKey
 from verifier.tokens.claims import ABSENT
+from verifier.tokens.jws import Token
 
 _WRAPPED: Final = re.compile(r"\s*(bearer\s|[\"'])", re.IGNORECASE)
 _ENCRYPTED_SEGMENTS: Final = 5
+_DECODED: Final = (
+    "The token was signed with app_secret decoded from {}, but Jitsi takes the secret as text: sign"
+    " with the text of app_secret (JWT_APP_SECRET) as it stands, without decoding it."
+)
+_ENCODED: Final = (
+    "The token was signed with app_secret encoded in {0}: sign with the text of app_secret"
+    " (JWT_APP_SECRET) as it stands, or configure its {0} text as app_secret."
+)
+_TRIMMED: Final = (
+    "The token was signed with app_secret but for blanks or a line break at its end: give both"
+    " sides the same bytes."
+)
 
 
-def missing_token(_evidence: Evidence) -> str:
+def suggest_adding_token(_decided: DecidedRequest) -> str:
     """No token, and guests are not allowed."""
     return (
         "Add a token to the room's URL, as ?jwt=TOKEN; guests come in without one only under"
@@ -24,12 +40,12 @@ def missing_token(_evidence: Evidence) -> str:
     )
 
 
-def malformed_token(evidence: Evidence) -> str:
+def suggest_token_form(decided: DecidedRequest) -> str:
     """Not a strict compact token, or one with a header that asks for more."""
-    token, text = evidence.token, evidence.request.token or ""
+    token, text = decided.token, decided.request.token or ""
     irregularity = "" if token is None else token.irregularity
     if not irregularity:
-        names = [name for name in ("crit", "zip") if name in evidence.header.raw]
+        names = [name for name in ("crit", "zip") if name in decided.header.raw]
         return f"Sign without {' and '.join(names)} in the token's header."
     return _by_characters(text) or _by_segments(text) or f"Make it a compact JWT: {irregularity}."
 
@@ -60,21 +76,21 @@ def _by_segments(text: str) -> str | None:
     return None
 
 
-def missing_key_id(evidence: Evidence) -> str:
+def suggest_key_id(decided: DecidedRequest) -> str:
     """Keys come from a URL and the header names none."""
-    kind = "" if evidence.header.key_id is ABSENT else ", as a string"
+    kind = "" if decided.header.key_id is ABSENT else ", as a string"
     return (
         f"Put kid into the token's header{kind}: this server looks keys up by it at"
         " asap_key_server or cache_keys_url."
     )
 
 
-def wrong_algorithm(evidence: Evidence) -> str:
+def suggest_algorithm(decided: DecidedRequest) -> str:
     """Another algorithm than the one that is accepted, or none at all."""
-    pinned, found = evidence.policy.signature_algorithm, evidence.header.algorithm
-    if evidence.policy.other_algorithms:
+    pinned, found = decided.policy.signature_algorithm, decided.header.algorithm
+    if decided.policy.other_algorithms:
         return (
-            f"Sign with {evidence.policy.accepted_algorithms}: the token does with {quoted(found)}."
+            f"Sign with {decided.policy.accepted_algorithms}: the token does with {quoted(found)}."
         )
     if not isinstance(found, str) or found not in ALGORITHMS:
         unsigned = isinstance(found, str) and found.lower() == "none"
@@ -101,18 +117,18 @@ def _shared(algorithm: str) -> bool:
     return algorithm.startswith("HS")
 
 
-def unknown_key(evidence: Evidence) -> str:
+def suggest_key(decided: DecidedRequest) -> str:
     """No key of this key id."""
-    key_id: Any = evidence.header.key_id
-    if "is not used" in evidence.detail:
+    key_id: Any = decided.header.key_id
+    if "is not used" in decided.detail:
         which = f" of kid {quoted(key_id)}" if isinstance(key_id, str) else ""
         return (
             f"Publish the key{which} anew, in one plain form and, if at all, with a certificate"
-            f' that is valid: {evidence.detail} (rules = "strict").'
+            f' that is valid: {decided.detail} (rules = "strict").'
         )
     if not isinstance(key_id, str):
         return "Put the kid of a configured key into the token's header."
-    if not evidence.policy.key_server:
+    if not decided.policy.key_server:
         return (
             f"Add the key of kid {quoted(key_id)} to public_keys, or sign with one that is there."
         )
@@ -123,7 +139,7 @@ def unknown_key(evidence: Evidence) -> str:
     )
 
 
-def unavailable_keys(_evidence: Evidence) -> str:
+def suggest_reachable_keys(_decided: DecidedRequest) -> str:
     """The key source does not answer."""
     return (
         "Make asap_key_server or cache_keys_url reachable from here and its answer readable;"
@@ -131,26 +147,70 @@ def unavailable_keys(_evidence: Evidence) -> str:
     )
 
 
-def wrong_type(evidence: Evidence) -> str:
+def suggest_type(decided: DecidedRequest) -> str:
     """``typ`` is not JWT."""
-    found = evidence.header.type
+    found = decided.header.type
     if isinstance(found, str) and found.lower().removeprefix("application/") == "at+jwt":
         return 'Issue a token for Jitsi with "typ": "JWT": this is an OAuth access token (at+jwt).'
     return 'Put "typ": "JWT" into the token\'s header, in capitals: Jitsi insists on it.'
 
 
-def wrong_signature(evidence: Evidence) -> str:
+def suggest_signing_key(decided: DecidedRequest) -> str:
     """No key made this signature."""
-    policy, token = evidence.policy, evidence.token
+    policy, token = decided.policy, decided.token
     if token is not None:
-        algorithm = str(evidence.header.algorithm)
-        other = other_reading(token, algorithm, evidence.keys.static)
-        strange = _by_characters(evidence.request.token or "") if token.irregularity else None
+        algorithm = str(decided.header.algorithm)
+        other = _other_reading(token, algorithm, decided.keys.static)
+        strange = _by_characters(decided.request.token or "") if token.irregularity else None
         if strange or other:
             return strange or other or ""
-    issuer, hint = evidence.claims.issuer, ""
+    issuer, hint = decided.claims.issuer, ""
     if "*" not in policy.asap_accepted_issuers and issuer not in policy.asap_accepted_issuers:
         hint = "; its iss is none that is accepted here, so it may be meant for another server"
-    if _shared(str(evidence.header.algorithm)):
+    if _shared(str(decided.header.algorithm)):
         return f"Sign with exactly the app_secret (JWT_APP_SECRET) that this server has{hint}."
     return f"Sign with the private key that belongs to this server's public key{hint}."
+
+
+def _other_reading(token: Token, algorithm: str, keys: Sequence[VerificationKey]) -> str | None:
+    """Say what to change where one of the secrets, read otherwise, made the signature.
+
+    Args:
+        token: A token with a wrong signature.
+        algorithm: The one that is accepted.
+        keys: The keys that were tried; only shared secrets have other readings.
+    """
+    for key in keys:
+        if key.source != "secret":
+            continue
+        for cure, material in _readings(key.material):
+            other = replace(key, material=material)
+            if material and other.verify(algorithm, token.signing_input, token.signature):
+                return cure
+    return None
+
+
+def _readings(secret: bytes) -> Iterator[tuple[str, bytes]]:
+    yield _DECODED.format("base64"), _from_base64(secret)
+    yield _DECODED.format("hexadecimal"), _from_hex(secret)
+    for encoded in (base64.b64encode(secret), base64.urlsafe_b64encode(secret)):
+        yield _ENCODED.format("base64"), encoded
+        yield _ENCODED.format("base64"), encoded.rstrip(b"=")
+    yield _ENCODED.format("hexadecimal"), secret.hex().encode()
+    for trimmed in (secret.strip(), secret + b"\n", secret + b"\r\n"):
+        yield _TRIMMED, trimmed
+
+
+def _from_base64(secret: bytes) -> bytes:
+    standard = secret.strip().rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
+    try:
+        return base64.b64decode(standard + b"=" * (-len(standard) % 4), validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _from_hex(secret: bytes) -> bytes:
+    try:
+        return bytes.fromhex(secret.decode("ascii"))
+    except ValueError:
+        return b""

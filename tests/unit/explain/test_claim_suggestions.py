@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.explaining import NOW, cure, signed
+from tests.support.explanations import NOW, cure, signed
 
 
 def test_a_token_for_another_issuer_is_told_from_a_misspelt_one() -> None:

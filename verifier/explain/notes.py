@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from verifier.explain.evidence import Evidence
+from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.wording import MILLISECONDS, moment, quoted
 from verifier.keys.model import JITSI_ALGORITHMS
 from verifier.rules.model import Allow
@@ -15,26 +15,26 @@ from verifier.tokens.claims import ABSENT, Claims, is_number
 _NO_MODERATOR: Final = (False, "false", "", None, ABSENT)
 
 
-def remarks(evidence: Evidence) -> Iterator[str]:
+def find_notes(decided: DecidedRequest) -> Iterator[str]:
     """Say what is worth knowing; nothing of a token that cannot be read."""
-    if isinstance(evidence.decision, Allow):
-        yield from _on_entrance(evidence, evidence.decision)
-    elif evidence.step == "claim types" and "iat" in evidence.detail:
+    if isinstance(decided.decision, Allow):
+        yield from _on_entrance(decided, decided.decision)
+    elif decided.step == "claim types" and "iat" in decided.detail:
         yield "Jitsi never reads iat: it would let the token in. Strict rules do not."
-    elif evidence.step == "claim types":
+    elif decided.step == "claim types":
         yield (
             "Jitsi's own plugins do not look at this: they would let the token in, or fail on it"
             " later. This verifier does not."
         )
-    if evidence.claims.raw:
-        yield from _on_times(evidence)
-        yield from _on_moderators(evidence.claims)
-        yield from _on_breadth(evidence)
-        yield from _on_user(evidence.claims)
+    if decided.claims.raw:
+        yield from _on_times(decided)
+        yield from _on_moderators(decided.claims)
+        yield from _on_breadth(decided)
+        yield from _on_user(decided.claims)
 
 
-def _on_entrance(evidence: Evidence, allow: Allow) -> Iterator[str]:
-    operator_policy = evidence.policy.operator_policy
+def _on_entrance(decided: DecidedRequest, allow: Allow) -> Iterator[str]:
+    operator_policy = decided.policy.operator_policy
     if allow.claims is None:
         yield "No token: a guest, let in by allow_empty_token (JWT_ALLOW_EMPTY)."
     elif allow.affiliation == "owner":
@@ -44,24 +44,24 @@ def _on_entrance(evidence: Evidence, allow: Allow) -> Iterator[str]:
             "No moderator: Prosody would let nobody in with this token who would be the first in"
             " the room (policy.moderators_create_rooms)."
         )
-    if allow.claims is not None and evidence.policy.single_use != "off":
+    if allow.claims is not None and decided.policy.single_use != "off":
         yield (
             "The token opens its room once (single_use): whether it has been used is not asked"
             " here, nor does this use it."
         )
     if allow.tenant_mismatch:
-        tenant = quoted(evidence.claims.context_tenant)
+        tenant = quoted(decided.claims.context_tenant)
         yield (
             f"context.tenant, {tenant}, is not the URL's tenant: Jitsi flags that, and refuses it"
             " in rooms that require authentication."
         )
-    algorithm = evidence.header.algorithm
+    algorithm = decided.header.algorithm
     if allow.claims is not None and algorithm not in JITSI_ALGORITHMS:
         yield f"Jitsi's own plugins cannot check {algorithm}: Prosody would refuse this token."
 
 
-def _on_times(evidence: Evidence) -> Iterator[str]:
-    claims, now = evidence.claims, evidence.now
+def _on_times(decided: DecidedRequest) -> Iterator[str]:
+    claims, now = decided.claims, decided.now
     expiry, issued_at = claims.expires_at, claims.raw.get("iat", ABSENT)
     if claims.expiry is ABSENT:
         yield "There is no exp: the token never expires."
@@ -70,7 +70,7 @@ def _on_times(evidence: Evidence) -> Iterator[str]:
             f"exp, {expiry}, looks like milliseconds, and Jitsi reads seconds: the token"
             " practically never expires."
         )
-    elif expiry is not None and evidence.step == "not before" and now >= expiry:
+    elif expiry is not None and decided.step == "not before" and now >= expiry:
         yield "The token has expired, too."
     if is_number(issued_at) and issued_at > now:
         yield f"iat lies in the future ({moment(issued_at)}); Jitsi ignores it."
@@ -91,8 +91,8 @@ def _on_moderators(claims: Claims) -> Iterator[str]:
         )
 
 
-def _on_breadth(evidence: Evidence) -> Iterator[str]:
-    claims, policy = evidence.claims, evidence.policy
+def _on_breadth(decided: DecidedRequest) -> Iterator[str]:
+    claims, policy = decided.claims, decided.policy
     if claims.room == "*":
         yield 'room is "*": the token is good for every room.'
     if claims.subject == "*" and policy.enable_domain_verification:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from verifier.explain.evidence import Evidence
+from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.wording import or_wildcard, quoted, shown
 from verifier.rooms.address import room_name
 from verifier.rooms.patterns import match_room
@@ -15,11 +15,11 @@ from verifier.rules.engine import ascii_lower
 _VERIFICATION = "enable_domain_verification (JWT_ENABLE_DOMAIN_VERIFICATION)"
 
 
-def room_address(evidence: Evidence) -> str:
+def suggest_room_address(decided: DecidedRequest) -> str:
     """The address names no room, or one that does not exist."""
-    if not evidence.request.room_exists:
+    if not decided.request.room_exists:
         return "Open the room first: there is none of this name now."
-    if "prepares" in evidence.detail:
+    if "prepares" in decided.detail:
         return (
             "Ask for the room as XMPP has it: lower case, and percent-encoded as the web client"
             ' sends it; rules = "strict" takes no other form of an address.'
@@ -30,17 +30,17 @@ def room_address(evidence: Evidence) -> str:
     )
 
 
-def authentication(_evidence: Evidence) -> str:
+def suggest_authentication(_decided: DecidedRequest) -> str:
     """A guest at a room that lets in none."""
     return "Add a token to the room's URL, as ?jwt=TOKEN: this room lets in nobody without one."
 
 
-def room(evidence: Evidence) -> str:
+def suggest_room(decided: DecidedRequest) -> str:
     """The room claim names another room."""
-    claimed, name = evidence.claims.room, evidence.room
-    if evidence.claims.is_pattern:
-        if evidence.policy.enable_domain_verification:
-            return _pattern(evidence)
+    claimed, name = decided.claims.room, decided.room
+    if decided.claims.is_pattern:
+        if decided.policy.enable_domain_verification:
+            return _pattern(decided)
         return (
             f"Write the room's name, {quoted(name)}, as room: context.room.regex makes a pattern of"
             f" it only under {_VERIFICATION}, which is off here."
@@ -80,9 +80,9 @@ def _parts(claimed: str) -> Iterator[str]:
     yield claimed.strip().rpartition("]")[2]
 
 
-def _pattern(evidence: Evidence) -> str:
-    claimed, name = evidence.claims.room, evidence.room
-    matched = match_room(name, claimed, evidence.policy) if isinstance(claimed, str) else None
+def _pattern(decided: DecidedRequest) -> str:
+    claimed, name = decided.claims.room, decided.room
+    matched = match_room(name, claimed, decided.policy) if isinstance(claimed, str) else None
     if isinstance(matched, str):
         return (
             f"Let the pattern match the whole name, {quoted(name)}: what counts is its match, or"
@@ -104,9 +104,9 @@ def _lua_hint(claimed: Any) -> str:
     return "" if "." in text else ": there is no wildcard in it (.* stands for anything)"
 
 
-def pattern(evidence: Evidence) -> str:
+def suggest_pattern(decided: DecidedRequest) -> str:
     """The room claim's pattern is refused before it is matched."""
-    policy, detail = evidence.policy, evidence.detail
+    policy, detail = decided.policy, decided.detail
     if "need asap_require_room_claim" in detail:
         return (
             "Name one room as room, or set asap_require_room_claim = true: strict rules take no"
@@ -130,14 +130,14 @@ def pattern(evidence: Evidence) -> str:
     )
 
 
-def tenant(evidence: Evidence) -> str:
+def suggest_tenant(decided: DecidedRequest) -> str:
     """``sub``, or ``context.tenant``, names another tenant."""
-    if "context" in evidence.detail:
-        return _context_tenant(evidence)
-    subject, needed = _subject(evidence), evidence.tenant or ""
+    if "context" in decided.detail:
+        return _context_tenant(decided)
+    subject, needed = _subject(decided), decided.tenant or ""
     if ascii_lower(subject) == ascii_lower(needed):
         return f"Ask for the tenant in lower case, {quoted(ascii_lower(needed))}, as clients do."
-    base = evidence.policy.muc_mapper_domain_base
+    base = decided.policy.muc_mapper_domain_base
     domain = "the domain " if "." in subject or ascii_lower(subject) == base else ""
     return (
         f"Set sub to {or_wildcard(needed)}: for a room below a tenant it is the tenant, and not"
@@ -145,24 +145,24 @@ def tenant(evidence: Evidence) -> str:
     )
 
 
-def _context_tenant(evidence: Evidence) -> str:
-    prefix = evidence.request.query_prefix
+def _context_tenant(decided: DecidedRequest) -> str:
+    prefix = decided.request.query_prefix
     wanted = f"set context.tenant to {quoted(prefix)}" if prefix else "leave context.tenant out"
     return f"Open the room below the token's own tenant, or {wanted}."
 
 
-def domain(evidence: Evidence) -> str:
+def suggest_domain(decided: DecidedRequest) -> str:
     """``sub`` names another XMPP domain."""
-    policy, subject, jid = evidence.policy, _subject(evidence), evidence.jid
+    policy, subject, jid = decided.policy, _subject(decided), decided.jid
     host = "" if jid is None else jid.host
-    if subject == "*" or (evidence.needed_subject == "*" and host != policy.muc_mapper_domain):
+    if subject == "*" or (decided.needed_subject == "*" and host != policy.muc_mapper_domain):
         if policy.muc_mapper_domain is None:
             return f"Set muc_mapper_domain_base (XMPP_DOMAIN), to which {quoted(host)} belongs."
         return (
             f"Ask for the room at {policy.muc_mapper_domain}, the MUC domain of this deployment"
             f" (muc_mapper_domain, XMPP_MUC_DOMAIN), and not at {quoted(host)}."
         )
-    wanted = or_wildcard(evidence.needed_subject)
+    wanted = or_wildcard(decided.needed_subject)
     hint = "" if "." in subject else f"; a tenant goes into the URL as well: /{shown(subject)}/ROOM"
     return (
         f"Set sub to {wanted}: it is compared with the XMPP domain (muc_mapper_domain_base,"
@@ -170,7 +170,7 @@ def domain(evidence: Evidence) -> str:
     )
 
 
-def misconfigured(_evidence: Evidence) -> str:
+def suggest_domain_base(_decided: DecidedRequest) -> str:
     """Tenants, but no domain base."""
     return (
         "Set muc_mapper_domain_base (XMPP_DOMAIN): without it rooms below a tenant have no"
@@ -178,6 +178,6 @@ def misconfigured(_evidence: Evidence) -> str:
     )
 
 
-def _subject(evidence: Evidence) -> str:
-    subject = evidence.claims.subject
+def _subject(decided: DecidedRequest) -> str:
+    subject = decided.claims.subject
     return subject if isinstance(subject, str) else ""

@@ -1,0 +1,85 @@
+"""For each denial code, the one sentence on what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from verifier.explain import claim_suggestions, room_suggestions, token_suggestions
+from verifier.explain.decided_request import DecidedRequest
+from verifier.explain.wording import moment
+from verifier.rules.model import DenialCode, Deny
+
+
+def suggest_one_reading(_decided: DecidedRequest | None = None) -> str:
+    """Two ways to read the request, whatever it is."""
+    return (
+        "Send every parameter once, one and the same token, and no prefix that differs from the"
+        " path's tenant."
+    )
+
+
+def suggest_fewer_tokens(_decided: DecidedRequest) -> str:
+    """Not the token's fault; an explanation never waits."""
+    return "Try again; if it lasts, see who sends so many tokens, and limit them in the proxy."
+
+
+def suggest_undoing_revocation(decided: DecidedRequest) -> str:
+    """The operator's own decision, which ends by itself."""
+    ends = decided.decision.until if isinstance(decided.decision, Deny) else None
+    until = "" if ends is None else f", or wait until {moment(ends)}"
+    return f"Undo the revocation (jitsi-verifier revoke --undo){until}."
+
+
+def suggest_new_token(_decided: DecidedRequest) -> str:
+    """Not the token's fault; an explanation never asks who has used it."""
+    return "Mint a new token, with a jti of its own, for each person and visit."
+
+
+def suggest_checking_store(_decided: DecidedRequest) -> str:
+    """Nobody knows yet what has been taken back."""
+    return "Try again; if it lasts, see what /readyz on the admin address says of the store."
+
+
+SUGGESTIONS: Final[dict[DenialCode, Callable[[DecidedRequest], str]]] = {
+    DenialCode.AMBIGUOUS_REQUEST: suggest_one_reading,
+    DenialCode.TOKEN_MISSING: token_suggestions.suggest_adding_token,
+    DenialCode.TOKEN_MALFORMED: token_suggestions.suggest_token_form,
+    DenialCode.KEY_ID_MISSING: token_suggestions.suggest_key_id,
+    DenialCode.ALGORITHM_MISSING: token_suggestions.suggest_algorithm,
+    DenialCode.ALGORITHM_NOT_ALLOWED: token_suggestions.suggest_algorithm,
+    DenialCode.KEY_UNKNOWN: token_suggestions.suggest_key,
+    DenialCode.KEYS_UNAVAILABLE: token_suggestions.suggest_reachable_keys,
+    DenialCode.TYPE_NOT_JWT: token_suggestions.suggest_type,
+    DenialCode.SIGNATURE_INVALID: token_suggestions.suggest_signing_key,
+    DenialCode.EXPIRY_MALFORMED: claim_suggestions.suggest_numeric_expiry,
+    DenialCode.NOT_BEFORE_MALFORMED: claim_suggestions.suggest_numeric_not_before,
+    DenialCode.TOKEN_EXPIRED: claim_suggestions.suggest_later_expiry,
+    DenialCode.TOKEN_NOT_YET_VALID: claim_suggestions.suggest_earlier_not_before,
+    DenialCode.ISSUER_MISSING: claim_suggestions.suggest_issuer,
+    DenialCode.ISSUER_NOT_ACCEPTED: claim_suggestions.suggest_issuer,
+    DenialCode.AUDIENCE_MISSING: claim_suggestions.suggest_audience,
+    DenialCode.AUDIENCE_NOT_ACCEPTED: claim_suggestions.suggest_audience,
+    DenialCode.ROOM_CLAIM_MISSING: claim_suggestions.suggest_room_claim,
+    DenialCode.SUBJECT_MISSING: claim_suggestions.suggest_subject,
+    DenialCode.CLAIM_MALFORMED: claim_suggestions.suggest_claim_type,
+    DenialCode.POLICY_WILDCARD_ROOM: claim_suggestions.suggest_one_room,
+    DenialCode.POLICY_WILDCARD_SUB: claim_suggestions.suggest_one_tenant,
+    DenialCode.POLICY_ROOM_PATTERN: claim_suggestions.suggest_room_name,
+    DenialCode.POLICY_TOKEN_LIFETIME: claim_suggestions.suggest_shorter_lifetime,
+    DenialCode.POLICY_JTI_MISSING: claim_suggestions.suggest_jti,
+    DenialCode.POLICY_EXPIRY_MISSING: claim_suggestions.suggest_expiry,
+    DenialCode.POLICY_USER_ID_MISSING: claim_suggestions.suggest_user_id,
+    DenialCode.POLICY_MODERATOR_REQUIRED: claim_suggestions.suggest_moderator,
+    DenialCode.REVOKED: suggest_undoing_revocation,
+    DenialCode.ROOM_ADDRESS_INVALID: room_suggestions.suggest_room_address,
+    DenialCode.AUTHENTICATION_REQUIRED: room_suggestions.suggest_authentication,
+    DenialCode.ROOM_PATTERN_INVALID: room_suggestions.suggest_pattern,
+    DenialCode.ROOM_MISMATCH: room_suggestions.suggest_room,
+    DenialCode.TENANT_MISMATCH: room_suggestions.suggest_tenant,
+    DenialCode.DOMAIN_MISMATCH: room_suggestions.suggest_domain,
+    DenialCode.TOKEN_ALREADY_USED: suggest_new_token,
+    DenialCode.SERVER_MISCONFIGURED: room_suggestions.suggest_domain_base,
+    DenialCode.OVERLOADED: suggest_fewer_tokens,
+    DenialCode.STORE_UNAVAILABLE: suggest_checking_store,
+}
