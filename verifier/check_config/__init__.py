@@ -3,16 +3,17 @@
 Loaded by that command alone: the service needs no parser of Lua.
 """
 
+from verifier.check_config.agreeing_file import format_agreeing_file, write_private
+from verifier.check_config.comparison import HostComparison, compare_hosts
 from verifier.check_config.deployment import Deployment, read_deployment
-from verifier.check_config.files import write_private
-from verifier.check_config.report import HostReport, agreeing_file, host_reports, risks
+from verifier.check_config.risks import find_risks
 
 __all__ = [
     "Deployment",
-    "HostReport",
-    "agreeing_file",
-    "host_reports",
+    "HostComparison",
+    "compare_hosts",
+    "find_risks",
+    "format_agreeing_file",
     "read_deployment",
-    "risks",
     "write_private",
 ]

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Final
 
-from verifier.check_config.docker import VARIABLES, DockerEnvironment, Line
-from verifier.check_config.env_file import EnvFile
-from verifier.check_config.files import read_bytes
-from verifier.check_config.jicofo import read_jicofo
+from verifier.check_config.docker import VARIABLES, DockerEnvironment, EnvFile, Line
+from verifier.check_config.jicofo import Jicofo, read_jicofo
 from verifier.check_config.lua_values import Unknown
 from verifier.check_config.prosody_config import Finding, Place, ProsodyConfig
 from verifier.check_config.prosody_reader import ProsodyReader
-from verifier.check_config.risks import Jicofo
 from verifier.check_config.token_hosts import OWN_MODULE, TokenHost, token_hosts
+
+_LARGEST: Final = 500_000
 
 
 @dataclass(slots=True)
@@ -60,6 +62,25 @@ def read_deployment(files: Iterable[Path], environ: Mapping[str, str]) -> Deploy
     _read_lua([file for file, kind in kinds.items() if kind == "lua"], reader)
     deployment.hosts = sorted(token_hosts(reader.config), key=_is_main, reverse=True)
     return deployment
+
+
+def read_bytes(file: str) -> bytes:
+    """Read a regular file of a configuration's size.
+
+    Raises:
+        OSError: it is none, or cannot be read.
+    """
+    handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as opened:
+        status = os.fstat(handle)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        body = opened.read(_LARGEST + 1)
+    if len(body) > _LARGEST:
+        raise OSError(errno.EFBIG, f"larger than {_LARGEST} bytes, expected a configuration")
+    return body
 
 
 def _read_lua(files: list[Path], reader: ProsodyReader) -> None:

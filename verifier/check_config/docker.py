@@ -7,11 +7,17 @@ Defaults are those of the templates.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
-from verifier.check_config.risks import Jicofo
+from dotenv.parser import Binding, parse_stream
+from dotenv.variables import parse_variables
+
+from verifier.check_config.jicofo import Jicofo
+from verifier.check_config.prosody_config import Finding, Place, ProsodyConfig
 
 VARIABLES: Final = ("AUTH_TYPE", "ENABLE_AUTH", "JWT_APP_ID", "XMPP_DOMAIN", "PUBLIC_URL")
 """By any of these a file is known for docker-jitsi-meet's."""
@@ -20,6 +26,56 @@ OURS_ALONE: Final = ("JWT_CACHE_KEYS_URL", "JWT_REQUIRE_ROOM_CLAIM")
 """Variables that this program reads, and docker-jitsi-meet's templates do not."""
 
 _TRUE: Final = ("1", "t", "true")
+
+
+@dataclass(slots=True)
+class EnvFile:
+    """What has been read.
+
+    Attributes:
+        variables: Their values; secrets are among them.
+        lines: The line of each.
+    """
+
+    file: Path
+    variables: dict[str, str] = field(default_factory=dict, repr=False)
+    lines: dict[str, int] = field(default_factory=dict)
+
+    def read(self, text: str, config: ProsodyConfig) -> None:
+        """Read the file; what is wrong with it goes to ``config``."""
+        for binding in parse_stream(io.StringIO(text)):
+            self._take(binding, config)
+
+    def place(self, variable: str) -> Place:
+        """Say where a variable is set, or that it has its default."""
+        if variable in self.lines:
+            return Place(str(self.file), self.lines[variable])
+        return Place(f"{self.file} (default of {variable})" if variable else str(self.file))
+
+    def _take(self, binding: Binding, config: ProsodyConfig) -> None:
+        # A binding begins with the blank lines before it.
+        blank = len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
+        newlines = binding.original.string.count("\n", 0, blank)
+        place = Place(str(self.file), binding.original.line + newlines)
+        if binding.error:
+            config.problems.append(Finding(place, "a line that is no NAME=VALUE"))
+        elif binding.key is not None:
+            self.variables[binding.key] = self._resolved(binding, place, config)
+            self.lines[binding.key] = place.line
+
+    def _resolved(self, binding: Binding, place: Place, config: ProsodyConfig) -> str:
+        value = binding.value or ""
+        written = binding.original.string.partition("=")[2].lstrip()
+        if not written.startswith("'"):
+            atoms = parse_variables(value)
+            value = "".join(atom.resolve(self.variables) for atom in atoms)
+            if "$" in value:
+                found = "has a $, which Docker Compose replaces: put the value in single quotes"
+                config.unread.append(Finding(place, f"{binding.key} {found}"))
+        if binding.key in OURS_ALONE:
+            found = f"{binding.key} is not read by docker-jitsi-meet's own templates"
+            config.notes.append(Finding(place, found))
+        return value
 
 
 @dataclass(frozen=True, slots=True)

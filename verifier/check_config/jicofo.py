@@ -7,9 +7,8 @@ substitutions and multi-line strings are passed over.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
-
-from verifier.check_config.risks import Jicofo
 
 _AUTO_OWNER: Final = "jicofo.conference.enable-auto-owner"
 _AUTHENTICATION: Final = "jicofo.authentication.enabled"
@@ -18,6 +17,21 @@ _TOKEN: Final = re.compile(
     r'(?P<comment>(?:#|//)[^\n]*)|(?P<quoted>"(?:\\.|[^"\\\n])*")|(?P<mark>[{}\[\]=:,\n])'
     r'|(?P<plain>(?:(?!//)[^{}\[\]=:,\n#"])+)'
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Jicofo:
+    """What Jicofo is told; None where nothing is.
+
+    Attributes:
+        auto_owner: Whether it makes the first participant an owner; it does unless told otherwise.
+        authentication: Whether its own authentication is on.
+        where: Where that is said.
+    """
+
+    auto_owner: bool | None
+    authentication: bool | None
+    where: str
 
 
 def read_jicofo(text: str, file: str) -> Jicofo:

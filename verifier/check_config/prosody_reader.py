@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from verifier.check_config.lua_evaluate import LuaRuntimeError
-from verifier.check_config.lua_file import LuaFile
+from verifier.check_config.lua_expressions import LuaRuntimeError
+from verifier.check_config.lua_statements import LuaFile
 from verifier.check_config.lua_values import Builtin, LuaTable, Unknown, Value
 from verifier.check_config.prosody_config import (
     GLOBAL,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
+from verifier.check_config.comparison import options_of
+from verifier.check_config.deployment import Deployment
+from verifier.check_config.jicofo import Jicofo
 from verifier.check_config.prosody_config import ProsodyConfig
-from verifier.check_config.secrets import weakness
 from verifier.check_config.token_hosts import (
     OWN_MODULE,
     InForce,
@@ -14,7 +17,20 @@ from verifier.check_config.token_hosts import (
     TokenHost,
     guest_hosts,
 )
+from verifier.config import Settings
 from verifier.keys.pem import looks_like_pem
+
+STRONG: Final = 32
+"""Bytes; RFC 7518, section 3.2: no less than the hash's output."""
+
+_WORDS: Final = """
+    example_app_secret my_jitsi_app_secret demo-secret-that-everybody-knows app_secret
+    my_app_secret your_app_secret yourappsecret your-app-secret jitsi jitsi-secret secret
+    mysecret my_secret my-secret supersecret super-secret your_secret your-secret password
+    passw0rd changeme change_me change-me test admin your-256-bit-secret
+    a-string-secret-at-least-256-bits-long a-string-secret-at-least-512-bits-long keepthissecret
+"""
+_FROM_EXAMPLES: Final = frozenset(_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +48,17 @@ class Risk:
     where: str
 
 
-@dataclass(frozen=True, slots=True)
-class Jicofo:
-    """What Jicofo is told; None where nothing is.
-
-    Attributes:
-        auto_owner: Whether it makes the first participant an owner; it does unless told otherwise.
-        authentication: Whether its own authentication is on.
-        where: Where that is said.
-    """
-
-    auto_owner: bool | None
-    authentication: bool | None
-    where: str
+def find_risks(deployment: Deployment | None, settings: Settings | None) -> list[Risk]:
+    """Give every risk, this program's own included."""
+    found: list[Risk] = []
+    if settings is not None:
+        found += own_risks(options_of(settings), "this verifier")
+        for name, own in settings.hosts.items():
+            found += own_risks(options_of(own), f'this verifier, [hosts."{name}"]')
+    if deployment is not None:
+        ours = None if settings is None else options_of(settings)
+        found += prosody_risks(deployment.config, deployment.hosts, deployment.jicofo, ours)
+    return list(dict.fromkeys(found))
 
 
 def own_risks(ours: Mapping[str, InForce], where: str) -> list[Risk]:
@@ -79,7 +93,7 @@ def _secrets(options: Mapping[str, InForce], where: str) -> Iterator[Risk]:
     if not isinstance(secrets, tuple) or not str(options["signature_algorithm"]).startswith("HS"):
         return
     for secret in secrets:
-        trouble = "" if looks_like_pem(secret) else weakness(secret, options["app_id"])
+        trouble = "" if looks_like_pem(secret) else find_weakness(secret, options["app_id"])
         if trouble:
             yield Risk("weak-secret", f"app_secret {trouble}", where)
 
@@ -151,3 +165,15 @@ def _moderators(jicofo: Jicofo | None) -> Iterator[Risk]:
             " it off (docker: JICOFO_ENABLE_AUTH=0)"
         )
         yield Risk("jicofo-authentication", text, jicofo.where)
+
+
+def find_weakness(secret: str, app_id: object) -> str:
+    """Say what makes a secret easy to guess; empty if nothing is known to."""
+    if not secret:
+        return "is empty: anybody can sign tokens"
+    if secret.lower() in _FROM_EXAMPLES:
+        return "is one from an example, which everybody knows"
+    if secret == app_id:
+        return "is the app_id"
+    length = len(secret.encode("utf-8", "surrogateescape"))
+    return f"is weak: {length} bytes, expected {STRONG} or more" if length < STRONG else ""

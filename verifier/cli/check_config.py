@@ -108,9 +108,9 @@ def _compare(options: argparse.Namespace, checked: Checked) -> None:
     from verifier import check_config  # noqa: PLC0415
 
     checked.deployment = check_config.read_deployment(options.prosody, os.environ)
-    checked.risks = check_config.risks(checked.deployment, checked.settings)
+    checked.risks = check_config.find_risks(checked.deployment, checked.settings)
     if checked.settings is not None:
-        checked.hosts = check_config.host_reports(checked.deployment, checked.settings)
+        checked.hosts = check_config.compare_hosts(checked.deployment, checked.settings)
     if options.write is not None:
         _write(options, checked)
 
@@ -123,7 +123,7 @@ def _write(options: argparse.Namespace, checked: Checked) -> None:
         checked.failure = f"{options.write}: not written, no host of Prosody's takes tokens"
         return
     try:
-        text = check_config.agreeing_file(deployment, checked.settings)
+        text = check_config.format_agreeing_file(deployment, checked.settings)
         check_config.write_private(options.write, text, force=options.force)
     except ConfigError as error:
         needs = "; ".join(f"{each.option}: {each.expected}" for each in error.problems)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from verifier.config import OPTIONS, Option, Problem, Settings
 
 if TYPE_CHECKING:  # loading these loads a parser of Lua
-    from verifier.check_config import Deployment, HostReport
-    from verifier.check_config.compare import Row
+    from verifier.check_config import Deployment, HostComparison
+    from verifier.check_config.comparison import Row
     from verifier.check_config.risks import Risk
 
 _MARKS: Final = {"same": "✓", "differs": "✗", "no-effect": "·", "unknown": "?", "stricter": "+"}
@@ -48,7 +48,7 @@ class Checked:
     settings: Settings | None = None
     problems: list[Problem] = field(default_factory=list)
     deployment: Deployment | None = None
-    hosts: list[HostReport] = field(default_factory=list)
+    hosts: list[HostComparison] = field(default_factory=list)
     risks: list[Risk] = field(default_factory=list)
     written: str | None = None
     failure: str = ""
@@ -151,7 +151,7 @@ def _own(checked: Checked) -> Iterator[str]:
     yield from _section("Notices:", settings.notices)
 
 
-def _table(report: HostReport) -> Iterator[str]:
+def _table(report: HostComparison) -> Iterator[str]:
     host = report.host
     answers = f'[hosts."{report.table}"]' if report.table else "the top of the configuration"
     yield f"VirtualHost {host.name} ({host.place}), for which {answers} answers:"
@@ -217,7 +217,7 @@ def _of(problem: Problem) -> str:
     return f"found {problem.found}; expected {problem.expected}"
 
 
-def _host_json(report: HostReport) -> dict[str, Any]:
+def _host_json(report: HostComparison) -> dict[str, Any]:
     return {
         "host": report.host.name,
         "where": str(report.host.place),

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from verifier.check_config.files import read_bytes
+from verifier.check_config.deployment import read_bytes
 from verifier.check_config.lua_values import Builtin, LuaTable, Unknown, Value
 from verifier.check_config.prosody_config import ProsodyConfig
 from verifier.check_config.prosody_reader import ProsodyReader

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifier.check_config import host_reports, read_deployment, risks
+from verifier.check_config import compare_hosts, find_risks, read_deployment
 from verifier.config import load
 
 OURS = load({"JWT_APP_ID": "app", "JWT_APP_SECRET": "0123456789abcdef0123456789abcdef"})
@@ -37,5 +37,5 @@ def test_any_files_give_a_report(
         files[3].write_bytes(noise)
         for chosen in (files[:1], files[1:2], files):
             deployment = read_deployment(chosen, {})
-            host_reports(deployment, OURS)
-            risks(deployment, OURS)
+            compare_hosts(deployment, OURS)
+            find_risks(deployment, OURS)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lupa.lua54 import LuaError, LuaRuntime
 
-from verifier.check_config.lua_evaluate import Expressions
+from verifier.check_config.lua_expressions import Expressions
 from verifier.check_config.lua_source import LuaSyntaxError, parse
 from verifier.check_config.lua_values import Value
 

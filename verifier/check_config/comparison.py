@@ -5,17 +5,20 @@ Each row is safe to print: a secret is there as its fingerprint.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from verifier.check_config.deployment import Deployment
 from verifier.check_config.lua_values import Unknown
-from verifier.check_config.secrets import fingerprint
-from verifier.check_config.token_hosts import COMPARED, InForce, TokenHost
+from verifier.check_config.token_hosts import COMPARED, OWN_MODULE, InForce, TokenHost
+from verifier.config import Settings
 from verifier.explain.wording import plain
 from verifier.keys.pem import looks_like_pem
+from verifier.rules.operator_policy import OperatorPolicy
 
 Result: TypeAlias = Literal["same", "differs", "no-effect", "unknown", "stricter"]
 
@@ -44,7 +47,38 @@ class Row:
     where: str
 
 
-def compare(
+@dataclass(frozen=True, slots=True)
+class HostComparison:
+    """One VirtualHost beside this program's options.
+
+    Attributes:
+        table: Which of this program's tables answers for it; empty for the top of the file.
+        rows: The comparison; empty where Prosody's own module asks this program.
+    """
+
+    host: TokenHost
+    table: str
+    rows: tuple[Row, ...]
+
+
+def compare_hosts(deployment: Deployment, settings: Settings) -> list[HostComparison]:
+    """Compare every host that takes tokens with the options that answer for it."""
+    addresses = [str(address) for address in settings.listen]
+    reports = []
+    for host in deployment.hosts:
+        table, own = _answering(host, settings)
+        rows = [*compare_options(host, options_of(own), addresses), *_beyond_jitsi(own)]
+        asks = host.authentication == OWN_MODULE
+        reports.append(HostComparison(host, table, () if asks else tuple(rows)))
+    return reports
+
+
+def options_of(settings: Settings) -> dict[str, InForce]:
+    """Give what is compared."""
+    return {name: getattr(settings, name) for name in COMPARED}
+
+
+def compare_options(
     host: TokenHost, ours: Mapping[str, InForce], own_addresses: Collection[str] = ()
 ) -> list[Row]:
     """Compare what is in force.
@@ -157,3 +191,43 @@ def _matters(
         verified = (theirs["enable_domain_verification"], ours["enable_domain_verification"])
         return any(verified)
     return True
+
+
+def _beyond_jitsi(own: Settings) -> Iterator[Row]:
+    """Give rows for what Jitsi cannot be told, if it is used here."""
+    if own.leeway:
+        yield Row("leeway", "0", f"{own.leeway:g}", "differs", "Jitsi has none")
+    if own.other_algorithms:
+        more = ", ".join(own.other_algorithms)
+        yield Row("signature_algorithm", "one alone", f"{more} too", "differs", "Jitsi takes one")
+    if own.strict:
+        place = "but a list in aud passes here, and there only where * is accepted"
+        yield Row("rules", "jitsi", "strict", "stricter", place)
+    operator_policy = own.operator_policy or OperatorPolicy()
+    for name in (rule.name for rule in fields(OperatorPolicy)):
+        value = getattr(operator_policy, name)
+        if value not in (None, False):
+            words = "true" if value is True else f"{value:g}"
+            yield Row(f"policy.{name}", "none", words, "stricter", "Jitsi has none")
+    if own.single_use != "off":
+        yield Row("single_use", "off", own.single_use, "stricter", "Jitsi lets tokens in again")
+
+
+def _answering(host: TokenHost, settings: Settings) -> tuple[str, Settings]:
+    """Find the options that answer for a host of Prosody's: by its name, or by its domain."""
+    if host.name in settings.hosts:
+        return host.name, settings.hosts[host.name]
+    for name, own in settings.hosts.items():
+        if own.muc_mapper_domain_base == host.name != settings.muc_mapper_domain_base:
+            return name, own
+    return "", settings
+
+
+def fingerprint(secret: str) -> str:
+    """Give what two people can compare without telling each other the secret.
+
+    Slow on purpose: 32 bits of a plain hash would be enough to find a weak secret by trying.
+    """
+    raw = secret.encode("utf-8", "surrogateescape")
+    salt = b"jitsi-verifier check-config"
+    return hashlib.scrypt(raw, salt=salt, n=2**13, r=8, p=1, dklen=4).hex()

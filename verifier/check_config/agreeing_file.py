@@ -6,12 +6,17 @@ The text holds secrets: it goes into a file that only its owner can read, and no
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Final
 
-from verifier.check_config.compare import is_own_key_server
+from verifier.check_config.comparison import is_own_key_server
+from verifier.check_config.deployment import Deployment
 from verifier.check_config.lua_values import Unknown
 from verifier.check_config.token_hosts import COMPARED, InForce, TokenHost
+from verifier.config import Settings, load
 
 _HEAD: Final = """\
 # Written by jitsi-verifier check-config from Prosody's configuration; holds secrets.
@@ -28,7 +33,37 @@ _DEFAULTS: Final[dict[str, InForce]] = {
 _NAMES_KEYS: Final = ("asap_key_server", "cache_keys_url")
 
 
-def agreeing_toml(hosts: list[TokenHost], own_addresses: Collection[str] = ()) -> str:
+def format_agreeing_file(deployment: Deployment, settings: Settings | None) -> str:
+    """Give the text of a TOML file that agrees, which this program would start with.
+
+    Raises:
+        ConfigError: what Prosody's configuration says is not enough for one.
+    """
+    addresses = [] if settings is None else [str(address) for address in settings.listen]
+    text = _agreeing_toml(deployment.compared, addresses)
+    load({}, Path("the file to be written"), read_file=lambda _path: text.encode())
+    return text
+
+
+def write_private(path: Path, text: str, *, force: bool) -> None:
+    """Write a file that only its owner can read, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written, or is there and ``force`` is not given.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        if force:
+            Path(name).replace(path)
+        else:
+            os.link(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _agreeing_toml(hosts: list[TokenHost], own_addresses: Collection[str] = ()) -> str:
     """Write the file: the first host's options at the top, a table for each other.
 
     Args:

@@ -9,14 +9,14 @@ import pytest
 
 from verifier.check_config import (
     Deployment,
-    HostReport,
-    agreeing_file,
-    host_reports,
+    HostComparison,
+    compare_hosts,
+    find_risks,
+    format_agreeing_file,
     read_deployment,
-    risks,
 )
-from verifier.check_config.compare import Result
-from verifier.check_config.secrets import fingerprint, weakness
+from verifier.check_config.comparison import Result, fingerprint
+from verifier.check_config.risks import find_weakness
 from verifier.config import Settings, load
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -50,12 +50,12 @@ def ours(**environ: str) -> Settings:
 
 
 def rows(deployment: Deployment, settings: Settings) -> dict[str, Result]:
-    (report,) = host_reports(deployment, settings)
+    (report,) = compare_hosts(deployment, settings)
     return {row.option: row.result for row in report.rows}
 
 
 def names(deployment: Deployment, settings: Settings | None = None) -> list[str]:
-    return [risk.name for risk in risks(deployment, settings)]
+    return [risk.name for risk in find_risks(deployment, settings)]
 
 
 def test_equal_options_agree(deploy: Deploy) -> None:
@@ -172,7 +172,7 @@ def test_every_host_is_compared_with_the_table_that_answers_for_it(tmp_path: Pat
         f'app_id = "app"\napp_secret = "{SECRET}"\nmuc_mapper_domain_base = "one.test"\n'
         '[hosts."two.test"]\n[hosts."public.test"]\nmuc_mapper_domain_base = "three.test"\n'
     )
-    reports = host_reports(read_deployment([lua], {}), load({}, toml))
+    reports = compare_hosts(read_deployment([lua], {}), load({}, toml))
     found = {report.host.name: report.table for report in reports}
     assert found == {
         "one.test": "",
@@ -186,7 +186,7 @@ def test_a_host_that_asks_this_verifier_cannot_differ(tmp_path: Path) -> None:
     file = tmp_path / "a.cfg.lua"
     file.write_text('VirtualHost "m.test" authentication = "jitsi_verifier"\n' + MUC)
     deployment = read_deployment([file], {})
-    (report,) = host_reports(deployment, ours())
+    (report,) = compare_hosts(deployment, ours())
     assert report.rows == ()
     assert names(deployment, ours()) == []
 
@@ -228,7 +228,7 @@ def test_what_is_no_risk_is_not_named(deploy: Deploy, options: str) -> None:
 
 def test_our_own_risks_are_named_too(deploy: Deploy) -> None:
     settings = ours(JWT_APP_SECRET="changeme", JWT_ACCEPTED_ISSUERS="*")
-    found = [(risk.name, risk.where) for risk in risks(deploy(PLAIN), settings)]
+    found = [(risk.name, risk.where) for risk in find_risks(deploy(PLAIN), settings)]
     assert found == [("weak-secret", "this verifier"), ("wildcard-issuer", "this verifier")]
 
 
@@ -268,7 +268,7 @@ def test_the_written_file_agrees(deploy: Deploy, tmp_path: Path) -> None:
         allow_empty_token = true token_regex_enabled = false"""
     )
     toml = tmp_path / "written.toml"
-    toml.write_text(agreeing_file(deployment, None))
+    toml.write_text(format_agreeing_file(deployment, None))
     assert set(rows(deployment, load({}, toml)).values()) == {"same"}
 
 
@@ -276,8 +276,8 @@ def test_the_written_file_agrees_for_every_host(tmp_path: Path) -> None:
     several = Path(__file__).parent / "deployments" / "several" / "prosody.cfg.lua"
     deployment = read_deployment([several], {})
     toml = tmp_path / "written.toml"
-    toml.write_text(agreeing_file(deployment, None))
-    reports: list[HostReport] = host_reports(deployment, load({}, toml))
+    toml.write_text(format_agreeing_file(deployment, None))
+    reports: list[HostComparison] = compare_hosts(deployment, load({}, toml))
     assert [report.table for report in reports] == ["", "talk.example.net"]
     results = {row.option: row.result for report in reports for row in report.rows}
     assert set(results.values()) == {"same"}, results
@@ -285,13 +285,15 @@ def test_the_written_file_agrees_for_every_host(tmp_path: Path) -> None:
 
 def test_what_toml_cannot_hold_is_left_out_of_it(deploy: Deploy) -> None:
     deployment = deploy(f'{PLAIN} asap_accepted_issuers = {{ "\\255" }}')
-    assert "# asap_accepted_issuers: bytes that are not UTF-8" in agreeing_file(deployment, None)
+    assert "# asap_accepted_issuers: bytes that are not UTF-8" in format_agreeing_file(
+        deployment, None
+    )
 
 
 def test_credentials_and_control_characters_are_not_shown(deploy: Deploy) -> None:
     url = "https://user:s3cret@k.test/x?key=s3cret"
     deployment = deploy(f'{PLAIN} asap_key_server = "{url}" app_id = "\\27[31mred"')
-    (report,) = host_reports(deployment, ours())
+    (report,) = compare_hosts(deployment, ours())
     shown = {row.option: row.prosody for row in report.rows}
     assert shown["asap_key_server"] == "https://***@k.test/x?***"
     assert "\x1b" not in shown["app_id"]
@@ -314,6 +316,6 @@ def test_fingerprints_tell_secrets_apart_and_do_not_change() -> None:
     ],
 )
 def test_a_weak_secret_is_told_without_saying_it(secret: str, trouble: str) -> None:
-    found = weakness(secret, "app")
+    found = find_weakness(secret, "app")
     assert found.startswith(trouble)
     assert bool(found) == bool(trouble)

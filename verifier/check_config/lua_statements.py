@@ -12,7 +12,7 @@ from typing import Final
 
 from luaparser import astnodes as lua
 
-from verifier.check_config.lua_evaluate import Expressions, LuaRuntimeError, is_plain, truth_of
+from verifier.check_config.lua_expressions import Expressions, LuaRuntimeError, is_plain, truth_of
 from verifier.check_config.lua_source import LuaSyntaxError, Node, parse
 from verifier.check_config.lua_values import Builtin, Library, LuaTable, Unknown, Value
 from verifier.check_config.prosody_config import (
