@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 from verifier.config.addresses import Address
 from verifier.keys.pem import looks_like_pem
 from verifier.keys.sources.locations import KeyLocations
-from verifier.keys.sources.options import KeySourceSettings
+from verifier.keys.sources.settings import KeySourceSettings
 from verifier.rules.operator_policy import OperatorPolicy
 from verifier.rules.policy import Policy
 from verifier.tokens.handoff_cookie import derive_key

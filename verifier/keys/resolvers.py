@@ -22,7 +22,7 @@ from verifier.keys.sources.base import (
     SourceStatus,
 )
 from verifier.keys.sources.locations import KeyLocations, open_resolver
-from verifier.keys.sources.options import SourceContext
+from verifier.keys.sources.settings import SourceContext
 
 
 class KeyResolvers:

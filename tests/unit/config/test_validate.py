@@ -8,7 +8,7 @@ import pytest
 from verifier.config.load import load
 from verifier.config.problems import ConfigError
 from verifier.config.settings import Settings
-from verifier.keys.sources.options import KeySourceSettings
+from verifier.keys.sources.settings import KeySourceSettings
 from verifier.rules.policy import Policy
 
 SECRET = "0123456789abcdef0123456789abcdef"

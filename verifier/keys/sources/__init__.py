@@ -17,7 +17,7 @@ from verifier.keys.sources.base import (
 from verifier.keys.sources.http import open_session
 from verifier.keys.sources.jwks import DocumentSource
 from verifier.keys.sources.locations import KeyLocations, open_resolver
-from verifier.keys.sources.options import KeySourceSettings, SourceContext, Timing
+from verifier.keys.sources.settings import KeySourceSettings, SourceContext, Timing
 from verifier.keys.sources.static import SecretSource, StaticSource
 from verifier.keys.sources.watch import FileWatch
 

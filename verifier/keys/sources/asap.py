@@ -19,8 +19,8 @@ from verifier.keys.sources.base import Found, KeySourceError, Missing
 from verifier.keys.sources.entry import Entry, key_digest
 from verifier.keys.sources.http import Answer
 from verifier.keys.sources.limits import Lookups
-from verifier.keys.sources.options import DEFAULTS, SourceContext
 from verifier.keys.sources.remote import RemoteSource
+from verifier.keys.sources.settings import DEFAULTS, SourceContext
 from verifier.log import log
 
 # Of the source's connections, so that refreshing never holds up a new key.

@@ -11,7 +11,7 @@ from dataclasses import replace
 from verifier.keys.model import Source, VerificationKey
 from verifier.keys.sources.base import KeyStatus
 from verifier.keys.sources.entry import Entry, key_digest
-from verifier.keys.sources.options import SourceContext
+from verifier.keys.sources.settings import SourceContext
 
 
 class KeyTable:

@@ -14,7 +14,6 @@ from typing import Literal
 
 from verifier.keys.formats import Document
 from verifier.keys.model import Source, VerificationKey
-from verifier.keys.sources.background import PollingTask
 from verifier.keys.sources.base import (
     Found,
     KeySourceError,
@@ -24,7 +23,8 @@ from verifier.keys.sources.base import (
     State,
 )
 from verifier.keys.sources.entry import key_digest
-from verifier.keys.sources.options import SourceContext
+from verifier.keys.sources.polling import PollingTask
+from verifier.keys.sources.settings import SourceContext
 from verifier.keys.sources.watch import FileWatch
 from verifier.log import log
 

@@ -18,7 +18,7 @@ from verifier.keys.formats import MAX_DOCUMENT_BYTES
 from verifier.keys.sources.base import KeySourceError
 from verifier.keys.sources.body import read_body
 from verifier.keys.sources.freshness import stated_lifetime
-from verifier.keys.sources.options import SourceContext
+from verifier.keys.sources.settings import SourceContext
 from verifier.version import VERSION
 
 MAX_REDIRECTS: Final = 3

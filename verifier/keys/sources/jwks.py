@@ -16,8 +16,8 @@ import aiohttp
 from verifier.keys.formats import Document, SkippedKey, parse_document
 from verifier.keys.model import InvalidKeyError, Source, VerificationKey
 from verifier.keys.sources.base import Found, KeySourceError, Missing
-from verifier.keys.sources.options import DEFAULTS, SourceContext
 from verifier.keys.sources.remote import RemoteSource
+from verifier.keys.sources.settings import DEFAULTS, SourceContext
 from verifier.log import log
 
 

@@ -13,7 +13,7 @@ from cachetools import TTLCache
 
 from verifier.keys.sources.base import Found, Missing
 from verifier.keys.sources.entry import key_digest
-from verifier.keys.sources.options import SourceContext
+from verifier.keys.sources.settings import SourceContext
 
 _REMEMBERED: Final = 10_000
 # What the bucket holds, in seconds of its rate: after a restart all real keys are unknown at once.

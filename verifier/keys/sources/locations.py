@@ -12,7 +12,7 @@ from verifier.keys.resolver import KeyResolver
 from verifier.keys.sources.asap import AsapSource
 from verifier.keys.sources.base import KeySource
 from verifier.keys.sources.jwks import DocumentSource
-from verifier.keys.sources.options import DEFAULTS, SourceContext
+from verifier.keys.sources.settings import DEFAULTS, SourceContext
 from verifier.keys.sources.static import SecretSource, StaticSource
 
 

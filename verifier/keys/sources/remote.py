@@ -7,12 +7,12 @@ from typing import Self
 import aiohttp
 
 from verifier.keys.model import Source, VerificationKey
-from verifier.keys.sources.background import PollingTask
 from verifier.keys.sources.base import SourceStatus
 from verifier.keys.sources.cache import KeyTable
-from verifier.keys.sources.health import CircuitBreaker
+from verifier.keys.sources.circuit_breaker import CircuitBreaker
 from verifier.keys.sources.http import HttpFetcher, key_url
-from verifier.keys.sources.options import DEFAULTS, SourceContext
+from verifier.keys.sources.polling import PollingTask
+from verifier.keys.sources.settings import DEFAULTS, SourceContext
 from verifier.keys.sources.upstream import KeyFetcher
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from verifier.keys.sources.config_files import read_public_keys, read_secrets
 from verifier.keys.sources.configured import ConfiguredSource
-from verifier.keys.sources.options import DEFAULTS, SourceContext
+from verifier.keys.sources.settings import DEFAULTS, SourceContext
 
 
 class SecretSource(ConfiguredSource):

@@ -13,9 +13,9 @@ from yarl import URL
 
 from verifier.keys.model import InvalidKeyError, Source
 from verifier.keys.sources.base import FetchResult, KeySourceError
-from verifier.keys.sources.health import CircuitBreaker
+from verifier.keys.sources.circuit_breaker import CircuitBreaker
 from verifier.keys.sources.http import Answer, HttpFetcher, shown_url
-from verifier.keys.sources.options import SourceContext
+from verifier.keys.sources.settings import SourceContext
 
 T = TypeVar("T")
 _RESULTS: Final[Mapping[str, FetchResult]] = {

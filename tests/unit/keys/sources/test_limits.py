@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.key_server import FakeTime, surroundings, until
 from verifier.keys.sources import Missing, Timing
-from verifier.keys.sources.background import PollingTask
 from verifier.keys.sources.limits import Lookups, TokenBucket
+from verifier.keys.sources.polling import PollingTask
 
 
 def drain(bucket: TokenBucket, *, again: bool) -> int:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from verifier.keys.model import Source
-from verifier.keys.sources.options import Timing
+from verifier.keys.sources.settings import Timing
 from verifier.log import log
 
 TICK: Final = 1.0  # seconds

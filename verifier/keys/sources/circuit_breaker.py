@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from verifier.keys.model import Source
 from verifier.keys.sources.base import State
-from verifier.keys.sources.options import SourceContext
+from verifier.keys.sources.settings import SourceContext
 from verifier.log import log
 
 
