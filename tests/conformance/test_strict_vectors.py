@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.conformance.case import CaseKeys, judge, policy_of, problems, request_of
-from tests.conformance.test_vectors import VECTORS
+from tests.support.paths import VECTORS
 from verifier.config import ConfigError, load
 from verifier.decisions.verifier import Verifier
 from verifier.rules.model import Allow, Decision

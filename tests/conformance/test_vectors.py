@@ -3,12 +3,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 from tests.conformance.case import judge
+from tests.support.paths import ROOT, VECTORS
 from verifier.rules.model import Allow, DenialCode, Deny
 
-VECTORS = Path(__file__).with_name("vectors.jsonl")
 # What rules = "jitsi" refuses although Jitsi lets it through by accident, and what it lets
 # through because Jitsi means it; README.md explains each tag to operators.
 ALWAYS_DENIED = {
@@ -37,7 +36,7 @@ ALWAYS_ALLOWED = {"aud-type", "iat-type", "host-not-checked", "weak-secret"}
 
 def test_every_recorded_verdict_is_the_verifiers_too() -> None:
     command = [sys.executable, "-m", "tests.conformance", str(VECTORS)]
-    root = Path(__file__).parents[2]
+    root = ROOT
     finished = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     last = finished.stdout.splitlines()[-1]
     assert (finished.returncode, last) == (0, "3536 passed, 0 failed"), finished.stdout[-2000:]

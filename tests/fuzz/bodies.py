@@ -9,8 +9,8 @@ from typing import Any, Final
 from tests.fuzz.harness import Harness
 from tests.fuzz.keys import NOW, OTHER_SECRET, is_signed
 from tests.fuzz.tokens import POLICY
+from tests.support.sidecar import FakeKeys
 from tests.support.tokens import sign
-from tests.unit.http.conftest import FakeKeys
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Pending, Verifier
 from verifier.http.admin.explain import _explain, _parse

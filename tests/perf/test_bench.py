@@ -10,8 +10,7 @@ import pytest
 from tests.perf.bench.rounds import Sample
 from tests.perf.bench.rows import Goal, Row, at_most, compare_with
 from tests.perf.bench.table import as_json, table
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 def test_the_smallest_section_gives_a_row_for_each_variant(tmp_path: Path) -> None:

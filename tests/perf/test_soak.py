@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 from tests.perf.soak.model import ALLOWED, FOREVER, Gate, Switch, outcomes
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 REVOKED = (403, "revoked")
 EXPIRED = (401, "token-expired")
 

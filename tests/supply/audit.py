@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.supply.requirements import ROOT
+from tests.support.paths import ROOT
 
 PROGRAM = Path(sys.executable).with_name("pip-audit")
 SOURCES = ("pypi", "osv")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.supply.requirements import ROOT
+from tests.support.paths import ROOT
 
 
 def write(target: Path) -> None:

@@ -15,7 +15,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.supply import audit, sbom
-from tests.supply.requirements import ROOT, build_requires, extras
+from tests.supply.requirements import build_requires, extras
+from tests.support.paths import ROOT
 
 _ENTRY = re.compile(
     r"^([a-z0-9-]+)==(\S+)((?: ; [^\\]*)?) ((?:\\\n    --hash=sha256:[0-9a-f]{64} ?)+)$"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.unit.http.conftest import NOW, mint
+from tests.support.sidecar import NOW, mint
 
 Field = tuple[str, str]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
+from tests.support.paths import ROOT
 from verifier.cli.arguments import Parser
 from verifier.cli.main import program
 from verifier.cli.manual import ALWAYS, ENVIRONMENT, FILES
 
-PAGE = Path(__file__).parents[2] / "contrib/man/jitsi-verifier.1"
+PAGE = ROOT / "contrib/man/jitsi-verifier.1"
 _DATE = "2026-11-22"
 _SHARED = ("EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
+from tests.support.paths import ROOT
 from verifier.config import OPTIONS, Option
 
-README = Path(__file__).parents[2] / "README.md"
+README = ROOT / "README.md"
 _BLOCK = re.compile(r"(<!-- options: [^>]*-->\n).*?(<!-- /options -->)", re.DOTALL)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from tests.unit.http.conftest import NOW, POLICY, FakeKeys
+from tests.support.sidecar import NOW, POLICY, FakeKeys
 from verifier.decisions.cache import DecisionCache
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.throttle import SignatureThrottle

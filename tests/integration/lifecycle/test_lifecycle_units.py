@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 
 from tests.integration.lifecycle.manager import managed
+from tests.support.paths import ROOT
 from tests.support.processes import COMMAND, DEADLINE, free_port, get, post, wait_until
 from tests.support.supervised import token
 from tests.support.tokens import SECRET
 from verifier.process.shutdown import longest
 
-UNITS = Path(__file__).parents[3] / "contrib/systemd"
+UNITS = ROOT / "contrib/systemd"
 SERVICE = UNITS / "jitsi-verifier.service"
 CONFINED = Path(__file__).with_name("confined.py")
 JSON = {"Content-Type": "application/json"}

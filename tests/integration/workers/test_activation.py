@@ -16,11 +16,12 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.support.paths import ROOT
 from tests.support.processes import COMMAND, DEADLINE, free_port, get, wait_until
 from tests.support.tokens import SECRET
 
 Running: TypeAlias = "subprocess.Popen[bytes]"
-UNIT = Path(__file__).parents[3] / "contrib/systemd/jitsi-verifier.socket"
+UNIT = ROOT / "contrib/systemd/jitsi-verifier.socket"
 SETTINGS = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "PATH": os.environ["PATH"]}
 # As a service manager does it: descriptors from 3 on, and the process id of what is executed.
 LAUNCHER = """

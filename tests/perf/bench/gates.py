@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.perf.bench.minting import AUDIENCE, ISSUER, SECRET, Issuer
-from tests.perf.bench.servers import ROOT, Server, Servers
+from tests.perf.bench.servers import Server, Servers
+from tests.support.paths import ROOT
 from tests.system.nginx.processes import accepts, free_port
 
 _PROXIES: Final = Path(__file__).with_name("proxies")

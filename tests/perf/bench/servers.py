@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from tests.perf.bench.minting import AUDIENCE, ISSUER, SECRET, Issuer
+from tests.support.paths import ROOT
 from tests.support.processes import COMMAND
 from tests.system.nginx.processes import Program, accepts, answers_200, free_port
 
-ROOT: Final = Path(__file__).parents[3]
 PEERS: Final = Path(__file__).with_name("peers")
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
+from tests.support.paths import CONTRIB
 from tests.support.processes import running_verifier
 from tests.support.supervised import token
 from tests.support.tokens import SECRET
@@ -20,7 +21,6 @@ from tests.system.nginx.wire import send
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS
 from verifier.process.shutdown import longest
 
-CONTRIB = Path(__file__).parents[3] / "contrib"
 FOLDER = CONTRIB / "docker-compose"
 TEXT = (FOLDER / "jitsi-verifier.yml").read_text("utf-8")
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]

@@ -12,13 +12,14 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from tests.support.paths import ROOT
 from tests.support.processes import get, running_verifier, wait_until
 from tests.support.supervised import token
 from tests.support.tokens import SECRET
 from verifier.config import load
 from verifier.process.shutdown import longest
 
-FOLDER = Path(__file__).parents[3] / "contrib/kubernetes"
+FOLDER = ROOT / "contrib/kubernetes"
 FILES = sorted(FOLDER.glob("*.yaml"))
 VERSIONS = ("1.25", kubernetes_validate.latest_version())
 

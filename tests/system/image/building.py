@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[3]
+from tests.support.paths import ROOT
+
 BASE = "localhost/jitsi-verifier-base"
 IMAGE = "localhost/jitsi-verifier"
 SUITE = "bookworm"

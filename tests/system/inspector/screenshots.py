@@ -7,10 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from tests.support.paths import ROOT
 from tests.support.processes import RunningVerifier, running_verifier
 from tests.system.inspector.inspecting import inspector, mint
 
-FOLDER: Final = Path(__file__).parents[3] / "docs" / "screenshots"
+FOLDER: Final = ROOT / "docs" / "screenshots"
 SECRET: Final = "demo-secret-that-everybody-knows"
 DEMO: Final[dict[str, Any]] = {
     "JWT_APP_ID": "demo",

@@ -5,11 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from tests.support.paths import ROOT
 from tests.support.processes import COMMAND, get, running_verifier
 from tests.system.inspector.inspecting import inspector
 from tests.system.inspector.screenshots import DEMO
-
-ROOT = Path(__file__).parents[3]
 
 
 def command(*arguments: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
+from tests.support.paths import CONTRIB
 from tests.system.monitoring.prometheus import Prometheus
 
-FOLDER = Path(__file__).parents[3] / "contrib" / "grafana"
+FOLDER = CONTRIB / "grafana"
 DASHBOARD: dict[str, Any] = json.loads((FOLDER / "dashboard.json").read_text("utf-8"))
 QUERIES: list[tuple[str, str]] = [
     (panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel["targets"]

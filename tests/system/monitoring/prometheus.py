@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.support.paths import CONTRIB
 from tests.support.processes import get
 from tests.system.nginx.processes import Program, answers_200, free_port
 
-FOLDER = Path(__file__).parents[3] / "contrib" / "prometheus"
+FOLDER = CONTRIB / "prometheus"
 
 
 class Prometheus:

@@ -8,10 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from tests.support.paths import ROOT
 from tests.system.monitoring.live import live_page
 from tests.system.monitoring.traffic import Watched, watched
 
-FOLDER: Final = Path(__file__).parents[3] / "docs" / "screenshots"
+FOLDER: Final = ROOT / "docs" / "screenshots"
 SIZE: Final = (1000, 700)
 PICTURES: Final = {"dashboard-light.png": "light", "dashboard-dark.png": "dark"}
 """By file: the colour scheme."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-CONTRIB = Path(__file__).parents[3] / "contrib"
+from tests.support.paths import CONTRIB
 
 
 @pytest.mark.parametrize("folder", ["prometheus", "grafana"])

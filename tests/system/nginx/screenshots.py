@@ -6,11 +6,12 @@ import asyncio
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.support.paths import ROOT
 from tests.system.nginx.browser import Tab, browser
 from tests.system.nginx.sites import JITSI, Site, mint, start_site
 from tests.system.nginx.upstream import Upstream
 
-FOLDER = Path(__file__).parents[3] / "docs" / "screenshots"
+FOLDER = ROOT / "docs" / "screenshots"
 WIDTH, HEIGHT = 640, 400
 PICTURES = {
     "denied-expired-light.png": ("en", "light", f"/standup?jwt={mint(exp=1_500_000_000)}"),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.paths import ROOT
 from tests.support.processes import get
 from tests.support.tokens import SECRET, present, sign
 from tests.system.nginx import wire
@@ -23,7 +24,7 @@ from tests.system.nginx.processes import Program, accepts, answers_200, free_por
 from tests.system.nginx.upstream import Seen, Upstream
 
 HERE = Path(__file__).parent
-FILES = HERE.parents[2] / "contrib" / "nginx"
+FILES = ROOT / "contrib" / "nginx"
 COMMAND = Path(sys.executable).with_name("jitsi-verifier")
 PATH = {"PATH": os.environ["PATH"]}
 APP_ID = "booking-site"

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.paths import CONTRIB
 from tests.system.nginx import screenshots
 from tests.system.nginx.browser import Tab, browser
 from tests.system.nginx.page import png_size
 from tests.system.nginx.sites import JITSI, Site, StartSite, mint
 from verifier.rules.model import DenialCode
 
-CONTRIB = Path(__file__).parents[3] / "contrib"
 TEXTS: dict[str, Any] = tomllib.loads((CONTRIB / "pages/texts.toml").read_text("utf-8"))
 CODES: dict[str, list[str]] = TEXTS.pop("codes")
 LANGUAGES = list(TEXTS)

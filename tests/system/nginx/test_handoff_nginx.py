@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import time
-from http.cookies import SimpleCookie
 
 import pytest
 
-from tests.support.tokens import SECRET
+from tests.system.nginx.handoffs import HOST, STANDUP, cookie, handed_off
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
-from tests.system.nginx.wire import Answer, send
-from verifier.tokens.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
-
-HOST = "meet.example.org"
-STANDUP = CookieScope(HOST, None, "standup")
-KEY = derive_key(SECRET.encode())
+from tests.system.nginx.wire import send
+from verifier.tokens.handoff_cookie import CookieScope
 
 
 @pytest.fixture(params=[JITSI, FRONT])
 def site(request: pytest.FixtureRequest, sites: StartSite) -> Site:
     return sites(request.param, VERIFIER_HANDOFF="true")
-
-
-def cookie(place: CookieScope = STANDUP, *, ends: int | None = None) -> tuple[str, str]:
-    value = cookie_value(KEY, place, ends or int(time.time()) + 600)
-    return ("Cookie", f"{cookie_name(place)}={value}")
-
-
-def handed_off(answer: Answer) -> tuple[str, tuple[str, str]]:
-    """Give where a hand-off sends the browser, and the cookie that this then sends."""
-    assert answer.status == 302, answer.text
-    (written,) = answer.headers.get_all("Set-Cookie", [])
-    ((name, morsel),) = SimpleCookie(written).items()
-    return answer.headers["Location"], ("Cookie", f"{name}={morsel.value}")
 
 
 def test_an_allowed_page_is_sent_to_its_fragment_and_then_passes_by_cookie(site: Site) -> None:

@@ -14,10 +14,10 @@ import pytest
 from tests.support.processes import get
 from tests.support.tokens import SECRET
 from tests.system.nginx import wire
+from tests.system.nginx.handoffs import cookie
+from tests.system.nginx.identity import IDENTITY
 from tests.system.nginx.processes import wait_until
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint, questions
-from tests.system.nginx.test_handoff_nginx import cookie
-from tests.system.nginx.test_nginx_headers import IDENTITY
 from tests.system.nginx.upstream import Seen
 
 MEMORY = "proxy_cache $jitsi_verifier_memory;"

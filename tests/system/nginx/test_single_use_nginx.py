@@ -6,8 +6,8 @@ from itertools import count
 
 import pytest
 
+from tests.system.nginx.handoffs import handed_off
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
-from tests.system.nginx.test_handoff_nginx import handed_off
 
 USED = (403, "token-already-used")
 BOSH = "/http-bind?room=standup"

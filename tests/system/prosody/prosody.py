@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.support.paths import ROOT
 from tests.system.nginx.processes import Program, accepts, free_port
 
 HERE = Path(__file__).parent
-CONTRIB = HERE.parents[2] / "contrib" / "prosody"
+CONTRIB = ROOT / "contrib" / "prosody"
 
 
 class Prosody:

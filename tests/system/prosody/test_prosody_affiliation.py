@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.system.prosody.conftest import Visitors
 from tests.system.prosody.minting import hs_token, rs_token
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import MUC as XMLNS_MUC
 from tests.system.prosody.stanzas import Element, Joined, Refusal
+from tests.system.prosody.visitors import Visitors
 
 HOST = "hs.test"
 MUC = "conference.hs.test"

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from tests.system.prosody.conftest import Deployment, Visitors, until
 from tests.system.prosody.fake_verifier import FakeVerifier
 from tests.system.prosody.minting import hs_token
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import Joined, Refusal
+from tests.system.prosody.visitors import Deployment, Visitors, until
 
 HOST = "fault.test"
 MUC = "conference.fault.test"

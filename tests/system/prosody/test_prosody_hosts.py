@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.system.prosody.conftest import Visitors
 from tests.system.prosody.minting import hs_token, second_token
 from tests.system.prosody.stanzas import Joined, Refusal
+from tests.system.prosody.visitors import Visitors
 
 WRONG_SECRET = Refusal("not-authorized", "Invalid signature")
 

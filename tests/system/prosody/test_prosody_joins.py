@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.system.prosody.conftest import Visitors
 from tests.system.prosody.fake_verifier import FakeVerifier
 from tests.system.prosody.minting import hs_token
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import Joined, Refusal
+from tests.system.prosody.visitors import Visitors
 
 HOST = "hs.test"
 MUC = "conference.hs.test"

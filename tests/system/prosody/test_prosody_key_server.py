@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.tokens import sign
-from tests.system.prosody.conftest import Visitors
 from tests.system.prosody.minting import (
     KEY_ID,
     OTHER_KEY_ID,
@@ -17,6 +16,7 @@ from tests.system.prosody.minting import (
 )
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import Joined, Refusal
+from tests.system.prosody.visitors import Visitors
 
 HOST = "rs.test"
 MUC = "conference.rs.test"

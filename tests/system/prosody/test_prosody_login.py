@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.system.prosody.conftest import Visitors
 from tests.system.prosody.minting import hs_token
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import SASL, Refusal
+from tests.system.prosody.visitors import Visitors
 
 HOST = "hs.test"
 PAST, FUTURE = 1_000_000_000, 4_000_000_000

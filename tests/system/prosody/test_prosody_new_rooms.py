@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.system.prosody.conftest import Visitors, until
 from tests.system.prosody.fake_verifier import FakeVerifier
 from tests.system.prosody.minting import hs_token
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import Joined, Refusal, join
+from tests.system.prosody.visitors import Visitors, until
 from tests.system.prosody.websocket_client import Client
 
 HOST = "moderated.test"

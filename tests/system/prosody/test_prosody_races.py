@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.system.prosody.conftest import Visitors, until
 from tests.system.prosody.fake_verifier import FakeVerifier
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import Joined, Refusal, join
+from tests.system.prosody.visitors import Visitors, until
 from tests.system.prosody.websocket_client import Client
 
 HOST = "patient.test"

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.system.prosody.conftest import Visitors, until
 from tests.system.prosody.minting import APP_ID, hs_token
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import Joined, Refusal, name
+from tests.system.prosody.visitors import Visitors, until
 
 HOST = "hs.test"
 EVENTS = ["fetch-key", "verified", "ban-check", "pre", "post"]

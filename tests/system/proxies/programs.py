@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from tests.support.paths import CONTRIB
 from tests.system.nginx.processes import Program, accepts, free_port
 from tests.system.nginx.sites import FRONT, Nginx
 
-CONTRIB = Path(__file__).parents[3] / "contrib"
 BIN = Path(sys.executable).parent
 HOST = "meet.example.org"
 Command = Sequence[str | Path]

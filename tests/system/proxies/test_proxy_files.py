@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import CONTRIB
 from tests.system.nginx.processes import Program, accepts, free_port
 from tests.system.nginx.wire import send
 from tests.system.proxies.cases import CASES, STATIC
-from tests.system.proxies.programs import BIN, CONTRIB, Command, copy_with
+from tests.system.proxies.programs import BIN, Command, copy_with
 from verifier.http.rendering import identity
 from verifier.rules.model import Allow
 from verifier.tokens.claims import Claims

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.paths import CONTRIB
 from tests.system.nginx.sites import mint
 from tests.system.nginx.wire import Answer, Header
 from tests.system.proxies.gates import RealGate
-from tests.system.proxies.programs import CONTRIB
 from tests.system.proxies.through import GATES_WITH_PAGES
 
 TEXTS: dict[str, Any] = tomllib.loads((CONTRIB / "pages/texts.toml").read_text("utf-8"))

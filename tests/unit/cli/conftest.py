@@ -1,33 +1,17 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
+from tests.support.commands import Outcome, Run
 from tests.support.tokens import SECRET
 from verifier.cli import main
 
 OURS = ("JWT_", "XMPP_", "VERIFIER_", "NO_COLOR")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Outcome]
 
 
 @pytest.fixture

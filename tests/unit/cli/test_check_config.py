@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import Run
 from tests.support.tokens import SECRET
-from tests.unit.cli.conftest import Run
 
 DEPLOYMENTS = Path(__file__).parents[1] / "check_config" / "deployments"
 DEBIAN = DEPLOYMENTS / "debian" / "prosody.cfg.lua"

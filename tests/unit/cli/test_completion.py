@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import Run
 from tests.support.processes import wait_until
-from tests.unit.cli.conftest import Run
 
 Offered = Callable[..., set[str]]
 

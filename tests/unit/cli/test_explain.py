@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from tests.support.access_logs import key_server
+from tests.support.commands import Run
 from tests.support.tokens import SECRET, present, sign
-from tests.unit.cli.conftest import Run
 
 PAGE = "https://meet.example.org/standup"
 STEP = {"name", "result", "expected", "found", "cure"}

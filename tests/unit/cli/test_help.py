@@ -15,13 +15,14 @@ import pytest
 
 from tests.support import man_page
 from tests.support.access_logs import line, token
+from tests.support.commands import Run
+from tests.support.paths import ROOT
 from tests.support.processes import COMMAND, free_port, running_verifier
 from tests.support.tokens import SECRET
-from tests.unit.cli.conftest import Run
 from verifier.cli.main import program
 from verifier.version import VERSION
 
-README = Path(__file__).parents[3] / "README.md"
+README = ROOT / "README.md"
 ENVIRON = {
     "PATH": os.environ["PATH"],
     "JWT_APP_ID": "app",

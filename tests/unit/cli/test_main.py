@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.commands import Run
 from tests.support.processes import COMMAND, running_verifier
 from tests.support.tokens import SECRET
-from tests.unit.cli.conftest import Run
 from verifier.cli import main
 from verifier.version import VERSION
 

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 
+from tests.support.commands import Run
 from tests.support.tokens import SECRET
-from tests.unit.cli.conftest import Run
 from verifier.tokens.claims import Claims
 from verifier.tokens.jws import read
 

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from tests.support.access_logs import NOON, key_server, line, record, token
+from tests.support.commands import Outcome, Run
 from tests.support.tokens import SECRET
-from tests.unit.cli.conftest import Outcome, Run
 from verifier.cli.log_files import opened
 
 GOOD = f"/standup?jwt={token()}"

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.commands import Outcome, Run
 from tests.support.processes import RunningVerifier, free_port, running_verifier
 from tests.support.revocations import listed
 from tests.support.supervised import token
 from tests.support.tokens import SECRET, sign
-from tests.unit.cli.conftest import Outcome, Run
 from verifier.revocation.model import digest_of
 
 ADMIN_TOKEN = "letmein-letmein-letmein"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.unit.keys.test_formats import RSA_KEY, pem
+from tests.support.keys import RSA_KEY, pem
 from verifier.config import ConfigError, Problem, Settings, load
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from tests.unit.rules.test_engine import NOW, ask, mint
+from tests.support.rules import NOW, ask, mint
 from verifier import Allow, Decision, DenialCode, Deny
 from verifier.decisions.cache import DecisionCache, digest
 

@@ -1,51 +1,22 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.support.keys import FETCHED, Keys
+from tests.support.rules import NOW, POLICY, ROOM
 from tests.support.tokens import SECRET, sign
-from tests.unit.rules.test_engine import NOW, POLICY, ROOM
 from verifier import AccessRequest, Allow, DenialCode, Deny, VerificationKey
 from verifier.decisions.throttle import SignatureThrottle
 from verifier.decisions.verifier import Pending, Verifier
 from verifier.keys.sources import Missing
 from verifier.rules.policy import Policy
 
-FETCHED = VerificationKey("k", frozenset({"HS256"}), SECRET.encode(), "asap")
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 CLAIMS = {"iss": "app", "aud": "jitsi", "sub": "*", "room": "standup"}
 REQUEST = AccessRequest(sign(CLAIMS, {"kid": "k"}), ROOM)
-
-
-@dataclass
-class Keys:
-    """No static keys; one key that has to be fetched."""
-
-    answer: VerificationKey | Missing = FETCHED
-    static: tuple[VerificationKey, ...] = ()
-    unavailable: bool = False
-    at_once: bool = False
-    fetched: list[str] = field(default_factory=list)
-    published: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self.published.set()
-
-    def get(self, _key_id: str) -> VerificationKey | None:
-        return None
-
-    async def fetch(self, key_id: str) -> VerificationKey | Missing:
-        self.fetched.append(key_id)
-        await self.published.wait()
-        return self.answer
-
-    def answer_without_fetch(self, _key_id: str) -> Missing | None:
-        return self.answer if self.at_once and isinstance(self.answer, Missing) else None
-
-    async def find_by_digest(self, _digest: str) -> None:
-        return None
 
 
 def verifier(keys: Keys, policy: Policy = POLICY) -> Verifier:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+from tests.support.paths import ROOT
+
 ELSEWHERE = {"denied", "would deny", "bug"}  # written from a table, or by the logger itself
 
 

@@ -6,12 +6,12 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conformance.case import CaseKeys, judge, policy_of, request_of
+from tests.support.paths import VECTORS
 from verifier.decisions.explaining import explain_request
 from verifier.explain import Explanation, explain, explain_ambiguity, unwrap
 from verifier.explain.suggestions import SUGGESTIONS
@@ -21,7 +21,6 @@ from verifier.rules.model import AccessRequest, Decision, DenialCode, Deny
 from verifier.rules.operator_policy import OperatorPolicy
 from verifier.rules.policy import Policy
 
-VECTORS = Path(__file__).parents[2] / "conformance" / "vectors.jsonl"
 LONG_ENOUGH = 12
 """A shorter segment may stand in a sentence by chance."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Any
 
-from tests.unit.http.conftest import NOW, Start, mint
-from tests.unit.observability.test_decision_log import Everything
+from tests.support.sidecar import NOW, Start, mint
+from tests.support.sinks import Everything
 from verifier.http.bypass import Bypass
 from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages

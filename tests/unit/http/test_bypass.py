@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from tests.unit.http.conftest import Start, mint
+from tests.support.sidecar import Start, mint
 from verifier.http.bypass import Bypass
 
 JIBRI = [ip_network("10.9.0.0/16"), ip_network("fd00::/8")]

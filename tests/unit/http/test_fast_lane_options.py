@@ -9,8 +9,8 @@ from itertools import product
 import pytest
 
 from tests.support.heads import ENDPOINTS, GOOD, HOST, Field, question, written
+from tests.support.sidecar import NOW, mint
 from tests.support.twins import Setup, Twin, twins
-from tests.unit.http.conftest import NOW, mint
 from verifier.http.bypass import Bypass
 from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages

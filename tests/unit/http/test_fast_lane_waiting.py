@@ -12,9 +12,9 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.heads import head
+from tests.support.sidecar import CLAIMS, FakeKeys
 from tests.support.tokens import sign
 from tests.support.twins import PATIENCE, Client, Setup, Twin, parsed, twins, until
-from tests.unit.http.conftest import CLAIMS, FakeKeys
 from verifier.decisions.throttle import SignatureThrottle
 from verifier.keys.model import VerificationKey
 from verifier.keys.sources.base import Missing

@@ -1,30 +1,12 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
-from http.cookies import Morsel, SimpleCookie
-
 import pytest
-from multidict import CIMultiDict
 
-from tests.support.tokens import SECRET
-from tests.unit.http.conftest import NOW, Sidecar, Start, mint
+from tests.support.handoff import HOST, KEY, PLACE, Clock, cookie, set_cookie
+from tests.support.sidecar import NOW, Sidecar, Start, mint
 from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages
 from verifier.tokens.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
-
-KEY = derive_key(SECRET.encode())
-HOST = ("Host", "meet.example.org")
-PLACE = CookieScope("meet.example.org", None, "standup")
-
-
-@dataclass
-class Clock:
-    """Unix time that a test sets."""
-
-    now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -35,16 +17,6 @@ def clock() -> Clock:
 @pytest.fixture
 async def sidecar(start: Start, clock: Clock) -> Sidecar:
     return await start(pages=Pages(handoff=Handoff(KEY, clock)), cookie="jwt")
-
-
-def cookie(place: CookieScope = PLACE, ends: int = NOW + 60, key: bytes = KEY) -> tuple[str, str]:
-    return ("Cookie", f"a=b; {cookie_name(place)}={cookie_value(key, place, ends)}; c=d")
-
-
-def set_cookie(headers: CIMultiDict[str]) -> Morsel[str]:
-    (written,) = headers.getall("Set-Cookie")
-    (morsel,) = SimpleCookie(written).values()
-    return morsel
 
 
 async def status(sidecar: Sidecar, uri: str, *headers: tuple[str, str]) -> tuple[int, str]:

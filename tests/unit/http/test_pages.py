@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.unit.http.conftest import NOW, FakeKeys, Sidecar, Start, mint
+from tests.support.sidecar import NOW, FakeKeys, Sidecar, Start, mint
 from verifier.http.pages import Pages
 from verifier.keys.sources.base import Missing
 

@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from tests.unit.http.conftest import FakeKeys, Sidecar, Start, mint
+from tests.support.sidecar import FakeKeys, Sidecar, Start, mint
 from verifier.keys.model import VerificationKey
 from verifier.keys.sources import Missing
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from pathlib import Path
 
 import pytest
 
-from tests.unit.http.conftest import NOW, FakeKeys, Start, mint
+from tests.support.paths import ROOT
+from tests.support.sidecar import NOW, FakeKeys, Start, mint
 from verifier.http.rendering import status_of
 from verifier.keys.sources.base import Missing
 from verifier.rules.model import DenialCode
@@ -196,7 +196,7 @@ async def test_blanks_around_a_bearer_token_are_not_part_of_it(start: Start) -> 
 
 
 def test_every_code_has_the_status_that_the_readme_says() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
+    readme = (ROOT / "README.md").read_text("utf-8")
     rows = re.findall(r"^\| (`[a-z-]+`(?:, `[a-z-]+`)*) \| (\d{3}) \|", readme, re.MULTILINE)
     stated = {code: int(status) for codes, status in rows for code in re.findall("`(.*?)`", codes)}
     assert stated == {str(code): int(status_of(code)) for code in DenialCode}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from tests.unit.http.conftest import NOW, Sidecar, Start, mint
-from tests.unit.http.test_handoff import HOST, KEY, PLACE, cookie, set_cookie
+from tests.support.handoff import HOST, KEY, PLACE, cookie, set_cookie
+from tests.support.sidecar import NOW, Sidecar, Start, mint
 from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages
 from verifier.observability.decision_log import LogContext

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.http.conftest import NOW, FakeKeys, Sidecar, Start, mint
+from tests.support.sidecar import NOW, FakeKeys, Sidecar, Start, mint
 from verifier.keys.sources.base import Missing
 from verifier.rules.operator_policy import OperatorPolicy
 

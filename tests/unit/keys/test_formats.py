@@ -4,17 +4,16 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from tests.conformance.jitsi_keys import document_of_jitsi, key_of_jitsi
+from tests.support.keys import RSA_KEY, certificate, pem, rsa_jwk
+from tests.support.paths import VECTORS
 from verifier.keys.formats import (
     MAX_DOCUMENT_BYTES,
     MAX_DOCUMENT_KEYS,
@@ -28,20 +27,10 @@ from verifier.keys.formats import (
 from verifier.keys.model import SKIP_REASONS, InvalidKeyError, VerificationKey
 from verifier.tokens import jws
 
-VECTORS = Path(__file__).parents[2] / "conformance" / "vectors.jsonl"
 RSA_ALGORITHMS = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
-RSA_PRIVATE_KEY = rsa.generate_private_key(65537, 2048)
-RSA_KEY = RSA_PRIVATE_KEY.public_key()
 SMALL_RSA_KEY = rsa.generate_private_key(65537, 1024).public_key()  # noqa: S505  # on purpose
 EC_KEY = ec.generate_private_key(ec.SECP256R1()).public_key()
 ED_KEY = ed25519.Ed25519PrivateKey.generate().public_key()
-
-
-def pem(key: Any) -> str:
-    written: bytes = key.public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return written.decode()
 
 
 def private_pem(key: Any) -> str:
@@ -51,11 +40,6 @@ def private_pem(key: Any) -> str:
         serialization.NoEncryption(),
     )
     return written.decode()
-
-
-def rsa_jwk(**members: Any) -> dict[str, Any]:
-    jwk = RSAAlgorithm.to_jwk(RSA_KEY, as_dict=True)
-    return {"kty": "RSA", "n": jwk["n"], "e": jwk["e"], "kid": "good", **members}
 
 
 def ec_jwk(**members: Any) -> dict[str, Any]:
@@ -68,27 +52,6 @@ def ed_jwk(**members: Any) -> dict[str, Any]:
 
 def jwks(*keys: Any) -> bytes:
     return json.dumps({"keys": keys}).encode()
-
-
-def certificate(public: Any, start: int = 0, end: int = 4_000_000_000) -> str:
-    signer = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(public)
-        .serial_number(7)
-        .not_valid_before(_utc(start))
-        .not_valid_after(_utc(end))
-        .sign(signer, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-        .decode()
-    )
-
-
-def _utc(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, tz=UTC)
 
 
 def reasons(body: bytes) -> list[tuple[str, str | None]]:

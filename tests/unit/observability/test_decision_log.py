@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.unit.decisions.test_verifier import Keys
-from tests.unit.rules.test_engine import KEYS, NOW, POLICY, ROOM, mint
+from tests.support.keys import Keys
+from tests.support.rules import KEYS, NOW, POLICY, ROOM, mint
+from tests.support.sinks import Everything
 from verifier import AccessRequest, Decision, DenialCode, Deny, KeySet, decide
 from verifier.decisions.verifier import OVERLOADED, Verifier
 from verifier.log import LOGGER
@@ -17,26 +17,12 @@ from verifier.observability.decision_log import (
     DecisionLog,
     LogContext,
     LogLines,
-    Outcome,
     token_digest,
 )
 from verifier.rooms.address import RoomAddress
 
 ASKING = LogContext("auth", 0.001, "r-1")
 USER = {"user": {"id": "u-1", "name": "Ada"}}
-
-
-@dataclass
-class Everything:
-    """A sink that takes all there is."""
-
-    taken: list[Mapping[str, Any]] = field(default_factory=list)
-
-    def wants(self, outcome: Outcome) -> bool:
-        return bool(outcome)
-
-    def write(self, record: Mapping[str, Any], _asking: LogContext) -> None:
-        self.taken.append(record)
 
 
 def told(token: str | None, *, report_only: bool = False, **options: Any) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.key_server import serving
+from tests.support.keys import RSA_KEY, RSA_PRIVATE_KEY, certificate
 from tests.support.tokens import SECRET, sign
-from tests.unit.keys.test_formats import RSA_KEY, RSA_PRIVATE_KEY, certificate
 from verifier.keys.formats import parse_secret
 from verifier.keys.model import KeySet
 from verifier.keys.sources import KeyLocations, KeySourceSettings, open_resolver, open_session

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.paths import ROOT
 from verifier.replay.access_log import is_public
 
-CONF = Path(__file__).parents[3] / "contrib/nginx/jitsi-verifier.conf"
+CONF = ROOT / "contrib/nginx/jitsi-verifier.conf"
 _MAP = re.compile(r"map \$uri \$jitsi_verifier_public \{(.*?)\n\}", re.DOTALL)
 _ENTRY = re.compile(r'^\s*("~(?P<pattern>[^"]+)"|(?P<text>/\S*)) (?P<value>[01]);', re.MULTILINE)
 PIECES = st.sampled_from(

@@ -7,46 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.tokens import SECRET, present, sign
-from verifier import AccessRequest, Allow, Claims, DenialCode, Deny, KeySet, Policy, decide
+from tests.support.rules import CLAIMS, HS, KEYS, NOW, POLICY, ROOM, ask, code_of, mint
+from tests.support.tokens import SECRET, sign
+from verifier import AccessRequest, Allow, Claims, Deny, KeySet, Policy, decide
 from verifier.keys.model import VerificationKey
 from verifier.rules.engine import ANSWERS, STEPS
-
-NOW = 1_800_000_000
-HS = frozenset({"HS256", "HS384", "HS512"})
-KEYS = KeySet(static=(VerificationKey(None, HS, SECRET.encode(), "secret"),))
-POLICY = Policy(
-    asap_accepted_issuers=("app",),
-    asap_accepted_audiences=("jitsi",),
-    muc_mapper_domain_base="meet.example.org",
-    muc_mapper_domain="conference.meet.example.org",
-)
-CLAIMS: dict[str, Any] = {
-    "iss": "app",
-    "aud": "jitsi",
-    "sub": "meet.example.org",
-    "room": "standup",
-    "nbf": NOW - 60,
-    "exp": NOW + 60,
-    "context": {"user": {"id": "u-1", "name": "Ada"}},
-}
-ROOM = "standup@conference.meet.example.org"
-
-
-def mint(header: dict[str, Any] | None = None, secret: str = SECRET, **claims: Any) -> str:
-    """Sign the usual claims; a claim given as ... is left out."""
-    return sign(present(CLAIMS | claims), header, secret)
-
-
-def ask(
-    token: str | None, policy: Policy = POLICY, room: str | None = ROOM, **more: Any
-) -> Allow | Deny:
-    return decide(AccessRequest(token, room, **more), policy, KEYS, NOW)
-
-
-def code_of(decision: Allow | Deny) -> DenialCode:
-    assert isinstance(decision, Deny), decision
-    return decision.code
 
 
 def test_a_good_token_enters_its_room_as_a_member() -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.rules import KEYS, NOW, POLICY, ROOM, code_of, mint
 from tests.support.tokens import sign
-from tests.unit.rules.test_engine import KEYS, NOW, POLICY, ROOM, code_of, mint
 from verifier import AccessRequest, Allow, Decision, DenialCode, Deny, decide
 from verifier.decisions.cache import DecisionCache
 from verifier.rules.operator_policy import REASONS, OperatorPolicy

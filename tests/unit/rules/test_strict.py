@@ -4,15 +4,15 @@ import hashlib
 import hmac
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.support.keys import RSA_KEY, RSA_PRIVATE_KEY, certificate, pem, rsa_jwk
+from tests.support.paths import VECTORS
+from tests.support.rules import CLAIMS, KEYS, NOW, POLICY, ROOM, ask, code_of, mint
 from tests.support.tokens import SECRET, segment, sign
-from tests.unit.keys.test_formats import RSA_KEY, RSA_PRIVATE_KEY, certificate, pem, rsa_jwk
-from tests.unit.rules.test_engine import CLAIMS, KEYS, NOW, POLICY, ROOM, ask, code_of, mint
 from verifier import AccessRequest, Allow, Decision, Deny, KeySet, decide
 from verifier.explain import explain
 from verifier.keys.formats import parse_public_key, parse_secret
@@ -22,7 +22,6 @@ from verifier.rules.strict import doubt_about, is_prepared
 
 STRICT = replace(POLICY, strict=True)
 RS256 = replace(STRICT, signature_algorithm="RS256", key_server=True)
-VECTORS = Path(__file__).parents[2] / "conformance" / "vectors.jsonl"
 
 
 @pytest.mark.parametrize(

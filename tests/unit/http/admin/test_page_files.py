@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.paths import ROOT
 from tests.support.processes import RunningVerifier, get, running_verifier
 from tests.support.tokens import SECRET
 from verifier.http.admin.assets import Assets
@@ -67,7 +68,7 @@ def test_what_the_dashboard_reads_is_open_too_and_the_rest_is_not(
 def test_every_file_is_served_and_every_one_that_is_named_is_there(
     page: Assets, name: str, first: str
 ) -> None:
-    folder = Path(__file__).parents[4] / "verifier" / "http" / "admin" / name
+    folder = ROOT / "verifier" / "http" / "admin" / name
     there = {file.name for file in folder.iterdir() if file.suffix not in (".py", "")}
     served = {Path(path).name for path in page.bodies if Path(path).suffix}
     text = "".join(body.decode() for body in page.bodies.values())

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.unit.http.conftest import NOW, FakeKeys
+from tests.support.sidecar import NOW, FakeKeys
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Verifier
 from verifier.http.admin.api import AdminService

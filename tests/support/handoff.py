@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http.cookies import Morsel, SimpleCookie
+
+from multidict import CIMultiDict
+
+from tests.support.sidecar import NOW
+from tests.support.tokens import SECRET
+from verifier.tokens.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
+
+KEY = derive_key(SECRET.encode())
+
+HOST = ("Host", "meet.example.org")
+
+PLACE = CookieScope("meet.example.org", None, "standup")
+
+
+@dataclass
+class Clock:
+    """Unix time that a test sets."""
+
+    now: float = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def cookie(place: CookieScope = PLACE, ends: int = NOW + 60, key: bytes = KEY) -> tuple[str, str]:
+    return ("Cookie", f"a=b; {cookie_name(place)}={cookie_value(key, place, ends)}; c=d")
+
+
+def set_cookie(headers: CIMultiDict[str]) -> Morsel[str]:
+    (written,) = headers.getall("Set-Cookie")
+    (morsel,) = SimpleCookie(written).values()
+    return morsel
