@@ -7,7 +7,7 @@ from multidict import CIMultiDict
 
 from tests.support.sidecar import NOW
 from tests.support.tokens import SECRET
-from verifier.tokens.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
+from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
 
 KEY = derive_key(SECRET.encode())
 

@@ -9,8 +9,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from tests.support.tokens import SECRET, present, sign
+from verifier.decisions.bypass import Bypass
 from verifier.decisions.verifier import Verifier
-from verifier.http.bypass import Bypass
 from verifier.http.pages import Pages
 from verifier.keys.model import VerificationKey
 from verifier.keys.sources.base import Missing

@@ -15,6 +15,7 @@ from verifier.cli.manual import Manual
 from verifier.cli.progress import Report, progress
 from verifier.cli.replay_report import Log, as_json, as_text, notes
 from verifier.config import Settings
+from verifier.decisions.bypass import Bypass
 from verifier.decisions.hosts import host_name
 from verifier.log import LOGGER
 from verifier.replay import Court, Courts, KeyDesks, Replay, open_desks
@@ -150,7 +151,7 @@ def _courts(settings: Settings, desks: KeyDesks, assumed_host: str | None) -> Co
         court(settings),
         {host: court(each) for host, each in settings.hosts.items()},
         strict=settings.strict_hosts,
-        bypass=settings.bypass,
+        bypass=Bypass(settings.bypass),
         assumed_host=assumed_host,
     )
 

@@ -53,6 +53,7 @@ class UnixAddress:
 
 
 Address: TypeAlias = TcpAddress | UnixAddress
+IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def parse_address(text: str) -> Address:
@@ -83,9 +84,19 @@ def is_loopback(host: str) -> bool:
     """Tell whether a host name or address means this machine alone."""
     if host.lower() in ("localhost", "localhost."):
         return True
+    address = parse_ip_address(host)
+    return address is not None and address.is_loopback
+
+
+def parse_ip_address(text: str) -> IpAddress | None:
+    """Return the IP address that a text is; None if the text is something else.
+
+    An IPv4-mapped IPv6 address (``::ffff:192.0.2.1``) is returned as IPv4: a dual-stack socket
+    shows IPv4 clients in this form, and the configured networks are IPv4.
+    """
     try:
-        address = ipaddress.ip_address(host)
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return False
+        return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
+    return mapped or address

@@ -17,7 +17,6 @@ from verifier.keys.sources.locations import KeyLocations
 from verifier.keys.sources.settings import KeySourceSettings
 from verifier.rules.operator_policy import OperatorPolicy
 from verifier.rules.policy import Policy
-from verifier.tokens.handoff_cookie import derive_key
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -138,11 +137,11 @@ class Settings:
         """Give what is accepted."""
         return Policy(**{option.name: getattr(self, option.name) for option in fields(Policy)})
 
-    def handoff_key(self) -> bytes | None:
-        """Give what signs the hand-off's cookies; None where there is no hand-off."""
+    def cookie_secret(self) -> str | None:
+        """Return the secret that signs hand-off cookies; None if ``handoff`` is off."""
         shared = [secret for secret in self.app_secret if not looks_like_pem(secret)]
         secrets = [self.handoff_secret] if self.handoff_secret else shared
-        return derive_key(secrets[0].encode()) if self.handoff else None
+        return secrets[0] if self.handoff else None
 
     def key_source_settings(self) -> KeySourceSettings:
         """Give what concerns the key sources; what is no option keeps their defaults."""

@@ -12,12 +12,7 @@ from secrets import token_bytes
 from typing import Final
 
 from verifier.decisions.hosts import host_name
-from verifier.http.original_request import Original, cookies
-from verifier.http.request_head import RequestHead
-from verifier.http.responses import NO_STORE, SERVER, Answer
-from verifier.rooms.clean_target import without_tokens
-from verifier.rules.model import Allow
-from verifier.tokens.handoff_cookie import (
+from verifier.http.handoff_cookie import (
     LONGEST_SECONDS,
     CookieScope,
     browser_of,
@@ -26,6 +21,11 @@ from verifier.tokens.handoff_cookie import (
     new_browser,
     opens,
 )
+from verifier.http.original_request import Original, cookies
+from verifier.http.request_head import RequestHead
+from verifier.http.responses import NO_STORE, SERVER, Answer
+from verifier.rooms.clean_target import without_tokens
+from verifier.rules.model import Allow
 
 REDIRECT: Final = "X-Jitsi-Redirect"
 """Where nginx is to send the reader, whose own answers can only allow or refuse."""

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Final
 
+from verifier.decisions.bypass import Bypass
 from verifier.decisions.cache import CachedResponse, DecisionCache, digest
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Observer, Verifier
 from verifier.http import original_request
-from verifier.http.bypass import Bypass
 from verifier.http.pages import Pages
 from verifier.http.rendering import respond, would_deny
-from verifier.http.request_head import RequestHead, sole_header
+from verifier.http.request_head import RequestHead, peer_of, sole_header
 from verifier.http.responses import Answer
 from verifier.observability.decision_log import DecisionLog, LogContext
 from verifier.rooms.address import RoomAddress
@@ -225,7 +225,10 @@ class ProxyAuthHandler:
 
     def _needs_no_token(self, asked: RequestHead, original: original_request.Original) -> bool:
         options = self._options
-        return options.bypass.applies(asked) or options.pages.admits(asked, original)
+        address = sole_header(asked, "X-Real-IP")
+        if address is not None and options.bypass.applies(peer_of(asked), address):
+            return True
+        return options.pages.admits(asked, original)
 
     def _on_demand(self) -> tuple[str, ...]:
         if self._options.pages.hands_off:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from multidict import MultiMapping
 
@@ -43,3 +43,12 @@ def sole_header(request: RequestHead, name: str) -> str | None:
     """Give the value of a header that is there exactly once; None if it is missing or doubled."""
     values = request.headers.getall(name, ())
     return values[0] if len(values) == 1 else None
+
+
+def peer_of(request: RequestHead) -> Any:
+    """Return the peer of a request's connection as ``socket.getpeername`` returns it.
+
+    Returns:
+        A tuple for TCP, a string or bytes for a unix socket; None once the connection is gone.
+    """
+    return request.transport.get_extra_info("peername") if request.transport else None

@@ -17,15 +17,16 @@ from typing import Any, Final
 from aiohttp import web
 
 from verifier.config import ConfigError, Settings
+from verifier.decisions.bypass import Bypass
 from verifier.decisions.cache import DecisionCache
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.throttle import SignatureThrottle
 from verifier.decisions.verifier import Verifier
 from verifier.http.admin.api import AdminService
 from verifier.http.admin.revocations import RevocationsEndpoint
-from verifier.http.bypass import Bypass
 from verifier.http.fast_lane import Deliver, Later
 from verifier.http.handoff import Handoff
+from verifier.http.handoff_cookie import derive_key
 from verifier.http.pages import Pages
 from verifier.http.proxy_auth import GateOptions
 from verifier.http.server import HardenedServer
@@ -210,7 +211,8 @@ class App:
         """Put new parts in the place of the old ones, between two requests."""
         self._settings = settings
         self._cache = DecisionCache(settings.decision_ttl, settings.decision_cache_size)
-        key = settings.handoff_key()
+        secret = settings.cookie_secret()
+        handoff = Handoff(derive_key(secret.encode()), time.time) if secret else None
         by_host = {host: self._verifier(each) for host, each in settings.hosts.items()}
         hosts = Hosts(self._verifier(settings), by_host, strict=settings.strict_hosts)
         report_only = settings.mode == "report-only"
@@ -223,7 +225,7 @@ class App:
                 settings.decision_ttl,
                 settings.token_cookie,
                 Bypass(settings.bypass, settings.trusted_proxies),
-                Pages(settings.denied_redirect_url, Handoff(key, time.time) if key else None),
+                Pages(settings.denied_redirect_url, handoff),
                 report_only,
             ),
             self._revocations.refresh,

@@ -6,12 +6,11 @@ Reads a request as the gate does. Knows no file and no log.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
-from verifier.config.settings import Network
+from verifier.decisions.bypass import Bypass
 from verifier.decisions.hosts import host_name
 from verifier.replay.access_log import LoggedRequest, Unasked, is_public
 from verifier.replay.keys import KeyDesk
@@ -24,6 +23,7 @@ from verifier.rules.requests import access_request
 _AMBIGUOUS: Final = Deny(DenialCode.AMBIGUOUS_REQUEST, "it can be read in two ways, or not at all")
 _UNKNOWN_HOST: Final = Deny(DenialCode.DOMAIN_MISMATCH, "this host is not served here")
 _REMEMBERED: Final = 2_000
+_NO_BYPASS: Final = Bypass()
 _BEFORE_TIMES: Final = frozenset(
     {
         DenialCode.ALGORITHM_NOT_ALLOWED,
@@ -100,7 +100,7 @@ class Courts:
         by_host: Mapping[str, Court],
         *,
         strict: bool = False,
-        bypass: Sequence[Network] = (),
+        bypass: Bypass = _NO_BYPASS,
         assumed_host: str | None = None,
     ) -> None:
         self._default = default
@@ -124,20 +124,10 @@ class Courts:
         if court is None and self._strict:
             return Ruling(None, target, _UNKNOWN_HOST)
         court = court or self._default
-        if not tokens and target.address and self._is_let_in(request.address):
+        if not tokens and target.address and self._bypass.includes(request.address):
             return Ruling(own, target, Allow())
         question = access_request(tokens.pop() if tokens else None, target.address, court.policy)
         return Ruling(own, target, court.judge(question, request.time))
-
-    def _is_let_in(self, address: str) -> bool:
-        if not self._bypass:
-            return False
-        try:
-            client = ip_address(address)
-        except ValueError:
-            return False
-        mapped = client.ipv4_mapped if isinstance(client, IPv6Address) else None
-        return any((mapped or client) in network for network in self._bypass)
 
 
 def _target(request: LoggedRequest) -> tuple[str, str | None]:

@@ -5,7 +5,7 @@ from http.cookies import SimpleCookie
 
 from tests.support.tokens import SECRET
 from tests.system.nginx.wire import Answer
-from verifier.tokens.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
+from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
 
 HOST = "meet.example.org"
 STANDUP = CookieScope(HOST, None, "standup")

@@ -9,7 +9,7 @@ import pytest
 from tests.system.nginx.handoffs import HOST, STANDUP, cookie, handed_off
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
 from tests.system.nginx.wire import send
-from verifier.tokens.handoff_cookie import CookieScope
+from verifier.http.handoff_cookie import CookieScope
 
 
 @pytest.fixture(params=[JITSI, FRONT])

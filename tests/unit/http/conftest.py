@@ -19,10 +19,10 @@ from tests.support.sidecar import (
     Sidecar,
     Start,
 )
+from verifier.decisions.bypass import Bypass
 from verifier.decisions.cache import DecisionCache
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Verifier
-from verifier.http.bypass import Bypass
 from verifier.http.pages import Pages
 from verifier.http.proxy_auth import GateOptions
 from verifier.http.server import HardenedServer

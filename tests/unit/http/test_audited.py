@@ -7,10 +7,10 @@ from typing import Any
 
 from tests.support.sidecar import NOW, Start, mint
 from tests.support.sinks import Everything
-from verifier.http.bypass import Bypass
+from verifier.decisions.bypass import Bypass
 from verifier.http.handoff import Handoff
+from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value
 from verifier.http.pages import Pages
-from verifier.tokens.handoff_cookie import CookieScope, cookie_name, cookie_value
 
 KEY = b"a key of cookies"
 PLACE = CookieScope("127.0.0.1", None, "standup")

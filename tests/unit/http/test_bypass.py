@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from tests.support.sidecar import Start, mint
-from verifier.http.bypass import Bypass
+from verifier.decisions.bypass import Bypass
 
 JIBRI = [ip_network("10.9.0.0/16"), ip_network("fd00::/8")]
 LOOPBACK = [ip_network("127.0.0.0/8")]

@@ -11,11 +11,11 @@ import pytest
 from tests.support.heads import ENDPOINTS, GOOD, HOST, Field, question, written
 from tests.support.sidecar import NOW, mint
 from tests.support.twins import Setup, Twin, twins
-from verifier.http.bypass import Bypass
+from verifier.decisions.bypass import Bypass
 from verifier.http.handoff import Handoff
+from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value
 from verifier.http.pages import Pages
 from verifier.http.proxy_auth import GateOptions
-from verifier.tokens.handoff_cookie import CookieScope, cookie_name, cookie_value
 
 KEY = b"a key of cookies"
 PLACE = CookieScope(HOST, None, "standup")

@@ -5,8 +5,8 @@ import pytest
 from tests.support.handoff import HOST, KEY, PLACE, Clock, cookie, set_cookie
 from tests.support.sidecar import NOW, Sidecar, Start, mint
 from verifier.http.handoff import Handoff
+from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
 from verifier.http.pages import Pages
-from verifier.tokens.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.handoff import HOST, KEY, Clock, cookie
 from tests.support.sidecar import NOW, Sidecar, Start, mint
-from verifier.http.bypass import Bypass
+from verifier.decisions.bypass import Bypass
 from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages
 from verifier.revocation.model import Revocation

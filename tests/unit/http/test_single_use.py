@@ -11,12 +11,12 @@ from multidict import CIMultiDict
 from tests.support.handoff import HOST, KEY, PLACE, cookie, set_cookie
 from tests.support.sidecar import NOW, Sidecar, Start, mint
 from verifier.http.handoff import Handoff
+from verifier.http.handoff_cookie import cookie_value, new_browser
 from verifier.http.pages import Pages
 from verifier.observability.decision_log import LogContext
 from verifier.revocation.stores import StoreUnavailableError
 from verifier.single_use import SingleUse
 from verifier.single_use.base import Redemption
-from verifier.tokens.handoff_cookie import cookie_value, new_browser
 
 BOSH = "/http-bind?room=standup"
 SOCKET = "/xmpp-websocket?room=standup"

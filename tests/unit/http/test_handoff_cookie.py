@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.tokens.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key, opens
+from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key, opens
 
 KEY = derive_key(b"a-secret-of-more-than-thirty-two-bytes")
 PLACE = CookieScope("meet.example.org", "acme", "standup")
