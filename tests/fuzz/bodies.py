@@ -12,9 +12,10 @@ from tests.fuzz.tokens import POLICY
 from tests.support.sidecar import FakeKeys
 from tests.support.tokens import sign
 from verifier.decisions.hosts import Hosts
-from verifier.decisions.verifier import Pending, Verifier
+from verifier.decisions.verifier import Verifier
 from verifier.http.admin.explain import _explain, _parse
 from verifier.http.verify_api import BadQuestionError, parse_question, respond_json
+from verifier.rules.engine import SignatureCheck
 from verifier.tokens.jws import MalformedError, read
 
 _VERIFIER: Final = Verifier(POLICY, FakeKeys(), lambda: NOW)
@@ -41,8 +42,8 @@ def verify(data: bytes) -> dict[str, Any] | str | None:
     judge = _HOSTS.find(host)
     if judge is None:
         return None
-    decision = judge.verify_now(question)
-    assert not isinstance(decision, Pending | None)
+    decision = judge.begin(question)
+    assert not isinstance(decision, SignatureCheck | None)
     answered: dict[str, Any] = json.loads(respond_json(decision).body)
     return answered
 

@@ -18,7 +18,7 @@ from verifier.check_config.token_hosts import COMPARED, OWN_MODULE, InForce, Tok
 from verifier.config import Settings
 from verifier.explain.wording import plain
 from verifier.keys.pem import looks_like_pem
-from verifier.rules.operator_policy import OperatorPolicy
+from verifier.rules.policy import OperatorPolicy
 
 Result: TypeAlias = Literal["same", "differs", "no-effect", "unknown", "stricter"]
 

@@ -37,7 +37,7 @@ from verifier.keys.sources import SourceContext, open_resolver, open_session
 from verifier.log import LOGGER
 from verifier.rules.model import AccessRequest
 from verifier.rules.policy import Policy
-from verifier.rules.requests import access_request, jid_request
+from verifier.rules.room import access_request, jid_request
 from verifier.tokens.redact import hide_tokens
 
 _SUMMARY: Final = "say why a token opens a room or does not"

@@ -26,7 +26,7 @@ from verifier.rooms.address import RoomAddress, parse_jid, parse_url, room_jid, 
 from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, Deny
 from verifier.rules.policy import Policy
-from verifier.rules.requests import access_request
+from verifier.rules.room import access_request
 from verifier.tokens.mint import (
     TokenSpec,
     claims_of,

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from verifier.config.sources import Reading
-from verifier.rules.operator_policy import OperatorPolicy
+from verifier.rules.policy import OperatorPolicy
 
 
 def resolve_operator_policy(reading: Reading, values: dict[str, Any]) -> None:

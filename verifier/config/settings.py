@@ -15,8 +15,7 @@ from verifier.config.addresses import Address
 from verifier.keys.pem import looks_like_pem
 from verifier.keys.sources.locations import KeyLocations
 from verifier.keys.sources.settings import KeySourceSettings
-from verifier.rules.operator_policy import OperatorPolicy
-from verifier.rules.policy import Policy
+from verifier.rules.policy import OperatorPolicy, Policy
 
 Network: TypeAlias = IPv4Network | IPv6Network
 

@@ -10,8 +10,8 @@ from verifier.decisions.verifier import Keys
 from verifier.explain import Explanation, explain
 from verifier.keys.model import KeyLookup, KeySet
 from verifier.keys.sources import KeyResolver, Missing, SourceStatus
-from verifier.rules.engine import RevocationCheck, decide
-from verifier.rules.model import AccessRequest, DenialCode, Deny
+from verifier.rules.engine import decide
+from verifier.rules.model import AccessRequest, DenialCode, Deny, RevocationCheck
 from verifier.rules.policy import Policy
 
 _NO_KEY: Final = (DenialCode.KEYS_UNAVAILABLE, DenialCode.KEY_UNKNOWN)

@@ -1,7 +1,7 @@
-"""Public-key signatures take turns, so that a flood of bad ones does not make others wait.
+"""Checks of public-key signatures take turns, so that a flood of bad ones does not delay the rest.
 
-Checking one takes as long as answering several cached questions: the event loop does one in each
-of its rounds, and everything cheap in between. Knows neither tokens nor keys.
+Checking one takes as long as answering several requests from the cache. The event loop checks one
+in each of its rounds, and does everything cheap in between. Knows neither tokens nor keys.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-MOST_WAITING: Final = 1_024
-"""Questions that may wait for their turn; at 0.1 ms each, the last one waits 0.1 s."""
+MAX_WAITING: Final = 1_024
+"""Checks that may wait for their turn; at 0.1 ms each, the last one waits 0.1 s."""
 
 
 class SignatureThrottle:
-    """One turn in each round of the event loop.
+    """Gives one turn in each round of the event loop.
 
     Args:
-        most: How many may wait.
+        max_waiting: How many checks may wait.
     """
 
-    def __init__(self, most: int = MOST_WAITING) -> None:
-        self._most = most
+    def __init__(self, max_waiting: int = MAX_WAITING) -> None:
+        self._max_waiting = max_waiting
         self._taken = False
         self._queue: deque[Callable[[], None]] = deque()
 
     def take(self) -> bool:
-        """Take this round's turn; False where it is taken, or others have waited for it."""
+        """Take this round's turn; return False if it is taken, or other checks wait for it."""
         if self._taken:
             return False
         self._taken = True
@@ -36,14 +36,14 @@ class SignatureThrottle:
         return True
 
     def queue(self, go: Callable[[], None]) -> bool:
-        """Have ``go`` called when its turn has come; False where too many wait already."""
-        if len(self._queue) >= self._most:
+        """Call ``go`` when its turn has come; return False if too many checks wait already."""
+        if len(self._queue) >= self._max_waiting:
             return False
         self._queue.append(go)
         return True
 
     async def wait(self) -> bool:
-        """Wait for a turn; False where too many wait already."""
+        """Wait for a turn; return False if too many checks wait already."""
         turn = asyncio.Event()
         if not self.queue(turn.set):
             return False
@@ -54,5 +54,6 @@ class SignatureThrottle:
         if not self._queue:
             self._taken = False
             return
+        # The next round is planned before this check runs: an error in it must not stop the queue.
         asyncio.get_running_loop().call_soon(self._next)
         self._queue.popleft()()

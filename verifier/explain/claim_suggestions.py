@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.wording import MILLISECONDS, moment, one_of, or_wildcard, quoted, span
-from verifier.rules.operator_policy import OperatorPolicy
+from verifier.rules.policy import OperatorPolicy
 from verifier.tokens.claims import ABSENT, is_number
 
 _SKEW: Final = 600

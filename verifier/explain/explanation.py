@@ -14,11 +14,10 @@ from verifier.explain.notes import find_notes
 from verifier.explain.suggestions import SUGGESTIONS, suggest_one_reading
 from verifier.explain.wording import beginning, expiry, plain, quoted, shown
 from verifier.keys.model import KeyLookup
-from verifier.rules.engine import STEPS, RevocationCheck, decide, read_token
-from verifier.rules.model import AccessRequest, Decision, DenialCode, Deny
-from verifier.rules.operator_policy import STEPS as POLICY_STEPS
-from verifier.rules.operator_policy import OperatorPolicy
-from verifier.rules.policy import Policy
+from verifier.rules.engine import decide
+from verifier.rules.model import STEPS, AccessRequest, Decision, DenialCode, Deny, RevocationCheck
+from verifier.rules.policy import OperatorPolicy, Policy
+from verifier.rules.token import read_token
 from verifier.tokens.claims import ABSENT
 
 Result = Literal["pass", "fail", "not-reached"]
@@ -29,9 +28,9 @@ _WRAPPING: Final = (
 )
 _KEY_SERVER: Final = ("header", "key id", "algorithm family", "key")
 _ROOM: Final = ("room address", "authentication", "room")
-_ASKED_BY: Final = dict(
+_ASKED_BY: Final[dict[str, str]] = dict(
     zip(
-        POLICY_STEPS,
+        (name for name in STEPS if name.startswith("policy: ")),
         (field.name for field in fields(OperatorPolicy)),
         strict=True,
     )
@@ -100,7 +99,7 @@ def explain(
         taken.pop(step, None)
         taken[step] = (expected, found)
 
-    decision = decide(request, policy, keys, now, note, revoked=revoked)
+    decision = decide(request, policy, keys, now, revoked=revoked, record=note)
     token = None if request.token is None else read_token(request.token)
     last = next(reversed(taken))
     decided = DecidedRequest(request, policy, keys, now, token, decision, last, revoked is not None)
@@ -194,7 +193,7 @@ def _applies(name: str, decided: DecidedRequest) -> bool:
 
 
 def _is_asked(name: str, decided: DecidedRequest) -> bool:
-    if name == POLICY_STEPS[-1] and not decided.request.creates_room:
+    if name == "policy: new room" and not decided.request.creates_room:
         return False
     return bool(getattr(decided.policy.operator_policy or OperatorPolicy(), _ASKED_BY[name]))
 

@@ -20,7 +20,7 @@ from verifier.rooms.address import (
 )
 from verifier.rules.model import AccessRequest
 from verifier.rules.policy import Policy
-from verifier.rules.requests import access_request, jid_request
+from verifier.rules.room import access_request, jid_request
 
 _URL: Final = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*://|[^?#]*[?#](.*&)?(jwt|token)=", re.DOTALL)
 _QUOTED: Final = re.compile(r"([\"'<])(.+)[\"'>]", re.DOTALL)

@@ -8,9 +8,8 @@ from typing import Any
 
 from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.wording import or_wildcard, quoted, shown
-from verifier.rooms.address import room_name
+from verifier.rooms.address import ascii_lower, room_name
 from verifier.rooms.patterns import match_room
-from verifier.rules.engine import ascii_lower
 
 _VERIFICATION = "enable_domain_verification (JWT_ENABLE_DOMAIN_VERIFICATION)"
 

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from verifier.rules.engine import read_token
+from verifier.rules.token import read_token
 from verifier.tokens.claims import Claims, is_number
 from verifier.tokens.jws import MalformedError, decode_object, parse_object
 

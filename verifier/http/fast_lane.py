@@ -24,12 +24,14 @@ from typing import Final
 from multidict import CIMultiDict
 
 from verifier.decisions.cache import CachedResponse, digest
-from verifier.decisions.verifier import OVERLOADED, Pending, Verifier, needs_a_key
+from verifier.decisions.verifier import Verifier, needs_key
 from verifier.http import original_request
-from verifier.http.proxy_auth import UNKNOWN_HOST, ProxyAuthHandler, RequestContext
+from verifier.http.proxy_auth import ProxyAuthHandler, RequestContext
 from verifier.http.request_head import ParsedHead
 from verifier.http.responses import HttpDate, Lifetime
 from verifier.rooms.host import is_plain_host
+from verifier.rules.denials import OVERLOADED, UNKNOWN_HOST
+from verifier.rules.engine import SignatureCheck
 
 Deliver = Callable[[Callable[[], bytes | None]], None]
 """Is called when the answer's turn has come, with what makes it: bytes, or None where aiohttp is to
@@ -183,8 +185,8 @@ class FastLane:
         # Whether a token has been used is asked elsewhere, which takes its time.
         if case.judge.single_use is not None and case.question.token is not None:
             return None
-        judge, decision = case.judge, case.judge.verify_now(case.question)
-        if isinstance(decision, Pending):
+        judge, decision = case.judge, case.judge.begin(case.question)
+        if isinstance(decision, SignatureCheck):
             if self._wait(case, judge, decision, deliver):
                 return Later.LATER
             decision = OVERLOADED
@@ -193,23 +195,23 @@ class FastLane:
         return self._bytes(route.method, self._keeper.close(case, decision), self._clock())
 
     def _wait(
-        self, case: RequestContext, judge: Verifier, pending: Pending, deliver: Deliver
+        self, case: RequestContext, judge: Verifier, check: SignatureCheck, deliver: Deliver
     ) -> bool:
         """Have the answer delivered in its turn; False where too many wait already."""
         waiting = ExitStack()
 
         def go() -> None:
             with waiting:
-                deliver(lambda: self._finish(case, judge, pending))
+                deliver(lambda: self._finish(case, judge, check))
 
-        if not judge.turns.queue(go):
+        if not judge.throttle.queue(go):
             return False
         waiting.enter_context(self._keeper.in_flight())
         return True
 
-    def _finish(self, case: RequestContext, judge: Verifier, pending: Pending) -> bytes | None:
-        decision = judge.finish(pending)
-        if needs_a_key(decision):
+    def _finish(self, case: RequestContext, judge: Verifier, check: SignatureCheck) -> bytes | None:
+        decision = judge.finish(check)
+        if needs_key(decision):
             return None
         kept = self._keeper.close(case, decision)
         return self._bytes(case.asked.method, kept, self._clock())

@@ -13,7 +13,8 @@ from typing import Final
 
 from verifier.http.request_head import RequestHead, sole_header
 from verifier.rooms.address import Target, parse_target, parse_url
-from verifier.rules.model import DenialCode, Deny
+from verifier.rules.denials import ambiguous
+from verifier.rules.model import Deny
 
 EXT_AUTHZ: Final = "/ext-authz"
 _HOST: Final = re.compile(
@@ -109,26 +110,22 @@ def read_original(
     """
     asked = convention.read(request)
     if asked is None:
-        return _ambiguous("expected exactly one, well-formed original request")
+        return ambiguous("expected exactly one, well-formed original request")
     target, host = asked
     # Proxies differ in what else they take for a host, and it chooses whose rules apply.
     if _HOST.fullmatch(host) is None:
-        return _ambiguous("expected a plain host name or address, with a port or without")
+        return ambiguous("expected a plain host name or address, with a port or without")
     if target.ambiguous:
-        return _ambiguous("expected every query parameter once, and prefix to be the path's tenant")
+        return ambiguous("expected every query parameter once, and prefix to be the path's tenant")
     sent = [*target.jwt, *target.token]
     if not _at_most_one(request, "Authorization"):
-        return _ambiguous("expected at most one Authorization header")
+        return ambiguous("expected at most one Authorization header")
     candidates = {*sent, *bearer_tokens(request)}
     if not candidates and token_cookie is not None:
         candidates = set(cookies(request, token_cookie))
     if len(candidates) > 1:
-        return _ambiguous("expected all tokens in the request to be the same one")
+        return ambiguous("expected all tokens in the request to be the same one")
     return Original(target, host, candidates.pop() if candidates else None)
-
-
-def _ambiguous(detail: str) -> Deny:
-    return Deny(DenialCode.AMBIGUOUS_REQUEST, detail)
 
 
 def _origin_form(

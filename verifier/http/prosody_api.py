@@ -20,7 +20,8 @@ from verifier.http.request_head import RequestHead
 from verifier.http.responses import NO_STORE, SERVER, Answer
 from verifier.keys.formats import to_pem
 from verifier.keys.model import VerificationKey
-from verifier.rules.model import AccessRequest, Decision, DenialCode, Deny
+from verifier.rules.denials import ambiguous
+from verifier.rules.model import AccessRequest, Decision, Deny
 
 FindByDigest = Callable[[str], Awaitable[tuple[VerificationKey, float] | None]]
 
@@ -44,7 +45,7 @@ def password_question(request: RequestHead) -> tuple[AccessRequest, str | None] 
     # Not even a guest logs in without a password.
     if len(passwords) != 1 or len(servers) > 1:
         detail = "expected one pass and at most one server parameter"
-        return Deny(DenialCode.AMBIGUOUS_REQUEST, detail)
+        return ambiguous(detail)
     return AccessRequest(passwords[0]), servers[0] if servers else None
 
 

@@ -24,10 +24,10 @@ from verifier.http.request_head import RequestHead, peer_of, sole_header
 from verifier.http.responses import Answer
 from verifier.observability.decision_log import DecisionLog, LogContext
 from verifier.rooms.address import RoomAddress
-from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny
-from verifier.rules.requests import access_request
+from verifier.rules.denials import UNKNOWN_HOST
+from verifier.rules.model import AccessRequest, Allow, Decision, Deny
+from verifier.rules.room import access_request
 
-UNKNOWN_HOST: Final = Deny(DenialCode.DOMAIN_MISMATCH, "this host is not served here")
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 # Every endpoint refuses a Host that is none, whether it reads it or not.
 _ALWAYS: Final = ("Host", "Authorization")
@@ -154,7 +154,7 @@ class ProxyAuthHandler:
         case = RequestContext(endpoint, asked, key, generation, started, original, judge, question)
         if original.token is None and address and self._needs_no_token(asked, original):
             # Not to be kept: proxies remember by token and URL, not by address or cookie.
-            return replace(case, key=None, judge=None, decision=judge.admit(question))
+            return replace(case, key=None, judge=None, decision=judge.allow_without_token(question))
         if original.token is not None and judge.single_use is not None:
             return replace(case, browser=self._options.pages.browser(asked, original))
         return case
@@ -238,7 +238,7 @@ class ProxyAuthHandler:
 
 def _may_be_kept(case: RequestContext, decision: Decision) -> bool:
     """Tell whether the next one with the same question gets the same answer."""
-    once = case.judge is not None and case.judge.is_one_use(case.question, decision)
+    once = case.judge is not None and case.judge.is_redeemed(case.question, decision)
     return case.key is not None and not once
 
 

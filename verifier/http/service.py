@@ -15,12 +15,13 @@ from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Observer
 from verifier.http import original_request, prosody_api
 from verifier.http.fast_lane import FastLane
-from verifier.http.proxy_auth import UNKNOWN_HOST, GateOptions, ProxyAuthHandler, RequestContext
+from verifier.http.proxy_auth import GateOptions, ProxyAuthHandler, RequestContext
 from verifier.http.rendering import problem_body
 from verifier.http.responses import Answer, Lifetime, response
 from verifier.http.server import read_body
 from verifier.http.verify_api import BadQuestionError, bad_question, parse_question, respond_json
 from verifier.observability.decision_log import DecisionLog
+from verifier.rules.denials import UNKNOWN_HOST
 from verifier.rules.model import AccessRequest, Allow, Decision, Deny
 
 Endpoint = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -173,8 +174,7 @@ class DecisionService:
         if case.judge is None:
             return UNKNOWN_HOST
         with self.gatekeeper.in_flight():
-            decision = await case.judge.verify(case.question)
-            return await case.judge.settle(case.question, decision, case.browser)
+            return await case.judge.verify(case.question, case.browser)
 
     def _rendered(self, ask: _Ask, decision: Decision) -> Answer:
         if self._report_only and isinstance(decision, Deny):

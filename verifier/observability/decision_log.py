@@ -20,8 +20,8 @@ from verifier.explain import explain
 from verifier.keys.model import KeyLookup, KeySet
 from verifier.log import LOGGER, log
 from verifier.rooms.address import RoomAddress
-from verifier.rules.engine import read_token
 from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode
+from verifier.rules.token import read_token
 from verifier.tokens.claims import Claims
 
 LINES_A_SECOND: Final = 100

@@ -15,13 +15,13 @@ from verifier.decisions.hosts import host_name
 from verifier.replay.access_log import LoggedRequest, Unasked, is_public
 from verifier.replay.keys import KeyDesk
 from verifier.rooms.address import Target, parse_target, parse_url
+from verifier.rules.denials import UNKNOWN_HOST, ambiguous
 from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny
 from verifier.rules.policy import Policy
-from verifier.rules.requests import access_request
+from verifier.rules.room import access_request
 
-_AMBIGUOUS: Final = Deny(DenialCode.AMBIGUOUS_REQUEST, "it can be read in two ways, or not at all")
-_UNKNOWN_HOST: Final = Deny(DenialCode.DOMAIN_MISMATCH, "this host is not served here")
+_AMBIGUOUS: Final = ambiguous("it can be read in two ways, or not at all")
 _REMEMBERED: Final = 2_000
 _NO_BYPASS: Final = Bypass()
 _BEFORE_TIMES: Final = frozenset(
@@ -122,7 +122,7 @@ class Courts:
         if target is None or target.ambiguous or len(tokens) > 1:
             return Ruling(own, target, _AMBIGUOUS)
         if court is None and self._strict:
-            return Ruling(None, target, _UNKNOWN_HOST)
+            return Ruling(None, target, UNKNOWN_HOST)
         court = court or self._default
         if not tokens and target.address and self._bypass.includes(request.address):
             return Ruling(own, target, Allow())

@@ -6,19 +6,13 @@ Knows no store but by its protocol, and no HTTP.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from verifier.revocation.index import RevocationIndex
 from verifier.revocation.model import Revocation
 from verifier.revocation.stores.base import RevocationStore
-from verifier.rules.engine import Recorder
-from verifier.rules.model import AccessRequest, DenialCode, Deny
+from verifier.rules.denials import REVOCATIONS_NOT_LOADED
+from verifier.rules.model import AccessRequest, Deny, Recorder
 from verifier.tokens.jws import Token
-
-NOT_LOADED: Final = Deny(
-    DenialCode.STORE_UNAVAILABLE, "what has been revoked has not been read yet"
-)
-"""Said until everything has been read once: nobody knows who is to be refused."""
 
 
 class RevocationCache:
@@ -68,5 +62,5 @@ class RevocationCache:
         self.refresh()
         if not self.store.loaded:
             note("revocation", "all revocations to be known", "none read so far")
-            return NOT_LOADED
+            return REVOCATIONS_NOT_LOADED
         return self._revocations.refusal(request, token, now, note)

@@ -14,8 +14,7 @@ from typing import Final, TypeAlias
 
 from verifier.revocation.matching import EXTRACTORS, TokenAttributes, in_address
 from verifier.revocation.model import Revocation
-from verifier.rules.engine import Recorder
-from verifier.rules.model import AccessRequest, DenialCode, Deny
+from verifier.rules.model import AccessRequest, DenialCode, Deny, Recorder
 from verifier.tokens.jws import Token
 
 _MOST_PURGED: Final = 1_000  # at one time, so that nobody waits for it

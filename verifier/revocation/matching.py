@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from verifier.revocation.model import digest_of
-from verifier.rooms.address import split_tenant
-from verifier.rules.engine import ascii_lower
+from verifier.rooms.address import ascii_lower, split_tenant
 from verifier.rules.model import AccessRequest
 from verifier.tokens.claims import Claims, is_number
 from verifier.tokens.jws import Token

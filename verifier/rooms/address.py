@@ -335,3 +335,10 @@ def _is_ip_literal_or_name(host: str) -> bool:
         return not host.startswith("[") or bool(IPv6Address(host[1:-1]))
     except AddressValueError:
         return False
+
+
+def ascii_lower(text: str) -> str:
+    """Return the text in lower case as Lua makes it: ASCII letters only."""
+    if text.isascii():
+        return text.lower()
+    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")

@@ -5,7 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from verifier.rules.operator_policy import OperatorPolicy
+
+@dataclass(frozen=True, slots=True)
+class OperatorPolicy:
+    """The ``[policy]`` table, under its own names.
+
+    Attributes:
+        forbid_wildcard_room: Refuse tokens for every room: ``room`` is ``*``, or is not there.
+        forbid_wildcard_sub: Refuse tokens for every tenant: ``sub`` is ``*``.
+        forbid_room_patterns: Refuse tokens whose ``room`` is a pattern.
+        max_token_lifetime: Longest lifetime, seconds; None for any, also an endless one.
+        require_jti: Refuse tokens without ``jti``.
+        require_expiry: Refuse tokens without ``exp``.
+        require_user_id: Refuse tokens without ``context.user.id``.
+        moderators_create_rooms: Let nobody but moderators open a room that nobody is in.
+    """
+
+    forbid_wildcard_room: bool = False
+    forbid_wildcard_sub: bool = False
+    forbid_room_patterns: bool = False
+    max_token_lifetime: float | None = None
+    require_jti: bool = False
+    require_expiry: bool = False
+    require_user_id: bool = False
+    moderators_create_rooms: bool = False
 
 
 @dataclass(frozen=True, slots=True)

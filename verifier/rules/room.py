@@ -1,18 +1,18 @@
-"""Whether a good token, or none, opens this room: ``verify_room``.
+"""Steps 26 to 30: whether a good token, or no token, opens this room; upstream's ``verify_room``.
 
-Goes on where ``token_rules`` ends; knows no key and no time.
+Knows no key and no time. ``access_request`` and ``jid_request`` build the request about a room.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from verifier.rooms.address import Jid, parse_jid, split_tenant
+from verifier.rooms.address import Jid, RoomAddress, ascii_lower, parse_jid, room_jid, split_tenant
 from verifier.rooms.patterns import PatternRefusal, match_room
 from verifier.rules import strict
-from verifier.rules.model import AccessRequest, DenialCode, Deny
+from verifier.rules.denials import deny, not_a
+from verifier.rules.model import REQUIRED, AccessRequest, DenialCode, Deny, Recorder, no_record
 from verifier.rules.policy import Policy
-from verifier.rules.steps import PRESENT, REQUIRED, Recorder, deny, not_a, unrecorded
 from verifier.tokens.claims import ABSENT, Claims, is_number
 
 _NO_MATCH: Final = (
@@ -25,15 +25,19 @@ def check_room(
     request: AccessRequest,
     claims: Claims | None,
     policy: Policy,
-    note: Recorder = unrecorded,
+    record: Recorder = no_record,
 ) -> bool | Deny:
-    """Judge the room; the truth value says whether the tenants of token and URL differ."""
+    """Take steps 26 to 30.
+
+    Returns:
+        The denial, or else whether the tenants of token and URL differ.
+    """
     if request.room_jid is None:
         return False
 
-    # 9. The address names a room, and where Prosody asked, one that exists.
+    # 26. room address. It names a room and, if Prosody asks, a room that exists.
     jid = parse_jid(request.room_jid)
-    note("room address", "room@host", request.room_jid)
+    record("room address", "room@host", request.room_jid)
     if jid is None or jid.node is None:
         return deny(DenialCode.ROOM_ADDRESS_INVALID, "expected an address that names a room")
     if policy.strict and not strict.is_prepared(jid):
@@ -43,19 +47,19 @@ def check_room(
         detail, answer = "no such room", ("room-does-not-exist", "Room does not exist")
         return Deny(DenialCode.ROOM_ADDRESS_INVALID, detail, *answer)
 
-    # 10. Guests enter every room that does not ask for more.
+    # 27. authentication. Guests enter every room that does not require it.
     required = REQUIRED[request.room_requires_authentication]
-    note("authentication", required, PRESENT[claims is None])
+    record("authentication", required, "none" if claims is None else "a token")
     if claims is None:
         if request.room_requires_authentication:
             return deny(DenialCode.AUTHENTICATION_REQUIRED, "this room requires a token")
         return False
 
-    # 11. Without domain verification only the name counts: host, tenant and sub are not looked at.
+    # 28. room. Without domain verification Jitsi ignores host, tenant and sub.
     if not policy.enable_domain_verification and not policy.strict:
-        note("room", claims.room, jid.node)
+        record("room", claims.room, jid.node)
         return _compare_room_only(claims.room, jid.node)
-    return _verify_domain(request, claims, jid, policy, note)
+    return _verify_domain(request, claims, jid, policy, record)
 
 
 def _compare_room_only(claimed: Any, node: str) -> bool | Deny:
@@ -74,13 +78,13 @@ def _verify_domain(
     claims: Claims,
     jid: Jid,
     policy: Policy,
-    note: Recorder,
+    record: Recorder,
 ) -> bool | Deny:
     """Compare room, tenant and host as upstream does with ``enable_domain_verification``."""
-    # 12. Which name to compare with: the claim, or what its pattern matched.
+    # 28. room. The name to compare with is the claim, or what its pattern matched.
     node = jid.node or ""
     target_tenant, target_room = split_tenant(node)
-    note("room", _room_expected(claims), target_room)
+    record("room", _room_expected(claims), target_room)
     room = _room_to_check(claims, target_room, policy)
     if isinstance(room, Deny):
         return room
@@ -90,21 +94,21 @@ def _verify_domain(
             return False
         room = target_room
 
-    # 13. A context tenant that is not the URL's is flagged; only some rooms refuse it.
+    # 29. tenant. A context tenant that is not the URL's is flagged; only some rooms deny it.
     mismatch = _tenants_differ(claims.context_tenant, request.query_prefix)
     if mismatch and request.room_requires_authentication:
-        note("tenant", request.query_prefix, claims.context_tenant)
+        record("tenant", request.query_prefix, claims.context_tenant)
         return deny(DenialCode.TENANT_MISMATCH, "the token's context names another tenant")
 
-    # 14. The whole address, as the token would have it, is the one that is asked for.
+    # 28-30. The whole address, as the token would have it, has to be the requested one.
     if not isinstance(claims.subject, str):
-        note("domain", "sub to be a string", claims.subject)
+        record("domain", "sub to be a string", claims.subject)
         return Deny(DenialCode.CLAIM_MALFORMED, not_a("string", "sub", claims.subject), None)
     subject = ascii_lower(claims.subject)
     if target_tenant is not None:
         tenant = target_tenant if subject == "*" else subject
         if policy.muc_mapper_domain_base is None:
-            note("tenant", "muc_mapper_domain_base to be set", ABSENT)
+            record("tenant", "muc_mapper_domain_base to be set", ABSENT)
             detail = "tenants need muc_mapper_domain_base"
             return deny(DenialCode.SERVER_MISCONFIGURED, detail)
         expected_node, host = f"[{tenant}]{room}", policy.muc_mapper_domain
@@ -117,10 +121,10 @@ def _verify_domain(
     if not same and room != target_room:
         return deny(DenialCode.ROOM_MISMATCH, "the room claim names another room")
     if target_tenant is not None:
-        note("tenant", tenant, target_tenant)
+        record("tenant", tenant, target_tenant)
     if not same and tenant != target_tenant:
         return deny(DenialCode.TENANT_MISMATCH, "sub names another tenant")
-    note("domain", host, jid.host)
+    record("domain", host, jid.host)
     return mismatch if same else deny(DenialCode.DOMAIN_MISMATCH, "sub names another domain")
 
 
@@ -161,8 +165,22 @@ def _room_expected(claims: Claims) -> Any:
     return f"a match of the pattern {claims.room!r}" if claims.is_pattern else claims.room
 
 
-def ascii_lower(text: str) -> str:
-    """Lower-case as Lua does: ASCII letters only."""
-    if text.isascii():
-        return text.lower()
-    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
+def access_request(token: str | None, address: RoomAddress | None, policy: Policy) -> AccessRequest:
+    """Return the request to enter the room of a URL.
+
+    Args:
+        token: The compact token; None for a guest.
+        address: The room that the URL names; None if it names none, which is denied as that.
+        policy: Says on which host the rooms are. Without a MUC domain the engine compares no host.
+    """
+    if address is None:
+        return AccessRequest(token, "", "")
+    host = policy.muc_mapper_domain or policy.muc_mapper_domain_prefix
+    return AccessRequest(token, room_jid(address, host), address.tenant or "")
+
+
+def jid_request(token: str | None, jid: str) -> AccessRequest:
+    """Return the request to enter the room of an XMPP address, with its tenant as the URL's."""
+    parts = parse_jid(jid)
+    tenant = split_tenant(parts.node)[0] if parts is not None and parts.node else None
+    return AccessRequest(token, jid, tenant or "")

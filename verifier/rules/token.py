@@ -1,169 +1,81 @@
-"""Whether a token is good: ``process_and_verify_token``, then ``luajwtjitsi``'s ``verify``.
+"""Steps 2 to 16 and 31: whether a token is good, whatever room it is for.
 
-Knows no room. The numbers of the steps go on in ``room_rules``.
+Follows upstream's ``process_and_verify_token`` and ``luajwtjitsi``'s ``verify``; ``engine`` says in
+which order. Each function that checks returns the denial, or None to go on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
-from verifier.keys.model import JITSI_ALGORITHMS, KeyLookup, KeySet, VerificationKey
+from verifier.keys.model import JITSI_ALGORITHMS, KeyLookup, VerificationKey
 from verifier.rules import strict
-from verifier.rules.model import AccessRequest, DenialCode, Deny
-from verifier.rules.operator_policy import check_new_room
+from verifier.rules.denials import ANSWERS, deny, not_a
+from verifier.rules.model import REQUIRED, AccessRequest, DenialCode, Deny, Recorder
 from verifier.rules.policy import Policy
-from verifier.rules.steps import (
-    ANSWERS,
-    PRESENT,
-    REQUIRED,
-    Recorder,
-    deny,
-    not_a,
-    unrecorded,
-)
 from verifier.tokens import jws
 from verifier.tokens.claims import ABSENT, Claims, TokenHeader, is_number
 from verifier.tokens.jws import Token
 from verifier.tokens.lenient_jws import read_leniently
 
 _UNSUPPORTED: Final = "Algorithm not supported"
-_MOST_NAMED: Final = 3  # details stand in headers, which proxies bound
-
-
-def check_token(  # noqa: PLR0913, PLR0917  # as above
-    request: AccessRequest,
-    policy: Policy,
-    keys: KeyLookup,
-    now: float,
-    note: Recorder = unrecorded,
-    read: Token | None = None,
-) -> Token | Deny | None:
-    """Judge the token alone; None stands for a guest, where guests are allowed."""
-    # 1. An empty string is a token, and a malformed one.
-    note("token", REQUIRED[not policy.allow_empty_token], PRESENT[request.token is None])
-    if request.token is None:
-        return _check_guest(request, policy, note)
-    token = read_token(request.token) if read is None else read
-
-    # 2. With a key server the key comes first: header, kid, alg, and only then the token.
-    named = _find_key(token, policy, keys, now, note) if policy.key_server else keys
-    if isinstance(named, Deny):
-        return named
-
-    # 3. Three segments; header and payload are JSON; typ, alg and signature.
-    refused = _check_signature(token, policy, named, now, note)
-    if refused is not None:
-        return refused
-    claims = Claims(token.claims)
-    key_id = TokenHeader(token.header).key_id
-
-    # 4. Both times' types, then both times; `now >= exp` is expired. Jitsi knows no leeway.
-    expiry, not_before = claims.expiry, claims.not_before
-    note("expiry", "a number of seconds in the future, or absent", expiry)
-    if _is_set(expiry) and not is_number(expiry):
-        return deny(DenialCode.EXPIRY_MALFORMED, not_a("number", "exp", expiry), key_id)
-    if _is_set(not_before) and not is_number(not_before):
-        note("not before", "a number of seconds in the past, or absent", not_before)
-        return deny(DenialCode.NOT_BEFORE_MALFORMED, not_a("number", "nbf", not_before), key_id)
-    if _is_set(expiry) and now >= expiry + policy.leeway:
-        return deny(DenialCode.TOKEN_EXPIRED, f"expired {now - expiry:.0f} s ago", key_id)
-    note("not before", "a number of seconds in the past, or absent", not_before)
-    if _is_set(not_before) and now < not_before - policy.leeway:
-        detail, until = f"valid in {not_before - now:.0f} s", not_before - policy.leeway
-        return replace(deny(DenialCode.TOKEN_NOT_YET_VALID, detail, key_id), until=until)
-
-    # 5. iss: absent is refused even where every issuer is accepted.
-    note("issuer", policy.asap_accepted_issuers, claims.issuer)
-    if claims.issuer is ABSENT:
-        return deny(DenialCode.ISSUER_MISSING, "expected an iss claim", key_id)
-    if not _accepted(claims.issuer, policy.asap_accepted_issuers):
-        detail = _none_of("iss", policy.asap_accepted_issuers, claims.issuer)
-        return deny(DenialCode.ISSUER_NOT_ACCEPTED, detail, key_id)
-
-    # 6. aud: likewise; to Jitsi a list equals no string, so it passes only under the wildcard.
-    note("audience", policy.asap_accepted_audiences, claims.audience)
-    if claims.audience is ABSENT:
-        return deny(DenialCode.AUDIENCE_MISSING, "expected an aud claim", key_id)
-    accepts = strict.accepts_audience if policy.strict else _accepted
-    if not accepts(claims.audience, policy.asap_accepted_audiences):
-        detail = _none_of("aud", policy.asap_accepted_audiences, claims.audience)
-        return deny(DenialCode.AUDIENCE_NOT_ACCEPTED, detail, key_id)
-
-    # 7. room and sub are there; what they say is compared later.
-    note("room claim", REQUIRED[policy.asap_require_room_claim], claims.room)
-    if claims.room is ABSENT and policy.asap_require_room_claim:
-        return deny(DenialCode.ROOM_CLAIM_MISSING, "expected a room claim", key_id)
-    note("subject", REQUIRED[True], claims.subject)
-    if claims.subject is ABSENT:
-        return deny(DenialCode.SUBJECT_MISSING, "expected a sub claim", key_id)
-
-    # 8. Some sessions demand a context.
-    note("context", REQUIRED[request.context_required], claims.context)
-    if claims.context is ABSENT and request.context_required:
-        reason = "jwt missing required context claim"
-        return deny(DenialCode.CLAIM_MALFORMED, "expected a context claim", key_id, reason)
-    return token
+_MAX_NAMED: Final = 3  # accepted values in one detail, which stands in a header that proxies bound
+_KINDS: Final = {str: "a string", dict: "an object"}
 
 
 def read_token(token: str) -> Token:
-    """Take a token apart, strictly or else as Jitsi's decoders do; checks nothing."""
+    """Read a compact token, strictly or else as Jitsi's decoders do; checks nothing."""
     try:
         return jws.read(token)
     except jws.MalformedError as error:
         return read_leniently(token, str(error))
 
 
-def _check_guest(request: AccessRequest, policy: Policy, note: Recorder) -> Deny | None:
-    """Let guests in where they are allowed; nobody without a token opens a moderators' room.
-
-    Prosody lets guests of other hosts in who are denied here for want of a token alone, so that
-    what else they lack comes first.
-    """
-    refused = None
-    if policy.operator_policy is not None:
-        refused = check_new_room(policy.operator_policy, request, note, moderator=False)
-    if refused is None and not policy.allow_empty_token:
-        return deny(DenialCode.TOKEN_MISSING, "expected a token")
-    return refused
-
-
-def _find_key(
-    token: Token, policy: Policy, keys: KeyLookup, now: float, note: Recorder
-) -> KeySet | Deny:
-    """Upstream's key-server prologue: header, ``kid``, ``alg``, key."""
-    note("header", "a JSON object in base64url", token.irregularity or "such an object")
+def check_key_server_header(token: Token, policy: Policy, record: Recorder) -> Deny | None:
+    """Take steps 2 to 4: what upstream reads of the header before it asks a key server."""
+    # 2. header.
+    record("header", "a JSON object in base64url", token.irregularity or "such an object")
     if token.prologue_refusal is not None:
         return deny(DenialCode.TOKEN_MALFORMED, token.irregularity, reason=token.prologue_refusal)
     header = TokenHeader(token.prologue_header)
     key_id, algorithm = header.key_id, header.algorithm
-    note("key id", "a string", key_id)
+    # 3. key id.
+    record("key id", "a string", key_id)
     if not isinstance(key_id, str):
         return deny(DenialCode.KEY_ID_MISSING, not_a("string", "kid", key_id))
-    note("algorithm family", f"RS, or {policy.accepted_algorithms}", algorithm)
+    # 4. algorithm family.
+    record("algorithm family", f"RS, or {policy.accepted_algorithms}", algorithm)
     if not isinstance(algorithm, str):
         return deny(DenialCode.ALGORITHM_MISSING, not_a("string", "alg", algorithm), key_id)
-    if not algorithm.startswith("RS") and not _pinned_beyond_jitsi(algorithm, policy):
-        detail, reason = _algorithm(policy), "'kid' claim only support with RS family"
+    if not algorithm.startswith("RS") and not _is_accepted_beyond_jitsi(algorithm, policy):
+        detail, reason = _expected_algorithm(policy), "'kid' claim only support with RS family"
         return deny(DenialCode.ALGORITHM_NOT_ALLOWED, detail, key_id, reason)
+    return None
+
+
+def find_named_key(
+    token: Token, policy: Policy, keys: KeyLookup, now: float, record: Recorder
+) -> Sequence[VerificationKey] | Deny:
+    """Take step 5: return the one key of a key server that the token's ``kid`` names."""
+    # 5. key.
+    key_id = token.prologue_header["kid"]
     key = keys.get(key_id)
-    note("key", "a key for this key id", "known" if key else "unknown")
+    record("key", "a key for this key id", "known" if key else "unknown")
     if key is None:
         code = DenialCode.KEYS_UNAVAILABLE if keys.unavailable else DenialCode.KEY_UNKNOWN
         return deny(code, "no key for this key id", key_id)
     doubt = strict.doubt_about(key, now) if policy.strict else ""
     if doubt:
-        note("key", "a key that is used", doubt)
+        record("key", "a key that is used", doubt)
         return deny(DenialCode.KEY_UNKNOWN, f"the key is not used: {doubt}", key_id)
-    return KeySet(static=(key,))
+    return (key,)
 
 
-def _check_signature(
-    token: Token, policy: Policy, keys: KeyLookup, now: float, note: Recorder
-) -> Deny | None:
-    """Upstream's ``luajwtjitsi.verify`` up to the signature."""
-    note(
+def check_form(token: Token, policy: Policy, record: Recorder) -> Deny | None:
+    """Take steps 6 to 8: the token's form, ``typ`` and ``alg``."""
+    # 6. form.
+    record(
         "form",
         "three base64url segments, two of them JSON objects",
         token.irregularity or "all three",
@@ -172,48 +84,181 @@ def _check_signature(
         return deny(DenialCode.TOKEN_MALFORMED, token.irregularity, reason=token.refusal)
     header = TokenHeader(token.header)
     key_id, pinned = header.key_id, policy.signature_algorithm
-    unsupported = None if pinned in JITSI_ALGORITHMS else _UNSUPPORTED
 
-    # RFC 7519 would let typ be absent, or lower case.
-    note("type", "JWT", header.type)
+    # 7. type. RFC 7519 would let typ be absent, or lower case.
+    record("type", "JWT", header.type)
     if header.type != "JWT":
         return deny(DenialCode.TYPE_NOT_JWT, "expected typ to be JWT", key_id)
-    note("algorithm", policy.accepted_algorithms if policy.strict else pinned, header.algorithm)
-    if header.algorithm is ABSENT:
-        reason = unsupported or ANSWERS[DenialCode.ALGORITHM_NOT_ALLOWED][1]
-        return deny(DenialCode.ALGORITHM_MISSING, _algorithm(policy), key_id, reason)
-    if header.algorithm != pinned:
-        if header.algorithm not in policy.other_algorithms:
-            return deny(DenialCode.ALGORITHM_NOT_ALLOWED, _algorithm(policy), key_id, unsupported)
-        pinned = header.algorithm
 
-    # Each key serves its own kind of algorithm only: no public key is ever taken for a secret.
-    candidates, unused = _candidates(keys, key_id), ""
-    if policy.strict:
-        candidates, unused = strict.without_doubt(candidates, now)
-    note("signature", pinned, len(candidates))
-    if not candidates:
-        detail = f"the key is not used: {unused}" if unused else "no key for this key id"
-        return deny(DenialCode.KEY_UNKNOWN, detail, key_id)
-    if not any(key.verify(pinned, token.signing_input, token.signature) for key in candidates):
-        detail = f"no configured key made this {pinned} signature"
-        return deny(DenialCode.SIGNATURE_INVALID, detail, key_id, unsupported)
+    # 8. algorithm.
+    algorithm = header.algorithm
+    record("algorithm", policy.accepted_algorithms if policy.strict else pinned, algorithm)
+    if algorithm is ABSENT:
+        reason = _unsupported(policy) or ANSWERS[DenialCode.ALGORITHM_NOT_ALLOWED][1]
+        return deny(DenialCode.ALGORITHM_MISSING, _expected_algorithm(policy), key_id, reason)
+    if algorithm != pinned and algorithm not in policy.other_algorithms:
+        detail, reason = _expected_algorithm(policy), _unsupported(policy)
+        return deny(DenialCode.ALGORITHM_NOT_ALLOWED, detail, key_id, reason)
     return None
 
 
-def _candidates(keys: KeyLookup, key_id: Any) -> Sequence[VerificationKey]:
+def find_static_keys(
+    token: Token, policy: Policy, keys: KeyLookup, now: float, record: Recorder
+) -> Sequence[VerificationKey] | Deny:
+    """Begin step 9 without a key server: return the static keys, and the one that ``kid`` names."""
+    header = TokenHeader(token.header)
+    key_id, unused = header.key_id, ""
     named = keys.get(key_id) if isinstance(key_id, str) else None
-    return keys.static if named is None else (*keys.static, named)
+    candidates = keys.static if named is None else (*keys.static, named)
+    if policy.strict:
+        candidates, unused = strict.without_doubt(candidates, now)
+    if candidates:
+        return candidates
+    record("signature", header.algorithm, 0)
+    detail = f"the key is not used: {unused}" if unused else "no key for this key id"
+    return deny(DenialCode.KEY_UNKNOWN, detail, key_id)
 
 
-def _pinned_beyond_jitsi(algorithm: str, policy: Policy) -> bool:
-    """PS, ES and EdDSA are ours: allowed with a key server, if the operator pinned them."""
+def check_signature(
+    token: Token,
+    policy: Policy,
+    algorithm: str,
+    candidates: Sequence[VerificationKey],
+    record: Recorder,
+) -> Deny | None:
+    """Take step 9 with the keys that may have made the signature."""
+    # 9. signature. Each key serves its own kind of algorithm only: a public key is never taken for
+    # a shared secret.
+    record("signature", algorithm, len(candidates))
+    for key in candidates:
+        if key.verify(algorithm, token.signing_input, token.signature):
+            return None
+    detail = f"no configured key made this {algorithm} signature"
+    key_id = TokenHeader(token.header).key_id
+    return deny(DenialCode.SIGNATURE_INVALID, detail, key_id, _unsupported(policy))
+
+
+def check_times(
+    claims: Claims, policy: Policy, now: float, key_id: Any, record: Recorder
+) -> Deny | None:
+    """Take steps 10 and 11: ``exp`` and ``nbf``; upstream checks both types, then both times."""
+    # 10. expiry. `now >= exp` is expired. Jitsi knows no leeway.
+    expiry, not_before = claims.expiry, claims.not_before
+    record("expiry", "a number of seconds in the future, or absent", expiry)
+    if _is_set(expiry) and not is_number(expiry):
+        return deny(DenialCode.EXPIRY_MALFORMED, not_a("number", "exp", expiry), key_id)
+    if _is_set(not_before) and not is_number(not_before):
+        record("not before", "a number of seconds in the past, or absent", not_before)
+        return deny(DenialCode.NOT_BEFORE_MALFORMED, not_a("number", "nbf", not_before), key_id)
+    if _is_set(expiry) and now >= expiry + policy.leeway:
+        return deny(DenialCode.TOKEN_EXPIRED, f"expired {now - expiry:.0f} s ago", key_id)
+    # 11. not before.
+    record("not before", "a number of seconds in the past, or absent", not_before)
+    if _is_set(not_before) and now < not_before - policy.leeway:
+        detail, until = f"valid in {not_before - now:.0f} s", not_before - policy.leeway
+        return deny(DenialCode.TOKEN_NOT_YET_VALID, detail, key_id, until=until)
+    return None
+
+
+def check_parties(claims: Claims, policy: Policy, key_id: Any, record: Recorder) -> Deny | None:
+    """Take steps 12 and 13: who issued the token, and for whom."""
+    # 12. issuer. An absent iss is denied even if every issuer is accepted.
+    record("issuer", policy.asap_accepted_issuers, claims.issuer)
+    if claims.issuer is ABSENT:
+        return deny(DenialCode.ISSUER_MISSING, "expected an iss claim", key_id)
+    if not _accepted(claims.issuer, policy.asap_accepted_issuers):
+        detail = _none_of("iss", policy.asap_accepted_issuers, claims.issuer)
+        return deny(DenialCode.ISSUER_NOT_ACCEPTED, detail, key_id)
+    # 13. audience. To Jitsi a list equals no string, so that it passes only under the wildcard.
+    record("audience", policy.asap_accepted_audiences, claims.audience)
+    if claims.audience is ABSENT:
+        return deny(DenialCode.AUDIENCE_MISSING, "expected an aud claim", key_id)
+    accepts = strict.accepts_audience if policy.strict else _accepted
+    if not accepts(claims.audience, policy.asap_accepted_audiences):
+        detail = _none_of("aud", policy.asap_accepted_audiences, claims.audience)
+        return deny(DenialCode.AUDIENCE_NOT_ACCEPTED, detail, key_id)
+    return None
+
+
+def check_required_claims(
+    claims: Claims, policy: Policy, request: AccessRequest, key_id: Any, record: Recorder
+) -> Deny | None:
+    """Take steps 14 to 16: claims that have to be present; later steps compare their values."""
+    # 14. room claim.
+    record("room claim", REQUIRED[policy.asap_require_room_claim], claims.room)
+    if claims.room is ABSENT and policy.asap_require_room_claim:
+        return deny(DenialCode.ROOM_CLAIM_MISSING, "expected a room claim", key_id)
+    # 15. subject.
+    record("subject", REQUIRED[True], claims.subject)
+    if claims.subject is ABSENT:
+        return deny(DenialCode.SUBJECT_MISSING, "expected a sub claim", key_id)
+    # 16. context. Only some sessions require one.
+    record("context", REQUIRED[request.context_required], claims.context)
+    if claims.context is ABSENT and request.context_required:
+        reason = "jwt missing required context claim"
+        return deny(DenialCode.CLAIM_MALFORMED, "expected a context claim", key_id, reason)
+    return None
+
+
+def check_claim_types(
+    token: Token, claims: Claims, policy: Policy, record: Recorder
+) -> Deny | None:
+    """Take step 31: deny what upstream lets through only because it never looks."""
+    # 31. claim types. First the strict form; an extension that a reader must understand
+    # (RFC 7515, 4.1.11) is not understood here.
+    header = TokenHeader(token.header)
+    if token.irregularity:
+        record("claim types", "a strict token", token.irregularity)
+        return deny(DenialCode.TOKEN_MALFORMED, token.irregularity)
+    for name in ("crit", "zip"):
+        if name in token.header:
+            record("claim types", f"no {name} in the header", token.header[name])
+            return deny(DenialCode.TOKEN_MALFORMED, f"expected no {name} in the header")
+    # Then JSON types, where a wrong one reaches other modules or is never compared.
+    context = claims.context if isinstance(claims.context, dict) else {}
+    for name, value, code in (
+        ("exp", claims.expiry, DenialCode.EXPIRY_MALFORMED),
+        ("nbf", claims.not_before, DenialCode.NOT_BEFORE_MALFORMED),
+    ):
+        if value is False:
+            record("claim types", f"{name} to be a number", value)
+            return deny(code, not_a("number", name, value), header.key_id)
+    typed = (
+        ("kid", header.key_id, str),
+        ("iss", claims.issuer, str),
+        ("sub", claims.subject, str),
+        ("room", claims.room, str),
+        ("context", claims.context, dict),
+        ("context.user", context.get("user", ABSENT), dict),
+        ("context.tenant", context.get("tenant", ABSENT), str),
+        ("context.group", context.get("group", ABSENT), str),
+        ("context.room", context.get("room", ABSENT), dict),
+        ("context.features", context.get("features", ABSENT), dict),
+    )
+    for name, value, kind in typed:
+        if value is not ABSENT and not isinstance(value, kind):
+            record("claim types", f"{name} to be {_KINDS[kind]}", value)
+            detail = f"expected {name} to be {_KINDS[kind]}, found {jws.json_type(value)}"
+            return deny(DenialCode.CLAIM_MALFORMED, detail, header.key_id)
+    mistyped = strict.mistyped_claim(claims) if policy.strict else None
+    if mistyped is not None:
+        record("claim types", "iat to be a number", mistyped[1])
+        return deny(DenialCode.CLAIM_MALFORMED, mistyped[0], header.key_id)
+    if claims.room == "":
+        record("claim types", "room not to be empty", claims.room)
+        return deny(DenialCode.CLAIM_MALFORMED, "expected room not to be empty", header.key_id)
+    record("claim types", "the types that Jitsi's modules read", "those types")
+    return None
+
+
+def _is_accepted_beyond_jitsi(algorithm: str, policy: Policy) -> bool:
+    """Return whether the operator accepts an algorithm of ours: PS, ES or EdDSA."""
     pinned = algorithm == policy.signature_algorithm or algorithm in policy.other_algorithms
     return pinned and algorithm not in JITSI_ALGORITHMS
 
 
 def _is_set(value: Any) -> bool:
-    """Tell what is true to Lua: JSON null is, false is not."""
+    """Return whether a value is true to Lua: JSON null is, false is not."""
     return value is not ABSENT and value is not False
 
 
@@ -223,10 +268,15 @@ def _accepted(claim: Any, accepted: Sequence[str]) -> bool:
 
 def _none_of(name: str, accepted: Sequence[str], value: Any) -> str:
     found = "another string" if isinstance(value, str) else jws.json_type(value)
-    more = f" and {len(accepted) - _MOST_NAMED} more" if len(accepted) > _MOST_NAMED else ""
-    named = ", ".join(accepted[:_MOST_NAMED])
+    more = f" and {len(accepted) - _MAX_NAMED} more" if len(accepted) > _MAX_NAMED else ""
+    named = ", ".join(accepted[:_MAX_NAMED])
     return f"expected {name} to be one of {named}{more}; found {found}"
 
 
-def _algorithm(policy: Policy) -> str:
+def _expected_algorithm(policy: Policy) -> str:
     return f"expected alg {policy.accepted_algorithms}"
+
+
+def _unsupported(policy: Policy) -> str | None:
+    """Return Jitsi's words for an algorithm that the operator configured and Jitsi lacks."""
+    return None if policy.signature_algorithm in JITSI_ALGORITHMS else _UNSUPPORTED

@@ -11,18 +11,11 @@ from hashlib import sha256
 from typing import Any, Final, TypeGuard
 
 from verifier.revocation.stores.base import StoreUnavailableError
-from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny
+from verifier.rules.denials import ALREADY_USED, NOT_REDEEMABLE, REDEMPTIONS_UNAVAILABLE
+from verifier.rules.model import AccessRequest, Allow, Decision
 from verifier.single_use.base import Redemption, RedemptionStore
 from verifier.tokens.claims import ABSENT, Claims
 
-ALREADY_USED: Final = Deny(
-    DenialCode.TOKEN_ALREADY_USED,
-    "this token has let somebody in before",
-    reason="token already used",
-)
-UNAVAILABLE: Final = Deny(
-    DenialCode.STORE_UNAVAILABLE, "whether this token has been used cannot be asked now"
-)
 _CLOCKS_DIFFER: Final = 300.0  # seconds, that a use is kept behind its token's end
 
 
@@ -50,13 +43,13 @@ class SingleUse:
         ends, jti = claims.expires_at, claims.raw.get("jti", ABSENT)
         # The configuration has the rules refuse such tokens; none may slip through here.
         if jti is ABSENT or ends is None:
-            return Deny(DenialCode.CLAIM_MALFORMED, "expected jti and exp claims")
+            return NOT_REDEEMABLE
         keep_until = ends + leeway + _CLOCKS_DIFFER
         use = Redemption(_name(claims.issuer, jti), self._window, keep_until, browser)
         try:
             return allow if await self._uses.claim(use) else ALREADY_USED
         except StoreUnavailableError:
-            return UNAVAILABLE
+            return REDEMPTIONS_UNAVAILABLE
 
 
 def is_entry(decision: Decision, request: AccessRequest) -> TypeGuard[Allow]:

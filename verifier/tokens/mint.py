@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verifier.keys.model import ALGORITHMS, VerificationKey
-from verifier.rules.engine import ascii_lower
+from verifier.rooms.address import ascii_lower
 from verifier.rules.policy import Policy
 
 

@@ -9,7 +9,7 @@ from tests.support.processes import RunningVerifier
 from tests.support.tokens import segment, sign
 from tests.system.inspector.inspecting import inspector, mint
 from tests.system.nginx.page import Page
-from verifier.rules.engine import STEPS
+from verifier.rules.model import STEPS
 
 RETRO = "https://meet.example.org/retro?jwt={}"
 OTHER_SECRET = "another-secret-of-more-than-thirty-two-bytes"

@@ -6,7 +6,7 @@ from verifier.config.hosts import PER_HOST
 from verifier.config.load import load
 from verifier.config.options import OPTIONS
 from verifier.config.settings import Settings
-from verifier.rules.operator_policy import OperatorPolicy
+from verifier.rules.policy import OperatorPolicy
 
 DERIVED = {"hosts", "notices", "watched_files", "other_algorithms", "operator_policy"}
 

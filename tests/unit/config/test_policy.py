@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from verifier.config import ConfigError, Settings, load
-from verifier.rules.operator_policy import OperatorPolicy
+from verifier.rules.policy import OperatorPolicy
 
 BASIC = """
 app_id = "app"

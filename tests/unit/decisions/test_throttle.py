@@ -64,7 +64,7 @@ async def test_both_ways_to_wait_share_one_line() -> None:
 
 
 async def test_no_more_than_so_many_wait() -> None:
-    turns = SignatureThrottle(most=2)
+    turns = SignatureThrottle(max_waiting=2)
     turns.take()
     assert [turns.queue(lambda: None) for _ in range(3)] == [True, True, False]
     assert not await turns.wait()

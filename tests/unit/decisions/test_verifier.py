@@ -10,8 +10,9 @@ from tests.support.rules import NOW, POLICY, ROOM
 from tests.support.tokens import SECRET, sign
 from verifier import AccessRequest, Allow, DenialCode, Deny, VerificationKey
 from verifier.decisions.throttle import SignatureThrottle
-from verifier.decisions.verifier import Pending, Verifier
+from verifier.decisions.verifier import Verifier
 from verifier.keys.sources import Missing
+from verifier.rules.engine import SignatureCheck
 from verifier.rules.policy import Policy
 
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
@@ -55,7 +56,7 @@ async def test_a_key_that_nobody_would_be_asked_for_is_refused_at_once() -> None
         (FETCHED, True, None),
     ):
         keys = Keys(answer, at_once=at_once)
-        decision = verifier(keys, served).verify_now(request)
+        decision = verifier(keys, served).begin(request)
         assert (decision.code if isinstance(decision, Deny) else decision) is code
         assert not keys.fetched
 
@@ -69,22 +70,22 @@ KEYS_AT_HAND = Keys(
 
 async def test_one_public_key_signature_is_checked_in_a_round_of_the_loop() -> None:
     judge = verifier(KEYS_AT_HAND, PUBLIC)
-    assert isinstance(judge.verify_now(SIGNED), Allow)
-    assert isinstance(judge.verify_now(SIGNED), Pending)
+    assert isinstance(judge.begin(SIGNED), Allow)
+    assert isinstance(judge.begin(SIGNED), SignatureCheck)
     await asyncio.sleep(0)
-    assert isinstance(judge.verify_now(SIGNED), Allow)
+    assert isinstance(judge.begin(SIGNED), Allow)
 
 
 async def test_cheap_refusals_and_keyed_hashes_wait_for_nobody() -> None:
     judge = verifier(KEYS_AT_HAND, PUBLIC)
-    judge.verify_now(SIGNED)
-    refused = judge.verify_now(AccessRequest(sign(CLAIMS), ROOM))
+    judge.begin(SIGNED)
+    refused = judge.begin(AccessRequest(sign(CLAIMS), ROOM))
     assert isinstance(refused, Deny)
     assert refused.code is DenialCode.ALGORITHM_NOT_ALLOWED
     secret = VerificationKey(None, frozenset({"HS256"}), SECRET.encode(), "secret")
     hashed = verifier(Keys(static=(secret,)))
     for _ in range(2):
-        assert isinstance(hashed.verify_now(AccessRequest(sign(CLAIMS), ROOM)), Allow)
+        assert isinstance(hashed.begin(AccessRequest(sign(CLAIMS), ROOM)), Allow)
 
 
 async def test_keyed_hashes_wait_for_nobody_where_public_keys_are_accepted_too() -> None:
@@ -92,10 +93,10 @@ async def test_keyed_hashes_wait_for_nobody_where_public_keys_are_accepted_too()
     keys = Keys(static=(secret, *KEYS_AT_HAND.static))
     judge = verifier(keys, replace(POLICY, strict=True, other_algorithms=("ES256",)))
     for _ in range(2):
-        assert isinstance(judge.verify_now(AccessRequest(sign(CLAIMS), ROOM)), Allow)
-    assert isinstance(judge.verify_now(SIGNED), Allow)
-    assert isinstance(judge.verify_now(SIGNED), Pending)
-    assert isinstance(judge.verify_now(AccessRequest(sign(CLAIMS), ROOM)), Allow)
+        assert isinstance(judge.begin(AccessRequest(sign(CLAIMS), ROOM)), Allow)
+    assert isinstance(judge.begin(SIGNED), Allow)
+    assert isinstance(judge.begin(SIGNED), SignatureCheck)
+    assert isinstance(judge.begin(AccessRequest(sign(CLAIMS), ROOM)), Allow)
 
 
 async def test_who_has_waited_goes_first_and_all_get_their_verdict() -> None:
@@ -106,7 +107,7 @@ async def test_who_has_waited_goes_first_and_all_get_their_verdict() -> None:
 
 
 async def test_whoever_would_wait_too_long_is_told_so() -> None:
-    judge = Verifier(PUBLIC, KEYS_AT_HAND, lambda: NOW, SignatureThrottle(most=2))
+    judge = Verifier(PUBLIC, KEYS_AT_HAND, lambda: NOW, SignatureThrottle(max_waiting=2))
     waiting = [asyncio.create_task(judge.verify(SIGNED)) for _ in range(5)]
     decisions = await asyncio.gather(*waiting)
     codes = [each.code for each in decisions if isinstance(each, Deny)]
@@ -117,7 +118,9 @@ async def test_all_who_have_waited_for_one_key_take_turns_like_everybody() -> No
     key = VerificationKey("k", frozenset({"ES256"}), EC_KEY.public_key(), "asap")
     keys = Keys(key)
     keys.published.clear()
-    judge = Verifier(replace(PUBLIC, key_server=True), keys, lambda: NOW, SignatureThrottle(most=2))
+    judge = Verifier(
+        replace(PUBLIC, key_server=True), keys, lambda: NOW, SignatureThrottle(max_waiting=2)
+    )
     request = AccessRequest(sign(CLAIMS, {"kid": "k"}, EC_KEY, "ES256"), ROOM)
     waiting = [asyncio.create_task(judge.verify(request)) for _ in range(5)]
     await asyncio.sleep(0)
@@ -132,9 +135,9 @@ async def test_what_was_read_of_a_long_token_does_not_fill_the_memory_while_it_w
     judge = verifier(KEYS_AT_HAND, PUBLIC)
     for length, kept in ((10, True), (3_000, False)):
         token = sign(CLAIMS | {"x": "[]" * (length // 2)}, key=EC_KEY, algorithm="ES256")
-        judge.verify_now(SIGNED)
-        pending = judge.verify_now(AccessRequest(token, ROOM))
-        assert isinstance(pending, Pending)
+        judge.begin(SIGNED)
+        pending = judge.begin(AccessRequest(token, ROOM))
+        assert isinstance(pending, SignatureCheck)
         assert (pending.token is not None) is kept
         assert isinstance(judge.finish(pending), Allow)
         await asyncio.sleep(0)

@@ -16,10 +16,9 @@ from verifier.decisions.explaining import explain_request
 from verifier.explain import Explanation, explain, explain_ambiguity, unwrap
 from verifier.explain.suggestions import SUGGESTIONS
 from verifier.keys.model import KeySet
-from verifier.rules.engine import STEPS, decide
-from verifier.rules.model import AccessRequest, Decision, DenialCode, Deny
-from verifier.rules.operator_policy import OperatorPolicy
-from verifier.rules.policy import Policy
+from verifier.rules.engine import decide
+from verifier.rules.model import STEPS, AccessRequest, Decision, DenialCode, Deny
+from verifier.rules.policy import OperatorPolicy, Policy
 
 LONG_ENOUGH = 12
 """A shorter segment may stand in a sentence by chance."""

@@ -8,7 +8,7 @@ from typing import Any
 from tests.support.explanations import KEYS, NOW, POLICY, cure, signed
 from verifier.explain import Explanation, Step, explain
 from verifier.rules.model import AccessRequest
-from verifier.rules.operator_policy import OperatorPolicy
+from verifier.rules.policy import OperatorPolicy
 
 ROOM = "standup@conference.meet.jitsi"
 STRICT = replace(POLICY, strict=True)

@@ -11,7 +11,7 @@ from tests.support.sidecar import NOW, FakeKeys, Start, mint
 from verifier.http.rendering import status_of
 from verifier.keys.sources.base import Missing
 from verifier.rules.model import DenialCode
-from verifier.rules.operator_policy import OperatorPolicy
+from verifier.rules.policy import OperatorPolicy
 
 IDENTITY = {
     "X-Jitsi-Room": "standup",

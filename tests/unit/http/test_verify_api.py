@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.sidecar import NOW, FakeKeys, Sidecar, Start, mint
 from verifier.keys.sources.base import Missing
-from verifier.rules.operator_policy import OperatorPolicy
+from verifier.rules.policy import OperatorPolicy
 
 ROOM = "standup@conference.meet.example.org"
 

@@ -10,7 +10,7 @@ from tests.support.keys import Keys
 from tests.support.rules import KEYS, NOW, POLICY, ROOM, mint
 from tests.support.sinks import Everything
 from verifier import AccessRequest, Decision, DenialCode, Deny, KeySet, decide
-from verifier.decisions.verifier import OVERLOADED, Verifier
+from verifier.decisions.verifier import Verifier
 from verifier.log import LOGGER
 from verifier.observability.decision_log import (
     LINES_A_SECOND,
@@ -20,6 +20,7 @@ from verifier.observability.decision_log import (
     token_digest,
 )
 from verifier.rooms.address import RoomAddress
+from verifier.rules.denials import OVERLOADED
 
 ASKING = LogContext("auth", 0.001, "r-1")
 USER = {"user": {"id": "u-1", "name": "Ada"}}

@@ -19,8 +19,7 @@ from verifier.replay import Court, KeyDesk, open_desks
 from verifier.replay import keys as replay_keys
 from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, Allow, Decision
-from verifier.rules.operator_policy import OperatorPolicy
-from verifier.rules.policy import Policy
+from verifier.rules.policy import OperatorPolicy, Policy
 
 POLICY = Policy(asap_accepted_issuers=("app",), enable_domain_verification=False, leeway=2)
 HOUSE = replace(POLICY, operator_policy=OperatorPolicy(max_token_lifetime=5, require_expiry=True))

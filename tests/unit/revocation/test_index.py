@@ -15,8 +15,8 @@ from verifier.keys.model import KeySet, VerificationKey
 from verifier.revocation import matching
 from verifier.revocation.index import RevocationIndex
 from verifier.revocation.model import Revocation, digest_of
-from verifier.rules.engine import STEPS, decide
-from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny
+from verifier.rules.engine import decide
+from verifier.rules.model import STEPS, AccessRequest, Allow, Decision, DenialCode, Deny
 from verifier.rules.policy import Policy
 from verifier.tokens.jws import decode_base64url, read
 

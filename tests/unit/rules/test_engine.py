@@ -11,7 +11,8 @@ from tests.support.rules import CLAIMS, HS, KEYS, NOW, POLICY, ROOM, ask, code_o
 from tests.support.tokens import SECRET, sign
 from verifier import AccessRequest, Allow, Claims, Deny, KeySet, Policy, decide
 from verifier.keys.model import VerificationKey
-from verifier.rules.engine import ANSWERS, STEPS
+from verifier.rules.denials import ANSWERS
+from verifier.rules.model import STEPS
 
 
 def test_a_good_token_enters_its_room_as_a_member() -> None:
@@ -268,7 +269,9 @@ def test_a_denial_that_time_turns_says_when() -> None:
 
 def test_every_step_that_is_recorded_is_one_of_the_listed_ones_and_in_order() -> None:
     seen: list[str] = []
-    decide(AccessRequest(mint(), ROOM), POLICY, KEYS, NOW, lambda step, *_: seen.append(step))
+    decide(
+        AccessRequest(mint(), ROOM), POLICY, KEYS, NOW, record=lambda step, *_: seen.append(step)
+    )
     assert seen == sorted(seen, key=STEPS.index)
     assert len(seen) >= 14
 

@@ -26,7 +26,7 @@ from verifier.http.server import read_body
 from verifier.http.verify_api import HEADERS, BadQuestionError, bad_question
 from verifier.rules.model import AccessRequest
 from verifier.rules.policy import Policy
-from verifier.rules.requests import jid_request
+from verifier.rules.room import jid_request
 from verifier.tokens.claims import is_number
 from verifier.tokens.jws import MalformedError, json_type, parse_object
 from verifier.tokens.redact import hide_tokens

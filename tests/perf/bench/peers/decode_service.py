@@ -1,14 +1,17 @@
-"""The verifier itself, whole, but with PyJWT's ``decode`` where its own reading of tokens is.
+"""The service itself, but with PyJWT's ``decode`` in the place of its own reading of tokens.
 
-Everything else is as it is served: listeners, gate, decision cache, metrics, answers. Reached
-into from outside, for a comparison only.
+Everything else is as it is served: listeners, gate, decision cache, metrics, answers. Patches the
+verifier's module from outside, for a comparison only.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import jwt
@@ -16,33 +19,25 @@ import jwt
 from verifier import cli
 from verifier.decisions import verifier
 from verifier.keys.model import KeyLookup
-from verifier.rules.engine import Recorder, RevocationCheck, check_room
-from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny
+from verifier.rules.engine import SignatureCheck
+from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny, no_record
 from verifier.rules.policy import Policy
+from verifier.rules.room import check_room
 from verifier.tokens.claims import Claims
-from verifier.tokens.jws import Token
 
 
-def main() -> None:
-    """Serve as the command does."""
-    key = Path(os.environ["KEY_FILE"]).read_text(encoding="ascii")
+@dataclass(slots=True)
+class DecodeCheck(SignatureCheck):
+    """Everything is left to ``jwt.decode``, which therefore takes turns as the service does."""
 
-    def decide(
-        request: AccessRequest,
-        policy: Policy,
-        _keys: KeyLookup,
-        _now: float,
-        note: Recorder = lambda *_: None,
-        read: Token | None = None,
-        revoked: RevocationCheck | None = None,
-    ) -> Decision:
-        del read, revoked  # it is jwt.decode that reads here, and nothing is revoked
-        # Where signatures take turns, this one does, too.
-        note("signature", os.environ["ALGORITHM"], None)
+    def suspend(self) -> SignatureCheck:
+        return self
+
+    def finish(self, now: float) -> Decision:  # noqa: ARG002  # jwt.decode reads the clock itself
         try:
             claims = jwt.decode(
-                request.token or "",
-                key,
+                self.request.token or "",
+                _key(),
                 algorithms=[os.environ["ALGORITHM"]],
                 issuer=os.environ["ISSUER"],
                 audience=os.environ["AUDIENCE"],
@@ -50,11 +45,26 @@ def main() -> None:
             )
         except jwt.InvalidTokenError as error:
             return Deny(DenialCode.SIGNATURE_INVALID, type(error).__name__)
-        refused = check_room(request, Claims(claims), policy)
+        refused = check_room(self.request, Claims(claims), self.policy)
         return refused if isinstance(refused, Deny) else Allow(Claims(claims))
 
-    reading = patch.object(verifier, "read_token", lambda _token: None)
-    with patch.object(verifier, "decide", decide), reading:
+
+def begin(
+    request: AccessRequest, policy: Policy, keys: KeyLookup, _now: float, **_options: Any
+) -> SignatureCheck:
+    """Return a check without any step taken: ``jwt.decode`` does what it does."""
+    algorithm = os.environ["ALGORITHM"]
+    return DecodeCheck(request, policy, keys, algorithm, None, None, None, no_record)
+
+
+@cache
+def _key() -> str:
+    return Path(os.environ["KEY_FILE"]).read_text(encoding="ascii")
+
+
+def main() -> None:
+    """Serve as the command does."""
+    with patch.object(verifier, "begin", begin):
         sys.exit(cli.main(["serve", *sys.argv[1:]]))
 
 
