@@ -9,7 +9,7 @@ FUZZ_STAMP := $(VENV)/.fuzz
 # For trying it out: everybody knows this secret.
 DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-that-everybody-knows XMPP_DOMAIN=meet.jitsi
 
-.PHONY: run test check requirements sbom image-test conformance fuzz soak soak-keys bench \
+.PHONY: run test unit unit-pythons check requirements sbom image-test conformance fuzz soak soak-keys bench \
   bench-memory bench-prosody clean
 
 run: $(RUN_STAMP)
@@ -24,11 +24,21 @@ test: $(TEST_STAMP)
 	tests/support/install-debian-packages
 	$(BIN)/python -m tests.support.install_node_packages
 	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/python -m tests.support.other_pythons
+
+# What needs no server, in less than half a minute on two cores: for every few minutes.
+unit: $(TEST_STAMP)
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow" tests/unit tests/conformance
+
+# The same on every other CPython that this machine has; a part of `make test`.
+unit-pythons: $(TEST_STAMP)
+	$(BIN)/python -m tests.support.other_pythons
 
 check: $(TEST_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python -m tests.supply.audit
 
 # What the image installs: every package and what builds ours, pinned and hashed for any platform.
@@ -88,7 +98,7 @@ bench-prosody: $(TEST_STAMP)
 	$(BIN)/python -m tests.perf.bench.prosody
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/pip:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
