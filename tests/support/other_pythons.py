@@ -28,6 +28,10 @@ _QUESTION: Final = (
     " '.'.join(map(str, sys.version_info[:3])), sys.version_info.releaselevel)"
 )
 _ANSWER: Final = re.compile(r"cpython cpython-\d+ (\d+)\.(\d+)\.(\d+) final")
+_PYTEST: Final = (
+    *("-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"),
+    *("-p", "no:cacheprovider", "-m", "not slow"),
+)
 _TESTS: Final = ("tests/unit", "tests/conformance")
 
 
@@ -37,19 +41,9 @@ def main() -> int:
     for version, python in others.items():
         name = ".".join(map(str, version))
         print(f"\n== CPython {name} ({python}): unit tests and recorded verdicts", flush=True)
-        command = [environment(python, version) / "bin" / "python", "-m", "pytest"]
-        options = [
-            "-q",
-            "-n",
-            "2",
-            "--dist",
-            "loadfile",
-            "-m",
-            "not slow",
-            "-p",
-            "no:cacheprovider",
-        ]
-        status = subprocess.run([*command, *options, *_TESTS], cwd=ROOT, check=False).returncode
+        python_here = environment(python, version) / "bin" / "python"
+        command = [str(python_here), *_PYTEST, *_TESTS]
+        status = subprocess.run(command, cwd=ROOT, check=False).returncode
         if status:
             print(f"\n== CPython {name}: failed", flush=True)
             return status
@@ -99,8 +93,8 @@ def environment(python: Path, version: Version) -> Path:
     stamp, project = folder / ".unit", ROOT / "pyproject.toml"
     if stamp.exists() and stamp.stat().st_mtime >= project.stat().st_mtime:
         return folder
-    subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
-    pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    subprocess.run([str(python), "-m", "venv", "--clear", str(folder)], check=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     subprocess.run([*pip, "--upgrade", "pip"], check=True)
     extras = ["--editable", f"{ROOT}[otel,redis]", "--group", f"{project}:unit"]
     subprocess.run([*pip, *extras], check=True)
