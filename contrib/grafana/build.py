@@ -56,7 +56,7 @@ PANELS: Final = (
         "Denials by code",
         "reqps",
         {"{{code}}": 'sum by (code) (rate(jitsi_verifier_decisions_total{code!=""}[])) > 0'},
-        "The codes are explained in the README. A crawler is token-missing; a forgotten tab,"
+        "docs/denial-codes.md explains the codes. A crawler is token-missing; a forgotten tab,"
         " token-expired.",
     ),
     Panel(

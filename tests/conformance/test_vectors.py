@@ -9,7 +9,7 @@ from tests.support.paths import ROOT, VECTORS
 from verifier.rules.model import Allow, DenialCode, Deny
 
 # What rules = "jitsi" refuses although Jitsi lets it through by accident, and what it lets
-# through because Jitsi means it; README.md explains each tag to operators.
+# through because Jitsi means it; docs/differences-from-jitsi.md explains each tag.
 ALWAYS_DENIED = {
     "token-form",
     "json-not-strict",

@@ -1,4 +1,4 @@
-"""``python -m tests.support.readme_options`` writes the README's option table from the options."""
+"""``python -m tests.support.readme_options`` writes the option table of docs/configuration.md."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import re
 from tests.support.paths import ROOT
 from verifier.config import OPTIONS, Option
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "configuration.md"
 _BLOCK = re.compile(r"(<!-- options: [^>]*-->\n).*?(<!-- /options -->)", re.DOTALL)
 
 
 def render() -> str:
-    """Give the README as it should be."""
+    """Return the page with a table of today's options."""
     rows = ["| file | environment | default | what it is for |", "|---|---|---|---|"]
     table = "\n".join(rows + [_row(option) for option in OPTIONS])
-    return _BLOCK.sub(lambda found: f"{found[1]}{table}\n{found[2]}", README.read_text("utf-8"))
+    return _BLOCK.sub(lambda found: f"{found[1]}{table}\n{found[2]}", PAGE.read_text("utf-8"))
 
 
 def _row(option: Option) -> str:
@@ -28,4 +28,4 @@ def _row(option: Option) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(render(), "utf-8")
+    PAGE.write_text(render(), "utf-8")

@@ -46,7 +46,7 @@ async def take(folder: Path, verifier: RunningVerifier) -> dict[str, bytes]:
 
 
 def main() -> None:
-    """Take them, and keep them where the README shows them."""
+    """Take them, and keep them where the documents show them."""
     with TemporaryDirectory() as name, running_verifier(Path(name), None, **DEMO) as verifier:
         for file, picture in asyncio.run(take(Path(name), verifier)).items():
             (FOLDER / file).write_bytes(picture)

@@ -1,4 +1,4 @@
-"""The README's pictures are of the page as it is."""
+"""The pictures in docs/tutorial.md show the inspector."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from tests.support.processes import running_verifier
 from tests.system.inspector.screenshots import DEMO, FOLDER, PICTURES, take
 from tests.system.nginx.page import png_size
 
-README = FOLDER.parents[1] / "README.md"
+PAGE = FOLDER.parent / "tutorial.md"
 
 
-async def test_the_readmes_pictures_can_be_taken_again(tmp_path: Path) -> None:
+async def test_pictures_can_be_taken_again(tmp_path: Path) -> None:
     with running_verifier(tmp_path, None, **DEMO) as verifier:
         pictures = await take(tmp_path, verifier)
     kept = {file.name: file.read_bytes() for file in FOLDER.glob("inspector-*.png")}
@@ -20,4 +20,4 @@ async def test_the_readmes_pictures_can_be_taken_again(tmp_path: Path) -> None:
         size = PICTURES[name][3]
         assert png_size(picture) == png_size(kept[name]) == size
         assert len(kept[name]) < 160_000
-        assert f"docs/screenshots/{name}" in README.read_text("utf-8")
+        assert f"](screenshots/{name})" in PAGE.read_text("utf-8")

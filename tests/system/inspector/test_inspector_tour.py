@@ -1,4 +1,4 @@
-"""The README's tour, walked: served, refused, looked at, mended."""
+"""The tutorial's steps with the real service: serve, deny, explain, mint."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ def command(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-async def test_five_minutes_are_as_the_readme_says(tmp_path: Path) -> None:
-    readme, makefile = ((ROOT / name).read_text("utf-8") for name in ("README.md", "Makefile"))
+async def test_tutorial_shows_what_the_service_does(tmp_path: Path) -> None:
+    tutorial, makefile = (
+        (ROOT / name).read_text("utf-8") for name in ("docs/tutorial.md", "Makefile")
+    )
     configuration = " ".join(f"{name}={value}" for name, value in DEMO.items())
     assert f"DEMO := {configuration}\n" in makefile
-    assert f"$ export {configuration}\n" in readme
+    assert f"$ export {configuration}\n" in tutorial
     with running_verifier(tmp_path, None, **DEMO) as verifier:
         base = f"http://127.0.0.1:{verifier.port}"
         token = command("mint", "--room", "demo", "--user", "Ada", "--moderator")
         denied = f"/ext-authz/other?jwt={token}"
         assert get(verifier.port, denied).code == "room-mismatch"
         told = command("explain", base + denied).splitlines()
-        shown = [line.strip() for line in readme.splitlines()]
+        shown = [line.strip() for line in tutorial.splitlines()]
         start = shown.index("✗ room            expected demo; found other")
         assert shown[start : start + 7] == told[told.index(shown[start]) :][:7]
         async with inspector(tmp_path, verifier) as page:
             assert (await page.inspect(base + denied)).startswith("Denied: room-mismatch")
             mend = ("mint", "--room", "other", "--user", "Ada", "--moderator")
             link = ("--url", "https://meet.example.org")
-            assert " ".join(mend) in readme
-            assert " ".join(link) in readme
+            assert " ".join(mend) in tutorial
+            assert " ".join(link) in tutorial
             assert verifier.ask("/other", command(*mend)).status == 200
             assert await page.inspect(command(*mend, *link)) == "Allowed"

@@ -50,7 +50,7 @@ def _ask(seen: Watched, step: int) -> None:
 
 
 def main() -> None:
-    """Take them, and keep them where the README shows them."""
+    """Take them, and keep them where the documents show them."""
     with TemporaryDirectory() as name, watched(Path(name)) as seen:
         for file, picture in asyncio.run(take(Path(name), seen, _STEPS)).items():
             (FOLDER / file).write_bytes(picture)

@@ -1,4 +1,4 @@
-"""The README's pictures are of the live page as it is."""
+"""The pictures in docs/operations.md show the live dashboard."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from tests.system.monitoring.screenshots import FOLDER, PICTURES, SIZE, take
 from tests.system.monitoring.traffic import Watched
 from tests.system.nginx.page import png_size
 
-README = FOLDER.parents[1] / "README.md"
+PAGE = FOLDER.parent / "operations.md"
 
 
-async def test_the_readmes_pictures_can_be_taken_again(watched: Watched, tmp_path: Path) -> None:
+async def test_pictures_can_be_taken_again(watched: Watched, tmp_path: Path) -> None:
     pictures = await take(tmp_path, watched, 1)
     kept = {file.name: file.read_bytes() for file in FOLDER.glob("dashboard-*.png")}
     assert kept.keys() == pictures.keys() == PICTURES.keys()
     for name, picture in pictures.items():
         assert png_size(picture) == png_size(kept[name]) == SIZE
         assert len(kept[name]) < 120_000
-        assert f"docs/screenshots/{name}" in README.read_text("utf-8")
+        assert f"](screenshots/{name})" in PAGE.read_text("utf-8")

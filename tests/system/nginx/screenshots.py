@@ -41,7 +41,7 @@ async def _retake(folder: Path, site: Site) -> None:
 
 
 def main() -> None:
-    """Take them, and keep them where the README shows them."""
+    """Take them, and keep them where the documents show them."""
     with TemporaryDirectory() as name:
         upstream = Upstream()
         site = start_site(Path(name) / "site", JITSI, upstream, {})

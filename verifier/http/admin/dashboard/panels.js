@@ -22,7 +22,7 @@ export const PANELS = [
     title: "Denials by code",
     unit: "a second",
     busy: true,
-    about: "The codes are explained in the README.",
+    about: "docs/denial-codes.md explains the codes.",
     lines: (both) => both.rate("decisions_total", ["code"], ({ code }) => code !== ""),
   },
   {
