@@ -21,8 +21,9 @@ from jwt.algorithms import ECAlgorithm
 from multidict import CIMultiDictProxy
 
 from verifier.keys.model import Source, VerificationKey
-from verifier.keys.sources import KeySourceSettings, SourceContext, Timing
+from verifier.keys.sources.base import SourceContext, Timing
 from verifier.keys.sources.remote import RemoteSource
+from verifier.keys.sources.settings import KeySourceSettings
 
 START = 1_800_000_000.0
 
@@ -62,24 +63,24 @@ class Recorder:
     successes: dict[Source, float] = field(default_factory=dict)
     changes: list[frozenset[str | None]] = field(default_factory=list)
 
-    def lookup(self, source: Source, result: str) -> None:
+    def count_lookup(self, source: Source, result: str) -> None:
         self.lookups[source, result] += 1
 
-    def fetched(self, source: Source, result: str, seconds: float) -> None:
+    def count_fetch(self, source: Source, result: str, seconds: float) -> None:
         assert seconds >= 0
         self.fetches[source, result] += 1
 
-    def succeeded(self, source: Source, time: float) -> None:
+    def set_last_success(self, source: Source, time: float) -> None:
         self.successes[source] = time
 
-    def keys(self, source: Source, count: int) -> None:
+    def set_key_count(self, source: Source, count: int) -> None:
         self.counts[source] = count
 
-    def skipped(self, source: Source, reason: str) -> None:
+    def count_skipped(self, source: Source, reason: str) -> None:
         self.skips[source, reason] += 1
 
 
-def surroundings(
+def source_context(
     time: FakeTime | None = None, recorder: Recorder | None = None, **options: Any
 ) -> SourceContext:
     recorder = recorder or Recorder()
@@ -250,7 +251,7 @@ def is_key(found: object, name: str) -> bool:
 
 def hurry(source: RemoteSource, seconds: float) -> None:
     """Change how long a fetch may take: short for a stall, long where an answer must come."""
-    source._upstream._fetcher._timeout = seconds
+    source._fetcher._http._timeout = seconds
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -12,7 +12,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from tests.support.tokens import SECRET
 from verifier.keys.model import VerificationKey
-from verifier.keys.sources import Missing
+from verifier.keys.sources.base import Missing
 
 RSA_PRIVATE_KEY = rsa.generate_private_key(65537, 2048)
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from tests.support.key_server import FakeTime, KeyServer, Recorder, serving
-from verifier.keys.sources import open_session
+from verifier.keys.sources.http import open_session
 from verifier.log import LOGGER
 
 

@@ -33,7 +33,9 @@ from verifier.explain import (
     UnreadableError,
     explain_ambiguity,
 )
-from verifier.keys.sources import SourceContext, open_resolver, open_session
+from verifier.keys.resolver import open_resolver
+from verifier.keys.sources.base import SourceContext
+from verifier.keys.sources.http import open_session
 from verifier.log import LOGGER
 from verifier.rules.model import AccessRequest
 from verifier.rules.policy import Policy

@@ -17,7 +17,7 @@ from verifier.cli.admin_client import NoAnswerError
 from verifier.cli.arguments import Parser, UsageError, add_command, add_config
 from verifier.cli.manual import INTERRUPTED, Manual, option_terms
 from verifier.config import ConfigError
-from verifier.keys.sources import KeySourceError
+from verifier.keys.sources.base import KeySourceError
 from verifier.process.memory import close_memory
 from verifier.tokens.redact import hide_tokens
 from verifier.version import VERSION

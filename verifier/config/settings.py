@@ -13,8 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from verifier.config.addresses import Address
 from verifier.keys.pem import looks_like_pem
-from verifier.keys.sources.locations import KeyLocations
-from verifier.keys.sources.settings import KeySourceSettings
+from verifier.keys.sources.settings import KeyLocations, KeySourceSettings
 from verifier.rules.policy import OperatorPolicy, Policy
 
 Network: TypeAlias = IPv4Network | IPv6Network

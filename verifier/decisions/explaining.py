@@ -9,7 +9,8 @@ from typing import Final
 from verifier.decisions.verifier import Keys
 from verifier.explain import Explanation, explain
 from verifier.keys.model import KeyLookup, KeySet
-from verifier.keys.sources import KeyResolver, Missing, SourceStatus
+from verifier.keys.resolver import KeyResolver
+from verifier.keys.sources.base import Missing, SourceStatus
 from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, DenialCode, Deny, RevocationCheck
 from verifier.rules.policy import Policy

@@ -1,26 +1,52 @@
-"""Several key sources as one: what is configured first, then the document, then the key server."""
+"""The keys of a virtual host: several sources behind one interface, shared by hosts where possible.
+
+A ``KeyResolver`` asks its sources in a fixed order: configured keys, the document, the key server.
+Configured keys answer at once; a document answers for all keys with one request; a key server
+needs one request for each key. The first source that has the key wins.
+
+``KeyResolvers`` has one resolver for each set of key locations. Hosts with the same locations share
+a resolver, so that a key server is asked once for all of them.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, get_args
 
-from verifier.keys.model import VerificationKey
+import aiohttp
+
+from verifier.keys.model import Source, VerificationKey
 from verifier.keys.sources.asap import AsapSource
-from verifier.keys.sources.base import Found, KeySource, Missing, SourceStatus
+from verifier.keys.sources.base import (
+    DEFAULT_CONTEXT,
+    KeyObserver,
+    KeyOrMissing,
+    KeySource,
+    Missing,
+    SourceContext,
+    SourceStatus,
+)
+from verifier.keys.sources.configured import SecretSource, StaticSource
 from verifier.keys.sources.jwks import DocumentSource
+from verifier.keys.sources.settings import KeyLocations
+
+_SOURCES: Final[tuple[Source, ...]] = get_args(Source)
 
 
 class KeyResolver:
-    """Asks its sources in order.
+    """Finds a key in several sources; a ``KeyLookup``.
 
     Args:
-        sources: Those that answer at once first.
-        timeout: The longest that ``find`` waits, seconds, for all of them together.
+        sources: In the order in which they are asked.
+        timeout: The longest time that ``fetch`` waits for all of them together, seconds.
     """
 
     unavailable = False
-    """What is not known may always be asked for: ``find`` says whether that was possible."""
+    """A key that ``get`` does not return can be requested; ``fetch`` says if that fails."""
 
     def __init__(self, sources: Sequence[KeySource], timeout: float) -> None:
         self.sources = tuple(sources)
@@ -30,13 +56,14 @@ class KeyResolver:
 
     @property
     def static(self) -> tuple[VerificationKey, ...]:
-        """Keys for tokens of any key id, tried in order."""
+        """Keys that are tried for every token, in this order."""
+        # Read for every request, and there is at most one source of secrets: no tuple is built.
         if len(self._with_static) == 1:
             return self._with_static[0].static
         return tuple(key for source in self._with_static for key in source.static)
 
     def get(self, key_id: str) -> VerificationKey | None:
-        """Give a key that is at hand; never waits."""
+        """Return the key if it is in memory; never waits."""
         for source in self._by_id:
             key = source.get(key_id)
             if key is not None:
@@ -44,52 +71,56 @@ class KeyResolver:
         return None
 
     def answer_without_fetch(self, key_id: str) -> Missing | None:
-        """Say at once what ``find`` says of a key that is not known; None where it would ask."""
+        """Return the answer of ``fetch`` if it would not wait; None if a source may be asked.
+
+        Call this for a key id that ``get`` does not return. A flood of invented key ids is answered
+        here, without a task for each of them.
+        """
         if any(source.may_fetch(key_id) for source in self._by_id):
             return None
         answers = [source.answer_without_fetch(key_id) for source in self._by_id]
         return Missing.UNAVAILABLE if Missing.UNAVAILABLE in answers else Missing.UNKNOWN
 
-    async def fetch(self, key_id: str) -> Found:
-        """Give a key, fetched if need be.
+    async def fetch(self, key_id: str) -> KeyOrMissing:
+        """Return the key, fetched if necessary; waits for at most one shared fetch of each source.
 
-        Waits for one shared fetch of each source, all within the time-out: one that does not
-        answer in its share of what is left does not keep the next from being asked.
+        Each source gets its share of the time that is left. After its share the next source is
+        asked as well, and the first one may still answer: a stalled document does not make a key
+        server useless, and two stalled sources do not double the waiting time.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + self._timeout
-        asked: list[asyncio.Task[Found]] = []
+        lookups: list[asyncio.Task[KeyOrMissing]] = []
         try:
             for position, source in enumerate(self._by_id):
-                asked.append(asyncio.create_task(source.fetch(key_id)))
+                lookups.append(asyncio.create_task(source.fetch(key_id)))
                 share = (end - loop.time()) / (len(self._by_id) - position)
-                await asyncio.wait(asked[-1:], timeout=max(0.0, share))
-                if isinstance(_best(asked), VerificationKey):
-                    return _best(asked)
-            if asked:
-                await asyncio.wait(asked, timeout=max(0.0, end - loop.time()))
-            return _best(asked)
+                await asyncio.wait(lookups[-1:], timeout=max(0.0, share))
+                if isinstance(_best_answer(lookups), VerificationKey):
+                    return _best_answer(lookups)
+            if lookups:
+                await asyncio.wait(lookups, timeout=max(0.0, end - loop.time()))
+            return _best_answer(lookups)
         finally:
-            for task in asked:
-                task.cancel()
+            # The sources' own fetches go on: other requests may wait for them.
+            for lookup in lookups:
+                lookup.cancel()
 
     async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
-        """Give the public key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
-        try:
+        """Return the key whose ``kid`` has this SHA-256 (hex), and its freshness in seconds."""
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._timeout):
                 for source in self._by_id:
                     found = await source.find_by_digest(digest)
                     if found is not None:
                         return found
-        except TimeoutError:
-            pass
         return None
 
     async def start(self) -> None:
-        """Start all sources.
+        """Start all sources, or none.
 
         Raises:
-            KeySourceError: a configured key cannot be used; nothing runs then.
+            KeySourceError: Configured keys cannot be used.
         """
         try:
             for source in self.sources:
@@ -99,35 +130,177 @@ class KeyResolver:
             raise
 
     async def close(self) -> None:
-        """Stop all work in the background."""
+        """End all background work."""
         for source in self.sources:
             await source.close()
 
     def status(self) -> tuple[SourceStatus, ...]:
-        """Say how each source is doing."""
+        """Return the state of each source."""
         return tuple(source.status() for source in self.sources)
 
-    def inherit(self, other: KeyResolver) -> None:
-        """Go on with the fetched keys of a ring that this one replaces; before ``start``.
+    def copy_from(self, other: KeyResolver) -> None:
+        """Take over the fetched keys of sources with the same URL; call this before ``start``.
 
-        So a new configuration costs no key that a server cannot give at this moment.
+        A new configuration then works even while the key servers do not answer.
         """
         for new in self.sources:
             for old in other.sources:
-                _hand_over(old, new)
+                _copy_source(old, new)
 
 
-def _best(asked: Sequence[asyncio.Task[Found]]) -> Found:
-    """The first key; else whether every source is sure that it has none."""
-    answers = [task.result() if task.done() else Missing.UNAVAILABLE for task in asked]
+class KeyResolvers:
+    """One resolver for each set of key locations.
+
+    Args:
+        locations: The locations of every host, the default host's first; may contain duplicates.
+        session: From ``open_session``; the caller closes it after the resolvers.
+        context: Settings, clocks and observers.
+    """
+
+    def __init__(
+        self,
+        locations: Sequence[KeyLocations],
+        session: aiohttp.ClientSession,
+        context: SourceContext,
+    ) -> None:
+        self._totals = _KeyTotals(context.observer)
+        self._resolvers: list[tuple[KeyLocations, KeyResolver]] = []
+        for wanted in locations:
+            if all(wanted != existing for existing, _ in self._resolvers):
+                own = replace(context, observer=_ResolverObserver(context.observer, self._totals))
+                self._resolvers.append((wanted, open_resolver(wanted, session, own)))
+
+    def resolver_for(self, locations: KeyLocations) -> KeyResolver:
+        """Return the resolver of these locations."""
+        return next(resolver for existing, resolver in self._resolvers if existing == locations)
+
+    async def start(self) -> None:
+        """Start all resolvers, or none.
+
+        Raises:
+            KeySourceError: Configured keys cannot be used.
+        """
+        async with contextlib.AsyncExitStack() as started:
+            for _, resolver in self._resolvers:
+                await resolver.start()
+                started.push_async_callback(resolver.close)
+            started.pop_all()
+
+    async def close(self) -> None:
+        """End all background work."""
+        for _, resolver in self._resolvers:
+            await resolver.close()
+
+    def status(self) -> list[SourceStatus]:
+        """Return the state of every source."""
+        return [status for _, resolver in self._resolvers for status in resolver.status()]
+
+    def copy_from(self, other: KeyResolvers) -> None:
+        """Take over the fetched keys of the resolvers that these replace; call before ``start``.
+
+        If several old resolvers have one URL, they are copied from the worst to the best, so that
+        the best one is the last: the one with the same locations, else the one with the most keys.
+        """
+        for locations, new in self._resolvers:
+            old = [entry for entry in other._resolvers if _share_a_url(entry[0], locations)]
+            for _, resolver in sorted(old, key=lambda entry: _merit(entry, locations)):
+                new.copy_from(resolver)
+
+    def take_over_metrics(self, other: KeyResolvers) -> None:
+        """From now on, report these resolvers' key counts and times, and not those of ``other``.
+
+        Without this, a source that the new configuration no longer has would look as if it had
+        failed since its last success.
+        """
+        other._totals.active = False
+        for source in _SOURCES:
+            self._totals.report(source)
+        for source in set(_SOURCES).difference(status.name for status in self.status()):
+            self._totals.observer.set_last_success(source, 0)
+
+
+def open_resolver(
+    locations: KeyLocations,
+    session: aiohttp.ClientSession,
+    context: SourceContext = DEFAULT_CONTEXT,
+) -> KeyResolver:
+    """Create a resolver for the configured locations; it does nothing before its ``start``.
+
+    Args:
+        locations: Where the keys are.
+        session: From ``open_session``; the caller closes it after the resolver.
+        context: Settings, clocks and observers.
+
+    Raises:
+        ValueError: A URL is neither http nor https.
+    """
+    sources: list[KeySource] = []
+    if locations.secrets:
+        sources.append(SecretSource(locations.secrets, context))
+    if locations.public_keys:
+        sources.append(StaticSource(locations.public_keys, context))
+    if locations.document_url is not None:
+        sources.append(DocumentSource(locations.document_url, session, context))
+    if locations.asap_url is not None:
+        sources.append(AsapSource(locations.asap_url, session, context))
+    return KeyResolver(sources, context.settings.key_fetch_timeout)
+
+
+class _KeyTotals:
+    """The key counts of all resolvers by kind of source; the metrics show their sums."""
+
+    def __init__(self, observer: KeyObserver) -> None:
+        self.observer = observer
+        self.active = True
+        self.counts: list[Counter[Source]] = []
+
+    def report(self, source: Source) -> None:
+        if self.active:
+            self.observer.set_key_count(source, sum(counts[source] for counts in self.counts))
+
+
+class _ResolverObserver:
+    """Passes on what one resolver counts; adds its key counts to those of the other resolvers."""
+
+    def __init__(self, observer: KeyObserver, totals: _KeyTotals) -> None:
+        # Counters of several resolvers add up by themselves.
+        self.count_lookup = observer.count_lookup
+        self.count_fetch = observer.count_fetch
+        self.count_skipped = observer.count_skipped
+        self._totals = totals
+        self._counts: Counter[Source] = Counter()
+        totals.counts.append(self._counts)
+
+    def set_last_success(self, source: Source, time: float) -> None:
+        if self._totals.active:
+            self._totals.observer.set_last_success(source, time)
+
+    def set_key_count(self, source: Source, count: int) -> None:
+        self._counts[source] = count
+        self._totals.report(source)
+
+
+def _best_answer(lookups: Sequence[asyncio.Task[KeyOrMissing]]) -> KeyOrMissing:
+    """Return the first key; without a key, UNKNOWN only if every source says so."""
+    answers = [task.result() if task.done() else Missing.UNAVAILABLE for task in lookups]
     for answer in answers:
         if isinstance(answer, VerificationKey):
             return answer
     return Missing.UNAVAILABLE if Missing.UNAVAILABLE in answers else Missing.UNKNOWN
 
 
-def _hand_over(old: KeySource, new: KeySource) -> None:
+def _share_a_url(one: KeyLocations, other: KeyLocations) -> bool:
+    document = one.document_url is not None and one.document_url == other.document_url
+    return document or (one.asap_url is not None and one.asap_url == other.asap_url)
+
+
+def _merit(entry: tuple[KeyLocations, KeyResolver], locations: KeyLocations) -> tuple[bool, int]:
+    keys = sum(len(status.keys) for status in entry[1].status())
+    return entry[0] == locations, keys
+
+
+def _copy_source(old: KeySource, new: KeySource) -> None:
     if isinstance(old, DocumentSource) and isinstance(new, DocumentSource) and old.url == new.url:
-        new.inherit(old)
+        new.copy_from(old)
     if isinstance(old, AsapSource) and isinstance(new, AsapSource) and old.url == new.url:
-        new.inherit(old)
+        new.copy_from(old)

@@ -265,24 +265,24 @@ class PrometheusObserver:
         own = str(self._place.worker)
         self._own_decisions, self._own_memory = decisions.labels(own), memory.labels(own)
 
-    def lookup(self, source: Source, result: LookupResult) -> None:
+    def count_lookup(self, source: Source, result: LookupResult) -> None:
         """Count a key that was asked for."""
         self._key_lookups[source, result].inc()
 
-    def fetched(self, source: Source, result: FetchResult, seconds: float) -> None:
+    def count_fetch(self, source: Source, result: FetchResult, seconds: float) -> None:
         """Count a fetch and how long it took."""
         self._fetches[source, result].inc()
         self._fetch_duration[source].observe(seconds)
 
-    def succeeded(self, source: Source, time: float) -> None:
+    def set_last_success(self, source: Source, time: float) -> None:
         """Note the last good answer, Unix seconds."""
         self._success[source].set(time)
 
-    def keys(self, source: Source, count: int) -> None:
+    def set_key_count(self, source: Source, count: int) -> None:
         """Note how many keys a source holds."""
         self._held[source].set(count)
 
-    def skipped(self, source: Source, reason: SkipReason) -> None:
+    def count_skipped(self, source: Source, reason: SkipReason) -> None:
         """Count a key that was sent and is not trusted."""
         self._skipped[source, reason].inc()
 

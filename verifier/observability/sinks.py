@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verifier.keys.sources import KeyObserver
+from verifier.keys.sources.base import KeyObserver
 from verifier.observability.audit_log import AuditLog
 from verifier.observability.decision_log import LogLines, Sink
 from verifier.observability.tracing import Spans, TracedKeys, TracingError, open_spans

@@ -82,14 +82,14 @@ class TracedKeys:
     """
 
     def __init__(self, observer: KeyObserver, spans: Spans) -> None:
-        self.lookup = observer.lookup
-        self.succeeded = observer.succeeded
-        self.keys = observer.keys
-        self.skipped = observer.skipped
-        self._count = observer.fetched
+        self.count_lookup = observer.count_lookup
+        self.set_last_success = observer.set_last_success
+        self.set_key_count = observer.set_key_count
+        self.count_skipped = observer.count_skipped
+        self._count = observer.count_fetch
         self._spans = spans
 
-    def fetched(self, source: Source, result: FetchResult, seconds: float) -> None:
+    def count_fetch(self, source: Source, result: FetchResult, seconds: float) -> None:
         """Count a fetch, and write its span."""
         self._count(source, result, seconds)
         self._spans.fetched(source, result, seconds)

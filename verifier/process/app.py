@@ -31,13 +31,10 @@ from verifier.http.pages import Pages
 from verifier.http.proxy_auth import GateOptions
 from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
-from verifier.keys.sources import (
-    FileWatch,
-    KeyResolvers,
-    KeySourceError,
-    SourceContext,
-    open_session,
-)
+from verifier.keys.resolver import KeyResolvers
+from verifier.keys.sources.base import KeySourceError, SourceContext
+from verifier.keys.sources.http import open_session
+from verifier.keys.sources.polling import FileWatch
 from verifier.log import configure, log, log_bug, traceback_summary
 from verifier.observability.decision_log import DecisionLog
 from verifier.observability.metrics import PrometheusObserver
@@ -115,7 +112,7 @@ class App:
             self._spawn(self._show_life())
             async with self._reloading:  # a reload that is asked for by now waits for its turn
                 await self._start_store(stack)
-                self._sinks, self._rings = await self._open(self._settings, None)
+                self._sinks, self._resolvers = await self._open(self._settings, None)
                 stack.push_async_callback(self._close)
                 self._install(self._settings)
             await stack.enter_async_context(self._listening())
@@ -153,7 +150,7 @@ class App:
         try:
             settings = await asyncio.to_thread(self._read)
             self._listeners.check(settings)
-            sinks, rings = await self._open(settings, self._rings)
+            sinks, resolvers = await self._open(settings, self._resolvers)
         except Exception as error:  # noqa: BLE001  # whatever it is, the process lives on
             known = isinstance(error, ConfigError | KeySourceError | SinkError)
             self._observer.count_reload(successful=False)
@@ -161,8 +158,8 @@ class App:
             log("configuration not reloaded", logging.ERROR, error=text)
             self._overseer.reloaded(successful=False)
             return
-        replaced, self._rings = self._rings, rings
-        rings.take_over(replaced)
+        replaced, self._resolvers = self._resolvers, resolvers
+        resolvers.take_over_metrics(replaced)
         self._spawn(_retire(replaced, self._sinks, self._settings.key_fetch_timeout))
         self._sinks = sinks
         self._warn_of_what_stays(settings)
@@ -187,25 +184,25 @@ class App:
         """Open what can fail to open: all of it, or nothing."""
         sinks = DecisionSinks(settings.audit_log, tracing=settings.tracing)
         try:
-            return sinks, await self._open_rings(settings, sinks, replaced)
+            return sinks, await self._open_resolvers(settings, sinks, replaced)
         except BaseException:
             sinks.close()
             raise
 
-    async def _open_rings(
+    async def _open_resolvers(
         self, settings: Settings, sinks: DecisionSinks, replaced: KeyResolvers | None
     ) -> KeyResolvers:
-        surroundings = SourceContext(
+        context = SourceContext(
             settings.key_source_settings(),
             sinks.key_observer(self._observer),
             lambda _key_ids: self._cache.clear(),
         )
         locations = [each.key_locations() for each in (settings, *settings.hosts.values())]
-        rings = KeyResolvers(locations, self._session, surroundings)
+        resolvers = KeyResolvers(locations, self._session, context)
         if replaced is not None:
-            rings.inherit(replaced)
-        await rings.start()
-        return rings
+            resolvers.copy_from(replaced)
+        await resolvers.start()
+        return resolvers
 
     def _install(self, settings: Settings) -> None:
         """Put new parts in the place of the old ones, between two requests."""
@@ -232,7 +229,7 @@ class App:
         )
         self._admin = AdminService(
             self._observer.expose,
-            self._rings.status,
+            self._resolvers.status,
             hosts,
             settings.admin_token,
             RevocationsEndpoint(self._revocations, time.time, settings.longest_leeway),
@@ -241,11 +238,11 @@ class App:
             log("notice", logging.WARNING, notice=notice)
 
     def _verifier(self, settings: Settings) -> Verifier:
-        ring = self._rings.of(settings.key_locations())
+        resolver = self._resolvers.resolver_for(settings.key_locations())
         revoked = self._revocations.refusal
         once = SingleUse(self._uses, settings.single_use_window)
         single_use = None if settings.single_use == "off" else once
-        return Verifier(settings.policy(), ring, time.time, self._turns, revoked, single_use)
+        return Verifier(settings.policy(), resolver, time.time, self._turns, revoked, single_use)
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -277,7 +274,7 @@ class App:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._rings.close()
+        await self._resolvers.close()
         await apart(self._sinks.close)
 
     async def _keep_metrics(self) -> None:
@@ -360,12 +357,12 @@ class App:
         return await self._admin.handle(request)
 
 
-async def _retire(rings: KeyResolvers, sinks: DecisionSinks, seconds: float) -> None:
-    """Close rings and sinks once nobody can be waiting for a fetch or write down its end."""
+async def _retire(resolvers: KeyResolvers, sinks: DecisionSinks, seconds: float) -> None:
+    """Close resolvers and sinks once nobody can be waiting for a fetch or write down its end."""
     try:
         await asyncio.sleep(seconds)
     finally:
-        await rings.close()
+        await resolvers.close()
         await apart(sinks.close)
 
 

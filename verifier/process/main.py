@@ -24,7 +24,7 @@ from typing import Final
 
 from verifier.config import ConfigError, Settings, load
 from verifier.http.server import HAS_C_PARSER
-from verifier.keys.sources import KeySourceError
+from verifier.keys.sources.base import KeySourceError
 from verifier.log import configure, identify, log, log_bug, traceback_summary
 from verifier.observability.metrics import PrometheusObserver, prepare_worker_files
 from verifier.observability.sinks import SinkError

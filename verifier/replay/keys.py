@@ -15,17 +15,11 @@ from typing import Any, Final
 import aiohttp
 
 from verifier.keys.model import KeySet, VerificationKey
-from verifier.keys.sources import (
-    Found,
-    KeyResolver,
-    KeySourceSettings,
-    Missing,
-    SourceContext,
-    open_resolver,
-    open_session,
-)
-from verifier.keys.sources.locations import KeyLocations
+from verifier.keys.resolver import KeyResolver, open_resolver
+from verifier.keys.sources.base import KeyOrMissing, Missing, SourceContext
+from verifier.keys.sources.http import open_session
 from verifier.keys.sources.remote import RemoteSource
+from verifier.keys.sources.settings import KeyLocations, KeySourceSettings
 
 _MOST_ASKED: Final = 1000
 _MOST_FAILURES: Final = 3
@@ -35,7 +29,7 @@ _GAVE_UP: Final = (
     " asked for another: those that came later count as keys-unavailable."
 )
 
-Await = Callable[[Coroutine[Any, Any, Found]], Found]
+Await = Callable[[Coroutine[Any, Any, KeyOrMissing]], KeyOrMissing]
 """Waits for an answer."""
 
 
@@ -55,7 +49,7 @@ class KeyDesk:
         self._wait = wait
         self._remote = any(isinstance(source, RemoteSource) for source in ring.sources)
         self._offline = offline
-        self._answers: dict[str, Found] = {}
+        self._answers: dict[str, KeyOrMissing] = {}
         self._failures = 0
         self._gave_up = False
 
@@ -85,7 +79,7 @@ class KeyDesk:
             return KeySet(self.static, unavailable=answer is Missing.UNAVAILABLE)
         return KeySet(self.static, {key_id: answer})
 
-    def _ask(self, key_id: str) -> Found:
+    def _ask(self, key_id: str) -> KeyOrMissing:
         if not self._remote:
             return Missing.UNKNOWN
         given_up = self._failures >= _MOST_FAILURES or len(self._answers) >= _MOST_ASKED

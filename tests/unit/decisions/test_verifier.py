@@ -11,7 +11,7 @@ from tests.support.tokens import SECRET, sign
 from verifier import AccessRequest, Allow, DenialCode, Deny, VerificationKey
 from verifier.decisions.throttle import SignatureThrottle
 from verifier.decisions.verifier import Verifier
-from verifier.keys.sources import Missing
+from verifier.keys.sources.base import Missing
 from verifier.rules.engine import SignatureCheck
 from verifier.rules.policy import Policy
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from tests.support.sidecar import FakeKeys, Sidecar, Start, mint
 from verifier.keys.model import VerificationKey
-from verifier.keys.sources import Missing
+from verifier.keys.sources.base import Missing
 
 
 async def access(sidecar: Sidecar, *headers: tuple[str, str]) -> tuple[int, str]:

@@ -18,69 +18,67 @@ from tests.support.key_server import (
     is_key,
     jwk,
     pem,
-    surroundings,
+    source_context,
     until,
 )
-from verifier.keys.sources import (
-    AsapSource,
-    DocumentSource,
-    KeyLocations,
-    KeyResolver,
-    KeySourceError,
-    Missing,
-    open_resolver,
-)
+from verifier.keys.resolver import KeyResolver, open_resolver
+from verifier.keys.sources.asap import AsapSource
+from verifier.keys.sources.base import KeySourceError, Missing
+from verifier.keys.sources.jwks import DocumentSource
+from verifier.keys.sources.settings import KeyLocations
 
 Open = Callable[..., KeyResolver]
 
 
 @pytest.fixture
-async def ring_of(
+async def open_keys(
     server: KeyServer, session: aiohttp.ClientSession, time: FakeTime, recorder: Recorder
 ) -> AsyncIterator[Open]:
-    rings: list[KeyResolver] = []
+    resolvers: list[KeyResolver] = []
 
-    def ring_of(*, document: bool = False, asap: bool = False, **places: Any) -> KeyResolver:
+    def open_keys(*, document: bool = False, asap: bool = False, **places: Any) -> KeyResolver:
         options = places.pop("options", {})
         locations = KeyLocations(
             document_url=f"{server.url}/jwks" if document else None,
             asap_url=server.url if asap else None,
             **places,
         )
-        rings.append(open_resolver(locations, session, surroundings(time, recorder, **options)))
-        return rings[-1]
+        resolvers.append(
+            open_resolver(locations, session, source_context(time, recorder, **options))
+        )
+        return resolvers[-1]
 
-    yield ring_of
-    for ring in rings:
-        await ring.close()
+    yield open_keys
+    for resolver in resolvers:
+        await resolver.close()
 
 
 async def test_files_come_first_then_the_document_then_the_key_server(
-    server: KeyServer, ring_of: Open
+    server: KeyServer, open_keys: Open
 ) -> None:
-    ring = ring_of(secrets=["s"], public_keys={"a": pem("file")}, document=True, asap=True)
-    assert [source.name for source in ring.sources] == ["secret", "file", "document", "asap"]
+    resolver = open_keys(secrets=["s"], public_keys={"a": pem("file")}, document=True, asap=True)
+    assert [source.name for source in resolver.sources] == ["secret", "file", "document", "asap"]
     server.document(jwk("a", "document"), jwk("b", "document"))
     for key_id in "abc":
         server.publish(key_id, pem("asap"))
-    await ring.sources[1].start()
-    assert is_key(ring.get("a"), "file")
+    await resolver.sources[1].start()
+    assert is_key(resolver.get("a"), "file")
     assert server.requests == []
-    assert is_key(await ring.fetch("b"), "document")
+    assert is_key(await resolver.fetch("b"), "document")
     assert server.paths() == ["/jwks"]
-    assert is_key(await ring.fetch("c"), "asap")
+    assert is_key(await resolver.fetch("c"), "asap")
     for key_id, name in (("a", "file"), ("b", "document"), ("c", "asap")):
-        assert is_key(ring.get(key_id), name)
-    assert ring.get("d") is None
+        assert is_key(resolver.get(key_id), name)
+    assert resolver.get("d") is None
 
 
-async def test_the_static_keys_are_the_secrets_in_their_order(ring_of: Open) -> None:
-    ring = ring_of(secrets=["one", "two"], public_keys={"a": pem("a")})
-    assert list(ring.static) == []
-    await ring.start()
-    assert [key.material for key in ring.static] == [b"one", b"two"]
-    assert ring.unavailable is False
-    assert ring_of(public_keys={"a": pem("a")}).static == ()
+async def test_the_static_keys_are_the_secrets_in_their_order(open_keys: Open) -> None:
+    resolver = open_keys(secrets=["one", "two"], public_keys={"a": pem("a")})
+    assert list(resolver.static) == []
+    await resolver.start()
+    assert [key.material for key in resolver.static] == [b"one", b"two"]
+    assert resolver.unavailable is False
+    assert open_keys(public_keys={"a": pem("a")}).static == ()
 
 
 @pytest.mark.parametrize(
@@ -93,65 +91,65 @@ async def test_the_static_keys_are_the_secrets_in_their_order(ring_of: Open) -> 
     ],
 )
 async def test_a_key_is_unknown_only_if_every_source_is_sure(
-    server: KeyServer, ring_of: Open, document: Reply, asap: Reply, answer: Missing
+    server: KeyServer, open_keys: Open, document: Reply, asap: Reply, answer: Missing
 ) -> None:
     server.replies = {"/jwks": document, asap_path("k"): asap}
-    assert await ring_of(document=True, asap=True).fetch("k") is answer
+    assert await open_keys(document=True, asap=True).fetch("k") is answer
 
 
-async def test_without_any_source_every_key_is_unknown(ring_of: Open) -> None:
-    ring = ring_of()
-    assert await ring.fetch("k") is Missing.UNKNOWN
-    assert ring.get("k") is None
-    assert ring.static == ()
+async def test_without_any_source_every_key_is_unknown(open_keys: Open) -> None:
+    resolver = open_keys()
+    assert await resolver.fetch("k") is Missing.UNKNOWN
+    assert resolver.get("k") is None
+    assert resolver.static == ()
 
 
 async def test_a_stalled_document_does_not_keep_the_key_server_from_being_asked(
-    server: KeyServer, ring_of: Open
+    server: KeyServer, open_keys: Open
 ) -> None:
     server.replies["/jwks"] = Reply(fault="stall")
     server.publish("k", pem("k"))
-    ring = ring_of(document=True, asap=True, options={"key_fetch_timeout": 2.0})
+    resolver = open_keys(document=True, asap=True, options={"key_fetch_timeout": 2.0})
     async with asyncio.timeout(5):
-        assert is_key(await ring.fetch("k"), "k")
+        assert is_key(await resolver.fetch("k"), "k")
 
 
 async def test_a_slow_document_is_waited_for_when_the_key_server_has_no_key(
-    server: KeyServer, ring_of: Open
+    server: KeyServer, open_keys: Open
 ) -> None:
     server.document(jwk("k"))
     server.replies["/jwks"].fault = "stall"
-    ring = ring_of(document=True, asap=True, options={"key_fetch_timeout": 3.0})
-    waiting = asyncio.create_task(ring.fetch("k"))
+    resolver = open_keys(document=True, asap=True, options={"key_fetch_timeout": 3.0})
+    waiting = asyncio.create_task(resolver.fetch("k"))
     await until(lambda: asap_path("k") in server.paths())
     server.release.set()
     assert is_key(await waiting, "k")
 
 
 async def test_two_stalled_sources_cost_a_request_one_time_out(
-    server: KeyServer, ring_of: Open
+    server: KeyServer, open_keys: Open
 ) -> None:
     server.always = Reply(fault="stall")
-    ring = ring_of(document=True, asap=True, options={"key_fetch_timeout": 2.0})
+    resolver = open_keys(document=True, asap=True, options={"key_fetch_timeout": 2.0})
     async with asyncio.timeout(3.9):
-        assert await ring.fetch("k") is Missing.UNAVAILABLE
+        assert await resolver.fetch("k") is Missing.UNAVAILABLE
 
 
 async def test_a_ring_starts_everything_or_nothing(
-    server: KeyServer, ring_of: Open, tmp_path: Path
+    server: KeyServer, open_keys: Open, tmp_path: Path
 ) -> None:
-    ring = ring_of(document=True, public_keys={"a": tmp_path / "missing"})
+    resolver = open_keys(document=True, public_keys={"a": tmp_path / "missing"})
     with pytest.raises(KeySourceError, match="No such file"):
-        await ring.start()
+        await resolver.start()
     assert server.requests == []
 
 
-async def test_a_ring_keeps_its_sources_fresh_by_itself(server: KeyServer, ring_of: Open) -> None:
+async def test_a_ring_keeps_its_sources_fresh_by_itself(server: KeyServer, open_keys: Open) -> None:
     server.document(jwk("a"))
-    ring = ring_of(document=True, asap=True, secrets=["s"])
-    await ring.start()
-    await until(lambda: ring.get("a") is not None)
-    assert [(status.name, status.state, status.ready) for status in ring.status()] == [
+    resolver = open_keys(document=True, asap=True, secrets=["s"])
+    await resolver.start()
+    await until(lambda: resolver.get("a") is not None)
+    assert [(status.name, status.state, status.ready) for status in resolver.status()] == [
         ("secret", "ready", True),
         ("document", "ready", True),
         ("asap", "never-needed", True),
@@ -159,16 +157,16 @@ async def test_a_ring_keeps_its_sources_fresh_by_itself(server: KeyServer, ring_
 
 
 async def test_a_new_configuration_costs_no_key_while_the_servers_are_down(
-    server: KeyServer, ring_of: Open, recorder: Recorder
+    server: KeyServer, open_keys: Open, recorder: Recorder
 ) -> None:
     server.document(jwk("a"))
     server.publish("b", pem("b"))
-    old = ring_of(document=True, asap=True, secrets=["old"])
+    old = open_keys(document=True, asap=True, secrets=["old"])
     assert is_key(await old.fetch("a"), "a")
     assert is_key(await old.fetch("b"), "b")
     server.always = Reply(status=500)
-    new = ring_of(secrets=["new"], document=True, asap=True)
-    new.inherit(old)
+    new = open_keys(secrets=["new"], document=True, asap=True)
+    new.copy_from(old)
     await new.start()
     await old.close()
     assert is_key(new.get("a"), "a")
@@ -178,34 +176,34 @@ async def test_a_new_configuration_costs_no_key_while_the_servers_are_down(
 
 
 async def test_keys_of_another_url_are_not_handed_over(
-    server: KeyServer, session: aiohttp.ClientSession, ring_of: Open
+    server: KeyServer, session: aiohttp.ClientSession, open_keys: Open
 ) -> None:
     server.publish("b", pem("b"))
-    old = ring_of(asap=True)
+    old = open_keys(asap=True)
     await old.fetch("b")
-    new = open_resolver(KeyLocations(asap_url=f"{server.url}/other"), session, surroundings())
-    new.inherit(old)
+    new = open_resolver(KeyLocations(asap_url=f"{server.url}/other"), session, source_context())
+    new.copy_from(old)
     assert new.get("b") is None
 
 
 async def test_the_bridge_serves_keys_of_every_source_by_their_hash(
-    server: KeyServer, ring_of: Open
+    server: KeyServer, open_keys: Open
 ) -> None:
     server.document(jwk("b"))
     server.publish("c", pem("c"))
-    ring = ring_of(public_keys={"a": pem("a")}, document=True, asap=True, secrets=["s"])
-    await ring.start()
-    await ring.fetch("c")
+    resolver = open_keys(public_keys={"a": pem("a")}, document=True, asap=True, secrets=["s"])
+    await resolver.start()
+    await resolver.fetch("c")
     for key_id in "abc":
-        found = await ring.find_by_digest(asap_path(key_id)[1:-4])
+        found = await resolver.find_by_digest(asap_path(key_id)[1:-4])
         assert found is not None
         assert is_key(found[0], key_id)
         assert found[1] > 0
-    assert await ring.find_by_digest(asap_path("d")[1:-4]) is None
+    assert await resolver.find_by_digest(asap_path("d")[1:-4]) is None
 
 
 async def test_good_tokens_never_wait_through_faults_and_rotation(
-    server: KeyServer, time: FakeTime, ring_of: Open, recorder: Recorder
+    server: KeyServer, time: FakeTime, open_keys: Open, recorder: Recorder
 ) -> None:
     """Ten keys, one of them new every round; every fault in turn between good answers."""
     faults = [
@@ -219,16 +217,16 @@ async def test_good_tokens_never_wait_through_faults_and_rotation(
         Reply(status=204),
         Reply(status=304),
     ]
-    ring = ring_of(document=True, asap=True)
+    resolver = open_keys(document=True, asap=True)
     current = [str(number) for number in range(10)]
 
     async def use_all() -> None:
         for key_id in current:
-            found = ring.get(key_id) or await ring.fetch(key_id)
+            found = resolver.get(key_id) or await resolver.fetch(key_id)
             assert is_key(found, key_id), (key_id, time.passed)
 
     async def tick(fetch_timeout: float) -> None:
-        for source in ring.sources:
+        for source in resolver.sources:
             assert isinstance(source, DocumentSource | AsapSource)
             hurry(source, fetch_timeout)
             await source.tick()
@@ -247,22 +245,22 @@ async def test_good_tokens_never_wait_through_faults_and_rotation(
         for _ in range(12):
             time.advance(10)
             await tick(0.05 if fault.fault == "stall" else 5)
-            assert all(is_key(ring.get(key_id), key_id) for key_id in current)
+            assert all(is_key(resolver.get(key_id), key_id) for key_id in current)
     assert recorder.lookups["document", "stale"] + recorder.lookups["asap", "stale"] > 0
 
 
 async def test_what_can_be_said_at_once_is_what_asking_would_give_and_asks_nobody(
-    server: KeyServer, time: FakeTime, recorder: Recorder, ring_of: Open
+    server: KeyServer, time: FakeTime, recorder: Recorder, open_keys: Open
 ) -> None:
-    ring = ring_of(document=True, asap=True)
+    resolver = open_keys(document=True, asap=True)
     server.document(jwk("of the document"))
     server.publish("of the server", pem("of the server"))
-    assert is_key(await ring.fetch("of the document"), "of the document")
+    assert is_key(await resolver.fetch("of the document"), "of the document")
     said = 0
     for step in range(400):
         before = len(server.requests)
-        missing = ring.answer_without_fetch(f"invented {step}")
-        assert await ring.fetch(f"invented, too {step}") is Missing.UNKNOWN
+        missing = resolver.answer_without_fetch(f"invented {step}")
+        assert await resolver.fetch(f"invented, too {step}") is Missing.UNKNOWN
         if missing is not None:
             assert missing is Missing.UNKNOWN
             said += 1
@@ -271,27 +269,27 @@ async def test_what_can_be_said_at_once_is_what_asking_would_give_and_asks_nobod
             time.advance(1)
     assert said > 100
     assert recorder.lookups["asap", "negative"] >= 2 * said
-    assert ring.answer_without_fetch("of the server") is Missing.UNKNOWN
+    assert resolver.answer_without_fetch("of the server") is Missing.UNKNOWN
     time.advance(2)
     # Whoever was turned away once comes before new inventions.
-    assert ring.answer_without_fetch("of the server") is None
-    assert is_key(await ring.fetch("of the server"), "of the server")
+    assert resolver.answer_without_fetch("of the server") is None
+    assert is_key(await resolver.fetch("of the server"), "of the server")
 
 
 async def test_where_a_source_fails_it_is_said_at_once_that_nobody_knows(
-    server: KeyServer, ring_of: Open
+    server: KeyServer, open_keys: Open
 ) -> None:
-    ring = ring_of(asap=True)
+    resolver = open_keys(asap=True)
     server.always = Reply(status=500)
-    assert ring.answer_without_fetch("a") is None
-    assert await ring.fetch("a") is Missing.UNAVAILABLE
-    assert ring.answer_without_fetch("b") is Missing.UNAVAILABLE
+    assert resolver.answer_without_fetch("a") is None
+    assert await resolver.fetch("a") is Missing.UNAVAILABLE
+    assert resolver.answer_without_fetch("b") is Missing.UNAVAILABLE
 
 
 async def test_without_a_url_a_key_id_that_is_not_configured_is_unknown_at_once(
-    ring_of: Open,
+    open_keys: Open,
 ) -> None:
-    ring = ring_of(public_keys={"k": pem("k")})
-    await ring.start()
-    assert ring.get("k") is not None
-    assert ring.answer_without_fetch("other") is Missing.UNKNOWN
+    resolver = open_keys(public_keys={"k": pem("k")})
+    await resolver.start()
+    assert resolver.get("k") is not None
+    assert resolver.answer_without_fetch("other") is Missing.UNKNOWN

@@ -7,7 +7,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from verifier.keys.sources import SilentObserver
+from verifier.keys.sources.base import NullKeyObserver
 from verifier.observability.decision_log import LogContext
 from verifier.observability.tracing import Spans, TracedKeys
 
@@ -54,14 +54,14 @@ def test_without_a_sampled_parent_nothing_breaks(sent: str | None) -> None:
 
 
 def test_a_key_fetch_is_a_span_and_still_counted() -> None:
-    class Counting(SilentObserver):
+    class Counting(NullKeyObserver):
         counted = 0
 
-        def fetched(self, *_: object) -> None:
+        def count_fetch(self, *_: object) -> None:
             self.counted += 1
 
     recorded, counting = Recorded(), Counting()
-    TracedKeys(counting, recorded.spans).fetched("document", "timeout", 5.0)
+    TracedKeys(counting, recorded.spans).count_fetch("document", "timeout", 5.0)
     (span,) = recorded.all
     assert (span.name, counting.counted) == ("key fetch", 1)
     assert (span.attributes or {})["jitsi_verifier.result"] == "timeout"

@@ -56,8 +56,8 @@ def test_what_workers_hold_is_added_and_what_they_know_is_not(make: Make) -> Non
     for observer, size in ((first, 10), (second, 5)):
         observer.watch_cache_size(partial(int, size))
         observer.flush()
-        observer.keys("secret", 2)
-        observer.succeeded("secret", 1000.0 + size)
+        observer.set_key_count("secret", 2)
+        observer.set_last_success("secret", 1000.0 + size)
     second.count_reload(successful=False)
     with first.track_in_flight(), second.track_in_flight():
         shown = samples(second)

@@ -14,7 +14,9 @@ from tests.support.keys import RSA_KEY, RSA_PRIVATE_KEY, certificate
 from tests.support.tokens import SECRET, sign
 from verifier.keys.formats import parse_secret
 from verifier.keys.model import KeySet
-from verifier.keys.sources import KeyLocations, KeySourceSettings, open_resolver, open_session
+from verifier.keys.resolver import open_resolver
+from verifier.keys.sources.http import open_session
+from verifier.keys.sources.settings import KeyLocations, KeySourceSettings
 from verifier.replay import Court, KeyDesk, open_desks
 from verifier.replay import keys as replay_keys
 from verifier.rules.engine import decide

@@ -22,7 +22,7 @@ from verifier.http.admin.revocations import RevocationsEndpoint
 from verifier.http.prosody_api import READING
 from verifier.http.rendering import problem_body
 from verifier.http.service import method_not_allowed, not_found
-from verifier.keys.sources import SourceStatus
+from verifier.keys.sources.base import SourceStatus
 
 EXCLUDABLE: Final = "revocation-store"
 """What ``/readyz?exclude=`` can leave out, as Kubernetes' own servers do with their checks."""

@@ -1,6 +1,34 @@
-"""Keys from an ASAP key server: ``<base>/<sha256(kid)>.pem``, one PEM key or certificate each.
+"""Keys from an ASAP key server: ``<base>/<sha256(kid)>.pem`` is one PEM key or certificate.
 
-Knows how such keys are asked for, refreshed and given up; HTTP is ``fetcher``'s business.
+The server is asked key by key, for three reasons:
+
+==========  ===================================  ==================================================
+request     starts when                          limited by
+==========  ===================================  ==================================================
+lookup      a token names a key id that is not   ``_may_start_lookup``: negative cache, circuit
+            cached                               breaker, lookup limiter; then 4 connections
+refresh     75 to 90 % of a cached key's         2 of the 4 connections, so that refreshes never
+            freshness are over                   delay a lookup; the circuit breaker's pauses
+probe       the server failed, and a pause is    one request: the cached key that is due first,
+            over                                 else the key id whose lookup failed
+==========  ===================================  ==================================================
+
+The result of a request decides about the cached key and about the answer to the token:
+
+======================  =====================================  ====================================
+response                cached key                             answer to a lookup
+======================  =====================================  ====================================
+200 with a good key     confirmed or replaced                  the key
+304                     confirmed                              (only sent for a cached key)
+404                     withdrawn: 90 minutes' grace           unknown; remembered
+200, key not trusted    removed at once                        unknown; remembered
+200, no key at all      unchanged                              unavailable; remembered
+other status            unchanged                              unavailable; remembered
+server fails            unchanged                              the last minute's answer, else
+                                                               unavailable; the circuit opens
+======================  =====================================  ====================================
+
+"No key at all" is no reason to remove a key, because a failing server sends error pages too.
 """
 
 from __future__ import annotations
@@ -15,22 +43,26 @@ from yarl import URL
 from verifier.keys.formats import parse_public_key
 from verifier.keys.model import InvalidKeyError, Source, VerificationKey
 from verifier.keys.pem import looks_like_pem
-from verifier.keys.sources.base import Found, KeySourceError, Missing
-from verifier.keys.sources.entry import Entry, key_digest
-from verifier.keys.sources.http import Answer
-from verifier.keys.sources.limits import Lookups
+from verifier.keys.sources.base import (
+    DEFAULT_CONTEXT,
+    KeyOrMissing,
+    KeySourceError,
+    Missing,
+    SourceContext,
+)
+from verifier.keys.sources.cache import CachedKey, key_id_digest, refuses_key
+from verifier.keys.sources.http import KeyResponse
+from verifier.keys.sources.limits import LookupLimiter, NegativeCache, SingleFlight
 from verifier.keys.sources.remote import RemoteSource
-from verifier.keys.sources.settings import DEFAULTS, SourceContext
 from verifier.log import log
 
-# Of the source's connections, so that refreshing never holds up a new key.
-_REFRESHES_AT_ONCE: Final = 2
-# A key that no token has used for a day is not refreshed any more; seconds.
-_IDLE: Final = 86_400.0
+_PARALLEL_REFRESHES: Final = 2
+# A key that no token has needed for this time, seconds, is forgotten instead of refreshed.
+_IDLE_SECONDS: Final = 86_400.0
 
 
 class AsapSource(RemoteSource):
-    """Keys by ``kid`` from an ASAP key server; ``url`` is what the file names are appended to."""
+    """Keys by ``kid`` from an ASAP key server; file names are appended to ``url``."""
 
     name: Source = "asap"
     _per_key = True
@@ -39,181 +71,203 @@ class AsapSource(RemoteSource):
         self,
         url: str,
         session: aiohttp.ClientSession,
-        surroundings: SourceContext = DEFAULTS,
+        context: SourceContext = DEFAULT_CONTEXT,
     ) -> None:
-        super().__init__(url, session, surroundings)
+        super().__init__(url, session, context)
         self._base = str(self.url).rstrip("/")
-        self._lookups = Lookups(surroundings)
-        self._slots = asyncio.Semaphore(self._settings.key_fetch_connections)
-        self._probe: str | None = None
+        self._limiter = LookupLimiter(context)
+        self._negative = NegativeCache(context)
+        self._lookups: SingleFlight[KeyOrMissing] = SingleFlight(self._settings.key_fetch_timeout)
+        self._connections = asyncio.Semaphore(self._settings.key_fetch_connections)
+        self._failed_key_id: str | None = None
 
-    async def fetch(self, key_id: str) -> Found:
-        """Give a key, fetched if need be; waits for at most one shared fetch."""
-        key = self._table.peek(key_id)
+    async def fetch(self, key_id: str) -> KeyOrMissing:
+        """Return the key, fetched if necessary; waits for at most one shared fetch."""
+        key = self._cache.peek(key_id)
         if key is not None:
             return key
         if not self.may_fetch(key_id):
             return self.answer_without_fetch(key_id)
-        self._observer.lookup(self.name, "miss")
-        if not self._lookups.is_flying(key_id):
-            self._lookups.admit(key_id)
-        asked_at = self._timing.monotonic()
-        return await self._lookups.share(key_id, lambda: self._look_up(key_id, asked_at))
+        self._observer.count_lookup(self.name, "miss")
+        if self._lookups.running(key_id) is None:
+            self._limiter.take(key_id)
+        requested_at = self._timing.monotonic()
+        lookup = self._lookups.start(key_id, lambda: self._look_up(key_id, requested_at))
+        return await self._lookups.wait(lookup, default=Missing.UNAVAILABLE)
 
     def may_fetch(self, key_id: str) -> bool:
-        """Tell whether ``find`` might have to wait; changes nothing."""
-        if self._table.peek(key_id) is not None or self._lookups.is_flying(key_id):
+        """Return whether ``fetch`` may start or join a fetch now; changes nothing."""
+        if self._cache.peek(key_id) is not None or self._lookups.running(key_id) is not None:
             return True
-        if self._lookups.recall(key_id) is not None:
-            return False
-        now = self._timing.monotonic()
-        return self._health.may_ask(now) and self._lookups.admits(key_id)
+        return self._may_start_lookup(key_id)
 
     def answer_without_fetch(self, key_id: str) -> Missing:
-        """Say what ``find`` says of a key that it would not ask for."""
-        self._observer.lookup(self.name, "negative")
-        remembered = self._lookups.recall(key_id)
-        if remembered is not None:
-            return remembered
-        if self._health.may_ask(self._timing.monotonic()):
-            self._lookups.turn_away(key_id)
-        return self._best_answer(key_id)
+        """Return the answer of ``fetch`` for a key id where ``may_fetch`` is false; count it."""
+        self._observer.count_lookup(self.name, "negative")
+        answer = self._negative.current(key_id)
+        if answer is not None:
+            return answer
+        # Only a refusal by the limiter earns a place in its reserve.
+        if self._circuit.allows_lookup(self._timing.monotonic()):
+            self._limiter.remember_refusal(key_id)
+        return self._answer_from_memory(key_id)
 
     async def close(self) -> None:
-        """Stop all work in the background, and all look-ups."""
+        """End all background work and all lookups."""
         await super().close()
         await self._lookups.close()
 
     async def tick(self) -> None:
-        """Refresh what is due; ask a failing server for one key before the others."""
+        """Refresh the keys that are due; ask a failing server for one key before the others."""
         await super().tick()
-        if not self._health.may_retry():
+        if not self._circuit.allows_refresh():
             return
-        due = self._due()
-        if self._health.failing:
-            await self._refresh(due[:1] or self._probes())
-        for first in range(0, len(due), _REFRESHES_AT_ONCE):
-            if self._health.failing:
+        self._forget_idle_keys()
+        due = self._due_keys()
+        if self._circuit.is_open:
+            await self._refresh(due[:1] or self._probe_keys())
+        for first in range(0, len(due), _PARALLEL_REFRESHES):
+            if self._circuit.is_open:
                 return
-            await self._refresh(due[first : first + _REFRESHES_AT_ONCE])
+            await self._refresh(due[first : first + _PARALLEL_REFRESHES])
 
-    def inherit(self, other: Self) -> None:
-        """Go on with what another object knew of the same URL."""
-        super().inherit(other)
-        self._probe = other._probe
+    def copy_from(self, other: Self) -> None:
+        """Take over the keys and the failures of another source with the same URL."""
+        super().copy_from(other)
+        self._failed_key_id = other._failed_key_id
 
-    def _best_answer(self, key_id: str) -> Missing:
-        """What to say of a key while the server is not asked for it."""
-        failing = Missing.UNAVAILABLE if self._health.failing else Missing.UNKNOWN
-        return self._lookups.last_word(key_id) or failing
+    def _may_start_lookup(self, key_id: str) -> bool:
+        """Return whether a token may cause a request for this key id, which is not cached.
 
-    async def _look_up(self, key_id: str, asked_at: float) -> Found:
+        This is the only place that decides it.
+        """
+        if self._negative.current(key_id) is not None:
+            return False
+        if not self._circuit.allows_lookup(self._timing.monotonic()):
+            return False
+        return self._limiter.allows(key_id, seen_before=key_id in self._negative)
+
+    def _answer_from_memory(self, key_id: str) -> Missing:
+        """Return the answer for a key id that the server cannot be asked for now."""
+        default = Missing.UNAVAILABLE if self._circuit.is_open else Missing.UNKNOWN
+        return self._negative.latest(key_id) or default
+
+    async def _look_up(self, key_id: str, requested_at: float) -> KeyOrMissing:
+        """Request the key for a token that came at ``requested_at``; remember a failure."""
         try:
-            async with self._slots:
-                # While this one queued, another may have found the server to be down.
-                if not self._health.may_ask(asked_at):
-                    return self._best_answer(key_id)
-                key = await self._fetch(key_id)
+            async with self._connections:
+                # While this lookup waited for a connection, another may have found the server
+                # down. Without this check, each of 60 lookups would wait for its own time-out.
+                if not self._circuit.allows_lookup(requested_at):
+                    return self._answer_from_memory(key_id)
+                key = await self._request(key_id)
         except KeySourceError as error:
-            return self._failed(key_id, asked_at, error)
+            return self._lookup_failed(key_id, requested_at, error)
         if key is not None:
             return key
-        self._lookups.remember(key_id, Missing.UNKNOWN, asked_at)
+        self._negative.add(key_id, Missing.UNKNOWN, requested_at)
         return Missing.UNKNOWN
 
-    def _failed(self, key_id: str, asked_at: float, error: KeySourceError) -> Missing:
-        if error.shared:
-            self._probe = key_id
-            return self._best_answer(key_id)
-        answer = Missing.UNKNOWN if _is_refusal(error) else Missing.UNAVAILABLE
-        self._lookups.remember(key_id, answer, asked_at)
+    def _lookup_failed(self, key_id: str, requested_at: float, error: KeySourceError) -> Missing:
+        if error.source_wide:
+            self._failed_key_id = key_id
+            return self._answer_from_memory(key_id)
+        answer = Missing.UNKNOWN if refuses_key(error.reason) else Missing.UNAVAILABLE
+        self._negative.add(key_id, answer, requested_at)
         return answer
 
-    async def _fetch(self, key_id: str) -> VerificationKey | None:
-        """Ask the server for one key; None if it has none.
+    async def _request(self, key_id: str) -> VerificationKey | None:
+        """Request one key and update the cache; return None if the server has no such key.
 
         Raises:
-            KeySourceError: it gave no good answer.
+            KeySourceError: There is no good response.
         """
-        old = self._table.entry(key_id)
-        url = URL(f"{self._base}/{key_digest(key_id)}.pem")
+        cached = self._cache.entry(key_id)
+        url = URL(f"{self._base}/{key_id_digest(key_id)}.pem")
         try:
-            answer, key = await self._upstream.ask(
-                url, old.etag if old else "", lambda body: self._read(body, key_id)
+            response, key = await self._fetcher.fetch(
+                url, cached.etag if cached else "", lambda body: self._parse(body, key_id)
             )
         except KeySourceError as error:
-            self._complain(key_id, error)
+            self._report_bad_key(key_id, error)
             raise
-        if answer.outcome == "not-found":
-            self._table.vanish(key_id)
-            self._postpone(key_id)
+        if response.outcome == "not-found":
+            self._cache.withdraw(key_id)
+            self._postpone_refresh(key_id)
             return None
-        return self._take(key_id, answer, key, old)
+        return self._store(key_id, response, key, cached)
 
-    def _read(self, body: bytes, key_id: str) -> VerificationKey:
+    def _parse(self, body: bytes, key_id: str) -> VerificationKey:
         try:
             text = body.decode("utf-8")
         except UnicodeDecodeError:
             text = ""
+        # Jitsi takes nothing but PEM from a key server, so a JWK is not accepted either.
         if not looks_like_pem(text):
             raise InvalidKeyError("expected a public key or certificate in PEM")
         return parse_public_key(text, key_id, self.name)
 
-    def _take(
+    def _store(
         self,
         key_id: str,
-        answer: Answer,
-        sent: VerificationKey | None,
-        old: Entry | None,
+        response: KeyResponse,
+        received: VerificationKey | None,
+        cached: CachedKey | None,
     ) -> VerificationKey | None:
-        key, default, etag = sent, self._settings.asap_lifetime, answer.etag
-        if sent is None and old is not None:  # not modified
-            key, default, etag = old.key, old.lifetime or default, answer.etag or old.etag
+        """Put the key of a response into the cache; a 304 confirms the cached key."""
+        key, default, etag = received, self._settings.asap_lifetime, response.etag
+        if received is None and cached is not None:
+            # A 304 may leave out what has not changed (RFC 9110, section 15.4.5).
+            key, default = cached.key, cached.lifetime or default
+            etag = response.etag or cached.etag
         if key is None:
             return None
-        lifetime = self._settings.lifetime(answer.lifetime, default)
-        entry = self._table.put(key_id, key, lifetime)
-        entry.etag, entry.refresh_at = etag, self._refresh_at(lifetime)
+        lifetime = self._settings.lifetime(response.lifetime, default)
+        entry = self._cache.put(key_id, key, lifetime)
+        entry.etag, entry.refresh_at = etag, self._refresh_time(lifetime)
         return key
 
-    def _complain(self, key_id: str, error: KeySourceError) -> None:
+    def _report_bad_key(self, key_id: str, error: KeySourceError) -> None:
+        """Log and count a key that cannot be used; remove the cached one if it is refused."""
         if error.reason is not None:
-            self._observer.skipped(self.name, error.reason)
-            words, level = str(error), logging.WARNING
-            log("key not used", level, source=self.name, key_id=key_id, error=words)
-        if _is_refusal(error):
-            self._table.drop([key_id])
+            self._observer.count_skipped(self.name, error.reason)
+            text = str(error)
+            log("key not used", logging.WARNING, source=self.name, key_id=key_id, error=text)
+        if refuses_key(error.reason):
+            self._cache.remove([key_id])
 
-    def _due(self) -> list[str]:
+    def _forget_idle_keys(self) -> None:
+        # While the server fails, a forgotten key could not be fetched again.
+        if self._circuit.is_open:
+            return
         now = self._timing.monotonic()
-        for key_id, entry in self._table:
-            if now - entry.used_at > _IDLE and not self._health.failing:
-                self._table.forget(key_id)
-        due = [(entry.refresh_at, key_id) for key_id, entry in self._table]
-        return [key_id for refresh_at, key_id in sorted(due) if refresh_at <= now]
+        for key_id, entry in self._cache:
+            if now - entry.used_at > _IDLE_SECONDS:
+                self._cache.forget(key_id)
 
-    def _probes(self) -> list[str]:
-        """A key to ask a failing server for when none is due: the one that it failed on."""
-        return [] if self._probe is None else [self._probe]
+    def _due_keys(self) -> list[str]:
+        """Return the key ids that are due for a refresh, the most overdue first."""
+        now = self._timing.monotonic()
+        due = sorted((entry.refresh_at, key_id) for key_id, entry in self._cache)
+        return [key_id for refresh_at, key_id in due if refresh_at <= now]
+
+    def _probe_keys(self) -> list[str]:
+        """Return the key id to ask a failing server for when no cached key is due."""
+        return [] if self._failed_key_id is None else [self._failed_key_id]
 
     async def _refresh(self, key_ids: list[str]) -> None:
-        await asyncio.gather(*map(self._refresh_one, key_ids))
+        await asyncio.gather(*map(self._refresh_key, key_ids))
 
-    async def _refresh_one(self, key_id: str) -> None:
+    async def _refresh_key(self, key_id: str) -> None:
         try:
-            async with self._slots:
-                await self._fetch(key_id)
+            async with self._connections:
+                await self._request(key_id)
         except KeySourceError as error:
-            if not error.shared:
-                self._postpone(key_id)
+            # The circuit breaker delays the next attempt only if the whole server failed.
+            if not error.source_wide:
+                self._postpone_refresh(key_id)
 
-    def _postpone(self, key_id: str) -> None:
-        entry = self._table.entry(key_id)
+    def _postpone_refresh(self, key_id: str) -> None:
+        entry = self._cache.entry(key_id)
         if entry is not None:
-            pause = self._settings.key_backoff_max
-            entry.refresh_at = self._timing.monotonic() + pause
-
-
-def _is_refusal(error: KeySourceError) -> bool:
-    """Tell a key that must not be trusted from mere rubbish, which a sick server sends as well."""
-    return error.reason not in (None, "malformed")
+            entry.refresh_at = self._timing.monotonic() + self._settings.key_backoff_max

@@ -1,16 +1,33 @@
-"""What every source of keys offers, what it tells about itself, and whom it tells.
+"""The interface of every key source, and the values that go in and out of a source.
 
-Knows neither HTTP nor files.
+A source answers three questions about a key id, from the cheapest to the most expensive:
+
+====================================  ==========================================  ===============
+call                                  result                                      waits
+====================================  ==========================================  ===============
+``get(key_id)``                       the key, if it is in memory                 never
+``answer_without_fetch(key_id)``      why there is no key, if no fetch may start  never
+``fetch(key_id)``                     the key, or why there is none               for one fetch
+====================================  ==========================================  ===============
+
+``may_fetch`` decides between the last two. It is the only member that decides whether a token may
+cause network traffic, so it is also the place for every protection of a key server.
+
+This module knows neither HTTP nor files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, Protocol, TypeAlias
 
 from verifier.keys.model import SkipReason, Source, VerificationKey
+from verifier.keys.sources.settings import KeySourceSettings
 
 State = Literal["never-needed", "starting", "ready", "stale", "failing"]
 LookupResult = Literal["hit", "miss", "stale", "negative"]
@@ -18,49 +35,49 @@ FetchResult = Literal["ok", "not-found", "error", "timeout"]
 
 
 class Missing(Enum):
-    """Why there is no key: nobody has it, or those who might cannot be asked now."""
+    """Why there is no key: every source is sure that it has none, or one cannot be asked now."""
 
     UNKNOWN = "unknown"
     UNAVAILABLE = "unavailable"
 
 
-Found: TypeAlias = VerificationKey | Missing
+KeyOrMissing: TypeAlias = VerificationKey | Missing
 
 
 class KeySourceError(Exception):
-    """Keys could not be read or fetched; its words are fit for logs and status pages.
+    """Keys cannot be read or fetched; the message is fit for logs and status pages.
 
     Attributes:
-        timeout: It was time that ran out.
-        shared: It says something of the whole source, not only of the key that was asked for.
-        reason: What is wrong with the key that was sent, if that was it.
+        timeout: Whether the time ran out.
+        source_wide: Whether the whole source failed, not only the requested key.
+        reason: What is wrong with the key that the server sent; None if it sent no key.
     """
 
     def __init__(
         self,
-        words: str,
+        message: str,
         *,
         timeout: bool = False,
-        shared: bool = True,
+        source_wide: bool = True,
         reason: SkipReason | None = None,
     ) -> None:
-        super().__init__(words)
+        super().__init__(message)
         self.timeout = timeout
-        self.shared = shared
+        self.source_wide = source_wide
         self.reason: SkipReason | None = reason
 
 
 @dataclass(frozen=True, slots=True)
 class KeyStatus:
-    """One key for ``/v1/keys``; no material.
+    """One key for ``/v1/keys``, without key material.
 
     Attributes:
-        key_id: Its ``kid``; None for a key that serves any token.
-        source: Where it came from.
-        algorithms: What it may verify, sorted.
-        fetched: When it was last confirmed, Unix seconds.
-        expires: When it will be stale, Unix seconds; None where nothing ends it.
-        fingerprint: SHA-256 of its DER, hex; empty for a secret.
+        key_id: The key's ``kid``; None for a key that serves any token.
+        source: The kind of source that the key came from.
+        algorithms: The algorithms that the key may verify, sorted.
+        fetched: When the source last confirmed the key, Unix seconds.
+        expires: When the key's freshness ends, Unix seconds; None if it never ends.
+        fingerprint: SHA-256 of the key's DER, hex; empty for a secret.
     """
 
     key_id: str | None
@@ -73,17 +90,17 @@ class KeyStatus:
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """How one source is doing, for ``/readyz`` and ``/v1/keys``.
+    """The state of one source, for ``/readyz`` and ``/v1/keys``.
 
     Attributes:
-        name: Which kind of source.
-        state: ``never-needed`` nobody has asked it for anything, ``starting`` the first answer is
-            awaited, ``ready`` its last answer was good, ``stale`` it fails and its known keys go
-            on working, ``failing`` it fails and there is nothing to go on with.
-        answered: Whether it has ever given a good answer.
-        last_success: When it last did, Unix seconds.
-        last_error: What was wrong last, in words; empty when nothing is.
-        keys: The keys that it holds.
+        name: The kind of source.
+        state: ``never-needed``: no key was requested yet. ``starting``: no good response yet.
+            ``ready``: the last response was good. ``stale``: the source fails, and its cached keys
+            are still used. ``failing``: the source fails, and it has no key.
+        answered: Whether the source has ever given a good response.
+        last_success: The time of the last good response, Unix seconds.
+        last_error: The last error's message; empty after a good response.
+        keys: The keys that can be used now.
     """
 
     name: Source
@@ -95,96 +112,135 @@ class SourceStatus:
 
     @property
     def ready(self) -> bool:
-        """What ``/readyz`` asks: it has answered once, or was never needed."""
+        """Whether ``/readyz`` counts the source as ready: it has answered, or was never needed."""
         return self.answered or self.state == "never-needed"
 
 
 class KeyObserver(Protocol):
-    """Is told what happens to keys; every word comes from a fixed list."""
+    """Counts what happens to keys; each argument is one of a few fixed words or a number."""
 
-    def lookup(self, source: Source, result: LookupResult) -> None:
-        """Count a key that was asked for: at hand, fetched, past its freshness, or refused."""
+    def count_lookup(self, source: Source, result: LookupResult) -> None:
+        """Count a lookup of a key: cached, fetched, cached but stale, or answered as missing."""
 
-    def fetched(self, source: Source, result: FetchResult, seconds: float) -> None:
-        """Count a fetch and how long it took."""
+    def count_fetch(self, source: Source, result: FetchResult, seconds: float) -> None:
+        """Count a fetch and its duration."""
 
-    def succeeded(self, source: Source, time: float) -> None:
-        """Note the last good answer, Unix seconds."""
+    def set_last_success(self, source: Source, time: float) -> None:
+        """Set the time of the last good response, Unix seconds."""
 
-    def keys(self, source: Source, count: int) -> None:
-        """Note how many keys a source holds."""
+    def set_key_count(self, source: Source, count: int) -> None:
+        """Set the number of keys that a source holds."""
 
-    def skipped(self, source: Source, reason: SkipReason) -> None:
-        """Count a key that was sent and is not trusted."""
-
-
-class SilentObserver:
-    """A ``KeyObserver`` that keeps it to itself."""
-
-    def lookup(self, source: Source, result: LookupResult) -> None:
-        """Count nothing."""
-
-    def fetched(self, source: Source, result: FetchResult, seconds: float) -> None:
-        """Count nothing."""
-
-    def succeeded(self, source: Source, time: float) -> None:
-        """Note nothing."""
-
-    def keys(self, source: Source, count: int) -> None:
-        """Note nothing."""
-
-    def skipped(self, source: Source, reason: SkipReason) -> None:
-        """Count nothing."""
+    def count_skipped(self, source: Source, reason: SkipReason) -> None:
+        """Count a key that a server sent and that is not used."""
 
 
-SILENT: Final = SilentObserver()
+class NullKeyObserver:
+    """A ``KeyObserver`` that does nothing."""
+
+    def count_lookup(self, source: Source, result: LookupResult) -> None:
+        """Do nothing."""
+
+    def count_fetch(self, source: Source, result: FetchResult, seconds: float) -> None:
+        """Do nothing."""
+
+    def set_last_success(self, source: Source, time: float) -> None:
+        """Do nothing."""
+
+    def set_key_count(self, source: Source, count: int) -> None:
+        """Do nothing."""
+
+    def count_skipped(self, source: Source, reason: SkipReason) -> None:
+        """Do nothing."""
+
 
 OnChange: TypeAlias = Callable[[frozenset[str | None]], None]
-"""Called at once with the key ids whose keys were dropped or replaced; None is a key without."""
+"""Called at once with the key ids whose keys were removed or replaced; None is a key without."""
 
 
-def ignore_change(_key_ids: frozenset[str | None]) -> None:
-    """Tell nobody."""
+_DEFAULT_SETTINGS: Final = KeySourceSettings()
+_NULL_OBSERVER: Final = NullKeyObserver()
+
+
+def _ignore_change(_key_ids: frozenset[str | None]) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Time and chance, so that tests can replace them.
+
+    Attributes:
+        monotonic: Seconds that never go back; all freshness is measured with this clock.
+        clock: Unix time, seconds; for status pages and logs.
+        random: Returns a number from 0 to below 1.
+        sleep: Waits that many seconds.
+    """
+
+    monotonic: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = time.time
+    random: Callable[[], float] = random.random
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class SourceContext:
+    """What every source of one resolver receives.
+
+    Attributes:
+        settings: Times and limits.
+        observer: Counts lookups and fetches.
+        on_change: Called with removed and replaced keys.
+        timing: The clocks.
+    """
+
+    settings: KeySourceSettings = _DEFAULT_SETTINGS
+    observer: KeyObserver = _NULL_OBSERVER
+    on_change: OnChange = _ignore_change
+    timing: Timing = Timing()
+
+
+DEFAULT_CONTEXT: Final = SourceContext()
 
 
 class KeySource(Protocol):
-    """Where keys come from."""
+    """A place that keys come from."""
 
     @property
     def name(self) -> Source:
-        """Which kind of source."""
+        """The kind of source."""
 
     @property
     def static(self) -> tuple[VerificationKey, ...]:
-        """Keys for tokens of any key id, tried in order."""
+        """Keys that are tried for every token, in this order."""
 
     def get(self, key_id: str) -> VerificationKey | None:
-        """Give a key that is at hand; never waits."""
+        """Return the key if it is in memory; never waits."""
 
-    async def fetch(self, key_id: str) -> Found:
-        """Give a key, fetched if need be; waits for at most one shared fetch."""
+    async def fetch(self, key_id: str) -> KeyOrMissing:
+        """Return the key, fetched if necessary; waits for at most one shared fetch."""
 
     def may_fetch(self, key_id: str) -> bool:
-        """Tell whether ``find`` might have to wait; changes nothing."""
+        """Return whether ``fetch`` may start or join a fetch now; changes nothing."""
 
     def answer_without_fetch(self, key_id: str) -> Missing:
-        """Say what ``find`` says of a key that it would not ask for."""
+        """Return the answer of ``fetch`` for a key id where ``may_fetch`` is false; count it."""
 
     async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
-        """Give the public key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
+        """Return the key whose ``kid`` has this SHA-256 (hex), and its freshness in seconds."""
 
     async def start(self) -> None:
         """Begin to keep keys fresh.
 
         Raises:
-            KeySourceError: keys that must be there from the start are not (files, secrets).
+            KeySourceError: Configured keys cannot be used (files and secrets only).
         """
 
     async def close(self) -> None:
-        """Stop all work in the background."""
+        """End all background work."""
 
     async def tick(self) -> None:
-        """Do what is due now; what ``start`` begins calls this again and again."""
+        """Do the background work that is due now; ``start`` has this called at short intervals."""
 
     def status(self) -> SourceStatus:
-        """Say how the source is doing."""
+        """Return the state of the source."""

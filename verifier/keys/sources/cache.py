@@ -1,67 +1,148 @@
-"""The keys that one source has given, each with the time until which it is fresh and usable.
+"""The keys that one remote source has sent, each with the times that bound its use.
 
-Knows neither fetching nor formats. ``get`` is on the path of every request.
+A cached key goes through these states (times are the defaults):
+
+=========  ===================================  ============  ===================================
+state      how the key got there                ``get``       what comes next
+=========  ===================================  ============  ===================================
+fresh      the source confirmed the key         key (hit)     confirmed again: fresh;
+                                                              ``fresh_until`` is over: stale
+stale      the source did not confirm it in     key (stale)   confirmed: fresh;
+           time, because the source fails                     1 day (``key_stale_grace``): expired
+withdrawn  a good response came without it      key (hit)     named again: fresh;
+                                                              90 min (``key_grace``): expired
+refused    the source now names it with         None          removed at once
+           something that must not be trusted
+expired    ``usable_until`` is over             None          removed by the next ``purge``
+=========  ===================================  ============  ===================================
+
+Why a stale key is used: a key server that is down must not end every conference. The token is
+still checked with a key that the server confirmed within the last two days.
+
+Why a withdrawn key is used: issuers withdraw a key when they stop signing with it, and tokens that
+it signed before are valid for some time. The period starts at the first response without the key.
+Further responses do not start it again, and a failing server does not extend it.
+
+Why a refused key is not used: a private or symmetric key under the ``kid`` means that the key was
+published, or that the ``kid`` has another purpose now. "Malformed" does not count as such: broken
+servers and proxies send error pages under every address.
+
+``get`` runs once for every request. ``KeyCache`` is the only place that decides how long a key is
+used; ``refuses_key`` is the only place that decides which bad entry ends a key at once.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from verifier.keys.model import Source, VerificationKey
-from verifier.keys.sources.base import KeyStatus
-from verifier.keys.sources.entry import Entry, key_digest
-from verifier.keys.sources.settings import SourceContext
+from verifier.keys.model import SkipReason, Source, VerificationKey
+from verifier.keys.sources.base import KeyStatus, SourceContext
 
 
-class KeyTable:
-    """Keys by ``kid``.
+def key_id_digest(key_id: str) -> str:
+    """Return the SHA-256 of a key id, lower-case hex: the file name on an ASAP key server."""
+    # A kid may contain lone surrogates, because JSON allows their escapes.
+    return hashlib.sha256(key_id.encode("utf-8", "surrogatepass")).hexdigest()
 
-    Args:
-        name: Whose keys they are.
-        surroundings: Grace periods, clocks, and whom to tell.
+
+def refuses_key(reason: SkipReason | None) -> bool:
+    """Return whether an entry that was skipped for this reason ends the key with its ``kid``."""
+    return reason not in (None, "malformed")
+
+
+@dataclass(slots=True)
+class CachedKey:
+    """One key and its times; all are monotonic seconds except ``fetched``, which is Unix time.
+
+    Attributes:
+        key: The key.
+        fetched: When the source last confirmed the key.
+        fresh_until: When the source must have confirmed the key again.
+        usable_until: When the key expires if the source does not confirm it again.
+        used_at: When a token last needed the key.
+        digest: The SHA-256 of its ``kid``, hex.
+        withdrawn: Whether the source no longer has the key.
+        refresh_at: When to request the key again, if the source is requested key by key.
+        etag: The source's ``ETag`` for this version of the key.
+        lifetime: The freshness that the last response gave the key, seconds.
     """
 
-    def __init__(self, name: Source, surroundings: SourceContext) -> None:
+    key: VerificationKey
+    fetched: float
+    fresh_until: float
+    usable_until: float
+    used_at: float
+    digest: str
+    withdrawn: bool = False
+    refresh_at: float = float("inf")
+    etag: str = ""
+    lifetime: float = 0.0
+
+
+class KeyCache:
+    """The keys of one source by ``kid``.
+
+    Args:
+        name: The kind of source.
+        context: Grace periods, clocks and observers.
+    """
+
+    def __init__(self, name: Source, context: SourceContext) -> None:
         self._name: Source = name
-        self._settings = surroundings.settings
-        self._observer = surroundings.observer
-        self._looked_up = surroundings.observer.lookup
-        self._on_change = surroundings.on_change
-        self._monotonic = surroundings.timing.monotonic
-        self._clock = surroundings.timing.clock
-        self._entries: dict[str, Entry] = {}
+        self._settings = context.settings
+        self._observer = context.observer
+        self._count_lookup = context.observer.count_lookup
+        self._on_change = context.on_change
+        self._monotonic = context.timing.monotonic
+        self._clock = context.timing.clock
+        self._entries: dict[str, CachedKey] = {}
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __iter__(self) -> Iterator[tuple[str, Entry]]:
+    def __iter__(self) -> Iterator[tuple[str, CachedKey]]:
+        """Iterate over a copy: the caller may remove entries meanwhile."""
         return iter(list(self._entries.items()))
 
     def get(self, key_id: str) -> VerificationKey | None:
-        """Give a key that works now, and count it."""
+        """Return a key that can be used now, and count the lookup."""
         entry = self._entries.get(key_id)
         if entry is None:
             return None
         now = self._monotonic()
         if now < entry.fresh_until:
-            self._looked_up(self._name, "hit")
+            self._count_lookup(self._name, "hit")
         elif now < entry.usable_until:
-            self._looked_up(self._name, "stale")
+            self._count_lookup(self._name, "stale")
         else:
             return None
         entry.used_at = now
         return entry.key
 
     def peek(self, key_id: str) -> VerificationKey | None:
-        """Give a key that works now, without counting it."""
+        """Return a key that can be used now, without counting the lookup."""
         entry = self._entries.get(key_id)
         usable = entry is not None and self._monotonic() < entry.usable_until
         return entry.key if entry is not None and usable else None
 
-    def entry(self, key_id: str) -> Entry | None:
-        """Give all that is known of a key."""
+    def entry(self, key_id: str) -> CachedKey | None:
+        """Return a key with its times, even if it has expired."""
         return self._entries.get(key_id)
+
+    def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
+        """Return the key whose ``kid`` has this SHA-256 (hex), and its freshness in seconds."""
+        now = self._monotonic()
+        for entry in self._entries.values():
+            if entry.digest == digest and now < entry.usable_until:
+                return entry.key, max(0.0, entry.fresh_until - now)
+        return None
+
+    def put(self, key_id: str, key: VerificationKey, lifetime: float) -> CachedKey:
+        """Confirm or replace one key, fresh for ``lifetime`` seconds; return its entry."""
+        changed = self._put(key_id, key, lifetime)
+        entry = self._entries[key_id]
+        self._evict_excess()
+        self._report({key_id} if changed else set())
+        return entry
 
     def replace_all(
         self,
@@ -69,73 +150,57 @@ class KeyTable:
         lifetime: float,
         refused: Collection[str],
     ) -> None:
-        """Take a document's keys; those that it no longer has go after a grace period.
+        """Replace the content by a document's keys; a key that is not in it becomes withdrawn.
 
         Args:
-            keys: What it has.
-            lifetime: For how long it is fresh, seconds.
-            refused: Key ids that it names with something that must not be trusted: those go now.
+            keys: The document's keys.
+            lifetime: How long they are fresh, seconds.
+            refused: Key ids that the document names with something that must not be trusted.
         """
         changed = {key_id for key_id, key in keys.items() if self._put(key_id, key, lifetime)}
         for key_id in [key_id for key_id in self._entries if key_id not in keys]:
-            self._vanish(key_id)
-        self._shrink()
-        self._tell(changed | self._remove(refused))
+            self._withdraw(key_id)
+        self._evict_excess()
+        self._report(changed | self._remove(refused))
         self.purge()
 
-    def put(self, key_id: str, key: VerificationKey, lifetime: float) -> Entry:
-        """Take one key, fresh for ``lifetime`` seconds."""
-        changed = self._put(key_id, key, lifetime)
-        entry = self._entries[key_id]
-        self._shrink()
-        self._tell({key_id} if changed else set())
-        return entry
-
-    def renew(self, lifetime: float) -> None:
-        """Confirm every key that its source still has."""
+    def confirm_all(self, lifetime: float) -> None:
+        """Confirm every key that is not withdrawn: the document has not been modified."""
         for key_id, entry in self._entries.items():
-            if not entry.vanished:
+            if not entry.withdrawn:
                 self._put(key_id, entry.key, lifetime)
 
-    def vanish(self, key_id: str) -> None:
-        """Let a key that its source no longer has work on for the grace period."""
-        self._vanish(key_id)
+    def withdraw(self, key_id: str) -> None:
+        """Start the grace period of a key that its source no longer has."""
+        self._withdraw(key_id)
         self.purge()
 
-    def drop(self, key_ids: Collection[str]) -> None:
-        """Let no token use these keys any more."""
-        self._tell(self._remove(key_ids))
+    def remove(self, key_ids: Collection[str]) -> None:
+        """Remove keys that no token may use any more."""
+        self._report(self._remove(key_ids))
 
     def purge(self) -> None:
-        """Drop what has outlived its time."""
+        """Remove expired keys."""
         now = self._monotonic()
-        ended = [key_id for key_id, entry in self._entries.items() if now >= entry.usable_until]
-        self.drop(ended)
+        expired = [key_id for key_id, entry in self._entries.items() if now >= entry.usable_until]
+        self.remove(expired)
 
     def forget(self, key_id: str) -> None:
-        """Make room; a token that names this key has it fetched again."""
+        """Remove a key that no token needs; nobody is told, because it may still be fetched."""
         self._entries.pop(key_id, None)
 
-    def inherit(self, other: KeyTable) -> None:
-        """Go on with the keys that another table of the same source held."""
+    def copy_from(self, other: KeyCache) -> None:
+        """Replace the content by that of another cache of the same source."""
         self._entries = {key_id: replace(entry) for key_id, entry in other}
-        self._tell(set())
-
-    def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
-        """Give the key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
-        now = self._monotonic()
-        for entry in self._entries.values():
-            if entry.digest == digest and now < entry.usable_until:
-                return entry.key, max(0.0, entry.fresh_until - now)
-        return None
+        self._report(set())
 
     def has_stale(self) -> bool:
-        """Tell whether some key works on only because its source fails."""
+        """Return whether a key is stale."""
         now = self._monotonic()
         return any(entry.fresh_until <= now < entry.usable_until for _, entry in self)
 
     def status(self) -> tuple[KeyStatus, ...]:
-        """Describe the keys that work now."""
+        """Return the keys that can be used now, sorted by ``kid``."""
         now, clock = self._monotonic(), self._clock()
         return tuple(
             KeyStatus(
@@ -151,40 +216,44 @@ class KeyTable:
         )
 
     def _put(self, key_id: str, key: VerificationKey, lifetime: float) -> bool:
+        """Store a key; return whether it replaces another key."""
         now = self._monotonic()
         fresh_until = now + lifetime
         usable_until = fresh_until + self._settings.key_stale_grace
-        old = self._entries.get(key_id)
-        if old is None:
-            old = Entry(key, self._clock(), fresh_until, usable_until, now, key_digest(key_id))
-            self._entries[key_id] = old
-        replaced = old.key != key
-        old.key, old.fetched, old.vanished = key, self._clock(), False
-        old.fresh_until, old.usable_until, old.lifetime = fresh_until, usable_until, lifetime
+        entry = self._entries.get(key_id)
+        if entry is None:
+            digest = key_id_digest(key_id)
+            entry = CachedKey(key, self._clock(), fresh_until, usable_until, now, digest)
+            self._entries[key_id] = entry
+        replaced = entry.key != key
+        entry.key, entry.fetched, entry.withdrawn = key, self._clock(), False
+        entry.fresh_until, entry.usable_until, entry.lifetime = fresh_until, usable_until, lifetime
         return replaced
 
-    def _vanish(self, key_id: str) -> None:
+    def _withdraw(self, key_id: str) -> None:
         entry = self._entries.get(key_id)
-        if entry is None or entry.vanished:
+        # The first response without the key starts the period; later ones must not extend it.
+        if entry is None or entry.withdrawn:
             return
-        entry.vanished = True
+        entry.withdrawn = True
         entry.fresh_until = entry.usable_until = self._monotonic() + self._settings.key_grace
 
     def _remove(self, key_ids: Collection[str]) -> set[str]:
         return {key_id for key_id in key_ids if self._entries.pop(key_id, None) is not None}
 
-    def _shrink(self) -> None:
+    def _evict_excess(self) -> None:
+        """Bound the memory: withdrawn keys go first, then those that no token used for longest."""
         excess = len(self._entries) - self._settings.key_cache_size
         if excess > 0:
-            by_worth = sorted(self._entries, key=self._worth)
-            for key_id in by_worth[:excess]:
+            for key_id in sorted(self._entries, key=self._eviction_order)[:excess]:
                 del self._entries[key_id]
 
-    def _worth(self, key_id: str) -> tuple[bool, float]:
+    def _eviction_order(self, key_id: str) -> tuple[bool, float]:
         entry = self._entries[key_id]
-        return not entry.vanished, entry.used_at
+        return not entry.withdrawn, entry.used_at
 
-    def _tell(self, changed: set[str]) -> None:
-        self._observer.keys(self._name, len(self._entries))
+    def _report(self, changed: set[str]) -> None:
+        self._observer.set_key_count(self._name, len(self._entries))
+        # Decisions made with a removed or replaced key must not be answered from a cache.
         if changed:
             self._on_change(frozenset(changed))

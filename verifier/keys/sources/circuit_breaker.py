@@ -1,6 +1,28 @@
-"""Whether a source answers: its failures, and the pauses that they cost it.
+"""Whether a remote source may be asked now: its failures, and the pauses that follow them.
 
-Knows nothing of keys.
+=========  =======================  ======================  ==================================
+state      refreshes may start      lookups for tokens may  next state
+=========  =======================  ======================  ==================================
+closed     yes                      start: yes              the source fails: open
+open       no                       no                      pause over: half-open for both;
+                                                            10 s (``key_recheck``) since the
+                                                            last attempt: half-open for lookups
+half-open  yes                      one at a time           any response: closed;
+                                                            failure: open, pause twice as long
+=========  =======================  ======================  ==================================
+
+The pauses are 1, 2, 4, 8, 16, 32 and then 60 seconds (``key_backoff_min``, ``key_backoff_max``),
+each with up to 25 % jitter.
+
+Why a token may shorten the pause: a key that its server has just published must be accepted
+within 10 s of the first token that names it, even after an outage of an hour. Why only one lookup
+at a time: the tokens' key ids are the clients' choice, and a flood of invented key ids must not
+send a flood of requests to a server that struggles to come back.
+
+A response about one key, such as 404 or an unusable body, closes the circuit: the server works.
+Only what says that the whole source is down opens it (``KeySourceError.source_wide``).
+
+This module knows nothing of keys.
 """
 
 from __future__ import annotations
@@ -10,28 +32,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from verifier.keys.model import Source
-from verifier.keys.sources.base import State
-from verifier.keys.sources.settings import SourceContext
+from verifier.keys.sources.base import SourceContext, State
 from verifier.log import log
 
 
 class CircuitBreaker:
-    """Counts one source's failures and says when it may be asked again.
+    """Counts the failures of one source and decides when the source may be asked again.
 
-    A failing source is left alone for 1 s, then 2 s, and so on up to a minute. A token that names
-    an unknown key may cut that short, but not before ``key_recheck`` has passed since the last
-    attempt, and one at a time: so a key that the source has newly published is accepted within
-    that time even after a long outage.
+    Args:
+        name: The kind of source.
+        context: Pauses, clocks and observers.
+
+    Attributes:
+        answered: Whether the source has ever given a good response.
+        last_success: The time of the last good response, Unix seconds.
+        last_error: The last error's message; empty after a good response.
     """
 
-    def __init__(self, name: Source, surroundings: SourceContext) -> None:
+    def __init__(self, name: Source, context: SourceContext) -> None:
         self.answered = False
         self.last_success: float | None = None
         self.last_error = ""
         self._name: Source = name
-        self._settings = surroundings.settings
-        self._observer = surroundings.observer
-        self._timing = surroundings.timing
+        self._settings = context.settings
+        self._observer = context.observer
+        self._timing = context.timing
         self._failures = 0
         self._attempts = 0
         self._running = 0
@@ -39,24 +64,26 @@ class CircuitBreaker:
         self._retry_at = float("-inf")
 
     @property
-    def failing(self) -> bool:
-        """Whether the last attempt failed."""
+    def is_open(self) -> bool:
+        """Whether the circuit is open or half-open: the source's last attempt failed."""
         return self._failures > 0
 
-    def may_retry(self) -> bool:
-        """Whether work in the background may ask the source now."""
-        return not self.failing or self._timing.monotonic() >= self._retry_at
+    def allows_refresh(self) -> bool:
+        """Return whether background work may ask the source now."""
+        return not self.is_open or self._timing.monotonic() >= self._retry_at
 
-    def may_ask(self, asked_at: float) -> bool:
-        """Whether a token that came at ``asked_at`` (monotonic) may have the source asked."""
-        if not self.failing:
+    def allows_lookup(self, requested_at: float) -> bool:
+        """Return whether a token that came at ``requested_at`` (monotonic) may cause a request."""
+        if not self.is_open:
             return True
-        waited = asked_at - self._attempted_at >= self._settings.key_recheck
-        return self._running == 0 and (waited or self.may_retry())
+        # Compared with the token's arrival, not with now: a lookup that waited in a queue while
+        # another attempt failed must not make one more attempt.
+        recheck_due = requested_at - self._attempted_at >= self._settings.key_recheck
+        return self._running == 0 and (recheck_due or self.allows_refresh())
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Note that the source is being asked."""
+        """Mark the source as being asked."""
         self._attempted_at = self._timing.monotonic()
         self._attempts += 1
         self._running += 1
@@ -65,48 +92,50 @@ class CircuitBreaker:
         finally:
             self._running -= 1
 
-    def succeeded(self) -> None:
-        """Note a good answer."""
-        if self.failing:
+    def record_success(self) -> None:
+        """Record a good response."""
+        if self.is_open:
             log("keys can be fetched again", source=self._name, failures=self._failures)
         self._failures = 0
         self.answered = True
         self.last_error = ""
         self.last_success = self._timing.clock()
-        self._observer.succeeded(self._name, self.last_success)
+        self._observer.set_last_success(self._name, self.last_success)
 
-    def noted(self, words: str) -> None:
-        """Note what went wrong with one key; the source itself is there, and may be asked on."""
+    def record_key_failure(self, error: str) -> None:
+        """Record a failure that concerns one key; the source itself works."""
         self._failures = 0
-        self.last_error = words
+        self.last_error = error
 
-    def failed(self, words: str) -> None:
-        """Note a failure and begin the next pause."""
-        if not self.failing or words != self.last_error:
-            level = logging.WARNING
-            log("keys cannot be fetched", level, source=self._name, error=words)
-        self.last_error = words
-        # What failed together with others is one failure: four of them must not cost 8 s.
-        if not self.failing or self.may_retry():
+    def record_failure(self, error: str) -> None:
+        """Record a failure of the source and start the next pause."""
+        # Each error is logged once, not at every attempt.
+        if not self.is_open or error != self.last_error:
+            log("keys cannot be fetched", logging.WARNING, source=self._name, error=error)
+        self.last_error = error
+        # Requests that ran at the same time count as one failure: four stalled connections must
+        # not make the pause 8 s.
+        if not self.is_open or self.allows_refresh():
             self._failures += 1
             self._retry_at = self._timing.monotonic() + self._pause()
 
     def _pause(self) -> float:
         low, high = self._settings.key_backoff_min, self._settings.key_backoff_max
+        # Bounded exponent: after a long outage 2.0 ** failures would overflow.
         doubled = low * 2.0 ** min(self._failures - 1, 30)
-        # Jitter, so that many verifiers do not come back at once.
+        # With jitter, many verifiers do not all come back at the same moment.
         return min(max(doubled * (0.75 + self._timing.random() / 2), low), high)
 
-    def state(self, keys: int) -> State:
-        """Say it in one word, given how many keys there are to go on with."""
-        if self.failing:
-            return "stale" if keys else "failing"
+    def state(self, usable_keys: int) -> State:
+        """Return the source's state, given the number of its keys that can be used."""
+        if self.is_open:
+            return "stale" if usable_keys else "failing"
         if self.answered:
             return "ready"
         return "starting" if self._attempts else "never-needed"
 
-    def inherit(self, other: CircuitBreaker) -> None:
-        """Go on from what another knew of the same source."""
+    def copy_from(self, other: CircuitBreaker) -> None:
+        """Take over the state of another circuit breaker of the same source."""
         self.answered = other.answered
         self.last_success = other.last_success
         self.last_error = other.last_error

@@ -1,7 +1,39 @@
-"""Keys from one document: a JWK set, or a map of kid to certificate or PEM (Firebase's form).
+"""Keys from one document: a JWK set, or a map of ``kid`` to certificate or PEM (Firebase's form).
 
-Knows when the document is to be fetched and what its keys are worth; HTTP is ``fetcher``'s
-business.
+All keys come in one response, so a fetch for one key id answers all. A fetch starts:
+
+===============================  ==================================================================
+when                             provided that
+===============================  ==================================================================
+75 to 90 % of the document's     the circuit breaker allows a refresh. A failed document is
+freshness are over, or the last  fetched again after its pause, even if its keys are still fresh
+fetch failed
+a token names an unknown key id  10 s (``key_recheck``) have passed since the last fetch that a
+                                 token caused. The circuit breaker is not consulted: this interval
+                                 limits the requests, also while the server fails
+such a token came too early      the 10 s are over: the next ``tick`` fetches, so that the key is
+                                 there when the client tries again
+===============================  ==================================================================
+
+Why 10 s are enough protection: invented key ids cause at most one request in 10 s, however many
+tokens come. A refresh in the background does not count, because a key may be published right
+after it.
+
+A token may join a fetch that began before it came. The key may have been published in between;
+then the answer is "unknown", and one more fetch follows when the 10 s are over.
+
+The document decides about the cached keys:
+
+===============================  ==================================================================
+response                         cached keys
+===============================  ==================================================================
+200 with keys, or an empty set   named: confirmed or replaced; not named: withdrawn (90 min);
+                                 named with something that must not be trusted: removed
+200, all entries unusable        unchanged, but refused ones are removed; counts as a failure:
+                                 more likely a broken server than an issuer that gave up
+304                              confirmed
+anything else                    unchanged; a failure
+===============================  ==================================================================
 """
 
 from __future__ import annotations
@@ -9,20 +41,30 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection
-from typing import Self
+from typing import Final, Self
 
 import aiohttp
 
 from verifier.keys.formats import Document, SkippedKey, parse_document
 from verifier.keys.model import InvalidKeyError, Source, VerificationKey
-from verifier.keys.sources.base import Found, KeySourceError, Missing
+from verifier.keys.sources.base import (
+    DEFAULT_CONTEXT,
+    KeyOrMissing,
+    KeySourceError,
+    Missing,
+    SourceContext,
+)
+from verifier.keys.sources.cache import refuses_key
+from verifier.keys.sources.limits import SingleFlight
 from verifier.keys.sources.remote import RemoteSource
-from verifier.keys.sources.settings import DEFAULTS, SourceContext
 from verifier.log import log
+
+_DOCUMENT: Final = "document"
+_MOST_LOGGED: Final = 20  # skipped entries of one document
 
 
 class _NothingUsableError(InvalidKeyError):
-    """A document has entries, and none of them is a key."""
+    """A document has entries, and none of them can be used."""
 
     def __init__(self, skipped: tuple[SkippedKey, ...]) -> None:
         super().__init__(f"none of its {len(skipped)} entries is a key that can be used")
@@ -30,12 +72,7 @@ class _NothingUsableError(InvalidKeyError):
 
 
 class DocumentSource(RemoteSource):
-    """Keys by ``kid`` from a document.
-
-    A token that names an unknown key has the document fetched at once, so that rotation is picked
-    up; then not again for ``key_recheck`` seconds. One that comes in between causes the next
-    refresh when that time is over.
-    """
+    """Keys by ``kid`` from a document."""
 
     name: Source = "document"
 
@@ -43,156 +80,146 @@ class DocumentSource(RemoteSource):
         self,
         url: str,
         session: aiohttp.ClientSession,
-        surroundings: SourceContext = DEFAULTS,
+        context: SourceContext = DEFAULT_CONTEXT,
     ) -> None:
-        super().__init__(url, session, surroundings)
+        super().__init__(url, session, context)
+        # The value says only that a fetch has ended in time; the keys are in the cache.
+        self._fetches: SingleFlight[bool] = SingleFlight(self._settings.key_fetch_timeout)
         self._etag = ""
         self._lifetime = 0.0
-        self._due_at = float("-inf")
-        self._demanded_at = float("-inf")
-        self._wanted = False
-        self._flight: asyncio.Task[None] | None = None
-        self._complaints: tuple[SkippedKey, ...] = ()
+        self._refresh_at = float("-inf")
+        self._lookup_at = float("-inf")
+        self._lookup_wanted = False
+        self._logged: tuple[SkippedKey, ...] = ()
 
-    async def fetch(self, key_id: str) -> Found:
-        """Give a key, fetched if need be; waits for at most one shared fetch."""
-        key = self._table.peek(key_id)
+    async def fetch(self, key_id: str) -> KeyOrMissing:
+        """Return the key, fetched if necessary; waits for at most one shared fetch."""
+        key = self._cache.peek(key_id)
         if key is not None:
             return key
-        began_before = self._flight
-        flight = self._demand()
-        if flight is None:
+        earlier_fetch = self._fetches.running(_DOCUMENT)
+        fetch = self._fetch_for_token()
+        if fetch is None:
             return self.answer_without_fetch(key_id)
-        self._observer.lookup(self.name, "miss")
-        if not await self._wait(flight):
+        self._observer.count_lookup(self.name, "miss")
+        if not await self._fetches.wait(fetch, default=False):
             return Missing.UNAVAILABLE
-        key = self._table.peek(key_id)
-        if key is None and flight is began_before:
+        key = self._cache.peek(key_id)
+        if key is None and fetch is earlier_fetch:
             # The key may have been published since that fetch began.
-            self._wanted = True
+            self._lookup_wanted = True
         return key or self._missing()
 
     def may_fetch(self, key_id: str) -> bool:
-        """Tell whether ``find`` might have to wait; changes nothing."""
-        if self._table.peek(key_id) is not None or self._flight is not None:
+        """Return whether ``fetch`` may start or join a fetch now; changes nothing."""
+        if self._cache.peek(key_id) is not None or self._fetches.running(_DOCUMENT) is not None:
             return True
-        return self._may_demand(self._timing.monotonic())
+        return self._may_start_lookup()
 
-    def answer_without_fetch(self, key_id: str) -> Missing:  # noqa: ARG002  # one for all
-        """Say what ``find`` says of a key that it would not ask for."""
-        self._observer.lookup(self.name, "negative")
+    def answer_without_fetch(self, key_id: str) -> Missing:  # noqa: ARG002  # the same for all
+        """Return the answer of ``fetch`` for a key id where ``may_fetch`` is false; count it."""
+        self._observer.count_lookup(self.name, "negative")
         # The key may have been published since the last fetch began.
-        self._wanted = True
+        self._lookup_wanted = True
         return self._missing()
 
     async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
-        """Give the key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
-        found = self._table.find_by_digest(digest)
-        flight = self._demand() if found is None else None
-        if flight is not None:
-            await self._wait(flight)
-        return found or self._table.find_by_digest(digest)
+        """Return the key whose ``kid`` has this SHA-256 (hex), and its freshness in seconds.
+
+        May fetch the document as a token would: Jitsi asks here for a key that it does not know.
+        """
+        found = self._cache.find_by_digest(digest)
+        fetch = self._fetch_for_token() if found is None else None
+        if fetch is not None:
+            await self._fetches.wait(fetch, default=False)
+        return found or self._cache.find_by_digest(digest)
 
     async def close(self) -> None:
-        """Stop all work in the background."""
+        """End all background work and the fetch that is under way."""
         await super().close()
-        if self._flight is not None:
-            self._flight.cancel()
-            await asyncio.gather(self._flight, return_exceptions=True)
+        await self._fetches.close()
 
     async def tick(self) -> None:
-        """Fetch the document if that is due, or wanted and not too soon."""
+        """Fetch the document if a refresh is due, or if a token that came too early wants it."""
         await super().tick()
         now = self._timing.monotonic()
-        wanted = self._wanted and self._may_demand(now)
-        due = self._health.may_retry() and (self._health.failing or now >= self._due_at)
-        if wanted:
-            self._demanded_at = now
-        if wanted or due:
-            await asyncio.shield(self._fly())
+        for_token = self._lookup_wanted and self._may_start_lookup()
+        refresh_is_due = self._circuit.is_open or now >= self._refresh_at
+        if for_token:
+            self._lookup_at = now
+        if for_token or (refresh_is_due and self._circuit.allows_refresh()):
+            # Shielded: a token may wait for this fetch when the background work is cancelled.
+            await asyncio.shield(self._start_fetch())
 
-    def inherit(self, other: Self) -> None:
-        """Go on with what another object knew of the same URL."""
-        super().inherit(other)
+    def copy_from(self, other: Self) -> None:
+        """Take over the keys and the failures of another source with the same URL."""
+        super().copy_from(other)
         self._etag, self._lifetime = other._etag, other._lifetime
-        self._due_at, self._complaints = other._due_at, other._complaints
+        self._refresh_at, self._logged = other._refresh_at, other._logged
 
     def _missing(self) -> Missing:
-        sure = self._health.answered and not self._health.failing
+        sure = self._circuit.answered and not self._circuit.is_open
         return Missing.UNKNOWN if sure else Missing.UNAVAILABLE
 
-    def _may_demand(self, now: float) -> bool:
-        return now - self._demanded_at >= self._settings.key_recheck
+    def _may_start_lookup(self) -> bool:
+        """Return whether a token may cause a fetch now. This is the only place that decides it."""
+        return self._timing.monotonic() - self._lookup_at >= self._settings.key_recheck
 
-    def _demand(self) -> asyncio.Task[None] | None:
-        """Have the document fetched for an unknown key; None if it is too soon for that."""
-        now = self._timing.monotonic()
-        if self._flight is not None:
-            return self._flight
-        if not self._may_demand(now):
+    def _fetch_for_token(self) -> asyncio.Task[bool] | None:
+        """Return the running fetch or a new one; None if it is too early for a new one."""
+        running = self._fetches.running(_DOCUMENT)
+        if running is not None:
+            return running
+        if not self._may_start_lookup():
             return None
-        self._demanded_at = now
-        return self._fly()
+        self._lookup_at = self._timing.monotonic()
+        return self._start_fetch()
 
-    async def _wait(self, flight: asyncio.Task[None]) -> bool:
+    def _start_fetch(self) -> asyncio.Task[bool]:
+        if self._fetches.running(_DOCUMENT) is None:
+            self._lookup_wanted = False
+        return self._fetches.start(_DOCUMENT, self._fetch_document)
+
+    async def _fetch_document(self) -> bool:
         try:
-            async with asyncio.timeout(self._settings.key_fetch_timeout):
-                await asyncio.shield(flight)
-        except TimeoutError:
-            return False
-        except asyncio.CancelledError:
-            if flight.cancelled():  # the source was closed, not whoever waits here
-                return False
-            raise
-        return True
-
-    def _fly(self) -> asyncio.Task[None]:
-        if self._flight is None:
-            self._wanted = False
-            self._flight = asyncio.create_task(self._fetch())
-        return self._flight
-
-    async def _fetch(self) -> None:
-        try:
-            answer, document = await self._upstream.ask(self.url, self._etag, self._read)
+            response, document = await self._fetcher.fetch(self.url, self._etag, self._parse)
         except KeySourceError as error:
             if isinstance(error.__cause__, _NothingUsableError):
-                self._complain(error.__cause__.skipped)
-                self._table.drop(_refused(error.__cause__.skipped))
-            return
-        finally:
-            self._flight = None
+                self._report_skipped(error.__cause__.skipped)
+                self._cache.remove(_refused(error.__cause__.skipped))
+            return True
+        # A 304 may leave out what has not changed (RFC 9110, section 15.4.5).
         default = self._settings.document_lifetime if document else self._lifetime
-        self._lifetime = self._settings.lifetime(answer.lifetime, default)
-        self._due_at = self._refresh_at(self._lifetime)
-        self._etag = answer.etag or ("" if document else self._etag)
+        self._lifetime = self._settings.lifetime(response.lifetime, default)
+        self._refresh_at = self._refresh_time(self._lifetime)
+        self._etag = response.etag or ("" if document else self._etag)
         if document is None:
-            self._table.renew(self._lifetime)
+            self._cache.confirm_all(self._lifetime)
         else:
-            self._complain(document.skipped)
-            refused = _refused(document.skipped)
-            self._table.replace_all(document.keys, self._lifetime, refused)
+            self._report_skipped(document.skipped)
+            self._cache.replace_all(document.keys, self._lifetime, _refused(document.skipped))
+        return True
 
-    def _read(self, body: bytes) -> Document:
+    def _parse(self, body: bytes) -> Document:
         document = parse_document(body, self.name)
         if document.skipped and not document.keys:
             raise _NothingUsableError(document.skipped)
         return document
 
-    def _complain(self, skipped: tuple[SkippedKey, ...]) -> None:
+    def _report_skipped(self, skipped: tuple[SkippedKey, ...]) -> None:
+        """Count the skipped entries each time; log them only when they have changed."""
         for entry in skipped:
-            self._observer.skipped(self.name, entry.reason)
-        if skipped != self._complaints:
-            self._complaints = skipped
-            for entry in skipped[:20]:
-                reason, key_id = entry.reason, entry.key_id
-                log("key not used", logging.WARNING, source=self.name, key_id=key_id, error=reason)
+            self._observer.count_skipped(self.name, entry.reason)
+        if skipped == self._logged:
+            return
+        self._logged = skipped
+        for entry in skipped[:_MOST_LOGGED]:
+            reason, key_id = entry.reason, entry.key_id
+            log("key not used", logging.WARNING, source=self.name, key_id=key_id, error=reason)
 
 
 def _refused(skipped: Collection[SkippedKey]) -> set[str]:
-    """What the document names with something that must not be trusted, mere rubbish apart."""
+    """Return the key ids that a document names with something that must not be trusted."""
     return {
-        entry.key_id
-        for entry in skipped
-        if entry.key_id is not None and entry.reason != "malformed"
+        entry.key_id for entry in skipped if entry.key_id is not None and refuses_key(entry.reason)
     }

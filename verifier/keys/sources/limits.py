@@ -1,136 +1,195 @@
-"""Unknown key ids: who may have the source asked, who shares an answer, what is remembered.
+"""Protection of a key server against unknown key ids: three small mechanisms.
 
-The sources' shield against floods of invented key ids. Knows neither HTTP nor keys.
+Any client can invent key ids, so every lookup at a key server is a request that a stranger causes.
+
+``SingleFlight`` runs one request for all tokens that wait for the same key id:
+
+===========  ==============================  ===============================================
+state        a token asks for the key id     next state
+===========  ==============================  ===============================================
+idle         the request starts              running
+running      the token waits for the same    request ends: idle (the result goes to all who
+             request, at most 5 s            wait); source closed: idle
+===========  ==============================  ===============================================
+
+``NegativeCache`` remembers "no such key" per key id (times are the defaults):
+
+===========  ==============================  ===============================================
+age          a token asks for the key id     why
+===========  ==============================  ===============================================
+0 to 10 s    answered from memory            ``key_recheck``: one key id causes at most one
+                                             request in this time
+10 to 60 s   looked up again; answered from  a newly published key must be accepted within
+             memory only if no request may   10 s; an answer of the last minute is better
+             be made                         than "unavailable"
+over 60 s    looked up                       ``key_negative_lifetime``
+===========  ==============================  ===============================================
+
+``LookupLimiter`` is a token bucket (here a "token" is a permission, not a JWT). It gains 10 a
+second (``key_lookup_rate``) and holds 60:
+
+===========  ==============================  ===============================================
+permissions  a new key id                    a key id that was refused or looked up lately
+===========  ==============================  ===============================================
+over 10      may start                       may start
+1 to 10      is refused and remembered       may start
+0            is refused and remembered       is refused
+===========  ==============================  ===============================================
+
+Why a flood of new key ids cannot take over the limiter: it uses up everything but the last 10
+permissions. A real key id is named again and again, because its client retries and many clients
+share it. Its first token is refused and remembered, and the second one may use the reserve.
+
+What remains: an attacker who sends every invented key id twice reaches the reserve too. New keys
+then compete with the invented ones for 10 lookups a second. Keys that are cached already are never
+affected, because ``KeyCache.get`` answers them.
+
+Each memory holds at most 10,000 key ids, as hashes of 32 bytes: a ``kid`` can be 8 KB long.
+
+This module knows neither HTTP nor key material.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Generic, TypeVar
 
 from cachetools import TTLCache
 
-from verifier.keys.sources.base import Found, Missing
-from verifier.keys.sources.entry import key_digest
-from verifier.keys.sources.settings import SourceContext
+from verifier.keys.sources.base import Missing, SourceContext
+from verifier.keys.sources.cache import key_id_digest
+
+T = TypeVar("T")
 
 _REMEMBERED: Final = 10_000
-# What the bucket holds, in seconds of its rate: after a restart all real keys are unknown at once.
-_BURST: Final = 6.0
-# What first-time key ids must leave in it: a flood of new inventions cannot keep out a key id
-# that is asked for a second time, as every real one is.
-_RESERVE: Final = 1.0
+# The bucket's size in seconds of its rate: after a restart all real keys are unknown at once.
+_BURST_SECONDS: Final = 6.0
+# What key ids that are new must leave in the bucket, in seconds of its rate.
+_RESERVE_SECONDS: Final = 1.0
 
 
-class TokenBucket:
-    """Lets ``rate`` things a second pass in the mean, and six seconds' worth at once."""
+class LookupLimiter:
+    """Limits how many unknown key ids are looked up at a key server."""
 
-    def __init__(self, rate: float, monotonic: Callable[[], float]) -> None:
-        self._rate = rate
-        self._capacity = max(1.0, rate * _BURST)
-        self._reserve = min(rate * _RESERVE, self._capacity - 1.0)
-        self._monotonic = monotonic
-        self._level = self._capacity
-        self._filled_at = monotonic()
+    def __init__(self, context: SourceContext) -> None:
+        settings, self._monotonic = context.settings, context.timing.monotonic
+        self._rate = settings.key_lookup_rate
+        # At least one permission must fit in, or a rate below 1/6 a second would allow nothing.
+        self._capacity = max(1.0, self._rate * _BURST_SECONDS)
+        self._reserve = min(self._rate * _RESERVE_SECONDS, self._capacity - 1.0)
+        self._permissions = self._capacity
+        self._filled_at = self._monotonic()
+        self._refused: TTLCache[str, None] = TTLCache(
+            _REMEMBERED, settings.key_negative_lifetime, self._monotonic
+        )
 
-    def has_one(self, *, again: bool) -> bool:
-        """Tell whether there is one to take; ``again`` reaches into the reserve."""
+    def allows(self, key_id: str, *, seen_before: bool = False) -> bool:
+        """Return whether this key id may be looked up now.
+
+        Args:
+            key_id: The unknown ``kid``.
+            seen_before: Whether the key id was looked up lately; the limiter itself remembers
+                whether it was refused lately.
+        """
+        self._fill()
+        seen_before = seen_before or key_id_digest(key_id) in self._refused
+        return self._permissions - 1.0 >= (0.0 if seen_before else self._reserve)
+
+    def take(self, key_id: str) -> None:
+        """Use one permission for the lookup of this key id."""
+        self._permissions -= 1.0
+        self._refused.pop(key_id_digest(key_id), None)
+
+    def remember_refusal(self, key_id: str) -> None:
+        """Let this key id use the reserve when a token names it again."""
+        self._refused[key_id_digest(key_id)] = None
+
+    def _fill(self) -> None:
         now = self._monotonic()
         gained = (now - self._filled_at) * self._rate
-        self._level = min(self._capacity, self._level + gained)
+        self._permissions = min(self._capacity, self._permissions + gained)
         self._filled_at = now
-        return self._level - 1.0 >= (0.0 if again else self._reserve)
-
-    def take(self) -> None:
-        """Take one that there is."""
-        self._level -= 1.0
 
 
-class Lookups:
-    """Shares, bounds and remembers look-ups of unknown key ids.
+class NegativeCache:
+    """Remembers for a bounded time that a key id has no key."""
 
-    "No such key" is remembered for a minute, but answers alone for only ``key_recheck`` seconds:
-    a key id that is asked for after that has the source asked again, and its request waits. In
-    the rest of the minute the memory answers where the source cannot be asked.
-    """
-
-    def __init__(self, surroundings: SourceContext) -> None:
-        settings, timing = surroundings.settings, surroundings.timing
-        self._timeout = settings.key_fetch_timeout
+    def __init__(self, context: SourceContext) -> None:
+        settings, self._monotonic = context.settings, context.timing.monotonic
         self._recheck = settings.key_recheck
-        self._monotonic = timing.monotonic
-        self._bucket = TokenBucket(settings.key_lookup_rate, timing.monotonic)
-        self._flights: dict[str, asyncio.Task[Found]] = {}
-        self._negative: TTLCache[str, tuple[float, Missing]] = TTLCache(
-            _REMEMBERED, settings.key_negative_lifetime, timing.monotonic
-        )
-        self._turned_away: TTLCache[str, None] = TTLCache(
-            _REMEMBERED, settings.key_negative_lifetime, timing.monotonic
+        self._answers: TTLCache[str, tuple[float, Missing]] = TTLCache(
+            _REMEMBERED, settings.key_negative_lifetime, self._monotonic
         )
 
-    def is_flying(self, key_id: str) -> bool:
-        """Tell whether a look-up is under way that can be shared."""
-        return key_id in self._flights
+    def __contains__(self, key_id: str) -> bool:
+        """Return whether the key id was looked up within ``key_negative_lifetime``."""
+        return key_id_digest(key_id) in self._answers
 
-    def recall(self, key_id: str) -> Missing | None:
-        """Give an answer that needs no asking."""
-        remembered = self._negative.get(key_digest(key_id))
+    def add(self, key_id: str, answer: Missing, requested_at: float) -> None:
+        """Remember the answer to a token that came at ``requested_at`` (monotonic)."""
+        # The token's arrival counts, not the response's: the key may have been published since.
+        self._answers[key_id_digest(key_id)] = (requested_at, answer)
+
+    def current(self, key_id: str) -> Missing | None:
+        """Return an answer that is so young that the key id must not be looked up again."""
+        remembered = self._answers.get(key_id_digest(key_id))
         if remembered is None:
             return None
-        asked_at, answer = remembered
-        return answer if self._monotonic() - asked_at < self._recheck else None
+        requested_at, answer = remembered
+        return answer if self._monotonic() - requested_at < self._recheck else None
 
-    def last_word(self, key_id: str) -> Missing | None:
-        """Give what the source said within the last minute."""
-        remembered = self._negative.get(key_digest(key_id))
+    def latest(self, key_id: str) -> Missing | None:
+        """Return the last answer, for a key id that cannot be looked up now."""
+        remembered = self._answers.get(key_id_digest(key_id))
         return None if remembered is None else remembered[1]
 
-    def remember(self, key_id: str, answer: Missing, asked_at: float) -> None:
-        """Keep an answer that a token got which came at ``asked_at`` (monotonic)."""
-        self._negative[key_digest(key_id)] = (asked_at, answer)
 
-    def admits(self, key_id: str) -> bool:
-        """Tell whether this key id may be looked up now."""
-        digest = key_digest(key_id)
-        again = digest in self._turned_away or digest in self._negative
-        return self._bucket.has_one(again=again)
+class SingleFlight(Generic[T]):
+    """Runs at most one task for each key; all callers wait for the same task.
 
-    def admit(self, key_id: str) -> None:
-        """Take note that this key id is looked up."""
-        self._bucket.take()
-        self._turned_away.pop(key_digest(key_id), None)
+    Args:
+        timeout: The longest time that ``wait`` waits, seconds.
+    """
 
-    def turn_away(self, key_id: str) -> None:
-        """Take note that this key id was not looked up: it comes before new ones."""
-        self._turned_away[key_digest(key_id)] = None
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._tasks: dict[str, asyncio.Task[T]] = {}
 
-    async def share(self, key_id: str, look_up: Callable[[], Awaitable[Found]]) -> Found:
-        """Look a key id up once for all who ask for it; wait no longer than the time-out."""
-        flight = self._flights.get(key_id)
-        if flight is None:
-            flight = asyncio.create_task(self._fly(key_id, look_up))
-            self._flights[key_id] = flight
+    def running(self, key: str) -> asyncio.Task[T] | None:
+        """Return the task that runs for this key, if there is one."""
+        return self._tasks.get(key)
+
+    def start(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """Return the task that runs for this key; start ``work`` if there is none."""
+        task = self._tasks.get(key)
+        if task is None:
+            task = self._tasks[key] = asyncio.create_task(self._run(key, work))
+        return task
+
+    async def wait(self, task: asyncio.Task[T], *, default: T) -> T:
+        """Return the task's result, or ``default`` if the time is over or the source is closed."""
         try:
             async with asyncio.timeout(self._timeout):
-                # The look-up goes on without those who leave or are out of time.
-                return await asyncio.shield(flight)
+                # Shielded: the other callers still wait, and the result is cached for later.
+                return await asyncio.shield(task)
         except TimeoutError:
-            return Missing.UNAVAILABLE
+            return default
         except asyncio.CancelledError:
-            if flight.cancelled():  # the source was closed, not whoever waits here
-                return Missing.UNAVAILABLE
+            # Two causes look alike: the source was closed, or this caller's own request ended.
+            if task.cancelled():
+                return default
             raise
 
     async def close(self) -> None:
-        """Give up all look-ups."""
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        """Cancel all tasks."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _fly(self, key_id: str, look_up: Callable[[], Awaitable[Found]]) -> Found:
+    async def _run(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         try:
-            return await look_up()
+            return await work()
         finally:
-            del self._flights[key_id]
+            del self._tasks[key]

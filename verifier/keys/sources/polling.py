@@ -1,25 +1,38 @@
-"""A source's work in the background: one task that looks every second for what is due."""
+"""Background work at a fixed interval: the task that repeats it, and the check of files.
+
+Everything is found by looking again: due work by comparing times, changed files by comparing what
+``stat`` says. Nothing depends on a timer or a file event that could get lost. Network mounts and
+Kubernetes volumes send no file events, and a test can call ``tick`` itself.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeAlias
 
 from verifier.keys.model import Source
-from verifier.keys.sources.settings import Timing
+from verifier.keys.sources.base import Timing
 from verifier.log import log
 
-TICK: Final = 1.0  # seconds
+POLL_SECONDS: Final = 1.0
+
+FileSignature: TypeAlias = tuple[tuple[str, int, int, int, int] | None, ...]
+"""Real path, device, inode, modification time and size of each file; None for a missing file."""
 
 
 class PollingTask:
-    """Calls ``tick`` again and again until it is closed.
+    """Calls ``tick`` at a fixed interval until it is closed.
 
-    A plain beat instead of timers: what is due follows from the clock alone, so that nothing can
-    be forgotten, and a test can beat for itself.
+    Args:
+        name: The kind of source, for the log.
+        tick: Does what is due.
+        timing: The clocks.
+        interval: The pause between two calls, seconds.
     """
 
     def __init__(
@@ -27,20 +40,20 @@ class PollingTask:
         name: Source,
         tick: Callable[[], Awaitable[None]],
         timing: Timing,
-        pause: float = TICK,
+        interval: float = POLL_SECONDS,
     ) -> None:
         self._name: Source = name
         self._tick = tick
         self._sleep = timing.sleep
-        self._pause = pause
+        self._interval = interval
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin; the first call comes as soon as the event loop turns."""
+        """Start the task; the event loop makes the first call in its next turn."""
         self._task = asyncio.create_task(self._run(), name=f"{self._name} keys")
 
     async def close(self) -> None:
-        """Stop, also in the middle of a call."""
+        """End the task, even in the middle of a call."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -51,7 +64,54 @@ class PollingTask:
         while True:
             try:
                 await self._tick()
-            except Exception as error:  # noqa: BLE001  # keys must stay fresh after a bug as well
+            except Exception as error:  # noqa: BLE001  # after a bug, keys must still be refreshed
+                # Only the type: the message of an unexpected error may quote key material.
                 kind = type(error).__name__
                 log("keys: internal error", logging.ERROR, source=self._name, error=kind)
-            await self._sleep(self._pause)
+            await self._sleep(self._interval)
+
+
+class FileWatch:
+    """Finds out whether files have changed since they were last read.
+
+    ========  ===============================================  ==============================
+    state     meaning                                          next check
+    ========  ===============================================  ==============================
+    same      the files look as they did when last read        differs: → changing
+    changing  the last check found a difference                same as last check: → settled
+    settled   two checks in a row agree: ``changed`` is true   → same
+    ========  ===============================================  ==============================
+
+    Two checks must agree because a program may still be writing a file at the first check.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = tuple(paths)
+        self._last_read: FileSignature = _signature(self._paths)
+        self._last_seen = self._last_read
+
+    async def changed(self) -> bool:
+        """Check the files; return True once for every change that has settled."""
+        if not self._paths:
+            return False
+        before = self._last_seen
+        # In a thread: stat on a network mount can block for minutes.
+        self._last_seen = await asyncio.to_thread(_signature, self._paths)
+        if self._last_seen == self._last_read or self._last_seen != before:
+            return False
+        self._last_read = self._last_seen
+        return True
+
+
+def _signature(paths: Sequence[Path]) -> FileSignature:
+    return tuple(map(_signature_of, paths))
+
+
+def _signature_of(path: Path) -> tuple[str, int, int, int, int] | None:
+    try:
+        found = path.stat()
+        # Kubernetes replaces a volume's files by pointing its link ``..data`` to a new directory.
+        real = os.path.realpath(path)
+    except OSError:
+        return None
+    return real, found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size

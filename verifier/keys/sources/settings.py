@@ -1,44 +1,54 @@
-"""What an operator can set about keys, with the defaults; reads no file and no environment."""
+"""What an operator sets about keys: where they are, and the times and limits of their sources.
+
+Plain values. This module reads no file and no environment variable.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from verifier.keys.sources.base import (
-    SILENT,
-    KeyObserver,
-    OnChange,
-    ignore_change,
-)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyLocations:
+    """Where the keys of one host are.
+
+    Attributes:
+        secrets: ``app_secret``: secrets or PEM, or paths of files with them.
+        public_keys: ``public_keys``: by key id, PEM, certificate or JWK, or the path of a file.
+        document_url: ``cache_keys_url``.
+        asap_url: ``asap_key_server``.
+    """
+
+    secrets: Sequence[str | Path] = field(default=(), repr=False)
+    public_keys: Mapping[str, str | Path] = field(default_factory=dict)
+    document_url: str | None = None
+    asap_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class KeySourceSettings:
-    """Options of all key sources; times are seconds.
+    """Times and limits of all key sources; times are seconds.
 
     Attributes:
-        key_fetch_timeout: The longest that a request waits for a key, and a fetch may take.
-        key_connect_timeout: The part of it that connecting may take.
-        key_fetch_connections: Most connections that one source holds.
-        key_grace: How long a key works after it has gone from its source.
-        key_stale_grace: How long known keys work past their freshness while the source fails.
-        key_lookup_rate: Unknown key ids that are looked up at a key server, a second, in the mean.
-        key_cache_size: Most keys kept of one source.
-        key_min_lifetime: Freshness is never shorter, whatever the server says.
-        key_max_lifetime: Freshness is never longer.
-        asap_lifetime: Freshness of a key server's answer that names none.
-        document_lifetime: Freshness of a document that names none.
+        key_fetch_timeout: The longest time that a request waits for a key, and that a fetch takes.
+        key_connect_timeout: The part of that time that connecting may take.
+        key_fetch_connections: The most connections that one source opens.
+        key_grace: How long a key is used after its source no longer has it.
+        key_stale_grace: How long a key is used after its freshness ends while its source fails.
+        key_lookup_rate: The mean number of unknown key ids a second that a key server is asked for.
+        key_cache_size: The most keys that are kept of one source.
+        key_min_lifetime: The shortest freshness, whatever the server says.
+        key_max_lifetime: The longest freshness, whatever the server says.
+        asap_lifetime: The freshness of a key server's response that states none.
+        document_lifetime: The freshness of a document that states none.
         key_negative_lifetime: How long a key server's "no such key" is remembered.
-        key_recheck: A key id that is asked for again is looked up again after this; also the
-            least time between two refreshes of a document that unknown key ids cause.
-        key_backoff_min: The first pause after a failure; doubles from there.
+        key_recheck: After this time an unknown key id is looked up again. Also the least time
+            between two fetches of a document that unknown key ids cause.
+        key_backoff_min: The first pause after a failure; each further pause is twice as long.
         key_backoff_max: The longest pause.
-        key_file_poll: Pause between two looks at key files; a change is used when two agree.
+        key_file_poll: The pause between two checks of the key files.
     """
 
     key_fetch_timeout: float = 5.0
@@ -56,46 +66,17 @@ class KeySourceSettings:
     key_recheck: float = 10.0
     key_backoff_min: float = 1.0
     key_backoff_max: float = 60.0
+    # A changed file is read when two checks agree: within 5 s, as the documentation promises.
     key_file_poll: float = 1.5
 
     def lifetime(self, stated: float | None, default: float) -> float:
-        """Bound a freshness that a server states, or does not."""
+        """Return the freshness of a response, seconds, within the two limits.
+
+        Args:
+            stated: What the server states; None if it states nothing.
+            default: What holds if the server states nothing.
+        """
+        # The lower limit keeps a server that forbids caching from being asked for every token.
+        # The upper limit bounds how long a withdrawn key is used because of one wrong header.
         wanted = default if stated is None else stated
         return min(max(wanted, self.key_min_lifetime), self.key_max_lifetime)
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Time and chance, so that tests can bring their own.
-
-    Attributes:
-        monotonic: Seconds that only go forward; all freshness is measured with it.
-        clock: Unix time, seconds; for what people and other programs read.
-        random: A number from 0 to below 1.
-        sleep: Waits that many seconds.
-    """
-
-    monotonic: Callable[[], float] = time.monotonic
-    clock: Callable[[], float] = time.time
-    random: Callable[[], float] = random.random
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-
-@dataclass(frozen=True, slots=True)
-class SourceContext:
-    """What every source of one ring is given.
-
-    Attributes:
-        settings: Times and bounds.
-        observer: Told of look-ups and fetches.
-        on_change: Told of dropped and replaced keys.
-        timing: The clocks.
-    """
-
-    settings: KeySourceSettings = KeySourceSettings()
-    observer: KeyObserver = SILENT
-    on_change: OnChange = ignore_change
-    timing: Timing = Timing()
-
-
-DEFAULTS: Final = SourceContext()

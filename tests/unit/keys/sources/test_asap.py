@@ -19,10 +19,11 @@ from tests.support.key_server import (
     hurry,
     is_key,
     pem,
-    surroundings,
+    source_context,
     until,
 )
-from verifier.keys.sources import AsapSource, Missing
+from verifier.keys.sources.asap import AsapSource
+from verifier.keys.sources.base import Missing
 
 Open = Callable[..., AsapSource]
 
@@ -34,7 +35,7 @@ async def source_for(
     opened: list[AsapSource] = []
 
     def source_for(**options: Any) -> AsapSource:
-        opened.append(AsapSource(server.url, session, surroundings(time, recorder, **options)))
+        opened.append(AsapSource(server.url, session, source_context(time, recorder, **options)))
         return opened[-1]
 
     yield source_for
@@ -85,7 +86,7 @@ async def test_the_base_may_end_in_a_slash(
 ) -> None:
     server.replies["/keys" + asap_path("k")] = Reply(pem("k").encode())
     for base in (f"{server.url}/keys", f"{server.url}/keys/"):
-        assert is_key(await AsapSource(base, session, surroundings()).fetch("k"), "k")
+        assert is_key(await AsapSource(base, session, source_context()).fetch("k"), "k")
 
 
 async def test_requests_name_their_program_and_carry_no_cookies(
@@ -606,7 +607,7 @@ async def test_a_request_waits_no_longer_than_the_time_out_and_others_do_not_wai
     old, source = source_for(), source_for(key_fetch_timeout=0.2)
     server.publish("known", pem("known"))
     await old.fetch("known")
-    source.inherit(old)
+    source.copy_from(old)
     server.always = Reply(fault="stall")
     async with asyncio.timeout(5):
         waiting = asyncio.create_task(source.fetch("unknown"))
@@ -657,7 +658,7 @@ async def test_a_replacement_goes_on_with_the_keys_and_the_failures_of_its_prede
     server.always = Reply(status=500)
     time.advance(3599)
     await old.tick()
-    new.inherit(old)
+    new.copy_from(old)
     await old.close()
     assert is_key(new.get("k"), "k")
     assert new.status().state == "stale"

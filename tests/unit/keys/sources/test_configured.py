@@ -16,19 +16,13 @@ from tests.support.key_server import (
     is_key,
     jwk,
     pem,
-    surroundings,
+    source_context,
     until,
 )
 from verifier.keys.formats import to_pem
-from verifier.keys.sources import (
-    FileWatch,
-    KeySourceError,
-    KeySourceSettings,
-    Missing,
-    SecretSource,
-    SourceContext,
-    StaticSource,
-)
+from verifier.keys.sources.base import KeySourceError, Missing, SourceContext
+from verifier.keys.sources.configured import SecretSource, StaticSource
+from verifier.keys.sources.settings import KeySourceSettings
 
 Open = Callable[..., Any]
 
@@ -38,7 +32,7 @@ async def static(time: FakeTime, recorder: Recorder) -> AsyncIterator[Open]:
     opened: list[StaticSource] = []
 
     async def open_static(public_keys: dict[str, str | Path]) -> StaticSource:
-        opened.append(StaticSource(public_keys, surroundings(time, recorder)))
+        opened.append(StaticSource(public_keys, source_context(time, recorder)))
         await opened[-1].start()
         return opened[-1]
 
@@ -52,7 +46,7 @@ async def secrets(time: FakeTime, recorder: Recorder) -> AsyncIterator[Open]:
     opened: list[SecretSource] = []
 
     async def open_secrets(*entries: str | Path) -> SecretSource:
-        opened.append(SecretSource(entries, surroundings(time, recorder)))
+        opened.append(SecretSource(entries, source_context(time, recorder)))
         await opened[-1].start()
         return opened[-1]
 
@@ -267,20 +261,6 @@ async def test_a_running_source_looks_for_changes_by_itself_within_five_seconds(
         await until(lambda: [key.material for key in source.static] == [b"two"])
     finally:
         await source.close()
-
-
-async def test_a_watch_tells_of_every_settled_change_once(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    watch = FileWatch([path])
-    assert not await watch.changed()
-    path.write_text("here")
-    assert [await watch.changed() for _ in range(3)] == [False, True, False]
-    path.unlink()
-    assert [await watch.changed() for _ in range(3)] == [False, True, False]
-    path.write_text("here again")
-    await watch.changed()
-    path.unlink()
-    assert [await watch.changed() for _ in range(3)] == [False, False, False]
 
 
 # What is told

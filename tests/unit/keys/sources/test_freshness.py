@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from multidict import CIMultiDict
 
-from verifier.keys.sources.freshness import stated_lifetime
+from verifier.keys.sources.http import stated_lifetime
 
 NOW = 1_767_225_600  # Thu, 01 Jan 2026 00:00:00 GMT
 

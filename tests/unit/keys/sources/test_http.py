@@ -13,21 +13,21 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from tests.support.key_server import KeyServer, Reply, serving, surroundings
-from verifier.keys.sources import KeySourceError
-from verifier.keys.sources.http import Answer, HttpFetcher, shown_url
+from tests.support.key_server import KeyServer, Reply, serving, source_context
+from verifier.keys.sources.base import KeySourceError
+from verifier.keys.sources.http import HttpFetcher, KeyResponse, redacted_url
 
 LIMIT = 1 << 20
 
 
 @pytest.fixture
 def fetcher(session: aiohttp.ClientSession) -> HttpFetcher:
-    return HttpFetcher(session, surroundings())
+    return HttpFetcher(session, source_context())
 
 
 @pytest.fixture
 def hasty(session: aiohttp.ClientSession) -> HttpFetcher:
-    return HttpFetcher(session, surroundings(key_fetch_timeout=0.3))
+    return HttpFetcher(session, source_context(key_fetch_timeout=0.3))
 
 
 async def fail(fetcher: HttpFetcher, url: str, etag: str = "") -> KeySourceError:
@@ -56,11 +56,11 @@ async def test_two_hundred_and_two_hundred_and_four_are_answers(
 ) -> None:
     body = b"body" if status == 200 else b""
     server.always = Reply(body, status, {"ETag": '"1"', "Cache-Control": "max-age=9"})
-    assert await fetcher.get(URL(server.url)) == Answer("ok", body, '"1"', 9)
+    assert await fetcher.get(URL(server.url)) == KeyResponse("ok", body, '"1"', 9)
 
 
 async def test_four_hundred_and_four_is_an_answer(server: KeyServer, fetcher: HttpFetcher) -> None:
-    assert await fetcher.get(URL(server.url)) == Answer("not-found")
+    assert await fetcher.get(URL(server.url)) == KeyResponse("not-found")
 
 
 @pytest.mark.parametrize("status", [201, 206, 300, 400, 401, 403, 410, 429, 500, 502, 503])
@@ -70,14 +70,14 @@ async def test_any_other_status_is_an_error(
     server.always = Reply(b"body", status)
     error = await fail(fetcher, f"{server.url}/k?secret=1")
     assert str(error) == f"status {status} from {server.url}/k"
-    assert error.shared == (status >= 500 or status == 429)
+    assert error.source_wide == (status >= 500 or status == 429)
 
 
 async def test_an_error_never_shows_what_is_secret_in_a_url(fetcher: HttpFetcher) -> None:
     error = await fail(fetcher, "http://user:password@127.0.0.1:1/k?token=secret#fragment")
     assert str(error) == "cannot connect (Connection refused): http://127.0.0.1:1/k"
     assert error.__cause__ is None
-    assert shown_url(URL("http://u:p@host/k?q#f")) == "http://host/k"
+    assert redacted_url(URL("http://u:p@host/k?q#f")) == "http://host/k"
 
 
 class NoNames(AbstractResolver):
@@ -93,14 +93,14 @@ class NoNames(AbstractResolver):
 async def test_a_name_that_nobody_knows_is_said_to_be_that() -> None:
     connector = aiohttp.TCPConnector(resolver=NoNames())
     async with aiohttp.ClientSession(connector=connector) as session:
-        error = await fail(HttpFetcher(session, surroundings()), "http://no-such-host/k")
+        error = await fail(HttpFetcher(session, source_context()), "http://no-such-host/k")
     assert str(error) == "the host's name cannot be resolved: http://no-such-host/k"
 
 
 async def test_a_stall_at_connect_ends_when_connecting_has_taken_too_long(
     session: aiohttp.ClientSession, black_hole: int
 ) -> None:
-    fetcher = HttpFetcher(session, surroundings(key_fetch_timeout=60, key_connect_timeout=0.1))
+    fetcher = HttpFetcher(session, source_context(key_fetch_timeout=60, key_connect_timeout=0.1))
     async with asyncio.timeout(5):
         error = await fail(fetcher, f"http://127.0.0.1:{black_hole}/")
     assert error.timeout
@@ -127,7 +127,7 @@ async def test_an_answer_that_is_not_http_is_an_error(session: aiohttp.ClientSes
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as garbage:
         port = garbage.sockets[0].getsockname()[1]
-        error = await fail(HttpFetcher(session, surroundings()), f"http://127.0.0.1:{port}/")
+        error = await fail(HttpFetcher(session, source_context()), f"http://127.0.0.1:{port}/")
     assert "secret" not in str(error)
     assert not error.timeout
 
@@ -160,7 +160,7 @@ async def test_a_larger_body_is_refused_packed_or_not(
     server.always = Reply(pack(b"x" * (LIMIT + 1)), headers={"Content-Encoding": encoding})
     error = await fail(fetcher, server.url)
     assert str(error) == f"body of more than {LIMIT} bytes"
-    assert not error.shared
+    assert not error.source_wide
 
 
 async def test_a_packed_bomb_is_never_unpacked(server: KeyServer, fetcher: HttpFetcher) -> None:

@@ -19,10 +19,11 @@ from tests.support.key_server import (
     is_key,
     jwk,
     pem,
-    surroundings,
+    source_context,
     until,
 )
-from verifier.keys.sources import DocumentSource, Missing
+from verifier.keys.sources.base import Missing
+from verifier.keys.sources.jwks import DocumentSource
 
 Open = Callable[..., DocumentSource]
 
@@ -35,7 +36,7 @@ async def source_for(
 
     def source_for(**options: Any) -> DocumentSource:
         url = f"{server.url}/jwks"
-        opened.append(DocumentSource(url, session, surroundings(time, recorder, **options)))
+        opened.append(DocumentSource(url, session, source_context(time, recorder, **options)))
         return opened[-1]
 
     yield source_for
@@ -565,7 +566,7 @@ async def test_a_replacement_goes_on_with_the_keys_and_the_version_of_its_predec
     server.document(jwk("a"), ETag='"1"')
     old, new = source_for(), source_for()
     await old.tick()
-    new.inherit(old)
+    new.copy_from(old)
     await old.close()
     time.advance(20_000)
     await new.tick()
