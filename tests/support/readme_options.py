@@ -19,9 +19,9 @@ def render() -> str:
 
 
 def _row(option: Option) -> str:
-    variable = f"`{option.env}`" if option.env else "\N{EN DASH}"
-    if option.file_env:
-        variable += f", `{option.file_env}`"
+    variable = f"`{option.variable}`" if option.variable else "\N{EN DASH}"
+    if option.file_variable:
+        variable += f", `{option.file_variable}`"
     default = option.default_text.replace("|", "\\|")
     purpose = option.help.replace("<", "&lt;")
     return f"| `{option.name}` | {variable} | {default} | {purpose} |"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from verifier.config import OPTIONS, Option, Problem, Settings
+from verifier.config import OPTIONS, Problem, Settings
 
 if TYPE_CHECKING:  # loading these loads a parser of Lua
     from verifier.check_config import Deployment, HostComparison
@@ -15,19 +14,6 @@ if TYPE_CHECKING:  # loading these loads a parser of Lua
     from verifier.check_config.risks import Risk
 
 _MARKS: Final = {"same": "✓", "differs": "✗", "no-effect": "·", "unknown": "?", "stricter": "+"}
-_ALWAYS: Final = (
-    "app_id",
-    "signature_algorithm",
-    "asap_accepted_issuers",
-    "asap_accepted_audiences",
-    "asap_require_room_claim",
-    "allow_empty_token",
-    "enable_domain_verification",
-    "muc_mapper_domain",
-    "listen",
-    "admin_listen",
-    "mode",
-)
 _WIDEST: Final = 60
 
 
@@ -75,8 +61,8 @@ def in_force(settings: Settings) -> dict[str, str]:
     found = {}
     for option in OPTIONS:
         value = settings.value(option.name)
-        if option.name in _ALWAYS or value not in (option.default, None, ()):
-            found[option.name] = _words(option, value)
+        if option.always_shown or value not in (option.default, None, ()):
+            found[option.name] = option.type.in_words(value)
     return found
 
 
@@ -193,24 +179,6 @@ def _verdict(checked: Checked) -> str:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun.format(s='' if number == 1 else 's')}"
-
-
-def _words(option: Option, value: Any) -> str:
-    if option.kind.secret:
-        number = len(value) if isinstance(value, tuple) else 1
-        return "set" if number == 1 else f"{number} of them set"
-    if option.name == "cache_keys_url" and "?" in str(value):
-        return f"{value.partition('?')[0]}?***"  # it may hold a key
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if option.name == "public_keys":
-        return ", ".join(
-            f"{key_id} ({item if isinstance(item, Path) else 'inline'})"
-            for key_id, item in value.items()
-        )
-    return "none" if value is None else str(value)
 
 
 def _of(problem: Problem) -> str:

@@ -85,11 +85,7 @@ class Manual:
 
 def option_terms() -> dict[str, str]:
     """Give every option of the configuration, and what it is for."""
-    return {", ".join(_names(option)): f"{option.help} {_default(option)}" for option in OPTIONS}
-
-
-def _names(option: Option) -> list[str]:
-    return [name for name in (option.name, option.env, option.file_env) if name]
+    return {", ".join(option.names): f"{option.help} {_default(option)}" for option in OPTIONS}
 
 
 def _default(option: Option) -> str:

@@ -1,7 +1,8 @@
 """The configuration: from a TOML file and the environment to one frozen value."""
 
 from verifier.config.load import load
-from verifier.config.options import CONFIG_VARIABLE, OPTIONS, Option
+from verifier.config.option import Option
+from verifier.config.options import CONFIG_VARIABLE, OPTIONS
 from verifier.config.problems import ConfigError, Problem
 from verifier.config.settings import Settings, is_shared
 

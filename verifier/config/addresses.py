@@ -1,7 +1,4 @@
-"""Where a listener is: host and port, or the path of a unix socket.
-
-Knows how an address is written, and nothing of sockets.
-"""
+"""Addresses of listeners and of clients: how they are written and what they mean; no sockets."""
 
 from __future__ import annotations
 
@@ -11,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, TypeAlias
 
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 _TCP: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
-_LONGEST_UNIX_PATH: Final = 107  # bytes in Linux' sun_path, less the closing NUL
+_LONGEST_UNIX_PATH: Final = 107  # bytes in Linux' sun_path, without the closing NUL
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,7 @@ class TcpAddress:
 
     Attributes:
         host: A name or an address; IPv6 without its brackets.
-        port: 0 to 65535; 0 has the system choose a free one.
+        port: 0 to 65535; for 0, the system chooses a free port.
     """
 
     host: str
@@ -45,7 +44,7 @@ class UnixAddress:
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine can connect: always."""
+        """Whether only this machine can connect: a unix socket is a file of this machine."""
         return True
 
     def __str__(self) -> str:
@@ -60,7 +59,7 @@ def parse_address(text: str) -> Address:
     """Read ``HOST:PORT``, ``[IPV6]:PORT`` or ``unix:/path``.
 
     Raises:
-        ValueError: It is none of them.
+        ValueError: the text has another form.
     """
     if text.startswith("unix:"):
         return _parse_unix(text.removeprefix("unix:"))
@@ -81,7 +80,7 @@ def _parse_unix(path: str) -> UnixAddress:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address means this machine alone."""
+    """Return whether only this machine can reach a host name or address."""
     if host.lower() in ("localhost", "localhost."):
         return True
     address = parse_ip_address(host)

@@ -1,8 +1,8 @@
 """The ``[hosts."…"]`` tables of the file: what is different for one virtual host.
 
-A host has the whole service's options, less those that its own table replaces. What only makes
-sense together is never mixed: a host with a key of its own inherits no other host's keys, one with
-its own ``app_id`` no other's issuers, one with its own domain no other's MUC host.
+A host has the options at the top of the file, except those that its own table replaces. Options of
+one group are replaced together: a host with a key of its own inherits no other key, a host with its
+own ``app_id`` no other issuers, a host with its own domain no other MUC domain.
 """
 
 from __future__ import annotations
@@ -11,58 +11,29 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from verifier.config.kinds import HOST
-from verifier.config.problems import Problem, kind_of, shown_name
+from verifier.config.options import OPTIONS
+from verifier.config.problems import Problem, shown_name, type_name
 from verifier.config.sources import Reading, read_table
+from verifier.config.value_types import HOST
 
-PER_HOST: Final = (
-    "app_id",
-    "app_secret",
-    "asap_key_server",
-    "cache_keys_url",
-    "public_keys",
-    "signature_algorithm",
-    "asap_accepted_issuers",
-    "asap_accepted_audiences",
-    "asap_require_room_claim",
-    "allow_empty_token",
-    "enable_domain_verification",
-    "muc_mapper_domain_base",
-    "muc_mapper_domain_prefix",
-    "muc_mapper_domain",
-    "token_regex_enabled",
-    "token_regex_room_max_length",
-    "token_regex_max_quantifiers",
-    "single_use",
-    "policy.forbid_wildcard_room",
-    "policy.forbid_wildcard_sub",
-    "policy.forbid_room_patterns",
-    "policy.max_token_lifetime",
-    "policy.require_jti",
-    "policy.require_expiry",
-    "policy.require_user_id",
-    "policy.moderators_create_rooms",
-)
-"""The options that a host's table may have; the others are the whole service's."""
+PER_HOST: Final = tuple(option.name for option in OPTIONS if option.per_host)
+"""The options that a host's table may have; the others belong to the whole service."""
 
-_SENT: Final = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z0-9_-]+")
-_TOGETHER: Final = (
-    frozenset(
-        ("app_secret", "asap_key_server", "cache_keys_url", "public_keys", "signature_algorithm")
-    ),
-    frozenset(("app_id", "asap_accepted_issuers")),
-    frozenset(("muc_mapper_domain_base", "muc_mapper_domain_prefix", "muc_mapper_domain")),
-)
+_GROUPS: Final = {
+    group: frozenset(option.name for option in OPTIONS if option.together == group)
+    for group in {option.together for option in OPTIONS} - {""}
+}
+_AS_SENT: Final = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z0-9_-]+")
 
 
 def read_hosts(reading: Reading) -> Iterator[tuple[str, Reading]]:
-    """Read every host's table over what the whole service was given.
+    """Read every host's table over the options of the whole service.
 
-    Problems go to ``reading``; so do the files that were named.
+    Problems and the names of files are added to ``reading``.
     """
     tables = reading.hosts
     if not isinstance(tables, Mapping):
-        _refuse(reading, "hosts", kind_of(tables), "a table of tables, one for each host name")
+        _refuse(reading, "hosts", type_name(tables), "a table of tables, one for each host name")
         return
     names: set[str] = set()
     for written, table in tables.items():
@@ -70,7 +41,7 @@ def read_hosts(reading: Reading) -> Iterator[tuple[str, Reading]]:
         if host is None:
             continue
         if not isinstance(table, Mapping):
-            _refuse(reading, f"hosts.{host}", kind_of(table), "a table of options")
+            _refuse(reading, f"hosts.{host}", type_name(table), "a table of options")
         elif host in names:
             _refuse(reading, f"hosts.{host}", "a host that is there twice", "every host once")
         else:
@@ -83,7 +54,7 @@ def _host_name(written: str, reading: Reading) -> str | None:
         name: str = HOST.from_toml(written)
     except ValueError:
         name = ""
-    if _SENT.fullmatch(name) is None:
+    if _AS_SENT.fullmatch(name) is None:
         expected = "a host name as browsers send it (xn--… for other scripts), no port"
         _refuse(reading, f"hosts.{shown_name(written)}", "no such name", expected)
         return None
@@ -94,7 +65,7 @@ def _read_host(host: str, table: Mapping[str, Any], reading: Reading) -> Reading
     own = Reading(reading.read_file, problems=reading.problems, files=reading.files)
     read_table(table, f'[hosts."{host}"] in {reading.config}', own, PER_HOST)
     replaced = own.given.keys() | own.failed
-    for group in _TOGETHER:
+    for group in _GROUPS.values():
         replaced |= group if replaced & group else frozenset()
     inherited = {name: given for name, given in reading.given.items() if name not in replaced}
     own.given = inherited | own.given

@@ -1,6 +1,7 @@
-"""From a TOML file and the environment to ``Settings``, or to one error with every problem.
+"""Makes ``Settings`` from a TOML file and the environment, or one error with every problem.
 
-The only way in: defaults, then the file, then the environment; a later one wins.
+Nothing else makes ``Settings``. The order is: defaults, the file, the environment; a later value
+replaces an earlier one.
 """
 
 from __future__ import annotations
@@ -10,17 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from verifier.config.hosts import read_hosts
-from verifier.config.options import CONFIG_VARIABLE
+from verifier.config.options import CONFIG_VARIABLE, OPTIONS
 from verifier.config.problems import ConfigError
 from verifier.config.settings import Settings
-from verifier.config.sources import (
-    ReadFile,
-    Reading,
-    read_environment,
-    read_toml,
-    unquoted,
-)
-from verifier.config.stores import notice_pods
+from verifier.config.sources import ReadFile, Reading, read_environment, read_toml, unquoted
 from verifier.config.validate import resolve, resolve_host
 
 
@@ -31,12 +25,12 @@ def load(
     read_file: ReadFile = Path.read_bytes,
     terminal: bool = False,
 ) -> Settings:
-    """Read the whole configuration; called again, it reads every file again.
+    """Read the whole configuration; a second call reads every file again.
 
     Args:
         environ: The environment.
-        config: The TOML file; None takes the one that ``VERIFIER_CONFIG`` names, if any.
-        read_file: Reads the TOML file, and each secret's and key's; raises OSError.
+        config: The TOML file; None takes the file that ``VERIFIER_CONFIG`` names, if any.
+        read_file: Reads the TOML file and each secret's and key's file; raises OSError.
         terminal: Whether log lines go to a terminal, which decides their default form.
 
     Raises:
@@ -47,42 +41,42 @@ def load(
     if path is not None:
         read_toml(path, reading)
     read_environment(environ, reading)
-    values = resolve(reading, terminal=terminal)
-    notice_pods(reading, values, environ)
-    hosts, notices = _load_hosts(reading, values)
+    values = resolve(reading, environ, terminal=terminal)
+    hosts, host_notices = _resolve_hosts(reading, values)
     if values["strict_hosts"] and not hosts and not reading.problems:
         expected = "[hosts] tables beside it, or false: every host would be refused"
         reading.refuse("strict_hosts", "true without a host", expected)
     if reading.problems:
         raise ConfigError(reading.problems)
-    files = tuple(dict.fromkeys(reading.files))
     return Settings(
-        **_of_settings(values),
-        hosts={host: Settings(**_of_settings(given)) for host, given in hosts.items()},
-        notices=(*reading.notices, *notices),
-        watched_files=files,
+        **_attributes(values),
+        hosts={host: Settings(**_attributes(own)) for host, own in hosts.items()},
+        notices=(*reading.notices, *host_notices),
+        watched_files=tuple(dict.fromkeys(reading.files)),
     )
 
 
-def _load_hosts(
+def _resolve_hosts(
     reading: Reading, service: dict[str, Any]
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Give each virtual host's values, and what is to be noticed of it alone."""
+    """Return each virtual host's values, and the notices that concern one host only."""
     hosts: dict[str, dict[str, Any]] = {}
     notices: list[str] = []
-    inherited = list(reading.problems)
+    of_service = list(reading.problems)
     for host, own in read_hosts(reading):
         hosts[host] = resolve_host(own, service)
-        news = [notice for notice in own.notices if notice not in reading.notices]
-        notices += [f"host {host}: {notice}" for notice in news]
-    of_hosts = [each for each in reading.problems[len(inherited) :] if each not in inherited]
-    reading.problems[:] = inherited + of_hosts
+        new = [notice for notice in own.notices if notice not in reading.notices]
+        notices += [f"host {host}: {notice}" for notice in new]
+    # A host that inherits a bad value reports the problem again; each is reported once.
+    of_hosts = [each for each in reading.problems[len(of_service) :] if each not in of_service]
+    reading.problems[:] = of_service + of_hosts
     return hosts, notices
 
 
-def _of_settings(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the options of tables, of which ``rules`` has made values of their own."""
-    return {name: value for name, value in values.items() if "." not in name}
+def _attributes(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes of ``Settings`` that follow from the values of options."""
+    attributes = {option.attribute: values[option.name] for option in OPTIONS}
+    return attributes | {"other_algorithms": values["other_algorithms"]}
 
 
 def _named_file(environ: Mapping[str, str]) -> Path | None:

@@ -60,7 +60,7 @@ def shown(value: Any, longest: int = _LONGEST_SHOWN) -> str:
     elif isinstance(value, list) and all(isinstance(item, str) for item in value):
         return f"[{', '.join(shown(item) for item in value)}]"
     elif not isinstance(value, bool | int | float):
-        return kind_of(value)
+        return type_name(value)
     text = json.dumps(value)
     return text if len(text) <= longest else text[:longest] + "…"
 
@@ -70,7 +70,7 @@ def shown_name(name: str) -> str:
     return name if name.replace("-", "_").isidentifier() else shown(name)
 
 
-def kind_of(value: Any) -> str:
+def type_name(value: Any) -> str:
     """Name a TOML value's type."""
     names = {str: "a string", bool: "a boolean", int: "an integer", float: "a float"}
     names |= {dict: "a table", list: "an array"}

@@ -1,6 +1,7 @@
-"""The file and the environment, read option by option.
+"""Reads the TOML file and the environment, option by option.
 
-Each value is judged alone here; what options mean together is ``rules``' business.
+Each value is checked alone here; ``validate`` checks what options mean together. A bad value is
+noted as a problem and reading goes on, so that one error names every problem.
 """
 
 from __future__ import annotations
@@ -13,28 +14,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from verifier.config.options import CONFIG_VARIABLE, OPTIONS, Option
-from verifier.config.problems import Problem, kind_of, shown, shown_name, shown_path
+from verifier.config.option import Option
+from verifier.config.options import CONFIG_VARIABLE, OPTIONS
+from verifier.config.problems import Problem, shown, shown_name, shown_path, type_name
+from verifier.config.value_types import ListForm
 from verifier.keys.formats import split_secrets
 
 ReadFile = Callable[[Path], bytes]
 
 _BY_NAME: Final = {option.name: option for option in OPTIONS}
-_FILE_NAMES: Final = {option.file_name: option for option in OPTIONS if option.file_name}
+_BY_FILE_KEY: Final = {option.file_key: option for option in OPTIONS if option.file_key}
+_TABLES: Final = sorted({option.table for option in OPTIONS} - {""})
 _VARIABLES: Final = [
     CONFIG_VARIABLE,
-    *(name for option in OPTIONS for name in (option.env, option.file_env) if name),
+    *(name for option in OPTIONS for name in (option.variable, option.file_variable) if name),
 ]
+_PREFIX: Final = "VERIFIER_"
+# Kubernetes sets these for a Service called verifier, verifier-admin and so on.
 _PORT: Final = r"PORT(_[0-9]+_(TCP|UDP|SCTP))?"
 _KUBERNETES: Final = re.compile(
-    r"VERIFIER_(\w+_)?"
+    rf"{_PREFIX}(\w+_)?"
     rf"(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=.*|{_PORT}=\w+://.*|{_PORT}_(ADDR|PORT|PROTO)=.*)"
 )
-"""What Kubernetes sets for a Service called verifier, or verifier-admin, and so on."""
-_HOUSE_RULE: Final = re.compile(r"VERIFIER_POLICY_\w+")
-"""A misspelt one would let in what its author relies on being refused: no notice is enough."""
-_POLICY: Final = "policy"
+# A misspelt option of a table such as [policy] would let in what the operator relies on being
+# refused. A notice is not enough for it.
+_OF_TABLE: Final = re.compile(rf"{_PREFIX}({'|'.join(_TABLES).upper()})_\w+")
 _BLANKS_IN_LIST: Final = re.compile(r"\s,|,\s")
+_ERROR_POSITION: Final = re.compile(r"\(at ([^()]*)\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +58,13 @@ class Reading:
 
     Attributes:
         read_file: Reads a secret's or key's file; raises OSError.
-        given: Good values by option name; the environment's over the file's.
-        failed: Options of which a bad value was found, so that they are not called missing.
-        problems: What must be mended.
+        given: Good values by option name; the environment's replace the file's.
+        failed: Options with a bad value, so that these options are not called missing.
+        problems: Errors, each of which the operator must correct.
         notices: What an operator should know.
         files: Secret and key files that were named.
-        config: The configuration file, in words.
-        hosts: The file's ``hosts``, as it stands.
+        config: The path of the configuration file.
+        hosts: The file's ``hosts``, not yet checked.
     """
 
     read_file: ReadFile
@@ -71,21 +77,25 @@ class Reading:
     hosts: Any = field(default_factory=dict, repr=False)
 
     def is_unsure(self, *names: str) -> bool:
-        """Tell whether any of these options was meant to have a value that is not known."""
+        """Return whether any of these options has only a bad value, so that it is not known."""
         return any(name in self.failed and name not in self.given for name in names)
 
     def origin(self, name: str) -> str:
-        """Say where an option's value came from, or could come from."""
-        option = _BY_NAME[name]
-        return self.given[name].origin if name in self.given else option.env or "not set"
+        """Return where an option's value came from, or could come from."""
+        if name in self.given:
+            return self.given[name].origin
+        return _BY_NAME[name].variable or "not set"
 
     def refuse(self, name: str, found: str, expected: str) -> None:
-        """Note a problem of an option."""
+        """Add a problem of an option."""
         self.problems.append(Problem(name, self.origin(name), found, expected))
 
     def notice(self, name: str, text: str) -> None:
-        """Note what an operator should know of an option."""
+        """Add a notice about an option."""
         self.notices.append(f"{name} ({self.origin(name)}): {text}")
+
+
+# The file.
 
 
 def read_toml(path: Path, reading: Reading) -> None:
@@ -101,8 +111,8 @@ def read_toml(path: Path, reading: Reading) -> None:
 def read_table(
     table: Mapping[str, Any], origin: str, reading: Reading, names: Sequence[str]
 ) -> None:
-    """Read a table of options, of which only ``names`` belong there."""
-    files = {file: option for file, option in _FILE_NAMES.items() if option.name in names}
+    """Read a table of options, of which only ``names`` are allowed there."""
+    file_keys = {key: option for key, option in _BY_FILE_KEY.items() if option.name in names}
     table = _flattened(table, origin, reading)
     for key, value in table.items():
         if key in names:
@@ -110,22 +120,25 @@ def read_table(
         elif key in _BY_NAME:
             expected = "it at the top of the file: it is the whole service's"
             reading.problems.append(Problem(key, origin, "an option of one host", expected))
-        elif key not in files:
-            nearest = _nearest(key, [*names, *files])
+        elif key not in file_keys:
+            nearest = _nearest(key, [*names, *file_keys])
             expected = f"the name of an option; the nearest is {nearest}"
             reading.problems.append(Problem(shown_name(key), origin, "an unknown option", expected))
-    for file_key, option in files.items():
-        if file_key in table:
-            _take_file_key(option, file_key, table, origin, reading)
+    for key, option in file_keys.items():
+        if key in table:
+            _take_file_key(option, key, table, origin, reading)
 
 
 def _flattened(table: Mapping[str, Any], origin: str, reading: Reading) -> dict[str, Any]:
-    """Name the options of a table within by their dotted keys, as TOML may write them itself."""
-    flat = {key: value for key, value in table.items() if key != _POLICY}
-    inner = table.get(_POLICY, {})
-    if isinstance(inner, Mapping):
-        return flat | {f"{_POLICY}.{key}": value for key, value in inner.items()}
-    reading.problems.append(Problem(_POLICY, origin, kind_of(inner), "a table of options"))
+    """Return a table in which the options of an inner table have dotted names."""
+    flat = {key: value for key, value in table.items() if key not in _TABLES}
+    for name in _TABLES:
+        inner = table.get(name, {})
+        if isinstance(inner, Mapping):
+            flat |= {f"{name}.{key}": value for key, value in inner.items()}
+        else:
+            problem = Problem(name, origin, type_name(inner), "a table of options")
+            reading.problems.append(problem)
     return flat
 
 
@@ -133,25 +146,26 @@ def _parse(path: Path, reading: Reading) -> dict[str, Any] | None:
     try:
         return tomllib.loads(reading.read_file(path).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        reading.problems.append(Problem("", str(path), _trouble(error), "a TOML file in UTF-8"))
+        reading.problems.append(Problem("", str(path), _in_words(error), "a TOML file in UTF-8"))
         return None
 
 
-def _trouble(error: OSError | ValueError | RecursionError) -> str:
-    """Say what is wrong with a file without quoting from it."""
+def _in_words(error: OSError | ValueError | RecursionError) -> str:
+    """Return what is wrong with a file, without quoting from it."""
     if isinstance(error, RecursionError):
         return "tables or arrays nested too deep"
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     if isinstance(error, tomllib.TOMLDecodeError):
-        place = re.search(r"\(at ([^()]*)\)$", str(error))
-        return f"a syntax error at {place[1]}" if place else "a syntax error"
+        position = _ERROR_POSITION.search(str(error))
+        return f"a syntax error at {position[1]}" if position else "a syntax error"
+    # The path itself may hold a NUL character, which open() refuses with a ValueError.
     return "bytes that are not UTF-8" if isinstance(error, UnicodeError) else "no file's name"
 
 
 def _take_toml(option: Option, value: Any, origin: str, reading: Reading) -> None:
     try:
-        good = option.kind.from_toml(value)
+        good = option.type.from_toml(value)
     except ValueError:
         _fail(option, origin, _found(option, value), reading)
     else:
@@ -159,34 +173,38 @@ def _take_toml(option: Option, value: Any, origin: str, reading: Reading) -> Non
 
 
 def _take_file_key(
-    option: Option, key: str, document: Mapping[str, Any], origin: str, reading: Reading
+    option: Option, key: str, table: Mapping[str, Any], origin: str, reading: Reading
 ) -> None:
-    value = document[key]
-    if option.name in document:
+    value = table[key]
+    if option.name in table:
         reading.given.pop(option.name, None)
         _fail_both(option, key, option.name, origin, reading)
     elif type(value) is not str or not value:
         reading.failed.add(option.name)
         expected = "the path of a file"
-        reading.problems.append(Problem(key, origin, kind_of(value), expected))
+        reading.problems.append(Problem(key, origin, type_name(value), expected))
     else:
         _take_file(option, Path(value), f"{key} in {origin}", reading)
+
+
+# The environment.
 
 
 def read_environment(environ: Mapping[str, str], reading: Reading) -> None:
     """Read the environment variables, docker-jitsi-meet's and this program's own."""
     for option in OPTIONS:
-        if option.env is None:
+        if option.variable is None:
             continue
-        text = environ.get(option.env, "")
-        path = unquoted(environ.get(option.file_env, "")) if option.file_env else ""
+        text = environ.get(option.variable, "")
+        path = unquoted(environ.get(option.file_variable or "", ""))
         if unquoted(text) and path:
-            _fail_both(option, str(option.file_env), option.env, "environment", reading)
+            _fail_both(option, str(option.file_variable), option.variable, "environment", reading)
         elif path:
-            _take_file(option, Path(path), str(option.file_env), reading, from_environment=True)
+            origin = str(option.file_variable)
+            _take_file(option, Path(path), origin, reading, from_environment=True)
         elif unquoted(text):
-            _take_variable(option, option.env, text, reading)
-    _notice_unknown(environ, reading)
+            _take_variable(option, option.variable, text, reading)
+    _check_unknown(environ, reading)
 
 
 def unquoted(text: str) -> str:
@@ -196,31 +214,51 @@ def unquoted(text: str) -> str:
     return text[1:-1] if quoted else text
 
 
-def _take_variable(option: Option, name: str, text: str, reading: Reading) -> None:
+def _take_variable(option: Option, variable: str, text: str, reading: Reading) -> None:
     bare = unquoted(text)
-    if option.kind.secret and bare == text.strip():
+    if option.type.secret and bare == text.strip():
         bare = text  # without quotes, blanks are a part of a secret
-    elif option.kind.secret:
-        reading.notices.append(f"{name}: the quotes around the value are not part of it")
+    elif option.type.secret:
+        reading.notices.append(f"{variable}: the quotes around the value are not part of it")
     try:
-        good = option.kind.from_text(bare)
+        good = option.type.from_text(bare)
     except ValueError:
-        _fail(option, name, _found(option, bare), reading)
+        _fail(option, variable, _found(option, bare), reading)
         return
-    reading.given[option.name] = Given(good, name, from_environment=True)
-    if option.kind.is_list and _BLANKS_IN_LIST.search(bare):
-        reading.notices.append(f"{name}: blanks beside a comma are not part of a value")
+    reading.given[option.name] = Given(good, variable, from_environment=True)
+    if option.type.list_form is ListForm.COMMAS and _BLANKS_IN_LIST.search(bare):
+        reading.notices.append(f"{variable}: blanks beside a comma are not part of a value")
+
+
+def _check_unknown(environ: Mapping[str, str], reading: Reading) -> None:
+    for name, value in sorted(environ.items()):
+        if not name.startswith(_PREFIX) or name in _VARIABLES:
+            continue
+        if _KUBERNETES.fullmatch(f"{name}={value}"):
+            continue
+        nearest = _nearest(name, _VARIABLES)
+        if _OF_TABLE.fullmatch(name):
+            expected = f"a known one; the nearest is {nearest}"
+            found = "an unknown policy option"
+            reading.problems.append(Problem(shown_name(name), "environment", found, expected))
+        else:
+            reading.notices.append(
+                f"{shown_name(name)}: not a known variable, ignored; the nearest is {nearest}"
+            )
+
+
+# Files with a secret, which the file or the environment names.
 
 
 def _take_file(
     option: Option, path: Path, origin: str, reading: Reading, *, from_environment: bool = False
 ) -> None:
-    """Take a secret from a file: one a line, or a whole PEM block, less the ends of lines."""
+    """Take secrets from a file: one a line without the line's end, or a whole PEM block."""
     reading.files.append(path)
     try:
         text = reading.read_file(path).decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        found = f"{shown_path(path)}: {_trouble(error)}"
+        found = f"{shown_path(path)}: {_in_words(error)}"
         _fail(option, origin, found, reading, "a file of UTF-8 text that can be read")
         return
     lines = split_secrets(text)
@@ -231,7 +269,7 @@ def _take_file(
     if any(line != unquoted(line) for line in lines):
         reading.notices.append(f"{origin}: blanks and quotes around a secret are part of it")
     try:
-        good = option.kind.from_toml(lines[0] if len(lines) == 1 else lines)
+        good = option.type.from_toml(lines[0] if len(lines) == 1 else lines)
     except ValueError:
         found = f"{len(lines)} lines (not shown)" if lines else "an empty file"
         _fail(option, origin, found, reading)
@@ -239,17 +277,20 @@ def _take_file(
         reading.given[option.name] = Given(good, origin, from_environment)
 
 
+# Problems.
+
+
 def _found(option: Option, value: Any) -> str:
-    if not option.kind.secret:
+    if not option.type.secret:
         return shown(value)
-    return "an empty string" if value == "" else f"{kind_of(value)} (not shown)"
+    return "an empty string" if value == "" else f"{type_name(value)} (not shown)"
 
 
 def _fail(
     option: Option, origin: str, found: str, reading: Reading, expected: str | None = None
 ) -> None:
     reading.failed.add(option.name)
-    expected = expected or option.kind.expected
+    expected = expected or option.type.expected
     reading.problems.append(Problem(option.name, origin, found, expected))
 
 
@@ -259,20 +300,3 @@ def _fail_both(option: Option, first: str, second: str, origin: str, reading: Re
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     return difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)[0]
-
-
-def _notice_unknown(environ: Mapping[str, str], reading: Reading) -> None:
-    for name, value in sorted(environ.items()):
-        ours = name.startswith("VERIFIER_") and name not in _VARIABLES
-        if ours and _KUBERNETES.fullmatch(f"{name}={value}") is None:
-            nearest = _nearest(name, _VARIABLES)
-            if _HOUSE_RULE.fullmatch(name):
-                expected = f"a known one; the nearest is {nearest}"
-                problem = Problem(
-                    shown_name(name), "environment", "an unknown house rule", expected
-                )
-                reading.problems.append(problem)
-                continue
-            reading.notices.append(
-                f"{shown_name(name)}: not a known variable, ignored; the nearest is {nearest}"
-            )

@@ -1,71 +1,73 @@
-"""What options mean together: defaults that follow from others, and what does not fit.
+"""What options mean together: defaults that follow from other options, and what does not fit.
 
-Reads nothing but key files; says what an operator should know, once, as notices.
+Reads nothing except key files. Notes problems, and notices that an operator should read once.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any, Final
 
 from verifier.config.hosts import PER_HOST
-from verifier.config.keys import resolve_keys
-from verifier.config.operator_policy import resolve_operator_policy
+from verifier.config.key_checks import STRONG_SECRET, resolve_keys
 from verifier.config.options import OPTIONS
-from verifier.config.pages import check_pages
+from verifier.config.problems import shown
+from verifier.config.redirect_template import unknown_placeholders
+from verifier.config.settings import is_shared
 from verifier.config.sources import Reading
-from verifier.config.stores import check_extras, resolve_single_use
+from verifier.keys.pem import looks_like_pem
+from verifier.storage.redis_url import SCHEMES
 
-_WEAK_TOKEN = 16  # bytes; 128 bits where the token is random
+_STRONG_TOKEN: Final = 16  # bytes; 128 bits if the token is random
 
 
-def resolve(reading: Reading, *, terminal: bool) -> dict[str, Any]:
-    """Give every option its value, noting problems and notices in ``reading``.
+def resolve(reading: Reading, environ: Mapping[str, str], *, terminal: bool) -> dict[str, Any]:
+    """Return a value for every option, and add problems and notices to ``reading``.
 
     Args:
-        reading: What file and environment gave.
+        reading: What the file and the environment gave.
+        environ: The environment, for what it says about the machine.
         terminal: Whether log lines go to a terminal.
     """
     values = {option.name: option.default for option in OPTIONS}
     values |= {name: given.value for name, given in reading.given.items()}
     if values["log_format"] is None:
         values["log_format"] = "console" if terminal else "json"
-    _resolve_verdict(reading, values)
+    _resolve_decisions(reading, values)
     _check_listeners(reading, values)
-    if values["mode"] == "report-only":
-        reading.notice("mode", "nobody is refused; what would be is logged and counted")
-    if values["rules"] == "strict":
-        text = "Prosody lets in more, but refuses a list in aud where * is not accepted"
-        reading.notice("rules", f"strict: {text}")
-    if values["leeway"]:
-        reading.notice("leeway", "Jitsi has none: Prosody will refuse what is late by that much")
-    if values["bypass"] and not values["trusted_proxies"]:
-        expected = "trusted_proxies (VERIFIER_TRUSTED_PROXIES) beside it"
-        reading.refuse("bypass", "networks, and no proxy to believe", expected)
-    check_pages(reading, values)
-    check_extras(reading, values)
+    _check_rules(reading, values)
+    _check_bypass(reading, values)
+    _check_redirect(reading, values)
+    _check_handoff(reading, values)
+    _check_packages(reading, values)
+    _notice_pod(reading, values, environ)
     return values
 
 
 def resolve_host(reading: Reading, service: dict[str, Any]) -> dict[str, Any]:
-    """Give every option its value for one virtual host.
+    """Return a value for every option as it is for one virtual host.
 
     Args:
-        reading: What its table gave, over what the whole service was given.
-        service: The whole service's values, for what no host has of its own.
+        reading: What the host's table gave, over what the whole service was given.
+        service: The whole service's values, for options that a host cannot have.
     """
     values = {option.name: option.default for option in OPTIONS}
     values |= {name: value for name, value in service.items() if name not in PER_HOST}
     values |= {name: reading.given[name].value for name in PER_HOST if name in reading.given}
-    _resolve_verdict(reading, values)
+    _resolve_decisions(reading, values)
     return values
 
 
-def _resolve_verdict(reading: Reading, values: dict[str, Any]) -> None:
+# Options that decide about tokens, each of which a host may have.
+
+
+def _resolve_decisions(reading: Reading, values: dict[str, Any]) -> None:
     _resolve_claims(reading, values)
     _resolve_domains(reading, values)
     resolve_keys(reading, values)
-    resolve_single_use(reading, values)
-    resolve_operator_policy(reading, values)
+    _resolve_single_use(reading, values)
+    _check_operator_policy(reading, values)
 
 
 def _resolve_claims(reading: Reading, values: dict[str, Any]) -> None:
@@ -74,7 +76,7 @@ def _resolve_claims(reading: Reading, values: dict[str, Any]) -> None:
     if values["asap_accepted_issuers"] is None:
         values["asap_accepted_issuers"] = (values["app_id"],)
     if "*" in values["asap_accepted_issuers"]:
-        text = "any issuer is accepted: whoever holds a key may sign for all"
+        text = "any issuer is accepted: the holder of a key may sign for every issuer"
         reading.notice("asap_accepted_issuers", text)
     if values["allow_empty_token"]:
         reading.notice("allow_empty_token", "guests come in without a token")
@@ -91,7 +93,7 @@ def _resolve_domains(reading: Reading, values: dict[str, Any]) -> None:
 
 
 def _first_label(reading: Reading) -> str:
-    """Follow docker-jitsi-meet, which cuts the prefix from XMPP_MUC_DOMAIN; Prosody does not."""
+    """Return the prefix as docker-jitsi-meet cuts it from XMPP_MUC_DOMAIN; Prosody does not."""
     given = reading.given.get("muc_mapper_domain")
     if given is None or not given.from_environment:
         return "conference"
@@ -118,13 +120,13 @@ def _resolve_verification(reading: Reading, values: dict[str, Any], base: str | 
 
 
 def _refuse_unverified(reading: Reading, base: str | None) -> None:
-    """Strict rules compare tenant and domain always."""
-    why = 'rules = "strict" compares sub, tenant and domain'
+    """Refuse what would keep strict rules from comparing tenant and domain."""
+    reason = 'rules = "strict" compares sub, tenant and domain'
     if base is None:
-        expected = f"the XMPP domain (XMPP_DOMAIN): {why}"
+        expected = f"the XMPP domain (XMPP_DOMAIN): {reason}"
         reading.refuse("muc_mapper_domain_base", "nothing", expected)
     else:
-        expected = f'true, or rules = "jitsi": {why}'
+        expected = f'true, or rules = "jitsi": {reason}'
         reading.refuse("enable_domain_verification", "false", expected)
 
 
@@ -135,17 +137,124 @@ def _notice_docker_muc(reading: Reading, muc: str, base: str | None) -> None:
         reading.notice("muc_mapper_domain", text)
 
 
+def _resolve_single_use(reading: Reading, values: dict[str, Any]) -> None:
+    if values["single_use"] == "off":
+        return
+    # A redemption is stored under the token's jti until its exp, so that both are needed.
+    values["policy.require_jti"] = values["policy.require_expiry"] = True
+    if not values["handoff"]:
+        window = values["single_use_window"]
+        text = f"without handoff, reloads and BOSH are refused {window} s after the first entry"
+        reading.notice("single_use", text)
+    if values["revocation_store"] == "memory:":
+        text = "with revocation_store memory:, a restart forgets which tokens have been used"
+        reading.notice("single_use", text)
+
+
+def _check_operator_policy(reading: Reading, values: dict[str, Any]) -> None:
+    verified, patterns = values["enable_domain_verification"], values["token_regex_enabled"]
+    if values["policy.forbid_wildcard_sub"] and not verified:
+        text = "without enable_domain_verification no sub is compared: any sub opens every tenant"
+        reading.notice("policy.forbid_wildcard_sub", text)
+    if values["policy.forbid_room_patterns"] or not (verified and patterns):
+        return
+    if values["policy.forbid_wildcard_room"]:
+        text = "a pattern can open every room, too; policy.forbid_room_patterns refuses patterns"
+        reading.notice("policy.forbid_wildcard_room", text)
+
+
+# Options of the whole service.
+
+
 def _check_listeners(reading: Reading, values: dict[str, Any]) -> None:
     admin, token = values["admin_listen"], values["admin_token"]
     if not admin.is_local and token is None and not reading.is_unsure("admin_token"):
         expected = "a loopback or unix address, or an admin_token (VERIFIER_ADMIN_TOKEN)"
         reading.refuse("admin_listen", f"{admin} without an admin_token", expected)
-    if token is not None and len(token) < _WEAK_TOKEN:
-        text = f"the token is weak: {len(token)} bytes, expected {_WEAK_TOKEN} or more"
+    if token is not None and len(token) < _STRONG_TOKEN:
+        text = f"the token is weak: {len(token)} bytes, expected {_STRONG_TOKEN} or more"
         reading.notice("admin_token", text)
+    # The system chooses a port for :0, another one each time.
     fixed = [address for address in values["listen"] if not str(address).endswith(":0")]
     for address in dict.fromkeys(fixed):
         if fixed.count(address) > 1:
             reading.refuse("listen", f"{address} twice", "every address once")
     if admin in fixed and not reading.is_unsure("listen", "admin_listen"):
         reading.refuse("admin_listen", f"{admin}, as in listen", "an address of its own")
+
+
+def _check_rules(reading: Reading, values: dict[str, Any]) -> None:
+    if values["mode"] == "report-only":
+        text = "every request is let in; what would be denied is logged and counted"
+        reading.notice("mode", text)
+    if values["rules"] == "strict":
+        text = "strict: Prosody accepts more, but refuses a list in aud unless * is accepted"
+        reading.notice("rules", text)
+    if values["leeway"]:
+        text = "Jitsi has no leeway: Prosody refuses tokens that only the leeway lets in"
+        reading.notice("leeway", text)
+
+
+def _check_bypass(reading: Reading, values: dict[str, Any]) -> None:
+    if values["bypass"] and not values["trusted_proxies"]:
+        expected = "trusted_proxies (VERIFIER_TRUSTED_PROXIES) beside it"
+        reading.refuse("bypass", "networks without a trusted proxy", expected)
+
+
+def _check_redirect(reading: Reading, values: dict[str, Any]) -> None:
+    unknown = unknown_placeholders(values["denied_redirect_url"] or "")
+    if unknown:
+        expected = "no placeholders but {code}, {room} and {url}"
+        reading.refuse("denied_redirect_url", shown(unknown), expected)
+
+
+def _check_handoff(reading: Reading, values: dict[str, Any]) -> None:
+    secret = values["handoff_secret"]
+    if not values["handoff"]:
+        if secret is not None:
+            reading.notice("handoff_secret", "not used: handoff is false")
+    elif secret is not None:
+        _check_cookie_secret(reading, values, "handoff_secret", secret)
+    elif not reading.is_unsure("handoff_secret"):
+        _check_shared_cookie_secret(reading, values)
+
+
+def _check_shared_cookie_secret(reading: Reading, values: dict[str, Any]) -> None:
+    shared = [secret for secret in values["app_secret"] if not looks_like_pem(secret)]
+    algorithms = (values["signature_algorithm"], *values["other_algorithms"])
+    if not shared and not reading.is_unsure("app_secret"):
+        expected = "a shared app_secret, or a handoff_secret (VERIFIER_HANDOFF_SECRET) beside it"
+        reading.refuse("handoff", "true without a secret that signs cookies", expected)
+    # key_checks has looked at a secret that also verifies tokens.
+    elif shared and not any(map(is_shared, algorithms)):
+        _check_cookie_secret(reading, values, "app_secret", shared[0])
+
+
+def _check_cookie_secret(reading: Reading, values: dict[str, Any], name: str, secret: str) -> None:
+    size = len(secret.encode())
+    if size >= STRONG_SECRET:
+        return
+    if values["rules"] == "strict":
+        expected = f'{STRONG_SECRET} or more to sign cookies with, for rules = "strict"'
+        reading.refuse(name, f"a secret of {size} bytes", expected)
+    else:
+        text = f"the secret is weak: {size} bytes, expected {STRONG_SECRET} or more"
+        reading.notice(name, text)
+
+
+def _check_packages(reading: Reading, values: dict[str, Any]) -> None:
+    """Refuse options whose extra packages are not installed."""
+    scheme = values["revocation_store"].partition(":")[0]
+    if scheme in SCHEMES and find_spec("redis") is None:
+        expected = "the package redis: pip install 'jitsi-verifier[redis]'"
+        reading.refuse("revocation_store", f"{scheme}:// without a client for it", expected)
+    if values["tracing"] and find_spec("opentelemetry") is None:
+        expected = "OpenTelemetry's packages: pip install 'jitsi-verifier[otel]'"
+        reading.refuse("tracing", "true without the packages that send spans", expected)
+
+
+def _notice_pod(reading: Reading, values: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Say what a store in memory means in Kubernetes, where there are usually several pods."""
+    if values["revocation_store"] == "memory:" and environ.get("KUBERNETES_SERVICE_HOST"):
+        text = "memory: a revocation reaches this pod only, and is lost when the pod ends"
+        reading.notice("revocation_store", text)

@@ -7,12 +7,10 @@ header itself, so the service reads the header only on connections from a truste
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from verifier.config.addresses import parse_ip_address
+from verifier.config.addresses import Network, parse_ip_address
 
-_Network = IPv4Network | IPv6Network
 _UNIX = "unix"
 
 
@@ -27,8 +25,8 @@ class Bypass:
 
     def __init__(
         self,
-        networks: Sequence[_Network] = (),
-        trusted_proxies: Sequence[_Network | str] = (),
+        networks: Sequence[Network] = (),
+        trusted_proxies: Sequence[Network | str] = (),
     ) -> None:
         self._networks = networks
         self._unix_is_trusted = _UNIX in trusted_proxies
@@ -54,7 +52,7 @@ class Bypass:
         return self._unix_is_trusted and peer is not None
 
 
-def _is_in(text: str, networks: Sequence[_Network]) -> bool:
+def _is_in(text: str, networks: Sequence[Network]) -> bool:
     if not networks:
         return False
     address = parse_ip_address(text)

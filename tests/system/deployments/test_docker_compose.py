@@ -43,7 +43,7 @@ def test_it_is_as_the_specification_says() -> None:
 
 def test_the_sidecar_gets_every_option_that_the_environment_can_have() -> None:
     names = {each.partition("=")[0] for each in SIDECAR["environment"]}
-    known = {option.env for option in OPTIONS if option.env}
+    known = {option.variable for option in OPTIONS if option.variable}
     assert names == known | {CONFIG_VARIABLE, "OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 

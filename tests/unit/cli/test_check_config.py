@@ -82,7 +82,7 @@ def test_what_is_stricter_here_is_said_and_no_disagreement(
     assert "  +  policy.require_jti" in outcome.out
     assert "  +  rules " in outcome.out
     assert "  policy.require_jti          true\n" in outcome.out
-    assert "Prosody lets in more" in outcome.out
+    assert "Prosody accepts more" in outcome.out
     rows = run("check-config", "--prosody", str(DEBIAN), "--json").json["prosody"]["hosts"][0][
         "rows"
     ]

@@ -191,7 +191,7 @@ def test_a_key_for_another_algorithm_is_told(
     assert settings.notices == (
         (
             "public_keys (/etc/verifier.toml): key id 'other' is not used:"
-            " RS256 is accepted, it is for ES256"
+            " it is for ES256, and RS256 is accepted"
         ),
     )
 
@@ -219,7 +219,7 @@ def test_a_public_key_is_no_shared_secret(rsa_pem: str, algorithm: str) -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_APP_SECRET=rsa_pem, JWT_SIGN_TYPE=algorithm)
     assert only_problem(error) == (
-        "app_secret (JWT_APP_SECRET): found a public key, which everybody may know;"
+        "app_secret (JWT_APP_SECRET): found a public key, which is not secret;"
         " expected a shared secret for HS256, or an algorithm for public keys"
     )
 
@@ -229,7 +229,7 @@ def test_a_public_key_in_app_secret_beside_a_key_url_is_told_to_be_of_no_use(rsa
     assert settings.notices == (
         (
             "app_secret (JWT_APP_SECRET): not used: with a key URL, keys are found by their key ids"
-            " alone"
+            " only"
         ),
     )
 
@@ -295,7 +295,7 @@ def test_keys_over_plain_http_are_told(url: str) -> None:
     assert notices == (
         (
             "cache_keys_url (JWT_CACHE_KEYS_URL): keys are fetched over plain http:"
-            " whoever is on the way can put in their own"
+            " an attacker on the way can replace them"
         ),
     )
 

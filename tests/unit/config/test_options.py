@@ -8,29 +8,31 @@ from verifier.config.options import OPTIONS
 from verifier.config.settings import Settings
 from verifier.rules.policy import OperatorPolicy
 
-DERIVED = {"hosts", "notices", "watched_files", "other_algorithms", "operator_policy"}
+DERIVED = {"hosts", "notices", "watched_files", "other_algorithms"}
 
 
-def test_settings_have_a_field_for_every_option_and_no_other() -> None:
-    names = [option.name for option in OPTIONS if not option.name.startswith("policy.")]
-    assert names == [field.name for field in fields(Settings) if field.name not in DERIVED]
+def test_every_field_of_settings_is_an_option_or_derived() -> None:
+    declared = {option.attribute for option in OPTIONS}
+    assert {field.name for field in fields(Settings)} == declared | DERIVED
 
 
-def test_the_policy_has_a_rule_for_every_option_of_its_table_and_no_other() -> None:
-    names = [option.name for option in OPTIONS if option.name.startswith("policy.")]
+def test_every_option_of_the_policy_table_is_a_part_of_the_operator_policy() -> None:
+    names = [option.name for option in OPTIONS if option.table == "policy"]
     assert names == [f"policy.{rule.name}" for rule in fields(OperatorPolicy)]
     assert set(names) <= set(PER_HOST)
 
 
 def test_names_and_variables_are_used_once() -> None:
-    names = [name for option in OPTIONS for name in (option.name, option.file_name) if name]
-    variables = [name for option in OPTIONS for name in (option.env, option.file_env) if name]
+    names = [name for option in OPTIONS for name in (option.name, option.file_key) if name]
+    variables = [
+        name for option in OPTIONS for name in (option.variable, option.file_variable) if name
+    ]
     assert len(names) == len(set(names))
     assert len(variables) == len(set(variables))
 
 
 def test_only_secrets_can_be_in_files_of_their_own() -> None:
-    files = [(option.file_name, option.file_env) for option in OPTIONS if option.file_name]
+    files = [(option.file_key, option.file_variable) for option in OPTIONS if option.file_key]
     assert files == [
         ("app_secret_file", "JWT_APP_SECRET_FILE"),
         ("admin_token_file", "VERIFIER_ADMIN_TOKEN_FILE"),
@@ -44,11 +46,11 @@ def test_every_option_says_what_it_is_for_in_one_line() -> None:
         assert option.help.endswith(".")
         assert len(option.help) < 100
         assert option.default_text
-        assert option.kind.expected
+        assert option.type.expected
 
 
 def test_a_default_that_is_a_value_is_the_one_that_is_documented() -> None:
     settings = load({"JWT_APP_ID": "app", "JWT_APP_SECRET": "secret"})
     for option in OPTIONS:
-        if option.default is not None and not option.kind.secret:
+        if option.default is not None and not option.type.secret:
             assert settings.value(option.name) == option.default

@@ -97,7 +97,7 @@ def test_a_secret_of_its_own_comes_first(tmp_path: Path) -> None:
 )
 def test_public_keys_sign_no_cookies(keys: dict[str, str]) -> None:
     text = problems(VERIFIER_HANDOFF="true", **keys)
-    assert "handoff (VERIFIER_HANDOFF): found true, and no secret to sign cookies with" in text
+    assert "handoff (VERIFIER_HANDOFF): found true without a secret that signs cookies" in text
     assert "VERIFIER_HANDOFF_SECRET" in text
     secret = {"VERIFIER_HANDOFF_SECRET": "h" * 40}
     assert configured(VERIFIER_HANDOFF="true", **keys, **secret).cookie_secret() is not None

@@ -463,7 +463,7 @@ def test_a_misspelt_house_rule_is_refused_and_not_ignored() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(None, VERIFIER_POLICY_REQUIRE_JIT="1")
     assert only_problem(error) == (
-        "VERIFIER_POLICY_REQUIRE_JIT (environment): found an unknown house rule;"
+        "VERIFIER_POLICY_REQUIRE_JIT (environment): found an unknown policy option;"
         " expected a known one; the nearest is VERIFIER_POLICY_REQUIRE_JTI"
     )
 
@@ -474,7 +474,7 @@ def test_other_rules_than_those_there_are_cannot_be_chosen() -> None:
     assert "expected jitsi or strict" in only_problem(error)
     settings = from_toml(BASIC + 'rules = "jitsi"\nmode = "enforce"\nleeway = 5\n')
     assert settings.policy().leeway == 5
-    assert "Prosody will refuse" in settings.notices[-1]
+    assert "Jitsi has no leeway: Prosody refuses" in settings.notices[-1]
 
 
 def test_a_comment_in_a_secrets_file_is_no_secret() -> None:
@@ -528,6 +528,6 @@ def test_a_port_that_a_person_set_is_not_taken_for_kubernetes() -> None:
 
 
 def test_every_known_variable_is_silent() -> None:
-    known = {name for option in OPTIONS for name in (option.env, option.file_env) if name}
+    known = {name for option in OPTIONS for name in (option.variable, option.file_variable) if name}
     environ = dict.fromkeys(known, "") | {"VERIFIER_CONFIG": ""}
     assert from_toml(BASIC, environ).notices == ()

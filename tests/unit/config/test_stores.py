@@ -52,9 +52,8 @@ def test_one_host_can_have_tokens_for_one_use(tmp_path: Path) -> None:
 
 def test_what_one_use_does_not_reach_is_said() -> None:
     notices = read(**ONCE).notices
-    assert any(
-        "without handoff, reloads and BOSH end 60 s after a join" in each for each in notices
-    )
+    text = "without handoff, reloads and BOSH are refused 60 s after the first entry"
+    assert any(text in each for each in notices)
     assert any("a restart forgets which tokens have been used" in each for each in notices)
     quiet = read(**ONCE, VERIFIER_HANDOFF="true", VERIFIER_REVOCATION_STORE=REDIS).notices
     assert not any(each.startswith("single_use") for each in quiet)
@@ -62,7 +61,7 @@ def test_what_one_use_does_not_reach_is_said() -> None:
 
 def test_in_a_pod_it_is_said_that_no_other_pod_hears_of_a_revocation() -> None:
     pod = {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}
-    told = "memory: a revocation reaches this pod alone, and ends with it"
+    told = "memory: a revocation reaches this pod only, and is lost when the pod ends"
     assert any(told in each for each in read(**pod).notices)
     assert not any(told in each for each in read().notices)
     assert not any(told in each for each in read(**pod, VERIFIER_REVOCATION_STORE=REDIS).notices)
@@ -95,7 +94,7 @@ def test_spans_need_what_sends_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(VERIFIER_TRACING="true").tracing
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     told = refusal({"VERIFIER_TRACING": "true"})
-    assert "tracing (VERIFIER_TRACING): found true without what sends spans" in told
+    assert "tracing (VERIFIER_TRACING): found true without the packages that send spans" in told
     assert "pip install 'jitsi-verifier[otel]'" in told
     assert not read().tracing
 

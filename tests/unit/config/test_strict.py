@@ -31,7 +31,7 @@ def test_strict_rules_need_nothing_but_what_jitsis_defaults_are() -> None:
     settings = configured(BASIC + STRICT)
     assert settings.policy().strict
     assert settings.policy().enable_domain_verification
-    assert "Prosody lets in more" in settings.notices[0]
+    assert "Prosody accepts more" in settings.notices[0]
     assert not configured(BASIC).policy().strict
 
 
@@ -99,14 +99,14 @@ def test_each_algorithm_needs_a_key_of_its_kind() -> None:
     public_secret = f"app_secret = '''\n{pem(RSA_KEY)}'''\n"
     text = BASIC.replace(f'app_secret = "{SECRET}"\n', public_secret) + STRICT
     found = problems(text + 'signature_algorithm = ["RS256", "HS256"]\n')
-    assert found[0].found == "a public key, which everybody may know"
+    assert found[0].found == "a public key, which is not secret"
 
 
 def test_a_key_that_is_used_by_none_of_them_is_told() -> None:
     keys = f"public_keys = {{ k = '''\n{pem(RSA_KEY)}''', e = '''\n{EC}''' }}\n"
     text = BASIC + keys + STRICT + 'signature_algorithm = ["RS256", "HS256"]\n'
     notices = " ".join(configured(text).notices)
-    assert "key id 'e' is not used: RS256 or HS256 is accepted" in notices
+    assert "key id 'e' is not used: it is for ES256, and RS256 or HS256 is accepted" in notices
     assert "key id 'k'" not in notices
 
 

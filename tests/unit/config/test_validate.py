@@ -48,7 +48,7 @@ def test_wildcard_issuers_are_told() -> None:
     assert notices == (
         (
             "asap_accepted_issuers (JWT_ACCEPTED_ISSUERS): any issuer is accepted:"
-            " whoever holds a key may sign for all"
+            " the holder of a key may sign for every issuer"
         ),
     )
 
@@ -61,7 +61,7 @@ def test_guests_are_told() -> None:
 def test_that_nobody_is_refused_is_told() -> None:
     notices = from_env(VERIFIER_MODE="report-only").notices
     assert notices == (
-        "mode (VERIFIER_MODE): nobody is refused; what would be is logged and counted",
+        "mode (VERIFIER_MODE): every request is let in; what would be denied is logged and counted",
     )
 
 

@@ -1,0 +1,362 @@
+"""The types of option values: how one value is written in TOML and in the environment.
+
+A type knows no option by name, and no rule that needs two options. ``validate`` has those rules.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv6Network, ip_network
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, get_args
+from urllib.parse import urlsplit
+
+from verifier.config.addresses import Network, parse_address
+from verifier.config.redirect_template import has_stray_brace
+from verifier.keys.model import ALGORITHMS
+from verifier.storage.redis_url import EXPECTED as REDIS_EXPECTED
+from verifier.storage.redis_url import parse_redis_url
+
+UNIX: Final = "unix"
+"""Stands for every peer on a unix socket, because such a peer has no IP address."""
+
+_LABEL: Final = r"""[^\s.,;:*@/?#"'\[\]]+"""  # in any script
+_HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_AUDIT_LOG: Final = re.compile(r"stdout|syslog|/[^\0]+")
+_STORE: Final = re.compile(r"memory:|sqlite:///[^\0]+")
+_COOKIE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110's token
+_DECIMAL: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
+_INTEGER: Final = re.compile(r"[0-9]{1,18}")
+_BEARER: Final = re.compile(r"[!-~]+")
+_TRUE: Final = ("1", "t", "true")  # the words that docker-jitsi-meet's templates accept
+_FALSE: Final = ("0", "f", "false")
+
+
+class ListForm(StrEnum):
+    """How several values of one option are written, in words."""
+
+    SINGLE = "one value only"
+    COMMAS = "an array in the file; values between commas in the environment"
+    LINES = "an array in the file; one secret a line in a secret file"
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value is None else str(value)
+
+
+def _url_in_words(value: Any) -> str:
+    """Hide the query string of a URL, because it may hold an access key."""
+    before, mark, _query = _in_words(value).partition("?")
+    return f"{before}?***" if mark else before
+
+
+def _secret_in_words(value: Any) -> str:
+    number = len(value) if isinstance(value, tuple) else 1
+    return "set" if number == 1 else f"{number} of them set"
+
+
+def _key_table_in_words(value: Mapping[str, str | Path]) -> str:
+    return ", ".join(
+        f"{key_id} ({item if isinstance(item, Path) else 'inline'})"
+        for key_id, item in value.items()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """A way of writing a value.
+
+    Attributes:
+        expected: What is right, in words; part of error messages and of the documentation.
+        from_text: Reads an environment variable; raises ValueError.
+        from_toml: Reads a TOML value of any type; raises ValueError.
+        secret: Whether the value must never be shown.
+        list_form: How several values are written.
+        in_words: Shows a value that is in force, without any secret.
+    """
+
+    expected: str
+    from_text: Callable[[str], Any]
+    from_toml: Callable[[Any], Any]
+    secret: bool = False
+    list_form: ListForm = ListForm.SINGLE
+    in_words: Callable[[Any], str] = _in_words
+
+
+# Readers. Each reads one value and raises ValueError where the value is wrong.
+
+
+def _only_string(read: Callable[[str], Any]) -> Callable[[Any], Any]:
+    """Make a reader that refuses every TOML value but a string."""
+
+    def from_toml(value: Any) -> Any:
+        if type(value) is not str:
+            raise ValueError
+        return read(value)
+
+    return from_toml
+
+
+def _string_or_array(read: Callable[[str], Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """Make a reader that takes a TOML string for an array of one, as Prosody does.
+
+    An empty array is refused.
+    """
+
+    def from_toml(value: Any) -> tuple[Any, ...]:
+        items = value if isinstance(value, list) else [value]
+        if not items:
+            raise ValueError
+        return tuple(_only_string(read)(item) for item in items)
+
+    return from_toml
+
+
+def _between_commas(read: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    def from_text(text: str) -> tuple[Any, ...]:
+        items = [item.strip() for item in text.split(",")]
+        return _string_or_array(read)([item for item in items if item])
+
+    return from_text
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError
+    text.encode()  # raises UnicodeEncodeError: the environment can hold bytes that are not UTF-8
+    return text
+
+
+def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if pattern.fullmatch(text) is None:
+            raise ValueError
+        return _text(text)
+
+    return read
+
+
+def _host(text: str) -> str:
+    """Read a host name in lower case, as Prosody prepares XMPP domains for comparison."""
+    return _matching(_HOST)(text).lower()
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(_text(text))
+    wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
+    if wrong or "@" in parts.netloc or "#" in text or not text.isprintable() or " " in text:
+        raise ValueError
+    return text
+
+
+def _url_base(text: str) -> str:
+    if "?" in text:
+        raise ValueError
+    return _url(text)
+
+
+def _redirect(text: str) -> str:
+    """Read a template whose scheme and host are fixed; ``validate`` checks its placeholders."""
+    parts = urlsplit(_url(text))
+    fixed = parts.scheme == "https" and "{" not in parts.netloc and "}" not in parts.netloc
+    if not fixed or "\\" in text or not text.isascii() or has_stray_brace(text):
+        raise ValueError
+    return text
+
+
+def _pem_text(text: str) -> str:
+    """Undo an environment file's escaped newlines, as Prosody's Lua configuration does."""
+    return text.replace("\\n", "\n") if text.startswith("-----BEGIN") else text
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError
+        return text
+
+    return read
+
+
+def _boolean_text(text: str) -> bool:
+    return _one_of(*_TRUE, *_FALSE)(text.lower()) in _TRUE
+
+
+def _boolean(value: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError
+    return value
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError
+    return value
+
+
+def _whole_text(text: str) -> int:
+    return _whole(int(_matching(_INTEGER)(text)))
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
+        raise ValueError
+    return float(value)
+
+
+def _number_text(text: str) -> float:
+    return _number(float(_matching(_DECIMAL)(text)))
+
+
+def _key_table(value: Any) -> Mapping[str, str | Path]:
+    if not isinstance(value, dict) or not all(value):
+        raise ValueError
+    return MappingProxyType({key_id: _key_or_path(item) for key_id, item in value.items()})
+
+
+def _key_or_path(value: Any) -> str | Path:
+    text: str = _only_string(_text)(value)
+    return text if text.lstrip().startswith(("-----BEGIN", "{")) else Path(text)
+
+
+def _not_in_environment(_text: str) -> Any:
+    raise ValueError
+
+
+def _store(text: str) -> str:
+    if _STORE.fullmatch(text) is None:
+        parse_redis_url(text)
+    return _text(text)
+
+
+def _network(text: str) -> Network:
+    """Read a network; ``ip_network`` refuses host bits that are set, because they are a mistake."""
+    network = ip_network(text)
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
+        raise ValueError  # a client's IPv4-mapped address is compared as an IPv4 address
+    return network
+
+
+def _proxy(text: str) -> Network | str:
+    return UNIX if text == UNIX else _network(text)
+
+
+# Types, each made of readers.
+
+
+def _single(expected: str, read: Callable[[str], Any], *, secret: bool = False) -> ValueType:
+    in_words = _secret_in_words if secret else _in_words
+    return ValueType(expected, read, _only_string(read), secret=secret, in_words=in_words)
+
+
+def _list(expected: str, read: Callable[[str], Any]) -> ValueType:
+    return ValueType(
+        expected, _between_commas(read), _string_or_array(read), list_form=ListForm.COMMAS
+    )
+
+
+def _number_type(
+    expected: str,
+    from_text: Callable[[str], float],
+    from_toml: Callable[[Any], float],
+    allowed: Callable[[float], bool],
+) -> ValueType:
+    def checked(read: Callable[[Any], float]) -> Callable[[Any], float]:
+        def from_value(value: Any) -> float:
+            number = read(value)
+            if not allowed(number):
+                raise ValueError
+            return number
+
+        return from_value
+
+    return ValueType(expected, checked(from_text), checked(from_toml))
+
+
+def _whole_number(expected: str, allowed: Callable[[float], bool]) -> ValueType:
+    return _number_type(expected, _whole_text, _whole, allowed)
+
+
+def _decimal(expected: str, allowed: Callable[[float], bool]) -> ValueType:
+    return _number_type(expected, _number_text, _number, allowed)
+
+
+def choice(literal: Any) -> ValueType:
+    """Make the type of an option that is one of the words of a ``Literal``, in any case."""
+    words: tuple[str, ...] = get_args(literal)
+    expected = f"{', '.join(words[:-1])} or {words[-1]}"
+    return _single(expected, lambda text: _one_of(*words)(text.lower()))
+
+
+TEXT: Final = _single("a string that is not empty", _text)
+SECRETS: Final = ValueType(
+    "a string, or an array of strings, none of them empty",
+    lambda text: (_pem_text(_text(text)),),
+    _string_or_array(lambda text: _pem_text(_text(text))),
+    secret=True,
+    list_form=ListForm.LINES,
+    in_words=_secret_in_words,
+)
+BEARER_TOKEN: Final = _single(
+    "a string of printable ASCII characters without blanks", _matching(_BEARER), secret=True
+)
+URL: Final = ValueType(
+    "an http:// or https:// URL without user name, password or fragment",
+    _url,
+    _only_string(_url),
+    in_words=_url_in_words,
+)
+URL_BASE: Final = _single(
+    "an http:// or https:// URL without user name, password, query or fragment", _url_base
+)
+REDIRECT: Final = _single(
+    "an https:// URL without user name, password or fragment, with placeholders in braces only "
+    "behind its host",
+    _redirect,
+)
+KEY_TABLE: Final = ValueType(
+    "a table that gives each key id a PEM text or the path of a file",
+    _not_in_environment,
+    _key_table,
+    in_words=_key_table_in_words,
+)
+ALGORITHM_NAMES: Final = _list(
+    f'one of {", ".join(sorted(ALGORITHMS))}, or several with rules = "strict"',
+    _one_of(*ALGORITHMS),
+)
+STRINGS: Final = _list("a string, or an array of strings, none of them empty", _text)
+HOST: Final = _single("a host name", _host)
+COOKIE_NAME: Final = _single("the name of a cookie (letters, digits, - and _)", _matching(_COOKIE))
+AUDIT_LOG: Final = _single("stdout, syslog or the absolute path of a file", _matching(_AUDIT_LOG))
+STORE: Final = _single(
+    f"memory:, sqlite:///absolute/path, {REDIS_EXPECTED}",
+    _store,
+    secret=True,  # the URL of a server may hold its password
+)
+BOOLEAN: Final = ValueType(
+    "true or false (in the environment also 1, 0, t, f)", _boolean_text, _boolean
+)
+WHOLE_NUMBER: Final = ValueType("a whole number, 0 or more", _whole_text, _whole)
+UP_TO_A_DAY: Final = _whole_number("a whole number, 0 to 86400", lambda n: n <= 86_400)
+UP_TO_A_MILLION: Final = _whole_number("a whole number, 0 to 1000000", lambda n: n <= 1_000_000)
+WORKERS: Final = _whole_number("a whole number, 1 to 64", lambda n: 1 <= n <= 64)
+SECONDS: Final = ValueType("a number of seconds, 0 or more", _number_text, _number)
+POSITIVE: Final = _decimal("a number greater than 0", lambda n: n > 0)
+UP_TO_A_MINUTE: Final = _decimal("a number greater than 0, up to 60", lambda n: 0 < n <= 60)
+ADDRESS: Final = _single(
+    "HOST:PORT, [IPV6]:PORT (port 0 to 65535) or unix:/absolute/path", parse_address
+)
+ADDRESSES: Final = _list(f"{ADDRESS.expected}, one or several", parse_address)
+NETWORKS: Final = _list("an IP address or a network such as 10.1.0.0/16, one or several", _network)
+PROXIES: Final = _list(
+    "an IP address, a network such as 127.0.0.0/8, or unix, one or several", _proxy
+)
