@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.processes import DEADLINE, free_port, wait_until
-from verifier.revocation.stores.redis_scripts import EPOCH, KEYS
+from verifier.revocation.stores.redis_data import EPOCH_FIELD, HASH
 
 
 @dataclass
@@ -54,10 +54,10 @@ class RedisServer:
 
     def stored(self, *words: str) -> set[str]:
         """Give the names of the revocations that it has."""
-        return set(self.command(*words, "HKEYS", KEYS[0]).split()) - {EPOCH}
+        return set(self.command(*words, "HKEYS", HASH).split()) - {EPOCH_FIELD}
 
     @property
-    def readings(self) -> int:
+    def hscan_calls(self) -> int:
         """How many times anybody has read everything, or another piece of it."""
         told = self.command("INFO", "commandstats")
         found = re.search(r"cmdstat_hscan:calls=(\d+)", told)

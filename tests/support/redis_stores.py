@@ -1,4 +1,4 @@
-"""Replicas without a service around them: a store, and what it has told its process."""
+"""A revocation store in Redis without a service around it, and a sink that records its changes."""
 
 from __future__ import annotations
 
@@ -10,45 +10,52 @@ from contextlib import asynccontextmanager
 from verifier.revocation.model import Revocation
 from verifier.revocation.stores.redis import RedisStore
 from verifier.storage.redis_url import parse_redis_url
-from verifier.storage.worker_counters import WorkerCounters
+from verifier.storage.worker_counters import SINGLE_WORKER, WorkerIdentity
 
 
-class Known:
-    """What a process would judge by."""
+class RecordingSink:
+    """The revocations that a process would decide by."""
 
     def __init__(self) -> None:
-        self.by_name: dict[str, Revocation] = {}
+        self.by_id: dict[str, Revocation] = {}
 
     def put(self, revocations: Iterable[Revocation]) -> None:
-        self.by_name |= {each.name: each for each in revocations}
+        """Add or replace revocations."""
+        self.by_id |= {each.id: each for each in revocations}
 
-    def remove(self, names: Iterable[str]) -> int:
-        return sum([self.by_name.pop(name, None) is not None for name in names])
+    def remove(self, ids: Iterable[str]) -> int:
+        """Remove revocations; returns how many there were."""
+        return sum([self.by_id.pop(each, None) is not None for each in ids])
 
     @property
-    def ids(self) -> set[str | None]:
-        return {each.jti for each in self.by_name.values()}
+    def token_ids(self) -> set[str | None]:
+        """The ``jti`` of all revocations."""
+        return {each.jti for each in self.by_id.values()}
 
 
-def revocation(jti: str, *, lasts: float = 3600) -> Revocation:
-    return Revocation(jti=jti, reason="lost", expires=time.time() + lasts)
+def revocation(jti: str, *, seconds: float = 3600) -> Revocation:
+    """Return a revocation that ends after some time from now."""
+    return Revocation(jti=jti, reason="lost", expires=time.time() + seconds)
 
 
 @asynccontextmanager
-async def replica(
-    url: str, bell: WorkerCounters | None = None, worker: int = 0
-) -> AsyncIterator[tuple[RedisStore, Known]]:
-    store, known = RedisStore(parse_redis_url(url), time.time, bell, worker), Known()
-    await store.start(known)
+async def running_store(
+    url: str, identity: WorkerIdentity = SINGLE_WORKER
+) -> AsyncIterator[tuple[RedisStore, RecordingSink]]:
+    """Run a store until the end of the block."""
+    store, sink = RedisStore(parse_redis_url(url), time.time, identity), RecordingSink()
+    await store.start(sink)
     try:
-        yield store, known
+        yield store, sink
     finally:
         await store.close()
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until a condition holds, but for 10 s at most."""
+
     async def wait() -> None:
-        while not condition():  # noqa: ASYNC110  # no event tells
+        while not condition():  # noqa: ASYNC110  # the store signals nothing
             await asyncio.sleep(0.01)
 
     try:

@@ -11,6 +11,8 @@ from tests.support.key_server import FakeTime, KeyServer, Recorder, serving
 from verifier.keys.sources.http import open_session
 from verifier.log import LOGGER
 
+pytest.register_assert_rewrite("tests.support.redemption_cases")
+
 
 @pytest.fixture
 async def server() -> AsyncIterator[KeyServer]:

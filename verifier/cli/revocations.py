@@ -12,8 +12,7 @@ from verifier.cli.admin_client import NoAnswerError, ask
 from verifier.cli.arguments import Parser, add_command, add_config, settings_of
 from verifier.cli.manual import Manual
 from verifier.config.addresses import Address, parse_address
-from verifier.revocation.model import Revocation
-from verifier.revocation.parsing import BadRevocationError, read_revocation
+from verifier.revocation.model import BadRevocationError, Revocation
 
 ENDPOINT: Final = "/v1/revocations"
 """Where on the admin address revocations are."""
@@ -66,7 +65,9 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(reply.body, indent=2) + "\n")
         return 0
     try:
-        found = [read_revocation(json.dumps(each)) for each in reply.body.get("revocations", [])]
+        found = [
+            Revocation.from_json(json.dumps(each)) for each in reply.body.get("revocations", [])
+        ]
     except BadRevocationError as error:
         raise NoAnswerError(f"expected revocations as this version writes them: {error}") from None
     sys.stdout.write("".join([f"{in_words(each)}\n" for each in found]))

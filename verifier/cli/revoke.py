@@ -26,8 +26,12 @@ from verifier.cli.manual import Manual
 from verifier.cli.revocations import ENDPOINT, add_admin, in_words
 from verifier.config import Settings
 from verifier.explain import PastedInput, UnreadableError, view_token
-from verifier.revocation.model import Revocation
-from verifier.revocation.parsing import BadRevocationError, parse_criteria, parse_revocation
+from verifier.revocation.model import (
+    BadRevocationError,
+    Revocation,
+    parse_criteria,
+    parse_revocation,
+)
 
 _SUMMARY: Final = "refuse good tokens from now on"
 _DESCRIPTION: Final = """\

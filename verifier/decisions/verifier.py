@@ -98,7 +98,7 @@ class Verifier:
             decision = decision if keys is None else await self._decide(request, keys)
         if self.single_use is None or not is_entry(decision, request):
             return decision
-        return await self.single_use.settle(decision, self.policy.leeway, browser)
+        return await self.single_use.redeem(decision, self.policy.leeway, browser)
 
     def begin(self, request: AccessRequest) -> Decision | SignatureCheck | None:
         """Decide one request without waiting; for a caller that cannot wait here.

@@ -43,8 +43,10 @@ from verifier.process.lifecycle import Lifecycle, StandaloneLifecycle
 from verifier.process.shutdown import CLOSING_SECONDS, apart, end_within, longest
 from verifier.process.sockets import Listener, Listeners
 from verifier.process.systemd import Notifier
-from verifier.revocation.stores import SINGLE_WORKER, RevocationCache, WorkerIdentity, open_store
+from verifier.revocation.cache import RevocationCache
+from verifier.revocation.stores import open_store
 from verifier.single_use import SingleUse, open_redemptions
+from verifier.storage.worker_counters import SINGLE_WORKER, WorkerIdentity
 from verifier.version import VERSION
 
 _FILE_POLL_SECONDS: Final = 2.0
@@ -239,7 +241,7 @@ class App:
 
     def _verifier(self, settings: Settings) -> Verifier:
         resolver = self._resolvers.resolver_for(settings.key_locations())
-        revoked = self._revocations.refusal
+        revoked = self._revocations.check
         once = SingleUse(self._uses, settings.single_use_window)
         single_use = None if settings.single_use == "off" else once
         return Verifier(settings.policy(), resolver, time.time, self._turns, revoked, single_use)

@@ -36,7 +36,8 @@ from verifier.process.shutdown import longest
 from verifier.process.sockets import Listeners, open_listeners
 from verifier.process.supervisor import Supervisor
 from verifier.process.systemd import Notifier
-from verifier.revocation.stores import StoreConfigError, WorkerCounters, WorkerIdentity
+from verifier.storage.errors import StoreConfigError
+from verifier.storage.worker_counters import WorkerCounters, WorkerIdentity
 from verifier.tokens.redact import hide_tokens
 
 _NO_C_PARSER: Final = (

@@ -1,6 +1,7 @@
-"""What this process knows to be taken back: its own copy of the store, asked at each decision.
+"""The revocations of one process, which every decision checks.
 
-Knows no store but by its protocol, and no HTTP.
+A store keeps the revocations and writes its changes into this cache. A decision reads only the
+cache, and therefore never waits for a store.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from verifier.tokens.jws import Token
 
 
 class RevocationCache:
-    """A process' copy of a store.
+    """A process' copy of the revocations in a store; the ``RevocationSink`` of that store.
 
     Args:
-        store: Keeps it true once it is started with this.
+        store: The store, which updates this cache once ``store.start`` was called with the cache.
         changed: Called after each change, before the next decision.
     """
 
@@ -27,40 +28,42 @@ class RevocationCache:
         self.store = store
         self._changed = changed
         self._revocations = RevocationIndex()
+        # The store's own method, without one of ours around it: it runs before each decision.
         self.refresh = store.refresh
 
     def __len__(self) -> int:
-        """Count the revocations."""
+        """Return the number of revocations, those included that have ended but are not purged."""
         return len(self._revocations)
 
     def put(self, revocations: Iterable[Revocation]) -> None:
-        """Take revocations, in the place of those with the same names."""
-        for each in revocations:
-            self._revocations.put(each)
+        """Add revocations, or replace those with the same criteria."""
+        for revocation in revocations:
+            self._revocations.put(revocation)
         self._changed()
 
-    def remove(self, names: Iterable[str]) -> int:
-        """Forget revocations; a name that is not known is no error. Returns how many were."""
-        found = sum([self._revocations.remove(name) for name in names])
+    def remove(self, ids: Iterable[str]) -> int:
+        """Remove revocations by ID; returns how many there were. An unknown ID is no error."""
+        removed = sum([self._revocations.remove(each) for each in ids])
         self._changed()
-        return found
+        return removed
 
     def purge(self, now: float) -> None:
-        """Forget some of those that had ended by then, Unix seconds."""
+        """Remove some revocations that have ended at ``now``, Unix seconds."""
+        # No decision changes by that, so ``changed`` is not called.
         self._revocations.purge(now)
 
-    def standing(self, now: float) -> list[Revocation]:
-        """Give those that have not ended, the first to end first."""
+    def active(self, now: float) -> list[Revocation]:
+        """Return the revocations that are active at ``now``, the first to end first."""
         self.refresh()
-        left = [each for each in self._revocations if now < each.expires]
-        return sorted(left, key=lambda each: each.expires)
+        active = [each for each in self._revocations if each.is_active(now)]
+        return sorted(active, key=lambda each: each.expires)
 
-    def refusal(
+    def check(
         self, request: AccessRequest, token: Token | None, now: float, note: Recorder
     ) -> Deny | None:
-        """Refuse what has been taken back (``rules.Revoked``)."""
+        """Return a denial if the request is revoked, or if that is not known yet."""
         self.refresh()
         if not self.store.loaded:
             note("revocation", "all revocations to be known", "none read so far")
             return REVOCATIONS_NOT_LOADED
-        return self._revocations.refusal(request, token, now, note)
+        return self._revocations.check(request, token, now, note)

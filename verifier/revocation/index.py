@@ -1,7 +1,14 @@
-"""All that has been taken back, found by what a token says, as fast among many as among few.
+"""All revocations, found by a request's values as fast among 100,000 as among ten.
 
-Revocations with the same criteria share a table, keyed by what those criteria say. Knows no store
-and no clock.
+Revocations with the same set of criteria share a table (a dict). Its key is the value of the
+criterion or, for several criteria, the tuple of their values. To check a request, the index
+computes for each table the keys that the request has in it, and looks them up. The cost depends on
+the number of tables, at most one for each set of criteria in use, and not on the number of
+revocations.
+
+``issued_before`` is a comparison and no value, so that no key contains it. Revocations that differ
+only in ``issued_before`` have the same key, and are a list in descending order: the first active
+one covers all tokens that any later one covers.
 """
 
 from __future__ import annotations
@@ -12,56 +19,61 @@ from heapq import heappop, heappush
 from itertools import product
 from typing import Final, TypeAlias
 
-from verifier.revocation.matching import EXTRACTORS, TokenAttributes, in_address
+from verifier.revocation.matching import EXTRACTORS, TokenAttributes, normalize_tenant
 from verifier.revocation.model import Revocation
 from verifier.rules.model import AccessRequest, DenialCode, Deny, Recorder
 from verifier.tokens.jws import Token
 
-_MOST_PURGED: Final = 1_000  # at one time, so that nobody waits for it
+_MAX_PURGED: Final = 1_000  # per call, because requests wait meanwhile
 
 Key: TypeAlias = str | tuple[str, ...]
 Table: TypeAlias = dict[Key, list[Revocation]]
-Reader: TypeAlias = Callable[[TokenAttributes], Iterable[Key]]
+KeysOf: TypeAlias = Callable[[TokenAttributes], Iterable[Key]]
 
 
 class RevocationIndex:
     """An index of revocations."""
 
     def __init__(self, revocations: Iterable[Revocation] = ()) -> None:
-        self._by_name: dict[str, Revocation] = {}
-        self._tables: dict[tuple[str, ...], tuple[Reader, Table]] = {}
+        self._by_id: dict[str, Revocation] = {}
+        # By the names of the criteria: the function that returns a request's keys, and the table.
+        self._tables: dict[tuple[str, ...], tuple[KeysOf, Table]] = {}
+        # A heap of ends and IDs. An entry stays when its revocation is removed or replaced.
         self._ends: list[tuple[float, str]] = []
-        for each in revocations:
-            self.put(each)
+        for revocation in revocations:
+            self.put(revocation)
 
     def __len__(self) -> int:
-        """Count them; what has ended counts until it is purged."""
-        return len(self._by_name)
+        """Return the number of revocations, those included that have ended but are not purged."""
+        return len(self._by_id)
 
     def __iter__(self) -> Iterator[Revocation]:
-        return iter(self._by_name.values())
+        return iter(self._by_id.values())
 
     def put(self, revocation: Revocation) -> None:
-        """Take a revocation, in the place of one for the same."""
-        name = revocation.name
-        self.remove(name)
-        self._by_name[name] = revocation
-        names, key = _place(revocation)
-        _, table = self._tables.setdefault(names, (_reader(names), {}))
-        insort(table.setdefault(key, []), revocation, key=_latest_first)
-        if len(self._ends) > 2 * len(self._by_name) + _MOST_PURGED:  # of what was put anew
-            self._ends = sorted((each.expires, name) for name, each in self._by_name.items())
+        """Add a revocation, or replace the one with the same criteria."""
+        revocation_id = revocation.id
+        self.remove(revocation_id)
+        self._by_id[revocation_id] = revocation
+        names, key = _names_and_key(revocation)
+        _, table = self._tables.setdefault(names, (_keys_of(names), {}))
+        insort(table.setdefault(key, []), revocation, key=_descending)
+        if len(self._ends) > 2 * len(self._by_id) + _MAX_PURGED:
+            # Most entries are left over from replaced revocations: build the heap anew. A sorted
+            # list is a heap.
+            self._ends = sorted((each.expires, each_id) for each_id, each in self._by_id.items())
         else:
-            heappush(self._ends, (revocation.expires, name))
+            heappush(self._ends, (revocation.expires, revocation_id))
 
-    def remove(self, name: str) -> bool:
-        """Forget a revocation; returns False where there is none of that name."""
-        revocation = self._by_name.pop(name, None)
+    def remove(self, revocation_id: str) -> bool:
+        """Remove a revocation; returns False where no revocation has this ID."""
+        revocation = self._by_id.pop(revocation_id, None)
         if revocation is None:
             return False
-        names, key = _place(revocation)
+        names, key = _names_and_key(revocation)
         _, table = self._tables[names]
         table[key].remove(revocation)
+        # An empty table would still cost each request its keys.
         if not table[key]:
             del table[key]
         if not table:
@@ -69,55 +81,56 @@ class RevocationIndex:
         return True
 
     def purge(self, now: float) -> None:
-        """Forget some of those that have ended."""
-        for _ in range(_MOST_PURGED):
+        """Remove revocations that have ended at ``now``, Unix seconds; at most 1,000 of them."""
+        for _ in range(_MAX_PURGED):
             if not self._ends or self._ends[0][0] > now:
                 return
-            name = heappop(self._ends)[1]
-            known = self._by_name.get(name)
-            if known is not None and known.expires <= now:
-                self.remove(name)
+            revocation_id = heappop(self._ends)[1]
+            revocation = self._by_id.get(revocation_id)
+            # The entry may be that of an earlier revocation with the same ID, which was replaced.
+            if revocation is not None and not revocation.is_active(now):
+                self.remove(revocation_id)
 
     def find(self, request: AccessRequest, token: Token | None, now: float) -> Revocation | None:
-        """Give a revocation that takes this back at ``now``, Unix seconds."""
+        """Return a revocation that is active at ``now``, Unix seconds, and matches the request."""
         if not self._tables:
             return None
-        bearer = TokenAttributes(request, token)
-        for read, table in self._tables.values():
-            for key in read(bearer):
-                if key in table and (found := _first(table[key], bearer, now)) is not None:
+        attributes = TokenAttributes(request, token)
+        for keys_of, table in self._tables.values():
+            for key in keys_of(attributes):
+                if key in table and (found := _matching(table[key], attributes, now)) is not None:
                     return found
         return None
 
-    def refusal(
+    def check(
         self, request: AccessRequest, token: Token | None, now: float, note: Recorder
     ) -> Deny | None:
-        """Refuse what has been taken back; the step of the rules that comes behind the token.
+        """Return a denial if the request is revoked; this is the rules' step after the token.
 
         Args:
-            request: The question.
-            token: The token taken apart, its signature checked; None for a guest.
+            request: The request.
+            token: The decoded token, its signature checked; None for a guest.
             now: Unix time, seconds.
-            note: Told of the step.
+            note: Records the step.
         """
         found = self.find(request, token, now)
         if found is None:
-            note("revocation", "none that takes this back", "none")
+            note("revocation", "no revocation that matches", "none")
             return None
-        named = " and ".join(found.criteria)
-        note("revocation", "none that takes this back", _in_words(found, named))
+        names = " and ".join(found.criteria)
+        note("revocation", "no revocation that matches", _describe(found, names))
         key_id = None if token is None else token.header.get("kid")
         return Deny(
             DenialCode.REVOKED,
-            f"taken back by {named}",
+            f"revoked by {names}",
             reason="revoked",
             key_id=key_id if isinstance(key_id, str) else None,
             until=found.expires,
         )
 
 
-def _place(revocation: Revocation) -> tuple[tuple[str, ...], Key]:
-    """Say in which table a revocation is, and under which key."""
+def _names_and_key(revocation: Revocation) -> tuple[tuple[str, ...], Key]:
+    """Return the names of the criteria, which identify the table, and the key in that table."""
     names = tuple(name for name in EXTRACTORS if getattr(revocation, name) is not None)
     values = tuple(_value(revocation, name) for name in names)
     return names, values[0] if len(values) == 1 else values
@@ -125,35 +138,39 @@ def _place(revocation: Revocation) -> tuple[tuple[str, ...], Key]:
 
 def _value(revocation: Revocation, name: str) -> str:
     value: str = getattr(revocation, name)
-    return in_address(value) if name == "tenant" else value
+    return normalize_tenant(value) if name == "tenant" else value
 
 
-def _latest_first(revocation: Revocation) -> float:
+def _descending(revocation: Revocation) -> float:
     return -(revocation.issued_before or 0.0)
 
 
-def _reader(names: tuple[str, ...]) -> Reader:
-    """Give what makes a bearer's keys in the table of these criteria."""
-    readers = [EXTRACTORS[name] for name in names]
-    if len(readers) == 1:
-        return readers[0]
-    return lambda bearer: product(*[read(bearer) for read in readers])
+def _keys_of(names: tuple[str, ...]) -> KeysOf:
+    """Return the function that computes a request's keys in the table of these criteria."""
+    extractors = [EXTRACTORS[name] for name in names]
+    if len(extractors) == 1:
+        return extractors[0]
+    # A request has several rooms and tenants: each combination is a key.
+    return lambda attributes: product(*[extract(attributes) for extract in extractors])
 
 
-def _first(entries: list[Revocation], bearer: TokenAttributes, now: float) -> Revocation | None:
-    """Give the first that holds; of those that differ in ``issued_before`` it reaches furthest."""
-    for each in entries:
-        if now < each.expires:
-            return each if _was_issued_before(each, bearer) else None
+def _matching(
+    revocations: list[Revocation], attributes: TokenAttributes, now: float
+) -> Revocation | None:
+    """Return the first active revocation if it matches; if it does not, no later one does."""
+    for revocation in revocations:
+        if revocation.is_active(now):
+            return revocation if _was_issued_before(revocation, attributes) else None
     return None
 
 
-def _was_issued_before(revocation: Revocation, bearer: TokenAttributes) -> bool:
+def _was_issued_before(revocation: Revocation, attributes: TokenAttributes) -> bool:
     if revocation.issued_before is None:
         return True
-    issued_at = bearer.issued_at
+    # A token that does not say when it was issued could be older, so it is denied.
+    issued_at = attributes.issued_at
     return issued_at is None or issued_at < revocation.issued_before
 
 
-def _in_words(found: Revocation, named: str) -> str:
-    return f"one by {named}" + (f": {found.reason}" if found.reason else "")
+def _describe(found: Revocation, names: str) -> str:
+    return f"a revocation by {names}" + (f": {found.reason}" if found.reason else "")

@@ -1,7 +1,8 @@
-"""What a request can be told by when something has been taken back: each criterion's values.
+"""The values of a request that revocations can match: one extractor for each criterion.
 
-A value is what the token says; for rooms and tenants also what is asked for. Nothing is read
-before a revocation asks for it. Knows no revocation.
+Most values are claims of the token. For rooms and tenants, the requested ones count as well, so
+that a revocation of a room also reaches guests and wildcard tokens. An extractor runs only while
+some revocation has its criterion, because it runs for each request.
 """
 
 from __future__ import annotations
@@ -32,88 +33,94 @@ ORDERS: Final = {
     ),
 }
 
-_Place: TypeAlias = tuple[str | None, str]
-_NOWHERE: Final[_Place] = (None, "")
+_TenantAndRoom: TypeAlias = tuple[str | None, str]
+_NO_ROOM: Final[_TenantAndRoom] = (None, "")
 
 
 class TokenAttributes:
-    """Who asks, and for what.
+    """The values of one request that revocations can match.
 
     Args:
-        request: The question.
-        token: The token taken apart, its signature checked; None for a guest.
+        request: The request.
+        token: The decoded token, its signature checked; None for a guest.
     """
 
-    __slots__ = ("_found", "_request", "_token")
+    __slots__ = ("_request", "_rooms", "_token")
 
     def __init__(self, request: AccessRequest, token: Token | None) -> None:
         self._request = request
         self._token = token
-        self._found: tuple[_Place, _Place] | None = None
+        # Rooms and tenants are parsed at most once, by the first extractor that needs them.
+        self._rooms: tuple[_TenantAndRoom, _TenantAndRoom] | None = None
 
     @property
     def issued_at(self) -> float | None:
-        """When the token was issued (``iat``), Unix seconds; None where that is no number."""
-        issued = None if self._token is None else self._token.claims.get("iat")
-        return issued if is_number(issued) else None
+        """The token's ``iat``, Unix seconds; None where that is no number."""
+        issued_at = None if self._token is None else self._token.claims.get("iat")
+        return issued_at if is_number(issued_at) else None
 
     def jti(self) -> Iterable[str]:
-        """Give the token's own id."""
-        return () if self._token is None else _text(self._token.claims.get("jti"))
+        """Return the token's ``jti``."""
+        return () if self._token is None else _as_text(self._token.claims.get("jti"))
 
     def token_digest(self) -> Iterable[str]:
-        """Give the token's digest.
+        """Return the token's digest; for ECDSA also that of the token's twin.
 
-        Also that of its twin: with (r, s) also (r, n - s) is a good ECDSA signature, and whoever
-        has one of two such tokens can write the other.
+        If (r, s) is a valid ECDSA signature, (r, n - s) is valid as well. The holder of a token can
+        therefore write a second, equally valid token, whose digest is another one. A revocation of
+        either digest must deny both tokens.
         """
         token, compact = self._token, self._request.token
         if token is None or compact is None:
             return ()
-        algorithm = token.header.get("alg")  # has been compared: it is a string
+        # The signature is valid, hence the algorithm is one of the policy's, and a string.
+        algorithm = token.header.get("alg")
         if algorithm not in ORDERS:
             return (digest_of(compact),)
-        return digest_of(compact), digest_of(_twin(token, ORDERS[algorithm]))
+        return digest_of(compact), digest_of(_ecdsa_twin(token, ORDERS[algorithm]))
 
     def user_id(self) -> Iterable[str]:
-        """Give the id that Jitsi has the user by."""
-        return () if self._token is None else _text(Claims(self._token.claims).user.get("id"))
+        """Return the ID that Jitsi knows the user by."""
+        return () if self._token is None else _as_text(Claims(self._token.claims).user.get("id"))
 
     def iss(self) -> Iterable[str]:
-        """Give the issuer."""
-        return () if self._token is None else _text(self._token.claims.get("iss"))
+        """Return the token's issuer."""
+        return () if self._token is None else _as_text(self._token.claims.get("iss"))
 
     def kid(self) -> Iterable[str]:
-        """Give the key id."""
-        return () if self._token is None else _text(self._token.header.get("kid"))
+        """Return the ID of the token's key."""
+        return () if self._token is None else _as_text(self._token.header.get("kid"))
 
     def room(self) -> Iterable[str]:
-        """Give the room that is asked for, and the one that the token is for."""
-        (_, asked), (_, claimed) = self._places()
-        return (asked,) if asked == claimed else (asked, claimed)
+        """Return the requested room, and the room of the token's ``room`` claim."""
+        (_, requested), (_, claimed) = self._requested_and_claimed()
+        return (requested,) if requested == claimed else (requested, claimed)
 
     def tenant(self) -> Iterable[str]:
-        """Give the tenant that is asked for, and those that the token is for.
+        """Return the requested tenant and the token's tenants, as ``normalize_tenant`` does.
 
-        In the form of a MUC address, which has no dots in tenants.
+        The token's tenants are those of its ``room``, its ``sub`` and its ``context.tenant``.
         """
-        (asked, _), (claimed, _) = self._places()
-        found = {asked, claimed, self._request.query_prefix}
+        (requested, _), (claimed, _) = self._requested_and_claimed()
+        tenants = {requested, claimed, self._request.query_prefix}
         if self._token is not None:
             claims = self._token.claims
-            found.update(_text(claims.get("sub")))
+            tenants.update(_as_text(claims.get("sub")))
             context = claims.get("context")
             if isinstance(context, dict):
-                found.update(_text(context.get("tenant")))
-        return [in_address(name) for name in found if name]
+                tenants.update(_as_text(context.get("tenant")))
+        return [normalize_tenant(name) for name in tenants if name]
 
-    def _places(self) -> tuple[_Place, _Place]:
-        """Give tenant and room, as they are asked for and as the token's ``room`` has them."""
-        if self._found is None:
-            asked = (self._request.room_jid or "").partition("@")[0]
+    def _requested_and_claimed(self) -> tuple[_TenantAndRoom, _TenantAndRoom]:
+        """Return tenant and room of the request, and those of the token's ``room`` claim."""
+        if self._rooms is None:
+            requested = (self._request.room_jid or "").partition("@")[0]
             claimed = None if self._token is None else self._token.claims.get("room")
-            self._found = _split(asked), _split(claimed) if isinstance(claimed, str) else _NOWHERE
-        return self._found
+            self._rooms = (
+                _split_node(requested),
+                _split_node(claimed) if isinstance(claimed, str) else _NO_ROOM,
+            )
+        return self._rooms
 
 
 EXTRACTORS: Final[Mapping[str, Callable[[TokenAttributes], Iterable[str]]]] = {
@@ -125,28 +132,30 @@ EXTRACTORS: Final[Mapping[str, Callable[[TokenAttributes], Iterable[str]]]] = {
     "room": TokenAttributes.room,
     "tenant": TokenAttributes.tenant,
 }
-"""By criterion, what gives a bearer's values of it."""
+"""By criterion, the function that returns a request's values for it."""
 
 
-def in_address(tenant: str) -> str:
-    """Write a tenant as it stands in a MUC address; the web server writes dots as underscores."""
+def normalize_tenant(tenant: str) -> str:
+    """Return a tenant in the form that MUC addresses have: lower case, underscores for dots."""
     return ascii_lower(tenant).replace(".", "_")
 
 
-def _split(node: str) -> _Place:
-    """Split ``[tenant]room``."""
+def _split_node(node: str) -> _TenantAndRoom:
+    """Split a MUC address' node, ``[tenant]room`` or ``room``."""
     text = ascii_lower(node)
     return split_tenant(text) if text[:1] == "[" else (None, text)
 
 
-def _text(value: Any) -> tuple[str, ...]:
-    """Give a value as text; a number as JSON writes it, anything else is no value."""
+def _as_text(value: Any) -> tuple[str, ...]:
+    """Return a claim's value as text; a number as JSON writes it; nothing for other types."""
     if isinstance(value, str):
         return (value,)
     return (json.dumps(value),) if is_number(value) else ()
 
 
-def _twin(token: Token, order: int) -> str:
+def _ecdsa_twin(token: Token, order: int) -> str:
+    """Return the compact token with the other valid signature (``token_digest``)."""
+    # RFC 7518, 3.4: the signature is r and s, both as long as the order, one behind the other.
     half = len(token.signature) // 2
     s = order - int.from_bytes(token.signature[half:])
     signature = token.signature[:half] + (s % order).to_bytes(half)

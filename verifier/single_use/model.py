@@ -1,66 +1,110 @@
-"""Tokens that open a room once (the option ``single_use``): a verdict that depends on the past.
+"""The option ``single_use``: a token lets one browser into its room, and no other one.
 
-Asked behind the rules, and only about what they allow. Knows no store but by its protocol, and
-no HTTP.
+The rules depend on the request alone. Whether a token was used before depends on earlier requests,
+so it is decided after the rules, and only for requests that the rules allow. To redeem a token is
+to record its first use, and to be refused where another browser's use is recorded already.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, Protocol, TypeGuard
 
-from verifier.revocation.stores.base import StoreUnavailableError
 from verifier.rules.denials import ALREADY_USED, NOT_REDEEMABLE, REDEMPTIONS_UNAVAILABLE
 from verifier.rules.model import AccessRequest, Allow, Decision
-from verifier.single_use.base import Redemption, RedemptionStore
+from verifier.storage.errors import StoreUnavailableError
 from verifier.tokens.claims import ABSENT, Claims
 
-_CLOCKS_DIFFER: Final = 300.0  # seconds, that a use is kept behind its token's end
+# Clocks of replicas differ. A record must not be deleted while some replica still accepts its
+# token.
+_MAX_CLOCK_DIFFERENCE: Final = 300.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """One attempt to enter a room with a token.
+
+    Attributes:
+        token_id: A digest that identifies the token; it does not let in.
+        window: Seconds after the first use in which every browser is let in with the token.
+        keep_until: When the token can no longer be used, Unix seconds.
+        browser: A random word from a cookie that only this browser has; None without a cookie.
+    """
+
+    token_id: str
+    window: float
+    keep_until: float
+    browser: str | None = field(default=None, repr=False)
+
+
+class RedemptionStore(Protocol):
+    """Records redemptions."""
+
+    async def redeem(self, redemption: Redemption) -> bool:
+        """Record the first use of a token; returns whether to let the browser in.
+
+        Of several simultaneous attempts, exactly one is the first. Later attempts are let in:
+
+        * within the window after the first one;
+        * at any time, from the browser that was first. Such an attempt opens the window again, for
+          requests that follow from it and carry no cookie, such as Prosody's.
+
+        Raises:
+            StoreUnavailableError: it is not known whether the token has been used.
+        """
+
+    async def close(self) -> None:
+        """Close files and connections."""
 
 
 class SingleUse:
     """Lets each token in once.
 
     Args:
-        uses: Where uses are recorded.
-        window: For how long, seconds, after its first entry a token goes on opening its room.
+        redemptions: The store of redemptions.
+        window: Seconds after its first use in which a token lets other browsers in, too.
     """
 
-    def __init__(self, uses: RedemptionStore, window: float) -> None:
-        self._uses = uses
+    def __init__(self, redemptions: RedemptionStore, window: float) -> None:
+        self._redemptions = redemptions
         self._window = window
 
-    async def settle(self, allow: Allow, leeway: float, browser: str | None) -> Decision:
-        """Let in whom the rules let in, unless somebody else was first.
+    async def redeem(self, allow: Allow, leeway: float, browser: str | None) -> Decision:
+        """Return the rules' decision, or a denial where another browser has used the token.
 
         Args:
-            allow: What the rules say of a token.
-            leeway: For how long, seconds, the rules accept it behind its end.
-            browser: Who this is (``Redemption``).
+            allow: The decision of the rules about a token and a room.
+            leeway: Seconds for which the rules accept a token after its end.
+            browser: The browser (``Redemption``).
         """
         claims = allow.claims or Claims({})
-        ends, jti = claims.expires_at, claims.raw.get("jti", ABSENT)
-        # The configuration has the rules refuse such tokens; none may slip through here.
-        if jti is ABSENT or ends is None:
+        token_end, jti = claims.expires_at, claims.raw.get("jti", ABSENT)
+        # With single_use on, the configuration makes the rules deny such tokens. This check remains
+        # in case that changes: such a token could be used without limit.
+        if jti is ABSENT or token_end is None:
             return NOT_REDEEMABLE
-        keep_until = ends + leeway + _CLOCKS_DIFFER
-        use = Redemption(_name(claims.issuer, jti), self._window, keep_until, browser)
+        keep_until = token_end + leeway + _MAX_CLOCK_DIFFERENCE
+        token_id = _token_id(claims.issuer, jti)
+        redemption = Redemption(token_id, self._window, keep_until, browser)
         try:
-            return allow if await self._uses.claim(use) else ALREADY_USED
+            return allow if await self._redemptions.redeem(redemption) else ALREADY_USED
         except StoreUnavailableError:
             return REDEMPTIONS_UNAVAILABLE
 
 
 def is_entry(decision: Decision, request: AccessRequest) -> TypeGuard[Allow]:
-    """Tell whether somebody is about to enter a room by a token.
+    """Return whether the decision lets a session into a room with a token.
 
-    A question about the token alone is none, nor is one about somebody who has entered by it.
+    A request about the token alone is no entry, nor is one about a session that was admitted
+    before.
     """
     if request.room_jid is None or request.admitted_before:
         return False
     return isinstance(decision, Allow) and decision.claims is not None
 
 
-def _name(issuer: Any, jti: Any) -> str:
+def _token_id(issuer: Any, jti: Any) -> str:
+    # ``jti`` is unique for one issuer only (RFC 7519, 4.1.7).
     return sha256(json.dumps([issuer, jti]).encode()).hexdigest()

@@ -1,6 +1,8 @@
-"""Uses in a Redis or Valkey, for several replicas; its clock is the one that counts.
+"""Redemptions in a Redis or Valkey, which several replicas share.
 
-A process remembers those that it has seen itself, and tells them to a Redis that has lost them.
+The script below runs atomically, and by the clock of Redis, so that the clocks of replicas need not
+agree. Each process also remembers the redemptions that it has seen. If Redis loses its data, the
+process sends what it remembers along with the next attempt, so that the token stays used.
 """
 
 from __future__ import annotations
@@ -10,65 +12,77 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from verifier.single_use.base import Redemption
+from verifier.single_use.model import Redemption
 from verifier.storage.redis import RedisLink
 from verifier.storage.redis_url import RedisUrl
 
-_KEY: Final = "jitsi-verifier:use:"
-_LONGEST: Final = 10 * 365 * 86_400.0
-_REMEMBERED: Final = 50_000
-_CLAIM: Final = """
+_KEY_PREFIX: Final = "jitsi-verifier:use:"
+_LONGEST: Final = 10 * 365 * 86_400.0  # seconds; Redis refuses a longer expiry at some point
+_MAX_REMEMBERED: Final = 50_000  # redemptions
+_REDEEM: Final = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local window, browser, lasts, remembered = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local mine = string.format('%.6f', now + window) .. ' ' .. browser
-local first = remembered == '' and mine or remembered
-if redis.call('SET', KEYS[1], first, 'NX', 'EX', lasts) and remembered == '' then
-  return {1, mine}
+local window, browser, lifetime, remembered = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+-- A record is the end of the window, and the browser that was first.
+local record = string.format('%.6f', now + window) .. ' ' .. browser
+local to_store = remembered == '' and record or remembered
+if redis.call('SET', KEYS[1], to_store, 'NX', 'EX', lifetime) and remembered == '' then
+  return {1, record}
 end
-local found = redis.call('GET', KEYS[1])
-local open_until, owner = string.match(found, '^([0-9.]+) (.*)$')
-if browser ~= '' and browser == owner then
-  redis.call('SET', KEYS[1], mine, 'XX', 'KEEPTTL')
-  return {1, mine}
+-- Another attempt was first, or Redis has lost this record and has it back now.
+local stored = redis.call('GET', KEYS[1])
+local window_end, first_browser = string.match(stored, '^([0-9.]+) (.*)$')
+if browser ~= '' and browser == first_browser then
+  redis.call('SET', KEYS[1], record, 'XX', 'KEEPTTL')
+  return {1, record}
 end
-if open_until and now < tonumber(open_until) then return {1, found} end
-return {0, found}
+if window_end and now < tonumber(window_end) then return {1, stored} end
+return {0, stored}
 """
-"""Arguments: the window, seconds; the browser or nothing; how long, seconds, to keep the use; what
-the asker remembers of it, or nothing. Gives whether to let in, and what to remember."""
+"""Key: the token. Arguments: the window, seconds; the browser, or nothing; seconds to keep the
+record; the record that the caller remembers, or nothing. Returns whether to let in, and the
+record."""
 
 
 class RedisRedemptions:
-    """Uses in a Redis.
+    """A ``RedemptionStore`` in a Redis.
 
     Args:
-        url: Where it is.
+        url: The address of the Redis.
         clock: Unix time, seconds.
     """
 
     def __init__(self, url: RedisUrl, clock: Callable[[], float]) -> None:
         self._link = RedisLink(url)
         self._clock = clock
-        self._seen: OrderedDict[str, bytes] = OrderedDict()
+        self._remembered: OrderedDict[str, bytes] = OrderedDict()  # by token; oldest first
 
-    async def claim(self, use: Redemption) -> bool:
-        """Let the first one in, and again within the window (``Uses``).
+    async def redeem(self, redemption: Redemption) -> bool:
+        """Record the first use of a token; returns whether to let the browser in.
 
-        A wait that was too long may have recorded the use: a browser with a cookie is let in when
-        it tries again, anybody else within the window.
+        After a timeout, Redis may have recorded the use. The same browser is then let in at its
+        next attempt if it has a cookie, and any browser is let in within the window.
+
+        Raises:
+            StoreUnavailableError: it is not known whether the token has been used.
         """
-        lasts = math.ceil(min(max(use.keep_until - self._clock(), 1.0), _LONGEST))
-        remembered = self._seen.get(use.name, b"")
-        allowed, record = await self._link.ask(
-            "EVAL", _CLAIM, 1, _KEY + use.name, use.window, use.browser or "", lasts, remembered
+        token_id = redemption.token_id
+        seconds = max(redemption.keep_until - self._clock(), 1.0)
+        lifetime = math.ceil(min(seconds, _LONGEST))
+        remembered = self._remembered.get(token_id, b"")
+        arguments = (redemption.window, redemption.browser or "", lifetime, remembered)
+        allowed, record = await self._link.execute(
+            "EVAL", _REDEEM, 1, _KEY_PREFIX + token_id, *arguments
         )
-        self._seen[use.name] = record
-        self._seen.move_to_end(use.name)
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
+        self._remember(token_id, record)
         return bool(allowed)
 
+    def _remember(self, token_id: str, record: bytes) -> None:
+        self._remembered[token_id] = record
+        self._remembered.move_to_end(token_id)
+        if len(self._remembered) > _MAX_REMEMBERED:
+            self._remembered.popitem(last=False)
+
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         await self._link.close()

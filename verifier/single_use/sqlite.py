@@ -1,22 +1,24 @@
-"""Uses in SQLite: in a file that several processes share, or in memory for one."""
+"""Redemptions in SQLite: in a file that several processes share, or in the memory of one process.
+
+The table is called ``uses``; its column ``name`` contains ``Redemption.token_id``.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from verifier.revocation.stores.base import StoreUnavailableError
-from verifier.single_use.base import Redemption
+from verifier.single_use.model import Redemption
+from verifier.storage.errors import StoreUnavailableError
+from verifier.storage.sqlite import FAILURES, FileFormat, SqliteFile, describe
 
-_WAIT: Final = 2.0  # seconds, for other processes that write
-_PURGE_SECONDS: Final = 60.0
-_MOST_PURGED: Final = 10_000
-_SCHEMA: Final = """
+FILE_FORMAT: Final = FileFormat(
+    application_id=0x4A565255,  # "JVRU"
+    version=1,
+    schema="""
 CREATE TABLE IF NOT EXISTS uses (
     name TEXT PRIMARY KEY,
     browser TEXT,
@@ -24,84 +26,93 @@ CREATE TABLE IF NOT EXISTS uses (
     keep_until REAL NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS ends ON uses (keep_until);
-"""
+""",
+    # Files of early versions have this table and neither application ID nor version.
+    unmarked_tables=frozenset({"uses"}),
+)
+
 _FIND: Final = "SELECT browser, open_until FROM uses WHERE name = ?"
 _RECORD: Final = "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?)"
 _REOPEN: Final = "UPDATE uses SET open_until = ? WHERE name = ?"
 _PURGE: Final = (
     "DELETE FROM uses WHERE name IN (SELECT name FROM uses WHERE keep_until < ? LIMIT ?)"
 )
+_WRITE_WAIT: Final = 2.0  # seconds to wait for other processes that write
+_PURGE_SECONDS: Final = 60.0
+_MAX_PURGED: Final = 10_000  # per transaction, because other writers wait meanwhile
 
 
 class SqliteRedemptions:
-    """Uses in a file.
+    """A ``RedemptionStore`` in SQLite.
 
     Args:
-        path: Where it is, made if it is not there; None for this process' memory.
+        path: The file, which is made if it does not exist; None for this process' memory.
         clock: Unix time, seconds.
     """
 
     def __init__(self, path: Path | None, clock: Callable[[], float]) -> None:
         self._path = path
         self._clock = clock
-        self._purged = clock()
-        self._connection: sqlite3.Connection | None = None
-        # A disk may take its time, and is asked for one thing after the other.
-        self._thread = ThreadPoolExecutor(1, "uses")
+        self._purged_at = clock()
+        self._file: SqliteFile | None = None
+        # One thread: a disk may be slow, and the event loop must not wait for it.
+        self._thread = ThreadPoolExecutor(1, "redemptions")
 
-    async def claim(self, use: Redemption) -> bool:
-        """Let the first one in, and again within the window (``Uses``)."""
+    async def redeem(self, redemption: Redemption) -> bool:
+        """Record the first use of a token; returns whether to let the browser in.
+
+        Raises:
+            StoreUnavailableError: the file cannot be used, or was deleted or replaced.
+        """
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._thread, self._claim, use)
-        except (OSError, sqlite3.Error) as error:
-            raise StoreUnavailableError(f"uses: {error}") from None
+            return await loop.run_in_executor(self._thread, self._redeem, redemption)
+        except FAILURES as error:
+            raise StoreUnavailableError(f"redemption store: {describe(error)}") from None
 
     async def close(self) -> None:
         """Close the file."""
-        if self._connection is not None:
+        if self._file is not None:
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, self._connection.close)
+            await loop.run_in_executor(self._thread, self._file.close)
         self._thread.shutdown()
 
-    def _claim(self, use: Redemption) -> bool:
-        connection = self._opened()
-        self._purge(connection)
-        recorded = (use.name, use.browser, self._clock() + use.window, use.keep_until)
-        found = connection.execute(_FIND, (use.name,)).fetchone()
-        if found is None:
-            if connection.execute(_RECORD, recorded).rowcount == 1:
-                return True
-            found = connection.execute(_FIND, (use.name,)).fetchone()
-        browser, open_until = found
-        now = self._clock()  # not before others have said when they came
-        if use.browser is None or use.browser != browser:
+    def _redeem(self, redemption: Redemption) -> bool:
+        file = self._opened()
+        # Also where nothing is written below: a deleted file no longer gets the uses that other
+        # processes record, so its answer would be wrong.
+        file.check_path()
+        self._purge(file)
+        token_id, browser = redemption.token_id, redemption.browser
+        window_end = self._clock() + redemption.window
+        row = file.execute(_FIND, (token_id,)).fetchone()
+        if row is None:
+            with file.writing():
+                record = (token_id, browser, window_end, redemption.keep_until)
+                if file.execute(_RECORD, record).rowcount == 1:
+                    return True
+            # Another process has recorded a use since the first look.
+            row = file.execute(_FIND, (token_id,)).fetchone()
+        first_browser, open_until = row
+        # The clock is read again, after the first use was recorded. With a time from before that,
+        # a window of 0 seconds would still be open.
+        now = self._clock()
+        if browser is None or browser != first_browser:
             return bool(now < open_until)
-        connection.execute(_REOPEN, (now + use.window, use.name))
+        with file.writing():
+            file.execute(_REOPEN, (now + redemption.window, token_id))
         return True
 
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            if self._path is not None:  # and what SQLite puts beside it: nobody else's
-                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            connection = sqlite3.connect(
-                self._path or ":memory:",
-                timeout=_WAIT,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.executescript(_SCHEMA)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
-        return self._connection
+    def _opened(self) -> SqliteFile:
+        # After a failure, the next redemption tries to open the file again.
+        if self._file is None:
+            self._file = SqliteFile(self._path, FILE_FORMAT, _WRITE_WAIT)
+        return self._file
 
-    def _purge(self, connection: sqlite3.Connection) -> None:
+    def _purge(self, file: SqliteFile) -> None:
         now = self._clock()
-        if abs(now - self._purged) >= _PURGE_SECONDS:
-            self._purged = now
-            connection.execute(_PURGE, (now, _MOST_PURGED))
+        # The clock may be set back, hence the absolute difference.
+        if abs(now - self._purged_at) >= _PURGE_SECONDS:
+            self._purged_at = now
+            with file.writing():
+                file.execute(_PURGE, (now, _MAX_PURGED))

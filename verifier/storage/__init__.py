@@ -1,1 +1,1 @@
-"""Redis or Valkey, as every store that lives there reaches it."""
+"""Access to SQLite and Redis, shared by the stores of revocations and of redemptions."""

@@ -1,6 +1,7 @@
-"""One process' connections to a Redis or Valkey: short waits, and errors in words fit for logs.
+"""Connections of one process to a Redis or Valkey: short timeouts, and errors without secrets.
 
-Knows no key and nothing of what is kept there.
+This module knows no key and no data of this program. It translates the client library's exceptions
+in one place, so that the stores handle a single error.
 """
 
 from __future__ import annotations
@@ -17,95 +18,103 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from verifier.revocation.stores.base import StoreUnavailableError
+from verifier.storage.errors import StoreUnavailableError
 from verifier.storage.redis_url import RedisUrl
 
-_WAIT: Final = 1.0  # seconds, for a connection and for each answer
-_MOST_CONNECTIONS: Final = 8
-_KIND: Final = re.compile(r"[A-Z]{2,20}(?= )")
-_CONNECTIONS: Final = {
+_TIMEOUT: Final = 1.0  # seconds, for opening a connection and for each answer
+_MAX_CONNECTIONS: Final = 8
+_ERROR_CODE: Final = re.compile(r"[A-Z]{2,20}(?= )")
+_CONNECTION_CLASSES: Final = {
     "redis": Connection,
     "rediss": SSLConnection,
     "unix": UnixDomainSocketConnection,
 }
 FAILURES: Final = (RedisError, OSError, TimeoutError)
-"""What the client library raises where a Redis cannot be asked, or refuses."""
+"""What the client library raises where a Redis cannot be reached, or refuses a command."""
 
 
 class RedisLink:
-    """Asks a Redis.
+    """Sends commands to a Redis.
 
     Args:
-        url: Where it is.
+        url: The address of the Redis.
     """
 
     def __init__(self, url: RedisUrl) -> None:
         self._url = url
         pool = BlockingConnectionPool(
-            max_connections=_MOST_CONNECTIONS,
-            timeout=_WAIT,
-            connection_class=_CONNECTIONS[url.scheme],
-            socket_timeout=_WAIT,
-            socket_connect_timeout=_WAIT,
-            retry=Retry(NoBackoff(), 0),  # who asks decides whether to ask again
+            max_connections=_MAX_CONNECTIONS,
+            timeout=_TIMEOUT,
+            connection_class=_CONNECTION_CLASSES[url.scheme],
+            socket_timeout=_TIMEOUT,
+            socket_connect_timeout=_TIMEOUT,
+            # The library must not repeat a command. A store knows whether repeating is safe.
+            retry=Retry(NoBackoff(), 0),
+            # RESP2 is what every version of Redis and Valkey speaks without a handshake.
             protocol=2,
+            # No CLIENT SETINFO: the ACL of an operator need not allow it.
             driver_info=None,
             db=url.database,
             username=url.user,
             password=url.password,
-            **_place(url),
+            **_address_options(url),
         )
         self._client: Redis = Redis.from_pool(pool)
 
-    async def ask(self, *command: str | bytes | float) -> Any:
-        """Send one command and give its answer.
+    async def execute(self, *command: str | bytes | float) -> Any:
+        """Send one command and return its answer.
 
         Raises:
-            StoreUnavailableError: there is none. Where the wait was too long, the command may
-                have been carried out.
+            StoreUnavailableError: there is no answer, or Redis refused the command. After a
+                timeout, Redis may still have carried out the command.
         """
         try:
             return await self._client.execute_command(*command)
         except FAILURES as error:
             if _is_read_only(error):
-                # Who was the primary may be so no more: its name may lead to another by now.
+                # A failover made this primary a replica. The host name may lead to the new primary
+                # by now, which only new connections reach.
                 await self._client.connection_pool.disconnect(inuse_connections=False)
-            raise self.unavailable(error) from None
+            raise self.unavailable_error(error) from None
 
-    def listen(self) -> PubSub:
-        """Give a connection of its own for messages; its methods raise ``FAILURES``."""
+    def open_pubsub(self) -> PubSub:
+        """Return a separate connection for messages; its methods raise ``FAILURES``."""
         return self._client.pubsub(ignore_subscribe_messages=True)
 
-    def unavailable(self, error: Exception) -> StoreUnavailableError:
-        """Say what went wrong; nothing that a server has said, which may repeat a password."""
+    def unavailable_error(self, error: Exception) -> StoreUnavailableError:
+        """Translate an exception of the client library.
+
+        The text repeats nothing that the server sent, because that may contain a password.
+        """
         return StoreUnavailableError(f"{self._url}: {_describe(error)}")
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         await self._client.aclose()
 
 
-def _place(url: RedisUrl) -> dict[str, Any]:
+def _address_options(url: RedisUrl) -> dict[str, Any]:
     if url.scheme == "unix":
         return {"path": url.path}
     return {"host": url.host, "port": url.port, **dict(url.files)}
 
 
 def _is_read_only(error: Exception) -> bool:
-    # Redis before 7 says it in the middle of a script's error.
+    # Before version 7, Redis reports this in the middle of a script's error.
     return isinstance(error, ReadOnlyError) or "-READONLY " in str(error)
 
 
 def _describe(error: Exception) -> str:
     if isinstance(error, RedisTimeoutError | TimeoutError):
-        return f"no answer within {_WAIT:g} s"
+        return f"no answer within {_TIMEOUT:g} s"
     if isinstance(error, AuthenticationError):
         return "refused user and password"
     if isinstance(error, ResponseError):
-        # The library takes some of the servers' words for its own, without repeating them.
-        word = _KIND.match(str(error))
-        kind = word[0] if word else type(error).__name__.removesuffix("Error")
+        # For some error codes the library has an exception class, and removes the code.
+        code = _ERROR_CODE.match(str(error))
+        kind = code[0] if code else type(error).__name__.removesuffix("Error")
         return "refused" if kind == "Response" else f"refused ({kind})"
+    # The library wraps the operating system's error, without its number.
     cause = error if isinstance(error, OSError) else error.__context__
     number = cause.errno if isinstance(cause, OSError) else None
     return os.strerror(number) if number else "no connection"

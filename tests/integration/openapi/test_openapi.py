@@ -25,7 +25,7 @@ from verifier.http.admin.dashboard import DASHBOARD
 from verifier.http.admin.inspector import INSPECTOR
 from verifier.http.rendering import status_of
 from verifier.http.verify_api import MEMBERS
-from verifier.revocation import parsing
+from verifier.revocation import model
 from verifier.rules.model import DenialCode
 
 ADMIN_TOKEN = "an-admin-token-of-more-than-thirty-two-bytes"
@@ -104,7 +104,7 @@ def test_every_member_that_is_read_from_a_body_is_in_the_document() -> None:
     read = {
         "Question": read_from("question", getsource(verify_api)) | {*MEMBERS},
         "ToExplain": read_from("question", getsource(explain)) | {*explain._STRINGS},
-        "Criteria": read_from("given", getsource(parsing)) | {*parsing._READERS},
+        "Criteria": read_from("members", getsource(model)) | {*model._MEMBER_READERS},
     }
     schemas = DOCUMENT["components"]["schemas"]
     assert {name: {*schemas[name]["properties"]} for name in read} == read

@@ -26,7 +26,7 @@ from tests.support.supervised import (
     workers,
 )
 from tests.support.tokens import SECRET
-from verifier.revocation.stores.sqlite_file import APPLICATION
+from verifier.revocation.stores.sqlite_file import FILE_FORMAT
 
 REVOKED = 403, "revoked"
 CONFIGURATION = 78
@@ -152,7 +152,7 @@ def write_foreign(path: Path) -> None:
 
 def write_newer(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute(f"PRAGMA application_id = {FILE_FORMAT.application_id}")
         connection.execute("PRAGMA user_version = 2")
 
 

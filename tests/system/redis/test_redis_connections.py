@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.redis_server import running_redis
-from tests.support.redis_stores import replica, revocation, until
-from verifier.revocation.stores.base import StoreUnavailableError
-from verifier.revocation.stores.redis_scripts import KEYS
-from verifier.single_use.base import Redemption
+from tests.support.redis_stores import revocation, running_store, until
+from verifier.revocation.stores.redis_data import HASH
+from verifier.single_use.model import Redemption
 from verifier.single_use.redis import RedisRedemptions
+from verifier.storage.errors import StoreUnavailableError
 from verifier.storage.redis import RedisLink
 from verifier.storage.redis_url import parse_redis_url
 
@@ -29,16 +29,16 @@ async def test_user_password_and_database_are_used_and_shown_to_nobody(
     with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl"), client=client) as server:
         place = f"127.0.0.1:{server.port}/5"
         url = f"redis://verifier:{PASSWORD}@{place}"
-        async with replica(url) as (store, _), replica(url) as (_, other):
+        async with running_store(url) as (store, _), running_store(url) as (_, other):
             await store.put(revocation("a"))
-            await until(lambda: other.ids == {"a"}, "a change is heard of")
+            await until(lambda: other.token_ids == {"a"}, "a change is heard of")
             assert len(server.stored()) == 1
         uses = RedisRedemptions(parse_redis_url(url), time.time)
-        assert await uses.claim(Redemption("a", 0, time.time() + 60))
-        assert not await uses.claim(Redemption("a", 0, time.time() + 60))
+        assert await uses.redeem(Redemption("a", 0, time.time() + 60))
+        assert not await uses.redeem(Redemption("a", 0, time.time() + 60))
         await uses.close()
         for wrong in (f"redis://verifier:{PASSWORD}-not@{place}", f"redis://{place}"):
-            async with replica(wrong) as (store, _):
+            async with running_store(wrong) as (store, _):
                 assert store.problem == f"redis://{place}: refused user and password"
                 with pytest.raises(StoreUnavailableError) as caught:
                     await store.put(revocation("b"))
@@ -49,17 +49,20 @@ async def test_user_password_and_database_are_used_and_shown_to_nobody(
 async def test_databases_of_one_redis_do_not_hear_each_other(tmp_path: Path) -> None:
     with running_redis(tmp_path) as server:
         base = f"redis://127.0.0.1:{server.port}"
-        async with replica(f"{base}/1") as (one, _), replica(f"{base}/2") as (two, other):
+        async with (
+            running_store(f"{base}/1") as (one, _),
+            running_store(f"{base}/2") as (two, other),
+        ):
             await one.put(revocation("a"))
             await two.put(revocation("b"))
-            assert other.ids == {"b"}
-            assert server.readings == 2
+            assert other.token_ids == {"b"}
+            assert server.hscan_calls == 2
 
 
 async def test_redis_is_reached_by_its_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "redis.sock"
     with running_redis(tmp_path, "--unixsocket", str(path)) as server:
-        async with replica(f"unix://{path}?db=3") as (store, _):
+        async with running_store(f"unix://{path}?db=3") as (store, _):
             assert store.problem is None
             await store.put(revocation("a"))
         assert len(server.stored("-n", "3")) == 1
@@ -79,10 +82,10 @@ async def test_tls_asks_for_a_certificate_that_is_trusted(tmp_path: Path) -> Non
     client = ("--tls", "--cacert", certificate)
     with running_redis(tmp_path, *options, client=client) as server:
         url = f"rediss://127.0.0.1:{server.port}/0"
-        async with replica(f"{url}?ssl_ca_certs={certificate}") as (store, _):
+        async with running_store(f"{url}?ssl_ca_certs={certificate}") as (store, _):
             assert store.problem is None
             await store.put(revocation("a"))
-        async with replica(url) as (store, _):
+        async with running_store(url) as (store, _):
             assert not store.loaded
             assert store.problem is not None
 
@@ -91,12 +94,12 @@ async def test_what_a_server_says_is_not_repeated(tmp_path: Path) -> None:
     with running_redis(tmp_path) as server:
         link = RedisLink(parse_redis_url(server.url))
         with pytest.raises(StoreUnavailableError, match=r": refused$"):
-            await link.ask("NO-SUCH-COMMAND", PASSWORD)
-        server.command("SET", KEYS[0], "of another type")
-        async with replica(server.url) as (store, known):
+            await link.execute("NO-SUCH-COMMAND", PASSWORD)
+        server.command("SET", HASH, "of another type")
+        async with running_store(server.url) as (store, sink):
             assert store.problem == f"{server.url}: refused (WRONGTYPE)"
             assert not store.loaded
-            assert known.ids == set()
+            assert sink.token_ids == set()
         await link.close()
 
 
@@ -106,5 +109,5 @@ async def test_who_may_not_listen_is_told_so_and_stays_unready(tmp_path: Path) -
     (tmp_path / "users.acl").write_text(f"user default off\n{rights}\n")
     with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl"), client=client) as server:
         place = f"127.0.0.1:{server.port}/0"
-        async with replica(f"redis://verifier:{PASSWORD}@{place}") as (store, _):
+        async with running_store(f"redis://verifier:{PASSWORD}@{place}") as (store, _):
             assert store.problem == f"redis://{place}: refused (NoPermission)"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.redis_server import RedisServer, running_redis
-from tests.support.redis_stores import replica, revocation, until
-from verifier.revocation.stores.base import StoreUnavailableError
-from verifier.single_use.base import Redemption
+from tests.support.redis_stores import revocation, running_store, until
+from verifier.single_use.model import Redemption
 from verifier.single_use.redis import RedisRedemptions
+from verifier.storage.errors import StoreUnavailableError
 from verifier.storage.redis_url import parse_redis_url
 
 
@@ -61,25 +61,25 @@ async def test_revocations_find_the_new_primary(tmp_path: Path) -> None:
     async with (
         a_pair(tmp_path) as (old, new),
         named(old) as (name, url),
-        replica(url) as (store, known),
+        running_store(url) as (store, sink),
     ):
         await store.put(revocation("before"))
         fail_over(name, new)
         await until(lambda: bool(new.stored()), "it is there")
         await until(lambda: store.problem is None, "all is well")
         await store.put(revocation("after"))
-        assert known.ids == {"before", "after"}
+        assert sink.token_ids == {"before", "after"}
 
 
 async def test_uses_find_the_new_primary(tmp_path: Path) -> None:
     async with a_pair(tmp_path) as (old, new), named(old) as (name, url):
         uses = RedisRedemptions(parse_redis_url(url), time.time)
         try:
-            assert await uses.claim(Redemption("before", 0.0, time.time() + 60))
+            assert await uses.redeem(Redemption("before", 0.0, time.time() + 60))
             fail_over(name, new)
             with pytest.raises(StoreUnavailableError):
-                await uses.claim(Redemption("after", 0.0, time.time() + 60))
-            assert await uses.claim(Redemption("after", 0.0, time.time() + 60))
-            assert not await uses.claim(Redemption("before", 0.0, time.time() + 60))
+                await uses.redeem(Redemption("after", 0.0, time.time() + 60))
+            assert await uses.redeem(Redemption("after", 0.0, time.time() + 60))
+            assert not await uses.redeem(Redemption("before", 0.0, time.time() + 60))
         finally:
             await uses.close()

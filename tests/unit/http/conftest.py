@@ -29,7 +29,8 @@ from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
 from verifier.observability.decision_log import DecisionLog, LogLines, Sink
 from verifier.observability.metrics import PrometheusObserver
-from verifier.revocation.stores import RevocationCache, RevocationStore
+from verifier.revocation.cache import RevocationCache
+from verifier.revocation.stores.base import RevocationStore
 from verifier.revocation.stores.memory import MemoryStore
 from verifier.single_use import SingleUse
 
@@ -60,7 +61,7 @@ async def start() -> AsyncIterator[Start]:
         policy = replace(POLICY, **options)
         judged_by = keys or FakeKeys()
         verifier = Verifier(
-            policy, judged_by, lambda: NOW, revoked=known.refusal, single_use=single_use
+            policy, judged_by, lambda: NOW, revoked=known.check, single_use=single_use
         )
         service = DecisionService(
             Hosts(verifier, {}),

@@ -14,9 +14,9 @@ from verifier.http.handoff import Handoff
 from verifier.http.handoff_cookie import cookie_value, new_browser
 from verifier.http.pages import Pages
 from verifier.observability.decision_log import LogContext
-from verifier.revocation.stores import StoreUnavailableError
 from verifier.single_use import SingleUse
-from verifier.single_use.base import Redemption
+from verifier.single_use.model import Redemption
+from verifier.storage.errors import StoreUnavailableError
 
 BOSH = "/http-bind?room=standup"
 SOCKET = "/xmpp-websocket?room=standup"
@@ -32,12 +32,12 @@ class FakeUses:
     first: dict[str, str | None] = field(default_factory=dict)
     claims: list[Redemption] = field(default_factory=list)
 
-    async def claim(self, use: Redemption) -> bool:
+    async def redeem(self, use: Redemption) -> bool:
         if self.away:
             raise StoreUnavailableError("redis://127.0.0.1:6379/0: Connection refused")
         self.claims.append(use)
-        known = self.first.setdefault(use.name, use.browser)
-        is_first = sum(each.name == use.name for each in self.claims) == 1
+        known = self.first.setdefault(use.token_id, use.browser)
+        is_first = sum(each.token_id == use.token_id for each in self.claims) == 1
         return self.open or is_first or (known is not None and known == use.browser)
 
     async def close(self) -> None:
@@ -124,7 +124,7 @@ async def test_a_token_is_known_by_issuer_and_jti_and_its_use_kept_to_its_end(
     assert await ask(sidecar, f"/standup?jwt={renewed}") == (403, "token-already-used")
     assert await ask(sidecar, f"/standup?jwt={once('j-2')}") == (200, "")
     assert await ask(sidecar, f"/standup?jwt={once(iss='other')}") == (200, "")
-    names = [use.name for use in uses.claims]
+    names = [use.token_id for use in uses.claims]
     assert len(set(names)) == 3
     assert "j-1" not in "".join(names)
     assert {use.keep_until for use in uses.claims} == {NOW + 60 + 300, NOW + 600 + 300}

@@ -168,7 +168,7 @@ def test_the_twin_of_an_ecdsa_signature_is_refused_with_it(
         for asked in (token, twin):
             request = AccessRequest(asked)
             assert isinstance(decide(request, policy, KeySet((key,)), NOW), Allow)
-            found = decide(request, policy, KeySet((key,)), NOW, revoked=known.refusal)
+            found = decide(request, policy, KeySet((key,)), NOW, revoked=known.check)
             assert isinstance(found, Deny)
             assert found.code is DenialCode.REVOKED
 
@@ -207,11 +207,11 @@ def test_the_same_criteria_again_replace_reason_and_end() -> None:
 def test_what_is_removed_refuses_nobody() -> None:
     one, other = revoke(jti="t-1"), revoke(jti="t-1", kid="k-1")
     known = RevocationIndex([one, other])
-    assert known.remove(one.name)
-    assert not known.remove(one.name)
+    assert known.remove(one.id)
+    assert not known.remove(one.id)
     request, token = AccessRequest(mint()), read(mint())
     assert known.find(request, token, NOW) is other
-    assert known.remove(other.name)
+    assert known.remove(other.id)
     assert known.find(request, token, NOW) is None
 
 
@@ -234,14 +234,14 @@ def judged(token: str | None, known: RevocationIndex, **policy: Any) -> Decision
     accepted = Policy(asap_accepted_issuers=("app",), enable_domain_verification=False, **policy)
     keys = KeySet((VerificationKey(None, frozenset({"HS256"}), SECRET.encode(), "secret"),))
     request = AccessRequest(token, "standup@conference", "")
-    return decide(request, accepted, keys, NOW, revoked=known.refusal)
+    return decide(request, accepted, keys, NOW, revoked=known.check)
 
 
 def test_revocation_comes_behind_the_token_and_before_the_room() -> None:
     known = RevocationIndex([revoke(jti="t-1", reason="not for clients", expires=NOW + 7)])
     refused = judged(mint(room="elsewhere"), known)
     assert refused == Deny(
-        DenialCode.REVOKED, "taken back by jti", reason="revoked", key_id="k-1", until=NOW + 7
+        DenialCode.REVOKED, "revoked by jti", reason="revoked", key_id="k-1", until=NOW + 7
     )
     assert refused.answer == ("not-allowed", "revoked")
     expired = judged(mint(exp=NOW - 1), known)
@@ -272,7 +272,7 @@ def test_whoever_was_inside_does_not_return_by_an_expired_token_once_taken_back(
     policy = Policy(asap_accepted_issuers=("app",), muc_mapper_domain_base="meet.example.org")
     keys = KeySet(static=(parse_secret(SECRET),))
     request = AccessRequest(mint(exp=NOW - 5), ROOM, admitted_before=admitted_before)
-    taken_back = RevocationIndex([revoke(user_id=user)]).refusal
+    taken_back = RevocationIndex([revoke(user_id=user)]).check
     decision = decide(request, policy, keys, NOW, revoked=taken_back)
     assert isinstance(decision, Deny)
     assert decision.code is code

@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.tokens import sign
-from verifier.revocation.model import CRITERIA, Revocation, digest_of
-from verifier.revocation.parsing import (
+from verifier.revocation.model import (
+    CRITERIA,
     LATEST,
     LONGEST_TEXT,
     BadRevocationError,
+    Revocation,
+    digest_of,
     parse_criteria,
     parse_revocation,
-    read_revocation,
 )
 from verifier.rooms.address import parse_target
 
@@ -143,13 +144,13 @@ def test_only_strict_json_is_read(raw: bytes) -> None:
 def test_a_revocation_is_undone_by_its_criteria_alone() -> None:
     one = parse(jti="a", room="R", reason="x", expires=NOW + 5)
     for other in ({"jti": "a", "room": "r"}, {"room": "r", "jti": "a", "reason": "y"}):
-        assert parse_criteria(json.dumps(other).encode()).name == one.name
-    assert parse_criteria(b'{"jti": "a"}').name != one.name
-    assert parse_criteria(json.dumps({"token": TOKEN}).encode()).name == parse(token=TOKEN).name
+        assert parse_criteria(json.dumps(other).encode()).id == one.id
+    assert parse_criteria(b'{"jti": "a"}').id != one.id
+    assert parse_criteria(json.dumps({"token": TOKEN}).encode()).id == parse(token=TOKEN).id
 
 
 def test_one_moment_is_one_name_however_it_is_written() -> None:
-    names = {parse(iss="a", issued_before=moment).name for moment in (5, 5.0)}
+    names = {parse(iss="a", issued_before=moment).id for moment in (5, 5.0)}
     assert len(names) == 1
 
 
@@ -171,10 +172,10 @@ def test_what_is_written_is_read_again(members: dict[str, str], timed: bool) -> 
         revocation = parse(**members, reason="why")
     except BadRevocationError:
         return
-    assert read_revocation(revocation.to_json()) == revocation
+    assert Revocation.from_json(revocation.to_json()) == revocation
     assert set(revocation.criteria) <= set(CRITERIA)
     # What came out goes in again: a listed revocation can be undone by what the list says.
-    assert parse(**json.loads(revocation.to_json())).name == revocation.name
+    assert parse(**json.loads(revocation.to_json())).id == revocation.id
 
 
 @given(

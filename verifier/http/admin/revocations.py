@@ -1,6 +1,7 @@
-"""``/v1/revocations`` on the admin address: what has been taken back, and taking back more.
+"""``/v1/revocations`` on the admin address: list, add and undo revocations.
 
-Knows no store: it asks this process' copy of it, and says no more than that.
+The endpoint writes to the store and lists from the cache of this process, so that the list shows
+what this process decides by.
 """
 
 from __future__ import annotations
@@ -18,25 +19,26 @@ from verifier.http.server import read_body
 from verifier.http.service import method_not_allowed
 from verifier.http.verify_api import HEADERS
 from verifier.log import log
-from verifier.revocation.parsing import BadRevocationError, parse_criteria, parse_revocation
-from verifier.revocation.stores import RevocationCache, StoreUnavailableError
+from verifier.revocation.cache import RevocationCache
+from verifier.revocation.model import BadRevocationError, parse_criteria, parse_revocation
+from verifier.storage.errors import StoreUnavailableError
 
-_AT_ONCE: Final = 500
-_RETRY_AFTER: Final = "1"
+_CHUNK: Final = 500  # revocations that are written as JSON without a pause
+_RETRY_AFTER: Final = "1"  # seconds
 _NOT_LOADED: Final = "revocations have not been read yet"
 
 
 class RevocationsEndpoint:
-    """Lists, adds and undoes.
+    """Lists, adds and undoes revocations.
 
     Args:
-        known: What this process knows.
+        cache: The revocations of this process.
         clock: Unix time, seconds.
-        leeway: For how long, seconds, a token is accepted behind its end.
+        leeway: Seconds for which a token is accepted after its end.
     """
 
-    def __init__(self, known: RevocationCache, clock: Callable[[], float], leeway: float) -> None:
-        self._known = known
+    def __init__(self, cache: RevocationCache, clock: Callable[[], float], leeway: float) -> None:
+        self._cache = cache
         self._clock = clock
         self._leeway = leeway
         self._methods: dict[str, Callable[[web.BaseRequest], Awaitable[web.Response]]] = {
@@ -48,14 +50,13 @@ class RevocationsEndpoint:
 
     @property
     def loaded(self) -> bool:
-        """Whether everything has been read once."""
-        return self._known.store.loaded
+        """Whether all revocations were read once."""
+        return self._cache.store.loaded
 
     @property
     def problem(self) -> str | None:
-        """Why what is known may not be all there is; None while it is."""
-        store = self._known.store
-        return store.problem or (None if self.loaded else _NOT_LOADED)
+        """Why the revocations of this process may not be up to date; None while they are."""
+        return self._cache.store.problem or (None if self.loaded else _NOT_LOADED)
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request."""
@@ -69,36 +70,36 @@ class RevocationsEndpoint:
             return _unavailable(str(error))
 
     async def _list(self, _request: web.BaseRequest) -> web.Response:
-        standing = self._known.standing(self._clock())
+        active = self._cache.active(self._clock())
         if not self.loaded:
             return _unavailable(self.problem or _NOT_LOADED)
-        written = []
-        for start in range(0, len(standing), _AT_ONCE):
-            written += [each.to_json() for each in standing[start : start + _AT_ONCE]]
-            await asyncio.sleep(0)  # others want to be decided about meanwhile
-        return _answer(HTTPStatus.OK, f'{{"revocations": [{", ".join(written)}]}}')
+        objects: list[str] = []
+        for start in range(0, len(active), _CHUNK):
+            objects += [each.to_json() for each in active[start : start + _CHUNK]]
+            await asyncio.sleep(0)  # other requests are decided between two chunks
+        return _json_response(HTTPStatus.OK, f'{{"revocations": [{", ".join(objects)}]}}')
 
     async def _add(self, request: web.BaseRequest) -> web.Response:
         body = await read_body(request)
         if isinstance(body, web.Response):
             return body
         revocation = parse_revocation(body, self._clock(), self._leeway)
-        await self._known.store.put(revocation)
+        await self._cache.store.put(revocation)
         log("revoked", criteria=json.dumps(revocation.criteria), expires=revocation.expires)
-        return _answer(HTTPStatus.CREATED, revocation.to_json())
+        return _json_response(HTTPStatus.CREATED, revocation.to_json())
 
     async def _undo(self, request: web.BaseRequest) -> web.Response:
         body = await read_body(request)
         if isinstance(body, web.Response):
             return body
         revocation = parse_criteria(body)
-        if not await self._known.store.remove(revocation.name):
+        if not await self._cache.store.remove(revocation.id):
             return _problem(HTTPStatus.NOT_FOUND, "There is no such revocation.")
         log("revocation undone", criteria=json.dumps(revocation.criteria))
         return web.Response(status=HTTPStatus.NO_CONTENT, headers={"Server": "jitsi-verifier"})
 
 
-def _answer(status: HTTPStatus, text: str) -> web.Response:
+def _json_response(status: HTTPStatus, text: str) -> web.Response:
     return web.Response(status=status, headers=HEADERS, body=text.encode())
 
 

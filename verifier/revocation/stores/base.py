@@ -1,7 +1,7 @@
-"""What every store of revocations offers, and whom it tells.
+"""The interface of a store of revocations, and of the cache that a store updates.
 
-A store keeps; it never judges. What a process judges by is its own copy, which the store keeps
-true through ``RevocationSink``.
+A store keeps revocations and decides nothing. Each process decides by its own cache, which the
+store updates through ``RevocationSink``.
 """
 
 from __future__ import annotations
@@ -12,64 +12,57 @@ from typing import Protocol
 from verifier.revocation.model import Revocation
 
 
-class StoreUnavailableError(Exception):
-    """The store cannot be asked or written to now; its words are fit for logs and answers."""
-
-
-class StoreConfigError(Exception):
-    """The store can never be used as it is configured; names the option, and what was expected."""
-
-
 class RevocationSink(Protocol):
-    """A process' own copy of the revocations; what is told here holds at the next decision."""
+    """Receives changes of the revocations; each change takes effect at the next decision."""
 
     def put(self, revocations: Iterable[Revocation]) -> None:
-        """Take revocations, in the place of those with the same names."""
+        """Add revocations, or replace those with the same criteria."""
 
-    def remove(self, names: Iterable[str]) -> int:
-        """Forget revocations; a name that is not known is no error. Returns how many were."""
+    def remove(self, ids: Iterable[str]) -> int:
+        """Remove revocations by ID; returns how many there were. An unknown ID is no error."""
 
 
 class RevocationStore(Protocol):
-    """Where revocations are kept."""
+    """Keeps revocations."""
 
     @property
     def loaded(self) -> bool:
-        """Whether everything has been read once; until then nothing is known to hold."""
+        """Whether all revocations were read once; until then every request must be denied."""
 
     @property
     def problem(self) -> str | None:
-        """Why the copy may not be up to date, in words; None while it is."""
+        """Why the sink may not be up to date, for people; None while it is."""
 
-    async def start(self, copy: RevocationSink) -> None:
-        """Read everything, if it can be read now, and keep the copy true from then on.
+    async def start(self, sink: RevocationSink) -> None:
+        """Read all revocations, and update the sink from then on.
 
-        Returns when that has been tried once; goes on trying by itself where it failed.
+        Returns after the first attempt. If the store is unavailable, further attempts follow in
+        the background.
 
         Raises:
-            StoreConfigError: what is configured is no store, and trying again is of no use.
+            StoreConfigError: the configured store can never be used.
         """
 
     def refresh(self) -> None:
-        """Read now what other processes of this service have changed, where anything has.
+        """Apply changes of this service's other workers to the sink now.
 
-        Called before every decision: it must cost next to nothing where nothing has changed, and
-        must neither wait nor raise. Does nothing where changes come by themselves.
+        Called before each decision: it must cost next to nothing while nothing has changed, and
+        must neither block nor raise. It does nothing where changes arrive without being read.
         """
 
     async def put(self, revocation: Revocation) -> None:
-        """Keep a revocation; returns once it is stored, and in this process' copy.
+        """Store a revocation; returns once it is stored and in this process' sink.
 
         Raises:
-            StoreUnavailableError: it is not stored.
+            StoreUnavailableError: the revocation is not stored.
         """
 
-    async def remove(self, name: str) -> bool:
-        """Take a revocation back; returns False where there is none of that name.
+    async def remove(self, revocation_id: str) -> bool:
+        """Remove a revocation; returns False where no revocation has this ID.
 
         Raises:
-            StoreUnavailableError: it may still be stored.
+            StoreUnavailableError: the revocation may still be stored.
         """
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Close files and connections."""

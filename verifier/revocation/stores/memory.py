@@ -1,4 +1,4 @@
-"""``memory:`` in one process: what is revoked is known until the process ends."""
+"""``memory:`` in a single process: revocations last until the process ends."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from verifier.revocation.stores.base import RevocationSink
 
 
 class MemoryStore:
-    """A ``Store`` that keeps nothing: the process' own copy is all there is."""
+    """A ``RevocationStore`` without storage of its own: the sink holds all revocations."""
 
     loaded = True
     problem: str | None = None
 
-    async def start(self, copy: RevocationSink) -> None:
-        """Begin with nothing."""
-        self._copy = copy
+    async def start(self, sink: RevocationSink) -> None:
+        """Begin without revocations."""
+        self._sink = sink
 
     def refresh(self) -> None:
-        """Do nothing: nobody else changes anything."""
+        """Do nothing: no other process changes this sink."""
 
     async def put(self, revocation: Revocation) -> None:
-        """Know a revocation."""
-        self._copy.put([revocation])
+        """Put a revocation into the sink."""
+        self._sink.put([revocation])
 
-    async def remove(self, name: str) -> bool:
-        """Forget a revocation; returns False where there is none of that name."""
-        return self._copy.remove([name]) > 0
+    async def remove(self, revocation_id: str) -> bool:
+        """Remove a revocation from the sink; returns False where none has this ID."""
+        return self._sink.remove([revocation_id]) > 0
 
     async def close(self) -> None:
         """Do nothing."""

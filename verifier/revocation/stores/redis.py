@@ -1,9 +1,40 @@
-"""Revocations in a Redis or Valkey: several replicas share them, and each goes on without it.
+"""Revocations in a Redis or Valkey, which several replicas share.
 
-Changes come as messages; each has a number, so that one that was missed shows with the next one,
-or with a look at the number once a second. Then everything is read again, in pieces. If Redis has
-lost data, what this process knows goes on holding and is written back first; that may bring back
-a revocation that another replica has taken back meanwhile: to refuse too much is the safer side.
+Every replica holds a copy of all revocations and decides by this copy only. It goes on deciding
+while Redis is away. The store keeps the copy up to date, and knows its position, which is the epoch
+and the version of the data that the copy corresponds to (``redis_data`` explains both).
+
+States of the task that keeps the copy up to date (``_run``):
+
+==========  =======================================  ==============================================
+State       What the store does                      Next state
+==========  =======================================  ==============================================
+connecting  Subscribes to the channel, then reads    reading, where the copy does not include that
+            the position in Redis.                   position; following, where it does
+reading     After a loss of data, writes back what   following
+            is missing. Reads all revocations.
+following   Applies messages. Once a second, reads   connecting, where a message is missing: its
+            the position in Redis: the copy must     connection may have lost it
+            reach it.
+lost        Waits 0.1 s, after each further failure  connecting
+            twice as long, up to 2 s.
+==========  =======================================  ==============================================
+
+Any failure in the first three states leads to "lost". From then on ``problem`` says what failed,
+until "following" is reached again. ``loaded`` is true from the end of the first "reading" on.
+
+Why this order: the subscription comes before the reading, so that no change falls between them. A
+change during the reading arrives as a message, after it. A message with the version behind that of
+the copy is applied. A message with a later one shows that a message is missing. If the missing
+message was the last one, only the look at the position shows it.
+
+Changes (``put``, ``remove``) run beside that task, in the tasks of their callers. Redis refuses a
+change whose caller has an outdated epoch. The caller then catches up by itself, and tries once
+more.
+
+After a loss of data, the copy is more complete than Redis. What is missing in Redis is therefore
+written back, before anything is read or changed. This may bring back a revocation that another
+replica has removed meanwhile. To deny a token too long is safer than to accept a revoked one.
 """
 
 from __future__ import annotations
@@ -11,285 +42,320 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from redis.asyncio.client import PubSub
 
 from verifier.log import log
 from verifier.revocation.model import Revocation
-from verifier.revocation.stores.base import RevocationSink, StoreUnavailableError
-from verifier.revocation.stores.redis_data import RedisData, Seen
-from verifier.revocation.stores.redis_values import Changed, read_message, read_value
-from verifier.revocation.stores.worker_positions import Siblings
+from verifier.revocation.stores.base import RevocationSink
+from verifier.revocation.stores.redis_data import (
+    Message,
+    Position,
+    RedisData,
+    read_message,
+    read_value,
+)
+from verifier.revocation.stores.worker_positions import WorkerPositions
+from verifier.storage.errors import StoreUnavailableError
 from verifier.storage.redis import FAILURES, RedisLink
 from verifier.storage.redis_url import RedisUrl
-from verifier.storage.worker_counters import WorkerCounters
+from verifier.storage.worker_counters import WorkerIdentity
 
-_LOOK_SECONDS: Final = 1.0
-_LATE_SECONDS: Final = 0.25  # that a message may come behind the number that it announces
-_CHANGE_SECONDS: Final = 1.5
-_PURGE_SECONDS: Final = 60.0
-_CLOCKS_DIFFER: Final = 300.0  # seconds; who deletes is not the only one to judge
-_FIRST_WAIT: Final = 0.1
+_POSITION_INTERVAL: Final = 1.0  # seconds between looks at the position in Redis
+_MAX_MESSAGE_DELAY: Final = 0.25  # seconds that a message may arrive after its position was read
+_CHANGE_TIMEOUT: Final = 1.5  # seconds
+_PURGE_INTERVAL: Final = 60.0  # seconds
+_MAX_CLOCK_DIFFERENCE: Final = 300.0  # seconds between the clocks of two replicas
+_FIRST_WAIT: Final = 0.1  # seconds in the state "lost"
 _LONGEST_WAIT: Final = 2.0
+_CANCEL_INTERVAL: Final = 0.25  # seconds
 
 
 class RedisStore:
-    """The store of the revocations that are in a Redis.
+    """A ``RevocationStore`` in a Redis.
 
     Args:
-        url: Where it is.
+        url: The address of the Redis.
         clock: Unix time, seconds.
-        bell: Tells this service's other workers; None for a service of one.
-        worker: Which of them this is.
+        identity: The worker that uses the store.
     """
 
-    def __init__(
-        self,
-        url: RedisUrl,
-        clock: Callable[[], float],
-        bell: WorkerCounters | None = None,
-        worker: int = 0,
-    ) -> None:
+    def __init__(self, url: RedisUrl, clock: Callable[[], float], identity: WorkerIdentity) -> None:
         self._url = url
-        self._siblings = Siblings(bell or WorkerCounters(), worker)
+        self._positions = WorkerPositions(identity)
         self._link = RedisLink(url)
         self._data = RedisData(self._link, url.database)
         self._clock = clock
-        self._known: dict[str, Revocation] = {}
-        self._last: Seen | None = None
+        self._copy: dict[str, Revocation] = {}
+        self._position: Position | None = None
         self._problem: str | None = None
         self._tried = asyncio.Event()
+        # Held while the copy is brought to a position: by the task, or by the caller of a change.
         self._catching_up = asyncio.Lock()
-        # What has changed here while everything is read: what is read of it may be older.
-        self._meanwhile: set[str] | None = None
+        # IDs that changed here during a reading, which may find older values; None otherwise.
+        self._changed_while_reading: set[str] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
     def loaded(self) -> bool:
-        """Whether everything has been read once; until then nothing is known to hold."""
-        return self._last is not None
+        """Whether all revocations were read once; until then every request must be denied."""
+        return self._position is not None
 
     @property
     def problem(self) -> str | None:
-        """Why the copy may not be up to date, in words; None while it is."""
+        """Why the copy may not be up to date, for people; None while it is."""
         return self._problem
 
-    async def start(self, copy: RevocationSink) -> None:
-        """Read everything, if it can be read now, and keep the copy true from then on."""
-        self._copy = copy
-        self._siblings.show(None)
-        self._task = asyncio.create_task(self._keep_true())
+    async def start(self, sink: RevocationSink) -> None:
+        """Read all revocations, if Redis can be reached, and update the sink from then on."""
+        self._sink = sink
+        self._positions.publish(None)
+        self._task = asyncio.create_task(self._run())
         await self._tried.wait()
 
     def refresh(self) -> None:
-        """Do nothing: changes come by themselves."""
+        """Do nothing: changes arrive as messages."""
 
     async def put(self, revocation: Revocation) -> None:
-        """Keep a revocation; the service's other workers know it, too, when this returns.
+        """Store a revocation; all workers of this service know it when this returns.
 
         Raises:
-            StoreUnavailableError: Redis has not said that it is stored; after a wait it may be.
+            StoreUnavailableError: Redis did not confirm the change. After a timeout, Redis may
+                have stored the revocation.
         """
-        changed = await self._change(revocation.name, revocation.to_json())
-        self._apply(revocation.name, revocation)
-        await self._siblings.know(changed)
+        position = await self._change(revocation.id, revocation.to_json())
+        self._apply(revocation.id, revocation)
+        await self._positions.wait_for(position)
 
-    async def remove(self, name: str) -> bool:
-        """Take a revocation back; returns False where there is none of that name.
+    async def remove(self, revocation_id: str) -> bool:
+        """Remove a revocation; returns False where no revocation has this ID.
 
         Raises:
-            StoreUnavailableError: it may still be stored.
+            StoreUnavailableError: the revocation may still be stored.
         """
-        changed = await self._change(name, "")
-        self._apply(name, None)
-        return changed.version > 0
+        position = await self._change(revocation_id, "")
+        self._apply(revocation_id, None)
+        return position.version > 0
 
     async def close(self) -> None:
-        """Let go of everything."""
-        self._siblings.show(None)
-        # Where a connection is in trouble at that moment, a cancellation may get lost on its way.
+        """Close all connections."""
+        self._positions.publish(None)
+        # The client library may swallow a cancellation while a connection fails: cancel again.
         while self._task is not None and not self._task.done():
             self._task.cancel()
-            await asyncio.wait([self._task], timeout=_LATE_SECONDS)
+            await asyncio.wait([self._task], timeout=_CANCEL_INTERVAL)
         await self._link.close()
 
-    async def _keep_true(self) -> None:
+    async def _run(self) -> None:
+        """Go through the states, until the task is cancelled."""
         wait = _FIRST_WAIT
         while True:
             try:
-                async with self._link.listen() as messages:
+                async with self._link.open_pubsub() as messages:
                     await messages.subscribe(self._data.channel)
-                    await messages.get_message(timeout=_LOOK_SECONDS)  # that this is allowed
-                    await self._catch_up(await self._data.look(self._last))
-                    self._reached()
+                    # Redis may refuse the subscription, which only reading its answer shows.
+                    await messages.get_message(timeout=_POSITION_INTERVAL)
+                    await self._catch_up(await self._data.read_position(self._position))
+                    self._mark_available()
                     wait = _FIRST_WAIT
                     await self._follow(messages)
             except StoreUnavailableError as error:
-                self._lost(str(error))
+                self._mark_lost(str(error))
             except FAILURES as error:
-                self._lost(str(self._link.unavailable(error)))
-            except Exception as error:  # noqa: BLE001  # nobody else would go on trying
-                self._lost(f"{self._url}: internal error ({type(error).__name__})")
+                self._mark_lost(str(self._link.unavailable_error(error)))
+            except Exception as error:  # noqa: BLE001  # a bug must not end the attempts
+                self._mark_lost(f"{self._url}: internal error ({type(error).__name__})")
             self._tried.set()
             if self._problem is not None:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT)
 
-    def _reached(self) -> None:
+    def _mark_available(self) -> None:
         if self._problem is not None:
             log("revocation store available again", store=str(self._url))
         self._problem = None
         self._tried.set()
 
-    def _lost(self, problem: str) -> None:
+    def _mark_lost(self, problem: str) -> None:
         if self._problem is None:
             log("revocation store unavailable", logging.ERROR, error=problem)
         self._problem = problem
 
+    # Following: messages.
+
     async def _follow(self, messages: PubSub) -> None:
-        """Take messages until one was missed, for which their connection may be to blame."""
+        """Apply messages until one is missing."""
         loop = asyncio.get_running_loop()
-        purge_at = loop.time() + _PURGE_SECONDS
+        purge_at = loop.time() + _PURGE_INTERVAL
         while True:
-            await self._hear(messages, _LOOK_SECONDS, lambda: False)
-            seen = await self._data.look(self._last)
-            await self._hear(messages, _LATE_SECONDS, partial(self._has, seen))
-            if not self._has(seen):
+            await self._receive(messages, _POSITION_INTERVAL)
+            position = await self._data.read_position(self._position)
+            await self._receive(messages, _MAX_MESSAGE_DELAY, until=position)
+            if not self._includes(position):
                 return
             if loop.time() >= purge_at:
-                purge_at = loop.time() + _PURGE_SECONDS
-                await self._purge_known()
+                purge_at = loop.time() + _PURGE_INTERVAL
+                await self._purge_ended()
 
-    async def _hear(self, messages: PubSub, seconds: float, enough: Callable[[], bool]) -> None:
-        """Take messages for so long, or until it is enough, or one is missing."""
+    async def _receive(
+        self, messages: PubSub, seconds: float, *, until: Position | None = None
+    ) -> None:
+        """Apply messages for some time, until a position is reached, or until one is missing."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        while not enough() and (left := end - loop.time()) > 0:
-            message = await messages.get_message(timeout=left)
-            if message is None or message["type"] != "message":
+        deadline = loop.time() + seconds
+        while (left := deadline - loop.time()) > 0:
+            if until is not None and self._includes(until):
+                return
+            received = await messages.get_message(timeout=left)
+            if received is None or received["type"] != "message":
                 continue
-            changed = read_message(message["data"])
+            message = read_message(received["data"])
             async with self._catching_up:
-                if changed is not None and not self._take(changed):
+                if message is not None and not self._apply_message(message):
                     return
 
-    def _take(self, changed: Changed) -> bool:
-        """Apply a message; tells whether none is missing before it."""
-        last = self._last
-        if last is None or changed.epoch != last.epoch or changed.version > last.version + 1:
+    def _apply_message(self, message: Message) -> bool:
+        """Apply a message to the copy; returns False where a message before it is missing."""
+        last, position = self._position, message.position
+        if last is None or position.epoch != last.epoch or position.version > last.version + 1:
             return False
-        if changed.version == last.version + 1:
-            revocation = read_value(changed.name, changed.value) if changed.value else None
-            if changed.value and revocation is None:
-                self._skipped(1)
-            else:
-                self._apply(changed.name, revocation)
-            self._judge_by(Seen(last.epoch, changed.version))
+        # An earlier version is one that the copy includes, because everything was read since.
+        if position.version == last.version + 1:
+            self._apply_value(message.revocation_id, message.value)
+            self._set_position(position)
         return True
 
-    def _judge_by(self, seen: Seen) -> None:
-        self._last = seen
-        self._siblings.show(seen)
+    def _apply_value(self, revocation_id: str, value: str) -> None:
+        if not value:
+            self._apply(revocation_id, None)
+        elif (revocation := read_value(revocation_id, value)) is not None:
+            self._apply(revocation_id, revocation)
+        else:
+            self._log_unreadable(1)
 
-    def _has(self, seen: Seen) -> bool:
-        last = self._last
-        return last is not None and seen.epoch == last.epoch and seen.version <= last.version
+    def _set_position(self, position: Position) -> None:
+        self._position = position
+        self._positions.publish(position)
 
-    async def _catch_up(self, seen: Seen) -> None:
+    def _includes(self, position: Position) -> bool:
+        return self._position is not None and self._position.includes(position)
+
+    # Reading: everything, after what was lost has been written back.
+
+    async def _catch_up(self, position: Position) -> None:
+        """Bring the copy to a position in Redis, unless it is there already."""
         async with self._catching_up:
-            if self._has(seen):
+            if self._includes(position):
                 return
-            if self._last is not None and self._last.epoch != seen.epoch:
-                await self._restore()
-                seen = await self._data.look(None)
-            await self._read()
-            self._judge_by(seen)
+            if self._position is not None and self._position.epoch != position.epoch:
+                await self._write_back()
+                position = await self._data.read_position(None)
+            # The reading may find later changes than ``position``. Their messages are then applied
+            # once more, and the last message about a revocation gives the value that was read.
+            await self._read_all()
+            self._set_position(position)
 
-    async def _restore(self) -> None:
-        """Write back what is known here and missing there."""
+    async def _write_back(self) -> None:
         now = self._clock()
-        standing = [each for each in self._known.values() if each.expires > now]
-        missing = await self._data.restore(standing)
-        log("revocations written back", logging.WARNING, count=missing, store=str(self._url))
+        active = [each for each in self._copy.values() if each.is_active(now)]
+        count = await self._data.write_back(active)
+        log("revocations written back", logging.WARNING, count=count, store=str(self._url))
 
-    async def _read(self) -> None:
-        """Read everything, in pieces: Redis and this process have others to answer."""
-        self._meanwhile = set()
+    async def _read_all(self) -> None:
+        """Make the copy equal to what is stored, in chunks, between which requests are decided."""
+        self._changed_while_reading = set()
         try:
-            names = await self._scan(self._meanwhile) | self._meanwhile
-            gone = [name for name in self._known if name not in names]
+            stored = await self._read_chunks(self._changed_while_reading)
+            # A revocation that was stored here meanwhile is in the copy, but may be in no chunk.
+            stored |= self._changed_while_reading
+            gone = [each for each in self._copy if each not in stored]
         finally:
-            self._meanwhile = None
+            self._changed_while_reading = None
         self._forget(gone)
 
-    async def _scan(self, newer: set[str]) -> set[str]:
-        """Take what there is, but for what is known to be newer here; gives all names."""
-        names: set[str] = set()
+    async def _read_chunks(self, newer: set[str]) -> set[str]:
+        """Add all that is stored to the copy; returns the IDs of the active revocations.
+
+        Args:
+            newer: IDs whose values in the copy are newer than those that are read; it grows.
+        """
+        ids: set[str] = set()
         ended: list[tuple[str, bytes]] = []
         unreadable, now = 0, self._clock()
-        async for piece in self._data.pieces():
-            found = {name: read_value(name, value) for name, value in piece.items()}
-            good = [each for each in found.values() if each is not None]
-            unreadable += len(found) - len(good)
-            standing = [each for each in good if each.expires > now]
-            names.update(each.name for each in standing)
-            self._take_over([each for each in standing if each.name not in newer])
-            ended += [(each.name, piece[each.name]) for each in good if _has_long_ended(each, now)]
+        async for chunk in self._data.chunks():
+            values = [read_value(revocation_id, value) for revocation_id, value in chunk.items()]
+            revocations = [each for each in values if each is not None]
+            unreadable += len(values) - len(revocations)
+            active = [each for each in revocations if each.is_active(now)]
+            ids.update(each.id for each in active)
+            self._add_to_copy([each for each in active if each.id not in newer])
+            ended += [(each.id, chunk[each.id]) for each in revocations if _has_ended(each, now)]
         if unreadable:
-            self._skipped(unreadable)
+            self._log_unreadable(unreadable)
         await self._data.purge(ended)
-        return names
+        return ids
 
-    def _take_over(self, revocations: list[Revocation]) -> None:
-        """Know what is not known yet."""
-        news = [each for each in revocations if self._known.get(each.name) != each]
-        if news:
-            self._known.update((each.name, each) for each in news)
-            self._copy.put(news)
+    def _add_to_copy(self, revocations: list[Revocation]) -> None:
+        # The sink empties the cache of decisions with each change, so it gets only what is new.
+        new = [each for each in revocations if self._copy.get(each.id) != each]
+        if new:
+            self._copy.update((each.id, each) for each in new)
+            self._sink.put(new)
 
-    def _forget(self, names: list[str]) -> None:
-        for name in names:
-            del self._known[name]
-        if names:
-            self._copy.remove(names)
+    def _forget(self, ids: list[str]) -> None:
+        for revocation_id in ids:
+            del self._copy[revocation_id]
+        if ids:
+            self._sink.remove(ids)
 
-    async def _purge_known(self) -> None:
-        """Delete what everybody has forgotten by now."""
+    async def _purge_ended(self) -> None:
+        """Delete revocations that have ended, in Redis and in the copy."""
         now = self._clock()
-        ended = [each for each in self._known.values() if _has_long_ended(each, now)]
-        await self._data.purge([(each.name, each.to_json()) for each in ended])
-        self._forget([each.name for each in ended if self._known.get(each.name) is each])
+        ended = [each for each in self._copy.values() if _has_ended(each, now)]
+        await self._data.purge([(each.id, each.to_json()) for each in ended])
+        # A revocation with the same criteria may have replaced one of these meanwhile.
+        self._forget([each.id for each in ended if self._copy.get(each.id) is each])
 
-    async def _change(self, name: str, value: str) -> Seen:
-        """Change one; gives what there is then, with version 0 where there was nothing to do."""
+    # Changes.
+
+    async def _change(self, revocation_id: str, value: str) -> Position:
+        """Change a revocation in Redis.
+
+        Returns:
+            The position after the change; with version 0 where there was nothing to remove.
+
+        Raises:
+            StoreUnavailableError: Redis did not confirm the change.
+        """
         try:
-            async with asyncio.timeout(_CHANGE_SECONDS):
+            async with asyncio.timeout(_CHANGE_TIMEOUT):
+                # The first attempt fails after a loss of data. Then ``_catch_up`` writes back.
                 for _ in range(2):
-                    if (last := self._last) is not None:
-                        done = await self._data.change(last, name, value)
-                        if done is not None:
-                            return Seen(last.epoch, done)
-                    await self._catch_up(await self._data.look(self._last))
+                    if (last := self._position) is not None:
+                        version = await self._data.change(last, revocation_id, value)
+                        if version is not None:
+                            return Position(last.epoch, version)
+                    await self._catch_up(await self._data.read_position(self._position))
         except TimeoutError as error:
-            raise self._link.unavailable(error) from None
+            raise self._link.unavailable_error(error) from None
         raise StoreUnavailableError(f"{self._url}: what it has lost is being written back")
 
-    def _apply(self, name: str, revocation: Revocation | None) -> None:
-        if self._meanwhile is not None:
-            self._meanwhile.add(name)
+    def _apply(self, revocation_id: str, revocation: Revocation | None) -> None:
+        """Apply one change to copy and sink."""
+        if self._changed_while_reading is not None:
+            self._changed_while_reading.add(revocation_id)
         if revocation is None:
-            self._known.pop(name, None)
-            self._copy.remove([name])
+            self._copy.pop(revocation_id, None)
+            self._sink.remove([revocation_id])
         else:
-            self._known[name] = revocation
-            self._copy.put([revocation])
+            self._copy[revocation_id] = revocation
+            self._sink.put([revocation])
 
-    def _skipped(self, count: int) -> None:
+    def _log_unreadable(self, count: int) -> None:
         log("revocations not read", logging.WARNING, count=count, store=str(self._url))
 
 
-def _has_long_ended(revocation: Revocation, now: float) -> bool:
-    """Tell whether no replica's clock can say otherwise."""
-    return revocation.expires + _CLOCKS_DIFFER <= now
+def _has_ended(revocation: Revocation, now: float) -> bool:
+    """Return whether a revocation has ended by the clock of every replica, so it can be deleted."""
+    return not revocation.is_active(now - _MAX_CLOCK_DIFFERENCE)

@@ -1,6 +1,32 @@
-"""The revocations as they are in a Redis: each command a step that everybody sees at once.
+"""What is in Redis: two keys, the scripts that change them, and the messages that announce changes.
 
-Knows nothing of what this process knows, and when to ask for what.
+``jitsi-verifier:revocations``
+    A hash: ``Revocation.id`` to the revocation as JSON. The field ``:epoch`` contains a random
+    word, which is created with the hash and is lost with it.
+``jitsi-verifier:revocations:version``
+    The number of changes so far.
+``jitsi-verifier:DATABASE:revocations``
+    The channel of messages ``VERSION EPOCH ID JSON``, one for each change; without JSON where the
+    revocation was removed. Channels are common to all databases of a Redis, so that the name
+    contains the number of the database.
+
+Epoch and version together are a position. They show whether a copy of the data is up to date:
+
+=========================  ======================================================================
+Redis, compared with copy  Meaning
+=========================  ======================================================================
+same epoch, same version   The copy is up to date.
+same epoch, later version  Changes are missing in the copy.
+another epoch              Redis has lost its data, or parts of them (restart without persistence,
+                           eviction, failover).
+same epoch, earlier        Redis went back to older data (backup, failover). ``RENEW_EPOCH`` gives
+version                    the data another epoch at once. Otherwise a replica that looks later
+                           would see a version that has grown again, and would notice nothing.
+=========================  ======================================================================
+
+Each script is atomic: no other client sees a half of it. Other programs may write to the same
+Redis. What is read is therefore checked like any input; ``read_message`` and ``read_value`` return
+None for what this program has not written.
 """
 
 from __future__ import annotations
@@ -10,86 +36,218 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from verifier.revocation.model import Revocation
-from verifier.revocation.stores import redis_scripts as scripts
+from verifier.revocation.model import BadRevocationError, Revocation
 from verifier.storage.redis import RedisLink
 
-_PIECE: Final = 100  # some 1.5 ms, for which nobody is decided about
+_PREFIX: Final = "jitsi-verifier:"
+HASH: Final = f"{_PREFIX}revocations"
+VERSION: Final = f"{_PREFIX}revocations:version"
+EPOCH_FIELD: Final = ":epoch"  # no ID contains a colon
+_CHANNEL: Final = _PREFIX + "{database}:revocations"
+
+_CHUNK: Final = 100  # revocations: about 1.5 ms, during which no request is decided
+
+# All scripts: KEYS[1] is the hash, KEYS[2] the version.
+
+_READ_POSITION: Final = """
+-- Deletes a field that does not exist. Where nothing can be written, as on a read-only replica,
+-- Redis refuses the command; where only memory is short, Redis accepts it, and the data can be
+-- read.
+redis.call('HDEL', KEYS[1], '')
+local epoch = redis.call('HGET', KEYS[1], ':epoch')
+if not epoch then
+  epoch = ARGV[1]
+  redis.call('HSET', KEYS[1], ':epoch', epoch)
+end
+return {epoch, tonumber(redis.call('GET', KEYS[2]) or 0)}
+"""
+"""Argument: an epoch for data that have none. Returns epoch and version."""
+
+_RENEW_EPOCH: Final = """
+local epoch, version, new_epoch = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+if redis.call('HGET', KEYS[1], ':epoch') == epoch
+    and tonumber(redis.call('GET', KEYS[2]) or 0) < version then
+  redis.call('HSET', KEYS[1], ':epoch', new_epoch)
+end
+return {redis.call('HGET', KEYS[1], ':epoch'), tonumber(redis.call('GET', KEYS[2]) or 0)}
+"""
+"""Arguments: epoch and version of the caller's copy, and a new epoch for data that went back to an
+earlier version. Returns epoch and version."""
+
+_CHANGE: Final = """
+local epoch, version, channel, id, json = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+-- After a loss of data, the caller has to write back what it knows before it changes anything.
+if redis.call('HGET', KEYS[1], ':epoch') ~= epoch then return false end
+if tonumber(redis.call('GET', KEYS[2]) or 0) < version then return false end
+if json == '' then
+  if redis.call('HDEL', KEYS[1], id) == 0 then return 0 end
+else
+  redis.call('HSET', KEYS[1], id, json)
+end
+local new_version = redis.call('INCR', KEYS[2])
+redis.call('PUBLISH', channel, new_version .. ' ' .. epoch .. ' ' .. id .. ' ' .. json)
+return new_version
+"""
+"""Arguments: epoch and version of the caller's copy, the channel, an ID, and JSON, which is empty
+to remove the revocation. Returns the new version; 0 where there was nothing to remove; nil, without
+a change, where Redis has lost data since the copy was made."""
+
+_WRITE_BACK: Final = """
+local missing = 0
+for i = 1, #ARGV, 2 do
+  local id, json = ARGV[i], ARGV[i + 1]
+  missing = missing + redis.call('HSETNX', KEYS[1], id, json)
+end
+-- There is no message for these. The new version makes all replicas read everything again.
+if missing > 0 then redis.call('INCR', KEYS[2]) end
+return missing
+"""
+"""Arguments: IDs and JSON in turns. Stores those that are missing; returns their number."""
+
+_PURGE: Final = """
+for i = 1, #ARGV, 2 do
+  local id, json = ARGV[i], ARGV[i + 1]
+  if redis.call('HGET', KEYS[1], id) == json then
+    redis.call('HDEL', KEYS[1], id)
+  end
+end
+"""
+"""Arguments: IDs and JSON in turns. Deletes those that are unchanged. The version stays: the
+revocations have ended, so that no decision depends on them."""
 
 _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a Redis has: which data, and how many changes they have seen."""
+class Position:
+    """How far a copy of the data has read.
+
+    Attributes:
+        epoch: Identifies the data.
+        version: The number of changes of these data.
+    """
 
     epoch: str
     version: int
 
+    def includes(self, other: Position) -> bool:
+        """Return whether a copy at this position contains all changes up to another position."""
+        return self.epoch == other.epoch and self.version >= other.version
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One change, as it was announced.
+
+    Attributes:
+        position: The position that Redis reached by the change.
+        revocation_id: The revocation that was changed.
+        value: The revocation as JSON; empty where it was removed.
+    """
+
+    position: Position
+    revocation_id: str
+    value: str
+
+
+def read_message(data: bytes) -> Message | None:
+    """Read a message of ``_CHANGE``; returns None for any other."""
+    try:
+        version, epoch, revocation_id, value = data.decode().split(" ", 3)
+        return Message(Position(epoch, int(version)), revocation_id, value)
+    except ValueError:
+        return None
+
+
+def read_value(revocation_id: str, value: str | bytes) -> Revocation | None:
+    """Read a stored revocation; returns None for anything else."""
+    try:
+        revocation = Revocation.from_json(value)
+    except BadRevocationError:
+        return None
+    # A request to undo a revocation computes the ID. Under another ID it could not be undone.
+    return revocation if revocation.id == revocation_id else None
+
 
 class RedisData:
-    """Asks a Redis; every method raises ``StoreUnavailableError`` where that fails.
+    """Reads and changes the data in a Redis.
+
+    All methods raise ``StoreUnavailableError`` where Redis does not carry out the command.
 
     Args:
-        link: Leads to it.
-        database: Its number, by which changes are announced.
+        link: The connections to the Redis.
+        database: The number of the database.
     """
 
     def __init__(self, link: RedisLink, database: int) -> None:
         self._link = link
-        self.channel = scripts.CHANNEL.format(database=database)
+        self.channel = _CHANNEL.format(database=database)
 
-    async def look(self, last: Seen | None) -> Seen:
-        """Say what there is; data that went back since the last look are others."""
-        fresh = secrets.token_hex(8)
-        seen = _seen(await self._run(scripts.LOOK, fresh))
-        if last is None or last.epoch != seen.epoch or last.version <= seen.version:
-            return seen
-        return _seen(await self._run(scripts.RENEW, last.epoch, last.version, fresh))
+    async def read_position(self, last: Position | None) -> Position:
+        """Return the position of the data.
 
-    async def change(self, last: Seen, name: str, value: str) -> int | None:
-        """Store JSON under a name, or with no JSON remove it, and tell everybody.
+        Args:
+            last: The position of the caller's copy. Data that went back behind this position get
+                another epoch.
+        """
+        new_epoch = secrets.token_hex(8)
+        position = _position(await self._run(_READ_POSITION, new_epoch))
+        if last is None or last.epoch != position.epoch or last.version <= position.version:
+            return position
+        return _position(await self._run(_RENEW_EPOCH, last.epoch, last.version, new_epoch))
+
+    async def change(self, last: Position, revocation_id: str, value: str) -> int | None:
+        """Store or remove a revocation, and announce that to all replicas.
+
+        Args:
+            last: The position of the caller's copy.
+            revocation_id: The revocation.
+            value: The revocation as JSON; empty to remove it.
 
         Returns:
-            The number of the change, 0 where there was nothing to remove; None, having done
-            nothing, where these are other data than were last seen.
+            The new version; 0 where there was nothing to remove; None, without a change, where
+            Redis has lost data since ``last``.
         """
-        done = await self._run(scripts.CHANGE, last.epoch, last.version, self.channel, name, value)
-        return None if done is None else int(done)
+        arguments = (last.epoch, last.version, self.channel, revocation_id, value)
+        version = await self._run(_CHANGE, *arguments)
+        return None if version is None else int(version)
 
-    async def restore(self, revocations: Sequence[Revocation]) -> int:
-        """Store what is not there; gives how many."""
+    async def write_back(self, revocations: Sequence[Revocation]) -> int:
+        """Store those revocations that are missing; returns their number."""
         missing = 0
-        for piece in _pieces(revocations):
-            values = [text for each in piece for text in (each.name, each.to_json())]
-            missing += await self._run(scripts.RESTORE, *values)
+        for chunk in _chunks(revocations):
+            arguments = [text for each in chunk for text in (each.id, each.to_json())]
+            missing += await self._run(_WRITE_BACK, *arguments)
         return missing
 
     async def purge(self, values: Sequence[tuple[str, str | bytes]]) -> None:
-        """Delete names that still have these values."""
-        for piece in _pieces(values):
-            await self._run(scripts.PURGE, *(text for pair in piece for text in pair))
+        """Delete revocations, given as pairs of ID and value, whose values are unchanged."""
+        for chunk in _chunks(values):
+            await self._run(_PURGE, *(text for pair in chunk for text in pair))
 
-    async def pieces(self) -> AsyncIterator[dict[str, bytes]]:
-        """Give everything, a piece at a time; what changes meanwhile may be missing, or be old."""
+    async def chunks(self) -> AsyncIterator[dict[str, bytes]]:
+        """Yield all values by ID, in chunks.
+
+        What changes meanwhile may be missing, or may have its earlier value (``HSCAN``).
+        """
         cursor = None
         while cursor != 0:
-            cursor, values = await self._link.ask(
-                "HSCAN", scripts.KEYS[0], cursor or 0, "COUNT", _PIECE
-            )
-            found = {name.decode("utf-8", "replace"): value for name, value in values.items()}
-            found.pop(scripts.EPOCH, None)
-            yield found
+            command = ("HSCAN", HASH, cursor or 0, "COUNT", _CHUNK)
+            cursor, values = await self._link.execute(*command)
+            chunk = {field.decode("utf-8", "replace"): value for field, value in values.items()}
+            chunk.pop(EPOCH_FIELD, None)
+            yield chunk
 
     async def _run(self, script: str, *arguments: str | bytes | float) -> Any:
-        return await self._link.ask("EVAL", script, len(scripts.KEYS), *scripts.KEYS, *arguments)
+        # EVAL and not EVALSHA: Redis keeps a script by its text, and forgets it with a restart.
+        return await self._link.execute("EVAL", script, 2, HASH, VERSION, *arguments)
 
 
-def _seen(answer: Iterable[Any]) -> Seen:
+def _position(answer: Iterable[Any]) -> Position:
     epoch, version = answer
-    return Seen(epoch.decode("ascii", "replace"), version)
+    return Position(epoch.decode("ascii", "replace"), version)
 
 
-def _pieces(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    for start in range(0, len(items), _PIECE):
-        yield items[start : start + _PIECE]
+def _chunks(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]

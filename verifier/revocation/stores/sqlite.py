@@ -1,16 +1,28 @@
-"""``sqlite:///path``: revocations in a file, which survive restarts and kills.
+"""``sqlite:///path``: revocations in a file, which survive restarts and crashes.
 
-Several processes may share the file. The workers of one service notice each other's changes at
-the next decision, by a bell; other services' changes are looked for twice a second. Writing is
-for a thread of its own, since a disk may take its time; reading on is for whoever decides, since
-that has to come first.
+Several processes may share the file. A process learns of a change in one of three ways:
+
+* it made the change itself, and reads the file before it acknowledges the change;
+* another worker of the same service made the change, and incremented its counter in shared memory.
+  ``refresh`` compares the counters before each decision, so that the next decision of each worker
+  knows the change;
+* another service made the change. The file's data version, which SQLite maintains, then differs.
+  A task compares it twice a second.
+
+Two connections are open. The writer belongs to a thread of its own, because a disk may be slow and
+the event loop must not wait for it. The reader belongs to the event loop: changes must be applied
+before the next decision, and reading a few rows takes microseconds. In WAL mode a reader never
+waits for a writer.
+
+After a failure, ``problem`` says what failed, and decisions continue with the revocations that were
+read before. The task tries twice a second to write and to read, and clears ``problem`` when both
+succeed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,186 +31,188 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from verifier.log import log
-from verifier.revocation.model import Revocation
-from verifier.revocation.parsing import BadRevocationError, read_revocation
-from verifier.revocation.stores.base import (
-    RevocationSink,
-    StoreConfigError,
-    StoreUnavailableError,
-)
-from verifier.revocation.stores.sqlite_file import NotOursError, SqliteFile
-from verifier.storage.worker_counters import WorkerCounters
+from verifier.revocation.model import BadRevocationError, Revocation
+from verifier.revocation.stores.base import RevocationSink
+from verifier.revocation.stores.sqlite_file import RevocationFile
+from verifier.storage.errors import StoreConfigError, StoreUnavailableError
+from verifier.storage.sqlite import FAILURES, describe
+from verifier.storage.worker_counters import WorkerIdentity
 
 _POLL_SECONDS: Final = 0.5
 _PURGE_SECONDS: Final = 60.0
-_PIECE: Final = 500
-_WRITE_WAIT: Final = 5.0  # seconds, for others who write
-_READ_WAIT: Final = (
-    0.02  # nobody is decided about meanwhile; readers have to wait for hardly anything
-)
+_CHUNK: Final = 500  # revocations
+_WRITE_WAIT: Final = 5.0  # seconds to wait for other writers, in the writer's thread
+_READ_WAIT: Final = 0.02  # seconds; the event loop waits, and readers hardly ever have to
 
 _T = TypeVar("_T")
 
 
 class SqliteStore:
-    """A ``Store`` in a file.
+    """A ``RevocationStore`` in a file.
 
     Args:
-        path: Where it is.
-        bell: Tells this service's other workers.
-        worker: Which of them this is.
+        path: The file.
+        identity: The worker that uses the store.
         clock: Unix time, seconds.
     """
 
     def __init__(
-        self, path: Path, bell: WorkerCounters, worker: int, clock: Callable[[], float] = time.time
+        self, path: Path, identity: WorkerIdentity, clock: Callable[[], float] = time.time
     ) -> None:
         self._path = path
-        self._bell = bell
-        self._worker = worker
+        self._counters = identity.counters
+        self._worker = identity.worker
         self._clock = clock
-        self._heard = b""
-        self._after = 0
-        self._seen_version = 0
+        self._counters_read = b""  # at the time of the last reading
+        self._last_change = 0
+        self._data_version = 0
         self.loaded = False
         self.problem: str | None = None
         self._thread = ThreadPoolExecutor(1, "revocations")
         self._polling: asyncio.Task[None] | None = None
 
-    async def start(self, copy: RevocationSink) -> None:
-        """Read everything.
+    async def start(self, sink: RevocationSink) -> None:
+        """Read all revocations.
 
         Raises:
             StoreConfigError: the file cannot be used.
         """
-        self._copy = copy
+        self._sink = sink
         try:
-            self._writer = await self._in_thread(partial(SqliteFile, self._path, _WRITE_WAIT))
-            await self._in_thread(self._writer.check)
-            self._reader = SqliteFile(self._path, _READ_WAIT)
+            self._writer = await self._in_thread(partial(RevocationFile, self._path, _WRITE_WAIT))
+            await self._in_thread(self._writer.file.check_content)
+            self._reader = RevocationFile(self._path, _READ_WAIT)
             await self._read_all()
-        except (OSError, sqlite3.Error, NotOursError, BadRevocationError) as error:
-            raise StoreConfigError(_complaint(self._path, error)) from None
+        except (*FAILURES, BadRevocationError) as error:
+            raise StoreConfigError(_unusable(self._path, error)) from None
         self.loaded = True
         self._polling = asyncio.create_task(self._poll())
 
     def refresh(self) -> None:
-        """Read now what this service's other workers have changed, where anything has."""
-        if self._bell.heard() != self._heard:
-            self._try_to_read_on()
+        """Apply changes of this service's other workers to the sink now."""
+        if self._counters.snapshot() != self._counters_read:
+            self._try_to_read()
 
     async def put(self, revocation: Revocation) -> None:
         """Store a revocation.
 
         Raises:
-            StoreUnavailableError: it is not stored, or not known here.
+            StoreUnavailableError: the revocation is not stored, or could not be read back.
         """
         await self._write(lambda: self._writer.put(revocation))
 
-    async def remove(self, name: str) -> bool:
-        """Undo a revocation; returns False where there is none of that name.
+    async def remove(self, revocation_id: str) -> bool:
+        """Remove a revocation; returns False where no revocation has this ID.
 
         Raises:
-            StoreUnavailableError: it may still be stored.
+            StoreUnavailableError: the revocation may still be stored.
         """
-        return await self._write(lambda: self._writer.remove(name, self._clock()))
+        return await self._write(lambda: self._writer.remove(revocation_id, self._clock()))
 
     async def close(self) -> None:
         """Close the file."""
         if self._polling is not None:
             self._polling.cancel()
             await asyncio.gather(self._polling, return_exceptions=True)
-        for name, close in (("_reader", asyncio.to_thread), ("_writer", self._in_thread)):
-            opened: SqliteFile | None = getattr(self, name, None)
+        # After a failed start, one connection or both are missing. To close the last connection to
+        # a file writes to the disk, so that neither is closed by the event loop's thread.
+        for name, run in (("_reader", asyncio.to_thread), ("_writer", self._in_thread)):
+            opened: RevocationFile | None = getattr(self, name, None)
             if opened is not None:
-                await close(opened.close)
+                await run(opened.file.close)
         self._thread.shutdown()
 
     async def _write(self, write: Callable[[], _T]) -> _T:
-        def write_and_ring() -> _T:
-            done = write()
-            self._bell.ring(self._worker)
-            return done
+        def write_and_increment() -> _T:
+            result = write()
+            # Before the change is acknowledged, and even if the caller was cancelled meanwhile.
+            self._counters.increment(self._worker)
+            return result
 
         try:
-            done = await self._in_thread(write_and_ring)
-        except (OSError, sqlite3.Error) as error:
-            self._fail(error)
+            result = await self._in_thread(write_and_increment)
+        except FAILURES as error:
+            self._mark_unavailable(error)
             raise StoreUnavailableError(self.problem) from None
-        if not self._try_to_read_on():
+        if not self._try_to_read():
             raise StoreUnavailableError(self.problem)
-        self._recover()
-        return done
+        self._mark_available()
+        return result
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _read_all(self) -> None:
-        """Read in pieces: a process whose loop stands still for long is taken for stuck."""
+        """Read all changes in chunks, between which the event loop runs.
+
+        The supervisor would take a worker whose event loop stands still for a hanging one.
+        """
         more = True
         while more:
-            more = self._read_on(_PIECE)
+            more = self._read_changes(_CHUNK)
             await asyncio.sleep(0)
 
-    def _read_on(self, most: int = -1) -> bool:
-        """Bring the copy up to what is stored, or nearer to it; False where it was."""
-        heard = self._bell.heard()
-        changes = self._reader.changes(self._after, most)
-        put = [read_revocation(body) for _, _, body in changes if body is not None]
-        gone = [name for _, name, body in changes if body is None]
+    def _read_changes(self, limit: int = -1) -> bool:
+        """Apply all changes since the last reading to the sink; returns False without any."""
+        # The counters come first: a change that is made after this line and is missed by the
+        # reading increments a counter, so that the next ``refresh`` reads again.
+        counters = self._counters.snapshot()
+        changes = self._reader.changes(self._last_change, limit)
+        # All bodies are read before anything is applied: a damaged row must not leave a half.
+        stored = [Revocation.from_json(each.body) for each in changes if each.body is not None]
+        removed = [each.revocation_id for each in changes if each.body is None]
         if changes:
-            self._copy.remove(gone)
-            self._copy.put(put)
-            self._after = changes[-1][0]
-        self._heard = heard
+            self._sink.remove(removed)
+            self._sink.put(stored)
+            self._last_change = changes[-1].number
+        self._counters_read = counters
         return bool(changes)
 
-    def _try_to_read_on(self) -> bool:
+    def _try_to_read(self) -> bool:
         try:
-            self._read_on()
-        except (OSError, sqlite3.Error, BadRevocationError) as error:
-            self._fail(error)
+            self._read_changes()
+        except (*FAILURES, BadRevocationError) as error:
+            self._mark_unavailable(error)
             return False
         return True
 
     async def _poll(self) -> None:
-        purged = self._clock()
+        """Look for changes of other services, recover after failures, and purge."""
+        purged_at = self._clock()
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             try:
-                await self._look()
-                if abs(self._clock() - purged) >= _PURGE_SECONDS:
-                    purged = self._clock()
-                    await self._in_thread(partial(self._writer.purge, purged))
-            except (OSError, sqlite3.Error) as error:
-                self._fail(error)
+                await self._check_file()
+                # The clock may be set back, hence the absolute difference.
+                if abs(self._clock() - purged_at) >= _PURGE_SECONDS:
+                    purged_at = self._clock()
+                    await self._in_thread(partial(self._writer.purge, purged_at))
+            except FAILURES as error:
+                self._mark_unavailable(error)
 
-    async def _look(self) -> None:
-        """See whether other services have changed anything, and whether what failed still does."""
+    async def _check_file(self) -> None:
         failed = self.problem is not None
         if failed:
-            await self._in_thread(self._writer.probe)
-        version = self._reader.version
-        if (failed or version != self._seen_version) and self._try_to_read_on():
-            self._seen_version = version
-            self._recover()
+            # A file can be readable and yet not writable, for instance on a full disk.
+            await self._in_thread(self._writer.file.check_writable)
+        # This also notices a file that was deleted or replaced.
+        version = self._reader.file.data_version
+        if (failed or version != self._data_version) and self._try_to_read():
+            self._data_version = version
+            self._mark_available()
 
-    def _fail(self, error: Exception) -> None:
+    def _mark_unavailable(self, error: Exception) -> None:
         if self.problem is None:
-            log("revocation store unavailable", logging.ERROR, error=_reason(error))
-        self.problem = f"revocation store: {_reason(error)}"
+            log("revocation store unavailable", logging.ERROR, error=describe(error))
+        self.problem = f"revocation store: {describe(error)}"
 
-    def _recover(self) -> None:
+    def _mark_available(self) -> None:
         if self.problem is not None:
             log("revocation store available again", logging.WARNING)
         self.problem = None
 
 
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def _complaint(path: Path, error: Exception) -> str:
+def _unusable(path: Path, error: Exception) -> str:
     expected = "a file that this program has made, or none yet in a directory to write to"
-    name = "revocation_store (VERIFIER_REVOCATION_STORE)"
-    return f"{name}: sqlite://{path}: {_reason(error)}; expected {expected}"
+    option = "revocation_store (VERIFIER_REVOCATION_STORE)"
+    return f"{option}: sqlite://{path}: {describe(error)}; expected {expected}"

@@ -1,7 +1,19 @@
-"""How far the workers of one service have read what is in a Redis, as each of them shows it.
+"""How far each worker of one service has read the changes in Redis.
 
-Whoever acknowledges a change first waits for the others' messages to arrive, which are on their
-way: the next question may be anybody's. Knows no Redis.
+A worker that changes a revocation must not acknowledge it before the other workers know the change:
+the next request may reach any of them. The message about the change is already on its way to each
+worker, so that the acknowledgement only has to wait until all have received it.
+
+Each worker publishes its position in its counter in shared memory:
+
+=========  ======================================================================================
+bits       Content
+=========  ======================================================================================
+all        0 while the worker decides nothing by revocations (it starts, stops, or was never
+           running); it does not have to be waited for
+upper 32   CRC-32 of the epoch: comparing it with ``==`` is all that is ever done with an epoch
+lower 32   version, modulo 2**32
+=========  ======================================================================================
 """
 
 from __future__ import annotations
@@ -10,47 +22,49 @@ import asyncio
 from typing import Final
 from zlib import crc32
 
-from verifier.revocation.stores.redis_data import Seen
-from verifier.storage.worker_counters import WorkerCounters
+from verifier.revocation.stores.redis_data import Position
+from verifier.storage.worker_counters import WorkerCounters, WorkerIdentity
 
-_PATIENCE: Final = 0.5  # seconds; who takes longer learns of it as other replicas do
-_BETWEEN_LOOKS: Final = 0.001
-_NOTHING: Final = 0
+# A worker that needs longer learns of the change like another replica: by message, a little later.
+_MAX_WAIT: Final = 0.5  # seconds
+_INTERVAL: Final = 0.001  # seconds
+_NONE: Final = 0
 _VERSION_BITS: Final = 32
 
 
-class Siblings:
-    """The workers of this service.
+class WorkerPositions:
+    """The positions of all workers of this service.
 
     Args:
-        bell: Is theirs.
-        worker: Which of them this is.
+        identity: This worker.
     """
 
-    def __init__(self, bell: WorkerCounters, worker: int) -> None:
-        self._bell = bell
-        self._worker = worker
+    def __init__(self, identity: WorkerIdentity) -> None:
+        self._counters: WorkerCounters = identity.counters
+        self._worker = identity.worker
 
-    def show(self, seen: Seen | None) -> None:
-        """Tell them what this one judges by; None while it judges nothing."""
-        self._bell.show(self._worker, _NOTHING if seen is None else _mark(seen))
+    def publish(self, position: Position | None) -> None:
+        """Publish the position of this worker; None while the worker has read nothing."""
+        self._counters.publish(self._worker, _NONE if position is None else _encode(position))
 
-    async def know(self, seen: Seen) -> None:
-        """Wait until all judge by this, or by what came later; for those who can do so at once."""
-        loop, mark = asyncio.get_running_loop(), _mark(seen)
-        end = loop.time() + _PATIENCE
-        while not self._all_know(mark) and loop.time() < end:  # noqa: ASYNC110  # other processes
-            await asyncio.sleep(_BETWEEN_LOOKS)
+    async def wait_for(self, position: Position) -> None:
+        """Wait until all other workers have reached a position, but for 0.5 s at most."""
+        loop, expected = asyncio.get_running_loop(), _encode(position)
+        deadline = loop.time() + _MAX_WAIT
+        # Shared memory sends no events, hence the polling.
+        while not self._have_reached(expected) and loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(_INTERVAL)
 
-    def _all_know(self, mark: int) -> bool:
-        shown = self._bell.shown()
-        del shown[self._worker]
-        return all(each == _NOTHING or _has(each, mark) for each in shown)
-
-
-def _mark(seen: Seen) -> int:
-    return (crc32(seen.epoch.encode()) << _VERSION_BITS) + seen.version % (1 << _VERSION_BITS)
+    def _have_reached(self, expected: int) -> bool:
+        others = self._counters.read()
+        del others[self._worker]
+        return all(each == _NONE or _includes(each, expected) for each in others)
 
 
-def _has(shown: int, mark: int) -> bool:
-    return shown >> _VERSION_BITS == mark >> _VERSION_BITS and shown >= mark
+def _encode(position: Position) -> int:
+    epoch = crc32(position.epoch.encode())
+    return (epoch << _VERSION_BITS) + position.version % (1 << _VERSION_BITS)
+
+
+def _includes(encoded: int, expected: int) -> bool:
+    return encoded >> _VERSION_BITS == expected >> _VERSION_BITS and encoded >= expected

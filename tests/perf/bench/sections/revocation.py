@@ -11,10 +11,12 @@ from tests.perf.bench.bench import Bench
 from tests.perf.bench.rows import Row, at_most
 from tests.perf.bench.servers import Servers
 from tests.support.tokens import sign
+from verifier.revocation.cache import RevocationCache
 from verifier.revocation.index import RevocationIndex
 from verifier.revocation.model import Revocation
-from verifier.revocation.stores import RevocationCache, WorkerCounters, open_store
+from verifier.revocation.stores import open_store
 from verifier.rules.model import AccessRequest
+from verifier.storage.worker_counters import WorkerCounters
 from verifier.tokens.jws import read
 
 SECTION: Final = "revocation"
@@ -35,9 +37,12 @@ def run(bench: Bench, servers: Servers) -> list[Row]:
     """Measure."""
     rounds = range(bench.effort.rounds)
     rows = [_look_up(name, criteria, rounds) for name, criteria in _KINDS.items()]
-    bell = WorkerCounters(4)
-    heard = bell.heard()
-    looks = [timeit(lambda: bell.heard() != heard, number=_TIMES) / _TIMES * 1e6 for _ in rounds]
+    counters = WorkerCounters(4)
+    snapshot = counters.snapshot()
+    looks = [
+        timeit(lambda: counters.snapshot() != snapshot, number=_TIMES) / _TIMES * 1e6
+        for _ in rounds
+    ]
     rows.append(Row(SECTION, "has another worker changed anything?", looks, "µs"))
     for name, url in (
         ("memory:", "memory:"),

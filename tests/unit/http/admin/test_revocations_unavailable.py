@@ -17,10 +17,11 @@ from verifier.decisions.verifier import Verifier
 from verifier.http.admin.api import AdminService
 from verifier.http.admin.revocations import RevocationsEndpoint
 from verifier.http.server import HardenedServer
+from verifier.revocation.cache import RevocationCache
 from verifier.revocation.model import Revocation
-from verifier.revocation.stores import RevocationCache, StoreUnavailableError
 from verifier.revocation.stores.memory import MemoryStore
 from verifier.rules.policy import Policy
+from verifier.storage.errors import StoreUnavailableError
 
 AWAY = "revocation store: connection refused"
 

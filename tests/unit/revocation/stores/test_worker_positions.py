@@ -1,4 +1,4 @@
-"""Who acknowledges a revocation waits for the other workers, but not for ever."""
+"""A revocation is acknowledged when the other workers know it, or after a short wait."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import asyncio
 
 import pytest
 
-from verifier.revocation.stores.redis_data import Seen
-from verifier.revocation.stores.worker_positions import Siblings
-from verifier.storage.worker_counters import WorkerCounters
+from verifier.revocation.stores.redis_data import Position
+from verifier.revocation.stores.worker_positions import WorkerPositions
+from verifier.storage.worker_counters import WorkerCounters, WorkerIdentity
 
-SEEN = Seen("epoch", 7)
+REACHED = Position("epoch", 7)
 
 
-def workers(count: int) -> list[Siblings]:
-    bell = WorkerCounters(count)
-    return [Siblings(bell, worker) for worker in range(count)]
+def workers(count: int) -> list[WorkerPositions]:
+    counters = WorkerCounters(count)
+    return [WorkerPositions(WorkerIdentity(worker, counters)) for worker in range(count)]
 
 
 async def is_waiting(task: asyncio.Task[None]) -> bool:
@@ -23,25 +23,27 @@ async def is_waiting(task: asyncio.Task[None]) -> bool:
     return not done
 
 
-@pytest.mark.parametrize("before", [Seen("epoch", 6), Seen("another", 8)])
-@pytest.mark.parametrize("after", [SEEN, Seen("epoch", 8), None])
-async def test_whoever_has_not_heard_is_waited_for(before: Seen, after: Seen | None) -> None:
-    one, two, three = workers(3)
-    two.show(before)
-    three.show(SEEN)
-    task = asyncio.create_task(one.know(SEEN))
+@pytest.mark.parametrize("before", [Position("epoch", 6), Position("another", 8)])
+@pytest.mark.parametrize("after", [REACHED, Position("epoch", 8), None])
+async def test_wait_ends_when_all_workers_have_reached_the_position(
+    before: Position, after: Position | None
+) -> None:
+    first, second, third = workers(3)
+    second.publish(before)
+    third.publish(REACHED)
+    task = asyncio.create_task(first.wait_for(REACHED))
     assert await is_waiting(task)
-    two.show(after)
+    second.publish(after)
     await asyncio.wait_for(task, 10)
 
 
-async def test_nobody_is_waited_for_who_judges_nothing_yet() -> None:
-    one, *_ = workers(3)
-    one.show(Seen("epoch", 6))  # its own message may come later
-    await asyncio.wait_for(asyncio.create_task(one.know(SEEN)), 10)
+async def test_workers_that_have_read_nothing_are_not_waited_for() -> None:
+    first, *_ = workers(3)
+    first.publish(Position("epoch", 6))  # the worker's own message may arrive later
+    await asyncio.wait_for(asyncio.create_task(first.wait_for(REACHED)), 10)
 
 
-async def test_who_never_hears_is_not_waited_for_for_ever() -> None:
-    one, two = workers(2)
-    two.show(Seen("epoch", 6))
-    await asyncio.wait_for(asyncio.create_task(one.know(SEEN)), 10)
+async def test_wait_for_a_worker_that_never_reads_has_an_end() -> None:
+    first, second = workers(2)
+    second.publish(Position("epoch", 6))
+    await asyncio.wait_for(asyncio.create_task(first.wait_for(REACHED)), 10)

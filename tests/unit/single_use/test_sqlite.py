@@ -1,0 +1,138 @@
+"""Redemptions in SQLite: files that last, are deleted, are replaced, or are of other programs."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.redemption_cases import HOUR, RedemptionStoreTests, redemption
+from verifier.single_use import open_redemptions
+from verifier.single_use.model import Redemption, RedemptionStore
+from verifier.single_use.sqlite import SqliteRedemptions
+from verifier.storage.errors import StoreUnavailableError
+from verifier.storage.worker_counters import WorkerCounters, WorkerIdentity
+
+
+@pytest.fixture(params=["memory", "file"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RedemptionStore]:
+    path = None if request.param == "memory" else tmp_path / "uses"
+    opened = SqliteRedemptions(path, time.time)
+    yield opened
+    await opened.close()
+
+
+class TestSqlite(RedemptionStoreTests):
+    """All tests that every store passes."""
+
+
+def file_modes(directory: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in directory.iterdir()}
+
+
+async def test_redemptions_survive_a_restart_until_their_tokens_end(tmp_path: Path) -> None:
+    now = HOUR
+    first = SqliteRedemptions(tmp_path / "uses", lambda: now)
+    assert await first.redeem(Redemption("short", 0, now + 10))
+    assert await first.redeem(Redemption("long", 0, now + 1000))
+    assert file_modes(tmp_path) == {0o600}
+    await first.close()
+    second = SqliteRedemptions(tmp_path / "uses", lambda: now)
+    assert not await second.redeem(Redemption("short", 0, now + 10))
+    now += 100
+    assert await second.redeem(Redemption("short", 0, now + 10))  # the record was deleted
+    assert not await second.redeem(Redemption("long", 0, now + 1000))
+    await second.close()
+
+
+async def test_a_file_that_is_no_database_lets_nobody_in(tmp_path: Path) -> None:
+    path = tmp_path / "uses"
+    path.write_bytes(b"something else" * 100)
+    store = SqliteRedemptions(path, time.time)
+    with pytest.raises(StoreUnavailableError, match="redemption store: file is not a database"):
+        await store.redeem(redemption())
+    path.unlink()
+    assert await store.redeem(redemption())
+    await store.close()
+
+
+async def test_a_replaced_or_deleted_file_lets_nobody_in(tmp_path: Path) -> None:
+    path, away = tmp_path / "uses", tmp_path / "away"
+    store = SqliteRedemptions(path, time.time)
+    assert await store.redeem(redemption("me"))
+    path.rename(away)
+    # A second attempt writes nothing, and is refused all the same.
+    for attempt in (redemption("me"), redemption(jti="b"), redemption()):
+        with pytest.raises(StoreUnavailableError, match="store: No such file or directory"):
+            await store.redeem(attempt)
+    path.touch()
+    for attempt in (redemption("me"), redemption(jti="b"), redemption()):
+        with pytest.raises(StoreUnavailableError, match="store: the file has been replaced"):
+            await store.redeem(attempt)
+    away.rename(path)
+    assert await store.redeem(redemption("me"))
+    assert not await store.redeem(redemption())
+    await store.close()
+
+
+async def test_a_file_of_an_early_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "uses"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(
+            "PRAGMA journal_mode = WAL;"
+            "CREATE TABLE uses (name TEXT PRIMARY KEY, browser TEXT,"
+            " open_until REAL NOT NULL, keep_until REAL NOT NULL) STRICT;"
+            "CREATE INDEX ends ON uses (keep_until);"
+        )
+        connection.execute("INSERT INTO uses VALUES ('a', NULL, 0, ?)", (HOUR,))
+    store = SqliteRedemptions(path, time.time)
+    assert not await store.redeem(redemption())
+    assert await store.redeem(redemption(jti="b"))
+    await store.close()
+
+
+async def test_a_database_of_another_program_is_not_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "uses"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE theirs (number INTEGER)")
+    before = path.read_bytes()
+    store = SqliteRedemptions(path, time.time)
+    with pytest.raises(StoreUnavailableError, match="a database of another program"):
+        await store.redeem(redemption())
+    assert path.read_bytes() == before
+    await store.close()
+
+
+async def test_an_attempt_that_read_its_clock_before_the_first_use_is_second(
+    tmp_path: Path,
+) -> None:
+    # The second process reads its clock three times before it looks for a recorded use.
+    earlier = iter([HOUR - 1] * 3)
+    first = SqliteRedemptions(tmp_path / "uses", lambda: HOUR)
+    second = SqliteRedemptions(tmp_path / "uses", lambda: next(earlier, HOUR))
+    assert await first.redeem(redemption())
+    assert not await second.redeem(redemption())
+    await first.close()
+    await second.close()
+
+
+def test_repr_of_a_redemption_hides_the_browser() -> None:
+    assert "my-browser" not in repr(redemption("my-browser"))
+
+
+async def test_the_file_lies_beside_the_revocations(tmp_path: Path) -> None:
+    workers = WorkerIdentity(0, WorkerCounters(2), tmp_path)
+    for url, name in (
+        (f"sqlite://{tmp_path}/revocations", "revocations-uses"),
+        ("memory:", "uses"),
+    ):
+        store = open_redemptions(url, workers)
+        assert not (tmp_path / name).exists()
+        assert await store.redeem(redemption())
+        assert (tmp_path / name).exists()
+        await store.close()
+    await open_redemptions("memory:").close()
