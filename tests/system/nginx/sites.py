@@ -60,12 +60,12 @@ class Sidecar:
             "VERIFIER_ADMIN_LISTEN": f"127.0.0.1:{self.admin_port}",
             "VERIFIER_LOG_FORMAT": "json",
         }
-        self._environ = {**PATH, **own, **options}
+        self.environ = {**PATH, **own, **options}
         self._program: Program | None = None
 
     def start(self) -> None:
         """Start it on its own port and wait until it is ready."""
-        self._program = Program([COMMAND, "serve"], self.log, self._environ)
+        self._program = Program([COMMAND, "serve"], self.log, self.environ)
         self._program.wait_until(lambda: answers_200(self.admin_port, "/readyz"), "the sidecar")
 
     def reload(self) -> None:

@@ -7,14 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import CONTRIB, DOCS, ROOT, TESTS
+from tests.support.documents import DOCUMENTS
+from tests.support.paths import DOCS, ROOT
 
-DOCUMENTS = sorted(
-    document
-    for folder in (ROOT.glob("*.md"), DOCS.glob("*.md"), CONTRIB.rglob("*.md"), TESTS.rglob("*.md"))
-    for document in folder
-    if "node_modules" not in document.parts
-)
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _CODE = re.compile(r"^( *)```.*?^\1```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -51,7 +46,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 def test_readme_leads_to_every_page() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    pages = [page.name for page in (ROOT / "docs").glob("*.md")]
+    pages = [page.name for page in DOCS.glob("*.md")]
     assert [name for name in pages if f"(docs/{name})" not in readme] == []
 
 

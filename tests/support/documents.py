@@ -1,0 +1,78 @@
+"""The documents and the snippets in them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests.support.paths import CONTRIB, DOCS, ROOT, TESTS
+
+DOCUMENTS: Final = sorted(
+    document
+    for folder in (ROOT.glob("*.md"), DOCS.glob("*.md"), CONTRIB.rglob("*.md"), TESTS.rglob("*.md"))
+    for document in folder
+    if "node_modules" not in document.parts
+)
+"""Every Markdown file of the project."""
+
+_FENCED: Final = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+_INDENTED: Final = re.compile(r"(?:^(?: {4}.*)?\n)+", re.MULTILINE)
+_COMMAND: Final = re.compile(r".*(?:^|[ (/])jitsi-verifier ((?:--)?[a-z-]+(?: [^)]*)?)(?:\)|$)")
+_INLINE: Final = re.compile(r"`([^`\n]+)`")
+
+
+class Snippet(NamedTuple):
+    """A fenced block; ``language`` is the word behind the fence."""
+
+    document: Path
+    language: str
+    text: str
+
+
+def snippets(*languages: str) -> list[Snippet]:
+    """Return every fenced block in one of these languages, without its indentation."""
+    return [
+        Snippet(document, language, re.sub(f"^{indent}", "", text, flags=re.MULTILINE))
+        for document in DOCUMENTS
+        for indent, language, text in _FENCED.findall(document.read_text("utf-8"))
+        if language in languages
+    ]
+
+
+def name_of(snippet: Snippet) -> str:
+    """Return a snippet's name for a test's id."""
+    return f"{snippet.document.name}: {snippet.text.partition(chr(10))[0][:40]}"
+
+
+def prompts(snippet: Snippet) -> list[str]:
+    """Return the commands of a ``console`` block."""
+    return re.findall(r"^\$ (.*)$", snippet.text, re.MULTILINE)
+
+
+def checks(document: Path) -> list[str]:
+    """Return the lines of the commands below "Check that it works"."""
+    section = document.read_text("utf-8").partition("## Check that it works\n")[2]
+    lines = section.partition("\n## ")[0].splitlines()
+    return [line.strip() for line in lines if line.startswith("    ")]
+
+
+def commands(document: Path) -> list[list[str]]:
+    """Return the arguments of every ``jitsi-verifier`` command that a document gives."""
+    text = document.read_text("utf-8")
+    lines = [line for block in _FENCED.findall(text) for line in block[2].splitlines()]
+    lines += [line for block in _INDENTED.findall(text) for line in block.splitlines()]
+    lines += _INLINE.findall(_FENCED.sub("", text))
+    found = (
+        re.search(r".*(?:^|[ (/])jitsi-verifier ((?:--)?[a-z-]+(?: [^)]*)?)(?:\)|$)", line)
+        for line in lines
+    )
+    return [arguments(match[1]) for match in found if match]
+
+
+def arguments(text: str) -> list[str]:
+    """Return a command's arguments as a shell would split them, up to a pipe or a redirection."""
+    words = shlex.split(text, comments=True)
+    ends = [at for at, word in enumerate(words) if word in {"<", "|", "&&"}]
+    return words[: ends[0]] if ends else words
