@@ -116,7 +116,8 @@ def test_zsh_completes_on_its_own_terminal(home: Path, typed: str, completed: st
         return words in seen
 
     try:
-        os.write(terminal, b"autoload -U compinit; compinit -u; . ./script.zsh; print READ''Y\n")
+        os.write(terminal, b'autoload -U compinit; compinit -u; eval "$(<script.zsh)"\n')
+        os.write(terminal, b"print READ''Y\n")
         wait_until(lambda: shown("READY"), "zsh")
         os.write(terminal, f"jitsi-verifier {typed}\t".encode())
         wait_until(lambda: shown(f"jitsi-verifier {completed}"), "zsh's completion")
