@@ -185,7 +185,7 @@ def _parse_jwk_set(jwks: list[Any], source: Source) -> Document:
         if all_objects:
             return key
         # Some JWK libraries refuse the whole set in this case.
-        return replace(key, interop_warning="an entry of its JWK set is no object")
+        return replace(key, interop_warning="an entry of its JWK set is not an object")
 
     return _parse_entries([(_key_id(jwk), jwk) for jwk in jwks], parse)
 

@@ -1,7 +1,8 @@
-"""A public signing key out of one JSON Web Key (RFC 7517, RFC 7518 section 6, RFC 8037).
+"""A public signing key from one JSON Web Key (RFC 7517, RFC 7518 section 6, RFC 8037).
 
-Refuses whatever is not plainly that: secrets, private keys, keys for encryption. Knows nothing of
-the document around it.
+Secrets, private keys and encryption keys are refused: a server that publishes one of them has
+made a mistake, and a key that strangers can read proves nothing. This module does not know the
+document that contains the key.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from verifier.keys.model import (
 )
 from verifier.tokens import jws
 
+# "k" is the value of a symmetric key; the others are private members of RSA, EC and OKP keys.
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _CURVES: Final[Mapping[str, ec.EllipticCurve]] = {
     "P-256": ec.SECP256R1(),
@@ -34,15 +36,15 @@ _EDWARDS: Final[Mapping[str, type[ed25519.Ed25519PublicKey | ed448.Ed448PublicKe
 
 
 def parse_jwk(jwk: Mapping[str, Any], key_id: str | None, source: Source) -> VerificationKey:
-    """Read one JWK.
+    """Parse one JWK.
 
     Args:
         jwk: The JSON object.
-        key_id: What the key is to be named; its own ``kid`` is the caller's business.
-        source: Where it came from.
+        key_id: The ``kid`` of the resulting key; the JWK's own ``kid`` is not read.
+        source: The kind of source that the JWK came from.
 
     Raises:
-        InvalidKeyError: not a public key that signatures may be checked with.
+        InvalidKeyError: The JWK is not a public key that can check signatures.
     """
     _check_purpose(jwk)
     algorithm = jwk.get("alg")
@@ -53,16 +55,18 @@ def parse_jwk(jwk: Mapping[str, Any], key_id: str | None, source: Source) -> Ver
     except (ValueError, TypeError) as error:
         if isinstance(error, InvalidKeyError):
             raise
-        raise InvalidKeyError("the JWK's members make no key of its kty") from None
+        # The library's message may quote the members.
+        raise InvalidKeyError("the members of the JWK are not a valid key of its kty") from None
     return bind(key, key_id, source, KeyMetadata(algorithm, interop_warning=_interop_warning(jwk)))
 
 
 def _interop_warning(jwk: Mapping[str, Any]) -> str:
-    """RFC 7518, section 2: an integer is written in as few octets as it takes."""
+    """Return what other programs may read differently; empty if there is nothing."""
+    # RFC 7518, section 2: an integer has no leading zero octets. Some programs refuse them.
     if jwk.get("kty") != "RSA":
         return ""
     padded = [name for name in ("n", "e") if _octets(jwk, name)[:1] == b"\0"]
-    return f"zeros stand before {' and '.join(padded)} in its JWK" if padded else ""
+    return f"leading zeros in {' and '.join(padded)} of its JWK" if padded else ""
 
 
 def _check_purpose(jwk: Mapping[str, Any]) -> None:
@@ -74,6 +78,7 @@ def _check_purpose(jwk: Mapping[str, Any]) -> None:
             "expected a public key, found private members: " + ", ".join(private),
             "private",
         )
+    # RFC 7517, sections 4.2 and 4.3: both members may be absent.
     if jwk.get("use", "sig") != "sig":
         raise InvalidKeyError("expected use to be sig, or absent", "use")
     operations = jwk.get("key_ops", ["verify"])
@@ -86,7 +91,7 @@ def _public_key(jwk: Mapping[str, Any]) -> PublicKey:
     if kind == "RSA":
         return rsa.RSAPublicNumbers(e=_integer(jwk, "e"), n=_integer(jwk, "n")).public_key()
     if kind == "EC" and isinstance(curve, str) and curve in _CURVES:
-        return _on_curve(jwk, _CURVES[curve])
+        return _ec_key(jwk, _CURVES[curve])
     if kind == "OKP" and isinstance(curve, str) and curve in _EDWARDS:
         return _EDWARDS[curve].from_public_bytes(_octets(jwk, "x"))
     raise InvalidKeyError(
@@ -96,12 +101,13 @@ def _public_key(jwk: Mapping[str, Any]) -> PublicKey:
     )
 
 
-def _on_curve(jwk: Mapping[str, Any], curve: ec.EllipticCurve) -> ec.EllipticCurvePublicKey:
+def _ec_key(jwk: Mapping[str, Any], curve: ec.EllipticCurve) -> ec.EllipticCurvePublicKey:
     x, y = _octets(jwk, "x"), _octets(jwk, "y")
-    # RFC 7518, section 6.2.1.2: the full size of a coordinate, leading zeros included.
+    # RFC 7518, section 6.2.1.2: a coordinate has its full size, with leading zeros.
     size = (curve.key_size + 7) // 8
     if len(x) != size or len(y) != size:
         raise InvalidKeyError(f"expected coordinates of {size} octets")
+    # 4 marks an uncompressed point (SEC 1, section 2.3.3). A point off the curve raises ValueError.
     return ec.EllipticCurvePublicKey.from_encoded_point(curve, b"\x04" + x + y)
 
 

@@ -1,7 +1,8 @@
-"""A public key out of PEM text (RFC 7468): ``PUBLIC KEY``, ``RSA PUBLIC KEY`` or ``CERTIFICATE``.
+"""A public key from PEM text (RFC 7468): ``PUBLIC KEY``, ``RSA PUBLIC KEY`` or ``CERTIFICATE``.
 
-Reads exactly one block, so that two readers cannot find two keys in one text. Judges no chain,
-no issuer and no name of a certificate: it is only the envelope of a key here.
+A text must contain exactly one block. With two blocks, two programs could take two different keys
+from one text. A certificate is only a container for its key: its chain, issuer and name are not
+checked, because Jitsi does not check them either.
 """
 
 from __future__ import annotations
@@ -33,42 +34,43 @@ _PSS_OID: Final = bytes.fromhex("06092a864886f70d01010a")
 
 
 def looks_like_pem(text: str) -> bool:
-    """Tell whether a text is meant as PEM, and so never as a shared secret."""
+    """Return whether a text is meant as PEM (or SSH's variant), and so is not a shared secret."""
     return "-----BEGIN" in text or "---- BEGIN" in text
 
 
 def load_pem(text: str) -> tuple[object, KeyMetadata]:
-    """Load the one public key in a text.
+    """Load the only public key in a text.
 
     Args:
-        text: PEM; what stands outside of the block is a comment (RFC 7468, section 2).
+        text: PEM; text outside of the block is a comment (RFC 7468, section 2).
 
     Returns:
-        A ``cryptography`` public key of any type, and what is written about it.
+        A ``cryptography`` public key of any type, and what the text states besides.
 
     Raises:
-        InvalidKeyError: no block or several, a private key, bad base64 or DER.
+        InvalidKeyError: There is no block or more than one, the block is a private key, or its
+            base64 or DER is invalid.
     """
     block = _only_block(text)
-    label, der = block["label"], _der(block["base64"])
-    interop_warning = _interop_warning(text, block)
+    label, der = block["label"], _decode_base64(block["base64"])
+    warning = _interop_warning(text, block)
     try:
         if label == CERTIFICATE:
-            return _from_certificate(x509.load_der_x509_certificate(der), interop_warning)
-        pss_only = _PSS_OID in der[:40]
-        return load_der_public_key(der), KeyMetadata(
-            pss_only=pss_only, interop_warning=interop_warning
-        )
+            return _load_certificate(x509.load_der_x509_certificate(der), warning)
+        # ``cryptography`` loads an RSASSA-PSS key as a plain RSA key and forgets the restriction.
+        metadata = KeyMetadata(pss_only=_PSS_OID in der[:40], interop_warning=warning)
+        return load_der_public_key(der), metadata
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if isinstance(error, InvalidKeyError):
             raise
-        # What cryptography says may quote what it read.
-        raise InvalidKeyError(f"the block {label!r} holds no key that can be read") from None
+        # The message of ``cryptography`` may quote what it read.
+        raise InvalidKeyError(f"the block {label!r} contains no readable key") from None
 
 
 def _only_block(text: str) -> re.Match[str]:
     if "PRIVATE KEY-----" in text:
         raise InvalidKeyError(f"{_EXPECTED}, found a private key", "private")
+    # The pattern skips a broken block, so the markers are counted.
     if text.count(_MARKER) != 1:
         raise InvalidKeyError(f"{_EXPECTED}, found {text.count(_MARKER)} blocks")
     block = _BLOCK.search(text)
@@ -81,23 +83,25 @@ def _only_block(text: str) -> re.Match[str]:
 
 
 def _interop_warning(text: str, block: re.Match[str]) -> str:
-    """Say what not every program would read: RFC 7468 knows ``PUBLIC KEY`` and ``CERTIFICATE``."""
+    """Return what other programs may read differently; empty if there is nothing."""
     if (text[: block.start()] + text[block.end() :]).strip():
         return "there is text outside of its PEM block"
-    return "it is in PKCS#1's form" if block["label"] == _PKCS1_PUBLIC_KEY else ""
+    # RFC 7468 defines PUBLIC KEY and CERTIFICATE only.
+    return "it is in PKCS#1 form" if block["label"] == _PKCS1_PUBLIC_KEY else ""
 
 
-def _der(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     try:
         return binascii.a2b_base64("".join(text.split()), strict_mode=True)
     except binascii.Error:
         raise InvalidKeyError("expected base64 inside the PEM block") from None
 
 
-def _from_certificate(
+def _load_certificate(
     certificate: x509.Certificate, interop_warning: str
 ) -> tuple[object, KeyMetadata]:
     pss_only = certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
-    moments = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
-    begins, ends = (moment.timestamp() for moment in moments)
-    return certificate.public_key(), KeyMetadata(None, pss_only, interop_warning, (begins, ends))
+    begin = certificate.not_valid_before_utc.timestamp()
+    end = certificate.not_valid_after_utc.timestamp()
+    metadata = KeyMetadata(None, pss_only, interop_warning, (begin, end))
+    return certificate.public_key(), metadata

@@ -314,7 +314,7 @@ def test_a_silent_key_source_is_waited_for_a_few_times_and_not_once_a_line(
         outcome = replay(*map(line, targets * 3))
     assert numbers(outcome) == (0, 90, {"keys-unavailable": 90})
     assert 1 <= len(asked) <= 3
-    assert any("no answer in time" in note for note in outcome.json["notes"])
+    assert any("no response in time" in note for note in outcome.json["notes"])
     assert any("no source was asked for another" in note for note in outcome.json["notes"])
 
 

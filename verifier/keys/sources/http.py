@@ -134,7 +134,7 @@ class HttpFetcher:
                 return await self._follow(url, {"If-None-Match": etag} if etag else {})
         except TimeoutError:
             # Raised by aiohttp for connecting, and by asyncio for everything.
-            error = f"no answer in time from {redacted_url(url)}"
+            error = f"no response in time from {redacted_url(url)}"
             raise KeySourceError(error, timeout=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise KeySourceError(f"{_cause(error)}: {redacted_url(url)}") from None
@@ -191,10 +191,10 @@ def _cause(error: Exception) -> str:
         reason = os.strerror(error.errno) if error.errno else "no route"
         return f"cannot connect ({reason})"
     if isinstance(error, aiohttp.ClientPayloadError):
-        return "the answer was cut off"
+        return "the response was cut off"
     if isinstance(error, aiohttp.ServerDisconnectedError | OSError):
         return "the connection was closed"
-    return "no HTTP answer that can be read"
+    return "the response is not valid HTTP"
 
 
 async def _read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -222,7 +222,7 @@ def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
     if encoding in ("", "identity"):
         return lambda chunk, _limit: chunk
     if encoding not in _WINDOWS:
-        error = "body packed in a way that was not asked for: expected gzip or deflate"
+        error = "unexpected Content-Encoding: expected gzip or deflate"
         raise KeySourceError(error, source_wide=False)
     stream = zlib.decompressobj(_WINDOWS[encoding])
 
@@ -230,7 +230,7 @@ def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
         try:
             return stream.decompress(chunk, limit)
         except zlib.error:
-            raise KeySourceError("body that cannot be unpacked", source_wide=False) from None
+            raise KeySourceError("the body cannot be decompressed", source_wide=False) from None
 
     return unpack
 

@@ -67,7 +67,7 @@ class _NothingUsableError(InvalidKeyError):
     """A document has entries, and none of them can be used."""
 
     def __init__(self, skipped: tuple[SkippedKey, ...]) -> None:
-        super().__init__(f"none of its {len(skipped)} entries is a key that can be used")
+        super().__init__(f"none of its {len(skipped)} entries is a usable key")
         self.skipped = skipped
 
 

@@ -120,7 +120,7 @@ async def _parse(parse: Callable[[bytes], T], body: bytes) -> T:
             return parse(body)
         return await asyncio.to_thread(parse, body)
     except InvalidKeyError as error:
-        message = f"what was sent cannot be used: {error}"
+        message = f"the response cannot be used: {error}"
         raise KeySourceError(message, source_wide=False, reason=error.reason) from error
 
 

@@ -76,7 +76,7 @@ async def test_nothing_but_pem_is_a_key(
     source = source_for()
     server.publish("k", body)
     assert await source.fetch("k") is Missing.UNAVAILABLE
-    assert source.status().last_error.startswith("what was sent cannot be used: expected ")
+    assert source.status().last_error.startswith("the response cannot be used: expected ")
     assert recorder.skips == {("asap", "malformed"): 1}
     assert recorder.fetches == {("asap", "error"): 1}
 

@@ -11,13 +11,15 @@ from contextlib import ExitStack, closing
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from multidict import CIMultiDict
 from yarl import URL
 
 from tests.support.key_server import KeyServer, Reply, serving, source_context
 from verifier.keys.sources.base import KeySourceError
-from verifier.keys.sources.http import HttpFetcher, KeyResponse, redacted_url
+from verifier.keys.sources.http import HttpFetcher, KeyResponse, redacted_url, stated_lifetime
 
 LIMIT = 1 << 20
+NOW = 1_767_225_600  # Thu, 01 Jan 2026 00:00:00 GMT
 
 
 @pytest.fixture
@@ -104,7 +106,7 @@ async def test_a_stall_at_connect_ends_when_connecting_has_taken_too_long(
     async with asyncio.timeout(5):
         error = await fail(fetcher, f"http://127.0.0.1:{black_hole}/")
     assert error.timeout
-    assert str(error) == f"no answer in time from http://127.0.0.1:{black_hole}/"
+    assert str(error) == f"no response in time from http://127.0.0.1:{black_hole}/"
 
 
 @pytest.mark.parametrize("reply", [Reply(fault="stall"), Reply(b"part", fault="stall in body")])
@@ -116,7 +118,7 @@ async def test_a_stall_ends_in_time(server: KeyServer, hasty: HttpFetcher, reply
 
 async def test_a_body_that_is_cut_off_is_an_error(server: KeyServer, fetcher: HttpFetcher) -> None:
     server.always = Reply(b"part", fault="cut off")
-    assert str(await fail(fetcher, server.url)).startswith("the answer was cut off")
+    assert str(await fail(fetcher, server.url)).startswith("the response was cut off")
 
 
 async def test_an_answer_that_is_not_http_is_an_error(session: aiohttp.ClientSession) -> None:
@@ -187,13 +189,55 @@ async def test_a_packed_body_is_unpacked(
 
 @pytest.mark.parametrize(
     ("encoding", "words"),
-    [("gzip", "cannot be unpacked"), ("br", "not asked for"), ("gzip, gzip", "not asked for")],
+    [("gzip", "cannot be decompressed"), ("br", "unexpected"), ("gzip, gzip", "unexpected")],
 )
 async def test_a_body_that_cannot_be_unpacked_is_an_error(
     server: KeyServer, fetcher: HttpFetcher, encoding: str, words: str
 ) -> None:
     server.always = Reply(b"not packed at all", headers={"Content-Encoding": encoding})
     assert words in str(await fail(fetcher, server.url))
+
+
+# Freshness
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Cache-Control": ""}, None),
+        ({"Cache-Control": "public"}, None),
+        ({"Cache-Control": "max-age=60"}, 60),
+        ({"cache-control": "Public, Max-Age = 60"}, 60),
+        ({"Cache-Control": 'max-age="60", private'}, 60),
+        ({"Cache-Control": "s-maxage=5, max-age=60"}, 60),
+        ({"Cache-Control": "s-maxage=5"}, None),
+        ({"Cache-Control": "x-max-age=5"}, None),
+        ({"Cache-Control": "max-age=-1"}, None),
+        ({"Cache-Control": "max-age=x"}, None),
+        ({"Cache-Control": "max-age=99999999999"}, None),
+        ({"Cache-Control": "max-age=60", "Age": "20"}, 40),
+        ({"Cache-Control": "max-age=60", "Age": "90"}, 0),
+        ({"Cache-Control": "max-age=60", "Age": "x"}, 60),
+        ({"Cache-Control": "no-store, max-age=60"}, 0),
+        ({"Cache-Control": "no-cache"}, 0),
+        ({"Cache-Control": 'no-cache="Set-Cookie"'}, None),
+        ({"Expires": "Thu, 01 Jan 2026 01:00:00 GMT"}, 3600),
+        ({"Expires": "Thu, 01 Jan 2026 01:00:00"}, 3600),
+        (
+            {"Expires": "Thu, 01 Jan 2026 01:00:00 GMT", "Date": "Thu, 01 Jan 2026 00:30:00 GMT"},
+            1800,
+        ),
+        ({"Expires": "Thu, 01 Jan 2026 01:00:00 GMT", "Date": "yesterday"}, 3600),
+        ({"Expires": "Wed, 31 Dec 2025 00:00:00 GMT"}, 0),
+        ({"Expires": "0"}, 0),
+        ({"Expires": ""}, 0),
+        ({"Expires": "Thu, 01 Jan 99999 00:00:00 GMT"}, 0),
+        ({"Expires": "Thu, 01 Jan 2026 01:00:00 GMT", "Cache-Control": "max-age=5"}, 5),
+    ],
+)
+def test_lifetime_is_what_the_headers_state(headers: dict[str, str], seconds: float | None) -> None:
+    assert stated_lifetime(CIMultiDict(headers), NOW) == seconds
 
 
 # Redirects
