@@ -125,7 +125,8 @@ class AsapSource(RemoteSource):
         self._forget_idle_keys()
         due = self._due_keys()
         if self._circuit.is_open:
-            await self._refresh(due[:1] or self._probe_keys())
+            probe, due = due[:1] or self._probe_keys(), due[1:]
+            await self._refresh(probe)
         for first in range(0, len(due), _PARALLEL_REFRESHES):
             if self._circuit.is_open:
                 return

@@ -86,6 +86,7 @@ class DocumentSource(RemoteSource):
         # The value says only that a fetch has ended in time; the keys are in the cache.
         self._fetches: SingleFlight[bool] = SingleFlight(self._settings.key_fetch_timeout)
         self._etag = ""
+        self._document_key_ids: Collection[str] = ()
         self._lifetime = 0.0
         self._refresh_at = float("-inf")
         self._lookup_at = float("-inf")
@@ -154,7 +155,8 @@ class DocumentSource(RemoteSource):
     def copy_from(self, other: Self) -> None:
         """Take over the keys and the failures of another source with the same URL."""
         super().copy_from(other)
-        self._etag, self._lifetime = other._etag, other._lifetime
+        self._etag, self._document_key_ids = other._etag, other._document_key_ids
+        self._lifetime = other._lifetime
         self._refresh_at, self._logged = other._refresh_at, other._logged
 
     def _missing(self) -> Missing:
@@ -182,7 +184,8 @@ class DocumentSource(RemoteSource):
 
     async def _fetch_document(self) -> bool:
         try:
-            response, document = await self._fetcher.fetch(self.url, self._etag, self._parse)
+            etag = self._etag_of_cached_document()
+            response, document = await self._fetcher.fetch(self.url, etag, self._parse)
         except KeySourceError as error:
             if isinstance(error.__cause__, _NothingUsableError):
                 self._report_skipped(error.__cause__.skipped)
@@ -196,9 +199,18 @@ class DocumentSource(RemoteSource):
         if document is None:
             self._cache.confirm_all(self._lifetime)
         else:
+            self._document_key_ids = frozenset(document.keys)
             self._report_skipped(document.skipped)
             self._cache.replace_all(document.keys, self._lifetime, _refused(document.skipped))
         return True
+
+    def _etag_of_cached_document(self) -> str:
+        """Return the document's ``ETag`` if all of its keys are still cached, else an empty text.
+
+        A 304 brings no keys: a key that has expired or was refused since would not come back.
+        """
+        complete = all(self._cache.peek(key_id) is not None for key_id in self._document_key_ids)
+        return self._etag if complete else ""
 
     def _parse(self, body: bytes) -> Document:
         document = parse_document(body, self.name)

@@ -360,6 +360,21 @@ async def test_failures_back_off_to_a_minute_and_recover_by_themselves(
     assert source.status().state == "ready"
 
 
+async def test_probe_of_a_due_key_is_not_repeated(
+    server: KeyServer, time: FakeTime, source_for: Open
+) -> None:
+    source = source_for()
+    server.publish("k", pem("k"))
+    await source.fetch("k")
+    time.advance(3599)
+    server.always = Reply(status=500)
+    await source.tick()
+    server.always = None
+    time.advance(60)
+    await source.tick()
+    assert len(server.requests) == 3
+
+
 @pytest.mark.parametrize("chance", [0.0, 0.999])
 async def test_the_first_pause_is_a_second_and_the_longest_a_minute(
     server: KeyServer, time: FakeTime, source_for: Open, chance: float

@@ -348,6 +348,37 @@ async def test_a_refresh_for_a_token_that_fails_is_repeated_though_the_document_
     assert source.status().state == "ready"
 
 
+async def test_expired_document_is_requested_without_its_version(
+    server: KeyServer, time: FakeTime, source_for: Open
+) -> None:
+    server.document(jwk("a"), ETag='"1"')
+    source = source_for()
+    await source.tick()
+    server.always = Reply(status=500)
+    time.advance(21_600 + 86_400)
+    await source.tick()
+    server.always = None
+    time.advance(60)
+    await source.tick()
+    assert "If-None-Match" not in server.requests[-1].headers
+    assert is_key(source.get("a"), "a")
+
+
+async def test_refused_document_is_requested_without_the_old_version(
+    server: KeyServer, time: FakeTime, source_for: Open
+) -> None:
+    server.document(jwk("a"), ETag='"1"')
+    source = source_for()
+    await source.tick()
+    server.document({"kty": "oct", "kid": "a", "k": "AAAA"})
+    time.advance(20_000)
+    await source.tick()
+    assert source.get("a") is None
+    time.advance(60)
+    await source.tick()
+    assert "If-None-Match" not in server.requests[-1].headers
+
+
 # Unknown key ids
 
 
