@@ -8,20 +8,19 @@ aiohttp byte for byte, in the order in which it came. Knows no endpoint.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
-from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
+from verifier.http.responses import protocol_problem
 from verifier.log import traceback_summary
 
 if TYPE_CHECKING:
@@ -42,15 +41,6 @@ _SILENT.disabled = True
 _BLANK_LINE: Final = b"\r\n\r\n"
 _PIECES_PER_READ: Final = 16
 _NEVER: Final = 10.0 * 365 * 86_400  # seconds
-
-_DETAILS: Final = {
-    400: "The request is not well-formed HTTP/1.1, or not in a form that is served here.",
-    408: "The request body did not arrive in time.",
-    413: "The request body is longer than is accepted here.",
-    415: "The request body must not have a Content-Encoding.",
-    431: "The request head is longer than is accepted here.",
-    500: "The service made a mistake; its log says where.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,11 +342,11 @@ class Connection(web.RequestHandler):
         """Answer a parse error (400, 431) or a bug (500) with constant bytes; report the bug."""
         del message  # it quotes the request
         if status < 500:
-            return problem(431 if isinstance(exc, LineTooLong) else 400)
+            return protocol_problem(431 if isinstance(exc, LineTooLong) else 400)
         self.log_exception(exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
-        return problem(500)
+        return protocol_problem(500)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Report a bug; its message and arguments may quote the request and are dropped."""
@@ -382,20 +372,6 @@ class Connection(web.RequestHandler):
     def _abort(self) -> None:
         if self._wire is not None:
             self._wire.abort()
-
-
-def problem(status: int) -> web.Response:
-    """Make a constant ``application/problem+json`` answer (RFC 9457) that ends the connection.
-
-    Args:
-        status: 400, 408, 413, 415, 431 or 500.
-    """
-    title, detail = HTTPStatus(status).phrase, _DETAILS[status]
-    body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
-    headers = {"Content-Type": "application/problem+json", "Server": "jitsi-verifier"}
-    response = web.Response(status=status, body=body.encode(), headers=headers)
-    response.force_close()
-    return response
 
 
 def announces_body(request: web.BaseRequest) -> bool:

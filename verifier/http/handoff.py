@@ -23,7 +23,7 @@ from verifier.http.handoff_cookie import (
 )
 from verifier.http.original_request import Original, cookies
 from verifier.http.request_head import RequestHead
-from verifier.http.responses import NO_STORE, SERVER, Answer
+from verifier.http.responses import NO_STORE, SERVER, Response
 from verifier.rooms.clean_target import without_tokens
 from verifier.rules.model import Allow
 
@@ -76,7 +76,7 @@ class Handoff:
         original: Original,
         decision: Allow,
         browser: str | None = None,
-    ) -> Answer | None:
+    ) -> Response | None:
         """Send a page with a token in its query to the same page with it in the fragment.
 
         With ``browser`` the cookie says what this browser is known by.
@@ -123,15 +123,15 @@ def _is_embedded(request: RequestHead) -> bool:
     return request.headers.get("Sec-Fetch-Dest", "") not in ("", "document")
 
 
-def _redirection(request: RequestHead, endpoint: str, location: str) -> Answer | None:
-    """Answer in the words that a proxy understands; None for one that understands none.
+def _redirection(request: RequestHead, endpoint: str, location: str) -> Response | None:
+    """Response in the words that a proxy understands; None for one that understands none.
 
     nginx sees a refusal, so that what does not know of the hand-off stays closed; others have to
     say that they pass on a redirection, its cookie, and the cookie that comes back.
     """
     headers = SERVER | NO_STORE | {"Referrer-Policy": "no-referrer"}
     if endpoint == _TO_NGINX:
-        return Answer(HTTPStatus.UNAUTHORIZED, headers | {REDIRECT: location})
+        return Response(HTTPStatus.UNAUTHORIZED, headers | {REDIRECT: location})
     if endpoint in _TO_BROWSERS and request.headers.get(_CAPABLE) == "1":
-        return Answer(HTTPStatus.SEE_OTHER, headers | {"Location": location})
+        return Response(HTTPStatus.SEE_OTHER, headers | {"Location": location})
     return None

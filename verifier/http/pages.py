@@ -11,7 +11,7 @@ from verifier.config.redirect_template import fill
 from verifier.http.handoff import REDIRECT, Handoff
 from verifier.http.original_request import Original
 from verifier.http.request_head import RequestHead
-from verifier.http.responses import Answer
+from verifier.http.responses import Response
 from verifier.rooms.clean_target import may_hold_token, without_tokens
 from verifier.rules.model import Allow, DenialCode, Deny
 
@@ -46,7 +46,7 @@ class Pages:
         """Tell whether a page without a token is opened by what an earlier one left behind."""
         return self._handoff is not None and self._handoff.admits(request, original)
 
-    def send_on(self, answer: Answer, original: Original, denial: Deny) -> Answer:
+    def send_on(self, answer: Response, original: Original, denial: Deny) -> Response:
         """Say in a refusal where its reader is to be sent, if anywhere."""
         address = self._address_for_refused(original, denial)
         return answer if address is None else answer.with_header(REDIRECT, address)
@@ -62,7 +62,7 @@ class Pages:
         original: Original,
         decision: Allow,
         browser: str | None = None,
-    ) -> Answer | None:
+    ) -> Response | None:
         """Move the token of an allowed page out of its URL; None where it stays."""
         if self._handoff is None:
             return None

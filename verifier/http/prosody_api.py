@@ -17,7 +17,7 @@ from aiohttp import web
 
 from verifier.http.original_request import bearer_tokens
 from verifier.http.request_head import RequestHead
-from verifier.http.responses import NO_STORE, SERVER, Answer
+from verifier.http.responses import NO_STORE, SERVER, Response
 from verifier.keys.formats import to_pem
 from verifier.keys.model import VerificationKey
 from verifier.rules.denials import ambiguous
@@ -49,18 +49,18 @@ def password_question(request: RequestHead) -> tuple[AccessRequest, str | None] 
     return AccessRequest(passwords[0]), servers[0] if servers else None
 
 
-def respond_access(decision: Decision) -> Answer:
+def respond_access(decision: Decision) -> Response:
     """Answer ``mod_muc_auth_ban``; a refusal closes the session and bans the token for a while."""
     body = json.dumps({"access": not isinstance(decision, Deny)}).encode()
-    return Answer(HTTPStatus.OK, _HEADERS | {"Content-Type": "application/json"}, body)
+    return Response(HTTPStatus.OK, _HEADERS | {"Content-Type": "application/json"}, body)
 
 
-def respond_password(decision: Decision) -> Answer:
+def respond_password(decision: Decision) -> Response:
     """Answer ``mod_auth_http``, which wants the bare word."""
     return _word("false" if isinstance(decision, Deny) else "true")
 
 
-def respond_user_exists() -> Answer:
+def respond_user_exists() -> Response:
     """Say that every user exists: who they are is in tokens, and nowhere else."""
     return _word("true")
 
@@ -84,6 +84,6 @@ async def respond_key(request: web.BaseRequest, find: FindByDigest) -> web.Respo
     return web.Response(headers=headers, body=to_pem(key))
 
 
-def _word(word: str) -> Answer:
+def _word(word: str) -> Response:
     headers = _HEADERS | {"Content-Type": "text/plain; charset=utf-8"}
-    return Answer(HTTPStatus.OK, headers, word.encode())
+    return Response(HTTPStatus.OK, headers, word.encode())

@@ -19,9 +19,13 @@ from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Observer, Verifier
 from verifier.http import original_request
 from verifier.http.pages import Pages
-from verifier.http.rendering import respond, would_deny
 from verifier.http.request_head import RequestHead, peer_of, sole_header
-from verifier.http.responses import Answer
+from verifier.http.responses import (
+    Response,
+    decision_response,
+    denial_response,
+    would_deny_response,
+)
 from verifier.observability.decision_log import DecisionLog, LogContext
 from verifier.rooms.address import RoomAddress
 from verifier.rules.denials import UNKNOWN_HOST
@@ -88,11 +92,11 @@ class RequestContext:
 
 
 class ProxyAuthHandler:
-    """Answers proxies.
+    """Responses proxies.
 
     Args:
         hosts: Gives the verifier that answers for a host.
-        cache: Answers that still hold.
+        cache: Responses that still hold.
         observer: Counts decisions.
         decision_log: Writes them down.
         options: What an operator has set.
@@ -160,7 +164,7 @@ class ProxyAuthHandler:
         return case
 
     def close(self, case: RequestContext, decision: Decision) -> CachedResponse:
-        """Answer a proxy's question."""
+        """Response a proxy's question."""
         handed_off = None
         if case.original is not None and isinstance(decision, Allow):
             pages = self._options.pages
@@ -170,12 +174,12 @@ class ProxyAuthHandler:
             return self.settle(replace(case, key=None), decision, handed_off)
         return self.settle(case, decision, self._answer(case, decision))
 
-    def settle(self, case: RequestContext, decision: Decision, answer: Answer) -> CachedResponse:
+    def settle(self, case: RequestContext, decision: Decision, answer: Response) -> CachedResponse:
         """Count an answer, write it down, and keep it while it holds."""
         now = self._hosts.default.now()
         kept = (
             self._cache.holds_until(decision, now),
-            answer.ends,
+            answer.cacheable_until,
             answer.head(),
             answer.body,
             self._observer.outcome_index(
@@ -213,15 +217,15 @@ class ProxyAuthHandler:
         if kept[5]:
             self._log.write(kept[5], asking(endpoint, asked, seconds))
 
-    def _answer(self, case: RequestContext, decision: Decision) -> Answer:
+    def _answer(self, case: RequestContext, decision: Decision) -> Response:
         if isinstance(decision, Deny):
             if self._options.report_only:
-                return would_deny(decision)
-            answer = respond(decision, None)
+                return would_deny_response(decision)
+            answer = denial_response(decision)
             if case.original is None:
                 return answer
             return self._options.pages.send_on(answer, case.original, decision)
-        return respond(decision, case.address, keepable=_may_be_kept(case, decision))
+        return decision_response(decision, case.address, cacheable=_may_be_kept(case, decision))
 
     def _needs_no_token(self, asked: RequestHead, original: original_request.Original) -> bool:
         options = self._options

@@ -1,75 +1,141 @@
-"""An answer as a value, and as the bytes that go over the wire.
+"""HTTP responses: decisions and problem documents, as values and as bytes.
 
-What is kept of an answer has neither ``Date`` nor lifetime: both are written when it is sent.
-Knows HTTP and nothing of verdicts.
+The fast lane writes its responses itself, and aiohttp writes the others. Both start from the same
+``Response``, whose head is serialised once and may be cached. The cached head holds neither
+``Date`` nor the lifetime headers: both depend on the time at which the response is sent.
+
+Sources: RFC 6750 (challenge), RFC 9457 (problem documents), RFC 9110 (``Date``, ``Retry-After``).
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from http import HTTPStatus
 from math import inf
-from typing import Final
+from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import web
 
+from verifier.rooms.address import RoomAddress
+from verifier.rules.model import Allow, Decision, DenialCode, Deny
+from verifier.tokens.claims import ABSENT, Claims
+
 SERVER: Final = {"Server": "jitsi-verifier"}
 NO_STORE: Final = {"Cache-Control": "no-store"}
-NEVER_ENDS: Final = inf
+JSON_HEADERS: Final = SERVER | NO_STORE | {"Content-Type": "application/json"}
+NEVER: Final = inf
+"""The ``cacheable_until`` of an allow whose token has no end."""
 
+_PROBLEM_TYPE: Final = {"Content-Type": "application/problem+json"}
+_EMPTY: Final[Mapping[str, str]] = {}
 _PHRASES: Final = {status: status.phrase for status in HTTPStatus}
-_LINES: Final = bytes(range(0x20, 0x7F)) + b"\t"
+_PRINTABLE: Final = bytes(range(0x20, 0x7F)) + b"\t"
+
+NONE: Final = "-"
+"""The value of an identity header whose claim the token does not have."""
+
+_LONGEST_VALUE: Final = 1_024
+_UNESCAPED: Final = "@:/~"
+_PLAIN: Final = re.compile(
+    rf"[A-Za-z0-9._{_UNESCAPED}][A-Za-z0-9._{_UNESCAPED}-]{{0,{_LONGEST_VALUE - 1}}}"
+)
+_LONGEST_DESCRIPTION: Final = 200
+_DESCRIBABLE: Final = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
+
+_RETRY_AFTER: Final = {
+    DenialCode.KEYS_UNAVAILABLE: "5",
+    DenialCode.OVERLOADED: "1",
+    DenialCode.STORE_UNAVAILABLE: "1",
+}
+_TOKEN_AT_FAULT: Final = frozenset(
+    {
+        DenialCode.AMBIGUOUS_REQUEST,
+        DenialCode.TOKEN_MISSING,
+        DenialCode.TOKEN_MALFORMED,
+        DenialCode.KEY_ID_MISSING,
+        DenialCode.ALGORITHM_MISSING,
+        DenialCode.ALGORITHM_NOT_ALLOWED,
+        DenialCode.KEY_UNKNOWN,
+        DenialCode.TYPE_NOT_JWT,
+        DenialCode.SIGNATURE_INVALID,
+        DenialCode.EXPIRY_MALFORMED,
+        DenialCode.NOT_BEFORE_MALFORMED,
+        DenialCode.TOKEN_EXPIRED,
+        DenialCode.TOKEN_NOT_YET_VALID,
+        DenialCode.ISSUER_MISSING,
+        DenialCode.ISSUER_NOT_ACCEPTED,
+        DenialCode.AUDIENCE_MISSING,
+        DenialCode.AUDIENCE_NOT_ACCEPTED,
+        DenialCode.ROOM_CLAIM_MISSING,
+        DenialCode.SUBJECT_MISSING,
+        DenialCode.CLAIM_MALFORMED,
+        DenialCode.AUTHENTICATION_REQUIRED,
+    },
+)
+_PROTOCOL_DETAILS: Final = {
+    400: "The request is not well-formed HTTP/1.1, or not in a form that is served here.",
+    408: "The request body did not arrive in time.",
+    413: "The request body is longer than is accepted here.",
+    415: "The request body must not have a Content-Encoding.",
+    431: "The request head is longer than is accepted here.",
+    500: "The service made a mistake; its log says where.",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What is said to whoever asked.
+class Response:
+    """A response that is not sent yet.
 
     Attributes:
-        status: The status.
-        headers: All but ``Date``, ``Content-Length`` and the lifetime.
+        status: The status code.
+        headers: All headers but ``Date``, ``Content-Length`` and those of the lifetime.
         body: The body.
-        ends: Until when a proxy may keep this, Unix seconds, infinity for no end of its own; None
-            where none may.
+        cacheable_until: The time until which a proxy may cache the response, Unix seconds;
+            ``NEVER`` for no end but the configured one; None if no proxy may cache it.
     """
 
     status: HTTPStatus
     headers: Mapping[str, str]
     body: bytes = b""
-    ends: float | None = None
+    cacheable_until: float | None = None
 
-    def with_header(self, name: str, value: str) -> Answer:
-        """Give the same answer with one header more."""
+    def with_header(self, name: str, value: str) -> Response:
+        """Return the same response with one more header."""
         return replace(self, headers={**self.headers, name: value})
 
     def head(self) -> bytes:
-        """Write the status line and the headers, without the empty line.
+        """Return the status line and the headers, without the empty line.
 
         Raises:
-            ValueError: a header would end its line, or is no ASCII; only a bug does that.
+            ValueError: a header holds a line end or a character that is not ASCII. Only a bug in
+                the caller causes this, because values from tokens are percent-encoded.
         """
         lines = [f"{name}: {value}\r\n" for name, value in self.headers.items()]
         if "Content-Type" not in self.headers:
+            # aiohttp adds this type to a response without one; both ways of writing stay equal.
             lines.append("Content-Type: application/octet-stream\r\n")
         first = f"HTTP/1.1 {self.status:d} {_PHRASES[self.status]}\r\n"
         lines.append(f"Content-Length: {len(self.body)}\r\n")
         head = f"{first}{''.join(lines)}".encode("ascii")
-        if head.translate(None, _LINES) != b"\r\n" * (len(lines) + 1):
+        if head.translate(None, _PRINTABLE) != b"\r\n" * (len(lines) + 1):
             raise ValueError("expected printable header values")
         return head
 
 
 class HttpDate:
-    """The ``Date`` line (RFC 9110, 6.6.1), made once a second."""
+    """The ``Date`` line (RFC 9110, section 6.6.1), made once a second."""
 
     def __init__(self) -> None:
         self._second = -1
         self._line = b""
 
     def line(self, now: float) -> bytes:
-        """Give the line for a Unix time, seconds."""
+        """Return the line for ``now``, Unix seconds."""
         second = int(now)
         if second != self._second:
             self._line = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
@@ -78,7 +144,7 @@ class HttpDate:
 
 
 class Lifetime:
-    """For how long a proxy may keep an answer, as header lines.
+    """The header lines that say how long a proxy may cache a response.
 
     Args:
         ttl: The longest time, seconds.
@@ -86,32 +152,202 @@ class Lifetime:
 
     def __init__(self, ttl: int) -> None:
         self._ttl = ttl
-        self._longest = _lines(ttl, ttl)
+        self._longest = _lifetime_lines(ttl, ttl)
 
-    def lines(self, ends: float | None, now: float) -> bytes:
-        """Give the lines for an answer that ends then; both Unix seconds."""
-        if ends is None:
+    def lines(self, cacheable_until: float | None, now: float) -> bytes:
+        """Return the lines for a response; both times in Unix seconds."""
+        if cacheable_until is None:
             return b""
-        if ends - now > self._ttl + 1:
+        if cacheable_until - now > self._ttl + 1:
             return self._longest
-        left = int(ends - now)
-        return _lines(min(self._ttl, left), min(self._ttl, left - 1))
+        left = int(cacheable_until - now)
+        return _lifetime_lines(min(self._ttl, left), min(self._ttl, left - 1))
 
 
-def _lines(seconds: int, of_nginx: int) -> bytes:
-    """Write both headers.
+def _lifetime_lines(seconds: int, nginx_seconds: int) -> bytes:
+    """Return ``Cache-Control`` and nginx' ``X-Accel-Expires``.
 
-    nginx keeps what has n seconds for up to n + 1. It is told no moment ("@" and Unix seconds):
-    by a clock that is an hour late it would keep for an hour what ends now.
+    nginx caches a response of n seconds for up to n + 1 seconds, so it is given one second less.
+    ``X-Accel-Expires`` could also name a moment ("@" and Unix seconds). It does not, because a
+    proxy whose clock is one hour late would then cache an ended response for one hour.
     """
     if seconds < 1:
         return b"Cache-Control: no-store\r\n"
-    text = f"Cache-Control: private, max-age={seconds}\r\nX-Accel-Expires: {of_nginx}\r\n"
+    text = f"Cache-Control: private, max-age={seconds}\r\nX-Accel-Expires: {nginx_seconds}\r\n"
     return text.encode()
 
 
-def response(head: bytes, body: bytes) -> web.Response:
-    """Make aiohttp's response of a written head and its body."""
+def to_aiohttp(head: bytes, body: bytes) -> web.Response:
+    """Return aiohttp's response for a serialised head and its body."""
     status, *lines = head.decode("ascii").split("\r\n")[:-1]
     fields = dict(line.split(": ", 1) for line in lines)
     return web.Response(status=int(status.split(" ", 2)[1]), headers=fields, body=body)
+
+
+# Problem documents (RFC 9457)
+
+
+def problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] = _EMPTY) -> web.Response:
+    """Return a problem document.
+
+    Args:
+        status: The status code.
+        detail: What was expected and what was found, never a part of a token.
+        headers: More headers.
+    """
+    body = _problem_body(status, detail)
+    return web.Response(status=status, headers={**SERVER, **_PROBLEM_TYPE, **headers}, body=body)
+
+
+def protocol_problem(status: int) -> web.Response:
+    """Return the problem document for a request that cannot be read; it ends the connection.
+
+    Its bytes are constant, so that no part of the request can get into them.
+
+    Args:
+        status: 400, 408, 413, 415, 431 or 500.
+    """
+    response = problem(HTTPStatus(status), _PROTOCOL_DETAILS[status])
+    # The end of a request that cannot be read is not known, so no other request can follow it.
+    response.force_close()
+    return response
+
+
+def not_found() -> web.Response:
+    """Return the 404 for a path that is no endpoint."""
+    return problem(HTTPStatus.NOT_FOUND, "There is no such endpoint.")
+
+
+def method_not_allowed(allowed: str) -> web.Response:
+    """Return the 405 that names the methods that the endpoint serves."""
+    return problem(HTTPStatus.METHOD_NOT_ALLOWED, f"Expected {allowed}.", {"Allow": allowed})
+
+
+def _problem_body(status: HTTPStatus, detail: str, code: str | None = None) -> bytes:
+    document = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
+    return json.dumps(document if code is None else document | {"code": code}).encode()
+
+
+# Decisions
+
+
+def decision_response(
+    decision: Decision, address: RoomAddress | None, *, cacheable: bool = True
+) -> Response:
+    """Return the response to a proxy.
+
+    Args:
+        decision: The decision.
+        address: The room that the original request names.
+        cacheable: Whether a proxy may cache an allow.
+    """
+    if isinstance(decision, Deny):
+        return denial_response(decision)
+    headers = SERVER | identity_headers(decision, address)
+    if not cacheable:
+        return Response(HTTPStatus.OK, headers | NO_STORE)
+    until = NEVER if decision.expires_at is None else decision.expires_at
+    return Response(HTTPStatus.OK, headers, cacheable_until=until)
+
+
+def denial_response(denial: Deny) -> Response:
+    """Return the response for a denial: its code for programs and its detail for people."""
+    status, code = status_of(denial.code), denial.code
+    headers = SERVER | NO_STORE | _PROBLEM_TYPE | {"X-Jitsi-Denial": code}
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = _challenge(denial)
+    elif status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = retry_after(code)
+    return Response(status, headers, _problem_body(status, denial.detail, code))
+
+
+def would_deny_response(denial: Deny) -> Response:
+    """Return the allow of report-only mode, which says what would have been denied.
+
+    Every identity header says that the client is not known: its token is not accepted.
+    """
+    unknown = dict.fromkeys(identity_headers(Allow(), None), NONE)
+    unknown |= {"X-Jitsi-Moderator": "false", "X-Jitsi-Affiliation": "none"}
+    headers = SERVER | unknown | NO_STORE | {"X-Jitsi-Would-Deny": denial.code}
+    return Response(HTTPStatus.OK, headers)
+
+
+def status_of(code: DenialCode) -> HTTPStatus:
+    """Return the status of a denial.
+
+    It is 503 if a retry may succeed, 401 if another token may succeed, and 403 otherwise.
+    """
+    if code in _RETRY_AFTER:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    return HTTPStatus.UNAUTHORIZED if code in _TOKEN_AT_FAULT else HTTPStatus.FORBIDDEN
+
+
+def retry_after(code: DenialCode) -> str:
+    """Return the ``Retry-After`` of a 503, seconds."""
+    return _RETRY_AFTER[code]
+
+
+def identity_headers(decision: Allow, address: RoomAddress | None) -> dict[str, str]:
+    """Return the headers that say who enters which room.
+
+    Every allow has all of them: a header that is left out would leave the client's own header of
+    that name in place.
+    """
+    claims = decision.claims or Claims({})
+    user, context = claims.user, claims.context if isinstance(claims.context, dict) else {}
+    features = context.get("features")
+    expires = decision.expires_at
+    return {
+        "X-Jitsi-Room": _value(address.room if address else None),
+        "X-Jitsi-Tenant": _value(address.tenant if address else None),
+        "X-Jitsi-Subject": _value(claims.subject),
+        "X-Jitsi-Issuer": _value(claims.issuer),
+        "X-Jitsi-User-Id": _value(user.get("id")),
+        "X-Jitsi-User-Name": _value(user.get("name")),
+        "X-Jitsi-User-Email": _value(user.get("email")),
+        "X-Jitsi-Group": _value(context.get("group")),
+        "X-Jitsi-Moderator": "true" if decision.affiliation == "owner" else "false",
+        "X-Jitsi-Affiliation": decision.affiliation or "none",
+        "X-Jitsi-Features": _features(features if isinstance(features, dict) else {}),
+        "X-Jitsi-Expires": NONE if expires is None else str(int(expires)),
+    }
+
+
+def _value(value: Any) -> str:
+    """Return a claim, percent-encoded; ``NONE`` for one that is too long for a proxy's buffers.
+
+    A long value is not cut, because two users could then get the same value.
+    """
+    if value is ABSENT or value is None:
+        return NONE
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = json.dumps(value)
+    if not isinstance(value, str) or not value:
+        return NONE
+    # Most values need no encoding, and this check costs a fifth of ``quote``.
+    if _PLAIN.fullmatch(value):
+        return value
+    encoded = quote(value, safe=_UNESCAPED)
+    if len(encoded) > _LONGEST_VALUE:
+        return NONE
+    # A claim that is "-" must differ from a claim that is missing.
+    return "%2D" if encoded == NONE else encoded
+
+
+def _features(features: dict[str, Any]) -> str:
+    names = [quote(name, safe=_UNESCAPED) for name, on in features.items() if name and _is_on(on)]
+    joined = ",".join(names)
+    return joined if joined and len(joined) <= _LONGEST_VALUE else NONE
+
+
+def _is_on(value: Any) -> bool:
+    return value is True or value == "true"
+
+
+def _challenge(denial: Deny) -> str:
+    """Return the challenge of RFC 6750, section 3, without an error if no token was sent."""
+    if denial.code is DenialCode.TOKEN_MISSING:
+        return 'Bearer realm="jitsi"'
+    detail = denial.detail[:_LONGEST_DESCRIPTION]
+    description = "".join(c if c in _DESCRIBABLE else "?" for c in detail)
+    return f'Bearer realm="jitsi", error="invalid_token", error_description="{description}"'

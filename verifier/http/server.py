@@ -50,9 +50,9 @@ from verifier.http.connection import (
     Limits,
     Report,
     announces_body,
-    problem,
 )
 from verifier.http.fast_lane import Deliver, Later
+from verifier.http.responses import protocol_problem
 from verifier.rooms.host import is_plain_host
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -166,9 +166,9 @@ class HardenedServer(web.Server):
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = cast("Connection", request.protocol)
         if not request.raw_path or not _host_is_plain(request):
-            return problem(400)
+            return protocol_problem(400)
         if connection.crowded and _head_size(request) > self._limits.head_bytes:
-            return problem(431)
+            return protocol_problem(431)
         try:
             response = await self._handler(request)
         except web.HTTPException as error:
@@ -199,20 +199,20 @@ async def read_body(
         seconds: For the whole body, not for each part of it.
     """
     if "Content-Encoding" in request.headers:
-        return problem(415)
+        return protocol_problem(415)
     if (request.content_length or 0) > limit:
-        return problem(413)
+        return protocol_problem(413)
     connection = cast("Connection", request.protocol)
     try:
         async with connection.reading(seconds):
             await _continue(request)
             body = await _read_up_to(request.content, limit)
     except TimeoutError:
-        return problem(400 if connection.broken else 408)
+        return protocol_problem(400 if connection.broken else 408)
     except (web.RequestPayloadError, HttpProcessingError, OSError, RuntimeError):
         # aiohttp's words for a body that broke, and for a client that left while it was read
-        return problem(400)
-    return problem(413) if len(body) > limit else body
+        return protocol_problem(400)
+    return protocol_problem(413) if len(body) > limit else body
 
 
 def _is_served(message: RawRequestMessage) -> bool:

@@ -16,16 +16,23 @@ from verifier.decisions.verifier import Observer
 from verifier.http import original_request, prosody_api
 from verifier.http.fast_lane import FastLane
 from verifier.http.proxy_auth import GateOptions, ProxyAuthHandler, RequestContext
-from verifier.http.rendering import problem_body
-from verifier.http.responses import Answer, Lifetime, response
+from verifier.http.responses import (
+    NO_STORE,
+    Lifetime,
+    Response,
+    method_not_allowed,
+    not_found,
+    problem,
+    to_aiohttp,
+)
 from verifier.http.server import read_body
-from verifier.http.verify_api import BadQuestionError, bad_question, parse_question, respond_json
+from verifier.http.verify_api import BadQuestionError, parse_question, respond_json
 from verifier.observability.decision_log import DecisionLog
 from verifier.rules.denials import UNKNOWN_HOST
 from verifier.rules.model import AccessRequest, Allow, Decision, Deny
 
 Endpoint = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-Render = Callable[[Decision], Answer]
+Render = Callable[[Decision], Response]
 
 _PLAIN: Final = {"Server": "jitsi-verifier", "Content-Type": "text/plain; charset=utf-8"}
 
@@ -54,11 +61,11 @@ class _Ask:
 
 
 class DecisionService:
-    """Answers everything that comes to ``listen``.
+    """Responses everything that comes to ``listen``.
 
     Args:
         hosts: Gives the verifier that answers for a host.
-        cache: Answers that still hold.
+        cache: Responses that still hold.
         observer: Counts decisions.
         decision_log: Writes them down.
         options: What an operator has set.
@@ -88,7 +95,7 @@ class DecisionService:
         }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; a path that is none of ours is a 404 and opens nothing."""
+        """Response one request; a path that is none of ours is a 404 and opens nothing."""
         path = request.raw_path.partition("?")[0]
         if path in original_request.PATHS:
             return await self._gate(request, original_request.PATHS[path])
@@ -124,7 +131,7 @@ class DecisionService:
         try:
             question, host = parse_question(body)
         except BadQuestionError as error:
-            return bad_question(error)
+            return problem(HTTPStatus.BAD_REQUEST, str(error), NO_STORE)
         return await self._judge(request, _Ask("verify", question, host, respond_json, started))
 
     async def _access(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -143,7 +150,7 @@ class DecisionService:
         return await self._judge(request, ask)
 
     async def _judge(self, request: web.BaseRequest, ask: _Ask) -> web.Response:
-        """Answer a program's question in its own words."""
+        """Response a program's question in its own words."""
         key, judge = ask.key(), self._hosts.find(ask.host)
         kept = self._recall(ask.endpoint, request, key, ask.started)
         if kept is None:
@@ -176,40 +183,23 @@ class DecisionService:
         with self.gatekeeper.in_flight():
             return await case.judge.verify(case.question, case.browser)
 
-    def _rendered(self, ask: _Ask, decision: Decision) -> Answer:
+    def _rendered(self, ask: _Ask, decision: Decision) -> Response:
         if self._report_only and isinstance(decision, Deny):
             return ask.render(Allow()).with_header("X-Jitsi-Would-Deny", decision.code)
         return ask.render(decision)
 
     def _respond(self, kept: CachedResponse) -> web.Response:
         lines = self._lifetime.lines(kept[1], self._hosts.default.now())
-        return response(kept[2] + lines, kept[3])
+        return to_aiohttp(kept[2] + lines, kept[3])
 
     async def _user_exists(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in prosody_api.READING:
             return method_not_allowed("GET")
         answer = prosody_api.respond_user_exists()
-        return response(answer.head(), answer.body)
-
-
-def not_found() -> web.Response:
-    """Say that a path is none of ours; it opens nothing."""
-    return _problem(HTTPStatus.NOT_FOUND, "There is no such endpoint.")
+        return to_aiohttp(answer.head(), answer.body)
 
 
 async def _healthz(request: web.BaseRequest) -> web.StreamResponse:
     if request.method not in prosody_api.READING:
         return method_not_allowed("GET")
     return web.Response(headers=_PLAIN, body=b"ok\n")
-
-
-def method_not_allowed(allowed: str) -> web.Response:
-    """Name the method that is served instead."""
-    response = _problem(HTTPStatus.METHOD_NOT_ALLOWED, f"Expected {allowed}.")
-    response.headers["Allow"] = allowed
-    return response
-
-
-def _problem(status: HTTPStatus, detail: str) -> web.Response:
-    headers = _PLAIN | {"Content-Type": "application/problem+json"}
-    return web.Response(status=status, headers=headers, body=problem_body(status, detail))

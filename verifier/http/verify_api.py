@@ -9,10 +9,7 @@ import json
 from http import HTTPStatus
 from typing import Any, Final
 
-from aiohttp import web
-
-from verifier.http.rendering import problem_body, retry_after, status_of
-from verifier.http.responses import Answer
+from verifier.http.responses import JSON_HEADERS, Response, retry_after, status_of
 from verifier.rules.model import AccessRequest, Allow, Decision, Deny
 from verifier.tokens.jws import MalformedError, json_type, parse_object
 
@@ -26,12 +23,6 @@ MEMBERS: Final = {
     "admitted_before": (bool, "a boolean or null"),
 }
 """What is read of a question: each member's type, and that in words."""
-
-HEADERS: Final = {
-    "Server": "jitsi-verifier",
-    "Content-Type": "application/json",
-    "Cache-Control": "no-store",
-}
 
 
 class BadQuestionError(ValueError):
@@ -68,20 +59,13 @@ def parse_question(body: bytes) -> tuple[AccessRequest, str | None]:
     return request, question.get("host")
 
 
-def bad_question(error: BadQuestionError) -> web.Response:
-    """Refuse a body that is no question."""
-    status = HTTPStatus.BAD_REQUEST
-    headers = HEADERS | {"Content-Type": "application/problem+json"}
-    return web.Response(status=status, headers=headers, body=problem_body(status, str(error)))
-
-
-def respond_json(decision: Decision) -> Answer:
+def respond_json(decision: Decision) -> Response:
     """Render a decision as JSON."""
-    status, headers = HTTPStatus.OK, HEADERS
+    status, headers = HTTPStatus.OK, JSON_HEADERS
     if isinstance(decision, Deny) and status_of(decision.code) is HTTPStatus.SERVICE_UNAVAILABLE:
         status = HTTPStatus.SERVICE_UNAVAILABLE
-        headers = HEADERS | {"Retry-After": retry_after(decision.code)}
-    return Answer(status, headers, json.dumps(describe(decision)).encode())
+        headers = JSON_HEADERS | {"Retry-After": retry_after(decision.code)}
+    return Response(status, headers, json.dumps(describe(decision)).encode())
 
 
 def describe(decision: Decision) -> dict[str, Any]:

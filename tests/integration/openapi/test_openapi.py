@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from importlib.resources import files
 from inspect import getsource
 from types import ModuleType
 from typing import Any
@@ -20,17 +21,18 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from tests.integration.attack.places import EXPLAIN, LANE, OPTIONS, QUESTION
 from tests.support.processes import Answer, RunningVerifier, get, post, running_verifier
 from verifier.http import original_request, prosody_api, service, verify_api
-from verifier.http.admin import api, explain, openapi
+from verifier.http.admin import api, explain
 from verifier.http.admin.dashboard import DASHBOARD
 from verifier.http.admin.inspector import INSPECTOR
-from verifier.http.rendering import status_of
+from verifier.http.responses import status_of
 from verifier.http.verify_api import MEMBERS
 from verifier.revocation import model
 from verifier.rules.model import DenialCode
+from verifier.version import VERSION
 
 ADMIN_TOKEN = "an-admin-token-of-more-than-thirty-two-bytes"
 BEARER = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
-DOCUMENT = openapi.document()
+DOCUMENT = json.loads(files(api.__package__).joinpath("openapi.json").read_text())
 ROUTE = re.compile(r"/(?:[a-z0-9_-]+/?)*(?:\.json)?")
 # Whether a URL or a room can be read is no matter of form: nothing says 400 before it has tried.
 BY_MEANING = {"/v1/explain", "/v1/revocations"}
@@ -56,11 +58,12 @@ def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVerifi
 
 
 def test_the_document_is_served_to_everybody(verifier: RunningVerifier) -> None:
-    assert get(verifier.admin, "/openapi.json").json == json.loads(json.dumps(DOCUMENT))
+    assert get(verifier.admin, "/openapi.json").json == DOCUMENT
 
 
 def test_it_is_an_openapi_document() -> None:
     assert DOCUMENT["openapi"] == "3.1.0"
+    assert DOCUMENT["info"]["version"] == VERSION
     schemathesis.openapi.from_dict(DOCUMENT).validate()
     for schema in DOCUMENT["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
@@ -74,7 +77,7 @@ def routes_of(*modules: ModuleType) -> set[str]:
 
 
 def test_every_route_is_in_the_document_and_every_path_of_the_document_is_a_route() -> None:
-    named = routes_of(api, service) | {*original_request.PATHS, openapi.PATH}
+    named = routes_of(api, service) | {*original_request.PATHS, api.OPENAPI_PATH}
     pages = {path for path in (*DASHBOARD.bodies, *INSPECTOR.bodies) if "." not in path}
     spelt = {f"{original_request.EXT_AUTHZ}/{{target}}", "/asap/{digest}.pem"}
     assert set(DOCUMENT["paths"]) == (named | pages | spelt) - {"/asap"}
@@ -102,8 +105,8 @@ def read_from(name: str, source: str) -> set[str]:
 
 def test_every_member_that_is_read_from_a_body_is_in_the_document() -> None:
     read = {
-        "Question": read_from("question", getsource(verify_api)) | {*MEMBERS},
-        "ToExplain": read_from("question", getsource(explain)) | {*explain._STRINGS},
+        "VerifyRequest": read_from("question", getsource(verify_api)) | {*MEMBERS},
+        "ExplainRequest": read_from("question", getsource(explain)) | {*explain._STRINGS},
         "Criteria": read_from("members", getsource(model)) | {*model._MEMBER_READERS},
     }
     schemas = DOCUMENT["components"]["schemas"]
@@ -151,12 +154,12 @@ def test_what_is_sent_by_the_document_is_answered_by_the_document(
 
 def test_every_member_that_is_read_of_a_question_is_described(verifier: RunningVerifier) -> None:
     schemas = DOCUMENT["components"]["schemas"]
-    assert schemas["Question"]["properties"].keys() == MEMBERS.keys()
-    for name in schemas["ToExplain"]["properties"]:
+    assert schemas["VerifyRequest"]["properties"].keys() == MEMBERS.keys()
+    for name in schemas["ExplainRequest"]["properties"]:
         answer = asked(verifier, "/v1/explain", json.dumps({name: []}).encode())
         assert answer.status == 400
         assert name in answer.body
-    assert "creates_room" in schemas["ToExplain"]["properties"]
+    assert "creates_room" in schemas["ExplainRequest"]["properties"]
 
 
 def conforms(answer: Answer, name: str) -> None:
@@ -170,8 +173,8 @@ def asked(verifier: RunningVerifier, path: str, body: bytes) -> Answer:
 
 
 def test_real_answers_are_as_described(verifier: RunningVerifier) -> None:
-    conforms(asked(verifier, "/v1/verify", QUESTION), "Verdict")
-    conforms(asked(verifier, "/v1/verify", b'{"token": "e30.e30.e30"}'), "Verdict")
+    conforms(asked(verifier, "/v1/verify", QUESTION), "VerifyResponse")
+    conforms(asked(verifier, "/v1/verify", b'{"token": "e30.e30.e30"}'), "VerifyResponse")
     conforms(asked(verifier, "/v1/explain", EXPLAIN), "Explanation")
     conforms(asked(verifier, "/v1/explain", b'{"token": null, "room": "a"}'), "Explanation")
     conforms(asked(verifier, "/v1/revocations", b'{"jti": "a", "reason": "b"}'), "Revocation")
@@ -183,7 +186,10 @@ def test_real_answers_are_as_described(verifier: RunningVerifier) -> None:
 
 def test_an_allow_has_the_headers_that_are_described(verifier: RunningVerifier) -> None:
     answer = get(verifier.port, LANE.target, dict(LANE.fields))
-    described = DOCUMENT["paths"]["/auth"]["get"]["responses"]["200"]["headers"]
+    assert DOCUMENT["paths"]["/auth"]["get"]["responses"]["200"] == {
+        "$ref": "#/components/responses/Allowed"
+    }
+    described = DOCUMENT["components"]["responses"]["Allowed"]["headers"]
     assert answer.status == 200
     assert {name for name in answer.headers if name.startswith("X-Jitsi-")} == set(described)
 
@@ -191,4 +197,4 @@ def test_an_allow_has_the_headers_that_are_described(verifier: RunningVerifier) 
 def test_what_is_not_as_described_is_noticed(verifier: RunningVerifier) -> None:
     answer: Any = asked(verifier, "/v1/verify", QUESTION)
     with pytest.raises(Exception, match="Additional properties"):
-        conforms(Answer(200, {}, json.dumps(answer.json | {"more": 1})), "Verdict")
+        conforms(Answer(200, {}, json.dumps(answer.json | {"more": 1})), "VerifyResponse")

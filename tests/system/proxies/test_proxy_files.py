@@ -15,11 +15,11 @@ from tests.system.nginx.processes import Program, accepts, free_port
 from tests.system.nginx.wire import send
 from tests.system.proxies.cases import CASES, STATIC
 from tests.system.proxies.programs import BIN, Command, copy_with
-from verifier.http.rendering import identity
+from verifier.http.responses import identity_headers
 from verifier.rules.model import Allow
 from verifier.tokens.claims import Claims
 
-IDENTITY = [*identity(Allow(Claims({})), None), "X-Jitsi-Would-Deny"]
+IDENTITY = [*identity_headers(Allow(Claims({})), None), "X-Jitsi-Would-Deny"]
 FOLDERS = ["caddy", "envoy", "haproxy", "traefik", "kubernetes"]
 PUBLIC = (
     r"libs|css|static|images|fonts|lang|sounds|connection_optimization|transcripts|\.well-known"

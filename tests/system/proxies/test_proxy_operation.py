@@ -20,10 +20,10 @@ from tests.system.proxies.cases import CASES
 from tests.system.proxies.gates import RealGate
 from tests.system.proxies.programs import HOST
 from tests.system.proxies.through import REAL_GATES
-from verifier.http.rendering import identity
+from verifier.http.responses import identity_headers
 from verifier.rules.model import Allow
 
-NOBODY = dict.fromkeys(identity(Allow(), None), "-")
+NOBODY = dict.fromkeys(identity_headers(Allow(), None), "-")
 NOBODY |= {"X-Jitsi-Moderator": "false", "X-Jitsi-Affiliation": "none"}
 FRAME = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.paths import ROOT
 from tests.support.sidecar import NOW, FakeKeys, Start, mint
-from verifier.http.rendering import status_of
+from verifier.http.responses import status_of
 from verifier.keys.sources.base import Missing
 from verifier.rules.model import DenialCode
 from verifier.rules.policy import OperatorPolicy

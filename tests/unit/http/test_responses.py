@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 
 from verifier.http.fast_lane import _Route
 from verifier.http.request_head import ParsedHead
-from verifier.http.responses import Answer, HttpDate, Lifetime, response
+from verifier.http.responses import HttpDate, Lifetime, Response, to_aiohttp
 
 TOKEN = "SECRETTOKEN"
 
@@ -25,13 +25,13 @@ TOKEN = "SECRETTOKEN"
 def test_a_header_that_is_no_line_of_printable_ascii_is_refused(value: str) -> None:
     for headers in ({"X-A": value}, {value: "a"}):
         with pytest.raises(ValueError, match=r"printable|ascii"):
-            Answer(HTTPStatus.OK, headers).head()
+            Response(HTTPStatus.OK, headers).head()
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_no_header_ever_becomes_two(name: str, value: str) -> None:
     try:
-        head = Answer(HTTPStatus.OK, {name: value}).head()
+        head = Response(HTTPStatus.OK, {name: value}).head()
     except ValueError:
         return
     assert head.count(b"\r\n") == head.count(b"\n") == head.count(b"\r")
@@ -39,15 +39,17 @@ def test_no_header_ever_becomes_two(name: str, value: str) -> None:
 
 
 def test_a_head_has_the_length_and_a_type_even_of_nothing() -> None:
-    assert Answer(HTTPStatus.FORBIDDEN, {"Server": "a"}, b"four").head() == (
+    assert Response(HTTPStatus.FORBIDDEN, {"Server": "a"}, b"four").head() == (
         b"HTTP/1.1 403 Forbidden\r\nServer: a\r\n"
         b"Content-Type: application/octet-stream\r\nContent-Length: 4\r\n"
     )
 
 
 def test_aiohttps_answer_says_the_same() -> None:
-    answer = Answer(HTTPStatus.UNAUTHORIZED, {"X-A": "b: c", "Content-Type": "text/plain"}, b"four")
-    made = response(answer.head() + b"Cache-Control: no-store\r\n", answer.body)
+    answer = Response(
+        HTTPStatus.UNAUTHORIZED, {"X-A": "b: c", "Content-Type": "text/plain"}, b"four"
+    )
+    made = to_aiohttp(answer.head() + b"Cache-Control: no-store\r\n", answer.body)
     assert (made.status, made.reason, made.body) == (401, "Unauthorized", b"four")
     assert dict(made.headers) == {
         "X-A": "b: c",

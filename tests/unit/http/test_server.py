@@ -16,8 +16,9 @@ import aiohttp.http_parser
 import pytest
 from aiohttp import web
 
-from verifier.http.connection import Limits, _pieces, problem
+from verifier.http.connection import Limits, _pieces
 from verifier.http.request_head import sole_header
+from verifier.http.responses import protocol_problem
 from verifier.http.server import Handler, HardenedServer, read_body
 from verifier.log import traceback_summary
 
@@ -42,7 +43,7 @@ def post(*fields: str) -> bytes:
 
 
 def body_of(status: int) -> bytes:
-    body = problem(status).body
+    body = protocol_problem(status).body
     assert isinstance(body, bytes)
     return body
 

@@ -21,11 +21,11 @@ from aiohttp import web
 
 from verifier.config.addresses import is_loopback
 from verifier.http.prosody_api import READING
-from verifier.http.rendering import problem_body
 from verifier.http.request_head import sole_header
+from verifier.http.responses import NO_STORE, problem
 
 _OWN: Final = ("same-origin", "none")
-_CHALLENGE: Final = 'Bearer realm="jitsi-verifier admin"'
+_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="jitsi-verifier admin"'}
 
 
 class AdminGuard:
@@ -42,19 +42,18 @@ class AdminGuard:
         """Give the answer that refuses a request; None for one that may be answered."""
         if not self._is_authorized(request):
             detail = "expected the admin token as a bearer token"
-            response = _refuse(HTTPStatus.UNAUTHORIZED, detail)
-            response.headers["WWW-Authenticate"] = _CHALLENGE
-            return response
+            return problem(HTTPStatus.UNAUTHORIZED, detail, NO_STORE | _CHALLENGE)
         if self._token is None and not _is_called_by_a_local_name(request):
             detail = "Host: expected localhost or a loopback address, since there is no admin_token"
-            return _refuse(HTTPStatus.FORBIDDEN, detail)
+            return problem(HTTPStatus.FORBIDDEN, detail, NO_STORE)
         if request.method in READING:
             return None
         if _is_from_another_site(request):
-            return _refuse(HTTPStatus.FORBIDDEN, "expected no request from another site's page")
+            detail = "expected no request from another site's page"
+            return problem(HTTPStatus.FORBIDDEN, detail, NO_STORE)
         if (request.method == "POST" or request.body_exists) and not _is_json(request):
             detail = "Content-Type: expected application/json"
-            return _refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
+            return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, NO_STORE)
         return None
 
     def _is_authorized(self, request: web.BaseRequest) -> bool:
@@ -102,8 +101,3 @@ def _is_from_another_site(request: web.BaseRequest) -> bool:
 def _is_json(request: web.BaseRequest) -> bool:
     kind = (sole_header(request, "Content-Type") or "").partition(";")[0]
     return kind.strip().lower() == "application/json"
-
-
-def _refuse(status: HTTPStatus, detail: str) -> web.Response:
-    headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
-    return web.Response(status=status, headers=headers, body=problem_body(status, detail))

@@ -7,32 +7,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
+from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from verifier.decisions.hosts import Hosts
-from verifier.http.admin import openapi
 from verifier.http.admin.access import AdminGuard
 from verifier.http.admin.dashboard import DASHBOARD
 from verifier.http.admin.explain import respond_explanation, respond_hosts
 from verifier.http.admin.inspector import INSPECTOR
 from verifier.http.admin.revocations import RevocationsEndpoint
 from verifier.http.prosody_api import READING
-from verifier.http.rendering import problem_body
-from verifier.http.service import method_not_allowed, not_found
+from verifier.http.responses import NO_STORE, SERVER, method_not_allowed, not_found, problem
 from verifier.keys.sources.base import SourceStatus
 
 EXCLUDABLE: Final = "revocation-store"
 """What ``/readyz?exclude=`` can leave out, as Kubernetes' own servers do with their checks."""
 
+OPENAPI_PATH: Final = "/openapi.json"
+_OPENAPI: Final = files(__package__).joinpath("openapi.json").read_bytes()
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 _OPEN: Final = (
     "/healthz",
     "/readyz",
     "/metrics",
-    openapi.PATH,
+    OPENAPI_PATH,
     *DASHBOARD.bodies,
     *INSPECTOR.bodies,
 )
@@ -65,7 +66,7 @@ class AdminService:
         self._endpoints: dict[str, Callable[[], web.Response]] = {
             "/metrics": lambda: _answer(self._expose(), _METRICS),
             "/healthz": lambda: _answer(b"ok\n", "text/plain; charset=utf-8"),
-            openapi.PATH: openapi.respond,
+            OPENAPI_PATH: lambda: _answer(_OPENAPI, "application/json"),
             "/v1/keys": self._keys,
             "/v1/hosts": lambda: respond_hosts(self._hosts),
             **{path: partial(DASHBOARD.respond, path) for path in DASHBOARD.bodies},
@@ -98,15 +99,15 @@ class AdminService:
         """
         excluded = {value for name, value in parse_qsl(query, True) if name == "exclude"}
         if not excluded <= {EXCLUDABLE}:
-            return _bad_request(f"exclude: expected {EXCLUDABLE}")
-        sources, problem = self._sources(), self._revocations.problem
-        judges = problem is None or (bool(excluded) and self._revocations.loaded)
+            return problem(HTTPStatus.BAD_REQUEST, f"exclude: expected {EXCLUDABLE}", NO_STORE)
+        sources, store_problem = self._sources(), self._revocations.problem
+        judges = store_problem is None or (bool(excluded) and self._revocations.loaded)
         ready = all(source.ready for source in sources) and judges
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         detail = {
             "ready": ready,
             "sources": [_describe_source(source) for source in sources],
-            "revocations": problem or "ok",
+            "revocations": store_problem or "ok",
         }
         return _answer(json.dumps(detail).encode(), "application/json", status)
 
@@ -125,15 +126,6 @@ def _describe_source(source: SourceStatus) -> dict[str, Any]:
     }
 
 
-def _bad_request(detail: str) -> web.Response:
-    body = problem_body(HTTPStatus.BAD_REQUEST, detail)
-    return _answer(body, "application/problem+json", HTTPStatus.BAD_REQUEST)
-
-
 def _answer(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    headers = {
-        "Server": "jitsi-verifier",
-        "Content-Type": content_type,
-        "Cache-Control": "no-store",
-    }
+    headers = SERVER | NO_STORE | {"Content-Type": content_type}
     return web.Response(status=status, headers=headers, body=body)

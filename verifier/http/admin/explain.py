@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, fields, replace
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
@@ -22,8 +23,9 @@ from verifier.explain import (
     explain_unserved_host,
     view_token,
 )
+from verifier.http.responses import JSON_HEADERS, NO_STORE, problem
 from verifier.http.server import read_body
-from verifier.http.verify_api import HEADERS, BadQuestionError, bad_question
+from verifier.http.verify_api import BadQuestionError
 from verifier.rules.model import AccessRequest
 from verifier.rules.policy import Policy
 from verifier.rules.room import jid_request
@@ -43,14 +45,14 @@ async def respond_explanation(request: web.BaseRequest, hosts: Hosts) -> web.Res
     try:
         answer = await _explain(_parse(body), hosts)
     except BadQuestionError as error:
-        return bad_question(error)
-    return web.Response(headers=HEADERS, body=json.dumps(answer).encode())
+        return problem(HTTPStatus.BAD_REQUEST, str(error), NO_STORE)
+    return web.Response(headers=JSON_HEADERS, body=json.dumps(answer).encode())
 
 
 def respond_hosts(hosts: Hosts) -> web.Response:
     """Name the virtual hosts that have rules of their own, one of which ``host`` may name."""
     answer = {"hosts": sorted(hosts.names), "strict": hosts.strict}
-    return web.Response(headers=HEADERS, body=json.dumps(answer).encode())
+    return web.Response(headers=JSON_HEADERS, body=json.dumps(answer).encode())
 
 
 def _parse(body: bytes) -> dict[str, Any]:

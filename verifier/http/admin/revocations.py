@@ -14,10 +14,8 @@ from typing import Final
 
 from aiohttp import web
 
-from verifier.http.rendering import problem_body
+from verifier.http.responses import JSON_HEADERS, NO_STORE, SERVER, method_not_allowed, problem
 from verifier.http.server import read_body
-from verifier.http.service import method_not_allowed
-from verifier.http.verify_api import HEADERS
 from verifier.log import log
 from verifier.revocation.cache import RevocationCache
 from verifier.revocation.model import BadRevocationError, parse_criteria, parse_revocation
@@ -65,7 +63,7 @@ class RevocationsEndpoint:
         try:
             return await self._methods[request.method](request)
         except BadRevocationError as error:
-            return _problem(HTTPStatus.BAD_REQUEST, str(error))
+            return problem(HTTPStatus.BAD_REQUEST, str(error), NO_STORE)
         except StoreUnavailableError as error:
             return _unavailable(str(error))
 
@@ -94,21 +92,15 @@ class RevocationsEndpoint:
             return body
         revocation = parse_criteria(body)
         if not await self._cache.store.remove(revocation.id):
-            return _problem(HTTPStatus.NOT_FOUND, "There is no such revocation.")
+            return problem(HTTPStatus.NOT_FOUND, "There is no such revocation.", NO_STORE)
         log("revocation undone", criteria=json.dumps(revocation.criteria))
-        return web.Response(status=HTTPStatus.NO_CONTENT, headers={"Server": "jitsi-verifier"})
+        return web.Response(status=HTTPStatus.NO_CONTENT, headers=SERVER)
 
 
 def _json_response(status: HTTPStatus, text: str) -> web.Response:
-    return web.Response(status=status, headers=HEADERS, body=text.encode())
+    return web.Response(status=status, headers=JSON_HEADERS, body=text.encode())
 
 
 def _unavailable(detail: str) -> web.Response:
-    response = _problem(HTTPStatus.SERVICE_UNAVAILABLE, detail)
-    response.headers["Retry-After"] = _RETRY_AFTER
-    return response
-
-
-def _problem(status: HTTPStatus, detail: str) -> web.Response:
-    headers = HEADERS | {"Content-Type": "application/problem+json"}
-    return web.Response(status=status, headers=headers, body=problem_body(status, detail))
+    headers = NO_STORE | {"Retry-After": _RETRY_AFTER}
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
