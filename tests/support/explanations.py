@@ -1,4 +1,4 @@
-"""Explanations under test: one deployment, one good token, and the cure of a denial."""
+"""Explanations under test: one deployment, one good token, and the suggestion of a denial."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GOOD = {
 }
 
 
-def cure(
+def check_suggestion(
     code: str,
     token: str | None,
     *words: str,
@@ -45,10 +45,9 @@ def cure(
     prefix: str = "",
     **request: Any,
 ) -> str:
-    """Explain a denial with this code, and hold its cure against these words."""
+    """Explain a request; assert its denial code and that its suggestion contains these words."""
     jid = None if room is None else f"{room}@conference.meet.jitsi"
-    asked = AccessRequest(token, jid, prefix, **request)
-    explanation = explain(asked, policy, keys, NOW)
+    explanation = explain(AccessRequest(token, jid, prefix, **request), policy, keys, NOW)
     assert explanation.code == code
     (found,) = filter(None, (step.cure for step in explanation.steps))
     assert [word for word in words if word not in found] == [], found
@@ -56,8 +55,10 @@ def cure(
 
 
 def signed(header: dict[str, Any] | None = None, **claims: Any) -> str:
+    """Return the good token with changed claims; ``...`` removes a claim."""
     return sign(present(GOOD | claims), header)
 
 
 def rs256(**header: Any) -> str:
+    """Return the good token, signed by ``PRIVATE_KEY``."""
     return sign(GOOD, header, key=PRIVATE_KEY, algorithm="RS256")

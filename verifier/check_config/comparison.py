@@ -16,7 +16,7 @@ from verifier.check_config.deployment import Deployment
 from verifier.check_config.lua_values import Unknown
 from verifier.check_config.token_hosts import COMPARED, OWN_MODULE, InForce, TokenHost
 from verifier.config import Settings
-from verifier.explain.wording import plain
+from verifier.explain.wording import make_printable
 from verifier.keys.pem import looks_like_pem
 from verifier.rules.policy import OperatorPolicy
 
@@ -116,14 +116,14 @@ def shown(option: str, value: InForce) -> str:
         known = secrets if isinstance(secrets, tuple) else ()
         return ", ".join(map(_shown_secret, known)) or "none"
     if isinstance(value, tuple):
-        return plain(", ".join(value)) or "none"
+        return make_printable(", ".join(value)) or "none"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float | int):
         return f"{value:g}"
     if option in _KEY_URLS and value:
-        return plain(_QUERY.sub("?***", _USER_INFO.sub("***@", value)))
-    return plain(value or ("none" if value is None else '""'))
+        return make_printable(_QUERY.sub("?***", _USER_INFO.sub("***@", value)))
+    return make_printable(value or ("none" if value is None else '""'))
 
 
 def is_own_key_server(value: InForce, own_addresses: Collection[str]) -> bool:

@@ -1,7 +1,12 @@
-"""The verdict explained: the rules' own steps, what to change, and what else is worth knowing.
+"""Explains a decision: each step of the rules, what to change, and notes about the token.
 
-``explanation`` runs the very ``decide`` that the service runs, with a recorder; all the other
-modules only put into words what it saw. None of them can change a verdict.
+``explanation`` calls the same ``decide`` as the service, with a recorder of the steps. The other
+modules only turn the recorded values into sentences, so they cannot change a decision. The package
+is pure: it reads no file, no clock and no network.
+
+To explain a new denial code, add a function to the ``…_suggestions`` module of its topic and name
+the function in ``suggestions.SUGGESTIONS``. To point out something about a token that was decided
+correctly, add a generator to ``notes``. To accept a new form of pasted text, extend ``pasted``.
 """
 
 from verifier.explain.explanation import (
@@ -11,9 +16,8 @@ from verifier.explain.explanation import (
     explain,
     explain_ambiguity,
     explain_unserved_host,
-    unwrap,
 )
-from verifier.explain.pasted import PastedInput, UnreadableError, parse_tenant
+from verifier.explain.pasted import PastedInput, UnreadableError, parse_tenant, unwrap
 from verifier.explain.token_view import TokenView, view_token
 
 __all__ = [

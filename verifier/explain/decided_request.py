@@ -1,4 +1,4 @@
-"""Everything that an explanation may look at: the question, what the token says, the verdict."""
+"""A request together with its decision: everything that suggestions and notes are made from."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from verifier.tokens.jws import Token
 
 @dataclass(frozen=True, slots=True)
 class DecidedRequest:
-    """One judged request.
+    """One request and the decision about it.
 
     Attributes:
-        request: The question.
-        policy: What is accepted.
-        keys: The keys that were at hand.
-        now: Unix time, seconds.
-        token: The token taken apart; None where there was none.
-        decision: The verdict.
-        step: The last step that was taken, one of ``rules.STEPS``.
-        revocations: Whether it is known what has been taken back.
+        request: The token and the room.
+        policy: The host's rules.
+        keys: The keys that the rules could use.
+        now: Unix time of the decision, seconds.
+        token: The parsed token; None for a guest.
+        decision: The decision of ``rules.decide``.
+        step: The last step that the rules took, one of ``rules.STEPS``.
+        checks_revocations: Whether the revocations were available to the rules.
     """
 
     request: AccessRequest
@@ -34,33 +34,33 @@ class DecidedRequest:
     token: Token | None
     decision: Decision
     step: str
-    revocations: bool = False
+    checks_revocations: bool = False
 
     @property
     def header(self) -> TokenHeader:
-        """The token's header; an empty one where it cannot be read."""
+        """The token's header; empty if the header cannot be read."""
         if self.token is None:
             return TokenHeader({})
         return TokenHeader(self.token.header or self.token.prologue_header)
 
     @property
     def claims(self) -> Claims:
-        """The token's claims; none where they cannot be read."""
+        """The token's claims; empty if the payload cannot be read."""
         return Claims({} if self.token is None else self.token.claims)
 
     @property
     def detail(self) -> str:
-        """What the denial says was expected and found; empty where there is none."""
+        """The denial's detail; empty for an allowed request."""
         return self.decision.detail if isinstance(self.decision, Deny) else ""
 
     @property
     def jid(self) -> Jid | None:
-        """The room's address; None where none was given, or it is no address."""
+        """The room's address; None if the request has no address or a malformed one."""
         return None if self.request.room_jid is None else parse_jid(self.request.room_jid)
 
     @property
     def room(self) -> str:
-        """The room's name without its tenant; empty where the address names none."""
+        """The room's name without its tenant; empty if the address names no room."""
         jid = self.jid
         return split_tenant(jid.node)[1] if jid is not None and jid.node is not None else ""
 
@@ -72,10 +72,11 @@ class DecidedRequest:
 
     @property
     def needed_subject(self) -> str:
-        """The ``sub`` that opens this room alone: its tenant, or else its XMPP domain."""
+        """The narrowest ``sub`` that opens this room: its tenant, else its XMPP domain."""
         if self.tenant is not None:
             return self.tenant
         prefix = f"{self.policy.muc_mapper_domain_prefix}."
         if self.jid is not None and self.jid.host.startswith(prefix):
             return self.jid.host.removeprefix(prefix)
+        # Jitsi cannot map another MUC domain to an XMPP domain, so only the wildcard passes there.
         return "*" if self.jid is not None else self.policy.muc_mapper_domain_base or "*"

@@ -1,18 +1,23 @@
-"""From a question to its explanation, step by step.
+"""The explanation of a decision: every step of the rules in order, with what each step found.
 
-Never holds a token: neither its signature nor the whole of it, only single claims.
+An explanation never contains a token: neither its signature nor the whole text, only single claims.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal
 
 from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.notes import find_notes
 from verifier.explain.suggestions import SUGGESTIONS, suggest_one_reading
-from verifier.explain.wording import beginning, expiry, plain, quoted, shown
+from verifier.explain.wording import (
+    format_expiry,
+    format_not_before,
+    format_value,
+    make_printable,
+    quote,
+)
 from verifier.keys.model import KeyLookup
 from verifier.rules.engine import decide
 from verifier.rules.model import STEPS, AccessRequest, Decision, DenialCode, Deny, RevocationCheck
@@ -22,21 +27,17 @@ from verifier.tokens.claims import ABSENT
 
 Result = Literal["pass", "fail", "not-reached"]
 
-_WRAPPING: Final = (
-    re.compile(r"(?:authorization:\s*)?bearer\s+(?P<token>.+)", re.IGNORECASE | re.DOTALL),
-    re.compile(r"([\"'])(?P<token>.+)\1", re.DOTALL),
-)
-_KEY_SERVER: Final = ("header", "key id", "algorithm family", "key")
-_ROOM: Final = ("room address", "authentication", "room")
-_ASKED_BY: Final[dict[str, str]] = dict(
+_KEY_SERVER_STEPS: Final = ("header", "key id", "algorithm family", "key")
+_ROOM_STEPS: Final = ("room address", "authentication", "room")
+_POLICY_OPTIONS: Final[dict[str, str]] = dict(
     zip(
         (name for name in STEPS if name.startswith("policy: ")),
         (field.name for field in fields(OperatorPolicy)),
         strict=True,
     )
 )
-_NONE: Final = {"tenant": "no tenant", "domain": "muc_mapper_domain to be set"}
-_MOST_WRAPPINGS: Final = 4  # nobody's mistake has more, and each costs the text's length
+"""The option of ``[policy]`` that turns on each step of the operator policy."""
+_EXPECTED_IF_EMPTY: Final = {"tenant": "no tenant", "domain": "muc_mapper_domain to be set"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,11 @@ class Step:
     """One step of the rules.
 
     Attributes:
-        name: One of ``rules.STEPS``; ``request`` stands before them all.
-        result: How it went.
-        expected: In words; None where it was not reached.
-        found: In words; None where it was not reached, or there was nothing.
-        cure: For a failure, one sentence on what to change.
+        name: One of ``rules.STEPS``, or ``request`` for what is checked before all rules.
+        result: The step's outcome.
+        expected: The expected value as text; None for a step that was not reached.
+        found: The found value as text; None if the value is absent or the step was not reached.
+        cure: The suggestion what to change; only for the step that failed.
     """
 
     name: str
@@ -60,7 +61,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Prosody:
-    """What Jitsi's plugins tell the client: an XMPP condition and a text; on an allow, neither."""
+    """The answer of Jitsi's Prosody plugins to a denial; both members are None if allowed.
+
+    Attributes:
+        error: The XMPP error condition.
+        reason: The text for the client.
+    """
 
     error: str | None = None
     reason: str | None = None
@@ -68,14 +74,14 @@ class Prosody:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A verdict and why; ``dataclasses.asdict`` gives the form of ``explain --json``.
+    """A decision and its reasons; ``dataclasses.asdict`` returns the form of ``explain --json``.
 
     Attributes:
-        allowed: The verdict.
-        code: Why not; None when allowed.
-        steps: Those that were taken and, after a failure, those that would have come.
-        prosody: Jitsi's own words for it.
-        notes: What else is worth knowing.
+        allowed: Whether the request is allowed.
+        code: The denial code; None if allowed.
+        steps: The steps that were taken, followed by the steps that the denial prevented.
+        prosody: The answer of Jitsi's own plugins.
+        notes: Other facts that an operator should know.
     """
 
     allowed: bool
@@ -92,18 +98,20 @@ def explain(
     now: float,
     revoked: RevocationCheck | None = None,
 ) -> Explanation:
-    """Judge one request and say why; arguments and verdict are those of ``rules.decide``."""
+    """Decide one request and explain the decision; the arguments are those of ``rules.decide``."""
     taken: dict[str, tuple[Any, Any]] = {}
 
-    def note(step: str, expected: Any, found: Any) -> None:
+    def record(step: str, expected: Any, found: Any) -> None:
+        # A step that is recorded again moves to the end, so that the last entry is where it ended.
         taken.pop(step, None)
         taken[step] = (expected, found)
 
-    decision = decide(request, policy, keys, now, revoked=revoked, record=note)
+    decision = decide(request, policy, keys, now, revoked=revoked, record=record)
     token = None if request.token is None else read_token(request.token)
     last = next(reversed(taken))
     decided = DecidedRequest(request, policy, keys, now, token, decision, last, revoked is not None)
-    steps = tuple(_step(name, taken.get(name), decided) for name in _story(decided, list(taken)))
+    names = _name_steps(decided, list(taken))
+    steps = tuple(_explain_step(name, taken.get(name), decided) for name in names)
     notes = tuple(find_notes(decided))
     if isinstance(decision, Deny):
         return Explanation(False, decision.code, steps, Prosody(*decision.answer), notes)
@@ -111,59 +119,64 @@ def explain(
 
 
 def explain_ambiguity(found: str) -> Explanation:
-    """Explain a request that can be read in two ways, so that no rule is asked."""
+    """Explain the denial of a request that has two readings; no rule is evaluated."""
     expected = "one token, every parameter once, prefix as in the path"
-    refused = Step("request", "fail", expected, found, suggest_one_reading())
-    return _refuse_before_all_rules(DenialCode.AMBIGUOUS_REQUEST, refused)
+    failed = Step("request", "fail", expected, found, suggest_one_reading())
+    return _deny_before_all_rules(DenialCode.AMBIGUOUS_REQUEST, failed)
 
 
 def explain_unserved_host(host: str) -> Explanation:
-    """Explain a request for a host that ``strict_hosts`` shuts out, so that no rule is asked."""
+    """Explain the denial of a host that ``strict_hosts`` excludes; no rule is evaluated."""
     expected = "a host that has a [hosts] table (strict_hosts)"
-    cure = f"Give {quoted(host)} a [hosts] table, or ask for the room by a host that has one."
-    refused = Step("request", "fail", expected, shown(host), cure)
-    return _refuse_before_all_rules(DenialCode.DOMAIN_MISMATCH, refused)
+    cure = f"Add a [hosts] table for {quote(host)}, or use a host that has such a table."
+    failed = Step("request", "fail", expected, format_value(host), cure)
+    return _deny_before_all_rules(DenialCode.DOMAIN_MISMATCH, failed)
 
 
-def _refuse_before_all_rules(code: DenialCode, refused: Step) -> Explanation:
+def _deny_before_all_rules(code: DenialCode, failed: Step) -> Explanation:
     rest = (Step(name, "not-reached") for name in STEPS)
-    return Explanation(False, code, (refused, *rest), Prosody(*Deny(code).answer))
+    return Explanation(False, code, (failed, *rest), Prosody(*Deny(code).answer))
 
 
-def unwrap(text: str) -> tuple[str, str | None]:
-    """Take blanks, quotes and ``Bearer`` off a token that was copied with them.
-
-    Returns:
-        The token, and what an operator should know of it where the service would not do likewise.
-    """
-    token = bare = text.strip()
-    for _ in range(_MOST_WRAPPINGS):
-        match = next(filter(None, (form.fullmatch(bare) for form in _WRAPPING)), None)
-        if match is None:
-            break
-        bare = match["token"].strip()
-    if bare == token:
-        return token, None
-    return bare, (
-        "'Bearer ' or quotes were taken off the token for this explanation; in a URL the service"
-        " itself would refuse it with them."
-    )
-
-
-def _story(decided: DecidedRequest, taken: list[str]) -> list[str]:
-    """Name the steps that were taken, and after a failure those that would have come."""
+def _name_steps(decided: DecidedRequest, taken: list[str]) -> list[str]:
+    """Return the steps that were taken and, after a denial, the steps that it prevented."""
     if not isinstance(decided.decision, Deny):
         return taken
     later = STEPS[STEPS.index(taken[-1]) + 1 :]
     return taken + [name for name in later if _applies(name, decided)]
 
 
-def _step(name: str, noted: tuple[Any, Any] | None, decided: DecidedRequest) -> Step:
-    if noted is None:
+def _applies(name: str, decided: DecidedRequest) -> bool:
+    """Return whether a step that was not reached is part of the rules for this request."""
+    policy = decided.policy
+    if name in _KEY_SERVER_STEPS:
+        return policy.key_server
+    if name == "revocation":
+        return decided.checks_revocations
+    if name in _ROOM_STEPS:
+        return decided.request.room_jid is not None
+    if name in _POLICY_OPTIONS:
+        return _is_policy_step(name, decided)
+    if name in ("tenant", "domain"):
+        address_part = decided.jid if name == "domain" else decided.tenant
+        return (policy.enable_domain_verification or policy.strict) and address_part is not None
+    return True
+
+
+def _is_policy_step(name: str, decided: DecidedRequest) -> bool:
+    # Only Prosody knows whether a room is empty, so only Prosody's requests have this step.
+    if name == "policy: new room" and not decided.request.creates_room:
+        return False
+    operator_policy = decided.policy.operator_policy or OperatorPolicy()
+    return bool(getattr(operator_policy, _POLICY_OPTIONS[name]))
+
+
+def _explain_step(name: str, recorded: tuple[Any, Any] | None, decided: DecidedRequest) -> Step:
+    if recorded is None:
         return Step(name, "not-reached")
     decision: Decision = decided.decision
     failed = isinstance(decision, Deny) and name == decided.step
-    expected, found = noted
+    expected, found = recorded
     step = Step(
         name,
         "fail" if failed else "pass",
@@ -175,54 +188,29 @@ def _step(name: str, noted: tuple[Any, Any] | None, decided: DecidedRequest) -> 
     return step
 
 
-def _applies(name: str, decided: DecidedRequest) -> bool:
-    """Tell whether a step that was not reached would have been one of this question's."""
-    if name in _KEY_SERVER:
-        return decided.policy.key_server
-    if name == "revocation":
-        return decided.revocations
-    if name in _ROOM:
-        return decided.request.room_jid is not None
-    if name in _ASKED_BY:
-        return _is_asked(name, decided)
-    if name in ("tenant", "domain"):
-        verified = decided.policy.enable_domain_verification or decided.policy.strict
-        wanted = decided.jid if name == "domain" else decided.tenant
-        return verified and wanted is not None
-    return True
-
-
-def _is_asked(name: str, decided: DecidedRequest) -> bool:
-    if name == "policy: new room" and not decided.request.creates_room:
-        return False
-    return bool(getattr(decided.policy.operator_policy or OperatorPolicy(), _ASKED_BY[name]))
-
-
 def _describe_expected(name: str, value: Any) -> str:
-    """Say what a step expects."""
     if isinstance(value, tuple):
-        return "anything" if "*" in value else plain(" or ".join(value))
+        return "anything" if "*" in value else make_printable(" or ".join(value))
     if name == "policy: lifetime":
         return f"at most {value:g} s"
     if name == "signature":
         return f"{value}, made with a configured key"
     if name == "room" and (value is ABSENT or value == "*"):
         return "any room"
-    if not value and name in _NONE:
-        return _NONE[name]
-    return shown(value) or '""'
+    if not value and name in _EXPECTED_IF_EMPTY:
+        return _EXPECTED_IF_EMPTY[name]
+    return format_value(value) or '""'
 
 
 def _describe_found(name: str, value: Any, *, failed: bool, now: float) -> str | None:
-    """Say what a step found; None for nothing at all."""
     if name == "signature":
         return f"made with {'none' if failed else 'one'} of {value}" if value else "no key"
     if name == "policy: lifetime":
         return "no end" if value is None else f"{value:.0f} s"
     if name == "expiry":
-        return expiry(value, now)
+        return format_expiry(value, now)
     if name == "not before":
-        return beginning(value, now)
+        return format_not_before(value, now)
     if name == "context" and isinstance(value, dict):
-        return plain(f"an object with {', '.join(value) or 'nothing in it'}")
-    return shown(value)
+        return make_printable(f"an object with {', '.join(value) or 'nothing in it'}")
+    return format_value(value)

@@ -1,4 +1,8 @@
-"""What an operator should know about a token besides the verdict, however that went."""
+"""Notes: facts about a token that an operator should know, besides the decision.
+
+Most notes also appear on an allowed token, because a mistake that denies nothing is the hardest
+to find. Each generator covers one topic; ``find_notes`` lists them in the order of display.
+"""
 
 from __future__ import annotations
 
@@ -6,51 +10,51 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from verifier.explain.decided_request import DecidedRequest
-from verifier.explain.wording import MILLISECONDS, moment, quoted
+from verifier.explain.wording import MILLISECONDS, format_time, quote
 from verifier.keys.model import JITSI_ALGORITHMS
 from verifier.rules.model import Allow
 from verifier.rules.policy import Policy
 from verifier.tokens.claims import ABSENT, Claims, is_number
 
-_NO_MODERATOR: Final = (False, "false", "", None, ABSENT)
+_CLEARLY_NO_MODERATOR: Final = (False, "false", "", None, ABSENT)
 
 
 def find_notes(decided: DecidedRequest) -> Iterator[str]:
-    """Say what is worth knowing; nothing of a token that cannot be read."""
+    """Yield the notes on a decision; none on a token whose claims cannot be read."""
     if isinstance(decided.decision, Allow):
-        yield from _on_entrance(decided, decided.decision)
+        yield from _note_allowed(decided, decided.decision)
     elif decided.step == "claim types" and "iat" in decided.detail:
-        yield "Jitsi never reads iat: it would let the token in. Strict rules do not."
+        yield "Jitsi never reads iat, so it would let the token in. Strict rules do not."
     elif decided.step == "claim types":
         yield (
-            "Jitsi's own plugins do not look at this: they would let the token in, or fail on it"
-            " later. This verifier does not."
+            "Jitsi's own plugins do not check this: they would let the token in, or fail on it"
+            " later. This verifier denies it."
         )
     if decided.claims.raw:
-        yield from _on_times(decided)
-        yield from _on_moderators(decided.claims)
-        yield from _on_breadth(decided)
-        yield from _on_user(decided.claims)
+        yield from _note_times(decided)
+        yield from _note_moderator_claims(decided.claims)
+        yield from _note_scope(decided)
+        yield from _note_user(decided.claims)
 
 
-def _on_entrance(decided: DecidedRequest, allow: Allow) -> Iterator[str]:
+def _note_allowed(decided: DecidedRequest, allow: Allow) -> Iterator[str]:
     operator_policy = decided.policy.operator_policy
     if allow.claims is None:
-        yield "No token: a guest, let in by allow_empty_token (JWT_ALLOW_EMPTY)."
+        yield "No token: a guest, allowed by allow_empty_token (JWT_ALLOW_EMPTY)."
     elif allow.affiliation == "owner":
-        yield "The token makes its bearer a moderator (affiliation owner)."
+        yield "The token makes its user a moderator (affiliation owner)."
     elif operator_policy is not None and operator_policy.moderators_create_rooms:
         yield (
-            "No moderator: Prosody would let nobody in with this token who would be the first in"
-            " the room (policy.moderators_create_rooms)."
+            "The token makes no moderator, so Prosody would not let it open an empty room"
+            " (policy.moderators_create_rooms)."
         )
     if allow.claims is not None and decided.policy.single_use != "off":
         yield (
-            "The token opens its room once (single_use): whether it has been used is not asked"
-            " here, nor does this use it."
+            "The token opens its room once (single_use). This explanation does not check whether"
+            " the token was used, and does not use it."
         )
     if allow.tenant_mismatch:
-        tenant = quoted(decided.claims.context_tenant)
+        tenant = quote(decided.claims.context_tenant)
         yield (
             f"context.tenant, {tenant}, is not the URL's tenant: Jitsi flags that, and refuses it"
             " in rooms that require authentication."
@@ -60,7 +64,7 @@ def _on_entrance(decided: DecidedRequest, allow: Allow) -> Iterator[str]:
         yield f"Jitsi's own plugins cannot check {algorithm}: Prosody would refuse this token."
 
 
-def _on_times(decided: DecidedRequest) -> Iterator[str]:
+def _note_times(decided: DecidedRequest) -> Iterator[str]:
     claims, now = decided.claims, decided.now
     expiry, issued_at = claims.expires_at, claims.raw.get("iat", ABSENT)
     if claims.expiry is ABSENT:
@@ -73,48 +77,48 @@ def _on_times(decided: DecidedRequest) -> Iterator[str]:
     elif expiry is not None and decided.step == "not before" and now >= expiry:
         yield "The token has expired, too."
     if is_number(issued_at) and issued_at > now:
-        yield f"iat lies in the future ({moment(issued_at)}); Jitsi ignores it."
+        yield f"iat is in the future ({format_time(issued_at)}). Jitsi ignores it."
 
 
-def _on_moderators(claims: Claims) -> Iterator[str]:
+def _note_moderator_claims(claims: Claims) -> Iterator[str]:
     for name in ("moderator", "affiliation"):
         if name in claims.raw:
             yield (
-                f"{name} stands at the top level of the token, where Jitsi ignores it: what makes"
-                " a moderator is moderator: true within context.user."
+                f"{name} stands at the top level of the token, where Jitsi ignores it. Only"
+                " moderator: true within context.user makes a moderator."
             )
     flag: Any = claims.user.get("moderator", ABSENT)
-    if not claims.is_moderator and flag not in _NO_MODERATOR:
+    if not claims.is_moderator and flag not in _CLEARLY_NO_MODERATOR:
         yield (
-            f"context.user.moderator is {quoted(flag)}, which makes no moderator: only true (or"
+            f"context.user.moderator is {quote(flag)}, which makes no moderator: only true (or"
             ' "true") does.'
         )
 
 
-def _on_breadth(decided: DecidedRequest) -> Iterator[str]:
+def _note_scope(decided: DecidedRequest) -> Iterator[str]:
     claims, policy = decided.claims, decided.policy
     if claims.room == "*":
         yield 'room is "*": the token is good for every room.'
     if claims.subject == "*" and policy.enable_domain_verification:
         yield 'sub is "*": the token is good for every tenant.'
     if isinstance(claims.audience, list):
-        yield from _on_audiences(policy)
+        yield from _note_audience_list(policy)
     if claims.is_pattern and not (policy.enable_domain_verification or policy.strict):
         yield "context.room.regex is ignored: patterns work only with enable_domain_verification."
 
 
-def _on_audiences(policy: Policy) -> Iterator[str]:
+def _note_audience_list(policy: Policy) -> Iterator[str]:
     if "*" in policy.asap_accepted_audiences:
         yield "aud is a list: with Jitsi it can pass only because every audience is accepted."
     elif policy.strict:
         yield (
-            "aud is a list, which strict rules compare name by name; Jitsi's own plugins compare it"
-            " with no string: Prosody would refuse this token."
+            "aud is a list. Strict rules compare each of its names, but to Jitsi's own plugins a"
+            " list equals no string: Prosody would refuse this token."
         )
 
 
-def _on_user(claims: Claims) -> Iterator[str]:
+def _note_user(claims: Claims) -> Iterator[str]:
     if claims.context is ABSENT and "user_id" not in claims.raw:
-        yield "There is no context: the user comes in without name, e-mail address and rights."
+        yield "There is no context: the user enters without name, e-mail address and rights."
     elif claims.user and "id" not in claims.user:
         yield "context.user has no id: applications behind the proxy get none (X-Jitsi-User-Id)."

@@ -1,27 +1,27 @@
-"""What to change about the room, the tenant and the domain that a token names."""
+"""Suggestions about the room, the tenant and the domain of a token and of an address."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from verifier.explain.decided_request import DecidedRequest
-from verifier.explain.wording import or_wildcard, quoted, shown
+from verifier.explain.wording import format_value, quote, quote_or_wildcard
 from verifier.rooms.address import ascii_lower, room_name
 from verifier.rooms.patterns import match_room
 
-_VERIFICATION = "enable_domain_verification (JWT_ENABLE_DOMAIN_VERIFICATION)"
+_VERIFICATION: Final = "enable_domain_verification (JWT_ENABLE_DOMAIN_VERIFICATION)"
 
 
 def suggest_room_address(decided: DecidedRequest) -> str:
-    """The address names no room, or one that does not exist."""
+    """Suggest an address that names an existing room."""
     if not decided.request.room_exists:
-        return "Open the room first: there is none of this name now."
+        return "There is no room of this name now. Open the room first."
     if "prepares" in decided.detail:
         return (
-            "Ask for the room as XMPP has it: lower case, and percent-encoded as the web client"
-            ' sends it; rules = "strict" takes no other form of an address.'
+            'With rules = "strict" an address counts only as XMPP prepares it. Write the room in'
+            " lower case, and percent-encoded as the web client sends it."
         )
     return (
         "Name a room: https://HOST/ROOM or https://HOST/TENANT/ROOM as a URL, with room=ROOM for"
@@ -30,150 +30,159 @@ def suggest_room_address(decided: DecidedRequest) -> str:
 
 
 def suggest_authentication(_decided: DecidedRequest) -> str:
-    """A guest at a room that lets in none."""
-    return "Add a token to the room's URL, as ?jwt=TOKEN: this room lets in nobody without one."
+    """Suggest a token: the room does not accept guests."""
+    return "This room does not accept guests. Add a token to the room's URL, as ?jwt=TOKEN."
 
 
 def suggest_room(decided: DecidedRequest) -> str:
-    """The room claim names another room."""
+    """Suggest a ``room`` claim that means the room of the address."""
     claimed, name = decided.claims.room, decided.room
     if decided.claims.is_pattern:
         if decided.policy.enable_domain_verification:
-            return _pattern(decided)
+            return _suggest_matching_pattern(decided)
         return (
-            f"Write the room's name, {quoted(name)}, as room: context.room.regex makes a pattern of"
-            f" it only under {_VERIFICATION}, which is off here."
+            f"The flag context.room.regex makes room a pattern only with {_VERIFICATION}, which is"
+            f" off here. Write the room's name, {quote(name)}, as room."
         )
     if not isinstance(claimed, str) or not claimed:
-        return f"Name the room in room, as one string: {quoted(name)}."
-    return _other_spelling(claimed, name) or (
-        f'Set room to {quoted(name)}, or to "*" for every room; or open the room that the token'
-        f" is for, {quoted(claimed)}."
+        return f"Name the room in room, as one string: {quote(name)}."
+    return _suggest_spelling(claimed, name) or (
+        f'Set room to {quote(name)}, or to "*" for every room; or open the room that the token'
+        f" is for, {quote(claimed)}."
     )
 
 
-def _other_spelling(claimed: str, name: str) -> str | None:
-    """See whether the claim means this room, but not as Jitsi writes it."""
+def _suggest_spelling(claimed: str, name: str) -> str | None:
+    """Return a suggestion if the claim means this room in a form that Jitsi does not compare."""
     if ascii_lower(claimed) == ascii_lower(name):
-        return f"Ask for the room in lower case, {quoted(ascii_lower(name))}, as the client does."
+        lower = quote(ascii_lower(name))
+        return f"Clients send rooms in lower case. Ask for the room in lower case, {lower}."
     if room_name(claimed) == name:
         return (
-            f"Write room as {quoted(name)} instead of {quoted(claimed)}: the client sends the name"
-            " in lower case and percent-encoded, and Jitsi compares it as it was sent."
+            "The web client sends a room's name in lower case and percent-encoded, and Jitsi"
+            f" compares the name as it was sent. Write room as {quote(name)} instead of"
+            f" {quote(claimed)}."
         )
-    if any(room_name(part) == name for part in _parts(claimed)):
-        return f"Write only the room's name, {quoted(name)}, as room, and not {quoted(claimed)}."
+    if any(room_name(part) == name for part in _split_claim(claimed)):
+        return f"Write only the room's name, {quote(name)}, as room, and not {quote(claimed)}."
     if "*" in claimed:
         return (
-            f'Write room as {quoted(name)}: only "*" alone stands for other names; for a part of'
-            " one, set context.room.regex to true and write a Lua pattern, such as ^team%-.*$."
+            f'Only "*" alone matches other names. Write room as {quote(name)}. To match a part of a'
+            " name, set context.room.regex to true, and write a Lua pattern, such as ^team%-.*$."
         )
     return None
 
 
-def _parts(claimed: str) -> Iterator[str]:
-    """Give what could be the name in a URL, a path, an address or a name with blanks."""
+def _split_claim(claimed: str) -> Iterator[str]:
+    """Yield the part that would be the name if the claim were a URL, an address or a room JID."""
     path = re.split(r"[?#]", claimed.strip())[0].rstrip("/")
     yield path.rpartition("/")[2]
     yield claimed.strip().partition("@")[0]
     yield claimed.strip().rpartition("]")[2]
 
 
-def _pattern(decided: DecidedRequest) -> str:
+def _suggest_matching_pattern(decided: DecidedRequest) -> str:
     claimed, name = decided.claims.room, decided.room
     matched = match_room(name, claimed, decided.policy) if isinstance(claimed, str) else None
     if isinstance(matched, str):
         return (
-            f"Let the pattern match the whole name, {quoted(name)}: what counts is its match, or"
-            f" its first parentheses' part if it has any, and that is {quoted(matched)}."
+            "Jitsi compares what the pattern matched, or its first pair of parentheses if it has"
+            f" any, and that is {quote(matched)}. Let the pattern match the whole name,"
+            f" {quote(name)}."
         )
-    return f"Write a Lua pattern that matches {quoted(name)}{_lua_hint(claimed)}."
+    return f"Write a Lua pattern that matches {quote(name)}{_hint_at_mistake(claimed)}."
 
 
-def _lua_hint(claimed: Any) -> str:
-    text = re.sub(r"%.|\[[^\]]*\]", "", shown(claimed) or "")
+def _hint_at_mistake(claimed: Any) -> str:
+    """Return the first common mistake in a pattern, as the end of a sentence."""
+    # Escaped characters and sets are correct Lua, and would hide what the hints look for.
+    text = re.sub(r"%.|\[[^\]]*\]", "", format_value(claimed) or "")
     if re.search(r"\\|\||\{\d", text):
-        return r": %d and %w instead of \d and \w, and there is neither | nor {n}"
+        return r": Lua has %d and %w instead of \d and \w, and neither | nor {n}"
     if not text.isascii():
         return ": names are percent-encoded there, and a percent sign is %% in a pattern"
     if re.search("[A-Z]", text):
-        return ": names are in lower case, and a pattern stays as it is written"
+        return ": names are in lower case, and a pattern is compared as it is written"
     if "-" in text:
-        return ": a hyphen is %- there, as - alone repeats what stands before it"
-    return "" if "." in text else ": there is no wildcard in it (.* stands for anything)"
+        return ": a hyphen is %- there, because - alone repeats the character before it"
+    return "" if "." in text else ": the pattern has no wildcard (.* matches anything)"
 
 
 def suggest_pattern(decided: DecidedRequest) -> str:
-    """The room claim's pattern is refused before it is matched."""
+    """Suggest a pattern that the limits allow."""
     policy, detail = decided.policy, decided.detail
     if "need asap_require_room_claim" in detail:
         return (
-            "Name one room as room, or set asap_require_room_claim = true: strict rules take no"
-            " pattern where the claim is optional, for to Jitsi any room would do then."
+            "Jitsi would let such a token into any room, since the room claim is optional here."
+            " Name one room as room, or set asap_require_room_claim = true."
         )
     if "not enabled" in detail:
         return "Name one room as room, or enable patterns: token_regex_enabled = true."
     if "too long" in detail:
         return (
-            "Use a shorter room name: patterns are matched up to token_regex_room_max_length ="
-            f" {policy.token_regex_room_max_length} bytes, percent-encoded."
+            "Use a shorter room name: patterns are matched against at most"
+            f" token_regex_room_max_length = {policy.token_regex_room_max_length} bytes,"
+            " percent-encoded."
         )
     if "too complex" in detail:
         return (
-            f"Write a simpler pattern: at most {policy.token_regex_max_quantifiers} of * + - ? that"
-            " repeat something (token_regex_max_quantifiers), and little to try."
+            "Write a simpler pattern: at most"
+            f" {policy.token_regex_max_quantifiers} of * + - ? that repeat something"
+            " (token_regex_max_quantifiers), and few ways to match."
         )
     return (
-        r"Write a valid Lua pattern, in which % escapes (not \), every ( and [ is closed, and no %"
-        f" stands at the end; {detail}."
+        r"Write a valid Lua pattern: % escapes a character (not \), every ( and [ is closed, and"
+        f" no % stands at the end; {detail}."
     )
 
 
 def suggest_tenant(decided: DecidedRequest) -> str:
-    """``sub``, or ``context.tenant``, names another tenant."""
+    """Suggest a tenant that ``sub``, ``context.tenant`` and the URL agree on."""
     if "context" in decided.detail:
-        return _context_tenant(decided)
+        return _suggest_context_tenant(decided)
     subject, needed = _subject(decided), decided.tenant or ""
     if ascii_lower(subject) == ascii_lower(needed):
-        return f"Ask for the tenant in lower case, {quoted(ascii_lower(needed))}, as clients do."
+        lower = quote(ascii_lower(needed))
+        return f"Clients send tenants in lower case. Ask for the tenant in lower case, {lower}."
     base = decided.policy.muc_mapper_domain_base
     domain = "the domain " if "." in subject or ascii_lower(subject) == base else ""
     return (
-        f"Set sub to {or_wildcard(needed)}: for a room below a tenant it is the tenant, and not"
-        f" {domain}{quoted(subject)}."
+        f"Set sub to {quote_or_wildcard(needed)}: for a room below a tenant, sub is the tenant,"
+        f" and not {domain}{quote(subject)}."
     )
 
 
-def _context_tenant(decided: DecidedRequest) -> str:
+def _suggest_context_tenant(decided: DecidedRequest) -> str:
     prefix = decided.request.query_prefix
-    wanted = f"set context.tenant to {quoted(prefix)}" if prefix else "leave context.tenant out"
+    wanted = f"set context.tenant to {quote(prefix)}" if prefix else "leave context.tenant out"
     return f"Open the room below the token's own tenant, or {wanted}."
 
 
 def suggest_domain(decided: DecidedRequest) -> str:
-    """``sub`` names another XMPP domain."""
+    """Suggest an XMPP domain that ``sub``, the address and the configuration agree on."""
     policy, subject, jid = decided.policy, _subject(decided), decided.jid
     host = "" if jid is None else jid.host
     if subject == "*" or (decided.needed_subject == "*" and host != policy.muc_mapper_domain):
         if policy.muc_mapper_domain is None:
-            return f"Set muc_mapper_domain_base (XMPP_DOMAIN), to which {quoted(host)} belongs."
+            return f"Set muc_mapper_domain_base (XMPP_DOMAIN), to which {quote(host)} belongs."
         return (
-            f"Ask for the room at {policy.muc_mapper_domain}, the MUC domain of this deployment"
-            f" (muc_mapper_domain, XMPP_MUC_DOMAIN), and not at {quoted(host)}."
+            f"The MUC domain of this deployment is {policy.muc_mapper_domain} (muc_mapper_domain,"
+            f" XMPP_MUC_DOMAIN). Ask for the room there, and not at {quote(host)}."
         )
-    wanted = or_wildcard(decided.needed_subject)
-    hint = "" if "." in subject else f"; a tenant goes into the URL as well: /{shown(subject)}/ROOM"
+    wanted = quote_or_wildcard(decided.needed_subject)
+    path = f"/{format_value(subject)}/ROOM"
+    hint = "" if "." in subject else f" If it is a tenant, put it into the URL as well: {path}."
     return (
-        f"Set sub to {wanted}: it is compared with the XMPP domain (muc_mapper_domain_base,"
-        f" XMPP_DOMAIN), not with the public name, and {quoted(subject)} is another{hint}."
+        f"Set sub to {wanted}: Jitsi compares sub with the XMPP domain (muc_mapper_domain_base,"
+        f" XMPP_DOMAIN), not with the public name, and {quote(subject)} is another.{hint}"
     )
 
 
 def suggest_domain_base(_decided: DecidedRequest) -> str:
-    """Tenants, but no domain base."""
+    """Suggest to configure the domain: rooms below a tenant have no address without it."""
     return (
-        "Set muc_mapper_domain_base (XMPP_DOMAIN): without it rooms below a tenant have no"
-        " address; the token itself need not be wrong."
+        "The token may be correct. Set muc_mapper_domain_base (XMPP_DOMAIN), without which rooms"
+        " below a tenant have no address."
     )
 
 

@@ -1,4 +1,8 @@
-"""For each denial code, the one sentence on what to change."""
+"""The suggestion for each denial code: what to change so that the request is allowed.
+
+A suggestion is a few plain words for an operator: first the cause, where the step's "expected" and
+"found" do not show it already, then what to do. Suggestions never contain a token or a secret.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,12 @@ from typing import Final
 
 from verifier.explain import claim_suggestions, room_suggestions, token_suggestions
 from verifier.explain.decided_request import DecidedRequest
-from verifier.explain.wording import moment
+from verifier.explain.wording import format_time
 from verifier.rules.model import DenialCode, Deny
 
 
 def suggest_one_reading(_decided: DecidedRequest | None = None) -> str:
-    """Two ways to read the request, whatever it is."""
+    """Suggest a request that has only one reading."""
     return (
         "Send every parameter once, one and the same token, and no prefix that differs from the"
         " path's tenant."
@@ -20,25 +24,28 @@ def suggest_one_reading(_decided: DecidedRequest | None = None) -> str:
 
 
 def suggest_fewer_tokens(_decided: DecidedRequest) -> str:
-    """Not the token's fault; an explanation never waits."""
-    return "Try again; if it lasts, see who sends so many tokens, and limit them in the proxy."
+    """Suggest a limit: the service had no time to check the signature."""
+    return (
+        "Try again. If this lasts, find the client that sends so many tokens, and limit its"
+        " requests in the proxy."
+    )
 
 
 def suggest_undoing_revocation(decided: DecidedRequest) -> str:
-    """The operator's own decision, which ends by itself."""
+    """Suggest to end the revocation, which an operator added."""
     ends = decided.decision.until if isinstance(decided.decision, Deny) else None
-    until = "" if ends is None else f", or wait until {moment(ends)}"
+    until = "" if ends is None else f", or wait until {format_time(ends)}"
     return f"Undo the revocation (jitsi-verifier revoke --undo){until}."
 
 
 def suggest_new_token(_decided: DecidedRequest) -> str:
-    """Not the token's fault; an explanation never asks who has used it."""
-    return "Mint a new token, with a jti of its own, for each person and visit."
+    """Suggest a new token under ``single_use``; an explanation itself never redeems a token."""
+    return "The token was used before. Mint a new token with its own jti for each person and visit."
 
 
 def suggest_checking_store(_decided: DecidedRequest) -> str:
-    """Nobody knows yet what has been taken back."""
-    return "Try again; if it lasts, see what /readyz on the admin address says of the store."
+    """Suggest to check the store: the service does not know the revocations yet."""
+    return "Try again. If this lasts, check the state of the store in /readyz on the admin address."
 
 
 SUGGESTIONS: Final[dict[DenialCode, Callable[[DecidedRequest], str]]] = {

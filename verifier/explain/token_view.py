@@ -1,6 +1,6 @@
-"""A token laid open for people: everything in it but the signature, judged by nobody.
+"""The decoded content of a token for display, without its signature and without a decision.
 
-What cannot be decoded is None, and a whole token is not needed: a cut one shows what is left.
+A part that cannot be decoded is None. A truncated token shows the parts that are left.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from verifier.tokens.jws import MalformedError, decode_object, parse_object
 
 @dataclass(frozen=True, slots=True)
 class TokenView:
-    """What a token says.
+    """The content of a token.
 
     Attributes:
-        header: The JOSE header; None where it cannot be decoded.
-        claims: The payload; likewise.
-        issued_at: Claim ``iat``, Unix seconds; None where it is absent or no number.
-        not_before: Claim ``nbf``; likewise.
-        expires: Claim ``exp``; likewise.
-        moderator: Whether it would make its bearer a moderator.
-        features: By name, whether the feature is on.
+        header: The JOSE header; None if it cannot be decoded.
+        claims: The payload; None if it cannot be decoded.
+        issued_at: Claim ``iat``, Unix seconds; None if it is absent or not a number.
+        not_before: Claim ``nbf``, in the same way.
+        expires: Claim ``exp``, in the same way.
+        moderator: Whether the token would make its user a moderator.
+        features: Whether each feature is on, by the feature's name.
     """
 
     header: dict[str, Any] | None
@@ -38,17 +38,17 @@ class TokenView:
 
 
 def view_token(text: str) -> TokenView:
-    """Lay a token open; whatever the text is, nothing raises."""
-    header, claims = _decode(text)
-    named = Claims(claims or {})
+    """Return the content of a token; no text makes this function raise."""
+    header, payload = _decode(text)
+    claims = Claims(payload or {})
     return TokenView(
         header,
-        claims,
-        _time(named.raw.get("iat")),
-        _time(named.not_before),
-        named.expires_at,
-        named.is_moderator,
-        _features(named),
+        payload,
+        _number(claims.raw.get("iat")),
+        _number(claims.not_before),
+        claims.expires_at,
+        claims.is_moderator,
+        _features(claims),
     )
 
 
@@ -56,8 +56,8 @@ def _decode(text: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     token = read_token(text)
     if not token.irregularity:
         return token.header, token.claims
-    if token.refusal is None:
-        return _strict(token.header), _strict(token.claims)
+    if token.refusal is None:  # irregular, but Jitsi's lenient decoder reads it
+        return _strict_json(token.header), _strict_json(token.claims)
     first, *rest = text.encode("utf-8", "surrogatepass").split(b".")
     return _object(first), _object(rest[0]) if rest else None
 
@@ -69,15 +69,15 @@ def _object(segment: bytes) -> dict[str, Any] | None:
         return None
 
 
-def _strict(value: dict[str, Any]) -> dict[str, Any] | None:
-    """Give what was read leniently only if it can be written as JSON that every program reads."""
+def _strict_json(value: dict[str, Any]) -> dict[str, Any] | None:
+    """Return an object that was read leniently; None if strict JSON cannot express it."""
     try:
         return parse_object(json.dumps(value).encode())
     except (MalformedError, RecursionError):
         return None
 
 
-def _time(value: Any) -> float | None:
+def _number(value: Any) -> float | None:
     return value if is_number(value) else None
 
 

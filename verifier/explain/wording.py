@@ -1,6 +1,6 @@
-"""Values in words for people: bounded, on one line, and without control characters.
+"""Values as text for people: short, on one line, without control characters and without tokens.
 
-Knows no rule, and no time zone but UTC.
+This module knows no rule. It writes all times in UTC.
 """
 
 from __future__ import annotations
@@ -15,76 +15,85 @@ from verifier.tokens.claims import ABSENT, is_number
 from verifier.tokens.redact import hide_tokens
 
 MILLISECONDS: Final = 10_000_000_000
-"""A "time" beyond this many seconds (the year 2286) is one in milliseconds."""
+"""A time above this many seconds (the year 2286) was most likely written in milliseconds."""
 
-_LONGEST: Final = 160
-_UNITS: Final = ((730 * 86_400, 365 * 86_400, "years"), (172_800, 86_400, "days"))
-_SMALL_UNITS: Final = ((7200, 3600, "h"), (120, 60, "min"), (0, 1, "s"))
+_MAX_LENGTH: Final = 160
+_UNITS: Final = (
+    # From this many seconds on, this many seconds are one unit, and this is the unit's name.
+    (730 * 86_400, 365 * 86_400, "years"),
+    (172_800, 86_400, "days"),
+    (7200, 3600, "h"),
+    (120, 60, "min"),
+    (0, 1, "s"),
+)
 
 
-def shown(value: Any) -> str | None:
-    """Show a JSON value: a string as it stands, anything else as JSON; None for an absent one."""
+def format_value(value: Any) -> str | None:
+    """Return a string as it is and another JSON value as JSON; None for an absent value."""
     if value is ABSENT:
         return None
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return plain(text)
+    return make_printable(text)
 
 
-def quoted(value: Any) -> str:
-    """Show a JSON value as it has to be written in JSON; ``nothing`` for an absent one."""
-    return "nothing" if value is ABSENT else plain(json.dumps(value, ensure_ascii=False))
+def quote(value: Any) -> str:
+    """Return a JSON value as JSON; ``nothing`` for an absent value."""
+    return "nothing" if value is ABSENT else make_printable(json.dumps(value, ensure_ascii=False))
 
 
-def plain(text: str) -> str:
-    """Cut a text short, and escape what a terminal would not print; tokens are not shown."""
+def make_printable(text: str) -> str:
+    """Hide tokens, shorten a long text, and escape characters that a terminal would interpret."""
     text = hide_tokens(text)
-    if len(text) > _LONGEST:
-        text = text[:_LONGEST] + "…"
+    if len(text) > _MAX_LENGTH:
+        text = text[:_MAX_LENGTH] + "…"
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def or_wildcard(text: str) -> str:
-    """Show a value that the wildcard serves as well as."""
-    return '"*"' if text == "*" else f'{quoted(text)}, or "*"'
+def quote_or_wildcard(text: str) -> str:
+    """Return a claim's value and its alternative, the wildcard."""
+    return '"*"' if text == "*" else f'{quote(text)}, or "*"'
 
 
-def one_of(values: Sequence[str]) -> str:
-    """Show what is accepted, where ``*`` accepts anything."""
-    return "anything" if "*" in values else " or ".join(quoted(value) for value in values)
+def quote_accepted(values: Sequence[str]) -> str:
+    """Return the accepted values, joined by "or"; ``*`` accepts any value."""
+    return "anything" if "*" in values else " or ".join(quote(value) for value in values)
 
 
-def span(seconds: float) -> str:
-    """Show a length of time in the largest unit of which there are two."""
-    for least, unit, name in (*_UNITS, *_SMALL_UNITS):
+def format_duration(seconds: float) -> str:
+    """Return a duration in the largest unit of which it contains at least two."""
+    for least, unit, name in _UNITS:
         if seconds >= least:
             return f"{seconds / unit:,.0f} {name}"
     return "0 s"
 
 
-def moment(seconds: Any) -> str:
-    """Show a Unix time, seconds, in UTC; what is none, or no year has four digits for, is none."""
+def format_time(seconds: Any) -> str:
+    """Return a Unix time in seconds as a date in UTC; ``no date`` for any other value."""
     try:
         when = datetime.fromtimestamp(seconds, UTC) if is_number(seconds) else None
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError):  # before the year 1 or after the year 9999
         return "no date"
     return "no date" if when is None else f"{when:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def expiry(seconds: Any, now: float) -> str | None:
-    """Show an ``exp`` claim: the number, the date and how far it is."""
-    return _far(seconds, now, "expires in", "expired")
+def format_expiry(seconds: Any, now: float) -> str | None:
+    """Return an ``exp`` claim as its number, its date and its distance from now."""
+    return _format_distance(seconds, now, "expires in", "expired")
 
 
-def beginning(seconds: Any, now: float) -> str | None:
-    """Show an ``nbf`` claim in the same way."""
-    return _far(seconds, now, "valid in", "valid since")
+def format_not_before(seconds: Any, now: float) -> str | None:
+    """Return an ``nbf`` claim as its number, its date and its distance from now."""
+    return _format_distance(seconds, now, "valid in", "valid since")
 
 
-def _far(seconds: Any, now: float, ahead: str, behind: str) -> str | None:
+def _format_distance(seconds: Any, now: float, future: str, past: str) -> str | None:
     if not is_number(seconds) or not math.isfinite(seconds):
-        return shown(seconds)
+        return format_value(seconds)
     distance = seconds - now
-    ago = f"{behind} {span(-distance)}" + (" ago" if behind == "expired" else "")
-    return f"{seconds} ({moment(seconds)}, {f'{ahead} {span(distance)}' if distance > 0 else ago})"
+    if distance > 0:
+        relative = f"{future} {format_duration(distance)}"
+    else:
+        relative = f"{past} {format_duration(-distance)}" + (" ago" if past == "expired" else "")
+    return f"{seconds} ({format_time(seconds)}, {relative})"

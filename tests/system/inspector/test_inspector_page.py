@@ -81,7 +81,7 @@ async def test_join_urls_are_taken_as_people_have_them(
             (f"wss://meet.example.org/xmpp-websocket?room=standup&token={token}", ""),
             (f"http://127.0.0.1:8090/ext-authz/standup?jwt={token}", "own /ext-authz endpoint"),
             (f"Bearer {token}", "only the token was judged"),
-            (f"  '{token}'\n", "quotes were taken off"),
+            (f"  '{token}'\n", "quotes were removed"),
         ):
             assert await page.inspect(pasted) == "Allowed", pasted
             assert note in await page.seen()

@@ -1,4 +1,4 @@
-"""``explain`` on the command line: whose token, which room, and how it is told."""
+"""The ``explain`` command: its arguments, its text and its JSON."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def token(
     return sign(present(usual | claims), header, key=key, algorithm=algorithm)
 
 
-def test_json_has_exactly_the_shape_of_the_contract(run: Run) -> None:
+def test_json_has_the_agreed_members(run: Run) -> None:
     outcome = run("explain", token(), "--room", "standup", "--json")
     assert (outcome.status, outcome.err) == (0, "")
-    told = outcome.json
-    assert list(told) == ["allowed", "code", "steps", "prosody", "notes"]
-    assert (told["allowed"], told["code"]) == (True, None)
-    assert told["prosody"] == {"error": None, "reason": None}
-    assert told["notes"] == []
-    assert all(set(step) == STEP for step in told["steps"])
+    explanation = outcome.json
+    assert list(explanation) == ["allowed", "code", "steps", "prosody", "notes"]
+    assert (explanation["allowed"], explanation["code"]) == (True, None)
+    assert explanation["prosody"] == {"error": None, "reason": None}
+    assert explanation["notes"] == []
+    assert all(set(step) == STEP for step in explanation["steps"])
 
 
-def test_json_of_a_denial_names_step_cure_and_prosody_s_answer(run: Run) -> None:
+def test_json_of_a_denial_names_step_and_suggestion(run: Run) -> None:
     outcome = run("explain", token(iss="other"), "--json")
     assert (outcome.status, outcome.json["code"]) == (1, "issuer-not-accepted")
     assert outcome.json["prosody"] == {"error": "not-allowed", "reason": "invalid 'iss' claim"}
@@ -55,7 +55,7 @@ def test_json_of_a_denial_names_step_cure_and_prosody_s_answer(run: Run) -> None
     assert "JWT_ACCEPTED_ISSUERS" in failed["cure"]
 
 
-def test_text_has_a_line_a_step_then_verdict_answer_cure_and_notes(run: Run) -> None:
+def test_text_has_steps_decision_suggestion_and_notes(run: Run) -> None:
     lines = run("explain", token(moderator=True), "--room", "retro").out.splitlines()
     assert lines[0] == "✓ token"
     assert any(line.startswith("✗ room ") and "found retro" in line for line in lines)
@@ -67,12 +67,12 @@ def test_text_has_a_line_a_step_then_verdict_answer_cure_and_notes(run: Run) -> 
     assert end[3].startswith("Note: moderator stands at the top level")
 
 
-def test_text_says_in_utc_when_a_token_expires(run: Run) -> None:
+def test_text_shows_expiry_in_utc(run: Run) -> None:
     out = run("explain", token(exp=1_750_010_000), "--now", "1750000000").out
     assert "1750010000 (2025-06-15 17:53:20 UTC, expires in 3 h)" in out
 
 
-def test_the_time_of_judgement_is_an_argument(run: Run) -> None:
+def test_decision_time_is_an_argument(run: Run) -> None:
     past = token(exp=1_750_000_000)
     assert run("explain", past, "--now", "1749999999").status == 0
     outcome = run("explain", past, "--now", "1750000000")
@@ -81,7 +81,7 @@ def test_the_time_of_judgement_is_an_argument(run: Run) -> None:
     assert run("explain", past, "--now", "inf").status == 2
 
 
-def test_a_token_can_come_from_standard_input(run: Run) -> None:
+def test_token_is_read_from_standard_input(run: Run) -> None:
     assert run("explain", "-", "--room", "standup", stdin=f"{token()}\n".encode()).status == 0
     url = f"{PAGE}?jwt={token()}\n"
     assert run("explain", "-", stdin=url.encode()).status == 0
@@ -102,19 +102,19 @@ def test_a_token_can_come_from_standard_input(run: Run) -> None:
         'https://meet.example.org/standup#jwt="{}"&config.x=1',
     ],
 )
-def test_a_url_carries_token_and_room(run: Run, url: str) -> None:
+def test_url_contains_token_and_room(run: Run, url: str) -> None:
     outcome = run("explain", url.format(token()).replace("wss:", "https:"))
     assert outcome.status == 0, outcome.out
     assert "standup@conference.meet.jitsi" in outcome.out
     assert ("no proxy ever sees" in outcome.out) == ("#jwt" in url)
 
 
-def test_a_url_without_a_token_is_a_guest_s(run: Run) -> None:
+def test_url_without_token_is_a_guest(run: Run) -> None:
     assert "denied: token-missing" in run("explain", PAGE).out
     assert "denied: token-missing" in run("explain", "--room", "standup").out
 
 
-def test_a_url_that_names_no_room_is_judged_as_the_gate_does(run: Run) -> None:
+def test_url_without_room_is_denied(run: Run) -> None:
     outcome = run("explain", f"https://meet.example.org/?jwt={token()}")
     assert "denied: room-address-invalid" in outcome.out
 
@@ -123,19 +123,19 @@ def test_a_url_that_names_no_room_is_judged_as_the_gate_does(run: Run) -> None:
     "query",
     ["jwt={0}&jwt={0}", "jwt={0}&token={1}", "room=a&room=b&token={0}"],
 )
-def test_a_url_that_can_be_read_in_two_ways_is_denied(run: Run, query: str) -> None:
+def test_url_with_two_readings_is_denied(run: Run, query: str) -> None:
     outcome = run("explain", f"{PAGE}?{query.format(token(), token(sub='*'))}", "--json")
     assert (outcome.status, outcome.json["code"]) == (1, "ambiguous-request")
     assert outcome.json["steps"][0]["name"] == "request"
 
 
-def test_tokens_in_query_and_fragment_are_told_apart(run: Run) -> None:
+def test_different_token_in_fragment_is_noted(run: Run) -> None:
     outcome = run("explain", f"{PAGE}?jwt={token()}#jwt={token(room='retro')}")
     assert outcome.status == 0
     assert "another token in its fragment" in outcome.out
 
 
-def test_a_room_can_be_given_beside_the_token(run: Run) -> None:
+def test_room_is_given_beside_the_token(run: Run) -> None:
     assert run("explain", token(), "--url", PAGE).status == 0
     assert run("explain", token(), "--room-jid", "standup@conference.meet.jitsi").status == 0
     assert run("explain", token(sub="acme"), "--room", "standup", "--tenant", "acme").status == 0
@@ -146,23 +146,23 @@ def test_a_room_can_be_given_beside_the_token(run: Run) -> None:
     assert (other.status, "another token" in other.out) == (0, True)
 
 
-def test_a_room_in_people_s_spelling_is_shown_in_the_client_s(run: Run) -> None:
+def test_room_is_shown_in_the_clients_spelling(run: Run) -> None:
     out = run("explain", token(room="Team Sync"), "--room", "Team Sync").out
     assert 'the room is "team%20sync"' in out
     assert 'Write room as "team%20sync" instead of "Team Sync"' in out
 
 
-def test_without_a_room_only_the_token_is_judged_and_that_is_said(run: Run) -> None:
+def test_token_without_room_is_noted(run: Run) -> None:
     out = run("explain", token()).out
     assert "allowed" in out
     assert "only the token was judged" in out
 
 
 @pytest.mark.parametrize("wrapped", ["Bearer {}", '"{}"', "'{}'"])
-def test_wrapping_is_taken_off_with_a_note(run: Run, wrapped: str) -> None:
+def test_wrapping_is_removed_with_a_note(run: Run, wrapped: str) -> None:
     outcome = run("explain", wrapped.format(token()), "--room", "standup")
     assert outcome.status == 0
-    assert "the service itself would refuse it" in outcome.out
+    assert "the service itself would refuse the token" in outcome.out
 
 
 @pytest.mark.parametrize(
@@ -182,15 +182,13 @@ def test_wrapping_is_taken_off_with_a_note(run: Run, wrapped: str) -> None:
         ["a.b.c", "--room", "x", "--tenant", "http-bind"],
     ],
 )
-def test_what_is_no_question_is_bad_usage(run: Run, arguments: list[str]) -> None:
+def test_impossible_arguments_are_usage_errors(run: Run, arguments: list[str]) -> None:
     outcome = run("explain", *arguments)
     assert (outcome.status, outcome.out) == (2, "")
     assert "expected" in outcome.err or "not allowed with" in outcome.err or "needs" in outcome.err
 
 
-def test_keys_are_fetched_as_the_service_fetches_them(
-    run: Run, configured: Callable[..., None]
-) -> None:
+def test_keys_are_fetched_as_in_the_service(run: Run, configured: Callable[..., None]) -> None:
     private = rsa.generate_private_key(65537, 2048)
     jwk = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True) | {"kid": "k-1"}
     signed = {kid: token(private, "RS256", kid) for kid in ("k-1", "k-2")}
@@ -203,7 +201,7 @@ def test_keys_are_fetched_as_the_service_fetches_them(
     assert outcome.err == ""
 
 
-def test_keys_that_cannot_be_fetched_say_why(run: Run, configured: Callable[..., None]) -> None:
+def test_unfetchable_keys_name_the_reason(run: Run, configured: Callable[..., None]) -> None:
     signed = token(rsa.generate_private_key(65537, 2048), "RS256", "k-1")
     with key_server(500, b"") as (url, _):
         configured(JWT_APP_ID="app", JWT_CACHE_KEYS_URL=url)
@@ -214,7 +212,7 @@ def test_keys_that_cannot_be_fetched_say_why(run: Run, configured: Callable[...,
     assert "500" in outcome.out
 
 
-def test_static_public_keys_come_from_the_configuration_file(
+def test_public_keys_of_the_configuration_file(
     run: Run, configured: Callable[..., None], tmp_path: Path
 ) -> None:
     private = rsa.generate_private_key(65537, 2048)
@@ -226,14 +224,14 @@ def test_static_public_keys_come_from_the_configuration_file(
     assert run("explain", token(private, "RS256", "k-2"), "--config", str(config)).status == 1
 
 
-def test_a_configuration_file_that_is_not_there_ends_with_78(run: Run, tmp_path: Path) -> None:
+def test_missing_configuration_file_exits_with_78(run: Run, tmp_path: Path) -> None:
     missing = tmp_path / "missing.toml"
     outcome = run("explain", token(), "--config", str(missing))
     assert (outcome.status, outcome.out) == (78, "")
     assert "missing.toml" in outcome.err
 
 
-def test_a_new_room_is_for_moderators_where_the_policy_says_so(
+def test_new_room_needs_a_moderator_under_the_policy(
     run: Run, configured: Callable[..., None]
 ) -> None:
     configured(

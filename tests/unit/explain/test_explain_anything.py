@@ -1,4 +1,4 @@
-"""Whatever a token and an address say, they can be explained, and as they were judged."""
+"""Every token and every address can be explained, with the code of the decision."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ POLICIES = st.sampled_from(
     policy=POLICIES,
     closed=st.booleans(),
 )
-def test_every_token_is_explained_as_it_was_judged(
+def test_explanation_has_the_decisions_code(
     *,
     claims: dict[str, Any],
     header: dict[str, Any],
@@ -80,8 +80,6 @@ def test_every_token_is_explained_as_it_was_judged(
 
 @settings(deadline=None)
 @given(text=st.text(st.characters(), max_size=40), address=ADDRESSES, policy=POLICIES)
-def test_every_text_in_a_token_s_place_is_explained(
-    text: str, address: str | None, policy: Any
-) -> None:
+def test_any_text_as_token_is_explained(text: str, address: str | None, policy: Any) -> None:
     request = AccessRequest(text, address)
     assert not explain(request, policy, KEYS, NOW).allowed

@@ -1,4 +1,4 @@
-"""An explanation is the verdict's own story: same code, same order, and no token in it."""
+"""An explanation has the decision's code, the rules' order, and no token."""
 
 from __future__ import annotations
 
@@ -6,215 +6,190 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conformance.case import CaseKeys, judge, policy_of, request_of
-from tests.support.paths import VECTORS
 from verifier.decisions.explaining import explain_request
-from verifier.explain import Explanation, explain, explain_ambiguity, unwrap
+from verifier.explain import Explanation, explain, explain_ambiguity
 from verifier.explain.suggestions import SUGGESTIONS
 from verifier.keys.model import KeySet
 from verifier.rules.engine import decide
 from verifier.rules.model import STEPS, AccessRequest, Decision, DenialCode, Deny
 from verifier.rules.policy import OperatorPolicy, Policy
 
+VECTORS = Path(__file__).parents[2] / "conformance" / "vectors.jsonl"
 LONG_ENOUGH = 12
-"""A shorter segment may stand in a sentence by chance."""
+"""A shorter segment may be a part of a sentence by chance."""
 
 
 @dataclass(frozen=True)
-class Told:
-    case: dict[str, Any]
+class ExplainedCase:
+    """A conformance vector with its decision and its explanation."""
+
+    vector: dict[str, Any]
     decision: Decision
     explanation: Explanation
 
     @property
     def id(self) -> str:
-        found: str = self.case["id"]
+        found: str = self.vector["id"]
         return found
 
 
 @pytest.fixture(scope="module")
-def told() -> list[Told]:
-    return asyncio.run(tell_all())
+def cases() -> list[ExplainedCase]:
+    return asyncio.run(explain_all())
 
 
-async def tell_all() -> list[Told]:
-    cases = [json.loads(line) for line in VECTORS.read_text(encoding="utf-8").splitlines()]
-    return [Told(case, await judge(case), await explained(case)) for case in cases]
+async def explain_all() -> list[ExplainedCase]:
+    vectors = [json.loads(line) for line in VECTORS.read_text(encoding="utf-8").splitlines()]
+    return [
+        ExplainedCase(vector, await judge(vector), await explain_vector(vector))
+        for vector in vectors
+    ]
 
 
-async def explained(case: dict[str, Any]) -> Explanation:
-    policy = policy_of(case["config"])
-    return await explain_request(request_of(case, policy), policy, CaseKeys(case), case["now"])
+async def explain_vector(vector: dict[str, Any]) -> Explanation:
+    policy = policy_of(vector["config"])
+    request = request_of(vector, policy)
+    return await explain_request(request, policy, CaseKeys(vector), vector["now"])
 
 
-def denials(told: list[Told]) -> Iterator[tuple[Told, Deny]]:
-    for one in told:
-        if isinstance(one.decision, Deny):
-            yield one, one.decision
+def denials(cases: list[ExplainedCase]) -> Iterator[tuple[ExplainedCase, Deny]]:
+    for case in cases:
+        if isinstance(case.decision, Deny):
+            yield case, case.decision
 
 
-def test_every_recorded_case_is_explained_with_the_service_s_own_verdict(told: list[Told]) -> None:
-    for one in told:
-        code = one.decision.code if isinstance(one.decision, Deny) else None
-        assert (one.explanation.allowed, one.explanation.code) == (code is None, code), one.id
+def test_explanation_has_the_services_decision(cases: list[ExplainedCase]) -> None:
+    for case in cases:
+        code = case.decision.code if isinstance(case.decision, Deny) else None
+        assert (case.explanation.allowed, case.explanation.code) == (code is None, code), case.id
 
 
-def test_exactly_the_last_step_taken_of_a_denial_fails_and_carries_the_cure(
-    told: list[Told],
-) -> None:
-    for one, _ in denials(told):
-        results = [step.result for step in one.explanation.steps]
+def test_only_the_last_step_of_a_denial_fails(cases: list[ExplainedCase]) -> None:
+    for case, _ in denials(cases):
+        results = [step.result for step in case.explanation.steps]
         failed = results.index("fail")
-        assert results[:failed] == ["pass"] * failed, one.id
-        assert results[failed + 1 :] == ["not-reached"] * len(results[failed + 1 :]), one.id
-        cures = [step.cure for step in one.explanation.steps]
-        assert [cure is not None for cure in cures] == [
-            place == failed for place in range(len(cures))
+        assert results[:failed] == ["pass"] * failed, case.id
+        assert results[failed + 1 :] == ["not-reached"] * len(results[failed + 1 :]), case.id
+        suggestions = [step.cure for step in case.explanation.steps]
+        assert [suggestion is not None for suggestion in suggestions] == [
+            position == failed for position in range(len(suggestions))
         ]
 
 
-def test_all_steps_of_an_allow_pass(told: list[Told]) -> None:
-    allowed = [one for one in told if one.explanation.allowed]
+def test_all_steps_of_an_allowed_request_pass(cases: list[ExplainedCase]) -> None:
+    allowed = [case for case in cases if case.explanation.allowed]
     assert allowed
-    for one in allowed:
-        assert {step.result for step in one.explanation.steps} == {"pass"}, one.id
+    for case in allowed:
+        assert {step.result for step in case.explanation.steps} == {"pass"}, case.id
 
 
-def test_steps_stand_in_the_rules_order(told: list[Told]) -> None:
-    for one in told:
-        names = [step.name for step in one.explanation.steps]
-        assert names == sorted(set(names), key=STEPS.index), one.id
+def test_steps_are_in_the_rules_order(cases: list[ExplainedCase]) -> None:
+    for case in cases:
+        names = [step.name for step in case.explanation.steps]
+        assert names == sorted(set(names), key=STEPS.index), case.id
 
 
-def test_a_cure_is_one_sentence(told: list[Told]) -> None:
-    for one, _ in denials(told):
-        (cure,) = filter(None, (step.cure for step in one.explanation.steps))
-        assert cure[0].isupper(), (one.id, cure)
-        assert cure.endswith("."), (one.id, cure)
-        assert "\n" not in cure
-        assert "None" not in cure, (one.id, cure)
+def test_suggestion_is_one_line_of_sentences(cases: list[ExplainedCase]) -> None:
+    for case, _ in denials(cases):
+        (suggestion,) = filter(None, (step.cure for step in case.explanation.steps))
+        assert suggestion[0].isupper(), (case.id, suggestion)
+        assert suggestion.endswith("."), (case.id, suggestion)
+        assert "\n" not in suggestion
+        assert "None" not in suggestion, (case.id, suggestion)
 
 
-def test_prosody_s_words_are_those_that_were_recorded(told: list[Told]) -> None:
-    for one, denial in denials(told):
-        said = one.explanation.prosody
-        assert (said.error, said.reason) == denial.answer, one.id
+def test_prosodys_answer_is_the_recorded_one(cases: list[ExplainedCase]) -> None:
+    for case, denial in denials(cases):
+        prosody = case.explanation.prosody
+        assert (prosody.error, prosody.reason) == denial.answer, case.id
     assert all(
-        (one.explanation.prosody.error, one.explanation.prosody.reason) == (None, None)
-        for one in told
-        if one.explanation.allowed
+        (case.explanation.prosody.error, case.explanation.prosody.reason) == (None, None)
+        for case in cases
+        if case.explanation.allowed
     )
 
 
-def test_no_explanation_holds_the_token_or_its_signature(told: list[Told]) -> None:
-    for one in told:
-        token = one.case["token"] or ""
-        dump = json.dumps(asdict(one.explanation), ensure_ascii=False)
+def test_explanation_contains_no_token_or_signature(cases: list[ExplainedCase]) -> None:
+    for case in cases:
+        token = case.vector["token"] or ""
+        dump = json.dumps(asdict(case.explanation), ensure_ascii=False)
         for secret in (token, token.rpartition(".")[2]):
-            assert len(secret) < LONG_ENOUGH or secret not in dump, one.id
+            assert len(secret) < LONG_ENOUGH or secret not in dump, case.id
 
 
-def test_no_explanation_holds_a_secret(told: list[Told]) -> None:
-    for one in told:
-        secret = one.case["config"].get("app_secret")
+def test_explanation_contains_no_secret(cases: list[ExplainedCase]) -> None:
+    for case in cases:
+        secret = case.vector["config"].get("app_secret")
         if secret is not None and len(secret) >= LONG_ENOUGH:
-            assert secret not in json.dumps(asdict(one.explanation)), one.id
+            assert secret not in json.dumps(asdict(case.explanation)), case.id
 
 
-def test_an_explanation_has_the_shape_of_the_contract(told: list[Told]) -> None:
-    for one in told:
-        dump = json.loads(json.dumps(asdict(one.explanation)))
+def test_explanation_has_the_agreed_json_members(cases: list[ExplainedCase]) -> None:
+    for case in cases:
+        dump = json.loads(json.dumps(asdict(case.explanation)))
         assert set(dump) == {"allowed", "code", "steps", "prosody", "notes"}
         assert set(dump["prosody"]) == {"error", "reason"}
         assert all(isinstance(note, str) for note in dump["notes"])
         for step in dump["steps"]:
             assert set(step) == {"name", "result", "expected", "found", "cure"}
             for name in ("expected", "found", "cure"):
-                assert step[name] is None or step[name].isprintable(), (one.id, step)
+                assert step[name] is None or step[name].isprintable(), (case.id, step)
 
 
-def test_every_denial_code_has_a_cure() -> None:
+def test_every_denial_code_has_a_suggestion() -> None:
     assert set(SUGGESTIONS) == set(DenialCode)
 
 
-def test_the_recorder_changes_no_verdict(told: list[Told]) -> None:
-    for one in told:
-        policy = policy_of(one.case["config"])
-        request, keys = request_of(one.case, policy), CaseKeys(one.case)
-        silent = decide(request, policy, keys, one.case["now"])
-        code = silent.code if isinstance(silent, Deny) else None
-        assert explain(request, policy, keys, one.case["now"]).code == code, one.id
+def test_recorder_changes_no_decision(cases: list[ExplainedCase]) -> None:
+    for case in cases:
+        policy = policy_of(case.vector["config"])
+        request, keys = request_of(case.vector, policy), CaseKeys(case.vector)
+        unrecorded = decide(request, policy, keys, case.vector["now"])
+        code = unrecorded.code if isinstance(unrecorded, Deny) else None
+        assert explain(request, policy, keys, case.vector["now"]).code == code, case.id
 
 
-def test_steps_that_this_question_does_not_ask_are_left_out() -> None:
+def test_steps_that_do_not_apply_are_left_out() -> None:
     explanation = explain(AccessRequest(None), Policy(), KeySet(), 0)
     names = [step.name for step in explanation.steps]
     assert explanation.code == "token-missing"
     assert not {"key id", "key", "room", "tenant", "domain"}.intersection(names)
 
 
-def test_steps_that_would_have_come_are_named() -> None:
+def test_steps_that_were_not_reached_are_named() -> None:
     policy = Policy(key_server=True, signature_algorithm="RS256", muc_mapper_domain_base="a.b")
     request = AccessRequest(None, "[tenant]room@conference.a.b")
-    told = explain(request, policy, KeySet(), 0, revoked=lambda *_: None)
-    asked = [step.name for step in told.steps]
-    assert asked == [name for name in STEPS if not name.startswith("policy: ")]
+    explanation = explain(request, policy, KeySet(), 0, revoked=lambda *_: None)
+    names = [step.name for step in explanation.steps]
+    assert names == [name for name in STEPS if not name.startswith("policy: ")]
 
 
-def test_steps_of_the_house_are_named_where_it_asks_for_them() -> None:
+def test_policy_steps_are_named_if_configured() -> None:
     every: dict[str, Any] = dict.fromkeys((rule.name for rule in fields(OperatorPolicy)), True)
     policy = Policy(operator_policy=OperatorPolicy(**every))
     for new in (False, True):
         steps = explain(AccessRequest("x", creates_room=new), policy, KeySet(), 0).steps
-        asked = [step.name for step in steps if step.name.startswith("policy: ")]
-        assert asked == [name for name in STEPS if name.startswith("policy: ")][: 8 if new else 7]
+        names = [step.name for step in steps if step.name.startswith("policy: ")]
+        assert names == [name for name in STEPS if name.startswith("policy: ")][: 8 if new else 7]
     one = Policy(operator_policy=OperatorPolicy(require_jti=True))
     names = [step.name for step in explain(AccessRequest("x"), one, KeySet(), 0).steps]
     assert [name for name in names if name.startswith("policy: ")] == ["policy: jti"]
 
 
-def test_what_nobody_knows_to_be_revoked_is_no_step() -> None:
-    told = explain(AccessRequest(None), Policy(), KeySet(), 0)
-    assert "revocation" not in [step.name for step in told.steps]
+def test_unknown_revocations_are_not_a_step() -> None:
+    explanation = explain(AccessRequest(None), Policy(), KeySet(), 0)
+    assert "revocation" not in [step.name for step in explanation.steps]
 
 
-def test_an_ambiguous_request_fails_before_all_rules() -> None:
+def test_ambiguous_request_fails_before_all_rules() -> None:
     explanation = explain_ambiguity("two tokens that differ")
     assert explanation.code == "ambiguous-request"
     assert [step.result for step in explanation.steps] == ["fail", *["not-reached"] * len(STEPS)]
     assert explanation.steps[0].found == "two tokens that differ"
     assert explanation.steps[0].cure is not None
-
-
-@pytest.mark.parametrize(
-    "wrapped",
-    [
-        "Bearer a.b.c",
-        "bearer  a.b.c",
-        "Authorization: Bearer a.b.c",
-        '"a.b.c"',
-        "'a.b.c'",
-        '"Bearer a.b.c"',
-        ' Bearer "a.b.c" \n',
-    ],
-)
-def test_a_token_is_unwrapped_with_a_note(wrapped: str) -> None:
-    token, note = unwrap(wrapped)
-    assert token == "a.b.c"
-    assert note is not None
-    assert "would refuse" in note
-
-
-@pytest.mark.parametrize("bare", ["a.b.c", " a.b.c\n", "", '"', "Bearer", '"a.b.c', "a b"])
-def test_what_has_no_wrapping_has_only_its_outer_blanks_taken_off(bare: str) -> None:
-    assert unwrap(bare) == (bare.strip(), None)
-
-
-def test_wrapping_that_nobody_would_write_is_left_on() -> None:
-    token, note = unwrap('"' * 60_000)
-    assert token == '"' * (60_000 - 8)
-    assert note is not None

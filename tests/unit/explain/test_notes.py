@@ -1,4 +1,4 @@
-"""What an operator is told besides the verdict."""
+"""Notes: facts for operators besides the decision."""
 
 from __future__ import annotations
 
@@ -29,60 +29,60 @@ def notes(
     return "\n".join(explanation.notes)
 
 
-def test_nothing_is_said_of_an_ordinary_token() -> None:
+def test_ordinary_token_has_no_notes() -> None:
     assert notes(signed()) == ""
 
 
-def test_a_moderator_at_the_top_level_is_said_to_be_none() -> None:
+def test_top_level_moderator_is_noted_as_ignored() -> None:
     found = notes(signed(moderator=True))
     assert "moderator stands at the top level" in found
     assert "context.user" in found
-    assert "makes its bearer a moderator" not in found
+    assert "makes its user a moderator" not in found
     assert "affiliation stands at the top level" in notes(signed(affiliation="owner"))
 
 
-def test_a_moderator_at_the_top_level_is_noted_on_a_denial_too() -> None:
+def test_top_level_moderator_is_noted_on_denials() -> None:
     assert "top level" in notes(signed(moderator=True, exp=NOW - 1), allowed=False)
 
 
 @pytest.mark.parametrize("flag", ["yes", 1, "True"])
-def test_a_flag_that_makes_no_moderator_is_named(flag: object) -> None:
+def test_unsuitable_moderator_flag_is_noted(flag: object) -> None:
     assert "makes no moderator" in notes(signed(context={"user": {"id": "7", "moderator": flag}}))
 
 
 @pytest.mark.parametrize("flag", [False, "false", "", None, 0])
-def test_a_flag_that_says_no_is_not_remarked_upon(flag: object) -> None:
+def test_negative_moderator_flag_is_not_noted(flag: object) -> None:
     assert notes(signed(context={"user": {"id": "7", "moderator": flag}})) == ""
 
 
-def test_a_moderator_is_said_to_be_one() -> None:
+def test_moderator_is_noted() -> None:
     user = {"id": "7", "moderator": "true"}
-    assert "makes its bearer a moderator" in notes(signed(context={"user": user}))
+    assert "makes its user a moderator" in notes(signed(context={"user": user}))
 
 
-def test_an_expiry_in_milliseconds_is_noted() -> None:
+def test_expiry_in_milliseconds_is_noted() -> None:
     for milliseconds in (98753496345768, NOW * 1000):
         found = notes(signed(exp=milliseconds))
         assert "milliseconds" in found
         assert "never expires" in found
 
 
-def test_a_token_without_expiry_is_noted() -> None:
+def test_token_without_expiry_is_noted() -> None:
     assert "no exp" in notes(signed(exp=...))
 
 
-def test_wildcards_are_noted_where_they_count() -> None:
+def test_effective_wildcards_are_noted() -> None:
     assert "every room" in notes(signed(room="*"))
     assert "every tenant" in notes(signed(sub="*"))
     assert notes(signed(sub="*"), PLAIN) == ""
 
 
-def test_a_list_of_audiences_that_passes_is_noted() -> None:
+def test_allowed_audience_list_is_noted() -> None:
     policy = replace(POLICY, asap_accepted_audiences=("*",))
     assert "aud is a list" in notes(signed(aud=["a", "b"]), policy)
 
 
-def test_a_pattern_flag_that_does_nothing_is_noted() -> None:
+def test_ineffective_pattern_flag_is_noted() -> None:
     flagged = signed(context={"user": {"id": "7"}, "room": {"regex": True}})
     assert "context.room.regex is ignored" in notes(flagged, PLAIN)
 
@@ -93,25 +93,25 @@ def test_missing_user_data_is_noted() -> None:
     assert notes(signed(context=..., user_id="7")) == ""
 
 
-def test_a_token_issued_in_the_future_is_noted() -> None:
-    assert "iat lies in the future" in notes(signed(iat=NOW + 60))
+def test_token_from_the_future_is_noted() -> None:
+    assert "iat is in the future" in notes(signed(iat=NOW + 60))
     assert notes(signed(iat="yesterday")) == ""
 
 
-def test_a_context_tenant_that_is_only_flagged_is_noted() -> None:
+def test_flagged_context_tenant_is_noted() -> None:
     assert "context.tenant" in notes(signed(context={"user": {"id": "7"}, "tenant": "other"}))
 
 
-def test_a_guest_is_said_to_be_one() -> None:
+def test_guest_is_noted() -> None:
     assert "guest" in notes(None, replace(POLICY, allow_empty_token=True))
 
 
-def test_what_jitsi_itself_would_let_in_is_noted_on_the_denial() -> None:
+def test_denial_that_jitsi_would_allow_is_noted() -> None:
     found = notes(signed(context={"user": "Ada"}), allowed=False)
     assert "Jitsi's own plugins" in found
 
 
-def test_an_algorithm_that_jitsi_does_not_know_is_noted() -> None:
+def test_algorithm_unknown_to_jitsi_is_noted() -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     keys = KeySet((bind(private.public_key(), None, "file"),))
     policy = replace(POLICY, signature_algorithm="ES256")
@@ -119,15 +119,15 @@ def test_an_algorithm_that_jitsi_does_not_know_is_noted() -> None:
     assert "Prosody would refuse" in found
 
 
-def test_an_expiry_that_was_not_judged_yet_is_noted() -> None:
+def test_expiry_behind_the_failed_step_is_noted() -> None:
     assert "has expired, too" in notes(signed(exp=NOW - 1, nbf="x"), allowed=False)
 
 
-def test_nothing_is_said_of_a_token_that_cannot_be_read() -> None:
+def test_unreadable_token_has_no_notes() -> None:
     assert notes("garbage", allowed=False) == ""
 
 
-def test_a_token_for_one_use_is_not_used_and_said_to_be_one() -> None:
+def test_explaining_single_use_token_does_not_use_it() -> None:
     policy = replace(POLICY, single_use="jti")
     found = notes(signed(jti="a"), policy)
     assert "opens its room once (single_use)" in found

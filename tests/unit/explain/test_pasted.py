@@ -1,4 +1,4 @@
-"""What people paste is read as the gate reads it, or more kindly, and then it is said."""
+"""Pasted texts are read as the service reads them; a more lenient reading has a note."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.explanations import PLAIN, POLICY, signed
-from verifier.explain import PastedInput, UnreadableError
+from verifier.explain import PastedInput, UnreadableError, unwrap
 
 TOKEN = signed()
 ADDRESS = "standup@conference.meet.jitsi"
@@ -35,7 +35,7 @@ def read(text: str) -> PastedInput:
         "http://127.0.0.1:8090/ext-authz/standup?jwt={}",
     ],
 )
-def test_a_url_has_token_and_room_in_it(pasted: str) -> None:
+def test_token_and_room_are_read_from_a_url(pasted: str) -> None:
     found = read(pasted.format(TOKEN))
     assert found.token == TOKEN
     assert found.request(None, POLICY).room_jid == ADDRESS
@@ -43,7 +43,7 @@ def test_a_url_has_token_and_room_in_it(pasted: str) -> None:
 
 
 @pytest.mark.parametrize("pasted", ["{}", " {}\n", "Bearer {}", '"{}"', "'Bearer {}'"])
-def test_a_token_is_taken_as_it_is_wrapped(pasted: str) -> None:
+def test_wrapped_token_is_read(pasted: str) -> None:
     found = read(pasted.format(TOKEN))
     assert (found.token, found.url) == (TOKEN, None)
     request = found.request(None, POLICY)
@@ -60,33 +60,33 @@ def test_a_token_is_taken_as_it_is_wrapped(pasted: str) -> None:
         ("[acme]standup@muc.example.org", "[acme]standup@muc.example.org"),
     ],
 )
-def test_a_room_is_typed_in_several_ways(room: str, address: str) -> None:
+def test_typed_rooms_are_read(room: str, address: str) -> None:
     found = read(f"https://meet.example.org/retro?jwt={TOKEN}")
     request = found.request(room, POLICY)
     assert request.room_jid == address
     assert request.query_prefix == ("acme" if "acme" in address else "")
 
 
-def test_the_rooms_spelling_is_shown_where_clients_send_another() -> None:
+def test_clients_spelling_of_a_room_is_noted() -> None:
     found = read(TOKEN)
     found.request("Team Sync", POLICY)
     assert found.notes == ['To the web client the room is "team%20sync".']
 
 
 @pytest.mark.parametrize("room", ["?#", "/", "a/b/c", "a?b/c", "http-bind/x"])
-def test_a_room_that_no_client_could_send_is_none(room: str) -> None:
+def test_room_that_no_client_sends_is_refused(room: str) -> None:
     with pytest.raises(UnreadableError, match="expected"):
         read(TOKEN).request(room, POLICY)
 
 
 @pytest.mark.parametrize("url", ["ftp://x/y", "https://user:secret@x/y", "https://", "http://[/x"])
-def test_a_url_that_no_client_could_ask_for_is_refused_without_quoting_it(url: str) -> None:
+def test_impossible_url_is_refused_without_quoting(url: str) -> None:
     with pytest.raises(UnreadableError, match="expected an http or https URL") as refusal:
         read(url)
     assert "secret" not in str(refusal.value)
 
 
-def test_what_can_be_read_in_two_ways_is_said() -> None:
+def test_two_readings_of_a_url_are_reported() -> None:
     other = signed(sub="*")
     assert read(f"https://m/standup?jwt={TOKEN}&jwt={TOKEN}").ambiguity
     assert read(f"https://m/standup?jwt={TOKEN}&token={other}").ambiguity == (
@@ -97,17 +97,47 @@ def test_what_can_be_read_in_two_ways_is_said() -> None:
     assert "another token in its fragment" in found.notes[0]
 
 
-def test_the_own_endpoint_is_read_as_envoy_asks_it_and_only_with_a_target_behind() -> None:
+def test_own_ext_authz_endpoint_is_skipped() -> None:
     found = read(f"http://127.0.0.1:8090/ext-authz/acme/standup?jwt={TOKEN}")
     assert found.request(None, POLICY).room_jid == "[acme]standup@conference.meet.jitsi"
-    assert "what stands behind" in found.notes[0]
+    assert "in the path after" in found.notes[0]
     assert read(f"http://127.0.0.1/ext-authzx/standup?jwt={TOKEN}").notes == []
 
 
-def test_without_a_muc_domain_any_will_do() -> None:
+def test_room_without_configured_muc_domain() -> None:
     policy = replace(PLAIN, muc_mapper_domain_base=None, muc_mapper_domain=None)
     assert read(TOKEN).request("standup", policy).room_jid == "standup@conference"
 
 
-def test_no_repr_shows_a_token() -> None:
+def test_repr_hides_the_token() -> None:
     assert TOKEN not in repr(read(f"https://m/standup?jwt={TOKEN}"))
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        "Bearer a.b.c",
+        "bearer  a.b.c",
+        "Authorization: Bearer a.b.c",
+        '"a.b.c"',
+        "'a.b.c'",
+        '"Bearer a.b.c"',
+        ' Bearer "a.b.c" \n',
+    ],
+)
+def test_token_is_unwrapped_with_a_note(wrapped: str) -> None:
+    token, note = unwrap(wrapped)
+    assert token == "a.b.c"
+    assert note is not None
+    assert "would refuse" in note
+
+
+@pytest.mark.parametrize("bare", ["a.b.c", " a.b.c\n", "", '"', "Bearer", '"a.b.c', "a b"])
+def test_only_outer_blanks_are_removed_without_wrapping(bare: str) -> None:
+    assert unwrap(bare) == (bare.strip(), None)
+
+
+def test_excessive_wrapping_is_left_on() -> None:
+    token, note = unwrap('"' * 60_000)
+    assert token == '"' * (60_000 - 8)
+    assert note is not None

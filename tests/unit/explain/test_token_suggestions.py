@@ -1,4 +1,4 @@
-"""What to change about form, algorithm, key and signature: each mistake its sentence."""
+"""Suggestions about form, algorithm, key and signature: one sentence for each mistake."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.support.explanations import GOOD, POLICY, RS256, cure, rs256, signed
+from tests.support.explanations import GOOD, POLICY, RS256, check_suggestion, rs256, signed
 from tests.support.tokens import SECRET, segment, sign
 from verifier.keys.formats import parse_secret
 from verifier.keys.model import KeySet, bind
@@ -20,85 +20,107 @@ from verifier.keys.model import KeySet, bind
 @pytest.mark.parametrize(
     "key", [base64.b64decode("c2VjcmV0IHdpdGggMSBwYWQ="), bytes(range(200, 233))]
 )
-def test_a_secret_that_was_decoded_from_base64_by_the_issuer_is_recognised(key: bytes) -> None:
+def test_secret_decoded_from_base64_is_recognised(key: bytes) -> None:
     for encoded in (base64.b64encode(key), base64.urlsafe_b64encode(key).rstrip(b"=")):
         keys = KeySet((parse_secret(encoded),))
         token = sign(GOOD, key=key)
-        cure("signature-invalid", token, "decoded from base64", "as it stands", keys=keys)
+        check_suggestion(
+            "signature-invalid", token, "decoded from base64", "as it stands", keys=keys
+        )
 
 
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
-def test_a_secret_that_was_encoded_in_base64_by_the_issuer_is_recognised(encode: Any) -> None:
+def test_secret_encoded_in_base64_is_recognised(encode: Any) -> None:
     keys = KeySet((parse_secret("first secret"), parse_secret("a>?secret of 32 bytes or more?>~~")))
     encoded = encode(b"a>?secret of 32 bytes or more?>~~")
     for key in (encoded, encoded.rstrip(b"=")):
-        cure("signature-invalid", sign(GOOD, key=key), "encoded in base64", "configure", keys=keys)
+        check_suggestion(
+            "signature-invalid", sign(GOOD, key=key), "encoded in base64", "configure", keys=keys
+        )
 
 
-def test_a_secret_in_hexadecimal_or_with_a_line_break_is_recognised() -> None:
+def test_hexadecimal_secret_and_line_break_are_recognised() -> None:
     raw = hashlib.sha256(b"any").digest()
     keys = KeySet((parse_secret(raw.hex()),))
-    cure("signature-invalid", sign(GOOD, key=raw), "decoded from hexadecimal", keys=keys)
-    cure("signature-invalid", sign(GOOD, key=SECRET.encode().hex()), "encoded in hexadecimal")
-    cure("signature-invalid", sign(GOOD, key=f"{SECRET}\n"), "line break")
+    check_suggestion(
+        "signature-invalid", sign(GOOD, key=raw), "decoded from hexadecimal", keys=keys
+    )
+    check_suggestion(
+        "signature-invalid", sign(GOOD, key=SECRET.encode().hex()), "encoded in hexadecimal"
+    )
+    check_suggestion("signature-invalid", sign(GOOD, key=f"{SECRET}\n"), "line break")
 
 
-def test_no_reading_of_a_secret_ever_changes_the_verdict() -> None:
+def test_other_reading_of_a_secret_stays_denied() -> None:
     encoded = base64.b64encode(SECRET.encode())
-    cure("signature-invalid", sign(GOOD, key=encoded), "encoded in base64")
+    check_suggestion("signature-invalid", sign(GOOD, key=encoded), "encoded in base64")
 
 
-def test_a_wrong_secret_is_told_from_a_token_for_another_server() -> None:
-    found = cure("signature-invalid", sign(GOOD, key="x" * 40), "app_secret", "JWT_APP_SECRET")
+def test_wrong_secret_differs_from_token_for_another_server() -> None:
+    found = check_suggestion(
+        "signature-invalid", sign(GOOD, key="x" * 40), "app_secret", "JWT_APP_SECRET"
+    )
     assert "iss" not in found
     other = sign(GOOD | {"iss": "elsewhere"}, key="x" * 40)
-    cure("signature-invalid", other, "its iss", "another server")
+    check_suggestion("signature-invalid", other, "its iss", "another server")
 
 
-def test_a_token_by_the_wrong_private_key_is_told_so() -> None:
+def test_wrong_private_key_is_named() -> None:
     policy = replace(POLICY, signature_algorithm="RS256")
     key = parse_rsa(rsa.generate_private_key(65537, 2048))
-    cure("signature-invalid", rs256(), "private key", policy=policy, keys=KeySet((key,)))
+    check_suggestion(
+        "signature-invalid", rs256(), "private key", policy=policy, keys=KeySet((key,))
+    )
 
 
-def test_an_rs_token_on_an_hs_server_and_the_reverse_name_both_ways_out() -> None:
+def test_mixed_up_key_types_name_both_solutions() -> None:
     words = ("app_secret", "HS256", "RS256", "JWT_SIGN_TYPE", "public key", "cache_keys_url")
-    cure("algorithm-not-allowed", rs256(), *words)
+    check_suggestion("algorithm-not-allowed", rs256(), *words)
     reverse = ("private key", "RS256", "secret", "HS256", "JWT_SIGN_TYPE")
-    cure("algorithm-not-allowed", signed({"kid": "k"}), *reverse, policy=RS256, keys=KeySet())
+    check_suggestion(
+        "algorithm-not-allowed", signed({"kid": "k"}), *reverse, policy=RS256, keys=KeySet()
+    )
     static = replace(POLICY, signature_algorithm="RS256")
-    cure("algorithm-not-allowed", signed(), *reverse, policy=static, keys=KeySet())
+    check_suggestion("algorithm-not-allowed", signed(), *reverse, policy=static, keys=KeySet())
 
 
-def test_other_algorithms_are_told_apart() -> None:
-    cure("algorithm-not-allowed", signed({"alg": "HS512"}), "HS256", "JWT_SIGN_TYPE", "HS512")
-    cure("algorithm-not-allowed", signed({"alg": "none"}), "unsigned", "HS256")
-    cure("algorithm-not-allowed", signed({"alg": "hs256"}), '"alg": "HS256"')
-    cure("algorithm-not-allowed", signed({"alg": 5}), '"alg": "HS256"')
+def test_each_other_algorithm_has_its_suggestion() -> None:
+    check_suggestion(
+        "algorithm-not-allowed", signed({"alg": "HS512"}), "HS256", "JWT_SIGN_TYPE", "HS512"
+    )
+    check_suggestion("algorithm-not-allowed", signed({"alg": "none"}), "unsigned", "HS256")
+    check_suggestion("algorithm-not-allowed", signed({"alg": "hs256"}), '"alg": "HS256"')
+    check_suggestion("algorithm-not-allowed", signed({"alg": 5}), '"alg": "HS256"')
     es256 = signed({"alg": "ES256", "kid": "k"})
-    cure("algorithm-not-allowed", es256, "RS256", "Jitsi itself", policy=RS256, keys=KeySet())
+    check_suggestion(
+        "algorithm-not-allowed", es256, "RS256", "Jitsi itself", policy=RS256, keys=KeySet()
+    )
     without = f"{segment({'typ': 'JWT'})}.{segment(GOOD)}.{segment(b'x')}"
-    cure("algorithm-missing", without, '"alg": "HS256"')
+    check_suggestion("algorithm-missing", without, '"alg": "HS256"')
 
 
-def test_a_missing_key_id_and_an_unknown_one_say_where_keys_come_from() -> None:
+def test_missing_and_unknown_key_id_name_key_sources() -> None:
     policy, keys = RS256, KeySet()
-    cure("key-id-missing", rs256(), "kid", "asap_key_server", policy=policy, keys=keys)
-    cure("key-id-missing", rs256(kid=7), "kid", "as a string", policy=policy, keys=keys)
+    check_suggestion("key-id-missing", rs256(), "kid", "asap_key_server", policy=policy, keys=keys)
+    check_suggestion("key-id-missing", rs256(kid=7), "kid", "as a string", policy=policy, keys=keys)
     digest = hashlib.sha256(b"k-1").hexdigest()
-    cure("key-unknown", rs256(kid="k-1"), '"k-1"', f"{digest}.pem", policy=policy, keys=keys)
+    check_suggestion(
+        "key-unknown", rs256(kid="k-1"), '"k-1"', f"{digest}.pem", policy=policy, keys=keys
+    )
     gone = KeySet(unavailable=True)
-    cure("keys-unavailable", rs256(kid="k-1"), "reachable", policy=policy, keys=gone)
+    check_suggestion("keys-unavailable", rs256(kid="k-1"), "reachable", policy=policy, keys=gone)
     static = replace(POLICY, signature_algorithm="RS256")
-    cure("key-unknown", rs256(kid="k-1"), '"k-1"', "public_keys", policy=static, keys=keys)
-    cure("key-unknown", rs256(), "kid", policy=static, keys=keys)
+    check_suggestion(
+        "key-unknown", rs256(kid="k-1"), '"k-1"', "public_keys", policy=static, keys=keys
+    )
+    check_suggestion("key-unknown", rs256(), "kid", policy=static, keys=keys)
 
 
-def test_a_type_that_is_missing_or_an_access_token_s_is_told_so() -> None:
+def test_missing_type_and_access_token_are_named() -> None:
     without = f"{segment({'alg': 'HS256'})}.{segment(GOOD)}.{segment(b'x')}"
-    cure("type-not-jwt", without, '"typ": "JWT"', "header")
-    cure("type-not-jwt", signed({"typ": "jwt"}), '"typ": "JWT"', "capitals")
-    cure("type-not-jwt", signed({"typ": "at+jwt"}), "access token")
+    check_suggestion("type-not-jwt", without, '"typ": "JWT"', "header")
+    check_suggestion("type-not-jwt", signed({"typ": "jwt"}), '"typ": "JWT"', "capitals")
+    check_suggestion("type-not-jwt", signed({"typ": "at+jwt"}), "access token")
 
 
 @pytest.mark.parametrize(
@@ -115,26 +137,28 @@ def test_a_type_that_is_missing_or_an_access_token_s_is_told_so() -> None:
         (lambda token: token.replace("eyJ", "eyj", 1), "compact JWT"),
     ],
 )
-def test_what_is_wrong_with_a_token_s_form_is_named(mangle: Any, word: str) -> None:
-    cure("token-malformed", mangle(signed()), word)
+def test_malformed_token_is_described(mangle: Any, word: str) -> None:
+    check_suggestion("token-malformed", mangle(signed()), word)
 
 
-def test_padding_is_named_whether_it_was_signed_or_put_on_later() -> None:
-    cure("signature-invalid", signed().replace(".", "=.", 1), "padding")
+def test_padding_is_named_signed_or_added_later() -> None:
+    check_suggestion("signature-invalid", signed().replace(".", "=.", 1), "padding")
     signing_input = f"{segment({'typ': 'JWT', 'alg': 'HS256'})}.{segment(GOOD)}="
     signature = hmac.digest(SECRET.encode(), signing_input.encode(), "sha256")
-    cure("token-malformed", f"{signing_input}.{segment(signature)}", "padding")
+    check_suggestion("token-malformed", f"{signing_input}.{segment(signature)}", "padding")
 
 
 def test_header_extensions_are_named() -> None:
-    cure("token-malformed", signed({"crit": ["b64"]}), "crit")
-    cure("token-malformed", signed({"zip": "DEF"}), "zip")
+    check_suggestion("token-malformed", signed({"crit": ["b64"]}), "crit")
+    check_suggestion("token-malformed", signed({"zip": "DEF"}), "zip")
 
 
-def test_no_token_at_all_says_where_one_goes() -> None:
-    cure("token-missing", None, "?jwt=", "JWT_ALLOW_EMPTY")
+def test_missing_token_shows_where_to_add_it() -> None:
+    check_suggestion("token-missing", None, "?jwt=", "JWT_ALLOW_EMPTY")
     guests = replace(POLICY, allow_empty_token=True)
-    cure("authentication-required", None, "?jwt=", policy=guests, room_requires_authentication=True)
+    check_suggestion(
+        "authentication-required", None, "?jwt=", policy=guests, room_requires_authentication=True
+    )
 
 
 def parse_rsa(key: rsa.RSAPrivateKey) -> Any:
