@@ -9,7 +9,7 @@ FUZZ_STAMP := $(VENV)/.fuzz
 # For trying it out: everybody knows this secret.
 DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-that-everybody-knows XMPP_DOMAIN=meet.jitsi
 
-.PHONY: run test unit unit-pythons check requirements sbom image-test conformance fuzz soak soak-keys bench \
+.PHONY: run test unit unit-pythons check docs-generated requirements sbom image-test conformance fuzz soak soak-keys bench \
   bench-memory bench-prosody clean
 
 run: $(RUN_STAMP)
@@ -40,6 +40,11 @@ check: $(TEST_STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.supply.audit
+
+# What is made from the code: pages below docs, the manual page, the Compose file's list. Tests fail until this has run.
+docs-generated: $(TEST_STAMP)
+	$(BIN)/python -m tests.support.generated_pages
+	$(BIN)/python -m tests.support.man_page
 
 # What the image installs: every package and what builds ours, pinned and hashed for any platform.
 requirements: $(TEST_STAMP)

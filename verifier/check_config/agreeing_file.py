@@ -16,20 +16,13 @@ from verifier.check_config.comparison import is_own_key_server
 from verifier.check_config.deployment import Deployment
 from verifier.check_config.lua_values import Unknown
 from verifier.check_config.token_hosts import COMPARED, InForce, TokenHost
-from verifier.config import Settings, load
+from verifier.config import OPTIONS, Settings, load
 
 _HEAD: Final = """\
 # Written by jitsi-verifier check-config from Prosody's configuration; holds secrets.
 # Only what decides about tokens is here: add listen, admin_listen and the like.
 """
-_DEFAULTS: Final[dict[str, InForce]] = {
-    "asap_accepted_audiences": ("*",),
-    "asap_require_room_claim": True,
-    "allow_empty_token": False,
-    "token_regex_enabled": True,
-    "token_regex_room_max_length": 128,
-    "token_regex_max_quantifiers": 3,
-}
+_DEFAULTS: Final[dict[str, InForce]] = {option.name: option.default for option in OPTIONS}
 _NAMES_KEYS: Final = ("asap_key_server", "cache_keys_url")
 
 

@@ -225,7 +225,7 @@ class RoomOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleOptions:
-    """Rules."""
+    """Rules and mode."""
 
     rules: Rules = option(
         "VERIFIER_RULES",
@@ -255,10 +255,10 @@ class RuleOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyOptions:
-    """Operator policy.
+    """The policy table.
 
-    What the operator requires of tokens that Jitsi would accept: the table `[policy]`. All of it is
-    off by default. Denials are 403, after the checks of the token and before those of the room.
+    The table `[policy]`: what the operator requires of tokens that Jitsi would accept. All of it is
+    off by default.
     """
 
     policy_forbid_wildcard_room: bool = _policy(

@@ -197,8 +197,8 @@ async def test_blanks_around_a_bearer_token_are_not_part_of_it(start: Start) -> 
 
 def test_every_code_has_its_documented_status() -> None:
     page = (ROOT / "docs" / "denial-codes.md").read_text("utf-8")
-    rows = re.findall(r"^\| (`[a-z-]+`(?:, `[a-z-]+`)*) \| (\d{3}) \|", page, re.MULTILINE)
-    stated = {code: int(status) for codes, status in rows for code in re.findall("`(.*?)`", codes)}
+    sections = re.findall(r"^### `([a-z-]+)`\n\nHTTP (\d{3})\.", page, re.MULTILINE)
+    stated = {code: int(status) for code, status in sections}
     assert stated == {str(code): int(status_of(code)) for code in DenialCode}
 
 

@@ -1,0 +1,212 @@
+"""``python -m tests.support.generated_pages`` writes what documents and Compose take from the code.
+
+Each page is written by hand, except for the text between two markers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import textwrap
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from tests.support.paths import CONTRIB, DOCS
+from verifier.config.option import Option, options_of
+from verifier.config.options import CONFIG_VARIABLE, OPTIONS, TOPICS
+from verifier.config.value_types import ListForm
+from verifier.http.rendering import status_of
+from verifier.rules.denial_texts import DENIAL_TEXTS
+from verifier.rules.denials import ANSWERS
+from verifier.rules.model import DenialCode, Deny
+
+CONFIGURATION: Final = DOCS / "configuration.md"
+DENIAL_CODES: Final = DOCS / "denial-codes.md"
+COMPOSE: Final = CONTRIB / "docker-compose" / "jitsi-verifier.yml"
+
+_NAMES: Final = {option.name for option in OPTIONS}
+_QUOTED: Final = re.compile(r"`([a-z0-9_.]+)`")
+_BLOCKS: Final = (
+    re.compile(r"(<!-- generated: .*? -->\n).*(<!-- /generated -->)", re.DOTALL),
+    re.compile(r"( *# generated: .*?\n).*?( *# /generated)", re.DOTALL),
+)
+
+# What the container needs set. docker-jitsi-meet's own defaults stand in its docker-compose.yml.
+_COMPOSE_VALUES: Final = {
+    "JWT_ENABLE_DOMAIN_VERIFICATION": "${JWT_ENABLE_DOMAIN_VERIFICATION:-false}",
+    "XMPP_DOMAIN": "${XMPP_DOMAIN:-meet.jitsi}",
+    "XMPP_MUC_DOMAIN": "${XMPP_MUC_DOMAIN:-muc.meet.jitsi}",
+    "VERIFIER_LISTEN": "0.0.0.0:8090",
+}
+
+
+def with_block(path: Path, block: str) -> str:
+    """Return a file's text with another text between its markers.
+
+    Raises:
+        ValueError: the file does not have exactly one pair of markers.
+    """
+    text, number = path.read_text("utf-8"), 0
+    for pattern in _BLOCKS:
+        text, found = pattern.subn(lambda match: f"{match[1]}{block}{match[2]}", text)
+        number += found
+    if number != 1:
+        raise ValueError(f"{path}: expected one block between markers, found {number}")
+    return text
+
+
+# docs/configuration.md
+
+
+def configuration() -> str:
+    """Return the sections of all options, by topic, after a list of links to them."""
+    topics = [(inspect.getdoc(topic) or "", list(options_of(topic))) for topic in TOPICS]
+    index = [_index_line(doc, options) for doc, options in topics]
+    sections = [part for doc, options in topics for part in _topic(doc, options)]
+    return "\n".join(["", *index, "", *sections])
+
+
+def _index_line(doc: str, options: list[Option]) -> str:
+    links = ", ".join(f"[`{option.name}`](#{option.name})" for option in options)
+    return _wrapped(f"- {_title(doc)}: {links}", indent="  ")
+
+
+def _title(doc: str) -> str:
+    return doc.partition("\n")[0].removesuffix(".")
+
+
+def _topic(doc: str, options: list[Option]) -> Iterator[str]:
+    introduction = doc.partition("\n")[2].strip()
+    yield f"### {_title(doc)}\n"
+    if introduction:
+        yield f"{_wrapped(introduction)}\n"
+    for option in options:
+        yield from _section(option)
+
+
+def _section(option: Option) -> Iterator[str]:
+    if "." in option.name:  # GitHub's anchor of a heading has no dot
+        yield f'<a id="{option.name}"></a>\n'
+    yield f"#### `{option.name}`\n"
+    yield f"{_escaped(option.help)}\n"
+    yield "| | |\n|---|---|"
+    yield from (f"| {name} | {value} |" for name, value in _rows(option))
+    if option.note:
+        yield f"\n{_wrapped(_linked(option.note, option.name))}"
+    yield f"\n```toml\n{_toml_example(option)}\n```\n"
+
+
+def _rows(option: Option) -> Iterator[tuple[str, str]]:
+    yield "type", option.type.expected.replace("|", "\\|")
+    if option.unit:
+        yield "unit", option.unit
+    if option.type.list_form is not ListForm.SINGLE:
+        yield "several values", str(option.type.list_form)
+    if option.type.secret:
+        yield "environment", f"`{option.variable}`"
+        yield "from a file", f"`{option.file_key}`, in the environment `{option.file_variable}`"
+    elif option.variable:
+        yield "environment", f"`{option.variable}={env_example(option)}`"
+    yield "default", _escaped(option.default_text)
+    yield "in `[hosts]` tables", _per_host(option)
+
+
+def _per_host(option: Option) -> str:
+    if not option.per_host:
+        return "no"
+    group = [each.name for each in OPTIONS if option.together and each.together == option.together]
+    others = ", ".join(f"`{name}`" for name in group if name != option.name)
+    return f"yes; a host that sets it does not inherit {others}" if others else "yes"
+
+
+def _toml_example(option: Option) -> str:
+    if not option.table:
+        return f"{option.name} = {option.example}"
+    return f"[{option.table}]\n{option.name.removeprefix(f'{option.table}.')} = {option.example}"
+
+
+def example_value(option: Option) -> Any:
+    """Return the example of an option as TOML reads it."""
+    return tomllib.loads(f"example = {option.example}")["example"]
+
+
+def env_example(option: Option) -> str:
+    """Return the example of an option as it is written in the environment."""
+    value = example_value(option)
+    if isinstance(value, list):
+        return ",".join(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _linked(text: str, own_name: str = "", page: str = "") -> str:
+    """Return a text in which the names of options are links."""
+
+    def link(match: re.Match[str]) -> str:
+        name = match[1]
+        known = name in _NAMES and name != own_name
+        return f"[`{name}`]({page}#{name})" if known else match[0]
+
+    return _QUOTED.sub(link, text)
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("<", "&lt;").replace("|", "\\|")
+
+
+# docs/denial-codes.md
+
+
+def denial_codes() -> str:
+    """Return a section for each denial code, in the order of the checks."""
+    links = ", ".join(f"[`{code}`](#{code})" for code in DenialCode)
+    return "\n".join(["", f"{_wrapped(links)}\n", *(_code_section(code) for code in DenialCode)])
+
+
+def _code_section(code: DenialCode) -> str:
+    text = DENIAL_TEXTS[code]
+    error, reason = Deny(code, "", *ANSWERS.get(code, ("not-allowed", None))).answer
+    words = f"“{reason}”" if reason else "the `detail` as its text"
+    paragraphs = (
+        f"### `{code}`",
+        f"HTTP {status_of(code):d}. Prosody answers `{error}` with {words}.",
+        _linked(text.meaning, page="configuration.md"),
+        f"**What to do:** {_linked(text.remedy, page='configuration.md')}",
+    )
+    return "".join(f"{_wrapped(paragraph)}\n\n" for paragraph in paragraphs).removesuffix("\n")
+
+
+# contrib/docker-compose/jitsi-verifier.yml
+
+
+def compose() -> str:
+    """Return the environment of the container: every variable, Jitsi's own ones first."""
+    variables = [option.variable for option in OPTIONS if option.variable]
+    own = sorted(name for name in [*variables, CONFIG_VARIABLE] if name.startswith("VERIFIER_"))
+    jitsi = [name for name in variables if name not in own]
+    return "".join(f"{' ' * 12}- {_assignment(name)}\n" for name in [*jitsi, *own])
+
+
+def _assignment(name: str) -> str:
+    return f"{name}={_COMPOSE_VALUES[name]}" if name in _COMPOSE_VALUES else name
+
+
+PAGES: Final[dict[Path, Callable[[], str]]] = {
+    CONFIGURATION: configuration,
+    DENIAL_CODES: denial_codes,
+    COMPOSE: compose,
+}
+"""Every file with a generated block, and what makes the block."""
+
+
+if __name__ == "__main__":
+    for path, block in PAGES.items():
+        path.write_text(with_block(path, block()), "utf-8")

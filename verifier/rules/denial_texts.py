@@ -1,0 +1,199 @@
+"""What each denial code means and what to do about it, in plain words.
+
+For people: ``docs/denial-codes.md`` is made from this table. Options and claims are in backticks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from verifier.rules.model import DenialCode
+
+
+@dataclass(frozen=True, slots=True)
+class DenialText:
+    """The words for one denial code.
+
+    Attributes:
+        meaning: What was found wrong.
+        remedy: What to change.
+    """
+
+    meaning: str
+    remedy: str
+
+
+DENIAL_TEXTS: Final[dict[DenialCode, DenialText]] = {
+    DenialCode.AMBIGUOUS_REQUEST: DenialText(
+        "The original request can be read in two ways, or not at all: two tokens that differ, a "
+        "parameter that is there twice, or an original-request header that is missing or doubled.",
+        "Send one token. Let the proxy set one original-request header; in nginx, pass "
+        "`$request_uri`.",
+    ),
+    DenialCode.TOKEN_MISSING: DenialText(
+        "The request has no token, and guests are not allowed.",
+        "Send the token as `?jwt=`, or set `allow_empty_token`.",
+    ),
+    DenialCode.TOKEN_MALFORMED: DenialText(
+        "The token is not three unpadded base64url segments of strict JSON, or its header has "
+        "`crit` or `zip`.",
+        "Make the token with a JWT library. Do not cut or re-encode it.",
+    ),
+    DenialCode.KEY_ID_MISSING: DenialText(
+        "A key URL is configured, and the token's header has no `kid`.",
+        "Sign with a `kid` in the header.",
+    ),
+    DenialCode.ALGORITHM_MISSING: DenialText(
+        "The token's header has no `alg`.",
+        "Make the token with a JWT library.",
+    ),
+    DenialCode.ALGORITHM_NOT_ALLOWED: DenialText(
+        "The `alg` in the token's header is not the configured `signature_algorithm`.",
+        "Sign with the configured algorithm. A token cannot choose its algorithm.",
+    ),
+    DenialCode.KEY_UNKNOWN: DenialText(
+        "No key source has a key with this `kid`.",
+        "Publish the key, or correct the `kid`.",
+    ),
+    DenialCode.KEYS_UNAVAILABLE: DenialText(
+        "The key source does not answer now.",
+        "Look at `/readyz` on the admin address: it names the source and the error.",
+    ),
+    DenialCode.TYPE_NOT_JWT: DenialText(
+        "The `typ` in the token's header is not exactly `JWT`.",
+        "Set `typ` to `JWT`.",
+    ),
+    DenialCode.SIGNATURE_INVALID: DenialText(
+        "None of the configured keys made this signature.",
+        "Use the same secret on both sides. Check that it is not base64 on one side only.",
+    ),
+    DenialCode.EXPIRY_MALFORMED: DenialText(
+        "The `exp` claim is not a number.",
+        "Set `exp` to Unix seconds, as a JSON number.",
+    ),
+    DenialCode.NOT_BEFORE_MALFORMED: DenialText(
+        "The `nbf` claim is not a number.",
+        "Set `nbf` to Unix seconds, as a JSON number.",
+    ),
+    DenialCode.TOKEN_EXPIRED: DenialText(
+        "The time in `exp` has passed.",
+        "Make a new token. If the token is new, compare the clocks.",
+    ),
+    DenialCode.TOKEN_NOT_YET_VALID: DenialText(
+        "The time in `nbf` is in the future.",
+        "Compare the clocks of the issuer and of the verifier.",
+    ),
+    DenialCode.ISSUER_MISSING: DenialText(
+        "The token has no `iss` claim.",
+        "Set `iss` to the value of `app_id`.",
+    ),
+    DenialCode.ISSUER_NOT_ACCEPTED: DenialText(
+        "The `iss` claim is not in `asap_accepted_issuers`.",
+        "Set `iss` to the value of `app_id`, or add it to `asap_accepted_issuers`.",
+    ),
+    DenialCode.AUDIENCE_MISSING: DenialText(
+        "The token has no `aud` claim.",
+        "Set `aud` to one of `asap_accepted_audiences`.",
+    ),
+    DenialCode.AUDIENCE_NOT_ACCEPTED: DenialText(
+        "The `aud` claim is not in `asap_accepted_audiences`. A list never is, because Jitsi "
+        "compares it as a whole; only strict rules look into it.",
+        "Use one string, or accept `*`.",
+    ),
+    DenialCode.ROOM_CLAIM_MISSING: DenialText(
+        "The token has no `room` claim.",
+        "Set `room` to the room's name, or to `*` for every room.",
+    ),
+    DenialCode.SUBJECT_MISSING: DenialText(
+        "The token has no `sub` claim.",
+        "Set `sub` to the tenant, to the XMPP domain, or to `*`.",
+    ),
+    DenialCode.CLAIM_MALFORMED: DenialText(
+        "A claim has a JSON type that Jitsi's modules do not expect.",
+        "Read the `detail` of the answer: it names the claim and the type.",
+    ),
+    DenialCode.POLICY_WILDCARD_ROOM: DenialText(
+        "The `room` claim is `*` or missing, and `policy.forbid_wildcard_room` is on.",
+        "Name one room in `room`.",
+    ),
+    DenialCode.POLICY_WILDCARD_SUB: DenialText(
+        "The `sub` claim is `*`, and `policy.forbid_wildcard_sub` is on.",
+        "Set `sub` to the tenant or to the XMPP domain.",
+    ),
+    DenialCode.POLICY_ROOM_PATTERN: DenialText(
+        "The `room` claim is a pattern, and `policy.forbid_room_patterns` is on.",
+        "Name one room in `room`, and remove `context.room.regex`.",
+    ),
+    DenialCode.POLICY_TOKEN_LIFETIME: DenialText(
+        "There are more than `policy.max_token_lifetime` seconds between `iat` (or the current "
+        "time) and `exp`, or there is no `exp`.",
+        "Set an earlier `exp`, and set `iat`.",
+    ),
+    DenialCode.POLICY_JTI_MISSING: DenialText(
+        "The token has no `jti` claim, and `policy.require_jti` or `single_use` is on.",
+        "Set `jti` to a string that no other token has.",
+    ),
+    DenialCode.POLICY_EXPIRY_MISSING: DenialText(
+        "The token has no `exp` claim, and `policy.require_expiry` or `single_use` is on.",
+        "Set `exp`.",
+    ),
+    DenialCode.POLICY_USER_ID_MISSING: DenialText(
+        "The token has no `context.user.id`, and `policy.require_user_id` is on.",
+        "Set `context.user.id`.",
+    ),
+    DenialCode.POLICY_MODERATOR_REQUIRED: DenialText(
+        "The room is empty, and `policy.moderators_create_rooms` is on. Only Prosody's module can "
+        "tell that a room is empty.",
+        "Let a moderator open the room.",
+    ),
+    DenialCode.REVOKED: DenialText(
+        "The token, its user, issuer or key, the room or the tenant was revoked.",
+        "Undo the revocation with `jitsi-verifier revoke --undo`, or make a new token.",
+    ),
+    DenialCode.ROOM_ADDRESS_INVALID: DenialText(
+        "The URL does not name a room.",
+        "Use `/room` for pages; add `?room=` to signalling URLs.",
+    ),
+    DenialCode.AUTHENTICATION_REQUIRED: DenialText(
+        "The room does not accept guests.",
+        "Send a token.",
+    ),
+    DenialCode.ROOM_PATTERN_INVALID: DenialText(
+        "The `room` claim is not a Lua pattern, or the pattern is too complex.",
+        "Correct the pattern. `token_regex_max_quantifiers` and `token_regex_room_max_length` are "
+        "its limits.",
+    ),
+    DenialCode.ROOM_MISMATCH: DenialText(
+        "The token is for another room.",
+        "Write `room` in the form that the web client sends: lower case, percent-encoded.",
+    ),
+    DenialCode.TENANT_MISMATCH: DenialText(
+        "The `sub` claim is not the tenant.",
+        "Set `sub` to the tenant.",
+    ),
+    DenialCode.DOMAIN_MISMATCH: DenialText(
+        "The `sub` claim is not the XMPP domain; or `strict_hosts` is on, and the host has no "
+        "`[hosts]` table.",
+        "Set `sub` to the XMPP domain, which is not the public host name. Give the host a table.",
+    ),
+    DenialCode.TOKEN_ALREADY_USED: DenialText(
+        "`single_use` is on, and the token has opened its room before.",
+        "Make a new token for each person and visit.",
+    ),
+    DenialCode.SERVER_MISCONFIGURED: DenialText(
+        "The room has a tenant, and `muc_mapper_domain_base` is not configured.",
+        "Set `muc_mapper_domain_base` (`XMPP_DOMAIN`).",
+    ),
+    DenialCode.OVERLOADED: DenialText(
+        "Too many tokens wait for the check of their signature.",
+        "Limit requests in the proxy (nginx: `limit_req`), add `workers`, and find out which "
+        "clients send the tokens.",
+    ),
+    DenialCode.STORE_UNAVAILABLE: DenialText(
+        "The revocations have not been read since the start, or the store cannot say whether a "
+        "single-use token was used.",
+        "Look at `/readyz` on the admin address.",
+    ),
+}
+"""The words for each code, in the order in which the codes are checked."""
