@@ -18,7 +18,7 @@ from tests.support.paths import CONTRIB, DOCS
 from verifier.config.option import Option, options_of
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS, TOPICS
 from verifier.config.value_types import ListForm
-from verifier.http.rendering import status_of
+from verifier.http.responses import status_of
 from verifier.rules.denial_texts import DENIAL_TEXTS
 from verifier.rules.denials import ANSWERS
 from verifier.rules.model import DenialCode, Deny
