@@ -94,22 +94,21 @@ def _section(option: Option) -> Iterator[str]:
     yield f"{_escaped(option.help)}\n"
     yield "| | |\n|---|---|"
     yield from (f"| {name} | {value} |" for name, value in _rows(option))
-    if option.note:
-        yield f"\n{_wrapped(_linked(option.note, option.name))}"
-    yield f"\n```toml\n{_toml_example(option)}\n```\n"
+    yield f"\n{_wrapped(_linked(option.note, option.name))}\n" if option.note else ""
 
 
 def _rows(option: Option) -> Iterator[tuple[str, str]]:
-    yield "type", option.type.expected.replace("|", "\\|")
-    if option.unit:
-        yield "unit", option.unit
-    if option.type.list_form is not ListForm.SINGLE:
-        yield "several values", str(option.type.list_form)
+    yield "file", _toml_example(option)
     if option.type.secret:
         yield "environment", f"`{option.variable}`"
         yield "from a file", f"`{option.file_key}`, in the environment `{option.file_variable}`"
     elif option.variable:
         yield "environment", f"`{option.variable}={env_example(option)}`"
+    yield "type", option.type.expected.replace("|", "\\|")
+    if option.unit:
+        yield "unit", option.unit
+    if option.type.list_form is not ListForm.SINGLE:
+        yield "several values", str(option.type.list_form)
     yield "default", _escaped(option.default_text)
     yield "in `[hosts]` tables", _per_host(option)
 
@@ -124,8 +123,9 @@ def _per_host(option: Option) -> str:
 
 def _toml_example(option: Option) -> str:
     if not option.table:
-        return f"{option.name} = {option.example}"
-    return f"[{option.table}]\n{option.name.removeprefix(f'{option.table}.')} = {option.example}"
+        return f"`{option.name} = {option.example}`"
+    key = option.name.removeprefix(f"{option.table}.")
+    return f"`{key} = {option.example}` in `[{option.table}]`"
 
 
 def example_value(option: Option) -> Any:

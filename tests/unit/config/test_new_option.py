@@ -86,5 +86,6 @@ def test_new_option_is_shown_by_check_config_and_help(found: Any) -> None:
 
 def test_new_option_is_documented_and_passed_to_the_container(found: Any) -> None:
     assert "#### `spare_seconds`\n\nHow long nothing happens.\n" in found["page"]
-    assert "| environment | `VERIFIER_SPARE_SECONDS=8` |\n| default | 7 |" in found["page"]
+    assert "| file | `spare_seconds = 8` |\n" in found["page"]
+    assert "| environment | `VERIFIER_SPARE_SECONDS=8` |\n" in found["page"]
     assert "            - VERIFIER_SPARE_SECONDS\n" in found["compose"]
