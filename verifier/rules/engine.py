@@ -64,7 +64,7 @@ from verifier.rules.token import (
     find_static_keys,
     read_token,
 )
-from verifier.tokens.claims import Claims, TokenHeader
+from verifier.tokens.claims import Claims
 from verifier.tokens.jws import Token
 
 _MAX_WAITING_BYTES: Final = 2_048  # of a token; JSON in memory can be 25 times as long as written
@@ -139,7 +139,7 @@ def begin(  # noqa: PLR0913  # as for decide
         if isinstance(static, Deny):
             return static
         candidates = static
-    algorithm = TokenHeader(token.header).algorithm
+    algorithm = token.header["alg"]
     return SignatureCheck(request, policy, keys, algorithm, token, candidates, revoked, record)
 
 
@@ -196,7 +196,7 @@ class SignatureCheck:
 
         # 10-11. exp and nbf; `now >= exp` is expired.
         claims = Claims(token.claims)
-        key_id = TokenHeader(token.header).key_id
+        key_id = token.header.get("kid")
         refused = check_times(claims, policy, now, key_id, record)
         if refused is not None:
             return self._prefer_revoked(refused, token, now)
