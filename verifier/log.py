@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 import traceback
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
-from urllib.parse import unquote
+
+from verifier.tokens.redact import hide_tokens
 
 LOGGER: Final = logging.getLogger("verifier")
 _LONGEST: Final = 200
-_MOST_ENCODINGS: Final = 3  # of one value, each in percent signs
-# "eyJ" begins every encoded JSON object, in a room's lower-case form too; one that is written with
-# blanks or line breaks begins otherwise, but has its dots.
-_TOKEN: Final = re.compile(
-    r"eyJ[\w-]{5,}(\.[\w-]*)*|e[wy][\w-]{10,}\.[\w-]{10,}[\w.-]*", re.IGNORECASE | re.ASCII
-)
 
 _always: Final[dict[str, Any]] = {}
 
@@ -69,12 +63,7 @@ def safe(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = value[:_LONGEST].encode("utf-8", "replace").decode()
-    decoded = text
-    for _ in range(_MOST_ENCODINGS if "%" in text else 0):
-        decoded = unquote(decoded)
-        if _TOKEN.search(decoded):
-            return "[token]"
-    return _TOKEN.sub("[token]", text)
+    return hide_tokens(text)
 
 
 def _event(record: logging.LogRecord) -> str:
@@ -82,7 +71,7 @@ def _event(record: logging.LogRecord) -> str:
     words = record.getMessage()
     if hasattr(record, "fields"):
         return words
-    return _TOKEN.sub("[token]", " ".join(words.split()))
+    return hide_tokens(" ".join(words.split()))
 
 
 class _JsonFormatter(logging.Formatter):

@@ -12,8 +12,9 @@ from verifier.http.handoff import REDIRECT, Handoff
 from verifier.http.original_request import Original
 from verifier.http.request_head import RequestHead
 from verifier.http.responses import Response
-from verifier.rooms.clean_target import may_hold_token, without_tokens
+from verifier.rooms.clean_target import without_tokens
 from verifier.rules.model import Allow, DenialCode, Deny
+from verifier.tokens.redact import may_reveal_token
 
 _LONGEST_REDIRECT: Final = 4_096
 _OUTAGES: Final = (
@@ -75,7 +76,7 @@ class Pages:
             return None
         room = target.address.room if target.address else ""
         url = f"https://{original.host}{without_tokens(target)}"
-        if may_hold_token(url):
+        if may_reveal_token(url):
             room = url = ""
         address = fill(template, code=denial.code, room=room, url=url)
         return address if len(address) <= _LONGEST_REDIRECT else None

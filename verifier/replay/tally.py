@@ -10,18 +10,15 @@ from urllib.parse import quote
 
 from verifier.replay.access_log import LoggedRequest, Unasked
 from verifier.rooms.address import Target
-from verifier.rooms.clean_target import may_hold_token
 from verifier.rules.model import Deny
+from verifier.tokens.redact import hide_tokens, may_reveal_token
 
 EXAMPLES: Final = 3
 """How many of each code, and of the lines that cannot be read, are shown."""
 
 _LONGEST: Final = 120
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
-# A header that begins with a blank or a line break is no "eyJ", but "eyA" or "ewo".
-_FROM_A_TOKEN_ON: Final = re.compile(
-    r"(?i)(?:(?<=jwt)|(?<=token))(?:=|%(?:25)*3d).*|(?:eyJ|e[wy][\w-]{12,}\.).*"
-)
+_FROM_A_PARAMETER_ON: Final = re.compile(r"(?i)(?:(?<=jwt)|(?<=token))(?:=|%(?:25)*3d).*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +139,9 @@ def shown_target(target: Target) -> str:
 
 
 def _without_token(text: str) -> str:
-    shown = _FROM_A_TOKEN_ON.sub("…", _quoted(text))
-    # Whatever has been encoded in yet another way.
-    return "…" if may_hold_token(shown) else _cut(shown)
+    shown = hide_tokens(_FROM_A_PARAMETER_ON.sub("…", _quoted(text)), "…")
+    # A parameter whose name is percent-encoded.
+    return "…" if may_reveal_token(shown) else _cut(shown)
 
 
 def _quoted(text: str) -> str:

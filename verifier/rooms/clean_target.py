@@ -5,15 +5,12 @@ Knows neither hosts nor what the target is for.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 from urllib.parse import quote, unquote
 
 from verifier.rooms.address import Target
 
 _TOKENS: Final = frozenset(("jwt", "token"))
-_TOKEN: Final = re.compile(r"eyJ[\w-]{8,}|(?:jwt|token)=", re.IGNORECASE)
-_ENCODED_AT_MOST: Final = 5
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 
@@ -27,15 +24,6 @@ def without_tokens(target: Target) -> str:
     query = "&".join(parts)
     path = "/" + target.path.lstrip("/")
     return quote(f"{path}?{query}" if query else path, safe=_PRINTABLE, errors="surrogatepass")
-
-
-def may_hold_token(text: str) -> bool:
-    """Tell whether a token may still stand in a text, however often it was percent-encoded."""
-    for _ in range(_ENCODED_AT_MOST):
-        if _TOKEN.search(text):
-            return True
-        text = unquote(text)
-    return _TOKEN.search(text) is not None
 
 
 def _is_token(parameter: str) -> bool:

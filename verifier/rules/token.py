@@ -133,9 +133,7 @@ def check_signature(
         if key.verify(algorithm, token.signing_input, token.signature):
             return None
     detail = f"no configured key made this {algorithm} signature"
-    return deny(
-        DenialCode.SIGNATURE_INVALID, detail, token.header.get("kid"), _unsupported(policy)
-    )
+    return deny(DenialCode.SIGNATURE_INVALID, detail, token.header.get("kid"), _unsupported(policy))
 
 
 def check_times(

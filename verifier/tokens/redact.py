@@ -1,19 +1,193 @@
-"""Tokens in what people read, found by their looks: who shows a value need not know where from."""
+r"""The one definition of what looks like a token, for everything that people or other sites see.
+
+A token's header and payload are JSON objects in base64url, so that text is a token if it decodes to
+the beginning of a JSON object: blanks, ``{``, blanks, ``"``, a member's name, ``"``, blanks, ``:``.
+This finds a whole token, a header alone, a token that was cut off, and JSON that was written with
+blanks. Words such as ``eyewitness-news`` decode to no JSON and stay.
+
+Text may have lost its case: room names are lower case. Each letter may then stand for two values,
+so that the search follows all spellings at once, as a set of states:
+
+=======  ==========================================  ==========================================
+State    The decoded bytes so far                    Next
+=======  ==========================================  ==========================================
+start    none                                        ``{``: open
+open     ``{`` and blanks                            blank: open; ``"``: name
+name     and a part of a name, usual characters      usual: name; ``"``: end; other: odd
+odd      and a part of a name, other characters too  ``"``: end; ``\``: escaped; other: odd
+escaped  the same, and a backslash                   any: odd
+end      and a whole name                            blank: end; ``:``: token
+token    and ``:``                                   the word is a token
+=======  ==========================================  ==========================================
+
+A control character in a name, and any byte that is not in the table, ends a spelling. A word that
+ends in ``name`` or ``end`` was cut off, and counts from a certain length on. ``odd`` does not
+count: too many names of rooms and hosts, read in some spelling, end there. Each place where a token
+may begin is looked at for a bounded length, so that the time is linear in the text's length.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import product
+from typing import Final, Literal
+from urllib.parse import unquote
 
-# A compact token, in a room's lower-case form too: a JSON object in base64url, a dot, and more.
-# An object begins with a brace and a quote (eyI to eyL), a space (eyA) or another blank (ewo, ew0,
-# ewk); whatever else begins with ew or ey is a name. It is looked for only where a word begins, so
-# that long texts are looked at once.
-_TOKEN: Final = re.compile(
-    r"(?<![\w-])-*+e(?:y[ai-l]|w[ok0])[\w-]{9,}+\.[\w-]{10,}+[\w.-]*", re.IGNORECASE | re.ASCII
-)
+HIDDEN: Final = "[token]"
+
+# A brace and a quote (eyI to eyL), a space (eyA) or another blank (ewo, ew0, ewk). This only says
+# where to look; the states decide.
+_START: Final = re.compile(r"[eE](?=[yY][AIJKLaijkl]|[wW][KOko0])")
+_WORD: Final = re.compile(r"[\w-]{0,24}", re.ASCII)
+# Jitsi's decoder skips padding and splits at backslashes, too.
+_REST: Final = re.compile(r"[\w.=\\-]*", re.ASCII)
+_ENCODED: Final = re.compile(r"[\w.~=+%\\-]+", re.ASCII)
+_PARAMETER: Final = re.compile(r"(?:jwt|token)=", re.IGNORECASE)
+_MAX_ENCODINGS: Final = 5
+# A word that was cut off counts from here on: in the case that it was written in, or else.
+_MIN_LENGTH: Final = 8
+_MIN_LENGTH_ANY_CASE: Final = 12
+
+_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_VALUES: Final = {letter: value for value, letter in enumerate(_ALPHABET)}
+_BLANKS: Final = frozenset(b" \t\r\n")
+_USUAL: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_#./:-")
 
 
-def hide_tokens(text: str) -> str:
-    """Put "[token]" in the place of whatever looks like one."""
-    return _TOKEN.sub("[token]", text)
+_State = Literal["start", "open", "name", "odd", "escaped", "end", "token"]
+_BEGINNING: Final = frozenset[_State](("start",))
+_CUT_OFF: Final = frozenset[_State](("name", "end"))
+
+
+def hide_tokens(text: str, instead: str = HIDDEN) -> str:
+    """Return a text with ``instead`` in the place of whatever looks like a token.
+
+    A word that holds a token in percent-encoding is replaced as a whole.
+    """
+    if "%" in text:
+        text = _ENCODED.sub(
+            lambda word: instead if "%" in word[0] and holds_token(word[0]) else word[0], text
+        )
+    shown: list[str] = []
+    done = 0
+    for begin, end in _find(text):
+        shown += (text[done:begin], instead)
+        done = end
+    return "".join((*shown, text[done:])) if shown else text
+
+
+def holds_token(text: str) -> bool:
+    """Return whether a text holds a token, however often it is percent-encoded."""
+    return any(decoded is None or _has_token(decoded) for decoded in _decodings(text))
+
+
+def may_reveal_token(url: str) -> bool:
+    """Return whether a URL holds a token, or a parameter that is meant for one."""
+    return any(
+        decoded is None or _PARAMETER.search(decoded) is not None or _has_token(decoded)
+        for decoded in _decodings(url)
+    )
+
+
+def _decodings(text: str) -> Iterator[str | None]:
+    """Yield a text and what its percent-encoding means; None for one that does not end."""
+    yield text
+    for _ in range(_MAX_ENCODINGS):
+        if "%" not in text or (decoded := unquote(text)) == text:
+            return
+        text = decoded
+        yield text
+    if unquote(text) != text:
+        yield None
+
+
+def _has_token(text: str) -> bool:
+    return next(_find(text), None) is not None
+
+
+def _find(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where tokens begin and end."""
+    done = 0
+    for match in _START.finditer(text):
+        begin = match.start()
+        if begin >= done and _begins_token(_matched(_WORD, text, begin)):
+            done = begin + len(_matched(_REST, text, begin))
+            yield _with_hyphens(text, begin), done
+
+
+def _matched(pattern: re.Pattern[str], text: str, begin: int) -> str:
+    match = pattern.match(text, begin)
+    return match[0] if match else ""
+
+
+def _with_hyphens(text: str, begin: int) -> int:
+    """Return where the word of a token begins, if only hyphens stand before the token in it."""
+    before = begin
+    while before and text[before - 1] == "-":
+        before -= 1
+    return begin if before and _WORD.fullmatch(text[before - 1]) else before
+
+
+def _begins_token(word: str) -> bool:
+    if len(word) < _MIN_LENGTH or not _decodes_to_object(word.lower(), any_case=True):
+        return False
+    return len(word) >= _MIN_LENGTH_ANY_CASE or _decodes_to_object(word, any_case=False)
+
+
+def _decodes_to_object(word: str, *, any_case: bool) -> bool:
+    """Return whether a word is the beginning of a JSON object in base64url."""
+    states = _BEGINNING
+    for at in range(0, len(word), 4):
+        states = _advance(states, word[at : at + 4], any_case=any_case)
+        if not states or "token" in states:
+            return bool(states)
+    return not states.isdisjoint(_CUT_OFF)
+
+
+@lru_cache(maxsize=4_096)
+def _advance(states: frozenset[_State], group: str, *, any_case: bool) -> frozenset[_State]:
+    """Return the states after a group of up to four characters, which are three bytes."""
+    found = set[_State]()
+    for state, data in product(states, _readings(group, any_case=any_case)):
+        after: _State | None = state
+        for byte in data:
+            after = _next(after, byte)
+            if after is None or after == "token":
+                break
+        if after is not None:
+            found.add(after)
+    return frozenset(found)
+
+
+def _readings(group: str, *, any_case: bool) -> set[bytes]:
+    """Return what a group of base64url may decode to; bits that make no whole byte are dropped."""
+    spellings = product(*({each, each.upper()} if any_case else each for each in group))
+    size, spare = divmod(6 * len(group), 8)
+    found = set()
+    for letters in spellings:
+        bits = 0
+        for letter in letters:
+            bits = bits << 6 | _VALUES[letter]
+        found.add((bits >> spare).to_bytes(size, "big"))
+    return found
+
+
+def _next(state: _State | None, byte: int) -> _State | None:
+    """Return the state after one byte; None if no JSON object begins like this."""
+    if state == "start":
+        return "open" if byte == ord("{") else None
+    if state == "open":
+        return "name" if byte == ord('"') else state if byte in _BLANKS else None
+    if state == "end":
+        return "token" if byte == ord(":") else state if byte in _BLANKS else None
+    if byte < ord(" "):
+        return None
+    if state == "escaped":
+        return "odd"
+    if byte == ord('"'):
+        return "end"
+    if byte == ord("\\"):
+        return "escaped"
+    return "name" if state == "name" and byte in _USUAL else "odd"

@@ -1,14 +1,14 @@
-"""What is taken for a token, and what is not."""
-
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from time import process_time
+from urllib.parse import quote
 
 import pytest
 
 from tests.support.tokens import segment
-from verifier.tokens.redact import hide_tokens
+from verifier.tokens.redact import hide_tokens, holds_token, may_reveal_token
 
 HEADER = {"alg": "HS256", "typ": "JWT"}
 WRITTEN = [
@@ -45,7 +45,79 @@ def test_a_token_is_hidden_however_its_header_is_written(
         "Ewiges-Treffen.Lindenstrasse",
         "eyjafjallajokull",
         "new-eyjafjallajokull.conference.example.org",
+        "eyjafjallajokull.conference.example.org",
+        "eyewitness-news.example-company.org",
+        "eyal-meeting-room",
+        "Ewok-Village.weekly-standup",
+        "eyjolfur-and-friends",
+        "keyjack-conference-room",
+        "eyJohnson-room",
+        "caf\u00e9%20eyewitness-news",
+        "100%",
     ],
 )
-def test_a_name_is_shown(name: str) -> None:
-    assert hide_tokens(name) == name
+@pytest.mark.parametrize("change", [str, str.lower, str.upper])
+def test_a_name_is_shown(name: str, change: Callable[[str], str]) -> None:
+    assert hide_tokens(change(name)) == change(name)
+    assert not may_reveal_token(change(name))
+
+
+SEGMENTS = [segment(HEADER), segment({"room": "standup"}), "c2lnbmF0dXJl"]
+TOKEN = ".".join(SEGMENTS)
+
+
+@pytest.mark.parametrize("change", [str, str.lower, str.upper])
+def test_a_lone_header_is_hidden(change: Callable[[str], str]) -> None:
+    assert hide_tokens(f"({change(SEGMENTS[0])})") == "([token])"
+
+
+@pytest.mark.parametrize("change", [str, str.lower, str.upper])
+@pytest.mark.parametrize("header", WRITTEN[:6])
+def test_a_token_that_was_cut_off_is_hidden(change: Callable[[str], str], header: str) -> None:
+    token = change(f"{segment(header.encode())}.{SEGMENTS[1]}.{SEGMENTS[2]}")
+    for length in range(12, len(token)):
+        assert hide_tokens(token[:length]) == "[token]"
+
+
+@pytest.mark.parametrize("separator", [".", "..", "\\", "=.", "%2E", "%252e"])
+def test_no_segment_is_left_over(separator: str) -> None:
+    assert hide_tokens(f"id-{separator.join(SEGMENTS)} a") in {"id-[token] a", "[token] a"}
+
+
+def test_a_token_inside_a_word_is_hidden() -> None:
+    assert hide_tokens(f"id-{TOKEN}") == "id-[token]"
+    assert hide_tokens(f"a{TOKEN}={TOKEN}/b") == "a[token]/b"
+    assert hide_tokens(f"{TOKEN} and {TOKEN}", "…") == "… and …"
+
+
+def test_percent_encoding_hides_nothing() -> None:
+    written = TOKEN
+    for _ in range(5):
+        written = quote(written, safe="").replace("e", "%65", 1)
+        assert hide_tokens(f"/a/{written}?x") == "/a/[token]?x"
+        assert holds_token(written)
+    assert hide_tokens("".join(f"%{ord(each):02x}" for each in TOKEN)) == "[token]"
+    assert hide_tokens(f"/a%20b?jwt={TOKEN}&c=%20") == "/a%20b?jwt=[token]&c=%20"
+
+
+def test_percent_encoding_without_an_end_is_taken_for_a_token() -> None:
+    assert holds_token("%" + "25" * 20 + "41")
+
+
+@pytest.mark.parametrize("url", ["/a?jwt=b", "/a%3FTOKEN%3Db", "/a%3Fto%256ben%3Db"])
+def test_a_parameter_for_a_token_may_reveal_one(url: str) -> None:
+    assert may_reveal_token(url)
+    assert not holds_token(url)
+
+
+@pytest.mark.parametrize("part", ["eyj", "eyjhywfh", "eyJhIjoi-", "ewo", "-", "%25", "a%", "eyJ."])
+def test_long_texts_take_linear_time(part: str) -> None:
+    def seconds(length: int) -> float:
+        text, begin = (part * length)[:length], process_time()
+        hide_tokens(text)
+        may_reveal_token(text)
+        return process_time() - begin
+
+    seconds(1_000)
+    short = min(seconds(8_000) for _ in range(3))
+    assert min(seconds(64_000) for _ in range(3)) < 30 * short + 0.01
