@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Final, Literal, Protocol
 
 from verifier.decisions.verifier import Verifier
@@ -23,6 +22,7 @@ from verifier.rooms.address import RoomAddress
 from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode
 from verifier.rules.token import read_token
 from verifier.tokens.claims import Claims
+from verifier.tokens.jws import token_digest
 
 LINES_A_SECOND: Final = 100
 """Log lines of refusals beyond this are counted, not written: a flood must fill no disk."""
@@ -177,11 +177,6 @@ class LogLines:
 
 _EVENTS: Final = {"denied": "denied", "would-deny": "would deny"}
 _LOGGED: Final = ("code", "detail", "room", "key_id", "step", "expected", "found", "cure")
-
-
-def token_digest(token: str) -> str:
-    """Give the name of a token that has none: SHA-256 of its compact form, hex."""
-    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _place(question: AccessRequest, address: RoomAddress | None) -> dict[str, Any]:

@@ -12,11 +12,10 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from verifier.revocation.model import digest_of
 from verifier.rooms.address import ascii_lower, split_tenant
 from verifier.rules.model import AccessRequest
 from verifier.tokens.claims import Claims, is_number
-from verifier.tokens.jws import Token
+from verifier.tokens.jws import Token, token_digest
 
 # FIPS 186-5: the order n of each curve's group, by the algorithm that uses it (RFC 7518, 3.4).
 ORDERS: Final = {
@@ -76,8 +75,8 @@ class TokenAttributes:
         # The signature is valid, hence the algorithm is one of the policy's, and a string.
         algorithm = token.header.get("alg")
         if algorithm not in ORDERS:
-            return (digest_of(compact),)
-        return digest_of(compact), digest_of(_ecdsa_twin(token, ORDERS[algorithm]))
+            return (token_digest(compact),)
+        return token_digest(compact), token_digest(_ecdsa_twin(token, ORDERS[algorithm]))
 
     def user_id(self) -> Iterable[str]:
         """Return the ID that Jitsi knows the user by."""

@@ -16,8 +16,8 @@ from typing import Any, Final, Self
 
 from verifier.rooms.address import room_name, sent_room_name
 from verifier.tokens.claims import Claims, is_number
-from verifier.tokens.jws import MalformedError, json_type, parse_object, read
-from verifier.tokens.redact import hide_tokens
+from verifier.tokens.jws import MalformedError, json_type, parse_object, read, token_digest
+from verifier.tokens.redact import holds_token
 
 CRITERIA: Final = (
     "jti",
@@ -107,11 +107,6 @@ class Revocation:
         return cls(**_read_members(members))
 
 
-def digest_of(token: str) -> str:
-    """Return the digest that identifies a token: SHA-256 of its compact form, hex."""
-    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def parse_revocation(raw: bytes, now: float, leeway: float = 0) -> Revocation:
     """Read a request to revoke.
 
@@ -189,7 +184,7 @@ def _read_token(token: Any) -> tuple[str, float | None]:
         claims = Claims(read(token).claims)
     except MalformedError as error:
         raise BadRevocationError(f"token: {error}") from None
-    return digest_of(token), claims.expires_at
+    return token_digest(token), claims.expires_at
 
 
 def _read_text(name: str, value: Any) -> str:
@@ -199,7 +194,7 @@ def _read_text(name: str, value: Any) -> str:
         expected = f"expected 1 to {LONGEST_TEXT} printable characters"
         raise BadRevocationError(f"{name}: {expected}")
     # The value is stored and listed, so that a token in it would become readable for others.
-    if hide_tokens(value) != value:
+    if holds_token(value):
         raise BadRevocationError(f"{name}: expected no token, which only the member token may hold")
     return value
 

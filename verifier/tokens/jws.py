@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Final
 
 MAX_TOKEN_BYTES: Final = 16_384
@@ -77,6 +78,11 @@ def read(token: str) -> Token:
         raise MalformedError(f"{part}: {error}") from None
     signing_input = token[: token.rindex(".")].encode("ascii")
     return Token(header, claims, signing_input, signature, prologue_header=header)
+
+
+def token_digest(compact: str) -> str:
+    """Return the digest that identifies a token: SHA-256 of its compact form, lower-case hex."""
+    return sha256(compact.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def decode_base64url(segment: bytes) -> bytes:

@@ -15,7 +15,7 @@ from tests.support.processes import Answer, RunningVerifier, post, running_verif
 from tests.support.revocations import listed, revoke, undo
 from tests.support.supervised import Client, owned_clients, running_workers, token
 from tests.support.tokens import SECRET, sign
-from verifier.revocation.model import digest_of
+from verifier.tokens.jws import token_digest
 
 HOST = {"Host": "meet.example.org"}
 TOKEN = token(jti="named by its digest")
@@ -146,7 +146,7 @@ def user(name: str) -> dict[str, object]:
         ({"kid": "k-1"}, mint("k-1"), mint("k-2")),
         ({"room": "Retro"}, mint(room="retro"), mint()),
         ({"tenant": "ACME"}, mint(sub="acme"), mint(sub="corp")),
-        ({"token_digest": digest_of(TOKEN)}, TOKEN, mint(other=1)),
+        ({"token_digest": token_digest(TOKEN)}, TOKEN, mint(other=1)),
         ({"token": TOKEN}, TOKEN, mint(other=1)),
         ({"jti": "i-1", "user_id": "u-1"}, mint(jti="i-1", **user("u-1")), mint(jti="i-1")),
     ],

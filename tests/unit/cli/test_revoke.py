@@ -18,7 +18,7 @@ from tests.support.processes import RunningVerifier, free_port, running_verifier
 from tests.support.revocations import listed
 from tests.support.supervised import token
 from tests.support.tokens import SECRET, sign
-from verifier.revocation.model import digest_of
+from verifier.tokens.jws import token_digest
 
 ADMIN_TOKEN = "letmein-letmein-letmein"
 BEARER = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
@@ -54,12 +54,12 @@ def test_a_token_from_standard_input_is_revoked_until_it_ends(
     assert verifier.ask("/standup", given).status == 200
     said = good(call("revoke", "--reason", "posted", "-", stdin=given.encode()))
     date = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(ends))
-    assert said == f'revoked: token_digest="{digest_of(given)}" until {date} (posted)\n'
+    assert said == f'revoked: token_digest="{token_digest(given)}" until {date} (posted)\n'
     assert verifier.ask("/standup", given).code == "revoked"
     shown = good(call("revocations"))
     assert shown == said.removeprefix("revoked: ")
     undone = good(call("revoke", "--undo", "-", stdin=given.encode()))
-    assert undone == f'accepted again: token_digest="{digest_of(given)}"\n'
+    assert undone == f'accepted again: token_digest="{token_digest(given)}"\n'
     assert verifier.ask("/standup", given).status == 200
     assert good(call("revocations")) == ""
 

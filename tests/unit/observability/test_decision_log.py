@@ -17,10 +17,10 @@ from verifier.observability.decision_log import (
     DecisionLog,
     LogContext,
     LogLines,
-    token_digest,
 )
 from verifier.rooms.address import RoomAddress
 from verifier.rules.denials import OVERLOADED
+from verifier.tokens.jws import token_digest
 
 ASKING = LogContext("auth", 0.001, "r-1")
 USER = {"user": {"id": "u-1", "name": "Ada"}}

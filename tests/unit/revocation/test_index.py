@@ -14,11 +14,11 @@ from verifier.keys.formats import parse_secret
 from verifier.keys.model import KeySet, VerificationKey
 from verifier.revocation import matching
 from verifier.revocation.index import RevocationIndex
-from verifier.revocation.model import Revocation, digest_of
+from verifier.revocation.model import Revocation
 from verifier.rules.engine import decide
 from verifier.rules.model import STEPS, AccessRequest, Allow, Decision, DenialCode, Deny
 from verifier.rules.policy import Policy
-from verifier.tokens.jws import decode_base64url, read
+from verifier.tokens.jws import decode_base64url, read, token_digest
 
 NOW = 1_800_000_000
 LATER = NOW + 100
@@ -84,7 +84,7 @@ def test_a_token_that_meets_all_criteria_is_found(criterion: dict[str, Any]) -> 
         {"tenant": "corp"},
         {"room": "retro", "tenant": "corp"},
         {"jti": "t-1", "user_id": "u-2"},
-        {"token_digest": digest_of("another")},
+        {"token_digest": token_digest("another")},
         {"jti": "t-1", "iss": "app", "issued_before": 1},
     ],
 )
@@ -142,8 +142,8 @@ def test_guests_are_told_by_room_and_tenant_only() -> None:
 
 def test_a_token_is_told_by_its_digest() -> None:
     token = mint()
-    assert finds(revoke(token_digest=digest_of(token)), token)
-    assert not finds(revoke(token_digest=digest_of(token)), mint(jti="t-2"))
+    assert finds(revoke(token_digest=token_digest(token)), token)
+    assert not finds(revoke(token_digest=token_digest(token)), mint(jti="t-2"))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_the_twin_of_an_ecdsa_signature_is_refused_with_it(
     assert twin != token
     policy = Policy(signature_algorithm=algorithm, asap_accepted_issuers=("app",))
     for revoked in (token, twin):
-        known = RevocationIndex([revoke(token_digest=digest_of(revoked))])
+        known = RevocationIndex([revoke(token_digest=token_digest(revoked))])
         for asked in (token, twin):
             request = AccessRequest(asked)
             assert isinstance(decide(request, policy, KeySet((key,)), NOW), Allow)

@@ -16,11 +16,11 @@ from verifier.revocation.model import (
     LONGEST_TEXT,
     BadRevocationError,
     Revocation,
-    digest_of,
     parse_criteria,
     parse_revocation,
 )
 from verifier.rooms.address import parse_target
+from verifier.tokens.jws import token_digest
 
 NOW = 1_800_000_000
 TOKEN = sign({"iss": "app", "exp": NOW + 600})
@@ -49,7 +49,7 @@ def test_without_an_end_it_is_a_day() -> None:
 
 def test_a_token_stands_for_its_digest_and_ends_with_it() -> None:
     revocation = parse(token=TOKEN)
-    assert revocation == Revocation(token_digest=digest_of(TOKEN), expires=NOW + 600)
+    assert revocation == Revocation(token_digest=token_digest(TOKEN), expires=NOW + 600)
     assert TOKEN.rpartition(".")[2] not in revocation.to_json()
 
 
@@ -92,7 +92,7 @@ def test_a_name_in_the_form_stands_as_it_is(form: str) -> None:
 
 
 def test_a_digest_may_be_copied_from_the_audit_log() -> None:
-    digest = digest_of(TOKEN)
+    digest = token_digest(TOKEN)
     assert parse(token_digest=f"sha256:{digest.upper()}").token_digest == digest
 
 

@@ -14,7 +14,7 @@ from tests.support.processes import Answer, RunningVerifier, get, post, running_
 from tests.support.revocations import PATH, ask_admin, listed, undo
 from tests.support.supervised import token
 from tests.support.tokens import SECRET
-from verifier.revocation.model import digest_of
+from verifier.tokens.jws import token_digest
 
 OPTIONS: dict[str, Any] = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_LEEWAY": "5"}
 ADMIN_TOKEN = "letmein-letmein-letmein"
@@ -66,7 +66,7 @@ def test_the_first_to_end_is_listed_first(verifier: RunningVerifier) -> None:
 def test_a_token_is_kept_as_its_digest_until_it_ends(verifier: RunningVerifier) -> None:
     good = token(exp=int(time.time()) + 600)
     added = ask_admin(verifier, "POST", {"token": good})
-    assert added.json["token_digest"] == digest_of(good)
+    assert added.json["token_digest"] == token_digest(good)
     leeway = 5
     assert abs(added.json["expires"] - time.time() - 600 - leeway) < 30
     assert verifier.ask("/standup", good).code == "revoked"
