@@ -1,6 +1,6 @@
-"""``build.py``: makes nginx' files for docker-jitsi-meet's web container from ``contrib/nginx``.
+"""Make nginx' files for docker-jitsi-meet's web container from ``contrib/nginx``.
 
-Three lines differ there: where the sidecar is, where nginx may remember, and where the log goes.
+Three lines differ there: the verifier's address, the cache folder and the access log.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ FILES: Final = {
         "jitsi-verifier.conf",
         (
             ("server 127.0.0.1:8090;", "server jitsi-verifier:8090;"),
-            # The container's files are read-only; its /dev/shm is its own, and holds 64 MB.
-            ("/run/jitsi-verifier-nginx", "/dev/shm/jitsi-verifier"),  # noqa: S108  # which is no other's there
+            # In a container /run is on a disk. The container has its own /dev/shm of 64 MB.
+            ("/run/jitsi-verifier-nginx", "/dev/shm/jitsi-verifier"),  # noqa: S108  # no other user is in it
             ("max_size=64m", "max_size=32m"),
         ),
     ),
@@ -29,11 +29,15 @@ FILES: Final = {
         (("access_log /var/log/nginx/access.log", "access_log /dev/stdout"),),
     ),
 }
-"""Each file, with what it is made from, and what is written there instead."""
+"""Each file with its source and the replacements: old text, new text."""
 
 
 def build(name: str) -> str:
-    """Give a file's text."""
+    """Return the text of one file.
+
+    Raises:
+        ValueError: if a text to replace is not in the source exactly once.
+    """
     source, replaced = FILES[name]
     text = (_SOURCE / source).read_text("utf-8")
     for old, new in replaced:

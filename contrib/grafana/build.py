@@ -1,6 +1,6 @@
-"""``python3 contrib/grafana/build.py`` writes ``dashboard.json`` from the panels below.
+"""Write ``dashboard.json`` from the panels below.
 
-The live page at ``/dashboard`` on the admin address shows panels of the same titles.
+The live page at ``/dashboard`` on the admin address shows panels with the same titles.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Panel:
     Attributes:
         title: What it shows.
         unit: Grafana's name for the unit.
-        queries: By legend, in Prometheus' language. There, ``[]`` stands for the time over which a
-            rate is taken, and ``{}`` for the chosen instances.
-        about: What an operator reads in it.
+        queries: A query in Prometheus' language for each legend. In a query, ``[]`` stands for the
+            time over which a rate is taken, and ``{}`` for the chosen instances.
+        about: What the chart tells an operator.
         kind: Grafana's kind of panel.
     """
 
@@ -50,7 +50,7 @@ PANELS: Final = (
         "Decisions by outcome",
         "reqps",
         {"{{outcome}}": "sum by (outcome) (rate(jitsi_verifier_decisions_total{}[]))"},
-        "error: 503 for want of keys or for overload; would-deny: report-only mode.",
+        "error: 503, keys are missing or too many tokens wait; would-deny: report-only mode.",
     ),
     Panel(
         "Denials by code",
@@ -66,7 +66,7 @@ PANELS: Final = (
             "allowed": 'sum(rate(jitsi_verifier_decisions_total{outcome="allowed"}[]))'
             " / sum(rate(jitsi_verifier_decisions_total{}[]))"
         },
-        "Of all decisions, those that let somebody in.",
+        "The share of allowed decisions.",
     ),
     Panel(
         "Latency",
@@ -81,37 +81,37 @@ PANELS: Final = (
             "hits": 'sum(rate(jitsi_verifier_decision_cache_lookups_total{result="hit"}[]))'
             " / sum(rate(jitsi_verifier_decision_cache_lookups_total{}[]))"
         },
-        "Of the questions, those that were answered from memory.",
+        "The share of requests that were answered from the cache.",
     ),
     Panel(
         "Cached decisions",
         "short",
         {"entries": "sum(jitsi_verifier_decision_cache_entries{})"},
-        "Decisions kept.",
+        "Decisions in the cache.",
     ),
     Panel(
         "In flight",
         "short",
         {"requests": "sum(jitsi_verifier_in_flight{})"},
-        "Requests being answered. What stays here waits for keys.",
+        "Requests that are being answered. A request that stays here waits for keys.",
     ),
     Panel(
         "Moderators",
         "reqps",
         {"moderators": "sum(rate(jitsi_verifier_moderators_total{}[]))"},
-        "Decisions that made their bearer a moderator.",
+        "Allowed decisions that make the user a moderator.",
     ),
     Panel(
         "Decisions by endpoint",
         "reqps",
         {"{{endpoint}}": "sum by (endpoint) (rate(jitsi_verifier_decisions_total{}[])) > 0"},
-        "Which proxies and modules ask.",
+        "Which proxies and modules send requests.",
     ),
     Panel(
         "Latency by endpoint",
         "s",
         _quantiles("endpoint, le", "{{{{endpoint}}}} p{}", 0.95),
-        "Nineteen of twenty decisions are quicker.",
+        "95 % of the decisions are faster.",
     ),
     Panel(
         "Key age",
@@ -120,7 +120,7 @@ PANELS: Final = (
             "{{source}}": "max by (source)"
             " (time() - (jitsi_verifier_key_last_success_timestamp_seconds{} > 0))"
         },
-        "Since a source last gave a good answer. A secret is read once; a key server is asked only"
+        "Time since a source's last good answer. A secret is read once; a key server is asked only"
         " while tokens need its keys; a document is fetched every 6 h or as often as it says.",
     ),
     Panel(
@@ -130,7 +130,7 @@ PANELS: Final = (
             "{{source}} {{result}}": "60 * sum by (source, result)"
             ' (rate(jitsi_verifier_key_fetches_total{result=~"error|timeout"}[]))'
         },
-        "A minute. Known keys go on working for a day.",
+        "A minute. Known keys work for a day.",
     ),
     Panel(
         "Key look-ups",
@@ -139,13 +139,13 @@ PANELS: Final = (
             "{{source}} {{result}}": "sum by (source, result)"
             " (rate(jitsi_verifier_key_lookups_total{}[])) > 0"
         },
-        "stale: a key past its freshness was used; negative: nobody has it, and nobody was asked.",
+        "stale: a key was used after its freshness; negative: a key known to be absent.",
     ),
     Panel(
         "Keys",
         "short",
         {"{{source}}": "max by (source) (jitsi_verifier_keys{})"},
-        "Keys held; of several instances, by the one that holds most.",
+        "Keys in memory; of several instances, the highest number.",
     ),
     Panel(
         "Decisions by worker",
@@ -154,13 +154,13 @@ PANELS: Final = (
             "{{instance}} {{worker}}": "sum by (instance, worker)"
             " (rate(jitsi_verifier_worker_decisions_total{}[]))"
         },
-        "One line for each process; one that lies at 0 beside busy ones gets no connections.",
+        "One line for each process. A line at 0 beside busy ones gets no connections.",
     ),
     Panel(
         "Memory by worker",
         "bytes",
         {"{{instance}} {{worker}}": "jitsi_verifier_worker_resident_memory_bytes{}"},
-        "Resident. The cache grows to 25 to 45 MB.",
+        "Resident memory. The cache grows to 25 to 45 MB.",
     ),
     Panel(
         "Worker restarts",
@@ -172,7 +172,7 @@ PANELS: Final = (
         "Refused for overload",
         "reqps",
         {"refused": 'sum(rate(jitsi_verifier_decisions_total{code="overloaded"}[]))'},
-        "New tokens that were refused since too many waited for their signature check.",
+        "New tokens that were refused, because too many waited for their signature check.",
     ),
     Panel(
         "Version",
@@ -192,7 +192,7 @@ PANELS: Final = (
 
 
 def build() -> str:
-    """Give the dashboard as Grafana imports it."""
+    """Return the dashboard in the form that Grafana imports."""
     dashboard = {
         "title": "jitsi-verifier",
         "uid": "jitsi-verifier",

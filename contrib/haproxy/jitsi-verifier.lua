@@ -1,8 +1,8 @@
--- jitsi-verifier for HAProxy: the action "lua.jitsi-verifier ADDRESS" asks the sidecar about a
--- request. HAProxy waits without blocking, then goes on with the sidecar's identity headers, or
--- answers with its refusal. No answer is a refusal, too.
+-- jitsi-verifier for HAProxy: the action "lua.jitsi-verifier ADDRESS" asks the verifier about a
+-- request. HAProxy waits without blocking. Then it passes the request on with the verifier's identity
+-- headers, or it answers with the verifier's denial. No answer is a denial too.
 --
--- Knows HTTP and the sidecar's headers; what is gated stands in jitsi-verifier.cfg.
+-- This file knows HTTP and the verifier's headers. jitsi-verifier.cfg says which paths are gated.
 -- luacheck: std lua53, read globals core
 
 local IDENTITY = {
@@ -14,8 +14,8 @@ local REFUSAL = {
     "x-jitsi-denial", "www-authenticate", "retry-after", "content-type", "cache-control",
 }
 
--- Every value of a header, so that the sidecar sees one that is there twice.
--- HAProxy counts from 0.
+-- Returns every value of a header, so that the verifier sees a header that was sent twice.
+-- HAProxy counts from 0, Lua from 1.
 local function values(headers, name)
     local found = {}
     for index, value in pairs(headers[name] or {}) do
@@ -24,8 +24,8 @@ local function values(headers, name)
     return found
 end
 
--- The sidecar gets these headers of the client and no others.
-local function question(txn)
+-- Returns the headers for the verifier. It gets only these headers of the client.
+local function request_headers(txn)
     local sent = txn.http:req_get_headers()
     return {
         ["x-forwarded-uri"] = { txn.sf:pathq() },
@@ -34,7 +34,7 @@ local function question(txn)
         ["x-real-ip"] = { txn.sf:src() },
         ["x-request-id"] = { txn.sf:unique_id() },
         ["authorization"] = values(sent, "authorization"),
-        -- With the option token_cookie, also:
+        -- For the option token_cookie, also:
         -- ["cookie"] = values(sent, "cookie"),
     }
 end
@@ -72,7 +72,7 @@ local function gate(txn, address)
     local response = core.httpclient():get{
         url = "http://jitsi-verifier/forward-auth",
         dst = address,
-        headers = question(txn),
+        headers = request_headers(txn),
     }
     if response and response.status == 200 then
         let_in(txn, response.headers)

@@ -1,7 +1,8 @@
-"""``python3 contrib/pages/build.py`` writes each proxy's denial pages: one for each language.
+"""Write each proxy's denial pages: one for each language.
 
-A page holds every group's words; its style sheet shows those of the code that the proxy puts in.
-So a proxy has to choose a file and fill in two values, and needs neither script nor conditions.
+A page contains the words of every group of codes. Its style sheet shows the group of the code that
+the proxy inserts. So a proxy only chooses a file and inserts two values; it needs neither a script
+nor conditions.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ MARKS: Final = {
     ),
     "envoy": ("%RESP(X-JITSI-DENIAL)%", "%REQ(X-REQUEST-ID)%"),
 }
-"""What each proxy replaces with the denial code and with the request id.
+"""The marks that each proxy replaces with the denial code and with the request id.
 
-nginx escapes both for HTML; Caddy and Envoy do not, and take them from nobody but the sidecar and
-themselves.
+nginx escapes both values for HTML. Caddy and Envoy do not, but both values come only from the
+verifier and from the proxy itself, never from the client.
 """
 
 
 def pages() -> dict[Path, str]:
-    """Give every page by its path below ``contrib``."""
+    """Return every page by its path below ``contrib``."""
     texts = tomllib.loads((HERE / "texts.toml").read_text("utf-8"))
     codes = texts.pop("codes")
     return {
@@ -64,7 +65,7 @@ def _section(group: str, texts: list[str]) -> str:
 
 
 def _rules(codes: dict[str, list[str]]) -> str:
-    """Write plain attribute selectors, which every browser knows."""
+    """Return the style rules, as plain attribute selectors, which every browser supports."""
     rules = []
     for group, members in codes.items():
         for action, shown in ((group, "block"), ("other", "none")):
@@ -80,7 +81,7 @@ def _selector(code: str) -> str:
 
 
 def main() -> None:
-    """Write them."""
+    """Write all pages."""
     for path, page in pages().items():
         file = HERE.parent / path
         file.parent.mkdir(exist_ok=True)

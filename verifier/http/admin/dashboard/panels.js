@@ -15,7 +15,7 @@ export const PANELS = [
   {
     title: "Decisions by outcome",
     unit: "a second",
-    about: "error: 503 for want of keys or for overload; would-deny: report-only mode.",
+    about: "error: 503, keys are missing or too many tokens wait; would-deny: report-only mode.",
     lines: (both) => both.rate("decisions_total", ["outcome"]),
   },
   {
@@ -28,7 +28,7 @@ export const PANELS = [
   {
     title: "Allow ratio",
     unit: "share",
-    about: "Of all decisions, those that let somebody in.",
+    about: "The share of allowed decisions.",
     lines: (both) => one("allowed", both.share("decisions_total", outcomeIs("allowed"))),
   },
   {
@@ -42,47 +42,47 @@ export const PANELS = [
   {
     title: "Cache hit ratio",
     unit: "share",
-    about: "Of the questions, those that were answered from memory.",
+    about: "The share of requests that were answered from the cache.",
     lines: (both) =>
       one("hits", both.share("decision_cache_lookups_total", ({ result }) => result === "hit")),
   },
   {
     title: "Cached decisions",
     unit: "count",
-    about: "Decisions kept.",
+    about: "Decisions in the cache.",
     lines: ({ newer }) => named("entries", newer.sum("decision_cache_entries")),
   },
   {
     title: "In flight",
     unit: "count",
-    about: "Requests being answered. What stays here waits for keys.",
+    about: "Requests that are being answered. A request that stays here waits for keys.",
     lines: ({ newer }) => named("requests", newer.sum("in_flight")),
   },
   {
     title: "Moderators",
     unit: "a second",
-    about: "Decisions that made their bearer a moderator.",
+    about: "Allowed decisions that make the user a moderator.",
     lines: (both) => named("moderators", both.rate("moderators_total")),
   },
   {
     title: "Decisions by endpoint",
     unit: "a second",
     busy: true,
-    about: "Which proxies and modules ask.",
+    about: "Which proxies and modules send requests.",
     lines: (both) => both.rate("decisions_total", ["endpoint"]),
   },
   {
     title: "Latency by endpoint",
     unit: "seconds",
     busy: true,
-    about: "Nineteen of twenty decisions are quicker.",
+    about: "95 % of the decisions are faster.",
     lines: (both) => both.quantile(0.95, LATENCY, "endpoint"),
   },
   {
     title: "Key age",
     unit: "seconds",
     busy: true,
-    about: "Since a source last gave a good answer. A secret is read once; a key server is asked"
+    about: "Time since a source's last good answer. A secret is read once; a key server is asked"
       + " only while tokens need its keys.",
     lines: ({ newer }) =>
       new Map(newer.samples("key_last_success_timestamp_seconds")
@@ -93,21 +93,21 @@ export const PANELS = [
     title: "Key fetch errors",
     unit: "a minute",
     busy: true,
-    about: "Known keys go on working for a day.",
+    about: "Known keys work for a day.",
     lines: (both) => scaled(60, both.rate("key_fetches_total", ["source", "result"], failed)),
   },
   {
     title: "Key look-ups",
     unit: "a second",
     busy: true,
-    about: "stale: a key past its freshness was used; negative: nobody has it, and nobody was asked.",
+    about: "stale: a key was used after its freshness; negative: a key known to be absent.",
     lines: (both) => both.rate("key_lookups_total", ["source", "result"]),
   },
   {
     title: "Keys",
     unit: "count",
     busy: true,
-    about: "Keys held.",
+    about: "Keys in memory.",
     lines: ({ newer }) => newer.sum("keys", "source"),
   },
   {
@@ -119,7 +119,7 @@ export const PANELS = [
   {
     title: "Memory by worker",
     unit: "bytes",
-    about: "Resident. The cache grows to 25 to 45 MB.",
+    about: "Resident memory. The cache grows to 25 to 45 MB.",
     lines: ({ newer }) => newer.sum("worker_resident_memory_bytes", "worker"),
   },
   {
@@ -131,7 +131,7 @@ export const PANELS = [
   {
     title: "Refused for overload",
     unit: "a second",
-    about: "New tokens that were refused since too many waited for their signature check.",
+    about: "New tokens that were refused, because too many waited for their signature check.",
     lines: (both) =>
       named("refused", both.rate("decisions_total", [], ({ code }) => code === "overloaded")),
   },
