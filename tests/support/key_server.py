@@ -1,4 +1,4 @@
-"""A real key server with every fault, time that a test turns by hand, and keys to serve."""
+"""A real key server with every fault, a clock that the test moves, and keys to serve."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ START = 1_800_000_000.0
 
 
 class FakeTime:
-    """Stands still until ``advance``; nobody's sleep ever ends, so that tests call ``tick``."""
+    """A clock that only ``advance`` moves; a sleep never ends, so that tests call ``tick``."""
 
     def __init__(self) -> None:
-        self.passed = 0.0
-        self.chance = 0.5
+        self.elapsed = 0.0
+        self.random_value = 0.5
 
     @property
     def timing(self) -> Timing:
         return Timing(
-            monotonic=lambda: 1000.0 + self.passed,
-            clock=lambda: START + self.passed,
-            random=lambda: self.chance,
+            monotonic=lambda: 1000.0 + self.elapsed,
+            clock=lambda: START + self.elapsed,
+            random=lambda: self.random_value,
             sleep=self._never,
         )
 
     def advance(self, seconds: float) -> None:
-        self.passed += seconds
+        self.elapsed += seconds
 
     @staticmethod
     async def _never(_seconds: float) -> None:
@@ -54,7 +54,7 @@ class FakeTime:
 
 @dataclass
 class Recorder:
-    """A ``KeyObserver`` that keeps everything."""
+    """A ``KeyObserver`` that stores everything."""
 
     lookups: Counter[tuple[Source, str]] = field(default_factory=Counter)
     fetches: Counter[tuple[Source, str]] = field(default_factory=Counter)
@@ -94,7 +94,7 @@ def source_context(
 
 @dataclass
 class Reply:
-    """What the server does with a request."""
+    """How the server answers a request."""
 
     body: bytes = b""
     status: int = 200
@@ -109,15 +109,24 @@ class Request:
 
 
 class KeyServer:
-    """Serves ``replies`` by path, 404 for anything else, and remembers who asked."""
+    """A key server on a free port of 127.0.0.1.
+
+    Attributes:
+        replies: The reply for each path; 404 for every other path.
+        reply_to_all: A reply for every path, before ``replies``.
+        requests: All requests so far.
+        release: Set to end all stalls.
+        in_progress: The number of requests that are being served.
+        most_parallel: The highest value of ``in_progress`` so far.
+    """
 
     def __init__(self) -> None:
         self.replies: dict[str, Reply] = {}
-        self.always: Reply | None = None
+        self.reply_to_all: Reply | None = None
         self.requests: list[Request] = []
         self.release = asyncio.Event()
-        self.serving = 0
-        self.most_at_once = 0
+        self.in_progress = 0
+        self.most_parallel = 0
         self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.1)
         self._site: web.TCPSite | None = None
         self._port = 0
@@ -135,11 +144,11 @@ class KeyServer:
         return [request.path for request in self.requests]
 
     def publish(self, key_id: str, body: bytes | str, **headers: str) -> None:
-        """Put a key where an ASAP server has it."""
+        """Publish a key under the path of an ASAP key server."""
         raw = body.encode() if isinstance(body, str) else body
         self.replies[asap_path(key_id)] = Reply(raw, headers=_dashed(headers))
 
-    def document(self, *keys: Any, **headers: str) -> None:
+    def publish_document(self, *keys: Any, **headers: str) -> None:
         """Publish a JWK set."""
         self.replies["/jwks"] = Reply(json.dumps({"keys": keys}).encode(), headers=_dashed(headers))
 
@@ -151,12 +160,12 @@ class KeyServer:
         self.release.set()
         await self._runner.cleanup()
 
-    async def go_down(self) -> None:
-        """Refuse connections; those that are open stay."""
+    async def stop_listening(self) -> None:
+        """Refuse new connections; open ones stay."""
         assert self._site is not None
         await self._site.stop()
 
-    async def come_up(self) -> None:
+    async def start_listening(self) -> None:
         await self._listen()
 
     async def _listen(self) -> None:
@@ -171,13 +180,13 @@ class KeyServer:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(Request(request.path, request.headers))
-        self.serving += 1
-        self.most_at_once = max(self.most_at_once, self.serving)
+        self.in_progress += 1
+        self.most_parallel = max(self.most_parallel, self.in_progress)
         try:
-            reply = self.always or self.replies.get(request.path, Reply(status=404))
+            reply = self.reply_to_all or self.replies.get(request.path, Reply(status=404))
             return await self._reply(request, reply)
         finally:
-            self.serving -= 1
+            self.in_progress -= 1
 
     async def _reply(self, request: web.Request, reply: Reply) -> web.StreamResponse:
         if reply.fault == "stall":
@@ -195,7 +204,7 @@ class KeyServer:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[KeyServer]:
+async def running_key_server() -> AsyncIterator[KeyServer]:
     server = KeyServer()
     await server.start()
     try:
@@ -214,7 +223,7 @@ def asap_path(key_id: str) -> str:
 
 @cache
 def public_key(name: str) -> ec.EllipticCurvePublicKey:
-    """The same key for the same name, in one run."""
+    """Return a key that depends on the name only."""
     digest = hashlib.sha256(name.encode()).digest()
     return ec.derive_private_key(int.from_bytes(digest[:31]) + 1, ec.SECP256R1()).public_key()
 
@@ -228,7 +237,7 @@ def pem(name: str) -> str:
 
 
 def certificate(name: str, start: float, end: float) -> str:
-    """A certificate for a key, valid between two Unix times."""
+    """Return a certificate that is valid between two Unix times."""
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     return (
         x509.CertificateBuilder(subject, subject, public_key(name), 1)
@@ -241,21 +250,21 @@ def certificate(name: str, start: float, end: float) -> str:
 
 
 def jwk(key_id: str, name: str | None = None, **members: Any) -> dict[str, Any]:
-    made = ECAlgorithm.to_jwk(public_key(name or key_id), as_dict=True)
-    return {**made, "kid": key_id, **members}
+    public = ECAlgorithm.to_jwk(public_key(name or key_id), as_dict=True)
+    return {**public, "kid": key_id, **members}
 
 
 def is_key(found: object, name: str) -> bool:
     return isinstance(found, VerificationKey) and found.material == public_key(name)
 
 
-def hurry(source: RemoteSource, seconds: float) -> None:
-    """Change how long a fetch may take: short for a stall, long where an answer must come."""
+def set_fetch_timeout(source: RemoteSource, seconds: float) -> None:
+    """Set the fetch timeout: short for a stall, long if a response must arrive."""
     source._fetcher._http._timeout = seconds
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something to become true."""
+    """Wait until the condition is true; fail after ten seconds."""
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110  # what is waited for has no event
+        while not condition():  # noqa: ASYNC110  # no event reports the condition
             await asyncio.sleep(0.001)

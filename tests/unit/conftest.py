@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from tests.support.key_server import FakeTime, KeyServer, Recorder, serving
+from tests.support.key_server import FakeTime, KeyServer, Recorder, running_key_server
 from verifier.keys.sources.http import open_session
 from verifier.log import LOGGER
 
@@ -16,7 +16,7 @@ pytest.register_assert_rewrite("tests.support.redemption_cases")
 
 @pytest.fixture
 async def server() -> AsyncIterator[KeyServer]:
-    async with serving() as running:
+    async with running_key_server() as running:
         yield running
 
 

@@ -1,4 +1,4 @@
-"""The whole sidecar over real key sources; the sources' own tests are in tests/shell."""
+"""The whole verifier with real key sources; tests of single sources are in tests/unit/keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from tests.support.key_server import KeyServer, Reply, serving
+from tests.support.key_server import KeyServer, Reply, running_key_server
 from tests.support.processes import Answer, RunningVerifier, get, running_verifier, wait_until
 from tests.support.tokens import sign
 
@@ -24,7 +24,7 @@ CLAIMS = {"iss": "app", "aud": "jitsi", "sub": "*", "room": "standup"}
 
 @cache
 def rsa_key(name: str) -> rsa.RSAPrivateKey:
-    """A key for each name."""
+    """Return one key for each name."""
     del name
     return rsa.generate_private_key(65537, 2048)
 
@@ -38,8 +38,8 @@ def jwk(key_id: str, key: Any, **members: Any) -> dict[str, Any]:
 
 def pem(key: Any) -> bytes:
     encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    written: bytes = key.public_key().public_bytes(encoding, form)
-    return written
+    text: bytes = key.public_key().public_bytes(encoding, form)
+    return text
 
 
 def token(key_id: str, key: Any = None, algorithm: str = "RS256", **header: Any) -> str:
@@ -66,14 +66,12 @@ async def reload(verifier: RunningVerifier) -> None:
 
 @pytest.fixture
 async def server() -> AsyncIterator[KeyServer]:
-    async with serving() as running:
+    async with running_key_server() as running:
         yield running
 
 
-async def test_an_older_jitsi_lives_behind_a_jwks_by_the_bridge(
-    server: KeyServer, tmp_path: Path
-) -> None:
-    server.document(jwk("key 1/ü", rsa_key("key 1/ü")), cache_control="max-age=600")
+async def test_asap_endpoint_serves_keys_of_a_document(server: KeyServer, tmp_path: Path) -> None:
+    server.publish_document(jwk("key 1/ü", rsa_key("key 1/ü")), cache_control="max-age=600")
     with (
         running_verifier(
             tmp_path, JWT_APP_ID="app", JWT_CACHE_KEYS_URL=f"{server.url}/jwks"
@@ -87,11 +85,11 @@ async def test_an_older_jitsi_lives_behind_a_jwks_by_the_bridge(
         assert (await ask(second, token("key 2"))).code == "key-unknown"
         keys = (await admin(second, "/v1/keys")).json["keys"]
         assert [(key["key_id"], key["source"]) for key in keys] == [("key 1/ü", "asap")]
-        # As long as the document is, and no longer.
+        # The key is fresh as long as the document of the first verifier, and no longer.
         assert 500 < keys[0]["expires"] - keys[0]["fetched"] <= 600
 
 
-async def test_the_bridge_serves_no_secret(tmp_path: Path) -> None:
+async def test_asap_endpoint_serves_no_secret(tmp_path: Path) -> None:
     with running_verifier(tmp_path, JWT_APP_ID="app", JWT_APP_SECRET="x" * 40) as verifier:
         digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         assert get(verifier.port, f"/asap/{digest}.pem").status == 404
@@ -112,11 +110,11 @@ async def test_the_bridge_serves_no_secret(tmp_path: Path) -> None:
         ("EdDSA", ed25519.Ed25519PrivateKey.generate),
     ],
 )
-async def test_one_pinned_algorithm_verifies_and_no_other(
+async def test_only_the_pinned_algorithm_is_accepted(
     server: KeyServer, tmp_path: Path, algorithm: str, make: Any
 ) -> None:
     key, other = make(), rsa_key("other")
-    server.document(jwk("k", key), jwk("other", other))
+    server.publish_document(jwk("k", key), jwk("other", other))
     with running_verifier(
         tmp_path,
         JWT_APP_ID="app",
@@ -124,34 +122,34 @@ async def test_one_pinned_algorithm_verifies_and_no_other(
         JWT_SIGN_TYPE=algorithm,
     ) as verifier:
         assert (await ask(verifier, token("k", key, algorithm))).status == 200
-        strange = "RS256" if algorithm != "RS256" else "PS256"
-        assert (await ask(verifier, token("other", other, strange))).code == "algorithm-not-allowed"
+        other_algorithm = "RS256" if algorithm != "RS256" else "PS256"
+        assert (
+            await ask(verifier, token("other", other, other_algorithm))
+        ).code == "algorithm-not-allowed"
 
 
-async def test_keys_that_a_token_brings_along_are_never_followed(
-    server: KeyServer, tmp_path: Path
-) -> None:
-    evil = rsa_key("evil")
-    server.document(jwk("k", rsa_key("k")))
-    server.replies["/evil"] = Reply(json.dumps({"keys": [jwk("k", evil)]}).encode())
+async def test_keys_named_in_a_token_header_are_ignored(server: KeyServer, tmp_path: Path) -> None:
+    attacker = rsa_key("attacker")
+    server.publish_document(jwk("k", rsa_key("k")))
+    server.replies["/attacker"] = Reply(json.dumps({"keys": [jwk("k", attacker)]}).encode())
     header: dict[str, Any] = {
-        "jwk": jwk("k", evil),
-        "jku": f"{server.url}/evil",
-        "x5u": f"{server.url}/evil",
+        "jwk": jwk("k", attacker),
+        "jku": f"{server.url}/attacker",
+        "x5u": f"{server.url}/attacker",
         "x5c": ["AAAA"],
     }
     with running_verifier(
         tmp_path, JWT_APP_ID="app", JWT_CACHE_KEYS_URL=f"{server.url}/jwks"
     ) as verifier:
-        assert (await ask(verifier, token("k", evil, **header))).code == "signature-invalid"
+        assert (await ask(verifier, token("k", attacker, **header))).code == "signature-invalid"
         assert (await ask(verifier, token("k", **header))).status == 200
-    assert "/evil" not in server.paths()
+    assert "/attacker" not in server.paths()
 
 
-async def test_readiness_and_keys_tell_the_truth_under_a_fault(
+async def test_readiness_reports_a_failing_source_and_its_recovery(
     server: KeyServer, tmp_path: Path
 ) -> None:
-    server.always = Reply(status=500)
+    server.reply_to_all = Reply(status=500)
     with running_verifier(
         tmp_path, JWT_APP_ID="app", JWT_CACHE_KEYS_URL=f"{server.url}/jwks"
     ) as verifier:
@@ -162,9 +160,9 @@ async def test_readiness_and_keys_tell_the_truth_under_a_fault(
         source = ready.json["sources"][0]
         assert (source["source"], source["state"]) == ("document", "failing")
         assert "500" in source["last_error"]
-        # It recovers by itself.
-        server.document(jwk("k", rsa_key("k")))
-        server.always = None
+        # The source recovers without another token.
+        server.publish_document(jwk("k", rsa_key("k")))
+        server.reply_to_all = None
         await asyncio.to_thread(
             wait_until, lambda: get(verifier.admin, "/readyz").status == 200, "readiness"
         )
@@ -177,36 +175,32 @@ async def test_readiness_and_keys_tell_the_truth_under_a_fault(
         assert await asyncio.to_thread(verifier.metric, 'keys{source="document"}') == 1
 
 
-async def test_a_reload_costs_no_key_that_the_server_cannot_give_now(
-    server: KeyServer, tmp_path: Path
-) -> None:
+async def test_reload_keeps_keys_while_the_server_fails(server: KeyServer, tmp_path: Path) -> None:
     server.publish("k", pem(rsa_key("k")))
     config = tmp_path / "verifier.toml"
     config.write_text(f'app_id = "app"\nasap_key_server = "{server.url}"\n')
     with running_verifier(tmp_path, config) as verifier:
         assert (await ask(verifier, token("k"))).status == 200
-        server.always = Reply(status=500)
+        server.reply_to_all = Reply(status=500)
         await reload(verifier)
         assert (await ask(verifier, token("k"))).status == 200
 
 
-async def test_a_request_that_waits_for_a_key_survives_a_reload(
-    server: KeyServer, tmp_path: Path
-) -> None:
-    server.always = Reply(pem(rsa_key("k")), fault="stall")
+async def test_waiting_request_survives_a_reload(server: KeyServer, tmp_path: Path) -> None:
+    server.reply_to_all = Reply(pem(rsa_key("k")), fault="stall")
     config = tmp_path / "verifier.toml"
     config.write_text(f'app_id = "app"\nasap_key_server = "{server.url}"\n')
     with running_verifier(tmp_path, config) as verifier:
         waiting = asyncio.create_task(ask(verifier, token("k")))
         async with asyncio.timeout(10):
-            while not server.requests:  # noqa: ASYNC110  # no event tells
+            while not server.requests:  # noqa: ASYNC110  # no event reports it
                 await asyncio.sleep(0.01)
         await reload(verifier)
         server.release.set()
         assert (await waiting).status == 200
 
 
-async def test_a_waiting_request_is_answered_in_time_and_keeps_nobody_else(
+async def test_waiting_request_times_out_without_delaying_others(
     server: KeyServer, tmp_path: Path
 ) -> None:
     server.publish("k", pem(rsa_key("k")))
@@ -217,10 +211,10 @@ async def test_a_waiting_request_is_answered_in_time_and_keeps_nobody_else(
         VERIFIER_KEY_FETCH_TIMEOUT="1",
     ) as verifier:
         assert (await ask(verifier, token("k"))).status == 200
-        server.always = Reply(fault="stall")
+        server.reply_to_all = Reply(fault="stall")
         waiting = asyncio.create_task(ask(verifier, token("unknown", rsa_key("k"))))
         async with asyncio.timeout(10):
-            while len(server.requests) < 2:  # noqa: ASYNC110  # no event tells
+            while len(server.requests) < 2:  # noqa: ASYNC110  # no event reports it
                 await asyncio.sleep(0.01)
         assert (await ask(verifier, token("k"))).status == 200
         assert not waiting.done()
@@ -229,7 +223,7 @@ async def test_a_waiting_request_is_answered_in_time_and_keeps_nobody_else(
         assert int(answer.headers["Retry-After"]) > 0
 
 
-async def test_a_reload_costs_no_key_where_two_hosts_name_one_url(
+async def test_reload_keeps_keys_of_two_hosts_with_one_url(
     server: KeyServer, tmp_path: Path
 ) -> None:
     server.publish("k", pem(rsa_key("k")))
@@ -244,10 +238,10 @@ async def test_a_reload_costs_no_key_where_two_hosts_name_one_url(
         assert await asyncio.to_thread(verifier.metric, 'keys{source="file"}') == 1
         success = 'key_last_success_timestamp_seconds{source="%s"}'
         assert await asyncio.to_thread(verifier.metric, success % "file") > 0
-        server.always = Reply(status=500)
+        server.reply_to_all = Reply(status=500)
         await reload(verifier)
         assert (await ask(verifier, token("k"))).status == 200
-        # What a source has that is no more is not told for ever.
+        # The metrics of a source that no longer exists become 0.
         config.write_text(f'app_id = "app"\nasap_key_server = "{server.url}"\n')
         await reload(verifier)
         assert await asyncio.to_thread(verifier.metric, 'keys{source="file"}') == 0
@@ -256,17 +250,17 @@ async def test_a_reload_costs_no_key_where_two_hosts_name_one_url(
         assert await asyncio.to_thread(verifier.metric, success % "asap") > 0
 
 
-async def test_a_request_that_waits_is_answered_also_when_the_new_configuration_waits_less(
+async def test_waiting_request_survives_a_reload_with_a_shorter_timeout(
     server: KeyServer, tmp_path: Path
 ) -> None:
-    server.always = Reply(fault="stall")
+    server.reply_to_all = Reply(fault="stall")
     config = tmp_path / "verifier.toml"
     text = f'app_id = "app"\nasap_key_server = "{server.url}"\nkey_fetch_timeout = '
     config.write_text(text + "3\n")
     with running_verifier(tmp_path, config) as verifier:
         waiting = asyncio.create_task(ask(verifier, token("k")))
         async with asyncio.timeout(10):
-            while not server.requests:  # noqa: ASYNC110  # no event tells
+            while not server.requests:  # noqa: ASYNC110  # no event reports it
                 await asyncio.sleep(0.01)
         config.write_text(text + "0.2\n")
         await reload(verifier)

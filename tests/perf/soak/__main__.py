@@ -24,7 +24,7 @@ from tests.perf.soak.keys import Signer
 from tests.perf.soak.memory import Memory, slope
 from tests.perf.soak.people import PublishedKey, World
 from tests.perf.soak.traffic import Seen, Traffic
-from tests.support.key_server import serving
+from tests.support.key_server import running_key_server
 from tests.support.processes import running_verifier
 from tests.support.redis_server import running_redis
 from tests.support.supervised import ALL_LISTEN
@@ -44,7 +44,7 @@ async def main(seconds: float, users: int, rate: float) -> int:
     world = World([PublishedKey(each) for each in signers[:2]], signers[2])
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        async with serving() as server:
+        async with running_key_server() as server:
             redis = stack.enter_context(running_redis(folder, "--appendonly", "yes"))
             configuration = Configuration(folder, server.url, redis.url, WORKERS)
             configuration.write(partner=True)

@@ -99,7 +99,7 @@ class Configuration:
 
 def publish(server: KeyServer, keys: Iterable[PublishedKey]) -> None:
     """Put these keys, and no others, into the document."""
-    server.document(*(each.signer.jwk for each in keys))
+    server.publish_document(*(each.signer.jwk for each in keys))
     server.replies["/jwks"].headers["Cache-Control"] = f"max-age={_FRESH:.0f}"
 
 
@@ -198,16 +198,16 @@ class Disturbances:
             await asyncio.sleep(_FAULT_EVERY - _FAULT_LASTS)
             begin = time.time()
             self._announce(begin, begin + _FAULT_LASTS)
-            self.server.always = reply
+            self.server.reply_to_all = reply
             if name == "refused":
-                await self.server.go_down()
+                await self.server.stop_listening()
             self.done["key server faults"] += 1
             await asyncio.sleep(_FAULT_LASTS)
             if name == "refused":
-                await self.server.come_up()
+                await self.server.start_listening()
             self.server.release.set()
             self.server.release = asyncio.Event()
-            self.server.always = None
+            self.server.reply_to_all = None
 
     async def _fail_redis(self) -> None:
         """Kill Redis, as a power failure would, and start it again."""

@@ -1,7 +1,7 @@
-"""Good tokens during every fault of a key server: ``python -m tests.perf.soak.keys [SECONDS]``.
+"""Valid tokens during every fault of a key server: ``python -m tests.perf.soak.keys [SECONDS]``.
 
-Prints how many good tokens were refused and how many bad ones were let in (both must be 0), the
-99th percentile in and out of faults, the fetches that were made, and the memory used.
+Prints how many valid tokens were refused and how many invalid ones were accepted (both must be 0),
+the 99th percentile of the latency with and without a fault, the number of fetches, and the memory.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from tests.support.key_server import KeyServer, Reply, serving
+from tests.support.key_server import KeyServer, Reply, running_key_server
 from tests.support.processes import RunningVerifier, running_verifier
 from tests.support.tokens import sign
 
 KEYS = 50
-RATE = 200  # good tokens a second
-BAD_EVERY = 10  # one bad token for so many good ones
+RATE = 200  # valid tokens a second
+INVALID_EVERY = 10  # one invalid token for so many valid ones
 FAULT_SECONDS = 6.0
 ROTATE_SECONDS = 15.0
 FAULTS: dict[str, Reply | None] = {
@@ -52,7 +52,7 @@ FAULTS: dict[str, Reply | None] = {
 
 @dataclass
 class Signer:
-    """One key pair and the ``kid`` that it is published under."""
+    """One key pair and its ``kid``."""
 
     key_id: str
     in_document: bool
@@ -61,7 +61,7 @@ class Signer:
     )
 
     def token(self, key: rsa.RSAPrivateKey | None = None, key_id: str | None = None) -> str:
-        """Sign a token for the room ``standup``; distinct each time."""
+        """Sign a token for the room ``standup``; every token differs."""
         now = time.time()
         claims = {"iss": "app", "aud": "jitsi", "sub": "*", "room": "standup", "iat": now}
         header = {"kid": key_id or self.key_id}
@@ -69,76 +69,79 @@ class Signer:
 
     @property
     def jwk(self) -> dict[str, Any]:
-        """The public key for the document."""
+        """The public key as it stands in the document."""
         jwk: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(self.key.public_key()))
         return jwk | {"kid": self.key_id, "use": "sig", "alg": "RS256"}
 
     @property
     def pem(self) -> bytes:
-        """The public key for the key server."""
+        """The public key as the ASAP key server has it."""
         encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         return self.key.public_key().public_bytes(encoding, form)
 
 
 @dataclass
 class Soak:
-    """What runs, and what has been seen."""
+    """The running programs and the results so far."""
 
     server: KeyServer
     verifier: RunningVerifier
     session: aiohttp.ClientSession
     signers: list[Signer]
-    stranger: Signer
+    attacker: Signer
     fault: str = "none"
     refused: Counter[str] = field(default_factory=Counter)
-    let_in: int = 0
-    good: int = 0
-    bad: int = 0
-    seconds: dict[bool, list[float]] = field(default_factory=lambda: {True: [], False: []})
+    accepted: int = 0
+    valid: int = 0
+    invalid: int = 0
+    latencies: dict[bool, list[float]] = field(default_factory=lambda: {True: [], False: []})
 
     def publish(self, *more: Signer) -> None:
-        """Serve every key where its verifiers look for it, fresh for the shortest time."""
+        """Publish every key with the shortest freshness."""
         signers = [*self.signers, *more]
-        self.server.document(*(each.jwk for each in signers if each.in_document))
+        self.server.publish_document(*(each.jwk for each in signers if each.in_document))
         self.server.replies["/jwks"].headers["Cache-Control"] = "max-age=60"
         for each in signers:
             if not each.in_document:
                 self.server.publish(each.key_id, each.pem, cache_control="max-age=60")
 
     async def ask(self, token: str) -> tuple[int, str]:
-        """Have the sidecar judge one token."""
+        """Send one token to the verifier."""
         url = f"http://127.0.0.1:{self.verifier.port}/ext-authz/standup?jwt={token}"
         async with self.session.get(url) as response:
             await response.read()
         return response.status, response.headers.get("X-Jitsi-Denial", "")
 
-    async def good_token(self) -> None:
-        """Every one of these must be let in."""
-        self.good += 1
-        token, healthy = random.choice(self.signers).token(), self.fault == "none"  # noqa: S311  # no secret depends on it
+    async def send_valid_token(self) -> None:
+        """Send a valid token, which must be accepted."""
+        self.valid += 1
+        token, healthy = random.choice(self.signers).token(), self.fault == "none"  # noqa: S311  # not for cryptography
         started = time.perf_counter()
         status, code = await self.ask(token)
-        self.seconds[healthy].append(time.perf_counter() - started)
+        self.latencies[healthy].append(time.perf_counter() - started)
         if status != 200:
             self.refused[f"{code} while {self.fault}"] += 1
 
-    async def bad_token(self) -> None:
-        """None of these may be let in: a stranger's signature, or a key id that nobody has."""
-        self.bad += 1
-        signer = random.choice(self.signers)  # noqa: S311  # no secret depends on it
-        key_id = random.choice([signer.key_id, f"invented-{self.bad}"])  # noqa: S311  # no secret depends on it
-        status, _ = await self.ask(self.stranger.token(key_id=key_id))
-        self.let_in += status == 200
+    async def send_invalid_token(self) -> None:
+        """Send a token with a wrong signature or an invented key id; it must be refused."""
+        self.invalid += 1
+        signer = random.choice(self.signers)  # noqa: S311  # not for cryptography
+        key_id = random.choice([signer.key_id, f"invented-{self.invalid}"])  # noqa: S311  # not for cryptography
+        status, _ = await self.ask(self.attacker.token(key_id=key_id))
+        self.accepted += status == 200
 
     async def load(self, end: float) -> None:
-        """Send tokens at the rate, however long each takes."""
+        """Send tokens at the rate, whatever the latency."""
         tasks: set[asyncio.Task[None]] = set()
         for number in itertools.count():
             due = self.started + number / RATE
             if due >= end:
                 break
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            work = [self.good_token(), *([self.bad_token()] if number % BAD_EVERY == 0 else [])]
+            work = [
+                self.send_valid_token(),
+                *([self.send_invalid_token()] if number % INVALID_EVERY == 0 else []),
+            ]
             for each in work:
                 task = asyncio.create_task(each)
                 tasks.add(task)
@@ -146,40 +149,40 @@ class Soak:
         await asyncio.gather(*tasks)
 
     async def faults(self) -> None:
-        """Go through all faults, back to health between any two."""
+        """Apply each fault in turn, with a pause without a fault after each."""
         for name, reply in itertools.cycle(FAULTS.items()):
-            self.fault, self.server.always = name, reply
+            self.fault, self.server.reply_to_all = name, reply
             if name == "refused":
-                await self.server.go_down()
+                await self.server.stop_listening()
             await asyncio.sleep(FAULT_SECONDS)
             if name == "refused":
-                await self.server.come_up()
+                await self.server.start_listening()
             self.server.release.set()
             self.server.release = asyncio.Event()
-            self.fault, self.server.always = "none", None
+            self.fault, self.server.reply_to_all = "none", None
             await asyncio.sleep(FAULT_SECONDS)
 
     async def rotate(self) -> None:
-        """Publish a new key, use it only then, and withdraw an old one, as issuers do."""
+        """Publish a new key, sign with it, and withdraw an old key, as issuers do."""
         for number in itertools.count():
             await asyncio.sleep(ROTATE_SECONDS)
             new = await asyncio.to_thread(Signer, f"rotated-{number}", number % 2 == 0)
             old = next(each for each in self.signers if each.in_document == new.in_document)
             self.publish(new)
-            await self._known_to_the_verifier(new)
+            await self._wait_until_accepted(new)
             self.signers = [each for each in self.signers if each is not old] + [new]
             self.publish()
 
-    async def _known_to_the_verifier(self, new: Signer) -> None:
-        """Wait until its first token is let in, which cannot be while the server is at fault."""
-        while (await self.ask(new.token()))[0] != 200:  # noqa: ASYNC110  # no event tells
+    async def _wait_until_accepted(self, new: Signer) -> None:
+        """Wait until its first token is accepted; during a fault it cannot be."""
+        while (await self.ask(new.token()))[0] != 200:  # noqa: ASYNC110  # no event reports it
             await asyncio.sleep(0.5)
 
     async def run(self, seconds: float) -> None:
-        """Warm up, then let load, faults and rotation run side by side."""
+        """Warm up, then run load, faults and rotation at the same time."""
         self.publish()
         for each in self.signers:
-            await self._known_to_the_verifier(each)
+            await self._wait_until_accepted(each)
         self.started = time.monotonic()
         disturbers = [asyncio.create_task(self.faults()), asyncio.create_task(self.rotate())]
         await self.load(self.started + seconds)
@@ -189,21 +192,21 @@ class Soak:
 
 
 def resident(pid: int) -> float:
-    """Read a process' resident memory, MB."""
+    """Return the resident memory of a process, MB."""
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 def p99(values: list[float]) -> str:
-    """Write a 99th percentile, in milliseconds."""
+    """Return the 99th percentile as text, in milliseconds."""
     return f"{quantiles(values, n=100)[98] * 1000:.1f} ms" if len(values) > 100 else "-"
 
 
 async def main(seconds: float) -> int:
-    """Run the soak and print what it saw."""
+    """Run the soak test and print the results."""
     signers = [Signer(f"key-{number}", number % 2 == 0) for number in range(KEYS)]
     with tempfile.TemporaryDirectory() as folder:
-        async with serving() as server, aiohttp.ClientSession() as session:
+        async with running_key_server() as server, aiohttp.ClientSession() as session:
             with running_verifier(
                 Path(folder),
                 JWT_APP_ID="app",
@@ -211,7 +214,7 @@ async def main(seconds: float) -> int:
                 JWT_ASAP_KEYSERVER=server.url,
                 VERIFIER_DECISION_TTL="0",
             ) as verifier:
-                soak = Soak(server, verifier, session, signers, Signer("stranger", False))
+                soak = Soak(server, verifier, session, signers, Signer("attacker", False))
                 before = resident(verifier.process.pid)
                 await soak.run(seconds)
                 after = resident(verifier.process.pid)
@@ -222,13 +225,13 @@ async def main(seconds: float) -> int:
                     )
                     for source in ("document", "asap")
                 }
-    print(f"good tokens        {soak.good}, refused {soak.refused.total()} {dict(soak.refused)}")
-    print(f"bad tokens         {soak.bad}, let in {soak.let_in}")
-    print(f"p99 out of faults  {p99(soak.seconds[True])}")
-    print(f"p99 in faults      {p99(soak.seconds[False])}")
+    print(f"valid tokens       {soak.valid}, refused {soak.refused.total()} {dict(soak.refused)}")
+    print(f"invalid tokens     {soak.invalid}, accepted {soak.accepted}")
+    print(f"p99 without fault  {p99(soak.latencies[True])}")
+    print(f"p99 with fault     {p99(soak.latencies[False])}")
     print(f"fetches            document {fetches['document']:.0f}, asap {fetches['asap']:.0f}")
     print(f"resident memory    {before:.1f} MB at start, {after:.1f} MB at end")
-    return 1 if soak.refused or soak.let_in or not soak.good else 0
+    return 1 if soak.refused or soak.accepted or not soak.valid else 0
 
 
 if __name__ == "__main__":

@@ -34,12 +34,12 @@ ED_KEY = ed25519.Ed25519PrivateKey.generate().public_key()
 
 
 def private_pem(key: Any) -> str:
-    written: bytes = key.private_bytes(
+    text: bytes = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    return written.decode()
+    return text.decode()
 
 
 def ec_jwk(**members: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def reasons(body: bytes) -> list[tuple[str, str | None]]:
     return [(skipped.reason, skipped.key_id) for skipped in document.skipped]
 
 
-# Recorded verdicts
+# Recorded answers of Jitsi
 
 
 def recorded() -> Iterator[dict[str, Any]]:
@@ -126,8 +126,8 @@ def test_no_key_is_usable_where_jitsi_refuses(category: str) -> None:
     assert [(case["id"], case["note"]) for case in refused if verifies(case)] == []
 
 
-def test_where_the_full_reading_parts_from_jitsi_the_cases_are_known() -> None:
-    """The document reader of the service is kinder to neighbours and stricter on ``alg``."""
+def test_all_differences_from_jitsi_are_listed() -> None:
+    """Unlike Jitsi, the service uses keys next to a bad entry, and it respects a key's ``alg``."""
     refused, allowed = set(), set()
     for case in recorded():
         if case["token"] is None or "uncertain" in case or case["jwks"] is None:
@@ -149,7 +149,7 @@ def test_where_the_full_reading_parts_from_jitsi_the_cases_are_known() -> None:
 @pytest.mark.parametrize(
     "text", ["short", "пароль", "a" * 5000, "with spaces ", "MIIB", '{"a": 1}']
 )
-def test_any_text_that_is_no_key_is_a_secret(text: str) -> None:
+def test_text_that_is_not_a_key_is_a_secret(text: str) -> None:
     key = parse_secret(text)
     assert key.algorithms == {"HS256", "HS384", "HS512"}
     assert (key.key_id, key.source, key.fingerprint) == (None, "secret", "")
@@ -175,12 +175,12 @@ def test_any_text_that_is_no_key_is_a_secret(text: str) -> None:
         b"",
     ],
 )
-def test_what_anybody_may_know_is_no_secret(text: str | bytes) -> None:
+def test_public_key_is_refused_as_a_secret(text: str | bytes) -> None:
     with pytest.raises(InvalidKeyError, match="expected a shared secret"):
         parse_secret(text)
 
 
-def test_a_file_of_secrets_has_one_a_line_or_a_pem_block() -> None:
+def test_file_of_secrets_has_one_a_line_or_pem_blocks() -> None:
     block = pem(RSA_KEY).strip()
     assert split_secrets("one\r\n\n  \n two \n") == ["one", " two "]
     assert split_secrets(f"{block}\nlast") == [block, "last"]
@@ -202,11 +202,11 @@ def test_a_file_of_secrets_has_one_a_line_or_a_pem_block() -> None:
     ],
     ids=["rsa", "p-256", "p-384", "p-521", "ed25519", "ed448"],
 )
-def test_a_key_is_bound_to_the_algorithms_of_its_type(key: Any, algorithms: set[str]) -> None:
+def test_key_is_bound_to_the_algorithms_of_its_type(key: Any, algorithms: set[str]) -> None:
     assert parse_public_key(pem(key), "k", "file").algorithms == algorithms
 
 
-def test_a_key_for_rsassa_pss_is_bound_to_ps_algorithms() -> None:
+def test_rsassa_pss_key_is_bound_to_ps_algorithms() -> None:
     spki = bytearray(
         RSA_KEY.public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -221,7 +221,7 @@ def test_a_key_for_rsassa_pss_is_bound_to_ps_algorithms() -> None:
     assert key.algorithms == {"PS256", "PS384", "PS512"}
 
 
-def test_pem_certificate_and_jwk_of_one_key_are_one_key() -> None:
+def test_pem_certificate_and_jwk_give_the_same_key() -> None:
     keys = [
         parse_public_key(text, "good", "file")
         for text in (pem(RSA_KEY), certificate(RSA_KEY), json.dumps(rsa_jwk()))
@@ -241,7 +241,7 @@ def test_pem_certificate_and_jwk_of_one_key_are_one_key() -> None:
         lambda text: text.replace("-----\n", "----- \n"),
     ],
 )
-def test_pem_may_have_other_line_ends_and_words_around_it(form: Callable[[str], str]) -> None:
+def test_pem_may_have_other_line_ends_and_text_around_it(form: Callable[[str], str]) -> None:
     assert parse_public_key(form(pem(RSA_KEY)), "k", "asap").algorithms == RSA_ALGORITHMS
 
 
@@ -278,26 +278,26 @@ PRIVATE = private_pem(ec.generate_private_key(ec.SECP256R1()))
         (json.dumps(rsa_jwk(kid="other")), "key-id"),
     ],
 )
-def test_what_is_no_signing_key_is_refused_with_a_word(text: str, reason: str) -> None:
+def test_other_text_is_refused_with_a_reason(text: str, reason: str) -> None:
     with pytest.raises(InvalidKeyError) as refusal:
         parse_public_key(text, "good", "asap")
     assert refusal.value.reason == reason
     assert refusal.value.reason in SKIP_REASONS
 
 
-def test_a_refusal_quotes_nothing_of_the_key() -> None:
+def test_error_does_not_quote_the_key() -> None:
     with pytest.raises(InvalidKeyError) as refusal:
         parse_public_key(PRIVATE, "k", "file")
     assert not any(line in str(refusal.value) for line in PRIVATE.splitlines())
     assert refusal.value.__cause__ is None
 
 
-def test_a_certificate_is_an_envelope_whose_dates_mean_nothing() -> None:
+def test_dates_of_a_certificate_are_ignored() -> None:
     text = certificate(RSA_KEY, 100, 200)
     assert parse_public_key(text, "k", "asap").algorithms == RSA_ALGORITHMS
 
 
-def test_a_public_key_is_written_as_pem_and_a_secret_never() -> None:
+def test_public_key_is_written_as_pem_and_a_secret_is_not() -> None:
     key = parse_public_key(certificate(EC_KEY), "k", "document")
     assert to_pem(key).decode() == pem(EC_KEY)
     with pytest.raises(InvalidKeyError, match="found a shared secret"):
@@ -340,7 +340,7 @@ BAD_JWKS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("bad", "reason"), BAD_JWKS)
 @pytest.mark.parametrize("first", [True, False], ids=["first", "last"])
-def test_what_is_no_signing_key_is_skipped_and_the_rest_is_used(
+def test_bad_entry_is_skipped_and_the_others_are_used(
     bad: dict[str, Any], reason: str, *, first: bool
 ) -> None:
     body = jwks(bad, rsa_jwk()) if first else jwks(rsa_jwk(), bad)
@@ -351,14 +351,14 @@ def test_what_is_no_signing_key_is_skipped_and_the_rest_is_used(
 
 
 @pytest.mark.parametrize("kid", [None, 5, True, [], {}, ...])
-def test_a_key_without_a_key_id_is_skipped(kid: Any) -> None:
+def test_key_without_a_key_id_is_skipped(kid: Any) -> None:
     nameless = rsa_jwk(kid=kid)
     if kid is ...:
         del nameless["kid"]
     assert reasons(jwks(nameless, ec_jwk())) == [("key-id", None)]
 
 
-def test_an_entry_that_is_no_object_is_skipped() -> None:
+def test_entry_that_is_not_an_object_is_skipped() -> None:
     assert reasons(jwks("x", None, 5, [], rsa_jwk())) == [("key-id", None)] * 4
 
 
@@ -369,25 +369,25 @@ def test_any_text_is_a_key_id(key_id: str) -> None:
     assert list(parse_document(body, "document").keys) == [key_id]
 
 
-def test_of_a_doubled_key_id_none_is_used() -> None:
+def test_keys_with_a_duplicate_key_id_are_not_used() -> None:
     document = parse_document(jwks(rsa_jwk(kid="twice"), ec_jwk(), ed_jwk(kid="twice")), "document")
     assert list(document.keys) == ["ec"]
     assert [skipped.reason for skipped in document.skipped] == ["duplicate-key-id"] * 2
 
 
-def test_a_key_is_bound_to_its_own_algorithm() -> None:
+def test_key_is_bound_to_its_own_algorithm() -> None:
     body = jwks(rsa_jwk(alg="RS512"))
     assert parse_document(body, "document").keys["good"].algorithms == {"RS512"}
     body = jwks(rsa_jwk())
     assert parse_document(body, "document").keys["good"].algorithms == RSA_ALGORITHMS
 
 
-def test_a_set_is_read_past_a_key_that_stops_jitsi() -> None:
+def test_keys_after_one_that_stops_jitsi_are_used() -> None:
     body = jwks(rsa_jwk(kid="first"), ec_jwk(), rsa_jwk(kid="last"))
     assert list(parse_document(body, "document").keys) == ["first", "ec", "last"]
 
 
-def test_a_map_gives_certificates_and_keys_and_skips_the_rest() -> None:
+def test_certificate_map_is_parsed_and_bad_entries_skipped() -> None:
     body = json.dumps(
         {
             "certificate": certificate(RSA_KEY),
@@ -435,18 +435,18 @@ def test_a_map_gives_certificates_and_keys_and_skips_the_rest() -> None:
         json.dumps(dict.fromkeys(map(str, range(MAX_DOCUMENT_KEYS + 1)), "")).encode(),
     ],
 )
-def test_a_document_that_is_not_strict_json_in_bounds_is_refused(body: bytes) -> None:
+def test_document_outside_json_or_limits_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidKeyError) as refusal:
         parse_document(body, "document")
     assert refusal.value.__cause__ is None
 
 
-def test_a_document_of_a_thousand_keys_is_read() -> None:
+def test_document_of_a_thousand_keys_is_parsed() -> None:
     body = jwks(*[ec_jwk(kid=str(number)) for number in range(MAX_DOCUMENT_KEYS)])
     assert len(parse_document(body, "document").keys) == MAX_DOCUMENT_KEYS
 
 
-def test_an_empty_document_is_one() -> None:
+def test_empty_document_is_valid() -> None:
     for body in (b'{"keys": []}', b"{}"):
         assert parse_document(body, "document").keys == {}
 
@@ -454,27 +454,27 @@ def test_an_empty_document_is_one() -> None:
 # Files
 
 
-def test_a_file_with_one_key_is_filed_under_the_given_key_id() -> None:
+def test_single_key_of_a_file_has_the_given_key_id() -> None:
     for text in (pem(RSA_KEY), certificate(RSA_KEY), json.dumps(rsa_jwk())):
         document = parse_key_file(text.encode(), "good")
         assert list(document.keys) == ["good"]
         assert document.static == ()
 
 
-def test_a_file_without_a_key_id_serves_any_token_unless_its_jwk_has_one() -> None:
+def test_key_without_key_id_serves_any_token() -> None:
     assert [key.key_id for key in parse_key_file(pem(RSA_KEY).encode(), None).static] == [None]
     assert list(parse_key_file(json.dumps(rsa_jwk()).encode(), None).keys) == ["good"]
     nameless = {name: value for name, value in rsa_jwk().items() if name != "kid"}
     assert len(parse_key_file(json.dumps(nameless).encode(), None).static) == 1
 
 
-def test_the_keys_of_a_set_in_a_file_keep_their_key_ids() -> None:
+def test_jwk_set_in_a_file_keeps_its_key_ids() -> None:
     document = parse_key_file(jwks(rsa_jwk(), ec_jwk(), rsa_jwk(kid="e", use="enc")), "label")
     assert list(document.keys) == ["good", "ec"]
     assert [skipped.reason for skipped in document.skipped] == ["use"]
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"{}", jwks(), jwks({}), b"-----BEGIN "])
-def test_a_file_without_a_usable_key_is_refused(body: bytes) -> None:
+def test_file_without_a_usable_key_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidKeyError):
         parse_key_file(body, "k")

@@ -14,10 +14,10 @@ from tests.support.key_server import (
     Recorder,
     Reply,
     asap_path,
-    hurry,
     is_key,
     jwk,
     pem,
+    set_fetch_timeout,
     source_context,
     until,
 )
@@ -31,34 +31,34 @@ Open = Callable[..., KeyResolver]
 
 
 @pytest.fixture
-async def open_keys(
+async def open_with(
     server: KeyServer, session: aiohttp.ClientSession, time: FakeTime, recorder: Recorder
 ) -> AsyncIterator[Open]:
     resolvers: list[KeyResolver] = []
 
-    def open_keys(*, document: bool = False, asap: bool = False, **places: Any) -> KeyResolver:
-        options = places.pop("options", {})
+    def open_with(*, document: bool = False, asap: bool = False, **configured: Any) -> KeyResolver:
+        options = configured.pop("options", {})
         locations = KeyLocations(
             document_url=f"{server.url}/jwks" if document else None,
             asap_url=server.url if asap else None,
-            **places,
+            **configured,
         )
         resolvers.append(
             open_resolver(locations, session, source_context(time, recorder, **options))
         )
         return resolvers[-1]
 
-    yield open_keys
+    yield open_with
     for resolver in resolvers:
         await resolver.close()
 
 
-async def test_files_come_first_then_the_document_then_the_key_server(
-    server: KeyServer, open_keys: Open
+async def test_files_then_document_then_key_server_are_asked(
+    server: KeyServer, open_with: Open
 ) -> None:
-    resolver = open_keys(secrets=["s"], public_keys={"a": pem("file")}, document=True, asap=True)
+    resolver = open_with(secrets=["s"], public_keys={"a": pem("file")}, document=True, asap=True)
     assert [source.name for source in resolver.sources] == ["secret", "file", "document", "asap"]
-    server.document(jwk("a", "document"), jwk("b", "document"))
+    server.publish_document(jwk("a", "document"), jwk("b", "document"))
     for key_id in "abc":
         server.publish(key_id, pem("asap"))
     await resolver.sources[1].start()
@@ -72,13 +72,13 @@ async def test_files_come_first_then_the_document_then_the_key_server(
     assert resolver.get("d") is None
 
 
-async def test_the_static_keys_are_the_secrets_in_their_order(open_keys: Open) -> None:
-    resolver = open_keys(secrets=["one", "two"], public_keys={"a": pem("a")})
+async def test_static_keys_are_the_secrets_in_order(open_with: Open) -> None:
+    resolver = open_with(secrets=["one", "two"], public_keys={"a": pem("a")})
     assert list(resolver.static) == []
     await resolver.start()
     assert [key.material for key in resolver.static] == [b"one", b"two"]
     assert resolver.unavailable is False
-    assert open_keys(public_keys={"a": pem("a")}).static == ()
+    assert open_with(public_keys={"a": pem("a")}).static == ()
 
 
 @pytest.mark.parametrize(
@@ -90,63 +90,61 @@ async def test_the_static_keys_are_the_secrets_in_their_order(open_keys: Open) -
         (Reply(status=500), Reply(status=500), Missing.UNAVAILABLE),
     ],
 )
-async def test_a_key_is_unknown_only_if_every_source_is_sure(
-    server: KeyServer, open_keys: Open, document: Reply, asap: Reply, answer: Missing
+async def test_key_is_unknown_only_if_every_source_says_so(
+    server: KeyServer, open_with: Open, document: Reply, asap: Reply, answer: Missing
 ) -> None:
     server.replies = {"/jwks": document, asap_path("k"): asap}
-    assert await open_keys(document=True, asap=True).fetch("k") is answer
+    assert await open_with(document=True, asap=True).fetch("k") is answer
 
 
-async def test_without_any_source_every_key_is_unknown(open_keys: Open) -> None:
-    resolver = open_keys()
+async def test_every_key_is_unknown_without_sources(open_with: Open) -> None:
+    resolver = open_with()
     assert await resolver.fetch("k") is Missing.UNKNOWN
     assert resolver.get("k") is None
     assert resolver.static == ()
 
 
-async def test_a_stalled_document_does_not_keep_the_key_server_from_being_asked(
-    server: KeyServer, open_keys: Open
+async def test_stalled_document_does_not_block_the_key_server(
+    server: KeyServer, open_with: Open
 ) -> None:
     server.replies["/jwks"] = Reply(fault="stall")
     server.publish("k", pem("k"))
-    resolver = open_keys(document=True, asap=True, options={"key_fetch_timeout": 2.0})
+    resolver = open_with(document=True, asap=True, options={"key_fetch_timeout": 2.0})
     async with asyncio.timeout(5):
         assert is_key(await resolver.fetch("k"), "k")
 
 
-async def test_a_slow_document_is_waited_for_when_the_key_server_has_no_key(
-    server: KeyServer, open_keys: Open
+async def test_slow_document_may_answer_after_the_key_server(
+    server: KeyServer, open_with: Open
 ) -> None:
-    server.document(jwk("k"))
+    server.publish_document(jwk("k"))
     server.replies["/jwks"].fault = "stall"
-    resolver = open_keys(document=True, asap=True, options={"key_fetch_timeout": 3.0})
+    resolver = open_with(document=True, asap=True, options={"key_fetch_timeout": 3.0})
     waiting = asyncio.create_task(resolver.fetch("k"))
     await until(lambda: asap_path("k") in server.paths())
     server.release.set()
     assert is_key(await waiting, "k")
 
 
-async def test_two_stalled_sources_cost_a_request_one_time_out(
-    server: KeyServer, open_keys: Open
-) -> None:
-    server.always = Reply(fault="stall")
-    resolver = open_keys(document=True, asap=True, options={"key_fetch_timeout": 2.0})
+async def test_two_stalled_sources_cost_one_timeout(server: KeyServer, open_with: Open) -> None:
+    server.reply_to_all = Reply(fault="stall")
+    resolver = open_with(document=True, asap=True, options={"key_fetch_timeout": 2.0})
     async with asyncio.timeout(3.9):
         assert await resolver.fetch("k") is Missing.UNAVAILABLE
 
 
-async def test_a_ring_starts_everything_or_nothing(
-    server: KeyServer, open_keys: Open, tmp_path: Path
+async def test_resolver_starts_all_sources_or_none(
+    server: KeyServer, open_with: Open, tmp_path: Path
 ) -> None:
-    resolver = open_keys(document=True, public_keys={"a": tmp_path / "missing"})
+    resolver = open_with(document=True, public_keys={"a": tmp_path / "missing"})
     with pytest.raises(KeySourceError, match="No such file"):
         await resolver.start()
     assert server.requests == []
 
 
-async def test_a_ring_keeps_its_sources_fresh_by_itself(server: KeyServer, open_keys: Open) -> None:
-    server.document(jwk("a"))
-    resolver = open_keys(document=True, asap=True, secrets=["s"])
+async def test_started_resolver_keeps_its_sources_fresh(server: KeyServer, open_with: Open) -> None:
+    server.publish_document(jwk("a"))
+    resolver = open_with(document=True, asap=True, secrets=["s"])
     await resolver.start()
     await until(lambda: resolver.get("a") is not None)
     assert [(status.name, status.state, status.ready) for status in resolver.status()] == [
@@ -156,16 +154,16 @@ async def test_a_ring_keeps_its_sources_fresh_by_itself(server: KeyServer, open_
     ]
 
 
-async def test_a_new_configuration_costs_no_key_while_the_servers_are_down(
-    server: KeyServer, open_keys: Open, recorder: Recorder
+async def test_new_configuration_keeps_keys_while_servers_fail(
+    server: KeyServer, open_with: Open, recorder: Recorder
 ) -> None:
-    server.document(jwk("a"))
+    server.publish_document(jwk("a"))
     server.publish("b", pem("b"))
-    old = open_keys(document=True, asap=True, secrets=["old"])
+    old = open_with(document=True, asap=True, secrets=["old"])
     assert is_key(await old.fetch("a"), "a")
     assert is_key(await old.fetch("b"), "b")
-    server.always = Reply(status=500)
-    new = open_keys(secrets=["new"], document=True, asap=True)
+    server.reply_to_all = Reply(status=500)
+    new = open_with(secrets=["new"], document=True, asap=True)
     new.copy_from(old)
     await new.start()
     await old.close()
@@ -175,23 +173,23 @@ async def test_a_new_configuration_costs_no_key_while_the_servers_are_down(
     assert recorder.changes == []
 
 
-async def test_keys_of_another_url_are_not_handed_over(
-    server: KeyServer, session: aiohttp.ClientSession, open_keys: Open
+async def test_keys_of_another_url_are_not_copied(
+    server: KeyServer, session: aiohttp.ClientSession, open_with: Open
 ) -> None:
     server.publish("b", pem("b"))
-    old = open_keys(asap=True)
+    old = open_with(asap=True)
     await old.fetch("b")
     new = open_resolver(KeyLocations(asap_url=f"{server.url}/other"), session, source_context())
     new.copy_from(old)
     assert new.get("b") is None
 
 
-async def test_the_bridge_serves_keys_of_every_source_by_their_hash(
-    server: KeyServer, open_keys: Open
+async def test_keys_of_every_source_are_found_by_their_hash(
+    server: KeyServer, open_with: Open
 ) -> None:
-    server.document(jwk("b"))
+    server.publish_document(jwk("b"))
     server.publish("c", pem("c"))
-    resolver = open_keys(public_keys={"a": pem("a")}, document=True, asap=True, secrets=["s"])
+    resolver = open_with(public_keys={"a": pem("a")}, document=True, asap=True, secrets=["s"])
     await resolver.start()
     await resolver.fetch("c")
     for key_id in "abc":
@@ -202,10 +200,10 @@ async def test_the_bridge_serves_keys_of_every_source_by_their_hash(
     assert await resolver.find_by_digest(asap_path("d")[1:-4]) is None
 
 
-async def test_good_tokens_never_wait_through_faults_and_rotation(
-    server: KeyServer, time: FakeTime, open_keys: Open, recorder: Recorder
+async def test_cached_keys_answer_during_faults_and_rotation(
+    server: KeyServer, time: FakeTime, open_with: Open, recorder: Recorder
 ) -> None:
-    """Ten keys, one of them new every round; every fault in turn between good answers."""
+    """Ten keys, a new one in every round; a different fault after each good period."""
     faults = [
         Reply(status=500),
         Reply(status=404),
@@ -217,31 +215,33 @@ async def test_good_tokens_never_wait_through_faults_and_rotation(
         Reply(status=204),
         Reply(status=304),
     ]
-    resolver = open_keys(document=True, asap=True)
+    resolver = open_with(document=True, asap=True)
     current = [str(number) for number in range(10)]
 
     async def use_all() -> None:
         for key_id in current:
             found = resolver.get(key_id) or await resolver.fetch(key_id)
-            assert is_key(found, key_id), (key_id, time.passed)
+            assert is_key(found, key_id), (key_id, time.elapsed)
 
     async def tick(fetch_timeout: float) -> None:
         for source in resolver.sources:
             assert isinstance(source, DocumentSource | AsapSource)
-            hurry(source, fetch_timeout)
+            set_fetch_timeout(source, fetch_timeout)
             await source.tick()
 
     for generation, fault in enumerate(faults * 2):
         current = [*current[1:], f"new {generation}"]
-        server.always = None
-        server.document(*[jwk(key_id) for key_id in current[::2]], Cache_Control="max-age=60")
+        server.reply_to_all = None
+        server.publish_document(
+            *[jwk(key_id) for key_id in current[::2]], Cache_Control="max-age=60"
+        )
         for key_id in current[1::2]:
             server.publish(key_id, pem(key_id), Cache_Control="max-age=60")
         for _ in range(12):
             time.advance(10)
             await tick(5)
             await use_all()
-        server.always = fault
+        server.reply_to_all = fault
         for _ in range(12):
             time.advance(10)
             await tick(0.05 if fault.fault == "stall" else 5)
@@ -249,47 +249,47 @@ async def test_good_tokens_never_wait_through_faults_and_rotation(
     assert recorder.lookups["document", "stale"] + recorder.lookups["asap", "stale"] > 0
 
 
-async def test_what_can_be_said_at_once_is_what_asking_would_give_and_asks_nobody(
-    server: KeyServer, time: FakeTime, recorder: Recorder, open_keys: Open
+async def test_answer_without_fetch_equals_fetch_and_sends_nothing(
+    server: KeyServer, time: FakeTime, recorder: Recorder, open_with: Open
 ) -> None:
-    resolver = open_keys(document=True, asap=True)
-    server.document(jwk("of the document"))
+    resolver = open_with(document=True, asap=True)
+    server.publish_document(jwk("of the document"))
     server.publish("of the server", pem("of the server"))
     assert is_key(await resolver.fetch("of the document"), "of the document")
-    said = 0
+    answered_at_once = 0
     for step in range(400):
         before = len(server.requests)
         missing = resolver.answer_without_fetch(f"invented {step}")
         assert await resolver.fetch(f"invented, too {step}") is Missing.UNKNOWN
         if missing is not None:
             assert missing is Missing.UNKNOWN
-            said += 1
+            answered_at_once += 1
         assert (len(server.requests) == before) is (missing is not None)
         if step % 40 == 0:
             time.advance(1)
-    assert said > 100
-    assert recorder.lookups["asap", "negative"] >= 2 * said
+    assert answered_at_once > 100
+    assert recorder.lookups["asap", "negative"] >= 2 * answered_at_once
     assert resolver.answer_without_fetch("of the server") is Missing.UNKNOWN
     time.advance(2)
-    # Whoever was turned away once comes before new inventions.
+    # A key id that was refused once may use the reserve.
     assert resolver.answer_without_fetch("of the server") is None
     assert is_key(await resolver.fetch("of the server"), "of the server")
 
 
-async def test_where_a_source_fails_it_is_said_at_once_that_nobody_knows(
-    server: KeyServer, open_keys: Open
+async def test_failing_source_answers_unavailable_at_once(
+    server: KeyServer, open_with: Open
 ) -> None:
-    resolver = open_keys(asap=True)
-    server.always = Reply(status=500)
+    resolver = open_with(asap=True)
+    server.reply_to_all = Reply(status=500)
     assert resolver.answer_without_fetch("a") is None
     assert await resolver.fetch("a") is Missing.UNAVAILABLE
     assert resolver.answer_without_fetch("b") is Missing.UNAVAILABLE
 
 
-async def test_without_a_url_a_key_id_that_is_not_configured_is_unknown_at_once(
-    open_keys: Open,
+async def test_unconfigured_key_id_is_unknown_at_once(
+    open_with: Open,
 ) -> None:
-    resolver = open_keys(public_keys={"k": pem("k")})
+    resolver = open_with(public_keys={"k": pem("k")})
     await resolver.start()
     assert resolver.get("k") is not None
     assert resolver.answer_without_fetch("other") is Missing.UNKNOWN

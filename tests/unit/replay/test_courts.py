@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.key_server import serving
+from tests.support.key_server import running_key_server
 from tests.support.keys import RSA_KEY, RSA_PRIVATE_KEY, certificate
 from tests.support.tokens import SECRET, sign
 from verifier.keys.formats import parse_secret
@@ -69,7 +69,7 @@ async def test_invented_key_ids_are_asked_for_a_bounded_number_of_times(
 ) -> None:
     monkeypatch.setattr(replay_keys, "_MOST_ASKED", 20)
     loop = asyncio.get_running_loop()
-    async with serving() as server, open_session() as session:
+    async with running_key_server() as server, open_session() as session:
         ring = open_resolver(KeyLocations(asap_url=server.url), session)
         desk = KeyDesk(ring, lambda work: asyncio.run_coroutine_threadsafe(work, loop).result())
 

@@ -56,22 +56,22 @@ async def secrets(time: FakeTime, recorder: Recorder) -> AsyncIterator[Open]:
 
 
 def replace(path: Path, text: str) -> None:
-    """Write as careful programs do: a new file takes the old one's place."""
+    """Write a new file and rename it to the old one's name."""
     fresh = path.with_suffix(".fresh")
     fresh.write_text(text)
     fresh.replace(path)
 
 
-async def settle(source: StaticSource | SecretSource) -> None:
-    """Two looks: one sees a change, the next that it has settled."""
+async def check_twice(source: StaticSource | SecretSource) -> None:
+    """Check the files twice: the first check finds a change, the second that it has settled."""
     await source.tick()
     await source.tick()
 
 
-# What is read
+# Reading
 
 
-async def test_keys_are_read_from_text_and_from_files_in_every_form(
+async def test_keys_are_read_from_text_and_files_in_every_format(
     tmp_path: Path, static: Open
 ) -> None:
     (tmp_path / "pem").write_text(pem("a"))
@@ -93,9 +93,7 @@ async def test_keys_are_read_from_text_and_from_files_in_every_form(
     assert source.static == ()
 
 
-async def test_every_secret_counts_in_order_and_serves_any_token(
-    tmp_path: Path, secrets: Open
-) -> None:
+async def test_secrets_keep_their_order_and_serve_any_token(tmp_path: Path, secrets: Open) -> None:
     (tmp_path / "secret").write_text("second\n\nthird \n")
     source = await secrets("first", tmp_path / "secret", pem("a"))
     assert [key.material for key in source.static[:3]] == [b"first", b"second", b"third "]
@@ -104,7 +102,7 @@ async def test_every_secret_counts_in_order_and_serves_any_token(
     assert source.get("first") is None
 
 
-async def test_what_cannot_be_used_is_named_all_at_once_and_never_shown(
+async def test_all_unusable_entries_are_named_and_not_shown(
     tmp_path: Path, static: Open, secrets: Open
 ) -> None:
     (tmp_path / "rubbish").write_text("hush-hush")
@@ -144,9 +142,7 @@ async def test_what_cannot_be_used_is_named_all_at_once_and_never_shown(
 # Changes on disk
 
 
-async def test_a_file_that_changes_is_read_again(
-    tmp_path: Path, static: Open, recorder: Recorder
-) -> None:
+async def test_changed_file_is_read_again(tmp_path: Path, static: Open, recorder: Recorder) -> None:
     path = tmp_path / "key"
     path.write_text(pem("old"))
     source = await static({"a": path, "b": pem("b")})
@@ -156,26 +152,26 @@ async def test_a_file_that_changes_is_read_again(
     await source.tick()
     assert is_key(source.get("a"), "new")
     assert recorder.changes == [frozenset({"a"})]
-    await settle(source)
+    await check_twice(source)
     assert recorder.fetches == {("file", "ok"): 2}
 
 
-async def test_a_secret_that_is_taken_out_of_its_file_ends_at_once(
+async def test_removed_secret_ends_at_once(
     tmp_path: Path, secrets: Open, recorder: Recorder
 ) -> None:
     path = tmp_path / "secret"
     path.write_text("first\nsecond\n")
     source = await secrets(path)
     replace(path, "new\nfirst\nsecond\n")
-    await settle(source)
+    await check_twice(source)
     assert recorder.changes == []
     replace(path, "new\nfirst\n")
-    await settle(source)
+    await check_twice(source)
     assert [key.material for key in source.static] == [b"new", b"first"]
     assert recorder.changes == [frozenset({None})]
 
 
-async def test_a_file_changed_in_place_with_the_same_size_is_seen(
+async def test_file_rewritten_with_the_same_size_is_read_again(
     tmp_path: Path, secrets: Open
 ) -> None:
     path = tmp_path / "secret"
@@ -183,13 +179,11 @@ async def test_a_file_changed_in_place_with_the_same_size_is_seen(
     os.utime(path, ns=(1, 1))
     source = await secrets(path)
     path.write_text("two")
-    await settle(source)
+    await check_twice(source)
     assert [key.material for key in source.static] == [b"two"]
 
 
-async def test_a_file_that_is_still_being_written_is_not_read(
-    tmp_path: Path, secrets: Open
-) -> None:
+async def test_file_that_is_still_being_written_is_not_read(tmp_path: Path, secrets: Open) -> None:
     path = tmp_path / "secret"
     path.write_text("whole")
     source = await secrets(path)
@@ -202,7 +196,7 @@ async def test_a_file_that_is_still_being_written_is_not_read(
     assert [key.material for key in source.static] == [b"longer-still"]
 
 
-async def test_the_symbolic_link_that_kubernetes_swaps_is_followed(
+async def test_symbolic_link_replaced_by_kubernetes_is_noticed(
     tmp_path: Path, static: Open, recorder: Recorder
 ) -> None:
     for generation in ("1", "2"):
@@ -214,13 +208,13 @@ async def test_the_symbolic_link_that_kubernetes_swaps_is_followed(
     source = await static({"a": tmp_path / "key.pem"})
     (tmp_path / "..new").symlink_to("2")
     (tmp_path / "..new").rename(tmp_path / "..data")
-    await settle(source)
+    await check_twice(source)
     assert is_key(source.get("a"), "2")
     assert recorder.changes == [frozenset({"a"})]
 
 
 @pytest.mark.parametrize("bad", ["", "rubbish", "-----BEGIN PUBLIC KEY-----\n", None])
-async def test_a_bad_new_file_leaves_the_running_keys_and_is_reported(
+async def test_bad_new_file_keeps_the_running_keys(
     tmp_path: Path, static: Open, recorder: Recorder, bad: str | None
 ) -> None:
     path = tmp_path / "key"
@@ -231,22 +225,22 @@ async def test_a_bad_new_file_leaves_the_running_keys_and_is_reported(
     else:
         replace(path, bad)
     for _ in range(5):
-        await settle(source)
+        await check_twice(source)
     assert is_key(source.get("a"), "a")
     status = source.status()
     assert (status.state, status.ready) == ("stale", True)
     assert status.last_error.startswith(f"{path}: ")
     assert recorder.fetches["file", "ok"] == 1
-    # It is tried again: it may become readable without looking any different.
+    # The file is read at every check: it may become readable without any other change.
     assert recorder.fetches["file", "error"] > 1
     assert recorder.changes == []
     replace(path, pem("b"))
-    await settle(source)
+    await check_twice(source)
     assert is_key(source.get("a"), "b")
     assert (source.status().state, source.status().last_error) == ("ready", "")
 
 
-async def test_a_running_source_looks_for_changes_by_itself_within_five_seconds(
+async def test_running_source_reads_changes_within_five_seconds(
     tmp_path: Path,
 ) -> None:
     settings = KeySourceSettings()
@@ -263,10 +257,10 @@ async def test_a_running_source_looks_for_changes_by_itself_within_five_seconds(
         await source.close()
 
 
-# What is told
+# Status and counters
 
 
-async def test_status_names_each_key_and_no_secret(
+async def test_status_lists_keys_and_no_secret(
     secrets: Open, static: Open, recorder: Recorder
 ) -> None:
     source = await secrets("hush-hush")
@@ -283,9 +277,7 @@ async def test_status_names_each_key_and_no_secret(
     assert recorder.fetches == {}
 
 
-async def test_the_bridge_finds_a_key_from_a_file_and_never_a_secret(
-    static: Open, secrets: Open
-) -> None:
+async def test_key_from_a_file_is_found_by_its_hash(static: Open, secrets: Open) -> None:
     source = await static({"a": pem("a")})
     digest = asap_path("a")[1:-4]
     found = await source.find_by_digest(digest)
@@ -295,9 +287,7 @@ async def test_the_bridge_finds_a_key_from_a_file_and_never_a_secret(
     assert await (await secrets("a")).find_by_digest(digest) is None
 
 
-async def test_only_what_is_asked_for_and_there_is_counted(
-    static: Open, recorder: Recorder
-) -> None:
+async def test_only_successful_lookups_are_counted(static: Open, recorder: Recorder) -> None:
     source = await static({"a": pem("a")})
     source.get("a")
     source.get("b")

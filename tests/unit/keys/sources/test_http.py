@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDict
 from yarl import URL
 
-from tests.support.key_server import KeyServer, Reply, serving, source_context
+from tests.support.key_server import KeyServer, Reply, running_key_server, source_context
 from verifier.keys.sources.base import KeySourceError
 from verifier.keys.sources.http import HttpFetcher, KeyResponse, redacted_url, stated_lifetime
 
@@ -28,11 +28,11 @@ def fetcher(session: aiohttp.ClientSession) -> HttpFetcher:
 
 
 @pytest.fixture
-def hasty(session: aiohttp.ClientSession) -> HttpFetcher:
+def impatient_fetcher(session: aiohttp.ClientSession) -> HttpFetcher:
     return HttpFetcher(session, source_context(key_fetch_timeout=0.3))
 
 
-async def fail(fetcher: HttpFetcher, url: str, etag: str = "") -> KeySourceError:
+async def fetch_error(fetcher: HttpFetcher, url: str, etag: str = "") -> KeySourceError:
     with pytest.raises(KeySourceError) as failure:
         await fetcher.get(URL(url), etag)
     return failure.value
@@ -40,7 +40,7 @@ async def fail(fetcher: HttpFetcher, url: str, etag: str = "") -> KeySourceError
 
 @pytest.fixture
 def black_hole() -> Iterator[int]:
-    """A port that takes no more connections and does not refuse them either."""
+    """Return a port that neither accepts nor refuses connections."""
     with ExitStack() as stack:
         listener = stack.enter_context(closing(socket.socket()))
         listener.bind(("127.0.0.1", 0))
@@ -53,36 +53,36 @@ def black_hole() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("status", [200, 204])
-async def test_two_hundred_and_two_hundred_and_four_are_answers(
+async def test_statuses_200_and_204_are_responses(
     server: KeyServer, fetcher: HttpFetcher, status: int
 ) -> None:
     body = b"body" if status == 200 else b""
-    server.always = Reply(body, status, {"ETag": '"1"', "Cache-Control": "max-age=9"})
+    server.reply_to_all = Reply(body, status, {"ETag": '"1"', "Cache-Control": "max-age=9"})
     assert await fetcher.get(URL(server.url)) == KeyResponse("ok", body, '"1"', 9)
 
 
-async def test_four_hundred_and_four_is_an_answer(server: KeyServer, fetcher: HttpFetcher) -> None:
+async def test_status_404_is_a_response(server: KeyServer, fetcher: HttpFetcher) -> None:
     assert await fetcher.get(URL(server.url)) == KeyResponse("not-found")
 
 
 @pytest.mark.parametrize("status", [201, 206, 300, 400, 401, 403, 410, 429, 500, 502, 503])
-async def test_any_other_status_is_an_error(
+async def test_other_statuses_are_errors(
     server: KeyServer, fetcher: HttpFetcher, status: int
 ) -> None:
-    server.always = Reply(b"body", status)
-    error = await fail(fetcher, f"{server.url}/k?secret=1")
+    server.reply_to_all = Reply(b"body", status)
+    error = await fetch_error(fetcher, f"{server.url}/k?secret=1")
     assert str(error) == f"status {status} from {server.url}/k"
     assert error.source_wide == (status >= 500 or status == 429)
 
 
-async def test_an_error_never_shows_what_is_secret_in_a_url(fetcher: HttpFetcher) -> None:
-    error = await fail(fetcher, "http://user:password@127.0.0.1:1/k?token=secret#fragment")
+async def test_error_hides_the_secrets_of_a_url(fetcher: HttpFetcher) -> None:
+    error = await fetch_error(fetcher, "http://user:password@127.0.0.1:1/k?token=secret#fragment")
     assert str(error) == "cannot connect (Connection refused): http://127.0.0.1:1/k"
     assert error.__cause__ is None
     assert redacted_url(URL("http://u:p@host/k?q#f")) == "http://host/k"
 
 
-class NoNames(AbstractResolver):
+class FailingResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
@@ -92,36 +92,38 @@ class NoNames(AbstractResolver):
         pass
 
 
-async def test_a_name_that_nobody_knows_is_said_to_be_that() -> None:
-    connector = aiohttp.TCPConnector(resolver=NoNames())
+async def test_unresolved_host_name_is_reported() -> None:
+    connector = aiohttp.TCPConnector(resolver=FailingResolver())
     async with aiohttp.ClientSession(connector=connector) as session:
-        error = await fail(HttpFetcher(session, source_context()), "http://no-such-host/k")
+        error = await fetch_error(HttpFetcher(session, source_context()), "http://no-such-host/k")
     assert str(error) == "the host's name cannot be resolved: http://no-such-host/k"
 
 
-async def test_a_stall_at_connect_ends_when_connecting_has_taken_too_long(
+async def test_connecting_has_its_own_timeout(
     session: aiohttp.ClientSession, black_hole: int
 ) -> None:
     fetcher = HttpFetcher(session, source_context(key_fetch_timeout=60, key_connect_timeout=0.1))
     async with asyncio.timeout(5):
-        error = await fail(fetcher, f"http://127.0.0.1:{black_hole}/")
+        error = await fetch_error(fetcher, f"http://127.0.0.1:{black_hole}/")
     assert error.timeout
     assert str(error) == f"no response in time from http://127.0.0.1:{black_hole}/"
 
 
 @pytest.mark.parametrize("reply", [Reply(fault="stall"), Reply(b"part", fault="stall in body")])
-async def test_a_stall_ends_in_time(server: KeyServer, hasty: HttpFetcher, reply: Reply) -> None:
-    server.always = reply
+async def test_stalled_response_ends_at_the_timeout(
+    server: KeyServer, impatient_fetcher: HttpFetcher, reply: Reply
+) -> None:
+    server.reply_to_all = reply
     async with asyncio.timeout(5):
-        assert (await fail(hasty, server.url)).timeout
+        assert (await fetch_error(impatient_fetcher, server.url)).timeout
 
 
-async def test_a_body_that_is_cut_off_is_an_error(server: KeyServer, fetcher: HttpFetcher) -> None:
-    server.always = Reply(b"part", fault="cut off")
-    assert str(await fail(fetcher, server.url)).startswith("the response was cut off")
+async def test_truncated_body_is_an_error(server: KeyServer, fetcher: HttpFetcher) -> None:
+    server.reply_to_all = Reply(b"part", fault="cut off")
+    assert str(await fetch_error(fetcher, server.url)).startswith("the response was cut off")
 
 
-async def test_an_answer_that_is_not_http_is_an_error(session: aiohttp.ClientSession) -> None:
+async def test_response_that_is_not_http_is_an_error(session: aiohttp.ClientSession) -> None:
     async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"secret garbage\r\n\r\n")
         await writer.drain()
@@ -129,26 +131,26 @@ async def test_an_answer_that_is_not_http_is_an_error(session: aiohttp.ClientSes
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as garbage:
         port = garbage.sockets[0].getsockname()[1]
-        error = await fail(HttpFetcher(session, source_context()), f"http://127.0.0.1:{port}/")
+        error = await fetch_error(
+            HttpFetcher(session, source_context()), f"http://127.0.0.1:{port}/"
+        )
     assert "secret" not in str(error)
     assert not error.timeout
 
 
-async def test_tls_with_a_server_that_has_none_is_an_error(
-    server: KeyServer, fetcher: HttpFetcher
-) -> None:
+async def test_https_to_a_plain_server_is_an_error(server: KeyServer, fetcher: HttpFetcher) -> None:
     url = server.url.replace("http:", "https:") + "/k"
-    assert str(await fail(fetcher, url)) == f"TLS failed: {url}"
+    assert str(await fetch_error(fetcher, url)) == f"TLS failed: {url}"
 
 
 # Size
 
 
 @pytest.mark.parametrize("size", [0, 1, LIMIT - 1, LIMIT])
-async def test_a_body_of_up_to_a_mebibyte_is_read(
+async def test_body_of_up_to_one_mebibyte_is_read(
     server: KeyServer, fetcher: HttpFetcher, size: int
 ) -> None:
-    server.always = Reply(b"x" * size)
+    server.reply_to_all = Reply(b"x" * size)
     assert len((await fetcher.get(URL(server.url))).body) == size
 
 
@@ -156,34 +158,36 @@ async def test_a_body_of_up_to_a_mebibyte_is_read(
     ("encoding", "pack"),
     [("identity", bytes), ("gzip", gzip.compress), ("deflate", zlib.compress)],
 )
-async def test_a_larger_body_is_refused_packed_or_not(
+async def test_larger_body_is_refused_in_every_encoding(
     server: KeyServer, fetcher: HttpFetcher, encoding: str, pack: Callable[[bytes], bytes]
 ) -> None:
-    server.always = Reply(pack(b"x" * (LIMIT + 1)), headers={"Content-Encoding": encoding})
-    error = await fail(fetcher, server.url)
+    server.reply_to_all = Reply(pack(b"x" * (LIMIT + 1)), headers={"Content-Encoding": encoding})
+    error = await fetch_error(fetcher, server.url)
     assert str(error) == f"body of more than {LIMIT} bytes"
     assert not error.source_wide
 
 
-async def test_a_packed_bomb_is_never_unpacked(server: KeyServer, fetcher: HttpFetcher) -> None:
+async def test_compression_bomb_is_not_decompressed(
+    server: KeyServer, fetcher: HttpFetcher
+) -> None:
     bomb = gzip.compress(bytes(200 * LIMIT))
     assert len(bomb) < LIMIT
-    server.always = Reply(bomb, headers={"Content-Encoding": "gzip"})
+    server.reply_to_all = Reply(bomb, headers={"Content-Encoding": "gzip"})
     tracemalloc.start()
     try:
-        assert str(await fail(fetcher, server.url)) == f"body of more than {LIMIT} bytes"
+        assert str(await fetch_error(fetcher, server.url)) == f"body of more than {LIMIT} bytes"
         assert tracemalloc.get_traced_memory()[1] < 20 * LIMIT
     finally:
         tracemalloc.stop()
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "GZIP"])
-async def test_a_packed_body_is_unpacked(
+async def test_compressed_body_is_decompressed(
     server: KeyServer, fetcher: HttpFetcher, encoding: str
 ) -> None:
     pack = zlib.compress if encoding == "deflate" else gzip.compress
     body = bytes(range(256)) * 1000
-    server.always = Reply(pack(body), headers={"Content-Encoding": encoding})
+    server.reply_to_all = Reply(pack(body), headers={"Content-Encoding": encoding})
     assert (await fetcher.get(URL(server.url))).body == body
 
 
@@ -191,11 +195,11 @@ async def test_a_packed_body_is_unpacked(
     ("encoding", "words"),
     [("gzip", "cannot be decompressed"), ("br", "unexpected"), ("gzip, gzip", "unexpected")],
 )
-async def test_a_body_that_cannot_be_unpacked_is_an_error(
+async def test_body_with_a_bad_encoding_is_an_error(
     server: KeyServer, fetcher: HttpFetcher, encoding: str, words: str
 ) -> None:
-    server.always = Reply(b"not packed at all", headers={"Content-Encoding": encoding})
-    assert words in str(await fail(fetcher, server.url))
+    server.reply_to_all = Reply(b"not packed at all", headers={"Content-Encoding": encoding})
+    assert words in str(await fetch_error(fetcher, server.url))
 
 
 # Freshness
@@ -244,7 +248,7 @@ def test_lifetime_is_what_the_headers_state(headers: dict[str, str], seconds: fl
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_to_the_same_origin_is_followed(
+async def test_redirect_to_the_same_origin_is_followed(
     server: KeyServer, fetcher: HttpFetcher, status: int
 ) -> None:
     for location in ("/there", f"{server.url}/there", "there#fragment"):
@@ -253,14 +257,14 @@ async def test_a_redirect_to_the_same_origin_is_followed(
         assert (await fetcher.get(URL(f"{server.url}/here"), '"1"')).body == b"body"
 
 
-async def test_three_redirects_are_followed_and_a_fourth_is_not(
+async def test_at_most_three_redirects_are_followed(
     server: KeyServer, fetcher: HttpFetcher
 ) -> None:
     for step in range(4):
         server.replies[f"/{step}"] = Reply(status=302, headers={"Location": f"/{step + 1}"})
     server.replies["/4"] = Reply(b"body")
     assert (await fetcher.get(URL(f"{server.url}/1"))).body == b"body"
-    assert "more than 3 redirects" in str(await fail(fetcher, f"{server.url}/0"))
+    assert "more than 3 redirects" in str(await fetch_error(fetcher, f"{server.url}/0"))
 
 
 @pytest.mark.parametrize(
@@ -276,17 +280,17 @@ async def test_three_redirects_are_followed_and_a_fourth_is_not(
         "",
     ],
 )
-async def test_a_redirect_to_another_origin_is_not_followed(
+async def test_redirect_to_another_origin_is_not_followed(
     server: KeyServer, fetcher: HttpFetcher, location: str
 ) -> None:
     target = location.format(port=URL(server.url).port)
-    server.always = Reply(status=302, headers={"Location": target})
-    error = await fail(fetcher, f"{server.url}/k")
+    server.reply_to_all = Reply(status=302, headers={"Location": target})
+    error = await fetch_error(fetcher, f"{server.url}/k")
     assert str(error) == f"redirect to another origin from {server.url}/k: not followed"
     assert len(server.requests) == 1
 
 
-async def test_credentials_in_the_url_go_to_its_origin_alone(
+async def test_url_credentials_are_sent_to_its_origin_only(
     server: KeyServer, fetcher: HttpFetcher
 ) -> None:
     server.replies["/here"] = Reply(status=302, headers={"Location": "/there"})
@@ -298,11 +302,11 @@ async def test_credentials_in_the_url_go_to_its_origin_alone(
     }
 
 
-async def test_neither_proxy_variables_nor_netrc_are_heeded(
+async def test_proxy_variables_are_ignored(
     server: KeyServer, fetcher: HttpFetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.always = Reply(b"body")
-    async with serving() as proxy:
+    server.reply_to_all = Reply(b"body")
+    async with running_key_server() as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
         assert (await fetcher.get(URL(server.url))).body == b"body"

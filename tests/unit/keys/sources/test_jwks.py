@@ -15,10 +15,10 @@ from tests.support.key_server import (
     Recorder,
     Reply,
     asap_path,
-    hurry,
     is_key,
     jwk,
     pem,
+    set_fetch_timeout,
     source_context,
     until,
 )
@@ -29,17 +29,17 @@ Open = Callable[..., DocumentSource]
 
 
 @pytest.fixture
-async def source_for(
+async def open_source(
     server: KeyServer, session: aiohttp.ClientSession, time: FakeTime, recorder: Recorder
 ) -> AsyncIterator[Open]:
     opened: list[DocumentSource] = []
 
-    def source_for(**options: Any) -> DocumentSource:
+    def open_source(**options: Any) -> DocumentSource:
         url = f"{server.url}/jwks"
         opened.append(DocumentSource(url, session, source_context(time, recorder, **options)))
         return opened[-1]
 
-    yield source_for
+    yield open_source
     for source in opened:
         await source.close()
 
@@ -48,42 +48,38 @@ def publish_map(server: KeyServer, entries: dict[str, str]) -> None:
     server.replies["/jwks"] = Reply(json.dumps(entries).encode())
 
 
-# Forms
+# Formats
 
 
-async def test_the_keys_of_a_jwk_set_and_of_a_map_are_known_by_their_key_ids(
-    server: KeyServer, source_for: Open
-) -> None:
-    server.document(jwk("a"), jwk("b"))
-    source = source_for()
+async def test_jwk_set_and_certificate_map_are_parsed(server: KeyServer, open_source: Open) -> None:
+    server.publish_document(jwk("a"), jwk("b"))
+    source = open_source()
     assert is_key(await source.fetch("a"), "a")
     assert is_key(source.get("b"), "b")
     publish_map(server, {"a": pem("a"), "b": pem("b")})
-    source = source_for()
+    source = open_source()
     assert is_key(await source.fetch("a"), "a")
     assert is_key(source.get("b"), "b")
     assert len(server.requests) == 2
 
 
-async def test_a_started_source_fetches_before_any_token_comes(
-    server: KeyServer, source_for: Open
+async def test_started_source_fetches_before_the_first_token(
+    server: KeyServer, open_source: Open
 ) -> None:
-    server.document(jwk("a"))
-    source = source_for()
+    server.publish_document(jwk("a"))
+    source = open_source()
     assert source.status().state == "never-needed"
     await source.start()
     await until(lambda: source.status().state == "ready")
     assert is_key(source.get("a"), "a")
 
 
-async def test_until_the_first_answer_it_is_starting_and_a_token_waits_for_that_answer(
-    server: KeyServer, source_for: Open
-) -> None:
-    server.document(jwk("a"))
+async def test_token_joins_the_first_fetch(server: KeyServer, open_source: Open) -> None:
+    server.publish_document(jwk("a"))
     server.replies["/jwks"].fault = "stall"
-    source = source_for()
+    source = open_source()
     await source.start()
-    await until(lambda: server.serving == 1)
+    await until(lambda: server.in_progress == 1)
     assert (source.status().state, source.status().ready) == ("starting", False)
     waiting = asyncio.create_task(source.fetch("a"))
     server.release.set()
@@ -91,9 +87,9 @@ async def test_until_the_first_answer_it_is_starting_and_a_token_waits_for_that_
     assert len(server.requests) == 1
 
 
-async def test_any_content_type_will_do(server: KeyServer, source_for: Open) -> None:
-    server.document(jwk("a"), Content_Type="text/html; charset=latin-1")
-    assert is_key(await source_for().fetch("a"), "a")
+async def test_content_type_is_ignored(server: KeyServer, open_source: Open) -> None:
+    server.publish_document(jwk("a"), Content_Type="text/html; charset=latin-1")
+    assert is_key(await open_source().fetch("a"), "a")
 
 
 # Freshness and rotation
@@ -116,21 +112,21 @@ async def test_any_content_type_will_do(server: KeyServer, source_for: Open) -> 
         ({"Cache-Control": "max-age=31536000"}, 86_400),
     ],
 )
-async def test_a_document_is_fresh_for_as_long_as_its_server_says_within_bounds(
-    server: KeyServer, source_for: Open, headers: dict[str, str], lifetime: int
+async def test_freshness_is_stated_by_the_server_within_limits(
+    server: KeyServer, open_source: Open, headers: dict[str, str], lifetime: int
 ) -> None:
-    server.document(jwk("a"))
+    server.publish_document(jwk("a"))
     server.replies["/jwks"].headers = headers
-    source = source_for()
+    source = open_source()
     await source.fetch("a")
     assert source.status().keys[0].expires == START + lifetime
 
 
-async def test_a_document_is_refreshed_before_it_expires_and_no_request_waits(
-    server: KeyServer, time: FakeTime, recorder: Recorder, source_for: Open
+async def test_cached_keys_are_used_during_a_refresh(
+    server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open
 ) -> None:
-    server.document(jwk("a"), ETag='W/"1"', Cache_Control="max-age=1000")
-    source = source_for()
+    server.publish_document(jwk("a"), ETag='W/"1"', Cache_Control="max-age=1000")
+    source = open_source()
     await source.tick()
     time.advance(749)
     await source.tick()
@@ -138,7 +134,7 @@ async def test_a_document_is_refreshed_before_it_expires_and_no_request_waits(
     time.advance(151)
     server.replies["/jwks"] = Reply(status=304, fault="stall")
     refresh = asyncio.create_task(source.tick())
-    await until(lambda: server.serving == 1)
+    await until(lambda: server.in_progress == 1)
     assert is_key(source.get("a"), "a")
     server.release.set()
     await refresh
@@ -147,22 +143,20 @@ async def test_a_document_is_refreshed_before_it_expires_and_no_request_waits(
     assert recorder.fetches == {("document", "ok"): 2}
 
 
-async def test_not_modified_without_having_been_asked_is_an_error(
-    server: KeyServer, source_for: Open
-) -> None:
+async def test_unexpected_304_is_an_error(server: KeyServer, open_source: Open) -> None:
     server.replies["/jwks"] = Reply(status=304)
-    source = source_for()
+    source = open_source()
     assert await source.fetch("a") is Missing.UNAVAILABLE
     assert source.status().last_error.startswith("status 304")
 
 
-async def test_a_key_that_leaves_the_document_stays_valid_for_ninety_minutes(
-    server: KeyServer, time: FakeTime, recorder: Recorder, source_for: Open
+async def test_withdrawn_key_is_used_for_ninety_minutes(
+    server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open
 ) -> None:
-    server.document(jwk("old"), jwk("both"))
-    source = source_for()
+    server.publish_document(jwk("old"), jwk("both"))
+    source = open_source()
     await source.tick()
-    server.document(jwk("both"), jwk("new"))
+    server.publish_document(jwk("both"), jwk("new"))
     time.advance(20_000)
     await source.tick()
     assert is_key(source.get("old"), "old")
@@ -177,13 +171,13 @@ async def test_a_key_that_leaves_the_document_stays_valid_for_ninety_minutes(
     assert is_key(source.get("both"), "both")
 
 
-async def test_the_grace_period_is_counted_from_the_first_document_without_the_key(
-    server: KeyServer, time: FakeTime, source_for: Open
+async def test_grace_period_starts_at_the_first_document_without_the_key(
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    server.document(jwk("old"), jwk("both"))
-    source = source_for()
+    server.publish_document(jwk("old"), jwk("both"))
+    source = open_source()
     await source.tick()
-    server.document(jwk("both"), Cache_Control="max-age=600")
+    server.publish_document(jwk("both"), Cache_Control="max-age=600")
     time.advance(20_000)
     for _ in range(9):
         await source.tick()
@@ -194,42 +188,42 @@ async def test_the_grace_period_is_counted_from_the_first_document_without_the_k
     assert source.get("old") is None
 
 
-async def test_the_grace_period_is_an_option_and_none_ends_the_key_at_once(
-    server: KeyServer, time: FakeTime, recorder: Recorder, source_for: Open
+async def test_grace_period_of_zero_ends_the_key_at_once(
+    server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open
 ) -> None:
-    server.document(jwk("old"), jwk("both"))
-    source = source_for(key_grace=0.0)
+    server.publish_document(jwk("old"), jwk("both"))
+    source = open_source(key_grace=0.0)
     await source.tick()
-    server.document(jwk("both"))
+    server.publish_document(jwk("both"))
     time.advance(20_000)
     await source.tick()
     assert source.get("old") is None
     assert recorder.changes == [frozenset({"old"})]
 
 
-async def test_the_grace_period_is_not_stretched_by_a_failing_server(
-    server: KeyServer, time: FakeTime, source_for: Open
+async def test_failing_server_does_not_extend_the_grace_period(
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    server.document(jwk("old"), jwk("both"))
-    source = source_for()
+    server.publish_document(jwk("old"), jwk("both"))
+    source = open_source()
     await source.tick()
-    server.document(jwk("both"))
+    server.publish_document(jwk("both"))
     time.advance(20_000)
     await source.tick()
-    server.always = Reply(status=500)
+    server.reply_to_all = Reply(status=500)
     time.advance(5400)
     await source.tick()
     assert source.get("old") is None
     assert is_key(source.get("both"), "both")
 
 
-async def test_a_key_that_is_replaced_under_its_key_id_is_replaced_at_once(
-    server: KeyServer, time: FakeTime, recorder: Recorder, source_for: Open
+async def test_key_replaced_under_its_key_id_is_used_at_once(
+    server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open
 ) -> None:
-    server.document(jwk("a", "old"))
-    source = source_for()
+    server.publish_document(jwk("a", "old"))
+    source = open_source()
     await source.tick()
-    server.document(jwk("a", "new"))
+    server.publish_document(jwk("a", "new"))
     time.advance(20_000)
     await source.tick()
     assert is_key(source.get("a"), "new")
@@ -246,32 +240,32 @@ async def test_a_key_that_is_replaced_under_its_key_id_is_replaced_at_once(
     ],
     ids=["enc", "private", "doubled", "symmetric and alone"],
 )
-async def test_a_key_that_becomes_untrustworthy_is_dropped_at_once(
-    server: KeyServer, time: FakeTime, source_for: Open, entries: list[Any]
+async def test_key_that_becomes_untrustworthy_is_removed_at_once(
+    server: KeyServer, time: FakeTime, open_source: Open, entries: list[Any]
 ) -> None:
-    server.document(jwk("a"), jwk("b"))
-    source = source_for()
+    server.publish_document(jwk("a"), jwk("b"))
+    source = open_source()
     await source.tick()
-    server.document(*entries)
+    server.publish_document(*entries)
     time.advance(20_000)
     await source.tick()
     assert source.get("a") is None
     assert is_key(source.get("b"), "b")
 
 
-async def test_a_key_that_turns_into_rubbish_has_its_grace_period(
-    server: KeyServer, time: FakeTime, source_for: Open
+async def test_malformed_key_has_its_grace_period(
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    server.document(jwk("a"), jwk("b"))
-    source = source_for()
+    server.publish_document(jwk("a"), jwk("b"))
+    source = open_source()
     await source.tick()
-    server.document(jwk("a", x="?"), jwk("b"))
+    server.publish_document(jwk("a", x="?"), jwk("b"))
     time.advance(20_000)
     await source.tick()
     assert is_key(source.get("a"), "a")
 
 
-# Stale if error
+# Faults of the server
 
 
 FAULTS = {
@@ -290,14 +284,14 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_known_keys_work_on_through_any_fault_for_a_day(
-    server: KeyServer, time: FakeTime, recorder: Recorder, source_for: Open, fault: str
+async def test_cached_keys_are_used_for_a_day_during_every_fault(
+    server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open, fault: str
 ) -> None:
-    server.document(jwk("a"))
-    source = source_for()
+    server.publish_document(jwk("a"))
+    source = open_source()
     await source.tick()
-    server.always = FAULTS[fault]
-    hurry(source, 0.1 if "stall" in fault else 5)
+    server.reply_to_all = FAULTS[fault]
+    set_fetch_timeout(source, 0.1 if "stall" in fault else 5)
     for _ in range(5):
         time.advance(21_599)
         await source.tick()
@@ -311,53 +305,53 @@ async def test_known_keys_work_on_through_any_fault_for_a_day(
     await source.tick()
     assert recorder.changes == [frozenset({"a"})]
     assert source.status().state == "failing"
-    server.always = None
-    hurry(source, 5)
+    server.reply_to_all = None
+    set_fetch_timeout(source, 5)
     time.advance(60)
     await source.tick()
     assert source.status().state == "ready"
 
 
-async def test_failures_back_off_to_a_minute(
-    server: KeyServer, time: FakeTime, source_for: Open
+async def test_pauses_double_up_to_a_minute(
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    source = source_for()
-    server.always = Reply(status=500)
+    source = open_source()
+    server.reply_to_all = Reply(status=500)
     times = []
     for _ in range(400):
         seen = len(server.requests)
         await source.tick()
         if len(server.requests) > seen:
-            times.append(time.passed)
+            times.append(time.elapsed)
         time.advance(1)
     assert times[:9] == [0, 1, 3, 7, 15, 31, 63, 123, 183]
 
 
-async def test_a_refresh_for_a_token_that_fails_is_repeated_though_the_document_is_fresh(
-    server: KeyServer, time: FakeTime, source_for: Open
+async def test_failed_fetch_is_repeated_while_the_document_is_fresh(
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    server.document(jwk("a"))
-    source = source_for()
+    server.publish_document(jwk("a"))
+    source = open_source()
     await source.tick()
-    server.always = Reply(status=500)
+    server.reply_to_all = Reply(status=500)
     assert await source.fetch("b") is Missing.UNAVAILABLE
     assert source.status().state == "stale"
-    server.always = None
+    server.reply_to_all = None
     time.advance(1)
     await source.tick()
     assert source.status().state == "ready"
 
 
 async def test_expired_document_is_requested_without_its_version(
-    server: KeyServer, time: FakeTime, source_for: Open
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    server.document(jwk("a"), ETag='"1"')
-    source = source_for()
+    server.publish_document(jwk("a"), ETag='"1"')
+    source = open_source()
     await source.tick()
-    server.always = Reply(status=500)
+    server.reply_to_all = Reply(status=500)
     time.advance(21_600 + 86_400)
     await source.tick()
-    server.always = None
+    server.reply_to_all = None
     time.advance(60)
     await source.tick()
     assert "If-None-Match" not in server.requests[-1].headers
@@ -365,12 +359,12 @@ async def test_expired_document_is_requested_without_its_version(
 
 
 async def test_refused_document_is_requested_without_the_old_version(
-    server: KeyServer, time: FakeTime, source_for: Open
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    server.document(jwk("a"), ETag='"1"')
-    source = source_for()
+    server.publish_document(jwk("a"), ETag='"1"')
+    source = open_source()
     await source.tick()
-    server.document({"kty": "oct", "kid": "a", "k": "AAAA"})
+    server.publish_document({"kty": "oct", "kid": "a", "k": "AAAA"})
     time.advance(20_000)
     await source.tick()
     assert source.get("a") is None
@@ -382,24 +376,24 @@ async def test_refused_document_is_requested_without_the_old_version(
 # Unknown key ids
 
 
-async def test_rotation_is_picked_up_by_the_first_token(
-    server: KeyServer, time: FakeTime, source_for: Open
+async def test_first_token_of_a_new_key_fetches_the_document(
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    server.document(jwk("a"))
-    source = source_for()
+    server.publish_document(jwk("a"))
+    source = open_source()
     await source.tick()
-    server.document(jwk("a"), jwk("b"))
+    server.publish_document(jwk("a"), jwk("b"))
     time.advance(1)
     assert is_key(await source.fetch("b"), "b")
 
 
-async def test_two_hundred_tokens_of_a_new_key_share_one_refresh(
-    server: KeyServer, time: FakeTime, source_for: Open
+async def test_two_hundred_tokens_share_one_fetch(
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    server.document(jwk("a"))
-    source = source_for()
+    server.publish_document(jwk("a"))
+    source = open_source()
     await source.tick()
-    server.document(jwk("a"), jwk("b"))
+    server.publish_document(jwk("a"), jwk("b"))
     found = await asyncio.gather(*(source.fetch("b") for _ in range(200)))
     assert all(is_key(key, "b") for key in found)
     time.advance(11)
@@ -407,11 +401,11 @@ async def test_two_hundred_tokens_of_a_new_key_share_one_refresh(
     assert len(server.requests) == 2
 
 
-async def test_unknown_key_ids_cause_one_refresh_in_ten_seconds(
-    server: KeyServer, time: FakeTime, recorder: Recorder, source_for: Open
+async def test_unknown_key_ids_cause_one_fetch_in_ten_seconds(
+    server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open
 ) -> None:
-    server.document(jwk("a"))
-    source = source_for()
+    server.publish_document(jwk("a"))
+    source = open_source()
     await source.tick()
     for step in range(100):
         assert await source.fetch(f"invented {step}") is Missing.UNKNOWN
@@ -422,13 +416,13 @@ async def test_unknown_key_ids_cause_one_refresh_in_ten_seconds(
     assert recorder.counts["document"] == 1
 
 
-async def test_a_key_published_after_a_refresh_is_there_when_ten_seconds_are_over(
-    server: KeyServer, time: FakeTime, source_for: Open
+async def test_early_token_has_the_document_fetched_after_ten_seconds(
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    server.document(jwk("a"))
-    source = source_for()
+    server.publish_document(jwk("a"))
+    source = open_source()
     await source.fetch("invented")
-    server.document(jwk("a"), jwk("b"))
+    server.publish_document(jwk("a"), jwk("b"))
     time.advance(1)
     assert await source.fetch("b") is Missing.UNKNOWN
     time.advance(8.9)
@@ -442,26 +436,26 @@ async def test_a_key_published_after_a_refresh_is_there_when_ten_seconds_are_ove
     assert len(server.requests) == 2
 
 
-async def test_a_token_ten_seconds_after_the_first_is_accepted_even_without_the_beat(
-    server: KeyServer, time: FakeTime, source_for: Open
+async def test_token_fetches_after_ten_seconds_without_background_work(
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    server.document(jwk("a"))
-    source = source_for()
+    server.publish_document(jwk("a"))
+    source = open_source()
     assert await source.fetch("b") is Missing.UNKNOWN
-    server.document(jwk("a"), jwk("b"))
+    server.publish_document(jwk("a"), jwk("b"))
     time.advance(10)
     assert is_key(await source.fetch("b"), "b")
 
 
-async def test_a_token_that_joins_an_older_fetch_has_another_one_made(
-    server: KeyServer, time: FakeTime, source_for: Open
+async def test_token_that_joins_an_older_fetch_causes_another(
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    server.document(jwk("a"))
+    server.publish_document(jwk("a"))
     server.replies["/jwks"].fault = "stall"
-    source = source_for()
+    source = open_source()
     first = asyncio.create_task(source.fetch("a"))
-    await until(lambda: server.serving == 1)
-    server.document(jwk("a"), jwk("b"))
+    await until(lambda: server.in_progress == 1)
+    server.publish_document(jwk("a"), jwk("b"))
     second = asyncio.create_task(source.fetch("b"))
     await asyncio.sleep(0)
     server.release.set()
@@ -472,77 +466,81 @@ async def test_a_token_that_joins_an_older_fetch_has_another_one_made(
     assert is_key(source.get("b"), "b")
 
 
-async def test_a_background_refresh_does_not_keep_a_token_from_asking(
-    server: KeyServer, source_for: Open
+async def test_background_refresh_does_not_delay_a_lookup(
+    server: KeyServer, open_source: Open
 ) -> None:
-    server.document(jwk("a"))
-    source = source_for()
+    server.publish_document(jwk("a"))
+    source = open_source()
     await source.tick()
-    server.document(jwk("a"), jwk("b"))
+    server.publish_document(jwk("a"), jwk("b"))
     assert is_key(await source.fetch("b"), "b")
 
 
-async def test_while_the_server_fails_unknown_keys_are_unavailable_and_nobody_waits(
-    server: KeyServer, source_for: Open
+async def test_unknown_keys_are_unavailable_at_once_while_the_server_fails(
+    server: KeyServer, open_source: Open
 ) -> None:
-    source = source_for()
-    server.always = Reply(status=500)
+    source = open_source()
+    server.reply_to_all = Reply(status=500)
     assert await source.fetch("a") is Missing.UNAVAILABLE
-    server.always = Reply(fault="stall")
+    server.reply_to_all = Reply(fault="stall")
     async with asyncio.timeout(2):
         assert await source.fetch("a") is Missing.UNAVAILABLE
     assert len(server.requests) == 1
 
 
-async def test_a_long_outage_costs_a_new_key_ten_seconds_and_not_a_minute(
-    server: KeyServer, time: FakeTime, source_for: Open
+async def test_new_key_is_accepted_ten_seconds_after_an_outage(
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    source = source_for()
-    server.always = Reply(status=500)
+    source = open_source()
+    server.reply_to_all = Reply(status=500)
     for _ in range(400):
         await source.tick()
         time.advance(1)
     assert await source.fetch("a") is Missing.UNAVAILABLE
-    server.always = None
-    server.document(jwk("a"))
+    server.reply_to_all = None
+    server.publish_document(jwk("a"))
     time.advance(10)
     assert is_key(await source.fetch("a"), "a")
 
 
-# Bounded waiting
+# Waiting
 
 
-async def test_a_request_waits_no_longer_than_the_time_out(
-    server: KeyServer, recorder: Recorder, source_for: Open
+async def test_request_waits_at_most_for_the_timeout(
+    server: KeyServer, recorder: Recorder, open_source: Open
 ) -> None:
-    source = source_for(key_fetch_timeout=0.2)
-    server.always = Reply(b'{"keys":', fault="stall in body")
+    source = open_source(key_fetch_timeout=0.2)
+    server.reply_to_all = Reply(b'{"keys":', fault="stall in body")
     async with asyncio.timeout(5):
         found = await asyncio.gather(*(source.fetch(str(number)) for number in range(50)))
     assert set(found) == {Missing.UNAVAILABLE}
     await until(lambda: recorder.fetches["document", "timeout"] == 1)
-    assert server.most_at_once == 1
+    assert server.most_parallel == 1
 
 
-# Nothing is trusted that is not a signing key
+# Entries that are not used
 
 
-async def test_what_is_skipped_is_counted_each_time(
-    server: KeyServer, time: FakeTime, recorder: Recorder, source_for: Open
+async def test_skipped_keys_are_counted_each_time(
+    server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open
 ) -> None:
-    server.document(jwk("a"), jwk("e", use="enc"), {"kty": "oct", "kid": "o", "k": "c2VjcmV0"})
-    source = source_for()
+    server.publish_document(
+        jwk("a"), jwk("e", use="enc"), {"kty": "oct", "kid": "o", "k": "c2VjcmV0"}
+    )
+    source = open_source()
     for _ in range(2):
         await source.tick()
         time.advance(20_000)
     assert recorder.skips == {("document", "use"): 2, ("document", "symmetric"): 2}
 
 
-async def test_what_is_skipped_is_said_once_without_material(
-    server: KeyServer, time: FakeTime, source_for: Open, caplog: pytest.LogCaptureFixture
+async def test_skipped_keys_are_logged_once_without_key_material(
+    server: KeyServer, time: FakeTime, open_source: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.document(jwk("a"), jwk("e", use="enc"), {"kty": "oct", "kid": "o", "k": "c2VjcmV0"})
-    source = source_for()
+    server.publish_document(
+        jwk("a"), jwk("e", use="enc"), {"kty": "oct", "kid": "o", "k": "c2VjcmV0"}
+    )
+    source = open_source()
     for _ in range(2):
         await source.tick()
         time.advance(20_000)
@@ -550,22 +548,22 @@ async def test_what_is_skipped_is_said_once_without_material(
     assert "c2VjcmV0" not in caplog.text
 
 
-async def test_a_document_of_more_than_a_thousand_keys_is_refused(
-    server: KeyServer, source_for: Open
+async def test_document_of_more_than_a_thousand_keys_is_refused(
+    server: KeyServer, open_source: Open
 ) -> None:
-    server.document(*[jwk(str(number), "one") for number in range(1001)])
-    source = source_for()
+    server.publish_document(*[jwk(str(number), "one") for number in range(1001)])
+    source = open_source()
     assert await source.fetch("1") is Missing.UNAVAILABLE
     assert "expected at most 1000 keys, found 1001" in source.status().last_error
 
 
-async def test_a_hostile_rotation_does_not_fill_the_memory(
-    server: KeyServer, time: FakeTime, source_for: Open
+async def test_constant_rotation_does_not_fill_the_memory(
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    source = source_for(key_cache_size=150)
+    source = open_source(key_cache_size=150)
     for generation in range(5):
         current = {f"{generation} {number}" for number in range(100)}
-        server.document(*[jwk(key_id, "one") for key_id in current])
+        server.publish_document(*[jwk(key_id, "one") for key_id in current])
         await source.tick()
         keys = {key.key_id for key in source.status().keys}
         assert current <= keys
@@ -573,16 +571,16 @@ async def test_a_hostile_rotation_does_not_fill_the_memory(
         time.advance(21_000)
 
 
-# The bridge, and a replacement at reload
+# Lookup by hash, and reload
 
 
-async def test_the_bridge_finds_a_key_by_its_hash_and_picks_up_rotation(
-    server: KeyServer, source_for: Open
+async def test_key_is_found_by_its_hash_after_rotation(
+    server: KeyServer, open_source: Open
 ) -> None:
-    server.document(jwk("a"))
-    source = source_for()
+    server.publish_document(jwk("a"))
+    source = open_source()
     await source.tick()
-    server.document(jwk("a"), jwk("b"))
+    server.publish_document(jwk("a"), jwk("b"))
     for key_id in ("a", "b"):
         found = await source.find_by_digest(asap_path(key_id)[1:-4])
         assert found is not None
@@ -591,11 +589,11 @@ async def test_the_bridge_finds_a_key_by_its_hash_and_picks_up_rotation(
     assert len(server.requests) == 2
 
 
-async def test_a_replacement_goes_on_with_the_keys_and_the_version_of_its_predecessor(
-    server: KeyServer, time: FakeTime, source_for: Open
+async def test_replacement_takes_over_keys_and_etag(
+    server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    server.document(jwk("a"), ETag='"1"')
-    old, new = source_for(), source_for()
+    server.publish_document(jwk("a"), ETag='"1"')
+    old, new = open_source(), open_source()
     await old.tick()
     new.copy_from(old)
     await old.close()
