@@ -17,6 +17,7 @@ from verifier.check_config.lua_values import Unknown
 from verifier.check_config.token_hosts import COMPARED, OWN_MODULE, InForce, TokenHost
 from verifier.config import Settings
 from verifier.explain.wording import make_printable
+from verifier.keys.model import is_symmetric
 from verifier.keys.pem import looks_like_pem
 from verifier.rules.policy import OperatorPolicy
 
@@ -183,7 +184,7 @@ def _matters(
         return False  # it is the accepted issuer, if nothing else is; that has a row of its own
     if option == "app_secret":
         by_url = any(theirs[name] for name in _KEY_URLS) and any(ours[name] for name in _KEY_URLS)
-        return not (by_url and not str(ours["signature_algorithm"]).startswith("HS"))
+        return not (by_url and not is_symmetric(str(ours["signature_algorithm"])))
     if option in _KEY_URLS:
         ours_serve = {is_own_key_server(theirs[name], own_addresses): name for name in _KEY_URLS}
         return True not in ours_serve or (ours_serve[True] != option and bool(theirs[option]))

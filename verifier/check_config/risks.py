@@ -18,6 +18,7 @@ from verifier.check_config.token_hosts import (
     guest_hosts,
 )
 from verifier.config import Settings
+from verifier.keys.model import is_symmetric
 from verifier.keys.pem import looks_like_pem
 
 STRONG: Final = 32
@@ -90,7 +91,7 @@ def _host_risks(host: TokenHost) -> Iterator[Risk]:
 def _secrets(options: Mapping[str, InForce], where: str) -> Iterator[Risk]:
     given = options["app_secret"]
     secrets = (given,) if isinstance(given, str) else given
-    if not isinstance(secrets, tuple) or not str(options["signature_algorithm"]).startswith("HS"):
+    if not isinstance(secrets, tuple) or not is_symmetric(str(options["signature_algorithm"])):
         return
     for secret in secrets:
         trouble = "" if looks_like_pem(secret) else find_weakness(secret, options["app_id"])

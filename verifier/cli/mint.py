@@ -19,9 +19,9 @@ from verifier.cli.arguments import (
     text,
 )
 from verifier.cli.manual import Manual
-from verifier.config import Settings, is_shared
+from verifier.config import Settings
 from verifier.keys.formats import parse_secret
-from verifier.keys.model import KeySet
+from verifier.keys.model import KeySet, is_symmetric
 from verifier.rooms.address import RoomAddress, parse_jid, parse_url, room_jid, split_tenant
 from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, Deny
@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
     """
     settings = settings_of(options)
     policy, algorithm = settings.policy(), settings.signature_algorithm
-    if not is_shared(algorithm):
+    if not is_symmetric(algorithm):
         sys.stderr.write(
             f"mint signs with a shared secret, and this configuration accepts {algorithm}, for"
             " which it has only public keys; sign with the private key elsewhere\n"

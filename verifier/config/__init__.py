@@ -4,7 +4,7 @@ from verifier.config.load import load
 from verifier.config.option import Option
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS
 from verifier.config.problems import ConfigError, Problem
-from verifier.config.settings import Settings, is_shared
+from verifier.config.settings import Settings
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -13,6 +13,5 @@ __all__ = [
     "Option",
     "Problem",
     "Settings",
-    "is_shared",
     "load",
 ]

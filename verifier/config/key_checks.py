@@ -12,10 +12,9 @@ from urllib.parse import urlsplit
 
 from verifier.config.addresses import is_loopback
 from verifier.config.problems import shown_path
-from verifier.config.settings import is_shared
 from verifier.config.sources import Reading
 from verifier.keys.formats import parse_key_file, parse_public_key, parse_secret
-from verifier.keys.model import ALGORITHMS, InvalidKeyError, VerificationKey
+from verifier.keys.model import ALGORITHMS, InvalidKeyError, VerificationKey, is_symmetric
 from verifier.keys.pem import looks_like_pem
 
 _URL_OPTIONS: Final = ("asap_key_server", "cache_keys_url")
@@ -47,7 +46,7 @@ class _Offered:
         """Every algorithm that one of these keys may verify; a URL may have any public key."""
         keys = (*self.shared, *self.static, *self.named)
         found = {name for key in keys for name in key.algorithms}
-        return found | {name for name in ALGORITHMS if self.urls and not is_shared(name)}
+        return found | {name for name in ALGORITHMS if self.urls and not is_symmetric(name)}
 
 
 def resolve_keys(reading: Reading, values: dict[str, Any]) -> None:
@@ -127,7 +126,7 @@ def _check_keys(reading: Reading, accepted: list[str], offered: _Offered, *, str
         _check_algorithm(reading, algorithm, offered)
     if len(reading.problems) > before:
         return
-    if any(map(is_shared, accepted)):
+    if any(map(is_symmetric, accepted)):
         _check_strength(reading, offered, strict=strict)
     _notice_unused(reading, accepted, offered)
     if strict:
@@ -135,14 +134,14 @@ def _check_keys(reading: Reading, accepted: list[str], offered: _Offered, *, str
 
 
 def _check_algorithm(reading: Reading, algorithm: str, offered: _Offered) -> None:
-    if is_shared(algorithm) and offered.static:
+    if is_symmetric(algorithm) and offered.static:
         expected = f"a shared secret for {algorithm}, or an algorithm for public keys"
         reading.refuse("app_secret", "a public key, which is not secret", expected)
     elif algorithm not in offered.algorithms:
         found = algorithm if "signature_algorithm" in reading.given else f"{algorithm} by default"
         expected = f"what the configured keys can verify: {', '.join(sorted(offered.algorithms))}"
         reading.refuse("signature_algorithm", found, expected)
-    elif is_shared(algorithm) and offered.urls:
+    elif is_symmetric(algorithm) and offered.urls:
         found = f"{algorithm} with a key URL, where Jitsi accepts RS tokens only"
         expected = "an algorithm for public keys, or no asap_key_server and cache_keys_url"
         reading.refuse("signature_algorithm", found, expected)
@@ -164,7 +163,7 @@ def _check_strength(reading: Reading, offered: _Offered, *, strict: bool) -> Non
 
 def _notice_unused(reading: Reading, accepted: list[str], offered: _Offered) -> None:
     names = " or ".join(accepted)
-    public = [name for name in accepted if not is_shared(name)]
+    public = [name for name in accepted if not is_symmetric(name)]
     if offered.named and not public:
         reading.notice("public_keys", f"not used: {names} needs app_secret")
     if offered.shared and len(public) == len(accepted):

@@ -16,11 +16,6 @@ from verifier.keys.sources.settings import KeyLocations, KeySourceSettings
 from verifier.rules.policy import OperatorPolicy, Policy
 
 
-def is_shared(algorithm: str) -> bool:
-    """Return whether signer and verifier share this algorithm's key."""
-    return algorithm.startswith("HS")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Settings(Options):
     """Every option as an attribute, and what follows from them.

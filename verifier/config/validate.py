@@ -14,8 +14,8 @@ from verifier.config.key_checks import STRONG_SECRET, resolve_keys
 from verifier.config.options import OPTIONS
 from verifier.config.problems import shown
 from verifier.config.redirect_template import unknown_placeholders
-from verifier.config.settings import is_shared
 from verifier.config.sources import Reading
+from verifier.keys.model import is_symmetric
 from verifier.keys.pem import looks_like_pem
 from verifier.storage.redis_url import SCHEMES
 
@@ -226,7 +226,7 @@ def _check_shared_cookie_secret(reading: Reading, values: dict[str, Any]) -> Non
         expected = "a shared app_secret, or a handoff_secret (VERIFIER_HANDOFF_SECRET) beside it"
         reading.refuse("handoff", "true without a secret that signs cookies", expected)
     # key_checks has looked at a secret that also verifies tokens.
-    elif shared and not any(map(is_shared, algorithms)):
+    elif shared and not any(map(is_symmetric, algorithms)):
         _check_cookie_secret(reading, values, "app_secret", shared[0])
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.wording import quote
-from verifier.keys.model import ALGORITHMS, JITSI_ALGORITHMS, VerificationKey
+from verifier.keys.model import ALGORITHMS, JITSI_ALGORITHMS, VerificationKey, is_symmetric
 from verifier.tokens.claims import ABSENT
 from verifier.tokens.jws import Token
 
@@ -107,13 +107,13 @@ def suggest_algorithm(decided: DecidedRequest) -> str:
         unsigned = isinstance(found, str) and found.lower() == "none"
         cause = "An unsigned token is never accepted. " if unsigned else ""
         return f'{cause}Put "alg": "{expected}" into the token\'s header, and sign with it.'
-    if _uses_shared_secret(found) and not _uses_shared_secret(expected):
+    if is_symmetric(found) and not is_symmetric(expected):
         return (
             f"Sign with the private key and {expected}, not with a secret and {found}. If a secret"
             f" is intended, set signature_algorithm (JWT_SIGN_TYPE) to {found} and app_secret"
             " (JWT_APP_SECRET), without a key URL."
         )
-    if _uses_shared_secret(expected) and not _uses_shared_secret(found):
+    if is_symmetric(expected) and not is_symmetric(found):
         return (
             f"Sign with app_secret and {expected}, not with a private key and {found}. If a key"
             f" pair is intended, set signature_algorithm (JWT_SIGN_TYPE) to {found}, and configure"
@@ -122,10 +122,6 @@ def suggest_algorithm(decided: DecidedRequest) -> str:
     if found not in JITSI_ALGORITHMS:
         return f"Jitsi itself supports only {', '.join(JITSI_ALGORITHMS)}. Sign with {expected}."
     return f"Sign with {expected}, or set signature_algorithm (JWT_SIGN_TYPE) to {found}."
-
-
-def _uses_shared_secret(algorithm: str) -> bool:
-    return algorithm.startswith("HS")
 
 
 def suggest_key(decided: DecidedRequest) -> str:
@@ -181,7 +177,7 @@ def suggest_signing_key(decided: DecidedRequest) -> str:
     issuer, cause = decided.claims.issuer, ""
     if "*" not in policy.asap_accepted_issuers and issuer not in policy.asap_accepted_issuers:
         cause = "The token may be for another server, since its iss is not accepted here. "
-    if _uses_shared_secret(str(decided.header.algorithm)):
+    if is_symmetric(str(decided.header.algorithm)):
         return f"{cause}Sign with exactly the app_secret (JWT_APP_SECRET) of this server."
     return f"{cause}Sign with the private key that belongs to this server's public key."
 

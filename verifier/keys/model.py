@@ -51,6 +51,12 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = MappingProxyType(
 )
 """Every algorithm that an operator may pin; ``none`` is not one of them."""
 
+
+def is_symmetric(algorithm: str) -> bool:
+    """Return whether the signer's and the verifier's key are one shared secret (HMAC)."""
+    return algorithm.startswith("HS")
+
+
 # NIST SP 800-131A requires 2,048 bits. Above 8,192 bits one verification takes so long that a
 # flood of tokens could use up a core.
 _RSA_BITS: Final = range(2048, 8193)
