@@ -1,4 +1,4 @@
-"""A real redis-server on a free port, which can be killed and started again."""
+"""A real redis-server on a free port, which tests can kill and start again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from verifier.revocation.stores.redis_data import EPOCH_FIELD, HASH
 
 @dataclass
 class RedisServer:
-    """A Redis; ``options`` are those of its command line."""
+    """A redis-server.
+
+    Attributes:
+        directory: Its working directory, which contains its data and its log.
+        options: Options of its command line.
+        client_options: Options of redis-cli, such as a password.
+        port: Its port.
+        process: Its process; None while it does not run.
+    """
 
     directory: Path
     options: tuple[str, ...] = ()
@@ -25,27 +33,27 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Its address."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start it, or start it again, and wait until it answers."""
+        """Start the server, and wait until it answers."""
         listen = ("--port", "0", "--tls-port") if "--tls-cert-file" in self.options else ("--port",)
         command = ["redis-server", *listen, str(self.port), "--bind", "127.0.0.1", "--dir"]
         command += [str(self.directory), "--save", "", *self.options]
         with (self.directory / "redis.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_until(lambda: self.command("PING") == "PONG", "an answer of redis-server's")
+        wait_until(lambda: self.command("PING") == "PONG", "an answer of redis-server")
 
     def kill(self) -> None:
-        """End it as a power failure would."""
+        """Kill the server, without giving it time to write data."""
         if self.process is not None:
             self.process.kill()
             self.process.wait(DEADLINE)
             self.process = None
 
     def command(self, *words: str) -> str:
-        """Say something to it, as an operator would."""
+        """Send a command with redis-cli; returns its output."""
         command = ["redis-cli", "-p", str(self.port), *self.client_options, *words]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=DEADLINE, check=False
@@ -53,22 +61,26 @@ class RedisServer:
         return done.stdout.strip()
 
     def stored(self, *words: str) -> set[str]:
-        """Give the names of the revocations that it has."""
+        """Return the IDs of the stored revocations.
+
+        Args:
+            words: Options of redis-cli.
+        """
         return set(self.command(*words, "HKEYS", HASH).split()) - {EPOCH_FIELD}
 
     @property
     def hscan_calls(self) -> int:
-        """How many times anybody has read everything, or another piece of it."""
-        told = self.command("INFO", "commandstats")
-        found = re.search(r"cmdstat_hscan:calls=(\d+)", told)
-        return int(found[1]) if found else 0
+        """The number of ``HSCAN`` commands, by which stores read all revocations."""
+        statistics = self.command("INFO", "commandstats")
+        match = re.search(r"cmdstat_hscan:calls=(\d+)", statistics)
+        return int(match[1]) if match else 0
 
 
 @contextmanager
 def running_redis(
     directory: Path, *options: str, client: tuple[str, ...] = ()
 ) -> Iterator[RedisServer]:
-    """Run a Redis that keeps its data in a directory until the end of the block."""
+    """Run a Redis with its data in a directory, until the end of the block."""
     server = RedisServer(directory, options, client)
     try:
         server.start()

@@ -1,4 +1,4 @@
-"""Asking a running sidecar to take tokens back."""
+"""Requests for ``/v1/revocations`` of a running service."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def ask_admin(
 
 
 def revoke(verifier: RunningVerifier, **members: Any) -> None:
-    """Take something back."""
+    """Add a revocation."""
     answer = ask_admin(verifier, "POST", members)
     assert answer.status == 201, answer
 
 
 def undo(verifier: RunningVerifier, **criteria: Any) -> None:
-    """Take a revocation back."""
+    """Undo a revocation."""
     answer = ask_admin(verifier, "DELETE", criteria)
     assert (answer.status, answer.body) == (204, "")
 
 
 def listed(verifier: RunningVerifier, **headers: str) -> list[dict[str, Any]]:
-    """Give what is listed."""
+    """Return the listed revocations."""
     answer = ask_admin(verifier, "GET", **headers)
     assert answer.status == 200, answer
-    found: list[dict[str, Any]] = answer.json["revocations"]
-    return found
+    revocations: list[dict[str, Any]] = answer.json["revocations"]
+    return revocations

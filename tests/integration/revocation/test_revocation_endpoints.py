@@ -1,4 +1,4 @@
-"""Refused at the next decision: at every endpoint, cached or not, by every worker."""
+"""A revocation takes effect at the next request: all endpoints, all workers, cached or not."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ numbers = count()
 
 
 @dataclass(frozen=True)
-class Question:
-    """How one endpoint is asked, and what it says to those who may come in or may not."""
+class Endpoint:
+    """How to send a token to an endpoint, and how the endpoint allows or denies."""
 
     ask: Callable[[Client, str], Answer]
-    refusal: tuple[int, str]
-    opened: Callable[[Answer], bool] = lambda answer: answer.status == 200
+    denial: tuple[int, str]
+    allows: Callable[[Answer], bool] = lambda answer: answer.status == 200
 
-    def refused(self, answer: Answer) -> bool:
-        status, words = self.refusal
-        return answer.status == status and words in answer.body + answer.code
+    def denies(self, answer: Answer) -> bool:
+        status, text = self.denial
+        return answer.status == status and text in answer.body + answer.code
 
 
 def original(header: str, path: str, prefix: str = "", **more: str) -> Callable[..., Answer]:
@@ -53,7 +53,7 @@ def slow_auth(client: Client, good: str) -> Answer:
 
 
 def verify(client: Client, good: str) -> Answer:
-    """Ask anybody: a connection is closed behind a body."""
+    """Use a new connection, to any worker: the service closes a connection after a body."""
     body = {"token": good, "room_jid": "standup@conference"}
     return post(client.service, "/v1/verify", json.dumps(body).encode())
 
@@ -68,17 +68,17 @@ def check_password(client: Client, good: str) -> Answer:
 
 REVOKED = 403, "revoked"
 FORWARDED = {"X-Forwarded-Host": "meet.example.org"}
-QUESTIONS = {
-    "auth": Question(original("X-Original-URI", "/auth"), REVOKED),
-    "auth, not by the fast lane": Question(slow_auth, REVOKED),
-    "auth-url": Question(original("X-Original-URL", "/auth-url", "https://a.b"), REVOKED),
-    "forward-auth": Question(original("X-Forwarded-Uri", "/forward-auth", **FORWARDED), REVOKED),
-    "ext-authz": Question(ext_authz, REVOKED),
-    "verify": Question(verify, (200, '"code": "revoked"'), lambda answer: answer.json["allowed"]),
-    "access": Question(
+ENDPOINTS = {
+    "auth": Endpoint(original("X-Original-URI", "/auth"), REVOKED),
+    "auth, not by the fast lane": Endpoint(slow_auth, REVOKED),
+    "auth-url": Endpoint(original("X-Original-URL", "/auth-url", "https://a.b"), REVOKED),
+    "forward-auth": Endpoint(original("X-Forwarded-Uri", "/forward-auth", **FORWARDED), REVOKED),
+    "ext-authz": Endpoint(ext_authz, REVOKED),
+    "verify": Endpoint(verify, (200, '"code": "revoked"'), lambda answer: answer.json["allowed"]),
+    "access": Endpoint(
         access, (200, '{"access": false}'), lambda answer: answer.json == {"access": True}
     ),
-    "check-password": Question(
+    "check-password": Endpoint(
         check_password, (200, "false"), lambda answer: answer.body == "true"
     ),
 }
@@ -110,22 +110,20 @@ def service(
             yield Service(verifier, list(chain.from_iterable(owned.values())))
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_a_revoked_token_is_refused_at_once_and_accepted_again_at_once(
-    service: Service, name: str
-) -> None:
-    question, verifier = QUESTIONS[name], service.verifier
-    for known in (True, False):
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_revoking_and_undoing_take_effect_at_the_next_request(service: Service, name: str) -> None:
+    endpoint, verifier = ENDPOINTS[name], service.verifier
+    for cached in (True, False):
         name_of_user = f"user {next(numbers)}"
         good = token(**user(name_of_user))
-        for client in service.clients if known else []:
-            assert question.opened(question.ask(client, good))
+        for client in service.clients if cached else []:
+            assert endpoint.allows(endpoint.ask(client, good))
         revoke(verifier, user_id=name_of_user)
         for client in service.clients * 2:
-            assert question.refused(question.ask(client, good)), known
+            assert endpoint.denies(endpoint.ask(client, good)), cached
         undo(verifier, user_id=name_of_user)
         for client in service.clients * 2:
-            assert question.opened(question.ask(client, good)), known
+            assert endpoint.allows(endpoint.ask(client, good)), cached
 
 
 def mint(kid: str = "k-2", /, **claims: object) -> str:
@@ -138,7 +136,7 @@ def user(name: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("criterion", "meets", "spared"),
+    ("criterion", "matching", "other"),
     [
         ({"jti": "i-1"}, mint(jti="i-1"), mint(jti="i-2")),
         ({"user_id": "u-1"}, mint(**user("u-1")), mint(**user("u-2"))),
@@ -151,23 +149,23 @@ def user(name: str) -> dict[str, object]:
         ({"jti": "i-1", "user_id": "u-1"}, mint(jti="i-1", **user("u-1")), mint(jti="i-1")),
     ],
 )
-def test_every_criterion_refuses_what_meets_it_and_nothing_else(
-    service: Service, criterion: dict[str, object], meets: str, spared: str
+def test_every_criterion_denies_matching_tokens_only(
+    service: Service, criterion: dict[str, object], matching: str, other: str
 ) -> None:
-    def answers(asked: str) -> set[str]:
-        """Have the token judged alone, so that any room claim will do."""
-        return {access(client, asked).body for client in service.clients}
+    def answers(presented: str) -> set[str]:
+        """Ask about the token alone, so that any room claim is accepted."""
+        return {access(client, presented).body for client in service.clients}
 
-    opened, closed = {'{"access": true}'}, {'{"access": false}'}
-    assert answers(meets) == answers(spared) == opened
+    allowed, denied = {'{"access": true}'}, {'{"access": false}'}
+    assert answers(matching) == answers(other) == allowed
     revoke(service.verifier, **criterion)
-    assert answers(meets) == closed
-    assert answers(spared) == opened
+    assert answers(matching) == denied
+    assert answers(other) == allowed
     undo(service.verifier, **criterion)
-    assert answers(meets) == opened
+    assert answers(matching) == allowed
 
 
-def test_a_closed_room_is_closed_to_every_token_and_no_other_room_is(service: Service) -> None:
+def test_a_revoked_room_denies_all_tokens_in_that_room_only(service: Service) -> None:
     def status(client: Client, room: str) -> tuple[int, str]:
         answer = client.exchange("GET", f"/ext-authz/{room}?jwt={mint()}", HOST)
         return answer.status, answer.code
@@ -180,11 +178,11 @@ def test_a_closed_room_is_closed_to_every_token_and_no_other_room_is(service: Se
     undo(service.verifier, room="retro")
 
 
-def test_a_cached_denial_turns_when_the_revocation_ends(service: Service) -> None:
+def test_a_cached_denial_ends_with_the_revocation(service: Service) -> None:
     good = mint(jti="soon")
     revoke(service.verifier, jti="soon", expires=time.time() + 1.5)
     client = service.clients[0]
     assert client.ask(good) == client.ask(good) == REVOKED
-    wait_until(lambda: client.ask(good) == (200, ""), "its end")
-    wait_until(lambda: listed(service.verifier) == [], "nothing listed")
-    wait_until(lambda: service.verifier.metric("revocations") == 0, "nothing known")
+    wait_until(lambda: client.ask(good) == (200, ""), "the revocation's end")
+    wait_until(lambda: listed(service.verifier) == [], "an empty list")
+    wait_until(lambda: service.verifier.metric("revocations") == 0, "no revocation")

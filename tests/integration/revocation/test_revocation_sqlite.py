@@ -1,4 +1,4 @@
-"""Revocations in a file: kills, restarts, other services, and files that are none of ours."""
+"""Revocations in a file: SIGKILL, restarts, several services, and files that cannot be used."""
 
 from __future__ import annotations
 
@@ -42,45 +42,46 @@ def environ(tmp_path: Path) -> dict[str, Any]:
 
 
 def acknowledged_until_killed(verifier: RunningVerifier) -> list[str]:
-    """Revoke a thousand tokens from four threads, and kill the service in the middle of it."""
-    numbers, done = count(), []
+    """Revoke 1,000 tokens from four threads, kill the service halfway; return what it stored."""
+    numbers, acknowledged = count(), []
 
-    def go_on() -> None:
+    def revoke_tokens() -> None:
         while (number := next(numbers)) < 1_000:
             try:
                 answer = ask_admin(verifier, "POST", {"jti": f"t-{number}"})
             except OSError:
                 return
             if answer.status == 201:
-                done.append(f"t-{number}")
+                acknowledged.append(f"t-{number}")
 
-    threads = [threading.Thread(target=go_on) for _ in range(4)]
+    threads = [threading.Thread(target=revoke_tokens) for _ in range(4)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: len(done) >= 400, "many are acknowledged")
-    victims = [*workers(verifier), verifier.process.pid]
-    for pid in victims:
+    wait_until(lambda: len(acknowledged) >= 400, "400 acknowledgements")
+    for pid in [*workers(verifier), verifier.process.pid]:
         os.kill(pid, signal.SIGKILL)
     for thread in threads:
         thread.join()
-    return done
+    return acknowledged
 
 
 @pytest.mark.parametrize("count_of_workers", ["1", "2"])
-def test_whoever_is_killed_in_the_middle_of_writing_every_acknowledged_one_is_there(
+def test_acknowledged_revocations_survive_sigkill(
     tmp_path: Path, environ: dict[str, Any], count_of_workers: str
 ) -> None:
     environ |= {"VERIFIER_WORKERS": count_of_workers}
     with running_verifier(tmp_path, **environ) as verifier:
-        done = acknowledged_until_killed(verifier)
-        assert 400 <= len(done) < 1_000
+        acknowledged = acknowledged_until_killed(verifier)
+        assert 400 <= len(acknowledged) < 1_000
     with running_verifier(tmp_path, **environ) as verifier:
-        assert {each["jti"] for each in listed(verifier)} >= set(done)
-        answers = [verifier.ask("/standup", token(jti=name)) for name in done[::50]]
+        assert {each["jti"] for each in listed(verifier)} >= set(acknowledged)
+        answers = [verifier.ask("/standup", token(jti=jti)) for jti in acknowledged[::50]]
         assert {(answer.status, answer.code) for answer in answers} == {REVOKED}
 
 
-def test_what_was_undone_stays_so_after_a_restart(tmp_path: Path, environ: dict[str, Any]) -> None:
+def test_an_undone_revocation_stays_undone_after_a_restart(
+    tmp_path: Path, environ: dict[str, Any]
+) -> None:
     with running_verifier(tmp_path, **environ) as verifier:
         revoke(verifier, jti="kept", reason="stolen")
         revoke(verifier, jti="undone")
@@ -92,7 +93,9 @@ def test_what_was_undone_stays_so_after_a_restart(tmp_path: Path, environ: dict[
         assert verifier.ask("/standup", token(jti="undone")).status == 200
 
 
-def test_the_file_is_the_services_own(tmp_path: Path, environ: dict[str, Any]) -> None:
+def test_the_files_are_readable_by_their_owner_only(
+    tmp_path: Path, environ: dict[str, Any]
+) -> None:
     with running_verifier(tmp_path, **environ) as verifier:
         revoke(verifier, jti="a")
         files = list(tmp_path.glob("revocations*"))
@@ -111,19 +114,23 @@ def two_services(
         yield one, other
 
 
-def test_another_service_with_the_same_file_notices(
+def test_another_service_with_the_same_file_applies_changes(
     two_services: tuple[RunningVerifier, RunningVerifier],
 ) -> None:
     one, other = two_services
     good = token(jti="shared")
     assert other.ask("/standup", good).status == 200
     revoke(one, jti="shared")
-    wait_until(lambda: other.ask("/standup", good).code == "revoked", "the other refuses")
+    wait_until(
+        lambda: other.ask("/standup", good).code == "revoked", "a denial of the other service"
+    )
     undo(other, jti="shared")
-    wait_until(lambda: one.ask("/standup", good).status == 200, "the first accepts again")
+    wait_until(
+        lambda: one.ask("/standup", good).status == 200, "the first service to accept the token"
+    )
 
 
-def test_a_worker_that_is_started_again_knows_what_was_revoked_in_memory(tmp_path: Path) -> None:
+def test_a_restarted_worker_knows_revocations_in_memory(tmp_path: Path) -> None:
     with running_workers(tmp_path) as verifier:
         good = token(jti="t-1")
         revoke(verifier, jti="t-1")
@@ -137,7 +144,7 @@ def test_a_worker_that_is_started_again_knows_what_was_revoked_in_memory(tmp_pat
             assert {client.ask(good) for client in clients} == {(200, "")}
 
 
-def test_what_was_revoked_in_memory_is_gone_after_the_end(tmp_path: Path) -> None:
+def test_revocations_in_memory_end_with_the_service(tmp_path: Path) -> None:
     for _ in range(2):
         with running_workers(tmp_path) as verifier:
             assert listed(verifier) == []
@@ -161,7 +168,7 @@ def write_text(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("write", "words"),
+    ("write", "text"),
     [
         (write_foreign, "a database of another program"),
         (write_newer, "a file of a newer version of this program"),
@@ -169,13 +176,13 @@ def write_text(path: Path) -> None:
         (Path.mkdir, "Is a directory"),
     ],
 )
-def test_a_file_that_is_none_of_ours_ends_the_start_and_is_left_alone(
-    tmp_path: Path, environ: dict[str, Any], write: Callable[[Path], Any], words: str
+def test_a_foreign_file_prevents_the_start_and_stays_unchanged(
+    tmp_path: Path, environ: dict[str, Any], write: Callable[[Path], Any], text: str
 ) -> None:
     path = tmp_path / "revocations"
     write(path)
     before = path.read_bytes() if path.is_file() else b""
-    assert words in refused_start(tmp_path, environ)
+    assert text in refused_start(tmp_path, environ)
     assert (path.read_bytes() if path.is_file() else b"") == before
 
 
@@ -188,14 +195,12 @@ def refused_start(tmp_path: Path, environ: dict[str, Any]) -> str:
         return verifier.log
 
 
-def test_a_directory_that_is_not_there_ends_the_start(
-    tmp_path: Path, environ: dict[str, Any]
-) -> None:
+def test_a_missing_directory_prevents_the_start(tmp_path: Path, environ: dict[str, Any]) -> None:
     environ |= {"VERIFIER_REVOCATION_STORE": f"sqlite://{tmp_path}/none/revocations"}
     assert "No such file or directory" in refused_start(tmp_path, environ)
 
 
-def test_a_damaged_file_ends_the_start(tmp_path: Path, environ: dict[str, Any]) -> None:
+def test_a_damaged_file_prevents_the_start(tmp_path: Path, environ: dict[str, Any]) -> None:
     with running_verifier(tmp_path, **environ) as verifier:
         for number in range(200):
             revoke(verifier, jti=f"t-{number}", reason="x" * 500)
@@ -206,7 +211,7 @@ def test_a_damaged_file_ends_the_start(tmp_path: Path, environ: dict[str, Any]) 
     assert "malformed" in refused_start(tmp_path, environ)
 
 
-def test_a_file_that_is_taken_away_is_told_and_nothing_is_acknowledged(
+def test_nothing_is_acknowledged_while_the_file_is_missing(
     tmp_path: Path, environ: dict[str, Any]
 ) -> None:
     with running_verifier(tmp_path, **environ) as verifier:
@@ -232,7 +237,7 @@ def test_a_file_that_is_taken_away_is_told_and_nothing_is_acknowledged(
         assert ask_admin(verifier, "POST", {"jti": "lost"}).status == 201
 
 
-def test_a_full_disk_is_told_until_there_is_room_again(
+def test_a_full_disk_is_reported_until_writes_succeed(
     tmp_path: Path, environ: dict[str, Any]
 ) -> None:
     with running_verifier(tmp_path, **environ) as verifier:
@@ -241,7 +246,7 @@ def test_a_full_disk_is_told_until_there_is_room_again(
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (written, before[1]))
         answer = ask_admin(verifier, "POST", {"jti": "lost"})
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
-        ended = time.monotonic() + 1.2  # two looks
+        ended = time.monotonic() + 1.2  # the file is checked twice a second
         wait_until(
             lambda: time.monotonic() > ended or get(verifier.admin, "/readyz").status == 200, "time"
         )
@@ -253,9 +258,7 @@ def test_a_full_disk_is_told_until_there_is_room_again(
         assert [each["jti"] for each in listed(verifier)] == ["stored"]
 
 
-def test_a_file_that_was_replaced_is_not_written_to(
-    tmp_path: Path, environ: dict[str, Any]
-) -> None:
+def test_a_replaced_file_is_not_written_to(tmp_path: Path, environ: dict[str, Any]) -> None:
     with running_verifier(tmp_path, **environ) as verifier:
         path = tmp_path / "revocations"
         path.unlink()
@@ -267,14 +270,14 @@ def test_a_file_that_was_replaced_is_not_written_to(
         )
 
 
-def test_what_has_ended_goes_from_the_file(tmp_path: Path, environ: dict[str, Any]) -> None:
+def test_an_ended_revocation_cannot_be_undone(tmp_path: Path, environ: dict[str, Any]) -> None:
     with running_verifier(tmp_path, **environ) as verifier:
         revoke(verifier, jti="short", expires=time.time() + 1)
         wait_until(lambda: listed(verifier) == [], "the end")
         assert ask_admin(verifier, "DELETE", {"jti": "short"}).status == 404
 
 
-def test_another_store_is_taken_at_a_restart_only(tmp_path: Path, environ: dict[str, Any]) -> None:
+def test_a_reload_does_not_change_the_store(tmp_path: Path, environ: dict[str, Any]) -> None:
     del environ["VERIFIER_REVOCATION_STORE"]
     config = tmp_path / "verifier.toml"
     config.write_text("")
@@ -288,7 +291,7 @@ def test_another_store_is_taken_at_a_restart_only(tmp_path: Path, environ: dict[
         assert not (tmp_path / "new").exists()
 
 
-def test_workers_whose_store_cannot_be_used_do_not_start(
+def test_workers_do_not_start_with_an_unusable_store(
     tmp_path: Path, environ: dict[str, Any]
 ) -> None:
     write_foreign(tmp_path / "revocations")

@@ -1,3 +1,5 @@
+"""Ways to connect to Redis: user and database, unix socket, TLS; and what errors may say."""
+
 from __future__ import annotations
 
 import subprocess
@@ -15,38 +17,38 @@ from verifier.storage.errors import StoreUnavailableError
 from verifier.storage.redis import RedisLink
 from verifier.storage.redis_url import parse_redis_url
 
-PASSWORD = "a-password-that-nobody-sees"
+PASSWORD = "a-password-that-stays-hidden"
 COMMANDS = "eval get set incr publish subscribe time ping select"
 RIGHTS = " ".join(f"+{each}" for each in ("@hash", *COMMANDS.split()))
 ACL = f"user verifier on >{PASSWORD} ~jitsi-verifier:* &jitsi-verifier:* -@all {RIGHTS}"
 
 
-async def test_user_password_and_database_are_used_and_shown_to_nobody(
+async def test_user_password_and_database_are_used_and_hidden(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = ("--user", "verifier", "--pass", PASSWORD, "--no-auth-warning", "-n", "5")
     (tmp_path / "users.acl").write_text(f"user default off\n{ACL}\n")
     with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl"), client=client) as server:
-        place = f"127.0.0.1:{server.port}/5"
-        url = f"redis://verifier:{PASSWORD}@{place}"
+        address = f"127.0.0.1:{server.port}/5"
+        url = f"redis://verifier:{PASSWORD}@{address}"
         async with running_store(url) as (store, _), running_store(url) as (_, other):
             await store.put(revocation("a"))
-            await until(lambda: other.token_ids == {"a"}, "a change is heard of")
+            await until(lambda: other.token_ids == {"a"}, "the other store to receive the change")
             assert len(server.stored()) == 1
-        uses = RedisRedemptions(parse_redis_url(url), time.time)
-        assert await uses.redeem(Redemption("a", 0, time.time() + 60))
-        assert not await uses.redeem(Redemption("a", 0, time.time() + 60))
-        await uses.close()
-        for wrong in (f"redis://verifier:{PASSWORD}-not@{place}", f"redis://{place}"):
+        redemptions = RedisRedemptions(parse_redis_url(url), time.time)
+        assert await redemptions.redeem(Redemption("a", 0, time.time() + 60))
+        assert not await redemptions.redeem(Redemption("a", 0, time.time() + 60))
+        await redemptions.close()
+        for wrong in (f"redis://verifier:{PASSWORD}-not@{address}", f"redis://{address}"):
             async with running_store(wrong) as (store, _):
-                assert store.problem == f"redis://{place}: refused user and password"
+                assert store.problem == f"redis://{address}: refused user and password"
                 with pytest.raises(StoreUnavailableError) as caught:
                     await store.put(revocation("b"))
                 assert PASSWORD not in str(caught.value)
     assert PASSWORD not in "".join(str(vars(each)) for each in caplog.records)
 
 
-async def test_databases_of_one_redis_do_not_hear_each_other(tmp_path: Path) -> None:
+async def test_databases_of_one_redis_are_separate(tmp_path: Path) -> None:
     with running_redis(tmp_path) as server:
         base = f"redis://127.0.0.1:{server.port}"
         async with (
@@ -59,7 +61,7 @@ async def test_databases_of_one_redis_do_not_hear_each_other(tmp_path: Path) -> 
             assert server.hscan_calls == 2
 
 
-async def test_redis_is_reached_by_its_unix_socket(tmp_path: Path) -> None:
+async def test_redis_is_reached_by_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "redis.sock"
     with running_redis(tmp_path, "--unixsocket", str(path)) as server:
         async with running_store(f"unix://{path}?db=3") as (store, _):
@@ -76,7 +78,7 @@ def make_certificate(directory: Path) -> tuple[str, str]:
     return key, certificate
 
 
-async def test_tls_asks_for_a_certificate_that_is_trusted(tmp_path: Path) -> None:
+async def test_tls_requires_a_trusted_certificate(tmp_path: Path) -> None:
     key, certificate = make_certificate(tmp_path)
     options = ("--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "no")
     client = ("--tls", "--cacert", certificate)
@@ -90,7 +92,7 @@ async def test_tls_asks_for_a_certificate_that_is_trusted(tmp_path: Path) -> Non
             assert store.problem is not None
 
 
-async def test_what_a_server_says_is_not_repeated(tmp_path: Path) -> None:
+async def test_errors_do_not_repeat_what_redis_said(tmp_path: Path) -> None:
     with running_redis(tmp_path) as server:
         link = RedisLink(parse_redis_url(server.url))
         with pytest.raises(StoreUnavailableError, match=r": refused$"):
@@ -103,11 +105,11 @@ async def test_what_a_server_says_is_not_repeated(tmp_path: Path) -> None:
         await link.close()
 
 
-async def test_who_may_not_listen_is_told_so_and_stays_unready(tmp_path: Path) -> None:
+async def test_a_user_without_the_right_to_subscribe_is_reported(tmp_path: Path) -> None:
     rights = f"user verifier on >{PASSWORD} ~jitsi-verifier:* resetchannels +@all"
     client = ("--user", "verifier", "--pass", PASSWORD, "--no-auth-warning")
     (tmp_path / "users.acl").write_text(f"user default off\n{rights}\n")
     with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl"), client=client) as server:
-        place = f"127.0.0.1:{server.port}/0"
-        async with running_store(f"redis://verifier:{PASSWORD}@{place}") as (store, _):
-            assert store.problem == f"redis://{place}: refused (NoPermission)"
+        address = f"127.0.0.1:{server.port}/0"
+        async with running_store(f"redis://verifier:{PASSWORD}@{address}") as (store, _):
+            assert store.problem == f"redis://{address}: refused (NoPermission)"

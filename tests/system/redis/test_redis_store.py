@@ -1,3 +1,5 @@
+"""Revocations in a real Redis: messages, lost messages, lost data, and foreign data."""
+
 from __future__ import annotations
 
 import socket
@@ -23,12 +25,12 @@ async def test_a_change_reaches_every_replica(redis: RedisServer) -> None:
     async with running_store(redis.url) as (first, sink), running_store(redis.url) as (_, other):
         await first.put(revocation("a"))
         assert sink.token_ids == {"a"}
-        await until(lambda: other.token_ids == {"a"}, "the other knows")
+        await until(lambda: other.token_ids == {"a"}, "the other store to know it")
         assert await first.remove(revocation("a").id)
         assert sink.token_ids == set()
-        await until(lambda: other.token_ids == set(), "the other has forgotten")
+        await until(lambda: other.token_ids == set(), "the other store to forget it")
         assert not await first.remove(revocation("a").id)
-        assert redis.hscan_calls == 2  # each once; all else by messages alone
+        assert redis.hscan_calls == 2  # one by each store; messages announced the rest
 
 
 async def test_a_revocation_is_acknowledged_when_all_workers_know_it(redis: RedisServer) -> None:
@@ -44,7 +46,7 @@ async def test_a_revocation_is_acknowledged_when_all_workers_know_it(redis: Redi
         assert len(set(counters.read())) == 1
 
 
-async def test_a_replica_that_starts_knows_all_there_is(redis: RedisServer) -> None:
+async def test_a_store_that_starts_reads_all_revocations(redis: RedisServer) -> None:
     async with running_store(redis.url) as (first, _):
         for number in range(1_000):
             await first.put(revocation(str(number)))
@@ -53,27 +55,27 @@ async def test_a_replica_that_starts_knows_all_there_is(redis: RedisServer) -> N
             assert sink.token_ids == set(map(str, range(1_000)))
 
 
-async def test_a_change_that_nobody_announced_is_found(redis: RedisServer) -> None:
+async def test_a_change_without_a_message_is_found(redis: RedisServer) -> None:
     async with running_store(redis.url) as (_, sink):
         missed = revocation("missed")
         redis.command("MULTI")
         redis.command("HSET", HASH, missed.id, missed.to_json())
         redis.command("INCR", VERSION)
-        await until(lambda: sink.token_ids == {"missed"}, "it is found")
+        await until(lambda: sink.token_ids == {"missed"}, "the change")
 
 
-async def test_messages_are_taken_again_after_their_connection_was_cut(redis: RedisServer) -> None:
+async def test_messages_arrive_again_after_their_connection_was_cut(redis: RedisServer) -> None:
     async with running_store(redis.url) as (first, _), running_store(redis.url) as (_, other):
         assert redis.command("CLIENT", "KILL", "TYPE", "pubsub") == "2"
         await first.put(revocation("a"))
         await until(lambda: other.token_ids == {"a"}, "the change that was made meanwhile is sink")
-        read = redis.hscan_calls
+        calls = redis.hscan_calls
         await first.put(revocation("b"))
-        await until(lambda: other.token_ids == {"a", "b"}, "the next one is, too")
-        assert redis.hscan_calls == read
+        await until(lambda: other.token_ids == {"a", "b"}, "the next change")
+        assert redis.hscan_calls == calls
 
 
-async def test_nothing_is_acknowledged_while_redis_is_away(redis: RedisServer) -> None:
+async def test_nothing_is_acknowledged_without_redis(redis: RedisServer) -> None:
     async with running_store(redis.url) as (store, sink):
         await store.put(revocation("a"))
         redis.kill()
@@ -82,33 +84,33 @@ async def test_nothing_is_acknowledged_while_redis_is_away(redis: RedisServer) -
         with pytest.raises(StoreUnavailableError):
             await store.remove(revocation("a").id)
         assert sink.token_ids == {"a"}
-        await until(lambda: store.problem is not None, "the trouble is noticed")
+        await until(lambda: store.problem is not None, "a problem")
         redis.start()
-        await until(lambda: store.problem is None, "and its end")
+        await until(lambda: store.problem is None, "recovery")
         assert sink.token_ids == {"a"}
 
 
-async def test_a_redis_that_lost_everything_is_told_by_all_who_know(redis: RedisServer) -> None:
-    async with running_store(redis.url) as (first, one), running_store(redis.url) as (_, two):
+async def test_lost_revocations_are_written_back(redis: RedisServer) -> None:
+    async with running_store(redis.url) as (first, sink), running_store(redis.url) as (_, other):
         await first.put(revocation("a"))
-        await until(lambda: two.token_ids == {"a"}, "both know")
+        await until(lambda: other.token_ids == {"a"}, "the other store to know it")
         redis.kill()
         redis.start()
-        await until(lambda: len(redis.stored()) == 1, "it is written back")
-        assert one.token_ids == two.token_ids == {"a"}
+        await until(lambda: len(redis.stored()) == 1, "the revocation in Redis")
+        assert sink.token_ids == other.token_ids == {"a"}
         async with running_store(redis.url) as (_, new):
             assert new.token_ids == {"a"}
 
 
-async def test_revocations_that_were_evicted_are_missed(redis: RedisServer) -> None:
+async def test_evicted_revocations_are_written_back(redis: RedisServer) -> None:
     async with running_store(redis.url) as (store, sink):
         await store.put(revocation("a"))
         redis.command("DEL", HASH)
-        await until(lambda: len(redis.stored()) == 1, "it is written back")
+        await until(lambda: len(redis.stored()) == 1, "the revocation in Redis")
         assert sink.token_ids == {"a"}
 
 
-async def test_a_redis_that_is_full_can_be_read_and_undone(redis: RedisServer) -> None:
+async def test_a_full_redis_can_be_read_and_revocations_undone(redis: RedisServer) -> None:
     async with running_store(redis.url) as (store, _):
         await store.put(revocation("a"))
         await store.put(revocation("b"))
@@ -121,10 +123,10 @@ async def test_a_redis_that_is_full_can_be_read_and_undone(redis: RedisServer) -
             assert redis.stored() == {revocation("a").id}
             redis.command("CONFIG", "SET", "maxmemory", "0")
             await store.put(revocation("c"))
-            await until(lambda: sink.token_ids == {"a", "c"}, "all know what has changed")
+            await until(lambda: sink.token_ids == {"a", "c"}, "all changes")
 
 
-async def test_a_change_behind_a_loss_waits_until_all_is_written_back(redis: RedisServer) -> None:
+async def test_a_change_after_a_loss_writes_back_first(redis: RedisServer) -> None:
     async with running_store(redis.url) as (store, sink):
         await store.put(revocation("a"))
         redis.command("FLUSHALL")
@@ -133,7 +135,7 @@ async def test_a_change_behind_a_loss_waits_until_all_is_written_back(redis: Red
         assert sink.token_ids == {"a", "b"}
 
 
-async def test_data_that_went_back_are_completed_however_many_changes_follow(
+async def test_older_data_get_another_epoch_and_are_completed(
     redis: RedisServer,
 ) -> None:
     async with running_store(redis.url) as (first, sink):
@@ -143,12 +145,12 @@ async def test_data_that_went_back_are_completed_however_many_changes_follow(
         redis.command("HDEL", HASH, revocation("new").id)
         epoch = redis.command("HGET", HASH, EPOCH_FIELD)
         redis.command("SET", VERSION, before)
-        await until(lambda: len(redis.stored()) == 2, "it is written back")
+        await until(lambda: len(redis.stored()) == 2, "the revocation in Redis")
         assert redis.command("HGET", HASH, EPOCH_FIELD) != epoch
         assert sink.token_ids == {"old", "new"}
 
 
-async def test_what_others_have_written_there_is_passed_over(
+async def test_foreign_values_and_messages_are_ignored(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     redis.command("HSET", HASH, "x", "no JSON", "y", '{"jti": "a"}', "z", revocation("z").to_json())
@@ -165,7 +167,7 @@ async def test_what_others_have_written_there_is_passed_over(
     assert len(skipped) == 1
 
 
-async def test_a_replica_that_starts_without_redis_knows_that_it_knows_nothing(
+async def test_a_store_without_redis_is_not_loaded(
     tmp_path: Path,
 ) -> None:
     server = RedisServer(tmp_path)
@@ -174,14 +176,14 @@ async def test_a_replica_that_starts_without_redis_knows_that_it_knows_nothing(
         assert store.problem == f"{server.url}: Connection refused"
         try:
             server.start()
-            await until(lambda: (store.loaded, store.problem) == (True, None), "it has been read")
+            await until(lambda: (store.loaded, store.problem) == (True, None), "the first reading")
             await store.put(revocation("a"))
             assert sink.token_ids == {"a"}
         finally:
             server.kill()
 
 
-async def test_a_redis_that_says_nothing_is_away() -> None:
+async def test_a_redis_that_does_not_answer_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with running_store(f"redis://127.0.0.1:{silent.getsockname()[1]}") as (store, _):
             assert not store.loaded
@@ -190,7 +192,7 @@ async def test_a_redis_that_says_nothing_is_away() -> None:
                 await store.put(revocation("a"))
 
 
-async def test_what_has_ended_is_deleted_by_whoever_reads(redis: RedisServer) -> None:
+async def test_a_reading_store_deletes_ended_revocations(redis: RedisServer) -> None:
     ended, fresh = revocation("ended", seconds=-600), revocation("fresh")
     redis.command("HSET", HASH, ended.id, ended.to_json(), fresh.id, fresh.to_json())
     async with running_store(redis.url) as (_, sink):
@@ -198,7 +200,9 @@ async def test_what_has_ended_is_deleted_by_whoever_reads(redis: RedisServer) ->
         assert redis.stored() == {fresh.id}
 
 
-async def test_many_are_read_in_pieces_and_what_is_gone_is_forgotten(redis: RedisServer) -> None:
+async def test_many_revocations_are_read_in_chunks_and_removed_ones_forgotten(
+    redis: RedisServer,
+) -> None:
     async with running_store(redis.url) as (store, sink), running_store(redis.url) as (_, other):
         for number in range(1_000):
             await store.put(revocation(str(number)))
@@ -208,5 +212,5 @@ async def test_many_are_read_in_pieces_and_what_is_gone_is_forgotten(redis: Redi
         redis.command("INCR", VERSION)
         expected = {*map(str, range(1_000)), "new"} - {"7", "8"}
         await until(
-            lambda: sink.token_ids == other.token_ids == expected, "both know what has changed"
+            lambda: sink.token_ids == other.token_ids == expected, "both stores to know the changes"
         )

@@ -1,4 +1,4 @@
-"""Revocations over three replicas, with a Redis that is killed and comes back."""
+"""Revocations of three replicas that share a Redis, which is killed and started again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.processes import get, running_verifier
 from tests.support.redis_server import RedisServer, running_redis
-from tests.support.replicas import REPLICAS, running_fleet
+from tests.support.replicas import REPLICAS, running_replicas
 from tests.support.revocations import ask_admin, listed, revoke, undo
 from tests.support.supervised import token
 from tests.support.tokens import SECRET
@@ -17,60 +17,63 @@ REFUSED = (403, "revoked")
 UP = "revocation_store_up"
 
 
-def test_what_one_replica_takes_back_all_workers_of_all_refuse(tmp_path: Path) -> None:
-    with running_redis(tmp_path) as redis, running_fleet(tmp_path, redis.url) as fleet:
+def test_a_revocation_reaches_all_workers_of_all_replicas(tmp_path: Path) -> None:
+    with running_redis(tmp_path) as redis, running_replicas(tmp_path, redis.url) as replicas:
         for replica in range(REPLICAS):
             good = token(jti=f"j-{replica}")
-            assert fleet.answers(good) == {(200, "")}
-            assert fleet.revoke(replica, jti=f"j-{replica}", reason="lost") == 201
-            workers = fleet.clients[2 * replica : 2 * replica + 2]
-            assert {each.ask(good) for each in workers} == {REFUSED}  # at once
-            fleet.wait_for(good, *REFUSED)
-        undo(fleet.verifiers[1], jti="j-0")
-        fleet.wait_for(token(jti="j-0"), 200, "")
-        fleet.wait_for_metric("revocations", 2)
-        fleet.wait_for_metric(UP, 1)
+            assert replicas.answers(good) == {(200, "")}
+            assert replicas.revoke(replica, jti=f"j-{replica}", reason="lost") == 201
+            workers = replicas.clients[2 * replica : 2 * replica + 2]
+            assert {each.ask(good) for each in workers} == {REFUSED}  # at the next request
+            replicas.wait_for(good, *REFUSED)
+        undo(replicas.verifiers[1], jti="j-0")
+        replicas.wait_for(token(jti="j-0"), 200, "")
+        replicas.wait_for_metric("revocations", 2)
+        replicas.wait_for_metric(UP, 1)
 
 
 @pytest.mark.parametrize("options", [(), ("--appendonly", "yes", "--appendfsync", "always")])
-def test_what_is_known_holds_without_redis_and_all_is_well_when_it_is_back(
+def test_replicas_deny_revoked_tokens_without_redis_and_recover(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    with running_redis(tmp_path, *options) as redis, running_fleet(tmp_path, redis.url) as fleet:
+    with (
+        running_redis(tmp_path, *options) as redis,
+        running_replicas(tmp_path, redis.url) as replicas,
+    ):
         known, unknown, later = token(jti="known"), token(jti="unknown"), token(jti="later")
-        assert fleet.revoke(0, jti="known") == 201
-        fleet.wait_for(known, *REFUSED)
+        assert replicas.revoke(0, jti="known") == 201
+        replicas.wait_for(known, *REFUSED)
         redis.kill()
-        assert [fleet.revoke(each, jti="unknown") for each in range(REPLICAS)] == [503] * 3
-        refused = ask_admin(fleet.verifiers[1], "DELETE", {"jti": "known"})
+        assert [replicas.revoke(each, jti="unknown") for each in range(REPLICAS)] == [503] * 3
+        refused = ask_admin(replicas.verifiers[1], "DELETE", {"jti": "known"})
         assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
-        fleet.wait_for_readiness(503)
-        fleet.wait_for_metric(UP, 0)
-        why = get(fleet.verifiers[0].admin, "/readyz").json["revocations"]
-        assert why == f"{redis.url}: Connection refused"
-        assert {get(each.port, "/healthz").status for each in fleet.verifiers} == {200}
-        assert fleet.answers(known) == {REFUSED}
-        assert fleet.answers(unknown) == {(200, "")}
+        replicas.wait_for_readiness(503)
+        replicas.wait_for_metric(UP, 0)
+        problem = get(replicas.verifiers[0].admin, "/readyz").json["revocations"]
+        assert problem == f"{redis.url}: Connection refused"
+        assert {get(each.port, "/healthz").status for each in replicas.verifiers} == {200}
+        assert replicas.answers(known) == {REFUSED}
+        assert replicas.answers(unknown) == {(200, "")}
 
         redis.start()
-        fleet.wait_for_readiness(200)
-        fleet.wait_for_metric(UP, 1)
+        replicas.wait_for_readiness(200)
+        replicas.wait_for_metric(UP, 1)
         assert len(redis.stored()) == 1
-        assert fleet.answers(known) == {REFUSED}
-        assert fleet.revoke(2, jti="later") == 201
-        fleet.wait_for(later, *REFUSED)
-        assert [each["jti"] for each in listed(fleet.verifiers[0])] == ["known", "later"]
+        assert replicas.answers(known) == {REFUSED}
+        assert replicas.revoke(2, jti="later") == 201
+        replicas.wait_for(later, *REFUSED)
+        assert [each["jti"] for each in listed(replicas.verifiers[0])] == ["known", "later"]
 
 
-def test_changes_that_nobody_was_told_of_are_found(tmp_path: Path) -> None:
-    with running_redis(tmp_path) as redis, running_fleet(tmp_path, redis.url) as fleet:
+def test_a_change_whose_message_was_lost_is_found(tmp_path: Path) -> None:
+    with running_redis(tmp_path) as redis, running_replicas(tmp_path, redis.url) as replicas:
         redis.command("CLIENT", "KILL", "TYPE", "pubsub")
-        assert fleet.revoke(0, jti="missed") == 201
-        fleet.wait_for(token(jti="missed"), *REFUSED)
-        fleet.wait_for_readiness(200)
+        assert replicas.revoke(0, jti="missed") == 201
+        replicas.wait_for(token(jti="missed"), *REFUSED)
+        replicas.wait_for_readiness(200)
 
 
-def test_a_replica_that_starts_without_redis_decides_nothing_until_it_has_read(
+def test_a_replica_without_redis_denies_all_until_it_has_read(
     tmp_path: Path,
 ) -> None:
     redis = RedisServer(tmp_path, ("--appendonly", "yes"))
@@ -96,7 +99,7 @@ def test_a_replica_that_starts_without_redis_decides_nothing_until_it_has_read(
             redis.kill()
 
 
-def test_no_password_is_logged_or_answered(tmp_path: Path) -> None:
+def test_the_password_is_neither_logged_nor_answered(tmp_path: Path) -> None:
     password = "the-password-of-this-redis"
     client = ("--pass", password, "--no-auth-warning")
     with running_redis(tmp_path, "--requirepass", password, client=client) as redis:

@@ -1,4 +1,4 @@
-"""One-use tokens over processes that share nothing but their store."""
+"""Single use with several processes, which share a store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.processes import RunningVerifier, get, post, running_verifier, wait_until
 from tests.support.redis_server import running_redis
-from tests.support.replicas import Fleet, running_fleet
+from tests.support.replicas import Replicas, running_replicas
 from tests.support.supervised import Client, token
 from tests.support.tokens import SECRET
 
@@ -26,25 +26,28 @@ BROWSERS = 24
 
 
 @contextmanager
-def fleet_of(store: str, tmp_path: Path) -> Iterator[Fleet]:
+def running_replicas_with(store: str, tmp_path: Path) -> Iterator[Replicas]:
     if store == "redis":
-        with running_redis(tmp_path) as redis, running_fleet(tmp_path, redis.url, **ONCE) as fleet:
-            yield fleet
+        with (
+            running_redis(tmp_path) as redis,
+            running_replicas(tmp_path, redis.url, **ONCE) as replicas,
+        ):
+            yield replicas
     elif store == "sqlite":
         url = f"sqlite://{tmp_path}/revocations"
-        with running_fleet(tmp_path, url, 2, **ONCE) as fleet:
-            yield fleet
+        with running_replicas(tmp_path, url, 2, **ONCE) as replicas:
+            yield replicas
     else:
-        with running_fleet(tmp_path, "memory:", 1, **ONCE) as fleet:
-            yield fleet
+        with running_replicas(tmp_path, "memory:", 1, **ONCE) as replicas:
+            yield replicas
 
 
-def race(fleet: Fleet, good: str) -> Counter[tuple[int, str]]:
-    """Have many browsers ask at the same moment."""
+def enter_simultaneously(replicas: Replicas, good: str) -> Counter[tuple[int, str]]:
+    """Send the token from 24 browsers at the same time; return the answers."""
     start = threading.Barrier(BROWSERS)
 
     def enter(browser: int) -> tuple[int, str]:
-        client = Client(fleet.verifiers[browser % len(fleet.verifiers)])
+        client = Client(replicas.verifiers[browser % len(replicas.verifiers)])
         start.wait()
         try:
             return client.ask(good)
@@ -56,15 +59,15 @@ def race(fleet: Fleet, good: str) -> Counter[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("store", ["redis", "sqlite", "memory"])
-def test_of_many_browsers_exactly_one_is_let_in(store: str, tmp_path: Path) -> None:
-    with fleet_of(store, tmp_path) as fleet:
+def test_exactly_one_of_many_simultaneous_browsers_is_let_in(store: str, tmp_path: Path) -> None:
+    with running_replicas_with(store, tmp_path) as replicas:
         for number in range(5):
             good = token(jti=f"j-{number}")
-            assert race(fleet, good) == {(200, ""): 1, USED: BROWSERS - 1}
-            assert fleet.answers(good) == {USED}
+            assert enter_simultaneously(replicas, good) == {(200, ""): 1, USED: BROWSERS - 1}
+            assert replicas.answers(good) == {USED}
 
 
-def test_a_token_that_was_used_stays_so_when_the_service_is_killed(tmp_path: Path) -> None:
+def test_a_used_token_stays_used_after_sigkill(tmp_path: Path) -> None:
     store = {"VERIFIER_REVOCATION_STORE": f"sqlite://{tmp_path}/revocations"}
     good = token(jti="a")
     with running_verifier(tmp_path, None, wait=True, **ALONE, **store) as verifier:
@@ -75,7 +78,7 @@ def test_a_token_that_was_used_stays_so_when_the_service_is_killed(tmp_path: Pat
         assert verifier.ask("/standup", good).code == "token-already-used"
 
 
-def test_without_redis_nobody_gets_in_twice_nor_once(tmp_path: Path) -> None:
+def test_without_redis_every_entry_is_denied(tmp_path: Path) -> None:
     with (
         running_redis(tmp_path) as redis,
         running_verifier(
@@ -95,24 +98,24 @@ def test_without_redis_nobody_gets_in_twice_nor_once(tmp_path: Path) -> None:
         assert verifier.ask("/standup", unused).status == 200
 
 
-def ask_hook(verifier: RunningVerifier, good: str) -> str | None:
+def ask_as_prosody(verifier: RunningVerifier, good: str) -> str | None:
     body = f'{{"token": "{good}", "room_jid": "standup@conference"}}'.encode()
     code: str | None = post(verifier.port, "/v1/verify", body).json["code"]
     return code
 
 
-def test_prosodys_question_comes_after_the_browsers_within_the_window(tmp_path: Path) -> None:
+def test_a_request_of_prosody_is_allowed_within_the_window(tmp_path: Path) -> None:
     given = ALONE | {"VERIFIER_SINGLE_USE_WINDOW": "600"}
     with running_verifier(tmp_path, None, wait=True, **given) as verifier:
         good = token(jti="a")
         assert verifier.ask("/http-bind?room=standup", good).status == 200
-        assert ask_hook(verifier, good) is None
+        assert ask_as_prosody(verifier, good) is None
     with running_verifier(tmp_path, None, wait=True, **ALONE) as verifier:
-        assert ask_hook(verifier, good) is None
-        assert ask_hook(verifier, good) == "token-already-used"
+        assert ask_as_prosody(verifier, good) is None
+        assert ask_as_prosody(verifier, good) == "token-already-used"
 
 
-def test_tokens_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
+def test_tokens_without_jti_or_exp_are_denied(tmp_path: Path) -> None:
     with running_verifier(tmp_path, None, wait=True, **ALONE) as verifier:
         assert verifier.ask("/standup", token()).code == "policy-jti-missing"
         endless = token(jti="a", exp=None)

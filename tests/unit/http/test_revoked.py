@@ -1,4 +1,4 @@
-"""What has been taken back, at the gate: guests, cookies, addresses, and a store not yet read."""
+"""Revocations at the proxy endpoints: guests, cookies, addresses, and a store not yet read."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from verifier.revocation.stores.memory import MemoryStore
 
 
 class UnreadStore(MemoryStore):
-    """A store that nobody could read yet."""
+    """A store that was not read yet."""
 
     loaded = False
 
 
-async def asked(sidecar: Sidecar, uri: str, *headers: tuple[str, str]) -> tuple[int, str]:
+async def ask_nginx(sidecar: Sidecar, uri: str, *headers: tuple[str, str]) -> tuple[int, str]:
     status, found, _ = await sidecar.nginx(uri, HOST, *headers)
     return status, found.get("X-Jitsi-Denial", "")
 
@@ -35,20 +35,20 @@ def closed_room() -> Revocation:
 async def test_a_closed_room_is_closed_to_guests(start: Start) -> None:
     store = MemoryStore()
     sidecar = await start(store=store, allow_empty_token=True)
-    assert await asked(sidecar, "/standup") == (200, "")
+    assert await ask_nginx(sidecar, "/standup") == (200, "")
     await store.put(closed_room())
-    assert await asked(sidecar, "/standup") == (403, "revoked")
-    assert await asked(sidecar, "/retro") == (200, "")
+    assert await ask_nginx(sidecar, "/standup") == (403, "revoked")
+    assert await ask_nginx(sidecar, "/retro") == (200, "")
 
 
 async def test_a_closed_room_is_closed_to_handoff_cookies(start: Start) -> None:
     store = MemoryStore()
     sidecar = await start(store=store, pages=Pages(handoff=Handoff(KEY, Clock())))
-    assert await asked(sidecar, "/standup", cookie()) == (200, "")
+    assert await ask_nginx(sidecar, "/standup", cookie()) == (200, "")
     await store.put(closed_room())
-    assert await asked(sidecar, "/standup", cookie()) == (403, "revoked")
+    assert await ask_nginx(sidecar, "/standup", cookie()) == (403, "revoked")
     assert await store.remove(closed_room().id)
-    assert await asked(sidecar, "/standup", cookie()) == (200, "")
+    assert await ask_nginx(sidecar, "/standup", cookie()) == (200, "")
 
 
 async def test_a_closed_room_is_closed_to_service_participants(start: Start) -> None:
@@ -56,12 +56,12 @@ async def test_a_closed_room_is_closed_to_service_participants(start: Start) -> 
     bypass = Bypass([ip_network("10.9.0.0/16")], [ip_network("127.0.0.0/8")])
     sidecar = await start(store=store, bypass=bypass)
     address = ("X-Real-IP", "10.9.1.2")
-    assert await asked(sidecar, "/standup", address) == (200, "")
+    assert await ask_nginx(sidecar, "/standup", address) == (200, "")
     await store.put(closed_room())
-    assert await asked(sidecar, "/standup", address) == (403, "revoked")
+    assert await ask_nginx(sidecar, "/standup", address) == (403, "revoked")
 
 
-async def test_a_refusal_says_what_a_client_may_know(start: Start) -> None:
+async def test_a_denial_hides_the_reason_of_the_revocation(start: Start) -> None:
     store = MemoryStore()
     sidecar = await start(store=store)
     await store.put(Revocation(jti="t-1", reason="stolen from Ada", expires=NOW + 60))
@@ -80,7 +80,7 @@ async def verify(sidecar: Sidecar, token: str) -> dict[str, Any]:
     return found
 
 
-async def test_report_only_lets_in_and_says_so(start: Start) -> None:
+async def test_report_only_lets_revoked_tokens_in_and_reports_them(start: Start) -> None:
     store = MemoryStore()
     sidecar = await start(store=store, report_only=True)
     await store.put(Revocation(jti="t-1", expires=NOW + 60))
@@ -100,7 +100,7 @@ async def test_report_only_lets_in_and_says_so(start: Start) -> None:
         ("/ext-authz/standup?jwt={}", {}),
     ],
 )
-async def test_before_anything_is_known_nobody_is_let_in(
+async def test_every_request_is_denied_until_the_store_was_read(
     start: Start, path: str, headers: dict[str, str]
 ) -> None:
     sidecar = await start(store=UnreadStore())
@@ -112,7 +112,7 @@ async def test_before_anything_is_known_nobody_is_let_in(
     assert sidecar.count("decision_cache_entries") == 0
 
 
-async def test_before_anything_is_known_programs_are_told_to_come_back(start: Start) -> None:
+async def test_programs_are_told_to_retry_until_the_store_was_read(start: Start) -> None:
     sidecar = await start(store=UnreadStore())
     status, headers, body = await sidecar.ask("/v1/verify", method="POST", json={"token": mint()})
     assert (status, headers["Retry-After"]) == (503, "1")
@@ -123,17 +123,17 @@ async def test_before_anything_is_known_programs_are_told_to_come_back(start: St
     assert (await sidecar.ask(password))[2] == "false"
 
 
-async def test_a_bad_token_is_told_so_even_then(start: Start) -> None:
+async def test_a_bad_token_gets_its_own_code_before_the_store_was_read(start: Start) -> None:
     sidecar = await start(store=UnreadStore())
-    assert await asked(sidecar, f"/standup?jwt={mint(exp=1)}") == (401, "token-expired")
-    assert await asked(sidecar, "/standup") == (401, "token-missing")
+    assert await ask_nginx(sidecar, f"/standup?jwt={mint(exp=1)}") == (401, "token-expired")
+    assert await ask_nginx(sidecar, "/standup") == (401, "token-missing")
 
 
-async def test_cookies_and_addresses_wait_for_the_store_too(start: Start) -> None:
+async def test_cookies_and_guests_are_denied_until_the_store_was_read(start: Start) -> None:
     sidecar = await start(store=UnreadStore(), pages=Pages(handoff=Handoff(KEY, Clock())))
-    assert await asked(sidecar, "/standup", cookie()) == (503, "store-unavailable")
+    assert await ask_nginx(sidecar, "/standup", cookie()) == (503, "store-unavailable")
     store = UnreadStore()
     sidecar = await start(store=store, allow_empty_token=True)
-    assert await asked(sidecar, "/standup") == (503, "store-unavailable")
+    assert await ask_nginx(sidecar, "/standup") == (503, "store-unavailable")
     store.loaded = True
-    assert await asked(sidecar, "/standup") == (200, "")
+    assert await ask_nginx(sidecar, "/standup") == (200, "")

@@ -1,3 +1,5 @@
+"""Single use at the endpoints: first and later uses, browsers with cookies, failing stores."""
+
 from __future__ import annotations
 
 import json
@@ -24,40 +26,41 @@ ROOM = "standup@conference.meet.example.org"
 
 
 @dataclass
-class FakeUses:
-    """Uses whose window is open as long as a test says."""
+class FakeRedemptions:
+    """A store of redemptions whose window is open while a test says so."""
 
     open: bool = False
-    away: bool = False
-    first: dict[str, str | None] = field(default_factory=dict)
-    claims: list[Redemption] = field(default_factory=list)
+    unavailable: bool = False
+    first_browsers: dict[str, str | None] = field(default_factory=dict)
+    attempts: list[Redemption] = field(default_factory=list)
 
-    async def redeem(self, use: Redemption) -> bool:
-        if self.away:
+    async def redeem(self, redemption: Redemption) -> bool:
+        if self.unavailable:
             raise StoreUnavailableError("redis://127.0.0.1:6379/0: Connection refused")
-        self.claims.append(use)
-        known = self.first.setdefault(use.token_id, use.browser)
-        is_first = sum(each.token_id == use.token_id for each in self.claims) == 1
-        return self.open or is_first or (known is not None and known == use.browser)
+        self.attempts.append(redemption)
+        token_id, browser = redemption.token_id, redemption.browser
+        first_browser = self.first_browsers.setdefault(token_id, browser)
+        is_first = sum(each.token_id == token_id for each in self.attempts) == 1
+        return self.open or is_first or (first_browser is not None and first_browser == browser)
 
     async def close(self) -> None:
-        """Keep nothing open."""
+        """Do nothing."""
 
 
 @pytest.fixture
-def uses() -> FakeUses:
-    return FakeUses()
+def redemptions() -> FakeRedemptions:
+    return FakeRedemptions()
 
 
 @pytest.fixture
-async def sidecar(start: Start, uses: FakeUses) -> Sidecar:
-    return await start(single_use=SingleUse(uses, 60))
+async def sidecar(start: Start, redemptions: FakeRedemptions) -> Sidecar:
+    return await start(single_use=SingleUse(redemptions, 60))
 
 
 @pytest.fixture
-async def handing_off(start: Start, uses: FakeUses) -> Sidecar:
+async def handing_off(start: Start, redemptions: FakeRedemptions) -> Sidecar:
     pages = Pages(handoff=Handoff(KEY, lambda: NOW))
-    return await start(single_use=SingleUse(uses, 60), pages=pages)
+    return await start(single_use=SingleUse(redemptions, 60), pages=pages)
 
 
 def once(jti: str = "j-1", **claims: Any) -> str:
@@ -82,7 +85,7 @@ def with_cookie(headers: CIMultiDict[str]) -> tuple[str, str]:
     return ("Cookie", f"{morsel.key}={morsel.value}")
 
 
-async def test_a_second_entry_is_refused_and_says_why(sidecar: Sidecar) -> None:
+async def test_a_second_entry_is_denied_with_its_code(sidecar: Sidecar) -> None:
     assert await ask(sidecar, f"/standup?jwt={once()}") == (200, "")
     status, headers, body = await sidecar.nginx(f"/standup?jwt={once()}", HOST)
     assert (status, headers["X-Jitsi-Denial"]) == (403, "token-already-used")
@@ -100,7 +103,7 @@ async def test_a_second_entry_is_refused_and_says_why(sidecar: Sidecar) -> None:
         ("/ext-authz{}", []),
     ],
 )
-async def test_every_gate_asks_whoever_was_first(
+async def test_every_proxy_endpoint_denies_a_second_entry(
     sidecar: Sidecar, endpoint: str, headers: list[tuple[str, str]]
 ) -> None:
     uri = f"{BOSH}&token={once()}"
@@ -109,37 +112,39 @@ async def test_every_gate_asks_whoever_was_first(
     assert answered == [200, 403]
 
 
-async def test_what_is_refused_anyway_uses_nothing(sidecar: Sidecar, uses: FakeUses) -> None:
+async def test_a_denied_request_does_not_use_the_token(
+    sidecar: Sidecar, redemptions: FakeRedemptions
+) -> None:
     for uri in (f"/other?jwt={once()}", f"/standup?jwt={once(exp=NOW - 1)}", "/standup", "/"):
         assert (await ask(sidecar, uri))[0] in {401, 403}
-    assert uses.claims == []
+    assert redemptions.attempts == []
 
 
-async def test_a_token_is_known_by_issuer_and_jti_and_its_use_kept_to_its_end(
-    start: Start, uses: FakeUses
+async def test_issuer_and_jti_identify_a_token_until_its_end(
+    start: Start, redemptions: FakeRedemptions
 ) -> None:
-    sidecar = await start(single_use=SingleUse(uses, 60), asap_accepted_issuers=("*",))
+    sidecar = await start(single_use=SingleUse(redemptions, 60), asap_accepted_issuers=("*",))
     assert await ask(sidecar, f"/standup?jwt={once()}") == (200, "")
     renewed = once(room="*", exp=NOW + 600)
     assert await ask(sidecar, f"/standup?jwt={renewed}") == (403, "token-already-used")
     assert await ask(sidecar, f"/standup?jwt={once('j-2')}") == (200, "")
     assert await ask(sidecar, f"/standup?jwt={once(iss='other')}") == (200, "")
-    names = [use.token_id for use in uses.claims]
+    names = [each.token_id for each in redemptions.attempts]
     assert len(set(names)) == 3
     assert "j-1" not in "".join(names)
-    assert {use.keep_until for use in uses.claims} == {NOW + 60 + 300, NOW + 600 + 300}
-    assert {use.window for use in uses.claims} == {60}
+    assert {each.keep_until for each in redemptions.attempts} == {NOW + 60 + 300, NOW + 600 + 300}
+    assert {each.window for each in redemptions.attempts} == {60}
 
 
 @pytest.mark.parametrize("claims", [{"jti": ...}, {"jti": "j-1", "exp": ...}])
-async def test_a_token_that_cannot_be_told_apart_for_good_does_not_slip_through(
+async def test_a_token_without_jti_or_exp_is_denied(
     sidecar: Sidecar, claims: dict[str, Any]
 ) -> None:
     assert await ask(sidecar, f"/standup?jwt={mint(**claims)}") == (401, "claim-malformed")
 
 
-async def test_questions_about_the_token_alone_use_nothing_and_are_not_refused(
-    sidecar: Sidecar, uses: FakeUses
+async def test_requests_about_the_token_alone_do_not_use_it(
+    sidecar: Sidecar, redemptions: FakeRedemptions
 ) -> None:
     token = once()
     bearer = ("Authorization", f"Bearer {token}")
@@ -148,12 +153,12 @@ async def test_questions_about_the_token_alone_use_nothing_and_are_not_refused(
         assert json.loads((await sidecar.ask("/access", bearer))[2]) == {"access": True}
         password = f"/check_password?user=u&pass={token}&server=meet.example.org"
         assert (await sidecar.ask(password))[2] == "true"
-    assert uses.claims == []
+    assert redemptions.attempts == []
     assert await ask(sidecar, f"/standup?jwt={token}") == (200, "")
     assert (await ask_verify(sidecar, token, room_jid=None))["allowed"]
 
 
-async def test_prosodys_question_counts_as_an_entry(sidecar: Sidecar) -> None:
+async def test_a_request_of_prosody_counts_as_an_entry(sidecar: Sidecar) -> None:
     assert (await ask_verify(sidecar, once()))["allowed"]
     verdict = await ask_verify(sidecar, once())
     assert (verdict["allowed"], verdict["code"]) == (False, "token-already-used")
@@ -161,43 +166,45 @@ async def test_prosodys_question_counts_as_an_entry(sidecar: Sidecar) -> None:
     assert await ask(sidecar, f"/standup?jwt={once()}") == (403, "token-already-used")
 
 
-async def test_a_session_that_prosody_has_let_in_may_come_again(
-    sidecar: Sidecar, uses: FakeUses
+async def test_a_session_admitted_before_may_enter_again(
+    sidecar: Sidecar, redemptions: FakeRedemptions
 ) -> None:
     assert (await ask_verify(sidecar, once()))["allowed"]
     assert (await ask_verify(sidecar, once(), admitted_before=True))["allowed"]
     assert not (await ask_verify(sidecar, once(), admitted_before=False))["allowed"]
-    assert len(uses.claims) == 2
+    assert len(redemptions.attempts) == 2
     other = "other@conference.meet.example.org"
     verdict = await ask_verify(sidecar, once(), room_jid=other, admitted_before=True)
     assert verdict["code"] == "room-mismatch"
 
 
-async def test_prosodys_question_comes_within_the_window(sidecar: Sidecar, uses: FakeUses) -> None:
-    uses.open = True
+async def test_a_request_of_prosody_is_allowed_within_the_window(
+    sidecar: Sidecar, redemptions: FakeRedemptions
+) -> None:
+    redemptions.open = True
     assert await ask(sidecar, f"{SOCKET}&token={once()}") == (200, "")
     assert (await ask_verify(sidecar, once()))["allowed"]
 
 
-async def test_an_entry_is_kept_by_nobody(sidecar: Sidecar, uses: FakeUses) -> None:
-    uses.open = True
+async def test_entries_are_never_cached(sidecar: Sidecar, redemptions: FakeRedemptions) -> None:
+    redemptions.open = True
     uri = f"{BOSH}&token={once()}"
     for _ in range(2):
         status, headers, _ = await sidecar.nginx(uri, HOST)
         assert status == 200
         assert headers["Cache-Control"] == "no-store"
         assert "X-Accel-Expires" not in headers
-    uses.open = False
+    redemptions.open = False
     assert await ask(sidecar, uri) == (403, "token-already-used")
-    uses.open = True
+    redemptions.open = True
     assert await ask(sidecar, uri) == (200, "")
     assert sidecar.count("decision_cache_lookups_total", result="hit") == 0
 
 
-async def test_without_the_store_nobody_gets_in_and_everybody_may_try_again(
-    sidecar: Sidecar, uses: FakeUses
+async def test_without_the_store_entries_are_denied_and_may_be_retried(
+    sidecar: Sidecar, redemptions: FakeRedemptions
 ) -> None:
-    uses.away = True
+    redemptions.unavailable = True
     status, headers, _ = await sidecar.nginx(f"/standup?jwt={once()}", HOST)
     assert (status, headers["X-Jitsi-Denial"]) == (503, "store-unavailable")
     assert int(headers["Retry-After"]) > 0
@@ -205,66 +212,68 @@ async def test_without_the_store_nobody_gets_in_and_everybody_may_try_again(
     status, headers, _ = await sidecar.ask("/v1/verify", method="POST", data=body)
     assert status == 503
     assert int(headers["Retry-After"]) > 0
-    uses.away = False
+    redemptions.unavailable = False
     assert await ask(sidecar, f"/standup?jwt={once()}") == (200, "")
 
 
-async def test_guests_come_and_go(start: Start, uses: FakeUses) -> None:
-    sidecar = await start(single_use=SingleUse(uses, 60), allow_empty_token=True)
+async def test_guests_may_enter_repeatedly(start: Start, redemptions: FakeRedemptions) -> None:
+    sidecar = await start(single_use=SingleUse(redemptions, 60), allow_empty_token=True)
     for _ in range(2):
         assert await ask(sidecar, "/standup") == (200, "")
-    assert uses.claims == []
+    assert redemptions.attempts == []
 
 
-async def test_the_browser_that_was_first_stays_in_by_its_cookie(
-    handing_off: Sidecar, uses: FakeUses
+async def test_the_first_browser_may_reenter_by_its_cookie(
+    handing_off: Sidecar, redemptions: FakeRedemptions
 ) -> None:
     token = once()
     status, headers, _ = await handing_off.nginx(f"/standup?jwt={token}", HOST)
     assert (status, headers["X-Jitsi-Redirect"]) == (401, f"/standup#jwt=%22{token}%22")
-    mine = with_cookie(headers)
-    assert await ask(handing_off, "/standup", mine) == (200, "")
+    first = with_cookie(headers)
+    assert await ask(handing_off, "/standup", first) == (200, "")
     for uri in (f"{BOSH}&token={token}", f"{SOCKET}&token={token}"):
-        assert await ask(handing_off, uri, mine) == (200, "")
+        assert await ask(handing_off, uri, first) == (200, "")
         assert await ask(handing_off, uri) == (403, "token-already-used")
-    assert len({use.browser for use in uses.claims if use.browser}) == 1
+    assert len({each.browser for each in redemptions.attempts if each.browser}) == 1
 
 
-async def test_the_link_opened_again_in_the_same_browser_goes_on(handing_off: Sidecar) -> None:
+async def test_the_first_browser_may_open_the_link_again(handing_off: Sidecar) -> None:
     _, headers, _ = await handing_off.nginx(f"/standup?jwt={once()}", HOST)
-    mine = with_cookie(headers)
-    status, headers, _ = await handing_off.nginx(f"/standup?jwt={once()}", HOST, mine)
+    first = with_cookie(headers)
+    status, headers, _ = await handing_off.nginx(f"/standup?jwt={once()}", HOST, first)
     assert (status, "X-Jitsi-Redirect" in headers) == (401, True)
     again = with_cookie(headers)
     assert await ask(handing_off, f"{BOSH}&token={once()}", again) == (200, "")
-    # A second link for the same room leaves the first one's meeting alone.
+    # A second token for the same room does not end the first token's session.
     _, headers, _ = await handing_off.nginx(f"/standup?jwt={once('j-2')}", HOST, again)
     assert await ask(handing_off, f"{BOSH}&token={once()}", with_cookie(headers)) == (200, "")
 
 
-async def test_who_comes_within_the_window_gets_no_cookie_that_outlives_it(
-    handing_off: Sidecar, uses: FakeUses
+async def test_a_cookie_from_within_the_window_does_not_outlive_it(
+    handing_off: Sidecar, redemptions: FakeRedemptions
 ) -> None:
     await handing_off.nginx(f"/standup?jwt={once()}", HOST)
-    uses.open = True
+    redemptions.open = True
     _, headers, _ = await handing_off.nginx(f"/standup?jwt={once()}", HOST)
-    theirs = with_cookie(headers)
-    assert await ask(handing_off, f"{BOSH}&token={once()}", theirs) == (200, "")
-    uses.open = False
-    assert await ask(handing_off, f"{BOSH}&token={once()}", theirs) == (403, "token-already-used")
+    second = with_cookie(headers)
+    assert await ask(handing_off, f"{BOSH}&token={once()}", second) == (200, "")
+    redemptions.open = False
+    assert await ask(handing_off, f"{BOSH}&token={once()}", second) == (403, "token-already-used")
 
 
-async def test_ones_own_cookie_does_not_let_in_by_anothers_token(handing_off: Sidecar) -> None:
+async def test_a_cookie_does_not_admit_with_a_token_of_another_browser(
+    handing_off: Sidecar,
+) -> None:
     stolen = once("moderator", context={"user": {"moderator": True}})
     await handing_off.nginx(f"/standup?jwt={stolen}", HOST)
     _, headers, _ = await handing_off.nginx(f"/standup?jwt={once()}", HOST)
-    theirs = with_cookie(headers)
-    assert await ask(handing_off, f"{BOSH}&token={once()}", theirs) == (200, "")
-    assert await ask(handing_off, f"{BOSH}&token={stolen}", theirs) == (403, "token-already-used")
-    assert await ask(handing_off, f"/standup?jwt={stolen}", theirs) == (403, "token-already-used")
+    second = with_cookie(headers)
+    assert await ask(handing_off, f"{BOSH}&token={once()}", second) == (200, "")
+    assert await ask(handing_off, f"{BOSH}&token={stolen}", second) == (403, "token-already-used")
+    assert await ask(handing_off, f"/standup?jwt={stolen}", second) == (403, "token-already-used")
 
 
-async def test_a_cookie_without_a_browser_or_that_nobody_signed_lets_nobody_in_again(
+async def test_forged_cookies_and_cookies_without_a_browser_are_ignored(
     handing_off: Sidecar,
 ) -> None:
     _, headers, _ = await handing_off.nginx(f"/standup?jwt={once()}", HOST)
@@ -282,7 +291,7 @@ async def test_a_cookie_without_a_browser_or_that_nobody_signed_lets_nobody_in_a
 
 
 class Recorded:
-    """A ``Sink`` that keeps how decisions ended."""
+    """A ``Sink`` that keeps the outcomes of decisions."""
 
     def __init__(self) -> None:
         self.outcomes: list[tuple[str, str]] = []
@@ -295,21 +304,21 @@ class Recorded:
         self.outcomes.append((record["outcome"], record.get("code", "")))
 
 
-async def test_report_only_lets_in_again_and_says_who_would_not_have_been(
-    start: Start, uses: FakeUses
+async def test_report_only_allows_a_second_entry_and_reports_it(
+    start: Start, redemptions: FakeRedemptions
 ) -> None:
-    sidecar = await start(single_use=SingleUse(uses, 60), report_only=True)
+    sidecar = await start(single_use=SingleUse(redemptions, 60), report_only=True)
     assert "X-Jitsi-Would-Deny" not in (await sidecar.nginx(f"/standup?jwt={once()}", HOST))[1]
     status, headers, _ = await sidecar.nginx(f"/standup?jwt={once()}", HOST)
     assert (status, headers["X-Jitsi-Would-Deny"]) == (200, "token-already-used")
-    uses.away = True
+    redemptions.unavailable = True
     status, headers, _ = await sidecar.nginx(f"/standup?jwt={once('j-2')}", HOST)
     assert (status, headers["X-Jitsi-Would-Deny"]) == (200, "store-unavailable")
 
 
-async def test_both_entries_are_written_down(start: Start, uses: FakeUses) -> None:
+async def test_both_entries_are_logged(start: Start, redemptions: FakeRedemptions) -> None:
     sink = Recorded()
-    sidecar = await start(single_use=SingleUse(uses, 60), sinks=[sink])
+    sidecar = await start(single_use=SingleUse(redemptions, 60), sinks=[sink])
     for _ in range(2):
         await ask(sidecar, f"/standup?jwt={once()}")
     assert sink.outcomes == [("allowed", ""), ("denied", "token-already-used")]

@@ -1,4 +1,4 @@
-"""What people may write when they take something back, and what must not be misread as all."""
+"""The JSON of revocations: what is accepted, and which errors faulty members give."""
 
 from __future__ import annotations
 
@@ -31,55 +31,55 @@ def parse(**members: Any) -> Revocation:
     return parse_revocation(json.dumps(members).encode(), NOW)
 
 
-def complaint(**members: Any) -> str:
+def error_text(**members: Any) -> str:
     with pytest.raises(BadRevocationError) as error:
         parse(**members)
     return str(error.value)
 
 
-def test_a_revocation_says_what_it_is_for_why_and_until_when() -> None:
+def test_criteria_reason_and_end_are_read() -> None:
     assert parse(jti="a", kid="k", reason="stolen", expires=NOW + 5) == Revocation(
         jti="a", kid="k", reason="stolen", expires=NOW + 5
     )
 
 
-def test_without_an_end_it_is_a_day() -> None:
+def test_the_default_duration_is_a_day() -> None:
     assert parse(user_id="u").expires == NOW + DAY
 
 
-def test_a_token_stands_for_its_digest_and_ends_with_it() -> None:
+def test_a_token_is_revoked_by_its_digest_until_its_end() -> None:
     revocation = parse(token=TOKEN)
     assert revocation == Revocation(token_digest=token_digest(TOKEN), expires=NOW + 600)
     assert TOKEN.rpartition(".")[2] not in revocation.to_json()
 
 
-def test_a_revoked_token_stays_so_for_as_long_as_clocks_may_differ() -> None:
+def test_the_leeway_extends_the_revocation_of_a_token() -> None:
     raw = json.dumps({"token": TOKEN}).encode()
     assert parse_revocation(raw, NOW, leeway=30).expires == NOW + 630
     late = parse_revocation(raw, NOW + 610, leeway=30)
     assert late.expires == NOW + 630
 
 
-def test_a_token_without_an_end_is_revoked_for_a_day() -> None:
+def test_a_token_without_exp_is_revoked_for_a_day() -> None:
     assert parse(token=sign({"iss": "app"})).expires == NOW + DAY
 
 
-def test_a_token_of_the_far_future_ends_within_what_a_date_can_say() -> None:
+def test_the_latest_end_is_in_the_year_9999() -> None:
     assert parse(token=sign({"exp": 2**62})).expires == LATEST
 
 
-def test_what_is_given_wins_over_the_tokens_end() -> None:
+def test_a_given_end_takes_precedence_over_the_tokens() -> None:
     assert parse(token=TOKEN, expires=NOW + 7).expires == NOW + 7
 
 
 @pytest.mark.parametrize("room", ["Stand Up", "stand%20up", "stand%20Up"])
-def test_rooms_and_tenants_are_brought_to_the_form_of_urls(room: str) -> None:
+def test_rooms_and_tenants_are_normalized(room: str) -> None:
     found = parse(room=room, tenant="ACME")
     assert (found.room, found.tenant) == ("stand%20up", "acme")
 
 
 @pytest.mark.parametrize("written", ["R&D", "Team (A)", "A+B", "r%26d"])
-def test_a_name_that_people_write_is_the_one_of_its_page(written: str) -> None:
+def test_a_room_name_means_the_room_of_the_same_url(written: str) -> None:
     page = parse_target("/" + written.replace(" ", "%20"))
     assert page is not None
     assert page.address is not None
@@ -87,21 +87,21 @@ def test_a_name_that_people_write_is_the_one_of_its_page(written: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["r%26d", "team%20(a)", "*"])
-def test_a_name_in_the_form_stands_as_it_is(form: str) -> None:
+def test_a_normalized_name_stays_unchanged(form: str) -> None:
     assert parse(room=form).room == form
 
 
-def test_a_digest_may_be_copied_from_the_audit_log() -> None:
+def test_a_digest_may_have_the_form_of_the_audit_log() -> None:
     digest = token_digest(TOKEN)
     assert parse(token_digest=f"sha256:{digest.upper()}").token_digest == digest
 
 
-def test_null_is_as_good_as_absent() -> None:
+def test_null_means_absent() -> None:
     assert parse(jti="a", room=None, expires=None, token=None) == parse(jti="a")
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "expected"),
     [
         ({}, "expected at least one of token, jti"),
         ({"reason": "x"}, "expected at least one of token, jti"),
@@ -127,21 +127,23 @@ def test_null_is_as_good_as_absent() -> None:
         ({"token": TOKEN, "token_digest": "0" * 64}, "token_digest: expected none beside token"),
     ],
 )
-def test_a_mistake_is_named_with_what_was_expected(members: dict[str, Any], said: str) -> None:
-    found = complaint(**members)
-    assert found.startswith(said)
-    assert TOKEN.rpartition(".")[2] not in found
+def test_an_error_names_the_member_and_what_was_expected(
+    members: dict[str, Any], expected: str
+) -> None:
+    text = error_text(**members)
+    assert text.startswith(expected)
+    assert TOKEN.rpartition(".")[2] not in text
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b'{"jti": "a", "jti": "b"}', b"\xff", b'{"jti": NaN}'])
-def test_only_strict_json_is_read(raw: bytes) -> None:
+def test_only_strict_json_is_accepted(raw: bytes) -> None:
     with pytest.raises(BadRevocationError, match=r"^body: "):
         parse_revocation(raw, NOW)
     with pytest.raises(BadRevocationError, match=r"^body: "):
         parse_criteria(raw)
 
 
-def test_a_revocation_is_undone_by_its_criteria_alone() -> None:
+def test_the_id_depends_on_the_criteria_only() -> None:
     one = parse(jti="a", room="R", reason="x", expires=NOW + 5)
     for other in ({"jti": "a", "room": "r"}, {"room": "r", "jti": "a", "reason": "y"}):
         assert parse_criteria(json.dumps(other).encode()).id == one.id
@@ -149,9 +151,9 @@ def test_a_revocation_is_undone_by_its_criteria_alone() -> None:
     assert parse_criteria(json.dumps({"token": TOKEN}).encode()).id == parse(token=TOKEN).id
 
 
-def test_one_moment_is_one_name_however_it_is_written() -> None:
-    names = {parse(iss="a", issued_before=moment).id for moment in (5, 5.0)}
-    assert len(names) == 1
+def test_5_and_5_0_give_the_same_id() -> None:
+    ids = {parse(iss="a", issued_before=time).id for time in (5, 5.0)}
+    assert len(ids) == 1
 
 
 criteria = st.fixed_dictionaries(
@@ -165,7 +167,7 @@ criteria = st.fixed_dictionaries(
 
 
 @given(criteria, st.booleans())
-def test_what_is_written_is_read_again(members: dict[str, str], timed: bool) -> None:
+def test_written_json_is_read_again(members: dict[str, str], timed: bool) -> None:
     if timed:
         members |= {"iss": "i", "issued_before": 4}  # type: ignore[dict-item]  # mixed on purpose
     try:
@@ -174,7 +176,7 @@ def test_what_is_written_is_read_again(members: dict[str, str], timed: bool) -> 
         return
     assert Revocation.from_json(revocation.to_json()) == revocation
     assert set(revocation.criteria) <= set(CRITERIA)
-    # What came out goes in again: a listed revocation can be undone by what the list says.
+    # A listed revocation can be undone with the JSON of the list.
     assert parse(**json.loads(revocation.to_json())).id == revocation.id
 
 
@@ -189,7 +191,7 @@ def test_what_is_written_is_read_again(members: dict[str, str], timed: bool) -> 
         | st.lists(st.integers()),
     )
 )
-def test_whatever_is_written_is_a_revocation_or_a_complaint(members: dict[str, Any]) -> None:
+def test_any_object_is_a_revocation_or_an_error(members: dict[str, Any]) -> None:
     raw = json.dumps(members).encode()
     try:
         found = parse_revocation(raw, NOW)

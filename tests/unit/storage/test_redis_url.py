@@ -1,3 +1,5 @@
+"""URLs of a Redis: accepted forms, and errors and texts without the password."""
+
 from __future__ import annotations
 
 import pytest
@@ -51,19 +53,19 @@ BAD = (
 
 
 @pytest.mark.parametrize("text", GOOD)
-def test_a_url_says_where_redis_is(text: str) -> None:
+def test_a_url_is_read(text: str) -> None:
     assert parse_redis_url(text) == GOOD[text]
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_what_is_no_url_is_refused_in_silence(text: str) -> None:
+def test_an_error_says_nothing_about_a_faulty_url(text: str) -> None:
     with pytest.raises(ValueError, match=r"^$") as caught:
         parse_redis_url(text)
     assert caught.value.__suppress_context__
 
 
 @pytest.mark.parametrize("text", [text for text in GOOD if "pass" in text or "%2F" in text])
-def test_user_and_password_are_shown_nowhere(text: str) -> None:
+def test_str_and_repr_hide_user_and_password(text: str) -> None:
     url = parse_redis_url(text)
     for shown in (str(url), repr(url)):
         assert "pa/ss" not in shown
@@ -72,6 +74,6 @@ def test_user_and_password_are_shown_nowhere(text: str) -> None:
         assert "me:" not in shown
 
 
-def test_what_is_shown_is_enough_to_find_it() -> None:
+def test_str_contains_the_address() -> None:
     shown = [str(parse_redis_url(text)) for text in ("redis://:x@[::1]/2", "unix://:x@/run/r?db=1")]
     assert shown == ["redis://[::1]:6379/2", "unix:///run/r?db=1"]

@@ -1,4 +1,4 @@
-"""``/v1/revocations``: one JSON object is one revocation, and only the operator's."""
+"""``/v1/revocations``: requests, answers and errors, with a running service."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def is_problem(answer: Answer, status: int, detail: str) -> bool:
     )
 
 
-def test_what_is_added_is_listed_until_it_is_undone(verifier: RunningVerifier) -> None:
+def test_an_added_revocation_is_listed_until_it_is_undone(verifier: RunningVerifier) -> None:
     before = time.time()
     added = ask_admin(verifier, "POST", {"jti": "a", "room": "Stand Up", "reason": "why"})
     assert added.status == 201
@@ -54,7 +54,7 @@ def test_what_is_added_is_listed_until_it_is_undone(verifier: RunningVerifier) -
     assert listed(verifier) == []
 
 
-def test_the_first_to_end_is_listed_first(verifier: RunningVerifier) -> None:
+def test_revocations_are_listed_in_the_order_of_their_ends(verifier: RunningVerifier) -> None:
     soon = int(time.time()) + 100
     for jti, expires in (("b", soon + 2), ("a", soon), ("c", soon + 1)):
         assert ask_admin(verifier, "POST", {"jti": jti, "expires": expires}).status == 201
@@ -63,7 +63,7 @@ def test_the_first_to_end_is_listed_first(verifier: RunningVerifier) -> None:
         undo(verifier, jti=jti)
 
 
-def test_a_token_is_kept_as_its_digest_until_it_ends(verifier: RunningVerifier) -> None:
+def test_a_token_is_stored_as_its_digest_until_it_ends(verifier: RunningVerifier) -> None:
     good = token(exp=int(time.time()) + 600)
     added = ask_admin(verifier, "POST", {"token": good})
     assert added.json["token_digest"] == token_digest(good)
@@ -74,7 +74,7 @@ def test_a_token_is_kept_as_its_digest_until_it_ends(verifier: RunningVerifier) 
     assert verifier.ask("/standup", good).status == 200
 
 
-def test_what_is_not_there_cannot_be_undone(verifier: RunningVerifier) -> None:
+def test_undoing_an_unknown_revocation_is_404(verifier: RunningVerifier) -> None:
     answer = ask_admin(verifier, "DELETE", {"jti": "unheard of"})
     assert is_problem(answer, 404, "There is no such revocation.")
 
@@ -88,7 +88,7 @@ def test_what_is_not_there_cannot_be_undone(verifier: RunningVerifier) -> None:
         ([], "body: expected a JSON object, found a list"),
     ],
 )
-def test_a_mistake_is_named(
+def test_a_faulty_body_is_400_with_the_faulty_member(
     verifier: RunningVerifier, method: str, body: object, detail: str
 ) -> None:
     answer = ask_admin(verifier, method, body)
@@ -97,28 +97,30 @@ def test_a_mistake_is_named(
     assert listed(verifier) == []
 
 
-def test_a_body_that_is_too_large_is_not_read(verifier: RunningVerifier) -> None:
+def test_a_body_that_is_too_large_is_413(verifier: RunningVerifier) -> None:
     assert ask_admin(verifier, "POST", {"jti": "a" * 200_000}).status == 413
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "OPTIONS"])
-def test_other_methods_are_told_which_there_are(verifier: RunningVerifier, method: str) -> None:
+def test_other_methods_are_405_with_the_allowed_ones(
+    verifier: RunningVerifier, method: str
+) -> None:
     answer = ask_admin(verifier, method, {})
     assert (answer.status, answer.headers["Allow"]) == (405, "GET, POST, DELETE")
 
 
-def test_it_is_not_on_the_decision_address(verifier: RunningVerifier) -> None:
+def test_the_decision_address_has_no_such_path(verifier: RunningVerifier) -> None:
     assert get(verifier.port, PATH).status == 404
     assert post(verifier.port, PATH, b"{}").status == 404
 
 
-def test_other_sites_pages_are_refused(verifier: RunningVerifier) -> None:
+def test_requests_of_foreign_web_pages_are_refused(verifier: RunningVerifier) -> None:
     for headers in ({"Origin": "https://evil.example"}, {"Content-Type": "text/plain"}):
         for method in ("POST", "DELETE"):
             assert ask_admin(verifier, method, {"jti": "a"}, **headers).status in (403, 415)
 
 
-def test_the_admin_token_guards_it(tmp_path: Path) -> None:
+def test_requests_need_the_admin_token(tmp_path: Path) -> None:
     with running_verifier(tmp_path, **OPTIONS, VERIFIER_ADMIN_TOKEN=ADMIN_TOKEN) as verifier:
         for method, body in (("GET", None), ("POST", {"jti": "a"}), ("DELETE", {"jti": "a"})):
             assert ask_admin(verifier, method, body).status == 401
@@ -126,16 +128,16 @@ def test_the_admin_token_guards_it(tmp_path: Path) -> None:
         assert ask_admin(verifier, "POST", {"jti": "a"}, **bearer).status == 201
 
 
-def test_changes_are_logged_and_counted_without_a_token(verifier: RunningVerifier) -> None:
-    marked = token(jti="logged")
-    assert ask_admin(verifier, "POST", {"token": marked}).status == 201
+def test_changes_are_logged_without_the_token(verifier: RunningVerifier) -> None:
+    revoked = token(jti="logged")
+    assert ask_admin(verifier, "POST", {"token": revoked}).status == 201
     verifier.wait_for_log('"revoked"')
-    assert marked.rpartition(".")[2] not in verifier.log
-    undo(verifier, token=marked)
+    assert revoked.rpartition(".")[2] not in verifier.log
+    undo(verifier, token=revoked)
     verifier.wait_for_log('"revocation undone"')
 
 
-def test_an_explanation_knows_what_is_revoked_and_why(verifier: RunningVerifier) -> None:
+def test_an_explanation_contains_the_revocation_and_its_reason(verifier: RunningVerifier) -> None:
     good = token(jti="explained")
     ask_admin(verifier, "POST", {"jti": "explained", "reason": "left the company"})
     body = json.dumps({"token": good, "room": "standup"}).encode()

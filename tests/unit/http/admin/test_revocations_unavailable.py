@@ -1,4 +1,4 @@
-"""A store that fails: nothing is acknowledged that is not stored, and readiness says so."""
+"""An unavailable store: changes are not acknowledged, and ``/readyz`` reports the store."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from verifier.revocation.stores.memory import MemoryStore
 from verifier.rules.policy import Policy
 from verifier.storage.errors import StoreUnavailableError
 
-AWAY = "revocation store: connection refused"
+UNAVAILABLE = "revocation store: connection refused"
 
 
-class AwayStore(MemoryStore):
-    """A store that can be asked for nothing."""
+class UnavailableStore(MemoryStore):
+    """A store that fails all changes."""
 
     def __init__(self) -> None:
-        self.problem = AWAY
+        self.problem = UNAVAILABLE
 
     async def put(self, revocation: Revocation) -> None:
         """Fail."""
         del revocation
-        raise StoreUnavailableError(AWAY)
+        raise StoreUnavailableError(UNAVAILABLE)
 
-    async def remove(self, name: str) -> bool:
+    async def remove(self, revocation_id: str) -> bool:
         """Fail."""
-        del name
-        raise StoreUnavailableError(AWAY)
+        del revocation_id
+        raise StoreUnavailableError(UNAVAILABLE)
 
 
 Ask = Callable[..., Awaitable[tuple[int, dict[str, str], Any]]]
@@ -51,11 +51,11 @@ async def admin() -> AsyncIterator[Callable[[MemoryStore], Awaitable[Ask]]]:
     async with AsyncExitStack() as stack:
 
         async def start(store: MemoryStore) -> Ask:
-            known = RevocationCache(store, lambda: None)
-            await store.start(known)
-            known.put([Revocation(jti="known", expires=NOW + 5)])
+            cache = RevocationCache(store, lambda: None)
+            await store.start(cache)
+            cache.put([Revocation(jti="known", expires=NOW + 5)])
             hosts = Hosts(Verifier(Policy(), FakeKeys(), lambda: NOW), {})
-            endpoint = RevocationsEndpoint(known, lambda: NOW, 0)
+            endpoint = RevocationsEndpoint(cache, lambda: NOW, 0)
             service = AdminService(lambda: b"", tuple, hosts, None, endpoint)
             runner = web.ServerRunner(HardenedServer(service.handle))
             await runner.setup()
@@ -74,36 +74,36 @@ async def admin() -> AsyncIterator[Callable[[MemoryStore], Awaitable[Ask]]]:
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-async def test_what_cannot_be_stored_is_not_acknowledged(
+async def test_a_change_that_is_not_stored_is_503(
     admin: Callable[[MemoryStore], Awaitable[Ask]], method: str
 ) -> None:
-    ask = await admin(AwayStore())
+    ask = await admin(UnavailableStore())
     status, headers, body = await ask(method, "/v1/revocations", json={"jti": "a"})
-    assert (status, headers["Retry-After"], body["detail"]) == (503, "1", AWAY)
+    assert (status, headers["Retry-After"], body["detail"]) == (503, "1", UNAVAILABLE)
     assert headers["Content-Type"] == "application/problem+json"
 
 
-async def test_what_is_known_is_listed_while_the_store_is_away(
+async def test_known_revocations_are_listed_while_the_store_is_unavailable(
     admin: Callable[[MemoryStore], Awaitable[Ask]],
 ) -> None:
-    ask = await admin(AwayStore())
+    ask = await admin(UnavailableStore())
     status, _, body = await ask("GET", "/v1/revocations")
     assert (status, body["revocations"][0]["jti"]) == (200, "known")
 
 
-async def test_readiness_says_that_the_store_is_away(
+async def test_readiness_reports_an_unavailable_store(
     admin: Callable[[MemoryStore], Awaitable[Ask]],
 ) -> None:
-    store = AwayStore()
+    store = UnavailableStore()
     ask = await admin(store)
     status, _, body = await ask("GET", "/readyz")
-    assert (status, body["ready"], body["revocations"]) == (503, False, AWAY)
+    assert (status, body["ready"], body["revocations"]) == (503, False, UNAVAILABLE)
     store.problem = None
     status, _, body = await ask("GET", "/readyz")
     assert (status, body["ready"], body["revocations"]) == (200, True, "ok")
 
 
-async def test_nothing_is_listed_before_everything_has_been_read(
+async def test_listing_is_503_until_the_store_was_read(
     admin: Callable[[MemoryStore], Awaitable[Ask]],
 ) -> None:
     store = MemoryStore()
@@ -115,14 +115,14 @@ async def test_nothing_is_listed_before_everything_has_been_read(
     assert (await ask("GET", "/readyz"))[2]["revocations"] == expected
 
 
-async def test_readiness_can_leave_out_a_store_that_has_been_read(
+async def test_readiness_can_exclude_a_store_that_was_read(
     admin: Callable[[MemoryStore], Awaitable[Ask]],
 ) -> None:
-    store = AwayStore()
+    store = UnavailableStore()
     ask = await admin(store)
     path = "/readyz?exclude=revocation-store"
     status, _, body = await ask("GET", path)
-    assert (status, body["ready"], body["revocations"]) == (200, True, AWAY)
+    assert (status, body["ready"], body["revocations"]) == (200, True, UNAVAILABLE)
     store.loaded = False
     assert (await ask("GET", path))[0] == 503
     store.problem = None
@@ -130,10 +130,10 @@ async def test_readiness_can_leave_out_a_store_that_has_been_read(
 
 
 @pytest.mark.parametrize("name", ["revocation_store", "", "keys", "revocation-store&exclude=keys"])
-async def test_readiness_says_what_cannot_be_left_out(
+async def test_readiness_refuses_unknown_exclusions(
     admin: Callable[[MemoryStore], Awaitable[Ask]], name: str
 ) -> None:
-    ask = await admin(AwayStore())
+    ask = await admin(UnavailableStore())
     status, headers, body = await ask("GET", f"/readyz?exclude={name}")
     assert (status, body["detail"]) == (400, "exclude: expected revocation-store")
     assert headers["Content-Type"] == "application/problem+json"
