@@ -18,24 +18,24 @@ from verifier.tokens.redact import hide_tokens
 LOGGER: Final = logging.getLogger("verifier")
 _LONGEST: Final = 200
 
-_always: Final[dict[str, Any]] = {}
+_common_fields: Final[dict[str, Any]] = {}
 
 
-def identify(**fields: Any) -> None:
+def set_common_fields(**fields: Any) -> None:
     """Say in every line from now on which of several processes writes it."""
-    _always.update(fields)
+    _common_fields.update(fields)
 
 
 def log(event: str, level: int = logging.INFO, **fields: Any) -> None:
     """Write one line; fields that are None are left out, long ones are cut."""
     if LOGGER.isEnabledFor(level):
         given = {name: safe(value) for name, value in fields.items() if value is not None}
-        LOGGER.log(level, event, extra={"fields": _always | given})
+        LOGGER.log(level, event, extra={"fields": _common_fields | given})
 
 
-def log_bug(places: str) -> None:
+def log_internal_error(places: str) -> None:
     """Write where the program went wrong, whole: types and places, no value of a request."""
-    LOGGER.error("bug", extra={"fields": _always | {"at": places}})
+    LOGGER.error("internal error", extra={"fields": _common_fields | {"at": places}})
 
 
 def traceback_summary(error: BaseException | None) -> str:

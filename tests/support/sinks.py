@@ -4,10 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from verifier.observability.decision_log import (
-    LogContext,
-    Outcome,
-)
+from verifier.observability.sinks import LogContext, Outcome
 
 
 @dataclass
@@ -19,5 +16,5 @@ class Everything:
     def wants(self, outcome: Outcome) -> bool:
         return bool(outcome)
 
-    def write(self, record: Mapping[str, Any], _asking: LogContext) -> None:
+    def write(self, record: Mapping[str, Any], _context: LogContext) -> None:
         self.taken.append(record)

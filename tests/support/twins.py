@@ -26,7 +26,8 @@ from verifier.http.fast_lane import Deliver, Later
 from verifier.http.proxy_auth import GateOptions
 from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
-from verifier.observability.decision_log import DecisionLog, LogContext, Outcome
+from verifier.observability.decision_log import DecisionLog
+from verifier.observability.sinks import LogContext, Outcome
 from verifier.rules.model import Decision, Deny
 
 PATIENCE = 10.0  # seconds after which a test that waits for a condition has failed

@@ -62,7 +62,7 @@ def test_the_level_is_kept_to(written: Written) -> None:
 
 def test_a_bug_is_written_whole(written: Written) -> None:
     log.configure("json", "info")
-    log.log_bug("ValueError at " + "/a/long/path.py:1 < " * 50)
+    log.log_internal_error("ValueError at " + "/a/long/path.py:1 < " * 50)
     assert len(str(lines(written)[0]["at"])) > 900
 
 

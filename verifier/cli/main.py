@@ -18,7 +18,7 @@ from verifier.cli.arguments import Parser, UsageError, add_command, add_config
 from verifier.cli.manual import INTERRUPTED, Manual, option_terms
 from verifier.config import ConfigError
 from verifier.keys.sources.base import KeySourceError
-from verifier.process.memory import close_memory
+from verifier.process.memory_protection import protect_memory
 from verifier.tokens.redact import hide_tokens
 from verifier.version import VERSION
 
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with status 2 for bad usage, 0 after ``--help`` and ``--version``.
     """
-    close_memory()
+    protect_memory()
     _open_what_is_closed()
     parser = program()
     options = parser.parse_args(arguments)

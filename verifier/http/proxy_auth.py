@@ -26,7 +26,8 @@ from verifier.http.responses import (
     denial_response,
     would_deny_response,
 )
-from verifier.observability.decision_log import DecisionLog, LogContext
+from verifier.observability.decision_log import DecisionLog
+from verifier.observability.sinks import LogContext
 from verifier.rooms.address import RoomAddress
 from verifier.rules.denials import UNKNOWN_HOST
 from verifier.rules.model import AccessRequest, Allow, Decision, Deny

@@ -25,7 +25,7 @@ from threading import Lock, Thread
 from typing import Any, Final, TextIO
 
 from verifier.log import log, safe
-from verifier.observability.decision_log import LogContext, Outcome
+from verifier.observability.sinks import LogContext, Outcome
 
 MOST_WAITING: Final = 10_000
 """Lines that may wait for the disk."""
@@ -80,7 +80,7 @@ class AuditLog:
         try:
             self._queue.put_nowait(logging.makeLogRecord({"msg": text, "levelname": "INFO"}))
         except Full:
-            self._lost.add("they came faster than they could be written")
+            self._lost.add("the queue was full")
         self._lost.tell()
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class AuditLog:
             self._queue.put(None, timeout=PATIENCE)
         self._writer.join(PATIENCE)
         if self._writer.is_alive():
-            self._lost.add("it takes no more", self._queue.qsize())
+            self._lost.add("the target accepts no more lines", self._queue.qsize())
             # Which would wait for the handler, and so for the disk, when the process ends.
             atexit.unregister(logging.shutdown)
         else:
@@ -135,7 +135,7 @@ class Lost:
             if not at_once and now - self._told_at < TOLD_EVERY:
                 return
             lost, self._count, self._told_at = self._count, 0, now
-        log("audit lines lost", logging.ERROR, count=lost, error=self._why)
+        log("audit log: lines lost", logging.ERROR, count=lost, error=self._why)
 
 
 def _handler(target: str, syslog: str) -> logging.Handler:

@@ -1,97 +1,67 @@
-"""What is written down about decisions: log lines, the audit log, spans; each is a sink.
+"""Records of decisions: their content, and the sinks that a configuration asks for.
 
-A record is made with the answer, and kept with it, so that an answer that is given again is
-written down again. It never holds a token, and of a token's claims only those whose signature has
-been verified. Knows no HTTP.
+A record is made when a decision is made, and is cached with the response, so that a response from
+the cache is recorded again. A record never contains a token. It contains claims of a token only if
+the signature was verified, because anybody can invent the others.
+
+This module knows no HTTP.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
-from verifier.decisions.verifier import Verifier
 from verifier.explain import explain
 from verifier.keys.model import KeyLookup, KeySet
-from verifier.log import LOGGER, log
+from verifier.keys.sources.base import KeyObserver
+from verifier.observability.audit_log import AuditLog
+from verifier.observability.sinks import LogContext, LogLines, Outcome, RateLimit, Sink
+from verifier.observability.tracing import Spans, TracedKeys, TracingError, open_spans
 from verifier.rooms.address import RoomAddress
-from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode
+from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, RevocationCheck
+from verifier.rules.policy import Policy
 from verifier.rules.token import read_token
 from verifier.tokens.claims import Claims
 from verifier.tokens.jws import token_digest
 
-LINES_A_SECOND: Final = 100
-"""Log lines of refusals beyond this are counted, not written: a flood must fill no disk."""
-
-Outcome = Literal["allowed", "denied", "would-deny"]
-
 _CODES: Final = tuple(DenialCode)
-_BEFORE_THE_CLAIMS: Final = frozenset(
+# Denial codes are ordered like the rules. A denial before the first rule about claims says nothing
+# about the signature.
+_BEFORE_SIGNATURE: Final = frozenset(
     (*_CODES[: _CODES.index(DenialCode.EXPIRY_MALFORMED)], DenialCode.OVERLOADED)
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LogContext:
-    """The request that a decision answers, as far as anybody is told of it.
+class DecisionInputs(Protocol):
+    """What a decision was based on, besides the request: the verifier of the request's host."""
 
-    Attributes:
-        endpoint: Which one was asked, by its name in metrics.
-        seconds: How long the answer took.
-        request_id: The proxy's name for the request, if it has one.
-        traceparent: The trace that the request belongs to (W3C Trace Context), if any.
-    """
+    @property
+    def policy(self) -> Policy:
+        """The rules' options."""
 
-    endpoint: str
-    seconds: float
-    request_id: str | None = None
-    traceparent: str | None = None
+    @property
+    def keys(self) -> KeyLookup:
+        """The keys at hand."""
 
+    @property
+    def revoked(self) -> RevocationCheck | None:
+        """The check of revocations, if there is one."""
 
-class Sink(Protocol):
-    """Where decisions are written down."""
-
-    def wants(self, outcome: Outcome) -> bool:
-        """Tell whether it takes decisions that end like this."""
-
-    def write(self, record: Mapping[str, Any], asking: LogContext) -> None:
-        """Write one decision down; must not wait, and must not raise."""
-
-
-class _Bound:
-    """Lets ``LINES_A_SECOND`` pass in each second.
-
-    Attributes:
-        left_out: How many did not, in the last second that is over.
-    """
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._second = 0
-        self._asked = 0
-        self.left_out = 0
-
-    def passes(self) -> bool:
-        second = int(self._monotonic())
-        if second != self._second:
-            self.left_out = max(0, self._asked - LINES_A_SECOND)
-            self._second, self._asked = second, 0
-        self._asked += 1
-        return self._asked <= LINES_A_SECOND
+    def now(self) -> float:
+        """Return the Unix time, in seconds."""
 
 
 class DecisionLog:
-    """Makes records, and hands them to the sinks.
+    """Makes records, and writes them to the sinks.
 
     Args:
-        sinks: Where decisions are written down.
-        report_only: Whether refusals are only reported, and therefore explained, which costs
-            several times what judging does: no more than can be logged.
-        monotonic: Seconds, for that bound.
+        sinks: Where decisions are recorded.
+        report_only: Whether denials are only reported. Each is explained then, which costs several
+            times as much as the decision; no more are explained than can be logged.
+        monotonic: The time for that limit, in seconds.
     """
 
     def __init__(
@@ -103,22 +73,22 @@ class DecisionLog:
     ) -> None:
         self._sinks = sinks
         self._report_only = report_only
-        self._explained = _Bound(monotonic)
+        self._explanations = RateLimit(monotonic)
 
     def record(
         self,
         decision: Decision,
-        question: AccessRequest,
+        request: AccessRequest,
         address: RoomAddress | None = None,
-        judge: Verifier | None = None,
+        inputs: DecisionInputs | None = None,
     ) -> bytes:
-        """Say in JSON what is to be written down about a decision; empty where nobody cares.
+        """Return the record of a decision as JSON; empty if no sink wants it.
 
         Args:
-            decision: The verdict.
-            question: What was judged.
-            address: The room, where a URL named it.
-            judge: Who judged it.
+            decision: The decision.
+            request: What was decided.
+            address: The room, if a URL named it.
+            inputs: The verifier that made the decision; None if the host has none.
         """
         outcome: Outcome = "allowed"
         if not isinstance(decision, Allow):
@@ -127,93 +97,109 @@ class DecisionLog:
             return b""
         fields = {
             "outcome": outcome,
-            **_place(question, address),
-            **_bearer(decision, question, judge),
+            **_room_fields(request, address),
+            **_token_fields(decision, request, inputs),
         }
         if not isinstance(decision, Allow):
             fields |= {"code": decision.code, "detail": decision.detail, "key_id": decision.key_id}
-            if self._report_only and judge is not None and self._explained.passes():
-                fields |= _reason(decision.code, question, judge)
+            if self._report_only and inputs is not None and self._explanations.allows():
+                fields |= _failed_step_fields(decision.code, request, inputs)
         return json.dumps({name: value for name, value in fields.items() if value}).encode()
 
-    def write(self, record: bytes, asking: LogContext) -> None:
-        """Hand a record to everybody who wants it."""
+    def write(self, record: bytes, context: LogContext) -> None:
+        """Write a record to every sink that wants it."""
         fields = json.loads(record)
         for sink in self._sinks:
             if sink.wants(fields["outcome"]):
-                sink.write(fields, asking)
+                sink.write(fields, context)
 
 
-class LogLines:
-    """One line for each refusal, and at level debug for each allow; a flood is cut short.
+class SinkError(Exception):
+    """A sink cannot be opened; the text names the option, and what was expected."""
+
+
+class DecisionSinks:
+    """The sinks of one configuration, opened together and closed together.
 
     Args:
-        monotonic: Seconds, for the flood's bound.
+        audit_log: ``stdout``, ``syslog`` or a path; None for no audit log.
+        tracing: Whether spans are sent.
+
+    Attributes:
+        all: The sinks.
+
+    Raises:
+        SinkError: a sink cannot be opened; the others are closed again.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._bound = _Bound(monotonic)
+    def __init__(self, audit_log: str | None, *, tracing: bool) -> None:
+        self._spans: Spans | None = None
+        self._audit: AuditLog | None = None
+        try:
+            self._spans = open_spans() if tracing else None
+            self._audit = AuditLog(audit_log) if audit_log else None
+        except TracingError as error:
+            raise SinkError(str(error)) from None
+        except OSError as error:
+            self.close()
+            reason = error.strerror or type(error).__name__
+            text = f"audit_log (VERIFIER_AUDIT_LOG): {audit_log}: {reason}; expected to write to it"
+            raise SinkError(text) from None
+        self.all: list[Sink] = [LogLines()]
+        self.all += [sink for sink in (self._audit, self._spans) if sink is not None]
 
-    def wants(self, outcome: Outcome) -> bool:
-        """Take refusals, and whatever the log's level asks for."""
-        return outcome != "allowed" or LOGGER.isEnabledFor(logging.DEBUG)
+    def key_observer(self, observer: KeyObserver) -> KeyObserver:
+        """Return an observer that also traces key fetches, if spans are sent."""
+        return observer if self._spans is None else TracedKeys(observer, self._spans)
 
-    def write(self, record: Mapping[str, Any], asking: LogContext) -> None:
-        """Write one line."""
-        fields = {name: value for name, value in record.items() if name in _LOGGED}
-        fields |= {"endpoint": asking.endpoint, "request_id": asking.request_id}
-        if record["outcome"] == "allowed":
-            log("allowed", logging.DEBUG, **fields)
-        elif self._has_room():
-            log(_EVENTS[record["outcome"]], **fields)
-
-    def _has_room(self) -> bool:
-        has_room = self._bound.passes()
-        left_out, self._bound.left_out = self._bound.left_out, 0
-        if left_out:
-            log("denials not written", logging.WARNING, count=left_out)
-        return has_room
+    def close(self) -> None:
+        """Write and send what is queued; takes as long as the slowest sink."""
+        if self._audit is not None:
+            self._audit.close()
+        if self._spans is not None:
+            self._spans.close()
 
 
-_EVENTS: Final = {"denied": "denied", "would-deny": "would deny"}
-_LOGGED: Final = ("code", "detail", "room", "key_id", "step", "expected", "found", "cure")
-
-
-def _place(question: AccessRequest, address: RoomAddress | None) -> dict[str, Any]:
+def _room_fields(request: AccessRequest, address: RoomAddress | None) -> dict[str, Any]:
     if address is None:
-        return {"room": question.room_jid, "tenant": question.query_prefix}
-    return {"room": question.room_jid or address.room, "tenant": address.tenant}
+        return {"room": request.room_jid, "tenant": request.query_prefix}
+    return {"room": request.room_jid or address.room, "tenant": address.tenant}
 
 
-def _bearer(decision: Decision, question: AccessRequest, judge: Verifier | None) -> dict[str, Any]:
-    """Say who the token is for and which one it is, as far as its signature vouches for that.
-
-    A host that is not served has no judge, and nobody has looked at the token.
-    """
-    if question.token is None:
+def _token_fields(
+    decision: Decision, request: AccessRequest, inputs: DecisionInputs | None
+) -> dict[str, Any]:
+    """Return the user and the token's id, as far as the signature vouches for the claims."""
+    if request.token is None:
         return {}
     claims: Claims | None
     if isinstance(decision, Allow):
         claims = decision.claims
-    elif judge is None or decision.code in _BEFORE_THE_CLAIMS:
+    elif inputs is None or decision.code in _BEFORE_SIGNATURE:
+        # Without a verifier for the host, no program has looked at the token at all.
         claims = None
     else:
-        claims = Claims(read_token(question.token).claims)
+        claims = Claims(read_token(request.token).claims)
     user, token_id = (claims.user.get("id"), claims.raw.get("jti")) if claims else (None, None)
     if not isinstance(token_id, str) or not token_id:
-        token_id = f"sha256:{token_digest(question.token)}"
+        token_id = f"sha256:{token_digest(request.token)}"
     return {"user_id": user if isinstance(user, str | int) else None, "token_id": token_id}
 
 
-def _reason(code: DenialCode, question: AccessRequest, judge: Verifier) -> dict[str, Any]:
-    """Give the step that failed, as ``explain`` tells it."""
-    if code is DenialCode.OVERLOADED:  # explaining would be the work that there was no time for
+def _failed_step_fields(
+    code: DenialCode, request: AccessRequest, inputs: DecisionInputs
+) -> dict[str, Any]:
+    """Return the step that failed, as ``explain`` reports it."""
+    # An explanation checks the signature, which the service had no time for.
+    if code is DenialCode.OVERLOADED:
         return {}
-    keys: KeyLookup = judge.keys
-    if code is DenialCode.KEYS_UNAVAILABLE:  # as ``Verifier`` has judged it
+    keys: KeyLookup = inputs.keys
+    # The keys may have arrived since the decision; explain the decision as it was made.
+    if code is DenialCode.KEYS_UNAVAILABLE:
         keys = KeySet(keys.static, unavailable=True)
-    explanation = explain(question, judge.policy, keys, judge.now(), judge.revoked)
+    explanation = explain(request, inputs.policy, keys, inputs.now(), inputs.revoked)
     failed = next((step for step in explanation.steps if step.result == "fail"), None)
+    # Time has passed since the decision, so that the explanation may have another result.
     if failed is None or explanation.code is not code:
         return {}
     return {

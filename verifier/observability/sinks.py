@@ -1,51 +1,110 @@
-"""The sinks that a configuration asks for, opened together and closed together."""
+"""Sinks: the places where decisions are recorded. Here is the first one, the lines of the log.
+
+A sink receives a record of each decision that it wants. ``decision_log`` makes the records, and
+``audit_log`` and ``tracing`` contain the other sinks.
+"""
 
 from __future__ import annotations
 
-from verifier.keys.sources.base import KeyObserver
-from verifier.observability.audit_log import AuditLog
-from verifier.observability.decision_log import LogLines, Sink
-from verifier.observability.tracing import Spans, TracedKeys, TracingError, open_spans
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol
+
+from verifier.log import LOGGER, log
+
+LINES_PER_SECOND: Final = 100
+"""The log gets no more lines about denials: a flood of requests must not fill the disk."""
+
+Outcome = Literal["allowed", "denied", "would-deny"]
+
+_EVENTS: Final = {"denied": "denied", "would-deny": "would deny"}
+_LOGGED_FIELDS: Final = (
+    *("code", "detail", "room", "key_id"),
+    *("step", "expected", "found", "cure"),
+)
 
 
-class SinkError(Exception):
-    """A sink cannot be opened; says which option, and what was expected."""
+@dataclass(frozen=True, slots=True)
+class LogContext:
+    """What a sink may record about the request that a decision answers.
 
-
-class DecisionSinks:
-    """Where decisions are written down, and key fetches traced.
-
-    Args:
-        audit_log: ``stdout``, ``syslog`` or a path; None for no audit log.
-        tracing: Whether spans are sent.
-
-    Raises:
-        SinkError: one of them cannot be opened.
+    Attributes:
+        endpoint: The endpoint's name, as in metrics.
+        seconds: The time from the request's head to its answer.
+        request_id: The proxy's name for the request, if there is one.
+        traceparent: The trace that the request belongs to (W3C Trace Context), if there is one.
     """
 
-    def __init__(self, audit_log: str | None, *, tracing: bool) -> None:
-        self._spans: Spans | None = None
-        self._audit: AuditLog | None = None
-        try:
-            self._spans = open_spans() if tracing else None
-            self._audit = AuditLog(audit_log) if audit_log else None
-        except TracingError as error:
-            raise SinkError(str(error)) from None
-        except OSError as error:
-            self.close()
-            reason = error.strerror or type(error).__name__
-            text = f"audit_log (VERIFIER_AUDIT_LOG): {audit_log}: {reason}; expected to write to it"
-            raise SinkError(text) from None
-        self.all: list[Sink] = [LogLines()]
-        self.all += [sink for sink in (self._audit, self._spans) if sink is not None]
+    endpoint: str
+    seconds: float
+    request_id: str | None = None
+    traceparent: str | None = None
 
-    def key_observer(self, observer: KeyObserver) -> KeyObserver:
-        """Give an observer that has key fetches traced, where anything is."""
-        return observer if self._spans is None else TracedKeys(observer, self._spans)
 
-    def close(self) -> None:
-        """Write and send what waits; may take as long as the slowest of them."""
-        if self._audit is not None:
-            self._audit.close()
-        if self._spans is not None:
-            self._spans.close()
+class Sink(Protocol):
+    """A place where decisions are recorded."""
+
+    def wants(self, outcome: Outcome) -> bool:
+        """Return whether the sink records decisions with this outcome."""
+
+    def write(self, record: Mapping[str, Any], context: LogContext) -> None:
+        """Record one decision; must neither wait nor raise."""
+
+
+class RateLimit:
+    """Allows ``LINES_PER_SECOND`` actions in each second.
+
+    Args:
+        monotonic: The time, in seconds.
+
+    Attributes:
+        refused: How many actions were refused in the last second that is over.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._second = 0
+        self._count = 0
+        self.refused = 0
+
+    def allows(self) -> bool:
+        """Count one action, and return whether it is allowed."""
+        second = int(self._monotonic())
+        if second != self._second:
+            self.refused = max(0, self._count - LINES_PER_SECOND)
+            self._second, self._count = second, 0
+        self._count += 1
+        return self._count <= LINES_PER_SECOND
+
+
+class LogLines:
+    """Writes one log line for each denial, up to a rate, and for each allow at level debug.
+
+    Args:
+        monotonic: The time, in seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._rate_limit = RateLimit(monotonic)
+
+    def wants(self, outcome: Outcome) -> bool:
+        """Return whether a decision with this outcome is logged at the current level."""
+        return outcome != "allowed" or LOGGER.isEnabledFor(logging.DEBUG)
+
+    def write(self, record: Mapping[str, Any], context: LogContext) -> None:
+        """Write one line."""
+        fields = {name: value for name, value in record.items() if name in _LOGGED_FIELDS}
+        fields |= {"endpoint": context.endpoint, "request_id": context.request_id}
+        if record["outcome"] == "allowed":
+            log("allowed", logging.DEBUG, **fields)
+        elif self._is_allowed():
+            log(_EVENTS[record["outcome"]], **fields)
+
+    def _is_allowed(self) -> bool:
+        allowed = self._rate_limit.allows()
+        refused, self._rate_limit.refused = self._rate_limit.refused, 0
+        if refused:
+            log("rate limit: denials not logged", logging.WARNING, count=refused)
+        return allowed

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from verifier.keys.model import Source
 from verifier.keys.sources.base import FetchResult, KeyObserver
-from verifier.observability.decision_log import LogContext, Outcome
+from verifier.observability.sinks import LogContext, Outcome
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

@@ -1,85 +1,166 @@
-"""Whoever started a process that answers, and wants to know how it fares.
+"""What a serving process reports about itself, and to which process.
 
-For a worker that is the supervisor (``channel.Supervised``); for the only process there is, the
-service manager, if any.
+A single process reports to systemd (``StandaloneLifecycle``). A worker reports to its supervisor
+(``WorkerLifecycle``), and the supervisor reports to systemd for all workers together.
+
+Worker and supervisor are connected by a socket pair, which keeps the boundaries of messages. The
+worker sends; the supervisor never does, it uses signals. When the supervisor dies, the kernel
+closes its end: the worker reads the end of the stream and stops, so that no worker survives its
+supervisor.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from verifier.process.systemd import Notifier
 
-_BEATS: Final = 3  # within the time that the manager gives: two may be late
+LISTENING: Final = b"listening"
+"""The worker's start is over, and the worker accepts connections."""
+
+RELOADED: Final = b"reloaded"
+"""The worker has replaced its configuration."""
+
+RELOAD_REFUSED: Final = b"refused"
+"""The worker was to replace its configuration, and keeps the old one."""
+
+HEARTBEAT: Final = b"alive"
+"""The worker's event loop runs."""
+
+MESSAGE_BYTES: Final = 64 * 1024
+"""Upper bound on the length of a message."""
+
+_HEARTBEATS_PER_WATCHDOG: Final = 3  # two heartbeats in a row may be late
+
+
+def open_channel() -> tuple[socket.socket, socket.socket]:
+    """Return the supervisor's end and the worker's end of a new channel."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 class Lifecycle(Protocol):
-    """Takes note of what a process does."""
+    """Receives the reports of one serving process."""
 
     @property
-    def beat(self) -> float | None:
-        """How often, seconds, a sign of life is wanted; None for never."""
+    def heartbeat_interval(self) -> float | None:
+        """The seconds between two heartbeats; None where no heartbeat is expected."""
 
-    def alive(self) -> None:
-        """Take note that the event loop turns."""
+    def heartbeat(self) -> None:
+        """Report that the event loop runs."""
 
     def listening(self) -> None:
-        """Take note that connections are accepted from now on."""
+        """Report that the process accepts connections from now on."""
 
     def reloading(self) -> None:
-        """Take note that the configuration is being read again."""
+        """Report that the configuration is being read again."""
 
     def reloaded(self, *, successful: bool) -> None:
-        """Take note whether a configuration that was read again has replaced the one before."""
+        """Report the end of a reload, and whether it replaced the configuration."""
 
     def stopping(self, seconds: float) -> None:
-        """Take note that the end has begun, and how many seconds it may take."""
+        """Report that the shutdown has begun, and how many seconds it may take."""
 
-    def when_alone(self, call: Callable[[], None]) -> None:
-        """Call back, in the running loop, once nobody oversees this process any more."""
+    def on_supervisor_death(self, callback: Callable[[], None]) -> None:
+        """Call back in the running event loop when the supervisor has died."""
 
 
 class StandaloneLifecycle:
-    """The overseer of the only process there is.
+    """Reports of the only process of a service, to the service manager.
 
     Args:
-        manager: The service manager.
+        notifier: Sends to the service manager.
     """
 
-    def __init__(self, manager: Notifier) -> None:
-        self._manager = manager
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
 
     @property
-    def beat(self) -> float | None:
-        """How often, seconds, the manager's watchdog is to be fed."""
-        watchdog = self._manager.watchdog
-        return None if watchdog is None else watchdog / _BEATS
+    def heartbeat_interval(self) -> float | None:
+        """The seconds between two heartbeats for the service manager's watchdog."""
+        watchdog = self._notifier.watchdog
+        return None if watchdog is None else watchdog / _HEARTBEATS_PER_WATCHDOG
 
-    def alive(self) -> None:
-        """Feed the watchdog."""
-        self._manager.alive()
+    def heartbeat(self) -> None:
+        """Send a heartbeat to the watchdog."""
+        self._notifier.heartbeat()
 
     def listening(self) -> None:
-        """Tell that the start is over."""
-        self._manager.ready("serves")
+        """Report that the start is over."""
+        self._notifier.serving()
 
     def reloading(self) -> None:
-        """Tell that a reload has begun."""
-        self._manager.reloading()
+        """Report that a reload has begun."""
+        self._notifier.reloading()
 
     def reloaded(self, *, successful: bool) -> None:
-        """Tell that it is over."""
-        self._manager.ready(served(reloaded=successful))
+        """Report that the reload is over."""
+        self._notifier.serving(reload_refused=not successful)
 
     def stopping(self, seconds: float) -> None:
-        """Tell that the end has begun."""
-        self._manager.stopping(seconds)
+        """Report that the shutdown has begun."""
+        self._notifier.stopping(seconds)
 
-    def when_alone(self, call: Callable[[], None]) -> None:
-        """Never call: being alone is nothing new."""
+    def on_supervisor_death(self, callback: Callable[[], None]) -> None:
+        """Ignore the callback: this process has no supervisor."""
 
 
-def served(*, reloaded: bool) -> str:
-    """Put into words how a reload went, for the service manager."""
-    return "serves" if reloaded else "serves; the last reload was refused, the log says why"
+UNSUPERVISED: Final = StandaloneLifecycle(Notifier())
+"""The lifecycle of a process that reports to no other program."""
+
+
+class WorkerLifecycle:
+    """Reports of one worker, to its supervisor.
+
+    Args:
+        channel: The worker's end of the channel.
+        heartbeat_interval: The seconds between two heartbeats that the supervisor expects.
+
+    Attributes:
+        orphaned: Whether the supervisor has died.
+    """
+
+    def __init__(self, channel: socket.socket, heartbeat_interval: float) -> None:
+        self._channel = channel
+        self.heartbeat_interval: float | None = heartbeat_interval
+        self.orphaned = False
+
+    def heartbeat(self) -> None:
+        """Report that this worker's event loop runs."""
+        self._send(HEARTBEAT)
+
+    def listening(self) -> None:
+        """Report that this worker accepts connections."""
+        self._send(LISTENING)
+
+    def reloading(self) -> None:
+        """Report nothing: the supervisor told the workers to reload, and knows it."""
+
+    def reloaded(self, *, successful: bool) -> None:
+        """Report whether this worker has replaced its configuration."""
+        self._send(RELOADED if successful else RELOAD_REFUSED)
+
+    def stopping(self, seconds: float) -> None:
+        """Report nothing: the supervisor told the workers to stop, and knows it."""
+
+    def on_supervisor_death(self, callback: Callable[[], None]) -> None:
+        """Call back in the running event loop when the supervisor has died."""
+        loop = asyncio.get_running_loop()
+        self._channel.setblocking(False)
+        loop.add_reader(self._channel, self._read, callback)
+
+    def _read(self, callback: Callable[[], None]) -> None:
+        # The supervisor never sends. Whatever is read is the end of the stream.
+        if not self._channel.recv(MESSAGE_BYTES):
+            asyncio.get_running_loop().remove_reader(self._channel)
+            self.orphaned = True
+            callback()
+
+    def _send(self, message: bytes) -> None:
+        # A send fails if the supervisor is dead, which _read notices, or if it does not read. In
+        # neither case may a report stop the worker from answering.
+        with contextlib.suppress(OSError):
+            self._channel.send(message)

@@ -1,7 +1,10 @@
-"""How a process ends within a known time, whatever holds it: a collector, a disk, a resolver.
+"""How a process ends within a known time, even if a collector, a disk or a resolver blocks.
 
-Three steps, each with its bound: requests in flight (the option ``drain_timeout``), then what waits
-to be written down, then the process itself. Knows none of those things.
+The shutdown has three phases, and each has an upper bound:
+
+1. Requests in flight are answered, within the option ``drain_timeout`` (``servers``).
+2. Sinks and key sources are closed, within ``CLOSING_SECONDS`` (``app``).
+3. The process exits, by itself or through ``exit_within``, ``_EXIT_MARGIN`` seconds later.
 """
 
 from __future__ import annotations
@@ -17,41 +20,47 @@ from typing import Final
 from verifier.log import log
 
 CLOSING_SECONDS: Final = 5.0
-"""For sinks and key sources to end, once the last request has its answer."""
+"""The longest time for closing sinks and key sources, after the last request was answered."""
 
-_LAST_RESORT: Final = 1.0  # seconds more, and the process is gone
-
-
-def longest(drain_timeout: float) -> float:
-    """Give the seconds within which a process has ended that was told to."""
-    return drain_timeout + CLOSING_SECONDS + _LAST_RESORT
+_EXIT_MARGIN: Final = 1.0  # seconds
 
 
-async def apart(call: Callable[[], None]) -> None:
-    """Call in a thread that nobody has to wait for: asyncio's own are joined at the end."""
+def shutdown_seconds(drain_timeout: float) -> float:
+    """Return the seconds from SIGTERM within which the process has ended."""
+    return drain_timeout + CLOSING_SECONDS + _EXIT_MARGIN
+
+
+async def run_in_daemon_thread(function: Callable[[], None]) -> None:
+    """Run a function in a thread that the end of the process does not wait for.
+
+    ``asyncio.to_thread`` would not do: ``asyncio.run`` joins the threads of its executor, so that
+    one blocked function would keep the process alive.
+    """
     loop, done = asyncio.get_running_loop(), asyncio.Event()
 
     def run() -> None:
         try:
-            call()
+            function()
         finally:
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            with contextlib.suppress(RuntimeError):  # the event loop may be closed by now
                 loop.call_soon_threadsafe(done.set)
 
     threading.Thread(target=run, name="closing", daemon=True).start()
     await done.wait()
 
 
-def end_within(seconds: float) -> None:
-    """End this process after so long at the latest.
+def exit_within(seconds: float) -> None:
+    """Exit this process after so many seconds, if it has not ended by itself.
 
-    Python waits for every thread of an executor, and one that resolves a name takes its time.
+    At its end, Python waits for every thread of an executor. A thread that resolves a host name
+    can take minutes, and cannot be interrupted.
     """
-    timer = threading.Timer(seconds, _give_up)
+    timer = threading.Timer(seconds, _exit)
     timer.daemon = True
     timer.start()
 
 
-def _give_up() -> None:
-    log("the end took too long", logging.WARNING)
-    os._exit(0)  # every request has its answer, or has had its time
+def _exit() -> None:
+    log("shutdown timeout: process exits", logging.WARNING)
+    # Status 0: every request in flight was answered, or had the time that the operator allows.
+    os._exit(0)

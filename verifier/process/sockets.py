@@ -1,8 +1,14 @@
-"""Binds every listening socket once, for one process or all workers, or takes them from systemd.
+"""Binds every listening socket of the service, or takes the sockets that systemd passed on.
 
-Knows which address is for what, and nothing of HTTP or of who accepts. Workers share a listener:
-the kernel keeps one queue, from which any of them takes, so that a worker that dies loses none of
-the connections that wait (each worker's own SO_REUSEPORT queue would be lost with it).
+All sockets are bound once, by the process that starts first. Workers are forked from that process
+and share its sockets. The alternative, a socket with SO_REUSEPORT for each worker, would lose
+connections: the kernel keeps one queue of waiting connections for each listening socket, and the
+queue of a worker that dies is dropped. A shared queue outlives every worker.
+
+Sharing has a price, which ``Listener.accept`` deals with: every worker is woken for a connection,
+and the worker that runs first could take all waiting connections.
+
+This module knows which address serves which purpose. It knows neither HTTP nor what accepts.
 """
 
 from __future__ import annotations
@@ -20,48 +26,57 @@ from typing import Any, Final, TypeAlias
 
 from verifier.config import ConfigError, Problem, Settings
 from verifier.config.addresses import Address, UnixAddress, is_loopback
-from verifier.process.activation import PassedSocket, passed_sockets
+from verifier.process.systemd import PassedSocket, passed_sockets
 
 DECISIONS: Final = "decisions"
 ADMIN: Final = "admin"
-_MODES: Final = {
-    # Who may connect is for the directory to say; to nginx' user it has to be writable.
+_FILE_MODES: Final = {
+    # nginx runs as another user, and connecting needs write permission. The permissions of the
+    # directory say which users can reach the socket at all.
     DECISIONS: 0o666,
     ADMIN: 0o600,
 }
-_QUEUE: Final = 1024  # connections that wait to be accepted
+_QUEUE_LENGTH: Final = 1024  # connections that wait to be accepted
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_RESPITE: Final = 0.5  # seconds; asyncio tries again after one
-_NOT_HERE: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-_Place: TypeAlias = str | bytes | tuple[Any, ...]
+_EXHAUSTED_PAUSE: Final = 0.5  # seconds; asyncio tries again after one second
+_NO_SUCH_ADDRESS: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+_BoundAddress: TypeAlias = str | bytes | tuple[Any, ...]
+"""Host and port; or the path of a unix socket, as bytes if the name is abstract."""
 
 
 class Listener(socket.socket):
-    """A stream socket to listen on; how long its queue is, is not for its users to say.
+    """A listening stream socket, whose queue length does not depend on its user.
 
-    asyncio has one number for the queue and for the most connections that it accepts at one
-    wake-up. Workers that share a listener must take one at a time, or the first has them all.
+    asyncio uses one number, ``backlog``, for two things: the length of the queue, and the number
+    of connections accepted at one wake-up. The queue must be long. But a worker must accept one
+    connection at a time, or the first worker that wakes up takes all of them.
+
+    Attributes:
+        shared: Whether other workers accept from this socket too.
     """
 
-    shared = False  # with siblings, which accept from it too
-    _respite_ends = 0.0  # monotonic; nothing is left to accept with until then
+    shared = False
+    _exhausted_until = 0.0  # time.monotonic()
 
-    def listen(self, _backlog: int = _QUEUE, /) -> None:
-        """Listen, if nobody has yet."""
+    def listen(self, _backlog: int = _QUEUE_LENGTH, /) -> None:
+        """Listen, unless the socket listens already; ignores the given queue length."""
         if not self.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            super().listen(_QUEUE)
+            super().listen(_QUEUE_LENGTH)
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept one connection, but let siblings that were woken up for it go first.
+        """Accept one connection, after giving the CPU to other workers that wait for it.
 
-        On busy cores, whoever runs would have the whole burst before anybody else does. Who has no
-        siblings gives way to nobody: to other programs it would be a time slice for each client.
+        On busy cores the running worker would otherwise accept a whole burst of connections
+        before another worker runs. A single worker does not yield, because no other worker waits
+        for the connection: each yield would cost a time slice given to other programs.
 
         Raises:
-            BlockingIOError: no file descriptor was left a moment ago. asyncio would try on, write
-                a line and start a timer each time, 128 times a second.
+            BlockingIOError: the process had no file descriptor left a moment ago. Without this
+                pause, asyncio calls again at once, many times a second, and logs a line and starts
+                a timer for each failed call.
         """
-        if monotonic() < self._respite_ends:
+        if monotonic() < self._exhausted_until:
             raise BlockingIOError
         if self.shared:
             os.sched_yield()
@@ -69,154 +84,161 @@ class Listener(socket.socket):
             return super().accept()
         except OSError as error:
             if error.errno in _EXHAUSTED:
-                self._respite_ends = monotonic() + _RESPITE
+                self._exhausted_until = monotonic() + _EXHAUSTED_PAUSE
             raise
 
     def __str__(self) -> str:
-        place = _place(self)
-        if isinstance(place, tuple):
-            host = f"[{place[0]}]" if ":" in place[0] else place[0]
-            return f"{host}:{place[1]}"
-        path = place if isinstance(place, str) else "@" + os.fsdecode(place[1:])
+        address = _bound_address(self)
+        if isinstance(address, tuple):
+            host = f"[{address[0]}]" if ":" in address[0] else address[0]
+            return f"{host}:{address[1]}"
+        path = address if isinstance(address, str) else "@" + os.fsdecode(address[1:])
         return f"unix:{path}"
 
 
 @dataclass(slots=True)
 class Listeners:
-    """Every socket of the service.
+    """All listening sockets of the service.
 
     Attributes:
-        decisions: Where proxies ask.
-        admin: Where metrics, health, keys and explain are served.
-        made: Socket files that were made for them, each with its inode.
+        decisions: For the decision endpoints, which proxies and Prosody use.
+        admin: For metrics, health, keys and explanations.
+        created_files: Socket files that this service created, each with its inode.
     """
 
     decisions: list[Listener] = field(default_factory=list)
     admin: list[Listener] = field(default_factory=list)
-    made: list[tuple[Path, int]] = field(default_factory=list)
+    created_files: list[tuple[Path, int]] = field(default_factory=list)
 
     def check(self, settings: Settings) -> None:
-        """Make sure that an admin address that others than this machine reach is guarded.
+        """Make sure that an admin address which other machines can reach needs a token.
+
+        The settings alone do not show it: systemd may have bound another address than the
+        configured one, and a reload does not move a listener.
 
         Raises:
-            ConfigError: it would not be. The settings alone cannot tell: systemd may have bound
-                another address than theirs, and a reload does not move a listener.
+            ConfigError: an admin address is not on loopback, and there is no ``admin_token``.
         """
-        for each in self.admin:
-            place = _place(each)
-            open_to_all = isinstance(place, tuple) and not is_loopback(place[0])
-            if open_to_all and settings.admin_token is None:
-                found = f"{each} without an admin_token"
+        for listener in self.admin:
+            address = _bound_address(listener)
+            reachable = isinstance(address, tuple) and not is_loopback(address[0])
+            if reachable and settings.admin_token is None:
+                found = f"{listener} without an admin_token"
                 expected = "a loopback or unix address, or an admin_token (VERIFIER_ADMIN_TOKEN)"
                 raise ConfigError([Problem("", "the admin socket", found, expected)])
 
-    def release(self) -> None:
-        """Close this process' copies; others may go on accepting from theirs."""
-        for each in (*self.decisions, *self.admin):
-            each.close()
+    def close_sockets(self) -> None:
+        """Close the sockets in this process; forked processes keep theirs."""
+        for listener in (*self.decisions, *self.admin):
+            listener.close()
 
     def close(self) -> None:
-        """Close them, and remove the files that were made for them if they are still the same."""
-        self.release()
-        for path, inode in self.made:
+        """Close the sockets, and remove the socket files that this service created."""
+        self.close_sockets()
+        for path, inode in self.created_files:
             with contextlib.suppress(OSError):
+                # Another service may have replaced the file meanwhile.
                 if path.stat().st_ino == inode:
                     path.unlink()
 
 
 def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Listeners:
-    """Bind what is configured, less what systemd has passed on.
+    """Take the sockets that systemd passed on, and bind the other configured addresses.
 
-    A passed socket is for what its name (``FileDescriptorName=``) says, ``decisions`` or
-    ``admin``, and then stands for all configured addresses of that kind; or else for the
-    configured address that it is bound to.
+    A passed socket that is named ``decisions`` or ``admin`` (``FileDescriptorName=``) replaces all
+    configured addresses of that role. A socket with another name, or none, replaces the configured
+    address that it is bound to.
 
     Raises:
-        ConfigError: a passed socket is for nothing, or an unguarded admin address.
-        OSError: an address cannot be bound; ``filename`` names it.
+        ConfigError: a passed socket has no role, or an admin address would be unprotected.
+        OSError: an address cannot be bound; ``filename`` names the address.
     """
-    passed = _sorted(passed_sockets(environ), settings)
+    passed = _by_role(passed_sockets(environ), settings)
     listeners = Listeners()
     try:
         for role, addresses in _configured(settings):
-            _open(listeners, role, addresses, passed[role])
+            _open_role(listeners, role, addresses, passed[role])
         listeners.check(settings)
     except BaseException:
         listeners.close()
         raise
-    for each in (*listeners.decisions, *listeners.admin):
-        each.shared = settings.workers > 1
+    for listener in (*listeners.decisions, *listeners.admin):
+        listener.shared = settings.workers > 1
     return listeners
 
 
-def _open(
+def _open_role(
     listeners: Listeners, role: str, addresses: Iterable[Address], passed: list[PassedSocket]
 ) -> None:
     opened = listeners.decisions if role == DECISIONS else listeners.admin
     opened += [Listener(fileno=each.listener.detach()) for each in passed]
     if any(each.name == role for each in passed):
         return
-    places = {_place(each) for each in opened}
+    taken = {_bound_address(listener) for listener in opened}
     for address in addresses:
-        if places.isdisjoint(_places(address)):
-            opened += _bind(address, _MODES[role], listeners.made)
+        if taken.isdisjoint(_bound_addresses(address)):
+            opened += _bind(address, _FILE_MODES[role], listeners.created_files)
 
 
 def _configured(settings: Settings) -> tuple[tuple[str, tuple[Address, ...]], ...]:
     return (DECISIONS, settings.listen), (ADMIN, (settings.admin_listen,))
 
 
-def _sorted(passed: Iterable[PassedSocket], settings: Settings) -> dict[str, list[PassedSocket]]:
-    """Sort passed sockets by what they are for."""
-    roles: dict[str, list[PassedSocket]] = {DECISIONS: [], ADMIN: []}
+def _by_role(passed: Iterable[PassedSocket], settings: Settings) -> dict[str, list[PassedSocket]]:
+    """Return the passed sockets by role; raises ``ConfigError`` for sockets without one."""
+    by_role: dict[str, list[PassedSocket]] = {DECISIONS: [], ADMIN: []}
     problems: list[Problem] = []
-    for each in passed:
-        role = _role(each, settings)
+    for candidate in passed:
+        role = _role(candidate, settings)
         if role is None:
             expected = (
                 f"FileDescriptorName={DECISIONS} or {ADMIN}, or an address of listen or"
                 " admin_listen"
             )
-            problems.append(Problem("", each.origin, str(_place(each.listener)), expected))
+            found = str(_bound_address(candidate.listener))
+            problems.append(Problem("", candidate.origin, found, expected))
         else:
-            roles[role].append(each)
+            by_role[role].append(candidate)
     if problems:
         raise ConfigError(problems)
-    return roles
+    return by_role
 
 
-def _role(each: PassedSocket, settings: Settings) -> str | None:
-    if each.name in _MODES:
-        return each.name
-    place = _place(each.listener)
+def _role(passed: PassedSocket, settings: Settings) -> str | None:
+    if passed.name in _FILE_MODES:
+        return passed.name
+    bound = _bound_address(passed.listener)
     for role, addresses in _configured(settings):
-        if any(place in _places(address) for address in addresses):
+        if any(bound in _bound_addresses(address) for address in addresses):
             return role
     return None
 
 
-def _place(bound: socket.socket) -> _Place:
-    name: _Place = bound.getsockname()
+def _bound_address(bound: socket.socket) -> _BoundAddress:
+    name: _BoundAddress = bound.getsockname()
+    # IPv6 names have four parts; the flow label and scope do not matter here.
     return name[:2] if isinstance(name, tuple) else name
 
 
-def _places(address: Address) -> set[_Place]:
+def _bound_addresses(address: Address) -> set[_BoundAddress]:
+    """Return every address that a socket for this configured address may be bound to."""
     if isinstance(address, UnixAddress):
         return {address.path}
-    return {place[:2] for _, place in _resolved(address.host, address.port)}
+    return {bound[:2] for _, bound in _resolve(address.host, address.port)}
 
 
-def _resolved(host: str, port: int) -> Iterator[tuple[socket.AddressFamily, tuple[Any, ...]]]:
+def _resolve(host: str, port: int) -> Iterator[tuple[socket.AddressFamily, tuple[Any, ...]]]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    yield from dict.fromkeys((family, place) for family, _, _, _, place in found)
+    # A name can be listed twice in /etc/hosts; the second bind would fail.
+    yield from dict.fromkeys((family, address) for family, _, _, _, address in found)
 
 
-def _bind(address: Address, mode: int, made: list[tuple[Path, int]]) -> list[Listener]:
+def _bind(address: Address, mode: int, created_files: list[tuple[Path, int]]) -> list[Listener]:
     try:
         if isinstance(address, UnixAddress):
             path = Path(address.path)
             listener = _bind_unix(path, mode)
-            made.append((path, path.stat().st_ino))
+            created_files.append((path, path.stat().st_ino))
             return [listener]
         return _bind_tcp(address.host, address.port)
     except OSError as error:
@@ -224,31 +246,33 @@ def _bind(address: Address, mode: int, made: list[tuple[Path, int]]) -> list[Lis
 
 
 def _bind_tcp(host: str, port: int) -> list[Listener]:
-    """Bind every address of a host, less those of families that this machine does not have."""
+    """Bind every address of a host, except those of families that this machine does not have."""
     bound: list[Listener] = []
-    missing: OSError | None = None
-    for family, place in _resolved(host, port):
+    failure: OSError | None = None
+    for family, address in _resolve(host, port):
         try:
-            bound.append(_bound(family, place))
+            bound.append(_bind_address(family, address))
         except OSError as error:
-            missing = error
-            if error.errno not in _NOT_HERE:
+            failure = error
+            if error.errno not in _NO_SUCH_ADDRESS:
                 break
-    if missing is not None and (not bound or missing.errno not in _NOT_HERE):
-        for each in bound:
-            each.close()
-        raise missing
+    # "localhost" resolves to ::1 on machines without IPv6; one bound address is enough then.
+    if failure is not None and (not bound or failure.errno not in _NO_SUCH_ADDRESS):
+        for listener in bound:
+            listener.close()
+        raise failure
     return bound
 
 
-def _bound(family: socket.AddressFamily, place: Any) -> Listener:
+def _bind_address(family: socket.AddressFamily, address: Any) -> Listener:
     listener = Listener(family, socket.SOCK_STREAM)
     try:
         if family != socket.AF_UNIX:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
+            # Otherwise [::] would take the IPv4 port as well, and 0.0.0.0 could not be bound.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(place)
+        listener.bind(address)
     except OSError:
         listener.close()
         raise
@@ -256,17 +280,21 @@ def _bound(family: socket.AddressFamily, place: Any) -> Listener:
 
 
 def _bind_unix(path: Path, mode: int) -> Listener:
-    """Bind a path; a socket that an earlier run left there gives way, any other file does not."""
+    """Bind a path; a socket file without a listener is replaced, any other file is kept."""
     with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(path.lstat().st_mode) and _is_deserted(path):
+        if stat.S_ISSOCK(path.lstat().st_mode) and _is_abandoned(path):
             path.unlink()
-    listener = _bound(socket.AF_UNIX, str(path))
-    path.chmod(mode)  # before anybody listens, so before anybody can connect
+    listener = _bind_address(socket.AF_UNIX, str(path))
+    path.chmod(mode)  # before the socket listens, so before any client can connect
     return listener
 
 
-def _is_deserted(path: Path) -> bool:
-    """Tell whether nobody listens there: another run that still does must not lose its clients."""
+def _is_abandoned(path: Path) -> bool:
+    """Return whether no process listens on a socket file.
+
+    A service that still runs must keep its clients. It answers with EAGAIN when its queue is full,
+    so that only ECONNREFUSED counts.
+    """
     with socket.socket(socket.AF_UNIX) as client:
         client.setblocking(False)
         return client.connect_ex(str(path)) == errno.ECONNREFUSED

@@ -1,17 +1,44 @@
-"""Keeps a number of worker processes alive, passes signals on, and ends when they have ended.
+"""Keeps a number of worker processes alive, and ends when they have ended.
 
-Workers are forked, not started afresh: they inherit the listening sockets and the configuration
-that is in force, so that one that is restarted is like its siblings even while a broken file lies
-on the disk; they share the pages of all that was imported; and a restart takes milliseconds.
-Forking is sound here because this process has one thread and no event loop: it waits in
-``select``, for signals (through a wake-up descriptor), workers' messages and the next restart.
+Why fork, and not new processes: a forked worker inherits the listening sockets and the
+configuration that is in force, so that a restarted worker equals the others even while a broken
+configuration file lies on the disk. Forked workers share the memory pages of all imported modules,
+and a restart takes milliseconds.
 
-The first worker is started alone: it tries the configuration out, so that what is wrong with it
-is said once and ends the service. From then on a worker that dies is started again, at once and
-then after longer and longer waits. One whose event loop is stuck would hold its connections for
-ever: workers give signs of life, and who gives none is killed, and so started again.
+Why one thread and no event loop: fork copies only the calling thread. A lock that another thread
+holds at that moment stays locked in the child for ever. The supervisor therefore does everything in
+one thread, which waits in ``select``.
 
-Knows nothing of HTTP, settings or metrics.
+Why a wake-up descriptor: a signal handler in Python runs between two instructions, also just before
+``select`` begins to wait, and then ``select`` would not notice the signal. The interpreter writes
+the number of each signal to a socket instead (``signal.set_wakeup_fd``), and ``select`` waits for
+that socket. SIGCHLD, which announces the end of a worker, arrives in the same way.
+
+``select`` waits for four things: a signal, a message from a worker, the time of the next restart
+and the time of the next check for missing heartbeats.
+
+The states of one worker are in ``forked_worker``. The states of the service:
+
+======== ==================================================== =================================
+state    event                                                what happens
+======== ==================================================== =================================
+trial    the first worker listens                             all workers start: ``running``
+trial    the first worker ends                                ``stopping`` with its exit status
+running  a worker ends                                        it is started again after a delay
+running  a worker sends no heartbeat for ``_silence_limit``   SIGKILL to that worker
+any      SIGHUP                                               SIGHUP to every worker
+any      SIGINT or SIGTERM                                    SIGTERM to every worker: ``stopping``
+stopping the last worker ends                                 ``run`` returns the exit status
+stopping ``job.shutdown_seconds()`` have passed               SIGKILL to every worker
+======== ==================================================== =================================
+
+The trial exists so that a wrong configuration is reported once, and not by every worker.
+
+A worker whose event loop is blocked keeps its connections, and its clients wait. Workers therefore
+send heartbeats from their event loop. The supervisor in turn sends heartbeats to systemd, which
+watches the supervisor.
+
+This module knows neither HTTP nor settings nor metrics; the ``Job`` does.
 """
 
 from __future__ import annotations
@@ -22,290 +49,295 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 from verifier.log import log
-from verifier.process.channel import LISTENING, PACKET, REFUSED, RELOADED, channel
-from verifier.process.job import Job
-from verifier.process.service_status import ServiceStatus
-from verifier.process.systemd import Notifier
+from verifier.process.forked_worker import FORWARDED_SIGNALS, ForkedWorker
+from verifier.process.lifecycle import LISTENING, MESSAGE_BYTES, RELOAD_REFUSED, RELOADED
+from verifier.process.systemd import Notifier, ServiceStatus
 
-_FIRST_WAIT: Final = 0.1  # seconds
-_LONGEST_WAIT: Final = 30.0
-_STEADY: Final = 10.0  # a worker that lived as long was no part of a crash loop
-_STUCK: Final = 15.0  # seconds without a sign of life
-_BEATS: Final = 5  # within that time: four may be late
-_LONGEST_BEAT: Final = 1.0
-_PASSED_ON: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+_SILENCE_LIMIT: Final = 15.0  # seconds without a heartbeat
+_HEARTBEATS_PER_LIMIT: Final = 5  # four heartbeats in a row may be late
+_LONGEST_INTERVAL: Final = 1.0  # seconds between two heartbeats
 
 
-class Backoff:
-    """How long to wait before a worker is started again."""
+class Job(Protocol):
+    """What the workers do, and what the supervisor does for them."""
 
-    def __init__(self) -> None:
-        self._wait = 0.0
+    def run(self, worker: int, channel: socket.socket, heartbeat_interval: float) -> int:
+        """Run a worker in its own process until it ends, and return the exit status.
 
-    def after(self, lived: float) -> float:
-        """Give the wait, seconds, after a worker that lived so many."""
-        longer = min(self._wait * 2, _LONGEST_WAIT)
-        self._wait = _FIRST_WAIT if lived >= _STEADY else max(longer, _FIRST_WAIT)
-        return self._wait
+        The signals that the supervisor passes on are blocked; the worker unblocks them when it can
+        handle them.
 
+        Args:
+            worker: The number of the worker.
+            channel: The worker's end of the channel to the supervisor.
+            heartbeat_interval: The seconds between two heartbeats.
+        """
 
-@dataclass(slots=True)
-class _Worker:
-    """One place for a worker, and the process that has it now."""
+    def shutdown_seconds(self) -> float:
+        """Return the seconds that workers may take to end; afterwards they are killed."""
 
-    index: int
-    pid: int | None = None
-    end: socket.socket | None = None
-    started: float = 0.0
-    due: float | None = None
-    listening: bool = False
-    asked: bool = False  # for a reload that it has not answered yet
-    heard: float = 0.0  # when it last gave a sign of life
-    backoff: Backoff = field(default_factory=Backoff)
+    def clean_up_after(self, worker: int) -> None:
+        """Repair what a dead worker left behind, before the worker is started again."""
+
+    def read_configuration(self) -> None:
+        """Read the configuration that workers are about to be told to read."""
+
+    def configuration_replaced(self, *, on_request: bool) -> None:
+        """Use the configuration that a worker uses now for all workers started later.
+
+        Args:
+            on_request: Whether ``read_configuration`` read it; otherwise the worker reloaded on its
+                own account, because a file changed.
+        """
+
+    def close_listeners(self) -> None:
+        """Close the listening sockets in the supervisor: the service ends."""
 
 
 class Supervisor:
     """Runs a job in several processes.
 
     Args:
-        count: How many.
-        job: What each does.
-        manager: The service manager, which is told how the workers fare.
-        clock: Monotonic time, seconds.
+        count: The number of workers.
+        job: What each worker does.
+        notifier: Sends the state of the service to the service manager.
+        clock: Monotonic time, in seconds.
     """
 
     def __init__(
         self,
         count: int,
         job: Job,
-        manager: Notifier,
+        notifier: Notifier,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._workers = [_Worker(index) for index in range(count)]
+        self._workers = [ForkedWorker(index) for index in range(count)]
         self._job = job
-        self._standing = ServiceStatus(manager, count)
+        self._notifier = notifier
+        self._service_status = ServiceStatus(notifier, count)
         self._clock = clock
-        # A stuck worker has to be found before the manager loses its patience with all of them.
-        self._stuck = min(_STUCK, (manager.watchdog or _STUCK * 3) / 3)
-        self._beat = min(_LONGEST_BEAT, self._stuck / _BEATS)
-        self._looked = clock()
+        # A blocked worker must be found before systemd's watchdog kills the whole service.
+        watchdog = notifier.watchdog
+        self._silence_limit = (
+            _SILENCE_LIMIT if watchdog is None else min(_SILENCE_LIMIT, watchdog / 3)
+        )
+        self._heartbeat_interval = min(
+            _LONGEST_INTERVAL, self._silence_limit / _HEARTBEATS_PER_LIMIT
+        )
+        self._last_check = clock()
         self._selector = selectors.DefaultSelector()
-        self._tried = False  # the first worker's start went well
-        self._asked = False  # for a reload that no worker has answered yet
-        self._stopping: float | None = None  # until when workers may take
-        self._status = 0
+        self._trial_passed = False
+        self._reload_pending = False  # SIGHUP came, and no worker has answered yet
+        self._kill_at: float | None = None  # set when the service begins to stop
+        self._exit_status = 0
 
     def run(self) -> int:
-        """Supervise until a signal ends the service; gives the exit status."""
-        with self._signals():
-            self._workers[0].due = self._clock()
-            while self._stopping is None or any(each.pid for each in self._workers):
-                self._start_due()
-                for key, _ in self._selector.select(self._patience()):
+        """Supervise until a signal ends the service, and return the exit status."""
+        with self._signal_handling():
+            self._workers[0].start_at = self._clock()
+            while self._kill_at is None or any(worker.pid for worker in self._workers):
+                self._act_on_time()
+                for key, _ in self._selector.select(self._seconds_to_next_action()):
                     key.data()
-                self._reap()
-                self._look()
-        return self._status
+                self._reap_workers()
+                self._check_heartbeats()
+        return self._exit_status
+
+    # Signals
 
     @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        self._waker, self._woken = socket.socketpair()
-        for end in (self._waker, self._woken):
+    def _signal_handling(self) -> Iterator[None]:
+        self._wakeup_write, self._wakeup_read = socket.socketpair()
+        for end in (self._wakeup_write, self._wakeup_read):
             end.setblocking(False)
-        for number in (*_PASSED_ON, signal.SIGCHLD):
-            # A handler has to be there for the wake-up; what it does is in _wake.
+        for number in (*FORWARDED_SIGNALS, signal.SIGCHLD):
+            # Without a handler in Python, the interpreter writes nothing to the wake-up socket.
             signal.signal(number, lambda _number, _frame: None)
-        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
-        self._selector.register(self._woken, selectors.EVENT_READ, self._wake)
+        signal.set_wakeup_fd(self._wakeup_write.fileno(), warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED_SIGNALS)
+        self._selector.register(self._wakeup_read, selectors.EVENT_READ, self._handle_signals)
         try:
             yield
         finally:
             signal.set_wakeup_fd(-1)
-            self._close_all()
+            self._close_descriptors()
 
-    def _wake(self) -> None:
-        # Each once, however often it came: a reload that is asked for twice is one.
-        for number in set(self._woken.recv(PACKET)):
+    def _handle_signals(self) -> None:
+        # A set, because several SIGHUP that arrive together are one request for a reload.
+        for number in set(self._wakeup_read.recv(MESSAGE_BYTES)):
             if number == signal.SIGHUP:
-                self._job.asked()
-                self._asked = True
-                for each in self._workers:
-                    each.asked = each.pid is not None
-                self._pass_on(signal.SIGHUP)
-                self._standing.reload()
+                self._reload()
             elif number in (signal.SIGINT, signal.SIGTERM):
                 log("stopping")
                 self._stop()
+            # SIGCHLD has only to wake this process: _reap_workers follows.
+
+    def _reload(self) -> None:
+        self._job.read_configuration()
+        self._reload_pending = True
+        for worker in self._workers:
+            worker.reload_pending = worker.pid is not None
+        self._send_signal(signal.SIGHUP)
+        self._service_status.reload_began()
 
     def _stop(self) -> None:
-        if self._stopping is None:
-            patience = self._job.patience()
-            self._stopping = self._clock() + patience
-            self._standing.manager.stopping(patience)
-            self._job.release()
-            self._pass_on(signal.SIGTERM)
+        if self._kill_at is None:
+            seconds = self._job.shutdown_seconds()
+            self._kill_at = self._clock() + seconds
+            self._notifier.stopping(seconds)
+            # Otherwise the kernel would go on queueing connections that no worker accepts.
+            self._job.close_listeners()
+            self._send_signal(signal.SIGTERM)
 
-    def _pass_on(self, number: signal.Signals) -> None:
-        for each in self._workers:
-            if each.pid is not None:
-                os.kill(each.pid, number)
+    def _send_signal(self, number: signal.Signals) -> None:
+        for worker in self._workers:
+            worker.send_signal(number)
 
-    def _patience(self) -> float:
-        """Give the seconds to the next thing that has to be done in any case."""
-        due = [self._looked + self._beat]
-        if self._stopping is not None:
-            due.append(self._stopping)
+    # Time
+
+    def _seconds_to_next_action(self) -> float:
+        times = [self._last_check + self._heartbeat_interval]
+        if self._kill_at is not None:
+            times.append(self._kill_at)
         else:
-            due += [each.due for each in self._workers if each.due is not None]
-        return max(min(due) - self._clock(), 0.0)
+            times += [each.start_at for each in self._workers if each.start_at is not None]
+        return max(min(times) - self._clock(), 0.0)
 
-    def _look(self) -> None:
-        """Kill workers that are stuck; as long as there is none, the manager need not worry."""
+    def _act_on_time(self) -> None:
+        """Start the workers whose time has come; or kill those that do not stop in time."""
         now = self._clock()
-        if now - self._looked < self._beat:
+        if self._kill_at is not None:
+            if now >= self._kill_at:
+                log("shutdown timeout: workers killed", logging.ERROR)
+                self._send_signal(signal.SIGKILL)
+                self._kill_at = now + self._job.shutdown_seconds()
             return
-        if now - self._looked >= self._stuck:  # this process was kept from running itself
-            for each in self._workers:
-                each.heard = now
-        self._looked = now
-        stuck = [each for each in self._workers if each.pid and now - each.heard >= self._stuck]
-        if not stuck or self._stopping is not None:
-            self._standing.manager.alive()
-            return
-        for each in stuck:
-            self._kill(each)
+        for worker in self._workers:
+            if worker.start_at is not None and worker.start_at <= now:
+                worker.start_at = None
+                self._start(worker)
 
-    def _kill(self, worker: _Worker) -> None:
-        seconds = round(self._clock() - worker.heard, 1)
-        log("worker is stuck", logging.ERROR, worker=worker.index, seconds=seconds)
-        if worker.pid is not None:
-            os.kill(worker.pid, signal.SIGKILL)
-
-    def _count(self) -> None:
-        self._standing.listen(sum(each.listening for each in self._workers))
-
-    def _settle(self) -> None:
-        self._standing.settle(pending=any(each.asked for each in self._workers if each.pid))
-
-    def _start_due(self) -> None:
+    def _check_heartbeats(self) -> None:
+        """Kill blocked workers. Send a heartbeat to systemd if there is none."""
         now = self._clock()
-        if self._stopping is not None:
-            if now >= self._stopping:
-                log("workers took too long to end", logging.ERROR)
-                self._pass_on(signal.SIGKILL)
-                self._stopping = now + self._job.patience()
+        if now - self._last_check < self._heartbeat_interval:
             return
-        for each in self._workers:
-            if each.due is not None and each.due <= now:
-                each.due = None
-                self._start(each)
+        if now - self._last_check >= self._silence_limit:
+            # The supervisor itself did not run, for example because the machine was suspended.
+            # Messages may wait unread, so that no worker can be blamed yet.
+            for worker in self._workers:
+                worker.last_heartbeat = now
+        self._last_check = now
+        blocked = [
+            worker
+            for worker in self._workers
+            if worker.pid and now - worker.last_heartbeat >= self._silence_limit
+        ]
+        if not blocked or self._kill_at is not None:
+            self._notifier.heartbeat()
+            return
+        # No heartbeat to systemd: if SIGKILL does not help either, systemd restarts the service.
+        for worker in blocked:
+            seconds = round(now - worker.last_heartbeat, 1)
+            log("worker blocked: killed", logging.ERROR, worker=worker.index, seconds=seconds)
+            worker.send_signal(signal.SIGKILL)
 
-    def _start(self, worker: _Worker) -> None:
-        ours, theirs = channel()
-        worker.started = worker.heard = self._clock()
+    # Workers
+
+    def _start(self, worker: ForkedWorker) -> None:
         try:
-            worker.pid = self._fork(worker.index, ours, theirs)
+            channel = worker.fork(self._clock(), lambda end: self._become_worker(worker.index, end))
         except OSError as error:
-            ours.close()
-            self._retry(worker, error=error.strerror)
+            self._restart_later(worker, error=error.strerror)
             return
-        finally:
-            theirs.close()
-        if self._asked:  # it has the configuration from before
-            os.kill(worker.pid, signal.SIGHUP)
-        worker.asked = self._asked
-        worker.end = ours
-        self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(worker, ours))
+        if self._reload_pending:  # the worker has inherited the configuration from before
+            worker.send_signal(signal.SIGHUP)
+        worker.reload_pending = self._reload_pending
+        self._selector.register(
+            channel, selectors.EVENT_READ, lambda: self._receive(worker, channel)
+        )
 
-    def _fork(self, index: int, ours: socket.socket, theirs: socket.socket) -> int:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Until the worker can handle them, signals wait for it instead of waking this process.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
-        try:
-            pid = os.fork()
-            if pid == 0:
-                ours.close()
-                self._become(index, theirs)
-            return pid
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
-
-    def _become(self, index: int, end: socket.socket) -> NoReturn:
-        """Be a worker; nothing of the supervisor is left but what it inherited on purpose."""
+    def _become_worker(self, index: int, channel: socket.socket) -> NoReturn:
+        """Run the worker in the forked process, without the supervisor's descriptors."""
         status = 1
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            self._close_all()
-            status = self._job.work(index, end, self._beat)
+            self._close_descriptors()
+            status = self._job.run(index, channel, self._heartbeat_interval)
         finally:
-            # Not sys.exit: what the supervisor cleans up at its end is not this process' to clean.
+            # sys.exit would run the supervisor's clean-up too: the callers of ``run`` remove
+            # socket files and the metrics directory, which the other workers still use.
             os._exit(status)
 
-    def _close_all(self) -> None:
+    def _close_descriptors(self) -> None:
         self._selector.close()
-        ends = [each.end for each in self._workers if each.end is not None]
-        for each in (self._waker, self._woken, *ends):
-            each.close()
+        channels = [worker.channel for worker in self._workers if worker.channel is not None]
+        for descriptor in (self._wakeup_write, self._wakeup_read, *channels):
+            descriptor.close()
 
-    def _hear(self, worker: _Worker, end: socket.socket) -> None:
-        message = end.recv(PACKET)
-        worker.heard = self._clock()
-        if not message:
-            self._selector.unregister(end)
-        elif message in (RELOADED, REFUSED):
-            self._standing.answered(successful=message == RELOADED)
+    def _receive(self, worker: ForkedWorker, channel: socket.socket) -> None:
+        message = channel.recv(MESSAGE_BYTES)
+        worker.last_heartbeat = self._clock()
+        if not message:  # the worker has closed its end; SIGCHLD will follow
+            self._selector.unregister(channel)
+        elif message in (RELOADED, RELOAD_REFUSED):
+            self._service_status.worker_reloaded(successful=message == RELOADED)
             if message == RELOADED:
-                self._job.reloaded(asked=worker.asked)
-            self._asked = worker.asked = False
-            self._settle()
+                self._job.configuration_replaced(on_request=worker.reload_pending)
+            self._reload_pending = worker.reload_pending = False
+            self._report_reload_end()
         elif message == LISTENING:
             worker.listening = True
-            if not self._tried:
-                self._tried = True
-                for each in self._workers[1:]:
-                    each.due = self._clock()
-            self._count()
+            if not self._trial_passed:
+                self._trial_passed = True
+                for other in self._workers[1:]:
+                    other.start_at = self._clock()
+            self._report_listening()
 
-    def _reap(self) -> None:
-        for each in self._workers:
-            if each.pid is not None:
-                pid, status = os.waitpid(each.pid, os.WNOHANG)
-                if pid:
-                    self._bury(each, os.waitstatus_to_exitcode(status))
+    def _reap_workers(self) -> None:
+        # SIGCHLD does not say which process has ended, and several may have.
+        for worker in self._workers:
+            code = worker.reap()
+            if code is not None:
+                self._worker_ended(worker, code)
 
-    def _bury(self, worker: _Worker, code: int) -> None:
-        if worker.end is not None:
-            with contextlib.suppress(KeyError):  # it was seen to close before
-                self._selector.unregister(worker.end)
-            worker.end.close()
-        worker.pid, worker.end, worker.listening = None, None, False
-        if self._stopping is not None:
+    def _worker_ended(self, worker: ForkedWorker, code: int) -> None:
+        if worker.channel is not None:
+            with contextlib.suppress(KeyError):  # _receive may have seen the end of the stream
+                self._selector.unregister(worker.channel)
+        worker.forget_process()
+        if self._kill_at is not None:
             return
-        if not self._tried:
-            # It has said itself what is wrong, unless it was killed.
-            self._status = code if code > 0 else 1
+        if not self._trial_passed:
+            # The worker has printed what is wrong, unless a signal killed it.
+            self._exit_status = code if code > 0 else 1
             self._stop()
             return
         if code < 0:
-            self._retry(worker, signal=signal.strsignal(-code))
+            self._restart_later(worker, signal=signal.strsignal(-code))
         else:
-            self._retry(worker, status=code)
-        self._job.died(worker.index)
-        self._count()
-        self._settle()
+            self._restart_later(worker, status=code)
+        self._job.clean_up_after(worker.index)
+        self._report_listening()
+        self._report_reload_end()
 
-    def _retry(self, worker: _Worker, **why: object) -> None:
+    def _restart_later(self, worker: ForkedWorker, **reason: object) -> None:
         now = self._clock()
-        wait = worker.backoff.after(now - worker.started)
-        log("worker ended", logging.ERROR, worker=worker.index, **why, restart_in=wait)
-        worker.due = now + wait
+        delay = worker.backoff.after(now - worker.started_at)
+        log("worker exited", logging.ERROR, worker=worker.index, **reason, restart_in=delay)
+        worker.start_at = now + delay
+
+    # Reports to systemd
+
+    def _report_listening(self) -> None:
+        self._service_status.workers_listen(sum(worker.listening for worker in self._workers))
+
+    def _report_reload_end(self) -> None:
+        if not any(worker.reload_pending for worker in self._workers if worker.pid):
+            self._service_status.reload_ended()

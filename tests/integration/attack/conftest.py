@@ -20,5 +20,5 @@ def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVerifi
         assert running.process.poll() is None
     pieces = {part[start : start + 12] for part in TOKEN.split(".") for start in range(24)}
     assert not [piece for piece in pieces if piece in running.log]
-    assert '"event": "bug"' not in running.log
+    assert '"event": "internal error"' not in running.log
     assert "Traceback" not in running.log

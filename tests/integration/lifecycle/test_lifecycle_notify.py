@@ -13,7 +13,7 @@ import pytest
 from tests.integration.lifecycle.manager import managed
 from tests.support.processes import RunningVerifier, get, running_verifier
 from tests.support.tokens import SECRET
-from verifier.process.shutdown import longest
+from verifier.process.shutdown import shutdown_seconds
 from verifier.process.systemd import Notifier
 
 
@@ -44,7 +44,7 @@ def test_start_reload_and_end_are_told_by_the_main_process(
         before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         verifier.process.send_signal(signal.SIGHUP)
         assert int(manager.wait_for("RELOADING")["MONOTONIC_USEC"]) >= before
-        assert manager.wait_for("READY")["STATUS"] == "serves"
+        assert manager.wait_for("READY")["STATUS"] == "serving"
         assert verifier.log.count('"configuration reloaded"') == workers
 
         config.write_text("app_id = 5\n")
@@ -55,7 +55,7 @@ def test_start_reload_and_end_are_told_by_the_main_process(
 
         verifier.process.terminate()
         stopping = manager.wait_for("STOPPING")
-        assert int(stopping["EXTEND_TIMEOUT_USEC"]) >= longest(10.0) * 1_000_000
+        assert int(stopping["EXTEND_TIMEOUT_USEC"]) >= shutdown_seconds(10.0) * 1_000_000
         assert verifier.process.wait(20) == 0
         assert manager.senders == {verifier.process.pid}
 
@@ -105,8 +105,8 @@ def test_the_watchdog_is_as_the_manager_says(usec: str, watchdog: float | None) 
 @pytest.mark.parametrize("address", ["", "@", "relative", "vsock:2:9", "/nobody/listens/here"])
 def test_a_manager_that_cannot_be_reached_is_no_error(address: str) -> None:
     notifier = Notifier(address, 1.0)
-    notifier.ready("serves")
-    notifier.alive()
+    notifier.ready("serving")
+    notifier.heartbeat()
 
 
 def test_a_manager_that_does_not_read_holds_up_no_sign_of_life(tmp_path: Path) -> None:
@@ -115,4 +115,4 @@ def test_a_manager_that_does_not_read_holds_up_no_sign_of_life(tmp_path: Path) -
         deaf.bind(path)
         notifier = Notifier(path, 1.0)
         for _ in range(2000):  # more than any queue holds: a second for each would be half an hour
-            notifier.alive()
+            notifier.heartbeat()

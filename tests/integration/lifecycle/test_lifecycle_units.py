@@ -20,7 +20,7 @@ from tests.support.paths import ROOT
 from tests.support.processes import COMMAND, DEADLINE, free_port, get, post, wait_until
 from tests.support.supervised import token
 from tests.support.tokens import SECRET
-from verifier.process.shutdown import longest
+from verifier.process.shutdown import shutdown_seconds
 
 UNITS = ROOT / "contrib/systemd"
 SERVICE = UNITS / "jitsi-verifier.service"
@@ -73,7 +73,9 @@ def test_the_units_are_without_a_mistake(tmp_path: Path) -> None:
 
 
 def test_the_units_bounds_fit_the_defaults() -> None:
-    assert float(values("TimeoutStopSec")[0]) > longest(10.0) + 1.0  # what a supervisor adds
+    assert (
+        float(values("TimeoutStopSec")[0]) > shutdown_seconds(10.0) + 1.0
+    )  # what a supervisor adds
     assert values("Type") == ["notify"]  # notify-reload is for systemd 253, Debian 12 has 252
     assert float(values("WatchdogSec")[0]) >= 10
 

@@ -17,10 +17,10 @@ from tests.support.processes import COMMAND, free_port, wait_until
 from tests.support.supervised import has_ended, running_workers, token, wait_for_restarts, workers
 from tests.support.tokens import SECRET
 from verifier.config import load
-from verifier.process.main import WorkerJob
 from verifier.process.sockets import Listeners
 from verifier.process.supervisor import Supervisor
 from verifier.process.systemd import Notifier
+from verifier.process.worker import WorkerJob
 
 WATCHDOG = 3.0  # seconds; a sign of life comes each second
 
@@ -77,7 +77,7 @@ def test_a_worker_that_is_stuck_is_replaced_and_the_manager_need_not_know(tmp_pa
             os.kill(stuck, signal.SIGSTOP)
             manager.drop()
             wait_for_restarts(verifier, 1, listening=2)
-            assert '"worker is stuck"' in verifier.log
+            assert '"worker blocked: killed"' in verifier.log
             assert has_ended(stuck)
             assert other in workers(verifier)
             manager.wait_for("WATCHDOG")
@@ -98,19 +98,19 @@ def test_a_supervisor_that_was_kept_from_running_blames_no_worker(tmp_path: Path
         supervisor = Supervisor(2, job, Notifier(manager.address, 45.0), lambda: now)
         supervisor._workers[0].pid = worker.pid
         now = 100.0  # the machine slept
-        supervisor._look()
+        supervisor._check_heartbeats()
         for _ in range(14):
             now += 1.0
-            supervisor._look()
+            supervisor._check_heartbeats()
             manager.wait_for("WATCHDOG")
         manager.wait_for("WATCHDOG")
         assert worker.poll() is None
         now += 1.0
-        supervisor._look()
+        supervisor._check_heartbeats()
         # Nobody takes note of its end here: as long as it is stuck, the manager hears nothing.
         ended = os.WEXITED | os.WNOWAIT | os.WNOHANG
         wait_until(lambda: os.waitid(os.P_PID, worker.pid, ended), "the worker's end")
         now += 1.0
-        supervisor._look()
+        supervisor._check_heartbeats()
         Notifier(manager.address).status("the last word")
         assert manager.next() == {"STATUS": "the last word"}

@@ -54,7 +54,7 @@ def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVerifi
     options = OPTIONS | {"VERIFIER_ADMIN_TOKEN": ADMIN_TOKEN}
     with running_verifier(tmp_path_factory.mktemp("described"), None, wait=True, **options) as each:
         yield each
-        assert '"event": "bug"' not in each.log
+        assert '"event": "internal error"' not in each.log
 
 
 def test_the_document_is_served_to_everybody(verifier: RunningVerifier) -> None:

@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.support.processes import Answer, get, post, running_verifier, wait_until
 from tests.support.tokens import SECRET, sign
-from verifier.observability.sinks import DecisionSinks, SinkError
+from verifier.observability.decision_log import DecisionSinks, SinkError
 
 CLAIMS = {"iss": "app", "aud": "jitsi", "sub": "*", "room": "standup", "jti": "t-1"}
 OPTIONS = f"""

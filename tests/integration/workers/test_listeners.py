@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from verifier.config import ConfigError, Settings, load
-from verifier.process.activation import passed_sockets
 from verifier.process.sockets import Listeners, open_listeners
+from verifier.process.systemd import passed_sockets
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
 

@@ -27,9 +27,9 @@ from tests.support.supervised import (
 )
 from tests.support.tokens import SECRET
 from verifier.config import Settings, load
-from verifier.process.main import WorkerJob
+from verifier.process.forked_worker import Backoff
 from verifier.process.sockets import Listeners
-from verifier.process.supervisor import Backoff
+from verifier.process.worker import WorkerJob
 
 PEM = """-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAAAA
@@ -52,9 +52,9 @@ def test_a_bug_in_reading_the_configuration_does_not_end_the_supervisor(tmp_path
         raise RuntimeError
 
     job = WorkerJob(settings, read, Listeners(), tmp_path)
-    job.asked()
-    job.reloaded(asked=True)
-    assert job.patience() > settings.drain_timeout
+    job.read_configuration()
+    job.configuration_replaced(on_request=True)
+    assert job.shutdown_seconds() > settings.drain_timeout
 
 
 def lines(verifier: RunningVerifier, event: str) -> list[dict[str, Any]]:
@@ -131,8 +131,8 @@ def test_a_crash_loop_is_slowed_down_while_the_others_serve(tmp_path: Path) -> N
         survivor, victim = workers(verifier)
         key.write_text(PEM)
         os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: len(lines(verifier, "worker ended")) >= 4, "a crash loop")
-        ended = lines(verifier, "worker ended")
+        wait_until(lambda: len(lines(verifier, "worker exited")) >= 4, "a crash loop")
+        ended = lines(verifier, "worker exited")
         assert [line.get("status") for line in ended[:4]] == [None, 78, 78, 78]
         assert [line["restart_in"] for line in ended[:4]] == [0.1, 0.2, 0.4, 0.8]
         assert {line["worker"] for line in ended} == {1}
@@ -237,35 +237,35 @@ def test_a_worker_that_dies_during_a_reload_comes_back_with_what_was_asked_for(
 
 STORM = """
 import os, signal
-from verifier.process.channel import LISTENING
+from verifier.process.lifecycle import LISTENING
 from verifier.process.systemd import Notifier
 from verifier.process.supervisor import Supervisor
 
 class Job:
-    asked_for = 0
+    reads = 0
 
-    def patience(self):
+    def shutdown_seconds(self):
         return 20.0
 
-    def work(self, worker, end, beat):
+    def run(self, worker, channel, heartbeat_interval):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-        end.send(LISTENING)
+        channel.send(LISTENING)
         os.kill(os.getppid(), signal.SIGHUP)
         while True:
             signal.pause()
 
-    def asked(self):
-        self.asked_for += 1
-        for number in [signal.SIGHUP] * 5 if self.asked_for == 1 else [signal.SIGTERM]:
+    def read_configuration(self):
+        self.reads += 1
+        for number in [signal.SIGHUP] * 5 if self.reads == 1 else [signal.SIGTERM]:
             os.kill(os.getpid(), number)
 
-    def release(self):
+    def close_listeners(self):
         pass
 
 job = Job()
-print(Supervisor(1, job, Notifier()).run(), job.asked_for)
+print(Supervisor(1, job, Notifier()).run(), job.reads)
 """
 
 

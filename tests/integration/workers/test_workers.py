@@ -187,7 +187,7 @@ def test_a_number_of_workers_that_changes_is_for_the_next_start(
     with running_verifier(tmp_path, config) as verifier:
         config.write_text(config.read_text().replace("workers = 2", "workers = 3"))
         verifier.process.send_signal(signal.SIGHUP)
-        verifier.wait_for_log("the number of workers changes at a restart only")
+        verifier.wait_for_log("restart needed: number of workers changed")
         wait_until(lambda: verifier.metric('config_reloads_total{result="ok"}') == 1, "reload")
         assert len(workers(verifier)) == 2
 

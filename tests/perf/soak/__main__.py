@@ -77,7 +77,7 @@ async def _while(work: Awaitable[None], *others: Coroutine[Any, Any, None]) -> N
 
 
 def _is_a_bug(line: str) -> bool:
-    return any(word in line for word in ('"bug"', "internal error", "Traceback"))
+    return any(word in line for word in ("internal error", "Traceback"))
 
 
 def _report(

@@ -19,7 +19,7 @@ from tests.support.tokens import SECRET
 from tests.system.nginx.processes import Program, accepts, free_port
 from tests.system.nginx.wire import send
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS
-from verifier.process.shutdown import longest
+from verifier.process.shutdown import shutdown_seconds
 
 FOLDER = CONTRIB / "docker-compose"
 TEXT = (FOLDER / "jitsi-verifier.yml").read_text("utf-8")
@@ -52,7 +52,7 @@ def test_health_is_the_images_own_and_the_end_fits() -> None:
     (command,) = re.findall(r"^  CMD (\[.*\])$", dockerfile, re.MULTILINE)
     assert SIDECAR["healthcheck"]["test"] == ["CMD", *yaml.safe_load(command)]
     assert "VERIFIER_LISTEN=0.0.0.0:8090" in SIDECAR["environment"]
-    assert float(SIDECAR["stop_grace_period"].removesuffix("s")) > longest(10.0) + 1.0
+    assert float(SIDECAR["stop_grace_period"].removesuffix("s")) > shutdown_seconds(10.0) + 1.0
     assert SERVICES["web"]["depends_on"] == {"jitsi-verifier": {"condition": "service_healthy"}}
 
 

@@ -17,7 +17,7 @@ from tests.support.processes import get, running_verifier, wait_until
 from tests.support.supervised import token
 from tests.support.tokens import SECRET
 from verifier.config import load
-from verifier.process.shutdown import longest
+from verifier.process.shutdown import shutdown_seconds
 
 FOLDER = ROOT / "contrib/kubernetes"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -183,7 +183,7 @@ def test_the_end_fits_the_time_that_kubernetes_gives(mounted: Path) -> None:
     pod, container = sidecar()
     settings = load({}, mounted / "verifier.toml")
     before = float(container["lifecycle"]["preStop"]["exec"]["command"][1])
-    needed = before + longest(settings.drain_timeout) + 1.0  # what a supervisor adds
+    needed = before + shutdown_seconds(settings.drain_timeout) + 1.0  # what a supervisor adds
     assert pod["terminationGracePeriodSeconds"] > needed
 
 

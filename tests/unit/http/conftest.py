@@ -27,8 +27,9 @@ from verifier.http.pages import Pages
 from verifier.http.proxy_auth import GateOptions
 from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
-from verifier.observability.decision_log import DecisionLog, LogLines, Sink
+from verifier.observability.decision_log import DecisionLog
 from verifier.observability.metrics import PrometheusObserver
+from verifier.observability.sinks import LogLines, Sink
 from verifier.revocation.cache import RevocationCache
 from verifier.revocation.stores.base import RevocationStore
 from verifier.revocation.stores.memory import MemoryStore

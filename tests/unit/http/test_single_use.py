@@ -15,7 +15,7 @@ from tests.support.sidecar import NOW, Sidecar, Start, mint
 from verifier.http.handoff import Handoff
 from verifier.http.handoff_cookie import cookie_value, new_browser
 from verifier.http.pages import Pages
-from verifier.observability.decision_log import LogContext
+from verifier.observability.sinks import LogContext
 from verifier.single_use import SingleUse
 from verifier.single_use.model import Redemption
 from verifier.storage.errors import StoreUnavailableError

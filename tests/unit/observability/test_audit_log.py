@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.processes import wait_until
 from verifier.observability.audit_log import AuditLog, Lost
-from verifier.observability.decision_log import LogContext
+from verifier.observability.sinks import LogContext
 
 ASKING = LogContext("auth", 0.001, "r-1")
 RECORD = {"outcome": "denied", "code": "room-mismatch", "room": "standup", "detail": "not for here"}
@@ -89,7 +89,7 @@ def test_a_full_disk_is_told_at_once_and_then_now_and_then(
     for _ in range(50):
         audit.write(RECORD, ASKING)
     audit.close()
-    assert {each.message for each in caplog.records} == {"audit lines lost"}
+    assert {each.message for each in caplog.records} == {"audit log: lines lost"}
     told = [each.__dict__["fields"] for each in caplog.records]
     assert len(told) == 2  # the first of them, and at the end the others
     assert {each["error"] for each in told} == {"No space left on device"}
@@ -136,7 +136,7 @@ def test_standard_output_gets_lines_where_there_is_one(
 STUCK = """
 import sys
 from verifier.observability import audit_log
-from verifier.observability.decision_log import LogContext
+from verifier.observability.sinks import LogContext
 from verifier.log import configure
 
 configure("json", "info")
@@ -167,7 +167,10 @@ def test_a_target_that_nobody_reads_does_not_keep_the_process_from_ending(
         finally:
             process.kill()
     os.close(reader)
-    assert (told["event"], told["error"]) == ("audit lines lost", "it takes no more")
+    assert (told["event"], told["error"]) == (
+        "audit log: lines lost",
+        "the target accepts no more lines",
+    )
     assert 0 < told["count"] < 500
 
 
@@ -188,7 +191,7 @@ def test_what_does_not_fit_is_counted_and_told(
     wait_until(lambda: _told(audit, filler, caplog), "that lines were lost")
     audit.close()
     drained.join()
-    assert caplog.records[0].message == "audit lines lost"
+    assert caplog.records[0].message == "audit log: lines lost"
 
 
 def _told(audit: AuditLog, filler: dict[str, str], caplog: pytest.LogCaptureFixture) -> bool:

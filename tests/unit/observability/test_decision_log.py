@@ -12,12 +12,8 @@ from tests.support.sinks import Everything
 from verifier import AccessRequest, Decision, DenialCode, Deny, KeySet, decide
 from verifier.decisions.verifier import Verifier
 from verifier.log import LOGGER
-from verifier.observability.decision_log import (
-    LINES_A_SECOND,
-    DecisionLog,
-    LogContext,
-    LogLines,
-)
+from verifier.observability.decision_log import DecisionLog
+from verifier.observability.sinks import LINES_PER_SECOND, LogContext, LogLines
 from verifier.rooms.address import RoomAddress
 from verifier.rules.denials import OVERLOADED
 from verifier.tokens.jws import token_digest
@@ -30,9 +26,9 @@ def told(token: str | None, *, report_only: bool = False, **options: Any) -> dic
     """Judge a token for ROOM and give what is written down about it."""
     policy, sink = replace(POLICY, **options), Everything()
     request = AccessRequest(token, ROOM)
-    judge = Verifier(policy, Keys(static=tuple(KEYS.static)), lambda: NOW)
+    verifier = Verifier(policy, Keys(static=tuple(KEYS.static)), lambda: NOW)
     log = DecisionLog([sink], report_only=report_only)
-    log.write(log.record(decide(request, policy, KEYS, NOW), request, judge=judge), ASKING)
+    log.write(log.record(decide(request, policy, KEYS, NOW), request, inputs=verifier), ASKING)
     return dict(sink.taken[0])
 
 
@@ -61,7 +57,7 @@ def test_a_host_that_is_not_served_vouches_for_no_claims() -> None:
     forged = mint(jti="t-1", context=USER)[:-4] + "AAAA"
     record = json.loads(
         DecisionLog([Everything()]).record(
-            Deny(DenialCode.DOMAIN_MISMATCH), AccessRequest(forged, ROOM), judge=None
+            Deny(DenialCode.DOMAIN_MISMATCH), AccessRequest(forged, ROOM), inputs=None
         )
     )
     assert "user_id" not in record
@@ -107,8 +103,8 @@ def test_that_keys_were_unavailable_is_explained_though_they_may_be_there_by_now
     request = AccessRequest(mint({"kid": "k", "alg": "RS256"}), ROOM)
     denied = decide(request, policy, KeySet(unavailable=True), NOW)
     log = DecisionLog([Everything()], report_only=True)
-    judge = Verifier(policy, Keys(), lambda: NOW)
-    record = json.loads(log.record(denied, request, judge=judge))
+    verifier = Verifier(policy, Keys(), lambda: NOW)
+    record = json.loads(log.record(denied, request, inputs=verifier))
     assert (record["code"], record["step"]) == (DenialCode.KEYS_UNAVAILABLE, "key")
     assert "reachable" in record["cure"]
 
@@ -116,16 +112,16 @@ def test_that_keys_were_unavailable_is_explained_though_they_may_be_there_by_now
 def test_a_flood_is_not_explained_beyond_what_can_be_logged() -> None:
     now = 5.0
     log = DecisionLog([Everything()], report_only=True, monotonic=lambda: now)
-    judge = Verifier(POLICY, Keys(static=tuple(KEYS.static)), lambda: NOW)
+    verifier = Verifier(POLICY, Keys(static=tuple(KEYS.static)), lambda: NOW)
     request = AccessRequest(mint(iss="stranger"), ROOM)
     denied = decide(request, POLICY, KEYS, NOW)
 
     def explained(count: int) -> int:
-        records = [json.loads(log.record(denied, request, judge=judge)) for _ in range(count)]
+        records = [json.loads(log.record(denied, request, inputs=verifier)) for _ in range(count)]
         assert {each["code"] for each in records} == {DenialCode.ISSUER_NOT_ACCEPTED}
         return sum("cure" in each for each in records)
 
-    assert explained(LINES_A_SECOND + 7) == LINES_A_SECOND
+    assert explained(LINES_PER_SECOND + 7) == LINES_PER_SECOND
     now = 6.0
     assert explained(1) == 1
 
@@ -137,8 +133,8 @@ def test_under_overload_no_signature_is_checked_to_explain_it() -> None:
             return super().__getattribute__(name)
 
     log = DecisionLog([Everything()], report_only=True)
-    judge = Verifier(POLICY, Untouched(static=tuple(KEYS.static)), lambda: NOW)
-    record = json.loads(log.record(OVERLOADED, AccessRequest(mint(), ROOM), judge=judge))
+    verifier = Verifier(POLICY, Untouched(static=tuple(KEYS.static)), lambda: NOW)
+    record = json.loads(log.record(OVERLOADED, AccessRequest(mint(), ROOM), inputs=verifier))
     assert (record["outcome"], record["code"]) == ("would-deny", DenialCode.OVERLOADED)
 
 
@@ -155,11 +151,11 @@ def test_a_flood_of_denials_is_cut_short_and_its_length_told(
     now = 5.0
     lines = LogLines(lambda: now)
     record = {"outcome": "denied", "code": "token-expired"}
-    for _ in range(LINES_A_SECOND + 7):
+    for _ in range(LINES_PER_SECOND + 7):
         lines.write(record, ASKING)
-    assert [each.message for each in caplog.records] == ["denied"] * LINES_A_SECOND
+    assert [each.message for each in caplog.records] == ["denied"] * LINES_PER_SECOND
     now = 6.0
     caplog.clear()
     lines.write(record, ASKING)
-    assert [each.message for each in caplog.records] == ["denials not written", "denied"]
+    assert [each.message for each in caplog.records] == ["rate limit: denials not logged", "denied"]
     assert caplog.records[0].__dict__["fields"] == {"count": 7}

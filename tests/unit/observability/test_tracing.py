@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from verifier.keys.sources.base import NullKeyObserver
-from verifier.observability.decision_log import LogContext
+from verifier.observability.sinks import LogContext
 from verifier.observability.tracing import Spans, TracedKeys
 
 NOW = 1_800_000_000_000_000_000

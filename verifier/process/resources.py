@@ -1,0 +1,142 @@
+"""What a process holds open: stores, caches, sinks and key sources, with two lifetimes.
+
+- ``ProcessState`` lives as long as the process. A reload must not lose revocations, nor let a flood
+  of signatures begin anew.
+- ``ConfiguredResources`` belong to one configuration. A reload opens new ones, and closes the old
+  ones when no request can use them any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verifier.config import Settings
+from verifier.decisions.cache import DecisionCache
+from verifier.decisions.throttle import SignatureThrottle
+from verifier.keys.resolver import KeyResolvers
+from verifier.keys.sources.base import SourceContext
+from verifier.observability.decision_log import DecisionSinks
+from verifier.observability.metrics import PrometheusObserver
+from verifier.process.shutdown import run_in_daemon_thread
+from verifier.revocation.cache import RevocationCache
+from verifier.revocation.stores import open_store
+from verifier.single_use import open_redemptions
+from verifier.storage.worker_counters import WorkerIdentity
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+class ProcessState:
+    """What a reload keeps.
+
+    Args:
+        settings: The configuration at the start; it alone says which store is used.
+        observer: Counts what happens.
+        identity: The worker that this process is.
+
+    Attributes:
+        observer: Counts what happens.
+        cache: Responses that are still valid; replaced by a reload.
+        throttle: Limits the signatures that are checked at the same time.
+        revocations: The revocations that this process knows.
+        redemptions: The store of one-use tokens.
+    """
+
+    def __init__(
+        self, settings: Settings, observer: PrometheusObserver, identity: WorkerIdentity
+    ) -> None:
+        self.observer = observer
+        self.renew_cache(settings)
+        observer.watch_cache_size(lambda: len(self.cache))
+        self.throttle = SignatureThrottle()
+        store = open_store(settings.revocation_store, identity)
+        self.redemptions = open_redemptions(settings.revocation_store, identity)
+        self.revocations = RevocationCache(store, self.clear_cache)
+
+    def renew_cache(self, settings: Settings) -> None:
+        """Replace the cache by an empty one, as the settings say."""
+        self.cache = DecisionCache(settings.decision_ttl, settings.decision_cache_size)
+
+    def clear_cache(self) -> None:
+        """Drop all cached responses: a key or a revocation has changed."""
+        self.cache.clear()
+
+    @contextlib.asynccontextmanager
+    async def open_stores(self) -> AsyncIterator[None]:
+        """Read the revocations, and close both stores at the end.
+
+        Raises:
+            StoreConfigError: the configured store cannot be used.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self.redemptions.close)
+            stack.push_async_callback(self.revocations.store.close)
+            await self.revocations.store.start(self.revocations)
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredResources:
+    """What one configuration opens.
+
+    Attributes:
+        sinks: Where decisions are recorded.
+        resolvers: Where verification keys are found, for each host.
+    """
+
+    sinks: DecisionSinks
+    resolvers: KeyResolvers
+
+    async def close(self) -> None:
+        """Close key sources and sinks; waits as long as the slowest of them takes."""
+        await self.resolvers.close()
+        await run_in_daemon_thread(self.sinks.close)
+
+    async def close_after(self, seconds: float) -> None:
+        """Close them after so many seconds, or at once if the task is cancelled."""
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            await self.close()
+
+
+async def open_resources(
+    settings: Settings,
+    state: ProcessState,
+    session: aiohttp.ClientSession,
+    replaced: ConfiguredResources | None = None,
+) -> ConfiguredResources:
+    """Open everything that can fail to open: all of it, or nothing.
+
+    Args:
+        settings: What to open.
+        state: The state that the process keeps.
+        session: Fetches keys.
+        replaced: The resources of the configuration before. Keys that both configurations use are
+            copied, so that a reload fetches nothing again.
+
+    Raises:
+        SinkError: a sink cannot be opened.
+        KeySourceError: a configured key cannot be used.
+    """
+    sinks = DecisionSinks(settings.audit_log, tracing=settings.tracing)
+    try:
+        context = SourceContext(
+            settings.key_source_settings(),
+            sinks.key_observer(state.observer),
+            lambda _key_ids: state.clear_cache(),
+        )
+        locations = [each.key_locations() for each in (settings, *settings.hosts.values())]
+        resolvers = KeyResolvers(locations, session, context)
+        if replaced is not None:
+            resolvers.copy_from(replaced.resolvers)
+        await resolvers.start()
+    except BaseException:
+        sinks.close()
+        raise
+    return ConfiguredResources(sinks, resolvers)

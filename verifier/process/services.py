@@ -1,0 +1,93 @@
+"""Builds the objects that answer requests, from the settings and the opened resources.
+
+Nothing here opens a file or a connection, so that nothing can fail. A reload therefore replaces
+all services at once, between two requests, and never leaves half of the old ones behind.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from verifier.config import Settings
+from verifier.decisions.bypass import Bypass
+from verifier.decisions.hosts import Hosts
+from verifier.decisions.verifier import Verifier
+from verifier.http.admin.api import AdminService
+from verifier.http.admin.revocations import RevocationsEndpoint
+from verifier.http.handoff import Handoff
+from verifier.http.handoff_cookie import derive_key
+from verifier.http.pages import Pages
+from verifier.http.proxy_auth import GateOptions
+from verifier.http.service import DecisionService
+from verifier.observability.decision_log import DecisionLog
+from verifier.process.resources import ConfiguredResources, ProcessState
+from verifier.single_use import SingleUse
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What answers the requests of each listener.
+
+    Attributes:
+        decisions: Answers proxies and Prosody.
+        admin: Answers operators.
+    """
+
+    decisions: DecisionService
+    admin: AdminService
+
+
+def build_services(
+    settings: Settings, state: ProcessState, resources: ConfiguredResources
+) -> Services:
+    """Build the services that one configuration describes."""
+    hosts = Hosts(
+        _verifier(settings, state, resources),
+        {host: _verifier(own, state, resources) for host, own in settings.hosts.items()},
+        strict=settings.strict_hosts,
+    )
+    report_only = settings.mode == "report-only"
+    decisions = DecisionService(
+        hosts,
+        state.cache,
+        state.observer,
+        DecisionLog(resources.sinks.all, report_only=report_only),
+        _gate_options(settings),
+        state.revocations.refresh,
+    )
+    admin = AdminService(
+        state.observer.expose,
+        resources.resolvers.status,
+        hosts,
+        settings.admin_token,
+        RevocationsEndpoint(state.revocations, time.time, settings.longest_leeway),
+    )
+    return Services(decisions, admin)
+
+
+def _verifier(settings: Settings, state: ProcessState, resources: ConfiguredResources) -> Verifier:
+    """Return the verifier of one host; ``settings`` are those of that host."""
+    single_use = None
+    if settings.single_use != "off":
+        single_use = SingleUse(state.redemptions, settings.single_use_window)
+    return Verifier(
+        settings.policy(),
+        resources.resolvers.resolver_for(settings.key_locations()),
+        time.time,
+        state.throttle,
+        state.revocations.check,
+        single_use,
+    )
+
+
+def _gate_options(settings: Settings) -> GateOptions:
+    secret = settings.cookie_secret()
+    handoff = Handoff(derive_key(secret.encode()), time.time) if secret else None
+    return GateOptions(
+        settings.decision_ttl,
+        settings.token_cookie,
+        Bypass(settings.bypass, settings.trusted_proxies),
+        Pages(settings.denied_redirect_url, handoff),
+        settings.mode == "report-only",
+    )

@@ -1,0 +1,113 @@
+"""What each worker does, and what the supervisor does for its workers: an ``App`` per process.
+
+Each worker has its own event loop, keys, cached decisions and configuration. Workers share the
+listening sockets, the change counters (``WorkerCounters``) and a directory. The directory holds
+the metrics of all workers, so that each worker can show the sum, and the revocations if no other
+store is configured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from verifier.config import Settings
+from verifier.log import configure, log, log_internal_error, set_common_fields, traceback_summary
+from verifier.observability.metrics import PrometheusObserver, prepare_worker_files
+from verifier.observability.worker_metrics import WorkerSlot
+from verifier.process.app import App
+from verifier.process.exit_status import exit_status_of
+from verifier.process.lifecycle import WorkerLifecycle
+from verifier.process.shutdown import shutdown_seconds
+from verifier.process.sockets import Listeners
+from verifier.storage.worker_counters import WorkerCounters, WorkerIdentity
+
+_KILL_MARGIN = 1.0  # seconds more than a worker needs to exit by itself
+
+
+class WorkerJob:
+    """Implements the supervisor's ``Job``.
+
+    Args:
+        settings: The configuration that is in force.
+        read: Reads the configuration again; raises ``ConfigError``.
+        listeners: The sockets that the workers share.
+        directory: The directory that the workers share.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        read: Callable[[], Settings],
+        listeners: Listeners,
+        directory: Path,
+    ) -> None:
+        self._settings = self._next_settings = settings
+        self._read = read
+        self._listeners = listeners
+        self._directory = directory
+        self._count = settings.workers
+        self._counters = WorkerCounters(self._count)
+        for worker in range(self._count):
+            prepare_worker_files(self._slot(worker), restarted=False)
+
+    def run(self, worker: int, channel: socket.socket, heartbeat_interval: float) -> int:
+        """Run a worker until a signal or the supervisor's death ends it; returns the status."""
+        set_common_fields(worker=worker)
+        lifecycle = WorkerLifecycle(channel, heartbeat_interval)
+
+        def run_app() -> int:
+            observer = PrometheusObserver(self._slot(worker))
+            identity = WorkerIdentity(worker, self._counters, self._directory)
+            app = App(self._settings, self._read, self._listeners, observer, lifecycle, identity)
+            asyncio.run(app.run())
+            return 0
+
+        try:
+            return exit_status_of(run_app)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the supervisor starts another
+            log_internal_error(traceback_summary(error))
+            return 1
+        finally:
+            if lifecycle.orphaned:  # the supervisor, which removes the directory, is dead
+                shutil.rmtree(self._directory, ignore_errors=True)
+
+    def shutdown_seconds(self) -> float:
+        """Return the seconds after which a worker that has not ended hangs."""
+        return shutdown_seconds(self._settings.drain_timeout) + _KILL_MARGIN
+
+    def clean_up_after(self, worker: int) -> None:
+        """Count the restart, and reset the gauges of what the dead worker was doing."""
+        try:
+            # The directory is gone if an operator or a clean-up job has removed it.
+            self._directory.mkdir(mode=0o700, exist_ok=True)
+            prepare_worker_files(self._slot(worker), restarted=True)
+        except OSError as error:
+            log("worker metrics not reset", logging.ERROR, error=error.strerror)
+
+    def read_configuration(self) -> None:
+        """Read the configuration that the workers will read; the workers report its errors."""
+        self._next_settings = self._settings
+        # Any exception, because a bug in a parser must not end the supervisor. The workers, which
+        # meet the same bug, go on with the old configuration too.
+        with contextlib.suppress(Exception):
+            self._next_settings = self._read()
+
+    def configuration_replaced(self, *, on_request: bool) -> None:
+        """Use the workers' configuration, so that a worker started later has it too."""
+        if not on_request:
+            self.read_configuration()
+        self._settings = self._next_settings
+        configure(self._settings.log_format, self._settings.log_level)
+
+    def close_listeners(self) -> None:
+        """Close the listening sockets in the supervisor; the workers close their own copies."""
+        self._listeners.close_sockets()
+
+    def _slot(self, worker: int) -> WorkerSlot:
+        return WorkerSlot(worker, self._count, self._directory)
