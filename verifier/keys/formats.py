@@ -67,8 +67,10 @@ def parse_secret(text: str | bytes) -> VerificationKey:
             or JWK form. A public key as a secret lets any client sign (RFC 8725, section 2.1).
     """
     secret = text.encode("utf-8") if isinstance(text, str) else text
+    # Latin-1 decodes every byte, so binary secrets are checked too.
     if looks_like_pem(secret.decode("latin-1")):
         raise InvalidKeyError("expected a shared secret, found PEM")
+    # PyJWT recognises public keys in the other forms.
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
     except UnfitSecretError:
@@ -120,6 +122,7 @@ def parse_key_file(body: bytes, key_id: str | None, source: Source = "file") -> 
     own_id = key_id
     if text.lstrip().startswith("{"):
         content = _parse_json_object(body)
+        # An operator's file is a JWK or a JWK set; a single JWK has no member "keys".
         if "keys" in content:
             return _require_keys(parse_document(body, source))
         if key_id is None and isinstance(content.get("kid"), str):
@@ -194,6 +197,7 @@ def _parse_certificate_map(entries: Mapping[str, Any], source: Source) -> Docume
     def parse(text: Any, key_id: str) -> VerificationKey:
         if not isinstance(text, str):
             raise InvalidKeyError("expected PEM, found " + jws.json_type(text))
+        # Jitsi ignores an entry that starts with anything else, even with a line break.
         if not text.startswith(_PEM_START):
             raise InvalidKeyError("expected PEM, from the first character on")
         key, metadata = load_pem(text)

@@ -32,6 +32,7 @@ from verifier.keys.sources.base import (
 )
 from verifier.keys.sources.configured import SecretSource, StaticSource
 from verifier.keys.sources.jwks import DocumentSource
+from verifier.keys.sources.remote import RemoteSource
 from verifier.keys.sources.settings import KeyLocations
 
 _SOURCES: Final[tuple[Source, ...]] = get_args(Source)
@@ -51,6 +52,7 @@ class KeyResolver:
     def __init__(self, sources: Sequence[KeySource], timeout: float) -> None:
         self.sources = tuple(sources)
         self._timeout = timeout
+        # Only secrets serve tokens of any kid; the other sources find keys by kid.
         self._with_static = tuple(source for source in sources if source.name == "secret")
         self._by_id = tuple(source for source in sources if source.name != "secret")
 
@@ -78,6 +80,7 @@ class KeyResolver:
         """
         if any(source.may_fetch(key_id) for source in self._by_id):
             return None
+        # Every source is called, because every source counts its lookups.
         answers = [source.answer_without_fetch(key_id) for source in self._by_id]
         return Missing.UNAVAILABLE if Missing.UNAVAILABLE in answers else Missing.UNKNOWN
 
@@ -109,6 +112,7 @@ class KeyResolver:
     async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Return the key whose ``kid`` has this SHA-256 (hex), and its freshness in seconds."""
         with contextlib.suppress(TimeoutError):
+            # Jitsi takes a late response as "no such key" and asks again for the next token.
             async with asyncio.timeout(self._timeout):
                 for source in self._by_id:
                     found = await source.find_by_digest(digest)
@@ -125,6 +129,7 @@ class KeyResolver:
         try:
             for source in self.sources:
                 await source.start()
+        # Cancellation too: the background work of the started sources must not go on.
         except BaseException:
             await self.close()
             raise
@@ -145,7 +150,10 @@ class KeyResolver:
         """
         for new in self.sources:
             for old in other.sources:
-                _copy_source(old, new)
+                if not isinstance(new, RemoteSource) or not isinstance(old, type(new)):
+                    continue
+                if new.url == old.url:
+                    new.copy_from(old)
 
 
 class KeyResolvers:
@@ -166,6 +174,7 @@ class KeyResolvers:
         self._totals = _KeyTotals(context.observer)
         self._resolvers: list[tuple[KeyLocations, KeyResolver]] = []
         for wanted in locations:
+            # Compared one by one: locations contain a mapping, so they cannot be hashed.
             if all(wanted != existing for existing, _ in self._resolvers):
                 own = replace(context, observer=_ResolverObserver(context.observer, self._totals))
                 self._resolvers.append((wanted, open_resolver(wanted, session, own)))
@@ -202,9 +211,8 @@ class KeyResolvers:
         the best one is the last: the one with the same locations, else the one with the most keys.
         """
         for locations, new in self._resolvers:
-            old = [entry for entry in other._resolvers if _share_a_url(entry[0], locations)]
-            for _, resolver in sorted(old, key=lambda entry: _merit(entry, locations)):
-                new.copy_from(resolver)
+            for _, old in sorted(other._resolvers, key=lambda entry: _merit(entry, locations)):
+                new.copy_from(old)
 
     def take_over_metrics(self, other: KeyResolvers) -> None:
         """From now on, report these resolvers' key counts and times, and not those of ``other``.
@@ -212,6 +220,7 @@ class KeyResolvers:
         Without this, a source that the new configuration no longer has would look as if it had
         failed since its last success.
         """
+        # The old resolvers still fetch for requests that wait, and must not report their counts.
         other._totals.active = False
         for source in _SOURCES:
             self._totals.report(source)
@@ -289,18 +298,6 @@ def _best_answer(lookups: Sequence[asyncio.Task[KeyOrMissing]]) -> KeyOrMissing:
     return Missing.UNAVAILABLE if Missing.UNAVAILABLE in answers else Missing.UNKNOWN
 
 
-def _share_a_url(one: KeyLocations, other: KeyLocations) -> bool:
-    document = one.document_url is not None and one.document_url == other.document_url
-    return document or (one.asap_url is not None and one.asap_url == other.asap_url)
-
-
 def _merit(entry: tuple[KeyLocations, KeyResolver], locations: KeyLocations) -> tuple[bool, int]:
     keys = sum(len(status.keys) for status in entry[1].status())
     return entry[0] == locations, keys
-
-
-def _copy_source(old: KeySource, new: KeySource) -> None:
-    if isinstance(old, DocumentSource) and isinstance(new, DocumentSource) and old.url == new.url:
-        new.copy_from(old)
-    if isinstance(old, AsapSource) and isinstance(new, AsapSource) and old.url == new.url:
-        new.copy_from(old)

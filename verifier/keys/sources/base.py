@@ -32,6 +32,7 @@ from verifier.keys.sources.settings import KeySourceSettings
 State = Literal["never-needed", "starting", "ready", "stale", "failing"]
 LookupResult = Literal["hit", "miss", "stale", "negative"]
 FetchResult = Literal["ok", "not-found", "error", "timeout"]
+# The three types above are values of /readyz, /v1/keys and the metrics: public names.
 
 
 class Missing(Enum):

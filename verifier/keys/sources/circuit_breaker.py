@@ -20,7 +20,8 @@ at a time: the tokens' key ids are the clients' choice, and a flood of invented 
 send a flood of requests to a server that struggles to come back.
 
 A response about one key, such as 404 or an unusable body, closes the circuit: the server works.
-Only what says that the whole source is down opens it (``KeySourceError.source_wide``).
+Only an error that concerns the whole source opens it (``KeySourceError.source_wide``); the one
+document of a document source is the whole source.
 
 This module knows nothing of keys.
 """

@@ -134,12 +134,14 @@ class ConfiguredSource:
 
     async def tick(self) -> None:
         """Read the keys again if a file has changed, or if the last attempt failed."""
+        # ``changed`` is called in any case, because it compares two checks in a row.
         error_before = self._last_error
         if not await self._watch.changed() and not error_before:
             return
         try:
             await self._load()
         except KeySourceError as error:
+            # Each problem is logged once, not at every check.
             if str(error) != error_before:
                 log("keys not read again", logging.WARNING, source=self.name, error=str(error))
         else:
@@ -161,6 +163,7 @@ class ConfiguredSource:
     async def _load(self) -> None:
         started = self._timing.monotonic()
         try:
+            # In a thread: reading from a network mount can block for minutes.
             document = await asyncio.to_thread(self._read)
         except KeySourceError as error:
             self._last_error = str(error)
@@ -186,6 +189,7 @@ class ConfiguredSource:
             self._on_change(frozenset(changed))
 
     def _count_fetch(self, result: Literal["ok", "error"], started: float) -> None:
+        # Keys in the configuration's text are not fetched from anywhere.
         if self._has_files:
             self._observer.count_fetch("file", result, self._timing.monotonic() - started)
 
@@ -262,6 +266,7 @@ def _read_public_keys(entries: Mapping[str, str | Path]) -> Document:
         except InvalidKeyError as error:
             problems.append(f"{label}: {error}")
             continue
+        # Without this check, the order in the configuration would decide which key is used.
         twice = sorted(keys.keys() & document.keys.keys())
         problems.extend(f"{label}: expected every key id once, found {name!a}" for name in twice)
         keys.update(document.keys)
@@ -290,6 +295,7 @@ def _parse_secret_or_key(text: str) -> VerificationKey:
 def _read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
+            # One byte more than allowed is enough to see that the file is too large.
             body = file.read(MAX_DOCUMENT_BYTES + 1)
     except OSError as error:
         raise InvalidKeyError(error.strerror or "cannot be read") from None

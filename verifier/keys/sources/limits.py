@@ -31,9 +31,9 @@ second (``key_lookup_rate``) and holds 60:
 ===========  ==============================  ===============================================
 permissions  a new key id                    a key id that was refused or looked up lately
 ===========  ==============================  ===============================================
-over 10      may start                       may start
+11 or more   may start                       may start
 1 to 10      is refused and remembered       may start
-0            is refused and remembered       is refused
+none         is refused and remembered       is refused
 ===========  ==============================  ===============================================
 
 Why a flood of new key ids cannot take over the limiter: it uses up everything but the last 10
