@@ -1,5 +1,6 @@
--- What both modules share: requests, questions, answers and refusals as values.
--- Values in, values out: knows no session, socket, timer or option of Prosody's.
+-- Functions that both modules share: they read requests of clients, write requests to the verifier,
+-- and read its answers. This file works on values only. It uses no session, socket, timer or option
+-- of Prosody.
 
 local encodings = require "util.encodings";
 local http = require "util.http";
@@ -8,7 +9,8 @@ local json = require "util.json";
 local base64_decode = encodings.base64.decode;
 local is_utf8 = encodings.utf8.valid;
 
--- What Jitsi's other modules read on a session, and as what; nothing else is taken from an answer.
+-- The session fields that Jitsi's other modules read, with their types. Nothing else is taken from an
+-- answer.
 local SESSION_TYPES = {
 	jitsi_meet_room = "string";
 	jitsi_meet_domain = "string";
@@ -20,23 +22,23 @@ local SESSION_TYPES = {
 	jitsi_meet_context_room = "table";
 };
 local AFFILIATIONS = { owner = true; member = true };
--- Refusals that the next attempt may turn: to SASL something other than a wrong credential.
+-- Denials that may be different at the next attempt. SASL must not report them as a wrong credential.
 local TEMPORARY = {
 	["keys-unavailable"] = true;
 	["server-misconfigured"] = true;
 	["verifier-unavailable"] = true;
 };
--- Conditions that stand for themselves; every other one is Jitsi's own and gets its own element.
+-- Conditions of XMPP. Every other condition is Jitsi's own and gets its own element.
 local STANDARD_CONDITIONS = { ["not-allowed"] = true; ["not-authorized"] = true };
 local UNAVAILABLE = "Tokens cannot be verified at the moment, please try again later";
 
--- The parameters of a query; `formdecode` makes a string of a query without "=".
+-- Returns the parameters of a query. `formdecode` returns a string for a query without "=".
 local function parameters(query)
 	local decoded = http.formdecode(query or "");
 	return type(decoded) == "table" and decoded or {};
 end
 
--- The token of a BOSH or WebSocket request: the header's, which the query's overrides.
+-- Returns the token of a BOSH or WebSocket request: the query's, else the header's.
 local function token_of(headers, params)
 	if params.token then
 		return params.token;
@@ -45,8 +47,8 @@ local function token_of(headers, params)
 	return header and header:match("^[Bb][Ee][Aa][Rr][Ee][Rr] +(%S+)%s*$");
 end
 
--- A question is JSON, and so UTF-8. Bytes that are not belong to no token and to no tenant, and
--- without them the verifier can say so.
+-- A request to the verifier is JSON, so it must be UTF-8. Other bytes belong to no token and to no
+-- tenant. They are replaced, so that the verifier can deny the request.
 local function to_utf8(text)
 	if text == nil then
 		return json.null;
@@ -54,19 +56,19 @@ local function to_utf8(text)
 	return is_utf8(text) and text or (text:gsub("[\128-\255]", "?"));
 end
 
-local function encode_question(question)
+local function encode_request(request)
 	return json.encode({
-		token = to_utf8(question.token);
-		room_jid = to_utf8(question.room_jid);
-		query_prefix = to_utf8(question.query_prefix);
-		host = to_utf8(question.host);
-		room_requires_authentication = question.room_requires_authentication or false;
-		creates_room = question.creates_room or false;
-		admitted_before = question.admitted_before or false;
+		token = to_utf8(request.token);
+		room_jid = to_utf8(request.room_jid);
+		query_prefix = to_utf8(request.query_prefix);
+		host = to_utf8(request.host);
+		room_requires_authentication = request.room_requires_authentication or false;
+		creates_room = request.creates_room or false;
+		admitted_before = request.admitted_before or false;
 	});
 end
 
--- util.json makes a truthy table of null: as absent, it cannot be taken for a value.
+-- util.json decodes null to a truthy table. A null is removed, so that no code takes it for a value.
 local function without_nulls(value)
 	if value == json.null then
 		return nil;
@@ -85,8 +87,9 @@ local function without_nulls(value)
 	return copy;
 end
 
--- Decode an object. util.json merges members named "__array" and "__hash" into the object around
--- them, or raises: with them, an object says something else than its author wrote.
+-- Decodes an object; returns nil and "answer-malformed" for anything else. util.json merges members
+-- with the names "__array" and "__hash" into the object around them, or raises an error. The decoded
+-- object would differ from what the author wrote, so such an object is refused.
 local function decode_object(text)
 	if type(text) ~= "string" or text:find('"__array"', 1, true) or text:find('"__hash"', 1, true) then
 		return nil, "answer-malformed";
@@ -99,7 +102,7 @@ local function decode_object(text)
 	return value;
 end
 
--- The claims of a token that was verified already.
+-- Returns the claims of a token that was verified before.
 local function claims_of(token)
 	local payload = token:match("^[^.]*%.([^.]*)%.[^.]*$");
 	if not payload then
@@ -113,7 +116,7 @@ local function claims_of(token)
 	return claims;
 end
 
--- The claims as far as they were bound to a session.
+-- Returns the claims that were stored in a session.
 local function claims_from_session(session)
 	local context = {
 		user = session.jitsi_meet_context_user;
@@ -130,7 +133,7 @@ local function claims_from_session(session)
 	};
 end
 
--- A word that may stand as an XML name, and in a log.
+-- Returns a word that is valid as an XML name and in a log, else the default.
 local function to_word(value, default)
 	if type(value) == "string" and #value <= 64 and value:find("^%a[%w-]*$") then
 		return value;
@@ -138,7 +141,7 @@ local function to_word(value, default)
 	return default;
 end
 
--- Text that may stand in a stanza.
+-- Returns a text that is valid in a stanza, else the default.
 local function to_text(value, default)
 	if type(value) ~= "string" or value == "" or #value > 1024 then
 		return default;
@@ -166,7 +169,7 @@ local function session_values(bound)
 	return values;
 end
 
--- Read an answer: a table with `allowed`, or nil and a word where it is no verdict.
+-- Reads an answer. Returns a table with `allowed`, or nil and a word if the answer is not a verdict.
 local function read_verdict(body)
 	local answer, err = decode_object(body);
 	if not answer then
@@ -193,17 +196,17 @@ local function read_verdict(body)
 	};
 end
 
--- What everybody is told while no verifier answers.
+-- Returns the denial for all clients while no verifier answers.
 local function unavailable()
 	return refusal("verifier-unavailable", UNAVAILABLE);
 end
 
--- The SASL condition (RFC 6120, section 6.5) for a refusal.
+-- Returns the SASL condition (RFC 6120, section 6.5) for a denial.
 local function sasl_condition(verdict)
 	return TEMPORARY[verdict.code] and "temporary-auth-failure" or "not-authorized";
 end
 
--- How a stanza is refused: error type, condition, and Jitsi's own element where there is one.
+-- Returns the error for a denied stanza: type, condition, and Jitsi's own element, or nil.
 local function stanza_error(verdict)
 	if verdict.code == "verifier-unavailable" then
 		return "wait", "remote-server-timeout", nil;
@@ -212,7 +215,7 @@ local function stanza_error(verdict)
 	return "cancel", "not-allowed", not STANDARD_CONDITIONS[condition] and condition or nil;
 end
 
--- Where to ask, for an option that names a verifier's address.
+-- Returns the URL of /v1/verify for an address in the options, or nil and a word.
 local function endpoint(url)
 	if type(url) ~= "string" or not url:find("^https?://[^/%s]+") then
 		return nil, "url-invalid";
@@ -221,7 +224,7 @@ local function endpoint(url)
 	return base:find("/v1/verify$") and base or base .. "/v1/verify";
 end
 
--- An address as it may stand in a log: without credentials.
+-- Returns an address for the log, without credentials.
 local function display(url)
 	return (url:gsub("//[^/@]*@", "//"));
 end
@@ -231,7 +234,7 @@ return {
 	claims_from_session = claims_from_session;
 	claims_of = claims_of;
 	display = display;
-	encode_question = encode_question;
+	encode_request = encode_request;
 	endpoint = endpoint;
 	parameters = parameters;
 	read_verdict = read_verdict;

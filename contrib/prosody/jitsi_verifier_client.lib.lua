@@ -1,5 +1,5 @@
--- Asks the verifier, without blocking Prosody. Knows HTTP, time and which address answered last;
--- nothing of sessions, rooms or what an answer means for them.
+-- Sends requests to the verifier without blocking Prosody. This file knows HTTP, time limits and which
+-- address answered last. It knows nothing about sessions, rooms and the meaning of an answer.
 
 local async = require "util.async";
 local http = require "net.http";
@@ -13,8 +13,8 @@ local DEFAULT_URL = "http://127.0.0.1:8090";
 local DEFAULT_SECONDS = 5;
 local HEADERS = { ["Content-Type"] = "application/json"; ["Accept"] = "application/json" };
 
--- POST, and wait for the answer. net.http has no timeout of its own, and a destroyed request never
--- calls back: whichever comes first ends the wait, once.
+-- Sends a POST and waits for the answer. net.http has no timeout, and a destroyed request never calls
+-- back. So the answer or the timer ends the wait, whichever comes first, and only once.
 local function post(url, body, seconds)
 	local wait, done = async.waiter(1, true);
 	local outcome;
@@ -42,7 +42,7 @@ local function post(url, body, seconds)
 	return outcome.code, outcome.content;
 end
 
--- 200 for every verdict, and 503 for the one that may be another a moment later.
+-- Asks one address. The verifier answers 200 for every verdict, and 503 if it cannot get the keys now.
 local function ask_one(url, body, seconds)
 	local code, content = post(url, body, seconds);
 	if code == 0 then
@@ -60,7 +60,8 @@ end
 local client = {};
 local client_mt = { __index = client };
 
--- One line when an address stops answering and one when it is back, however many ask meanwhile.
+-- Logs one line when an address stops answering and one when it answers again, for any number of
+-- requests in between.
 function client:note(url, err)
 	local was_down = self.shared.down[url];
 	if err and not was_down then
@@ -71,7 +72,7 @@ function client:note(url, err)
 	self.shared.down[url] = err and true or nil;
 end
 
--- The address that worked last, then the others as configured.
+-- Returns the addresses in the order to try: the one that answered last, then the others as configured.
 function client:order()
 	local order = { self.shared.last };
 	for _, url in ipairs(self.urls) do
@@ -82,12 +83,13 @@ function client:order()
 	return order;
 end
 
--- A verdict, always: a refusal where nobody answers. Call it only where waiting is possible.
-function client:ask(question)
-	local body, deadline = verifier.encode_question(question), monotonic() + self.seconds;
+-- Always returns a verdict: a denial if no address answers. Call it only where waiting is possible.
+function client:ask(request)
+	local body, deadline = verifier.encode_request(request), monotonic() + self.seconds;
 	local order, unsure = self:order(), nil;
 	for position, url in ipairs(order) do
-		-- An address that hangs leaves the others their share of the time.
+		-- Each address gets an equal share of the time that is left, so that one silent address
+		-- cannot use up the time of the others.
 		local seconds = (deadline - monotonic()) / (#order - position + 1);
 		local verdict, err = ask_one(url, body, seconds);
 		self:note(url, err);
@@ -114,9 +116,9 @@ local function read_urls(configured)
 	return urls;
 end
 
--- A client. `options_for` gives the module, or a module's view of another host, that knows an option
--- of this name. A bad option is an error in the log, and then nobody is let in; it never keeps a
--- module from being loaded, for without it rooms would be open.
+-- Returns a new client. `options_for` returns, for an option's name, the module or the module's view of
+-- another host that has this option. A bad option is an error in the log, and then every request is
+-- denied. A bad option never prevents the module from loading, because without it rooms would be open.
 local function new(options_for)
 	local configured = options_for("jitsi_verifier_url"):get_option_array("jitsi_verifier_url", { DEFAULT_URL });
 	local urls = read_urls(configured);
@@ -126,7 +128,7 @@ local function new(options_for)
 		module:log("error", "jitsi_verifier_timeout: expected seconds above 0; using %d", DEFAULT_SECONDS);
 		seconds = DEFAULT_SECONDS;
 	end
-	-- All hosts with the same addresses know together which of them works.
+	-- All hosts with the same addresses share the knowledge which address works.
 	local shared = module:shared("/*/jitsi_verifier/" .. table.concat(urls, " "));
 	shared.down = shared.down or {};
 	return setmetatable({ urls = urls; seconds = seconds; shared = shared }, client_mt);

@@ -1,6 +1,6 @@
 -- Authentication for a VirtualHost of Jitsi Meet: the verifier judges the token of each login.
--- Knows where Jitsi's web client puts a token, which events Jitsi's modules fire and obey at a login,
--- and what they read on a session; nothing of keys, claims' rules or rooms.
+-- This module knows where Jitsi's web client puts a token, which events Jitsi's modules fire and obey
+-- at a login, and which session fields they read. It knows nothing about keys, rules and rooms.
 
 local generate_uuid = require "util.uuid".generate;
 
@@ -15,8 +15,9 @@ end
 configure();
 module:hook_global("config-reloaded", configure);
 
--- Runs once for each host with this module and for sessions of every host, whose host is not known
--- yet; and after mod_jitsi_session, whose fields it only completes.
+-- A session's host is not known at this point. So this handler runs for sessions of every host, once
+-- for each host with this module, and must give the same result each time. It runs after
+-- mod_jitsi_session and only adds fields that are missing.
 local function read_request(event)
 	local session, request = event.session, event.request;
 	local query = request.url.query;
@@ -42,7 +43,7 @@ local function is_refused(result)
 	return type(result) == "table" and result.res == false;
 end
 
--- A refusal by one of Jitsi's modules.
+-- Returns the denial for a refusal by one of Jitsi's modules.
 local function refusal_by_event(result)
 	return verifier.refusal(verifier.to_word(result.error, "not-allowed"),
 		verifier.to_text(result.reason, "Access denied"));
@@ -54,14 +55,14 @@ local function bind(session, values)
 	end
 end
 
--- A refused session must not look like a token user's to any other module.
+-- Removes the token's fields: a denied session must not look like a token user's to other modules.
 local function unbind(session)
 	session.auth_token = nil;
 	bind(session, {});
 end
 
--- Tell Jitsi's modules of a verified token. Its claims are read again only where somebody listens,
--- or where a module demanded a context.
+-- Fires Jitsi's event for a verified token. The claims are decoded again only if a module listens or
+-- a module demands a context.
 local function announce(session)
 	local has_listener = prosody.events.get_handlers("jitsi-authentication-token-verified");
 	if not has_listener and not session.contextRequired then
@@ -92,7 +93,7 @@ local function verify(session)
 	return announce(session);
 end
 
--- The user name of the session that a client resumes (XEP-0198), on this host.
+-- Returns the user name of the session that a client resumes (XEP-0198) on this host, or nil.
 local function resumed_username(previd)
 	for username, user in pairs(previd and prosody.hosts[module.host].sessions or {}) do
 		for _, session in pairs(user.sessions) do
@@ -111,7 +112,7 @@ local function choose_username(session)
 	return resumed_username(session.previd) or generate_uuid();
 end
 
--- Jitsi's order of events around the verdict; a user name, or nil and a refusal.
+-- Fires the events around the verdict in Jitsi's order. Returns a user name, or nil and a denial.
 local function login(session)
 	local early = fire("pre-jitsi-authentication-fetch-key", session);
 	if is_refused(early) then
@@ -131,15 +132,15 @@ local function login(session)
 	return username;
 end
 
--- After a Lua error Prosody answers nothing at all, and its traceback is no place for what an
--- event handler may have put into the message.
+-- After a Lua error Prosody would send no answer. The error message may contain a token, because an
+-- event handler of another module can raise it. So only the place of the error is logged.
 local function guarded_login(session)
 	local ok, username, refusal = pcall(login, session);
 	if ok then
 		return username, refusal;
 	end
 	local place = tostring(username):match("^[^%s:]+:%d+") or "unknown place";
-	module:log("error", "A login failed at %s: a mistake of this module or of one that it asks", place);
+	module:log("error", "A login failed at %s: a bug in this module or in one that it calls", place);
 	return nil, verifier.unavailable();
 end
 
@@ -180,7 +181,7 @@ function handler:clean_clone()
 	return new_handler(self.session);
 end
 
--- Some of Jitsi's modules clean up before a session leaves its rooms.
+-- Some of Jitsi's modules clean up on this event before a session leaves its rooms.
 module:hook("pre-resource-unbind", function (event)
 	local session = event.session;
 	fire("jitsi-pre-session-unbind", { jid = session.full_jid; session = session; error = event.error });

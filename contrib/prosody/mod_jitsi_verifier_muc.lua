@@ -1,10 +1,16 @@
--- On the MUC component of Jitsi Meet: the verifier judges who enters which room, and what a token
--- says of its bearer's affiliation holds before the first presence.
--- Knows stanzas, rooms and who is exempt; nothing of tokens but that there is one.
+-- For the MUC component of Jitsi Meet: the verifier judges every join, and the token's affiliation is
+-- set before the first presence. This module knows stanzas, rooms and exempt users. Of a token it knows
+-- only that it exists.
 --
--- mod_muc has looked up the nick before it fires muc-occupant-pre-join, so waiting there would let
--- two users in under one. The question is asked when the presence arrives, before mod_muc sees it
--- (priority -2); what follows happens without a pause.
+-- mod_muc looks up the nick before it fires muc-occupant-pre-join. Waiting in that hook would let two
+-- users in under one nick. So this module asks when the presence arrives, before mod_muc sees it
+-- (priority -2). The steps, in order:
+--
+--   presence/full, 10             asks the verifier; keeps the result as a pass for this stanza
+--   muc-room-pre-create, 99       admits a stanza only with a pass for this room; does not wait
+--   muc-occupant-pre-join, 99     the same, for a room that exists
+--   muc-occupant-pre-join, -3.5   sets the token's affiliation and role
+--   muc-occupant-session-new      notes that the session was inside the room
 
 local async = require "util.async";
 local config = require "core.configmanager";
@@ -21,7 +27,8 @@ local XMLNS_JITSI = "http://jitsi.org/jitmeet";
 
 local verifier_host = module.host:match("^[^.]+%.(.+)$") or module.host;
 
--- A component does not inherit its VirtualHost's options: its own come first, then the host's.
+-- Returns the module or the VirtualHost's context that has the option. A component does not inherit
+-- its VirtualHost's options: its own options come first, then the host's.
 local function options_for(name)
 	if config.rawget(module.host, name) ~= nil then
 		return module;
@@ -29,29 +36,29 @@ local function options_for(name)
 	return module:context(verifier_host);
 end
 
--- Jitsi's own names too: a change of modules must not open what was closed.
+-- Jitsi's own option is read too, so that the change to this module keeps rooms closed.
 local function read_allowlist()
 	return options_for("jitsi_verifier_allowlist"):get_option_set("jitsi_verifier_allowlist",
 		module:get_option("token_verification_allowlist", {}));
 end
 
--- What cannot be read as false is true.
+-- Every value except false means true, so that a misspelt value does not open a room.
 local function read_moderation()
 	local name = "jitsi_verifier_require_token_for_moderation";
 	local jitsis = module:get_option_boolean("token_verification_require_token_for_moderation", false);
 	return options_for(name):get_option_boolean(name, jitsis) ~= false;
 end
 
-local client, asked_host, allowlist, guests_may_not_moderate;
+local client, request_host, allowlist, guests_may_not_moderate;
 local function configure()
 	client = new_client(options_for);
-	asked_host = options_for("jitsi_verifier_host"):get_option_string("jitsi_verifier_host", verifier_host);
+	request_host = options_for("jitsi_verifier_host"):get_option_string("jitsi_verifier_host", verifier_host);
 	allowlist, guests_may_not_moderate = read_allowlist(), read_moderation();
 end
 configure();
 module:hook_global("config-reloaded", configure);
 
--- Who may enter, by the stanza that asks for it.
+-- The passes by stanza. A weak table: a pass ends with its stanza.
 local passes = setmetatable({}, { __mode = "k" });
 
 local function needs_no_token(address)
@@ -61,7 +68,7 @@ end
 
 local function is_exempt(origin, from)
 	return needs_no_token(from)
-		or origin.type == "s2sin" -- participants whom another Prosody of the deployment let in
+		or origin.type == "s2sin" -- another Prosody of the deployment has judged them
 		or origin == prosody.hosts[origin.host]; -- stanzas of this server's own modules
 end
 
@@ -69,7 +76,8 @@ local function is_closed_to_guests(room)
 	return room and room._data.allowUnauthenticatedAccess == false or false;
 end
 
--- Nobody is in the room yet but those who need no token, such as Jicofo, which opens it for others.
+-- Returns whether the room does not exist or contains only participants that need no token, such as
+-- Jicofo, which opens rooms for others.
 local function is_new(room)
 	if room then
 		for _, occupant in room:each_occupant() do
@@ -99,21 +107,23 @@ local function refuse(origin, stanza, refusal)
 	return true;
 end
 
--- What is kept of a verdict that lets somebody in.
+-- Returns the pass for an allowed join: what the later hooks need of the verdict.
 local function to_pass(room_jid, verdict, room)
 	return { room_jid = room_jid; affiliation = verdict.affiliation; mismatch = verdict.tenant_mismatch;
 		closed = room.closed; may_open = room.new };
 end
 
--- Whoever a lobby, a password or a taken nick has kept out has a pass, but never was in the room.
+-- Returns whether this session was inside the room. A session that a lobby, a password or a taken nick
+-- kept out has a pass, but was never inside.
 local function was_inside(origin, room_jid)
 	local before = (origin.jitsi_verifier_entered or {})[room_jid];
 	return before ~= nil and before.inside;
 end
 
--- Jitsi looks at a token's times at the login only. Whoever was let into a room can return to it,
--- such as from a breakout room, after the token has expired, and when all others have left. Of an
--- expired token nobody says whether it could open a new room.
+-- Returns a pass, or nil and a denial. Jitsi checks a token's times at the login only. So a session that
+-- was let into a room can return to it after its token has expired, for example from a breakout room,
+-- also if all others have left. An expired token cannot open a new room, because no verdict says
+-- whether it may.
 local function pass_for_token(origin, room_jid, verdict, room)
 	local entered = origin.jitsi_verifier_entered or {};
 	local before, inside = entered[room_jid], was_inside(origin, room_jid);
@@ -127,8 +137,8 @@ local function pass_for_token(origin, room_jid, verdict, room)
 	return entered[room_jid];
 end
 
--- Users of other hosts, such as guest.example.org, came in by those hosts' own authentication: for
--- them having no token is no reason to be refused, unless the room says so.
+-- Returns a pass, or nil and a denial. Users of other hosts, such as guest.example.org, were
+-- authenticated by those hosts. They need no token, unless the room is closed to guests.
 local function pass_for_guest(origin, room_jid, verdict, room)
 	local host = prosody.hosts[origin.host];
 	local is_judged_host = host and host.modules.auth_jitsi_verifier;
@@ -142,16 +152,17 @@ local function pass_for_guest(origin, room_jid, verdict, room)
 	return to_pass(room_jid, {}, room);
 end
 
--- A pass, or nil and a refusal. `room` is what the verifier is told of the room.
+-- Returns a pass, or nil and a denial. `room` is the room's state for the verifier: closed, new.
 local function ask(origin, room_jid, room)
 	local verdict = client:ask({
 		token = origin.auth_token;
 		room_jid = room_jid;
 		query_prefix = origin.jitsi_web_query_prefix;
-		host = asked_host;
+		host = request_host;
 		room_requires_authentication = room.closed;
 		creates_room = room.new;
-		-- A token that lets in once has let this session in: into a breakout room, or out of the lobby.
+		-- A single-use token has let this session in before. The session may go on into a breakout
+		-- room or out of the lobby.
 		admitted_before = origin.jitsi_verifier_entered ~= nil;
 	});
 	if origin.auth_token then
@@ -160,17 +171,17 @@ local function ask(origin, room_jid, room)
 	return pass_for_guest(origin, room_jid, verdict, room);
 end
 
--- After a Lua error Prosody answers nothing at all.
+-- After a Lua error Prosody would send no answer.
 local function guarded_ask(...)
 	local ok, pass, refusal = pcall(ask, ...);
 	if ok then
 		return pass, refusal;
 	end
-	module:log("error", "The verifier could not be asked: a mistake of this module");
+	module:log("error", "The verifier could not be asked: a bug in this module");
 	return nil, verifier.unavailable();
 end
 
--- Presences of those who are in the room already are many, and no joins.
+-- Participants in the room send many presences. Only the first one is a join.
 local function is_join(stanza, room)
 	if stanza.attr.type ~= nil or not stanza:get_child("x", XMLNS_MUC) then
 		return false;
@@ -185,15 +196,15 @@ module:hook("presence/full", function (event)
 	if not is_join(stanza, room) or is_exempt(origin, stanza.attr.from) then
 		return;
 	elseif not async.ready() then
-		module:log("warn", "Nothing can wait for a verdict on %s; is it missing in jitsi_verifier_allowlist?",
+		module:log("warn", "Cannot wait for a verdict on %s; is it missing in jitsi_verifier_allowlist?",
 			stanza.attr.from);
 		return refuse(origin, stanza, verifier.unavailable());
 	end
-	local told = {
+	local state = {
 		closed = is_closed_to_guests(room);
 		new = not was_inside(origin, room_jid) and is_new(room);
 	};
-	local pass, refusal = guarded_ask(origin, room_jid, told);
+	local pass, refusal = guarded_ask(origin, room_jid, state);
 	if origin.destroyed then
 		return true;
 	elseif not pass then
@@ -202,17 +213,17 @@ module:hook("presence/full", function (event)
 	passes[stanza] = pass;
 end, 10);
 
--- The room may have been closed to guests after the question was asked.
+-- The room may have been closed to guests while the verdict was pending.
 local function is_closed_meanwhile(room, pass, origin)
 	return is_closed_to_guests(room) and not pass.closed and (pass.mismatch or not origin.auth_token);
 end
 
--- The room may have been left by all after the question was asked.
+-- All participants may have left the room while the verdict was pending.
 local function is_new_meanwhile(room, pass)
 	return not pass.may_open and pass.affiliation ~= "owner" and is_new(room);
 end
 
--- Nobody enters without a pass for this room, whichever way the stanza came here.
+-- Admits a stanza only with a pass for this room, for every way by which a stanza can come here.
 local function admit(event)
 	local origin, stanza = event.origin, event.stanza;
 	if is_exempt(origin, stanza.attr.from) then
@@ -238,7 +249,7 @@ module:hook("muc-occupant-session-new", function (event)
 	end
 end);
 
--- Whom the lobby keeps waiting gets nothing yet, or they would walk past it.
+-- A user in the lobby gets no affiliation yet, because an affiliation lets a user pass the lobby.
 local function is_kept_in_lobby(room, affiliation, stanza)
 	if not room:get_members_only() or affiliation ~= "none" then
 		return false;
@@ -247,8 +258,8 @@ local function is_kept_in_lobby(room, affiliation, stanza)
 	return not password or password ~= room:get_password();
 end
 
--- Between modules that open the lobby to some (-3) and the lobby itself (-4). Prosody makes the
--- first occupant the owner of a new room; here only a token does.
+-- Runs after modules that let some users pass the lobby (-3) and before the lobby itself (-4). Prosody
+-- makes the first occupant of a new room its owner; here only a token does.
 module:hook("muc-occupant-pre-join", function (event)
 	local room, occupant, stanza = event.room, event.occupant, event.stanza;
 	local pass = passes[stanza];

@@ -4,14 +4,14 @@ package.cpath = "/usr/lib/prosody/?.so;" .. package.cpath;
 local ALLOWED, DENIED = '{"allowed": true}', '{"allowed": false, "code": "token-expired"}';
 local KEYLESS = '{"allowed": false, "code": "keys-unavailable"}';
 
--- Every address answers at once, or never; the clock stands still until an address stays silent.
-local clock, answers, asked, logged, options;
+-- Every address answers at once or never. The clock moves only while an address stays silent.
+local clock, answers, requests, logged, options;
 package.loaded["util.async"] = { waiter = function () return function () end, function () end; end };
 package.loaded["util.time"] = { monotonic = function () return clock; end };
 package.loaded["net.http"] = {
 	destroy_request = function () end;
 	request = function (url, request, callback)
-		table.insert(asked, { url = url; request = request });
+		table.insert(requests, { url = url; request = request });
 		local answer = answers[url];
 		if answer then callback(answer[2], answer[1]); end
 		return {};
@@ -19,8 +19,8 @@ package.loaded["net.http"] = {
 };
 package.loaded["util.timer"] = {
 	add_task = function (seconds, callback)
-		asked[#asked].seconds = seconds;
-		if not answers[asked[#asked].url] then
+		requests[#requests].seconds = seconds;
+		if not answers[requests[#requests].url] then
 			clock = clock + seconds;
 			callback();
 		end
@@ -50,50 +50,50 @@ end
 local A, B = "http://a/v1/verify", "http://b/v1/verify";
 
 before_each(function ()
-	clock, answers, asked, logged, shared = 100, {}, {}, {}, {};
+	clock, answers, requests, logged, shared = 100, {}, {}, {}, {};
 	options = { url = { "http://a", "http://b" } };
 end);
 
-local function urls_asked()
+local function requested_urls()
 	local urls = {};
-	for _, question in ipairs(asked) do table.insert(urls, question.url); end
-	asked = {};
+	for _, request in ipairs(requests) do table.insert(urls, request.url); end
+	requests = {};
 	return urls;
 end
 
 describe("a client", function ()
-	it("asks in the contract's form", function ()
+	it("sends the documented request", function ()
 		options.url, answers["http://127.0.0.1:8090/v1/verify"] = nil, { 200, ALLOWED };
 		assert.is_true(new_client():ask({ token = "t" }).allowed);
-		local request = asked[1].request;
+		local request = requests[1].request;
 		assert.equal("POST", request.method);
 		assert.equal("application/json", request.headers["Content-Type"]);
 		assert.equal("t", require "util.json".decode(request.body).token);
-		assert.equal(5, asked[1].seconds);
+		assert.equal(5, requests[1].seconds);
 	end);
 
 	it("asks the first address that works, and that one first from then on", function ()
 		local client = new_client();
 		answers[A], answers[B] = { 500, ALLOWED }, { 200, ALLOWED };
 		assert.is_true(client:ask({}).allowed);
-		assert.same({ A, B }, urls_asked());
+		assert.same({ A, B }, requested_urls());
 		client:ask({});
-		assert.same({ B }, urls_asked());
+		assert.same({ B }, requested_urls());
 		answers[A], answers[B] = { 200, DENIED }, { 0, "connection refused" };
 		assert.is_false(client:ask({}).allowed);
-		assert.same({ B, A }, urls_asked());
+		assert.same({ B, A }, requested_urls());
 		client:ask({});
-		assert.same({ A }, urls_asked());
+		assert.same({ A }, requested_urls());
 	end);
 
-	it("shares its time among the addresses", function ()
+	it("divides its time between the addresses", function ()
 		options.url, options.seconds = { "http://a", "http://b", "http://c" }, 6;
 		assert.equal("verifier-unavailable", new_client():ask({}).code);
-		assert.same({ 2, 2, 2 }, { asked[1].seconds, asked[2].seconds, asked[3].seconds });
+		assert.same({ 2, 2, 2 }, { requests[1].seconds, requests[2].seconds, requests[3].seconds });
 		assert.equal(106, clock);
 	end);
 
-	it("refuses where nobody answers, and says so once for each address", function ()
+	it("denies without an answer and logs it once for each address", function ()
 		local client = new_client();
 		for _ = 1, 3 do
 			assert.equal("verifier-unavailable", client:ask({}).code);
@@ -102,7 +102,7 @@ describe("a client", function ()
 			"error http://b/v1/verify gives no verdict: timeout" }, logged);
 	end);
 
-	it("says once that an address is back", function ()
+	it("logs once that an address is back", function ()
 		local client = new_client();
 		client:ask({});
 		answers[A] = { 200, ALLOWED };
@@ -112,17 +112,17 @@ describe("a client", function ()
 		assert.equal(3, #logged);
 	end);
 
-	it("knows together with the other clients of its addresses what works", function ()
+	it("shares with other clients which address works", function ()
 		local one, other = new_client(), new_client();
 		answers[B] = { 200, ALLOWED };
 		one:ask({});
-		urls_asked();
+		requested_urls();
 		other:ask({});
-		assert.same({ B }, urls_asked());
+		assert.same({ B }, requested_urls());
 		assert.equal(1, #logged);
 	end);
 
-	it("believes a 503 only that keys are missing, and asks the others for them", function ()
+	it("accepts a 503 only for missing keys, then asks the others", function ()
 		local client = new_client();
 		answers[A], answers[B] = { 503, KEYLESS }, { 503, ALLOWED };
 		assert.equal("keys-unavailable", client:ask({}).code);
@@ -131,7 +131,7 @@ describe("a client", function ()
 		assert.is_true(client:ask({}).allowed);
 	end);
 
-	it("refuses everybody with options that nobody can mean, and keeps secrets out of the log", function ()
+	it("denies everything with bad options and logs no secret", function ()
 		options = { url = { "ftp://user:secret@v", 7 }; seconds = -1 };
 		assert.equal("verifier-unavailable", new_client():ask({}).code);
 		assert.equal(3, #logged);

@@ -14,7 +14,7 @@ local function base64url(text)
 end
 
 describe("parameters", function ()
-	it("are a table, whatever the query is", function ()
+	it("returns a table for every query", function ()
 		assert.same({}, verifier.parameters(nil));
 		assert.same({}, verifier.parameters(""));
 		assert.same({}, verifier.parameters("foo"));
@@ -28,17 +28,17 @@ describe("token_of", function ()
 		return verifier.token_of({ authorization = header }, verifier.parameters(query));
 	end
 
-	it("takes the header's", function ()
+	it("reads the Authorization header", function ()
 		assert.equal("a.b.c", token("Bearer a.b.c"));
 		assert.equal("a.b.c", token("bearer  a.b.c "));
 	end);
 
-	it("lets the query override it, even with nothing", function ()
+	it("prefers the query, also an empty parameter", function ()
 		assert.equal("x.y.z", token("Bearer a.b.c", "token=x.y.z"));
 		assert.equal("", token("Bearer a.b.c", "token="));
 	end);
 
-	it("knows no other scheme, and no two tokens", function ()
+	it("ignores other schemes and doubled tokens", function ()
 		assert.is_nil(token(nil));
 		assert.is_nil(token("Basic dTpw"));
 		assert.is_nil(token("Bearer"));
@@ -46,22 +46,22 @@ describe("token_of", function ()
 	end);
 end);
 
-describe("encode_question", function ()
-	local function encoded(question)
-		return json.decode(verifier.encode_question(question));
+describe("encode_request", function ()
+	local function encoded(request)
+		return json.decode(verifier.encode_request(request));
 	end
 
-	it("says null where there is nothing", function ()
-		local question = encoded({ host = "meet" });
-		assert.equal(json.null, question.token);
-		assert.equal(json.null, question.room_jid);
-		assert.equal("meet", question.host);
-		assert.is_false(question.room_requires_authentication);
-		assert.is_false(question.creates_room);
-		assert.is_false(question.admitted_before);
+	it("writes null for an absent value", function ()
+		local request = encoded({ host = "meet" });
+		assert.equal(json.null, request.token);
+		assert.equal(json.null, request.room_jid);
+		assert.equal("meet", request.host);
+		assert.is_false(request.room_requires_authentication);
+		assert.is_false(request.creates_room);
+		assert.is_false(request.admitted_before);
 	end);
 
-	it("is UTF-8, whatever a client sent", function ()
+	it("writes UTF-8 for any bytes of a client", function ()
 		assert.equal("?a?\0\"", encoded({ token = "\255a\254\0\"" }).token);
 		assert.equal("п", encoded({ query_prefix = "п" }).query_prefix);
 	end);
@@ -75,7 +75,7 @@ describe("read_verdict", function ()
 		assert.same({ jitsi_meet_room = "board"; jitsi_meet_context_user = { id = "u" } }, verdict.session);
 	end);
 
-	it("takes nothing but what it knows", function ()
+	it("ignores unknown members", function ()
 		local verdict = verifier.read_verdict('{"allowed": true, "session": {"type": "s2sin", "username": "x"}}');
 		assert.same({}, verdict.session);
 	end);
@@ -87,7 +87,7 @@ describe("read_verdict", function ()
 			verdict);
 	end);
 
-	it("makes words and text of a refusal that may stand in XML and in a log", function ()
+	it("makes words and text that are valid in XML and in a log", function ()
 		local plain = { allowed = false; code = "not-allowed"; condition = "not-allowed";
 			reason = "Access denied" };
 		for _, members in ipairs({ "", ', "code": null, "error": null, "reason": null',
@@ -105,14 +105,14 @@ describe("read_verdict", function ()
 		'{"allowed": true, "session": {"jitsi_meet_context_user": {"__array": 1}}}',
 	};
 	for _, body in ipairs(NO_VERDICTS) do
-		it("does not take for one: " .. body, function ()
+		it("rejects: " .. body, function ()
 			local verdict, err = verifier.read_verdict(body);
 			assert.is_nil(verdict);
 			assert.equal("answer-malformed", err);
 		end);
 	end
 
-	it("does not take nothing for one", function ()
+	it("rejects nil", function ()
 		assert.is_nil(verifier.read_verdict(nil));
 		assert.is_nil(verifier.read_verdict(false));
 	end);
@@ -129,7 +129,7 @@ describe("claims_of", function ()
 		assert.same({ sub = "meet"; list = { 1 } }, verifier.claims_of(token));
 	end);
 
-	it("says what is none", function ()
+	it("rejects other texts", function ()
 		local misread = "a." .. base64url('{"__hash": []}') .. ".c";
 		for _, token in ipairs({ "", "a", "a.b", "a.!.c", "a.e30.b.c", misread }) do
 			local claims, err = verifier.claims_of(token);
@@ -140,7 +140,7 @@ describe("claims_of", function ()
 end);
 
 describe("claims_from_session", function ()
-	it("says what was bound, and no empty context", function ()
+	it("returns the stored claims and no empty context", function ()
 		assert.same({ sub = "meet"; room = "*" },
 			verifier.claims_from_session({ jitsi_meet_domain = "meet"; jitsi_meet_room = "*"; type = "c2s" }));
 		assert.same({ context = { user = { id = 1 } } },
@@ -176,7 +176,7 @@ describe("endpoint", function ()
 		assert.equal("https://v/below/v1/verify", verifier.endpoint("https://v/below"));
 	end);
 
-	it("refuses what is none", function ()
+	it("rejects other texts", function ()
 		for _, url in ipairs({ "", "v:8090", "ftp://v", "http://", "unix:/run/v", 8090, true }) do
 			local endpoint, err = verifier.endpoint(url);
 			assert.is_nil(endpoint);
