@@ -1,8 +1,8 @@
 """A public signing key from one JSON Web Key (RFC 7517, RFC 7518 section 6, RFC 8037).
 
 Secrets, private keys and encryption keys are refused: a server that publishes one of them has
-made a mistake, and a key that strangers can read proves nothing. This module does not know the
-document that contains the key.
+made a mistake, and a signature by a published private key proves nothing. This module does not
+know the document that contains the key.
 """
 
 from __future__ import annotations

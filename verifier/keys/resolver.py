@@ -1,11 +1,11 @@
-"""The keys of a virtual host: several sources behind one interface, shared by hosts where possible.
+"""The keys of a virtual host: several sources behind one interface, shared by hosts if possible.
 
-A ``KeyResolver`` asks its sources in a fixed order: configured keys, the document, the key server.
-Configured keys answer at once; a document answers for all keys with one request; a key server
-needs one request for each key. The first source that has the key wins.
+A ``KeyResolver`` searches its sources from the cheapest to the most expensive: configured keys need
+no request, a document needs one request for all keys, a key server needs one request for each key.
+The first source that has the key wins.
 
 ``KeyResolvers`` has one resolver for each set of key locations. Hosts with the same locations share
-a resolver, so that a key server is asked once for all of them.
+a resolver, so that each key is requested once for all of them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class KeyResolver:
     """Finds a key in several sources; a ``KeyLookup``.
 
     Args:
-        sources: In the order in which they are asked.
+        sources: In the order in which they are searched.
         timeout: The longest time that ``fetch`` waits for all of them together, seconds.
     """
 
@@ -73,7 +73,7 @@ class KeyResolver:
         return None
 
     def answer_without_fetch(self, key_id: str) -> Missing | None:
-        """Return the answer of ``fetch`` if it would not wait; None if a source may be asked.
+        """Return the answer of ``fetch`` if it would not wait; None if a source may be requested.
 
         Call this for a key id that ``get`` does not return. A flood of invented key ids is answered
         here, without a task for each of them.
@@ -87,9 +87,9 @@ class KeyResolver:
     async def fetch(self, key_id: str) -> KeyOrMissing:
         """Return the key, fetched if necessary; waits for at most one shared fetch of each source.
 
-        Each source gets its share of the time that is left. After its share the next source is
-        asked as well, and the first one may still answer: a stalled document does not make a key
-        server useless, and two stalled sources do not double the waiting time.
+        Each source gets its share of the remaining time. After that share the next source is
+        searched too, and the first source may still answer. So a stalled document does not block a
+        key server, and two stalled sources do not double the waiting time.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + self._timeout
@@ -112,7 +112,7 @@ class KeyResolver:
     async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Return the key whose ``kid`` has this SHA-256 (hex), and its freshness in seconds."""
         with contextlib.suppress(TimeoutError):
-            # Jitsi takes a late response as "no such key" and asks again for the next token.
+            # To Jitsi, a late response means "no such key"; the next token repeats the request.
             async with asyncio.timeout(self._timeout):
                 for source in self._by_id:
                     found = await source.find_by_digest(digest)

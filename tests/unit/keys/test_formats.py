@@ -396,7 +396,7 @@ def test_certificate_map_is_parsed_and_bad_entries_skipped() -> None:
             "number": 5,
             "null": None,
             "object": {},
-            "rubbish": "x",
+            "garbage": "x",
             "late": "\n" + pem(RSA_KEY),
             "weak": pem(SMALL_RSA_KEY),
             "private": PRIVATE,
@@ -405,7 +405,7 @@ def test_certificate_map_is_parsed_and_bad_entries_skipped() -> None:
     document = parse_document(body, "document")
     assert list(document.keys) == ["certificate", "expired", "key"]
     assert {skipped.key_id: skipped.reason for skipped in document.skipped} == {
-        **dict.fromkeys(["number", "null", "object", "rubbish", "late"], "malformed"),
+        **dict.fromkeys(["number", "null", "object", "garbage", "late"], "malformed"),
         "weak": "key-size",
         "private": "private",
     }

@@ -1,6 +1,6 @@
 """Keys from an ASAP key server: ``<base>/<sha256(kid)>.pem`` is one PEM key or certificate.
 
-The server is asked key by key, for three reasons:
+Each key is one request. A request has one of three reasons:
 
 ==========  ===================================  ==================================================
 request     starts when                          limited by
@@ -118,7 +118,7 @@ class AsapSource(RemoteSource):
         await self._lookups.close()
 
     async def tick(self) -> None:
-        """Refresh the keys that are due; ask a failing server for one key before the others."""
+        """Refresh the keys that are due; request one key before the others if the server fails."""
         await super().tick()
         if not self._circuit.allows_refresh():
             return
@@ -149,7 +149,7 @@ class AsapSource(RemoteSource):
         return self._limiter.allows(key_id, seen_before=key_id in self._negative)
 
     def _answer_from_memory(self, key_id: str) -> Missing:
-        """Return the answer for a key id that the server cannot be asked for now."""
+        """Return the answer for a key id that cannot be requested now."""
         default = Missing.UNAVAILABLE if self._circuit.is_open else Missing.UNKNOWN
         return self._negative.latest(key_id) or default
 
@@ -253,7 +253,7 @@ class AsapSource(RemoteSource):
         return [key_id for refresh_at, key_id in due if refresh_at <= now]
 
     def _probe_keys(self) -> list[str]:
-        """Return the key id to ask a failing server for when no cached key is due."""
+        """Return the key id to request from a failing server when no cached key is due."""
         return [] if self._failed_key_id is None else [self._failed_key_id]
 
     async def _refresh(self, key_ids: list[str]) -> None:

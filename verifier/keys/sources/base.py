@@ -36,7 +36,7 @@ FetchResult = Literal["ok", "not-found", "error", "timeout"]
 
 
 class Missing(Enum):
-    """Why there is no key: every source is sure that it has none, or one cannot be asked now."""
+    """Why there is no key: every source is sure that it has none, or one cannot be reached now."""
 
     UNKNOWN = "unknown"
     UNAVAILABLE = "unavailable"

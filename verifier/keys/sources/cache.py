@@ -190,7 +190,7 @@ class KeyCache:
         self.remove(expired)
 
     def forget(self, key_id: str) -> None:
-        """Remove a key that no token needs; nobody is told, because it may still be fetched."""
+        """Remove a key that no token needs, without a report: its source still has it."""
         self._entries.pop(key_id, None)
 
     def copy_from(self, other: KeyCache) -> None:

@@ -1,4 +1,4 @@
-"""Whether a remote source may be asked now: its failures, and the pauses that follow them.
+"""Whether a request to a remote source may start now: the failures and the pauses after them.
 
 =========  =======================  ======================  ==================================
 state      refreshes may start      lookups for tokens may  next state
@@ -38,7 +38,7 @@ from verifier.log import log
 
 
 class CircuitBreaker:
-    """Counts the failures of one source and decides when the source may be asked again.
+    """Counts the failures of one source and decides when the next request may start.
 
     Args:
         name: The kind of source.
@@ -70,7 +70,7 @@ class CircuitBreaker:
         return self._failures > 0
 
     def allows_refresh(self) -> bool:
-        """Return whether background work may ask the source now."""
+        """Return whether background work may start a request now."""
         return not self.is_open or self._timing.monotonic() >= self._retry_at
 
     def allows_lookup(self, requested_at: float) -> bool:
@@ -84,7 +84,7 @@ class CircuitBreaker:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Mark the source as being asked."""
+        """Mark that a request is running."""
         self._attempted_at = self._timing.monotonic()
         self._attempts += 1
         self._running += 1

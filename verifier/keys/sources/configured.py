@@ -15,7 +15,7 @@ stale                  as last read with       all files are usable again: ready
 =====================  ======================  ================================================
 
 A file that cannot be used never removes a running key: an operator's mistake while the service
-runs must not lock everybody out. A key that a usable file no longer contains ends at once, because
+runs must not refuse every token. A key that a usable file no longer contains ends at once, because
 the operator removed it on purpose. This module does not know what the keys are for.
 """
 
@@ -54,7 +54,7 @@ from verifier.log import log
 
 
 class ConfiguredSource:
-    """Keys that are all known from the start.
+    """Keys that are all in memory from the start.
 
     Args:
         name: The kind of source.

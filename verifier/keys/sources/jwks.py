@@ -127,7 +127,7 @@ class DocumentSource(RemoteSource):
     async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Return the key whose ``kid`` has this SHA-256 (hex), and its freshness in seconds.
 
-        May fetch the document as a token would: Jitsi asks here for a key that it does not know.
+        May fetch the document as for a token, because the caller is a Jitsi that needs a new key.
         """
         found = self._cache.find_by_digest(digest)
         fetch = self._fetch_for_token() if found is None else None

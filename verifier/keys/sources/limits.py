@@ -1,21 +1,21 @@
 """Protection of a key server against unknown key ids: three small mechanisms.
 
-Any client can invent key ids, so every lookup at a key server is a request that a stranger causes.
+Any client can invent key ids, and every lookup of one causes a request to the key server.
 
-``SingleFlight`` runs one request for all tokens that wait for the same key id:
+``SingleFlight`` runs one request for all tokens that wait for the same key id (or document):
 
 ===========  ==============================  ===============================================
-state        a token asks for the key id     next state
+state        a token names the key id        next state
 ===========  ==============================  ===============================================
 idle         the request starts              running
-running      the token waits for the same    request ends: idle (the result goes to all who
-             request, at most 5 s            wait); source closed: idle
+running      the token waits for the same    request ends: idle (all waiting tokens get the
+             request, at most 5 s            result); source closed: idle
 ===========  ==============================  ===============================================
 
 ``NegativeCache`` remembers "no such key" per key id (times are the defaults):
 
 ===========  ==============================  ===============================================
-age          a token asks for the key id     why
+age          a token names the key id        why
 ===========  ==============================  ===============================================
 0 to 10 s    answered from memory            ``key_recheck``: one key id causes at most one
                                              request in this time
@@ -44,7 +44,8 @@ What remains: an attacker who sends every invented key id twice reaches the rese
 then compete with the invented ones for 10 lookups a second. Keys that are cached already are never
 affected, because ``KeyCache.get`` answers them.
 
-Each memory holds at most 10,000 key ids, as hashes of 32 bytes: a ``kid`` can be 8 KB long.
+Each memory holds at most 10,000 key ids and drops the least recently used one. It stores hashes,
+because a ``kid`` can be several kilobytes long.
 
 This module knows neither HTTP nor key material.
 """

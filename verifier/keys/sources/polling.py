@@ -74,13 +74,15 @@ class PollingTask:
 class FileWatch:
     """Finds out whether files have changed since they were last read.
 
-    ========  ===============================================  ==============================
-    state     meaning                                          next check
-    ========  ===============================================  ==============================
-    same      the files look as they did when last read        differs: → changing
-    changing  the last check found a difference                same as last check: → settled
-    settled   two checks in a row agree: ``changed`` is true   → same
-    ========  ===============================================  ==============================
+    =========  =========================================  ==================================
+    state      meaning                                    next state
+    =========  =========================================  ==================================
+    unchanged  the files look as when they were read      a check finds a difference: changing
+    changing   the last check found a difference          the next check finds the same files:
+                                                          stable; other files: changing
+    stable     two checks in a row agree; ``changed``     unchanged
+               returns True
+    =========  =========================================  ==================================
 
     Two checks must agree because a program may still be writing a file at the first check.
     """
@@ -91,7 +93,7 @@ class FileWatch:
         self._last_seen = self._last_read
 
     async def changed(self) -> bool:
-        """Check the files; return True once for every change that has settled."""
+        """Check the files; return True once for every change, when two checks agree."""
         if not self._paths:
             return False
         before = self._last_seen

@@ -37,7 +37,7 @@ class KeySourceSettings:
         key_fetch_connections: The most connections that one source opens.
         key_grace: How long a key is used after its source no longer has it.
         key_stale_grace: How long a key is used after its freshness ends while its source fails.
-        key_lookup_rate: The mean number of unknown key ids a second that a key server is asked for.
+        key_lookup_rate: The mean number of lookups of unknown key ids a second at a key server.
         key_cache_size: The most keys that are kept of one source.
         key_min_lifetime: The shortest freshness, whatever the server says.
         key_max_lifetime: The longest freshness, whatever the server says.
@@ -76,7 +76,7 @@ class KeySourceSettings:
             stated: What the server states; None if it states nothing.
             default: What holds if the server states nothing.
         """
-        # The lower limit keeps a server that forbids caching from being asked for every token.
+        # The lower limit prevents one request for every token if a server forbids caching.
         # The upper limit bounds how long a withdrawn key is used because of one wrong header.
         wanted = default if stated is None else stated
         return min(max(wanted, self.key_min_lifetime), self.key_max_lifetime)

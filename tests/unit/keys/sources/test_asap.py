@@ -588,13 +588,13 @@ async def test_one_bad_key_does_not_open_the_circuit(server: KeyServer, open_sou
     source = open_source()
     server.publish("good", pem("good"))
     server.replies[asap_path("forbidden")] = Reply(status=403)
-    server.publish("rubbish", "<html>")
+    server.publish("garbage", "<html>")
     server.publish("private", "-----BEGIN PRIVATE KEY-----")
     assert await source.fetch("forbidden") is Missing.UNAVAILABLE
-    assert await source.fetch("rubbish") is Missing.UNAVAILABLE
+    assert await source.fetch("garbage") is Missing.UNAVAILABLE
     assert await source.fetch("private") is Missing.UNKNOWN
     assert is_key(await source.fetch("good"), "good")
-    for key_id in ("forbidden", "rubbish", "private"):
+    for key_id in ("forbidden", "garbage", "private"):
         await source.fetch(key_id)
     assert len(server.requests) == 4
 
@@ -618,14 +618,14 @@ async def test_request_waits_at_most_for_the_timeout(
     server: KeyServer, recorder: Recorder, open_source: Open
 ) -> None:
     old, source = open_source(), open_source(key_fetch_timeout=0.2)
-    server.publish("known", pem("known"))
-    await old.fetch("known")
+    server.publish("cached", pem("cached"))
+    await old.fetch("cached")
     source.copy_from(old)
     server.reply_to_all = Reply(fault="stall")
     async with asyncio.timeout(5):
         waiting = asyncio.create_task(source.fetch("unknown"))
         await until(lambda: server.in_progress == 1)
-        assert is_key(source.get("known"), "known")
+        assert is_key(source.get("cached"), "cached")
         assert await waiting is Missing.UNAVAILABLE
     await until(lambda: recorder.fetches["asap", "timeout"] == 1)
 

@@ -63,7 +63,7 @@ def replace(path: Path, text: str) -> None:
 
 
 async def check_twice(source: StaticSource | SecretSource) -> None:
-    """Check the files twice: the first check finds a change, the second that it has settled."""
+    """Check the files twice: the first finds a change, the second confirms it."""
     await source.tick()
     await source.tick()
 
@@ -105,13 +105,13 @@ async def test_secrets_keep_their_order_and_serve_any_token(tmp_path: Path, secr
 async def test_all_unusable_entries_are_named_and_not_shown(
     tmp_path: Path, static: Open, secrets: Open
 ) -> None:
-    (tmp_path / "rubbish").write_text("hush-hush")
+    (tmp_path / "garbage").write_text("hush-hush")
     (tmp_path / "huge").write_text("-" * 1_100_000)
     (tmp_path / "set").write_text(json.dumps({"keys": [jwk("a")]}))
     with pytest.raises(KeySourceError) as failure:
         await static(
             {
-                "1": tmp_path / "rubbish",
+                "1": tmp_path / "garbage",
                 "2": tmp_path / "huge",
                 "3": tmp_path / "missing",
                 "4": "hush-hush",
@@ -121,7 +121,7 @@ async def test_all_unusable_entries_are_named_and_not_shown(
         )
     no_pem = "expected one PEM block, a public key or a certificate, found 0 blocks"
     assert str(failure.value).split("; ") == [
-        f"{tmp_path}/rubbish: {no_pem}",
+        f"{tmp_path}/garbage: {no_pem}",
         f"{tmp_path}/huge: expected at most 1048576 bytes",
         f"{tmp_path}/missing: No such file or directory",
         f"key id '4': {no_pem}",
@@ -213,7 +213,7 @@ async def test_symbolic_link_replaced_by_kubernetes_is_noticed(
     assert recorder.changes == [frozenset({"a"})]
 
 
-@pytest.mark.parametrize("bad", ["", "rubbish", "-----BEGIN PUBLIC KEY-----\n", None])
+@pytest.mark.parametrize("bad", ["", "garbage", "-----BEGIN PUBLIC KEY-----\n", None])
 async def test_bad_new_file_keeps_the_running_keys(
     tmp_path: Path, static: Open, recorder: Recorder, bad: str | None
 ) -> None:

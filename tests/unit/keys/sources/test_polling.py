@@ -26,7 +26,7 @@ async def test_polling_goes_on_after_a_bug(caplog: pytest.LogCaptureFixture) -> 
     assert "hush" not in caplog.text
 
 
-async def test_file_watch_reports_each_settled_change_once(tmp_path: Path) -> None:
+async def test_file_watch_reports_each_change_once(tmp_path: Path) -> None:
     path = tmp_path / "file"
     watch = FileWatch([path])
     assert not await watch.changed()
