@@ -1,4 +1,4 @@
-"""The configuration: from a TOML file and the environment to one frozen value."""
+"""The configuration: a TOML file and the environment become one frozen value, ``Settings``."""
 
 from verifier.config.load import load
 from verifier.config.option import Option

@@ -1,6 +1,6 @@
-"""What is wrong with a configuration, in words that are safe to print.
+"""Problems of a configuration, in words that are safe to print.
 
-Knows no option by name. Whatever passes through ``shown`` has lost what could be a credential.
+Knows no option by name. ``shown`` removes from a value everything that could be a credential.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any, Final
 
 _LONGEST_SHOWN: Final = 80
-_LONGEST_PATH: Final = 255  # cut in two, it would name another file
+_LONGEST_PATH: Final = 255  # a shortened path would name another file
 _USER_INFO: Final = re.compile(r".*@", re.DOTALL)
 _QUERY: Final = re.compile(r"\?.*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to mend.
+    """One error, which the operator must correct.
 
     Attributes:
-        option: The option's name in the file; empty where the file itself is the trouble.
+        option: The option's name in the file; empty where the file itself is wrong.
         origin: Where the value came from: an environment variable, or a key and its file.
         found: What was found there, never a credential.
         expected: What would have been right.
@@ -54,7 +54,7 @@ class ConfigError(Exception):
 
 
 def shown(value: Any, longest: int = _LONGEST_SHOWN) -> str:
-    """Put a value into words on one line, without user-info, query string or excess."""
+    """Return a value in words on one line, without user-info, query string or excess length."""
     if isinstance(value, str):
         value = _QUERY.sub("?***", _USER_INFO.sub("***@", value))
     elif isinstance(value, list) and all(isinstance(item, str) for item in value):
@@ -66,18 +66,18 @@ def shown(value: Any, longest: int = _LONGEST_SHOWN) -> str:
 
 
 def shown_name(name: str) -> str:
-    """Show a name that somebody made up; quoted, if it is no plain word."""
+    """Return a name that may be misspelt, quoted if it is not a plain word."""
     return name if name.replace("-", "_").isidentifier() else shown(name)
 
 
 def type_name(value: Any) -> str:
-    """Name a TOML value's type."""
+    """Return the type of a TOML value in words."""
     names = {str: "a string", bool: "a boolean", int: "an integer", float: "a float"}
     names |= {dict: "a table", list: "an array"}
     return names.get(type(value), "a date or time")
 
 
 def shown_path(path: Path) -> str:
-    """Show a path, unless it may be a secret that was put where its file's name belongs."""
+    """Return a path in words, but hide a relative one: it may be a secret in the wrong place."""
     text = str(path)
     return shown(text, _LONGEST_PATH) if path.is_absolute() else "a relative path (not shown)"

@@ -1,7 +1,7 @@
-"""The address that a refused reader is sent to: a template, and what is filled in.
+"""The URL that a browser is sent to on a denial: a template and the values for its placeholders.
 
-What is filled in can change neither scheme nor host, so that nobody but the operator says where
-people are sent.
+Values are percent-encoded and stand behind the host. A token or a URL can therefore not change the
+site that a browser is sent to; only the operator can.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import Final
 from urllib.parse import quote
 
 PLACEHOLDERS: Final = ("code", "room", "url")
-"""What may stand in a template, in braces."""
+"""The placeholders that a template may have, in braces."""
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 
 
 def unknown_placeholders(template: str) -> list[str]:
-    """Name the placeholders that have no meaning, each once, with their braces."""
+    """Return the placeholders that are not known, each once, with their braces."""
     found = dict.fromkeys(_PLACEHOLDER.findall(template))
     return [f"{{{name}}}" for name in found if name not in PLACEHOLDERS]
 
 
 def has_stray_brace(template: str) -> bool:
-    """Tell whether a brace belongs to no placeholder."""
+    """Return whether a brace belongs to no placeholder."""
     rest = _PLACEHOLDER.sub("", template)
     return "{" in rest or "}" in rest
 
 
 def fill(template: str, *, code: str, room: str, url: str) -> str:
-    """Put values into a template, percent-encoded so that each stays within its place."""
+    """Return the URL: the template with percent-encoded values in place of its placeholders."""
     values = {"code": code, "room": room, "url": url}
     return _PLACEHOLDER.sub(lambda found: quote(values[found[1]], safe=""), template)

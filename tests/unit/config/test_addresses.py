@@ -1,4 +1,4 @@
-"""How listening addresses are written."""
+"""Addresses of listeners."""
 
 import pytest
 
@@ -16,9 +16,7 @@ from verifier.config.addresses import TcpAddress, UnixAddress, is_loopback, pars
         ("unix:/run/verifier/auth.sock", UnixAddress("/run/verifier/auth.sock")),
     ],
 )
-def test_an_address_is_read_and_written_the_same_way(
-    text: str, address: TcpAddress | UnixAddress
-) -> None:
+def test_address_is_written_as_it_was_read(text: str, address: TcpAddress | UnixAddress) -> None:
     assert parse_address(text) == address
     assert str(address) == text
 
@@ -47,7 +45,7 @@ def test_an_address_is_read_and_written_the_same_way(
         "unix:/" + "x" * 107,
     ],
 )
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_other_texts_are_not_addresses(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # any ValueError is the contract
         parse_address(text)
 
@@ -55,16 +53,16 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", "localhost", "LOCALHOST."]
 )
-def test_loopback_hosts_are_known(host: str) -> None:
+def test_loopback_host_is_local(host: str) -> None:
     assert is_loopback(host)
     assert TcpAddress(host, 1).is_local
 
 
 @pytest.mark.parametrize("host", ["::", "192.0.2.1", "::ffff:192.0.2.1", "localhost.x"])
-def test_hosts_that_others_reach_are_not_loopback(host: str) -> None:
+def test_host_that_others_reach_is_not_local(host: str) -> None:
     assert not is_loopback(host)
     assert not TcpAddress(host, 1).is_local
 
 
-def test_a_unix_socket_is_local() -> None:
+def test_unix_socket_is_local() -> None:
     assert UnixAddress("/run/x").is_local

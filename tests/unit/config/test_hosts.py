@@ -1,3 +1,5 @@
+"""The ``[hosts]`` tables: inheritance, and the options that concern hosts."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -29,33 +31,33 @@ def problems(table: str) -> list[str]:
     return [str(problem) for problem in error.value.problems]
 
 
-def test_a_host_has_what_the_service_has_less_what_it_replaces() -> None:
+def test_host_inherits_options_that_it_does_not_replace() -> None:
     own = host("allow_empty_token = true")
     assert (own.allow_empty_token, own.app_id) == (True, "service")
     assert own.asap_accepted_issuers == ("service", "partner")
     assert own.muc_mapper_domain == "muc.meet.jitsi"
 
 
-def test_a_host_with_an_id_of_its_own_has_its_own_issuers() -> None:
+def test_host_with_its_own_app_id_inherits_no_issuers() -> None:
     assert host('app_id = "own"').asap_accepted_issuers == ("own",)
 
 
-def test_a_host_with_a_key_of_its_own_has_no_other() -> None:
+def test_host_with_its_own_key_inherits_no_other() -> None:
     own = host('asap_key_server = "https://keys.example.org"')
     assert (own.app_secret, own.signature_algorithm) == ((), "RS256")
 
 
-def test_a_host_with_a_domain_of_its_own_has_its_own_muc_host() -> None:
+def test_host_with_its_own_domain_inherits_no_muc_domain() -> None:
     assert host('muc_mapper_domain_base = "own.jitsi"').muc_mapper_domain == "conference.own.jitsi"
 
 
-def test_the_environment_is_the_whole_services() -> None:
+def test_environment_counts_for_every_host() -> None:
     text = '[hosts."b.example"]\nallow_empty_token = true\n'
     settings = configured(text, JWT_APP_ID="env", JWT_APP_SECRET="s" * 40)
     assert settings.hosts["b.example"].app_id == "env"
 
 
-def test_a_hosts_problems_name_the_host() -> None:
+def test_problem_of_a_host_names_the_host() -> None:
     assert problems('app_secert = "x"')[0].startswith(
         'app_secert ([hosts."meet.example.org"] in /etc/v.toml): found an unknown option'
     )
@@ -66,7 +68,7 @@ def test_a_hosts_problems_name_the_host() -> None:
     )
 
 
-def test_a_problem_of_the_service_is_told_once() -> None:
+def test_problem_of_the_service_is_reported_once() -> None:
     with pytest.raises(ConfigError) as error:
         configured('app_id = ""\napp_secret = "x"\n[hosts."a.b"]\n[hosts."c.d"]\n')
     assert len(error.value.problems) == 1
@@ -84,19 +86,19 @@ def test_a_problem_of_the_service_is_told_once() -> None:
         "[hosts.A]\n[hosts.a]",
     ],
 )
-def test_what_is_no_table_of_hosts_is_refused(text: str) -> None:
+def test_wrong_hosts_tables_are_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         configured(f'app_id = "a"\napp_secret = "{"s" * 40}"\n{text}')
 
 
-def test_bypass_needs_a_proxy_to_believe() -> None:
+def test_bypass_needs_a_trusted_proxy() -> None:
     with pytest.raises(ConfigError, match="trusted_proxies"):
         configured(SERVICE, VERIFIER_BYPASS="10.0.0.0/8")
     settings = configured(
         SERVICE, VERIFIER_BYPASS="10.0.0.0/8, fd00::1", VERIFIER_TRUSTED_PROXIES="127.0.0.1,unix"
     )
-    assert [str(each) for each in settings.bypass] == ["10.0.0.0/8", "fd00::1/128"]
-    assert [str(each) for each in settings.trusted_proxies] == ["127.0.0.1/32", "unix"]
+    assert [str(network) for network in settings.bypass] == ["10.0.0.0/8", "fd00::1/128"]
+    assert [str(proxy) for proxy in settings.trusted_proxies] == ["127.0.0.1/32", "unix"]
 
 
 def test_strict_hosts_need_a_host() -> None:
@@ -107,6 +109,6 @@ def test_strict_hosts_need_a_host() -> None:
 @pytest.mark.parametrize(
     "networks", ["::ffff:10.0.0.0/104", "10.0.0.1/8", "meet.example.org", "unix", "300.0.0.1"]
 )
-def test_what_is_no_network_is_refused(networks: str) -> None:
+def test_wrong_networks_are_refused(networks: str) -> None:
     with pytest.raises(ConfigError, match="bypass"):
         configured(SERVICE, VERIFIER_BYPASS=networks, VERIFIER_TRUSTED_PROXIES="unix")

@@ -1,4 +1,4 @@
-"""The table of options, as documentation and --help use it."""
+"""Declarations of options, and the settings that follow from them."""
 
 from dataclasses import fields
 
@@ -16,7 +16,7 @@ def test_every_field_of_settings_is_an_option_or_derived() -> None:
     assert {field.name for field in fields(Settings)} == declared | DERIVED
 
 
-def test_every_option_of_the_policy_table_is_a_part_of_the_operator_policy() -> None:
+def test_policy_table_and_operator_policy_have_the_same_parts() -> None:
     names = [option.name for option in OPTIONS if option.table == "policy"]
     assert names == [f"policy.{rule.name}" for rule in fields(OperatorPolicy)]
     assert set(names) <= set(PER_HOST)
@@ -31,7 +31,7 @@ def test_names_and_variables_are_used_once() -> None:
     assert len(variables) == len(set(variables))
 
 
-def test_only_secrets_can_be_in_files_of_their_own() -> None:
+def test_only_secrets_can_be_in_their_own_files() -> None:
     files = [(option.file_key, option.file_variable) for option in OPTIONS if option.file_key]
     assert files == [
         ("app_secret_file", "JWT_APP_SECRET_FILE"),
@@ -41,7 +41,7 @@ def test_only_secrets_can_be_in_files_of_their_own() -> None:
     ]
 
 
-def test_every_option_says_what_it_is_for_in_one_line() -> None:
+def test_every_option_has_one_line_of_help() -> None:
     for option in OPTIONS:
         assert option.help.endswith(".")
         assert len(option.help) < 100
@@ -49,7 +49,7 @@ def test_every_option_says_what_it_is_for_in_one_line() -> None:
         assert option.type.expected
 
 
-def test_a_default_that_is_a_value_is_the_one_that_is_documented() -> None:
+def test_declared_default_is_in_force() -> None:
     settings = load({"JWT_APP_ID": "app", "JWT_APP_SECRET": "secret"})
     for option in OPTIONS:
         if option.default is not None and not option.type.secret:

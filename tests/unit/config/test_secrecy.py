@@ -1,4 +1,4 @@
-"""No secret, and no user-info of a URL, is ever put into words."""
+"""Neither settings nor errors show a secret or the user part of a URL."""
 
 import traceback
 from pathlib import Path
@@ -14,7 +14,7 @@ CONFIG = Path("/etc/verifier.toml")
 GOOD = {"JWT_APP_ID": "app", "JWT_APP_SECRET": MARK}
 
 
-def settle(environ: dict[str, str], toml: str = "", secret_file: bytes = b"") -> Settings:
+def configured(environ: dict[str, str], toml: str = "", secret_file: bytes = b"") -> Settings:
     files = {CONFIG: toml.encode(), Path("/secret"): secret_file}
 
     def read_file(path: Path) -> bytes:
@@ -35,10 +35,10 @@ def settle(environ: dict[str, str], toml: str = "", secret_file: bytes = b"") ->
         ({}, f'app_id = "app"\napp_secret = ["{MARK}", "{MARK}2"]\nadmin_token = "{MARK}"', b""),
     ],
 )
-def test_settings_keep_secrets_to_themselves(
+def test_settings_never_show_secrets(
     environ: dict[str, str], toml: str, secret_file: bytes
 ) -> None:
-    settings = settle(environ, toml, secret_file)
+    settings = configured(environ, toml, secret_file)
     assert any(MARK in secret for secret in settings.app_secret)
     assert MARK not in repr(settings)
     assert MARK not in str(settings.notices)
@@ -75,11 +75,9 @@ def test_settings_keep_secrets_to_themselves(
         ({}, f'[public_keys]\nkid = "-----BEGIN PRIVATE KEY-----\\n{MARK}"', b""),
     ],
 )
-def test_errors_keep_secrets_to_themselves(
-    environ: dict[str, str], toml: str, secret_file: bytes
-) -> None:
+def test_errors_never_show_secrets(environ: dict[str, str], toml: str, secret_file: bytes) -> None:
     with pytest.raises(ConfigError) as error:
-        settle(environ, toml, secret_file)
+        configured(environ, toml, secret_file)
     assert MARK not in str(error.value)
     assert MARK not in repr(error.value)
     assert MARK not in repr(error.value.problems)

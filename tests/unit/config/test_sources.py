@@ -17,7 +17,7 @@ BASIC = f'app_id = "app"\napp_secret = "{SECRET}"\nenable_domain_verification = 
 
 
 class Files:
-    """A disk that holds a few files."""
+    """A file system with a few files."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self.files = dict(files)
@@ -45,7 +45,7 @@ def only_problem(error: pytest.ExceptionInfo[ConfigError]) -> str:
     return str(error.value.problems[0])
 
 
-def test_defaults_are_those_of_the_documentation() -> None:
+def test_defaults_are_in_force() -> None:
     settings = from_toml(BASIC)
     assert settings.asap_accepted_issuers == ("app",)
     assert settings.asap_accepted_audiences == ("*",)
@@ -146,46 +146,46 @@ def test_every_variable_of_the_environment_is_read() -> None:
     assert (settings.key_stale_grace, settings.key_lookup_rate) == (2, 3)
 
 
-def test_the_environment_wins_over_the_file() -> None:
+def test_environment_wins_over_the_file() -> None:
     settings = from_toml(BASIC + "decision_ttl = 1\n", {"VERIFIER_DECISION_TTL": "2"})
     assert settings.decision_ttl == 2
 
 
-def test_an_empty_variable_is_as_good_as_none() -> None:
+def test_empty_variable_is_ignored() -> None:
     settings = from_toml(BASIC, {"JWT_APP_ID": "", "JWT_APP_SECRET": '""', "XMPP_DOMAIN": "  "})
     assert settings.app_id == "app"
     assert settings.app_secret == (SECRET,)
 
 
-def test_the_file_can_be_named_by_the_environment() -> None:
+def test_environment_can_name_the_file() -> None:
     environ = {"VERIFIER_CONFIG": str(CONFIG)}
     assert load(environ, read_file=Files({str(CONFIG): BASIC.encode()})).app_id == "app"
 
 
-def test_a_named_file_wins_over_the_environments() -> None:
+def test_argument_wins_over_the_environments_file() -> None:
     environ = {"VERIFIER_CONFIG": "/not/there"}
     assert load(environ, CONFIG, read_file=Files({str(CONFIG): BASIC.encode()})).app_id == "app"
 
 
 @pytest.mark.parametrize("word", ["1", "t", "T", "true", "TRUE", "True", "'true'", '"1"'])
-def test_docker_jitsi_meets_words_for_true_are_understood(word: str) -> None:
+def test_docker_jitsi_meets_words_for_true_are_accepted(word: str) -> None:
     assert from_env(JWT_ALLOW_EMPTY=word).allow_empty_token
 
 
 @pytest.mark.parametrize("word", ["0", "f", "F", "false", "FALSE", "False", "'0'"])
-def test_docker_jitsi_meets_words_for_false_are_understood(word: str) -> None:
+def test_docker_jitsi_meets_words_for_false_are_accepted(word: str) -> None:
     assert not from_env(JWT_REQUIRE_ROOM_CLAIM=word).asap_require_room_claim
 
 
 @pytest.mark.parametrize("word", ["yes", "2", "tru", "none"])
-def test_other_words_are_no_booleans(word: str) -> None:
+def test_other_words_are_not_booleans(word: str) -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_ALLOW_EMPTY=word)
     text = only_problem(error)
     assert text.startswith(f'allow_empty_token (JWT_ALLOW_EMPTY): found "{word}"; expected true')
 
 
-def test_blanks_in_a_comma_list_are_dropped_and_told() -> None:
+def test_blanks_in_a_comma_list_are_dropped_with_a_notice() -> None:
     settings = from_env(JWT_ACCEPTED_ISSUERS="a, b,,")
     assert settings.asap_accepted_issuers == ("a", "b")
     assert settings.notices == (
@@ -194,7 +194,7 @@ def test_blanks_in_a_comma_list_are_dropped_and_told() -> None:
 
 
 @pytest.mark.parametrize("text", [SECRET, f'"{SECRET}"', f"'{SECRET}'"])
-def test_quotes_that_an_env_file_left_are_not_part_of_a_value(text: str) -> None:
+def test_quotes_left_by_an_env_file_are_removed(text: str) -> None:
     settings = from_env(JWT_APP_SECRET=text, JWT_APP_ID='"app"')
     assert settings.app_secret == (SECRET,)
     assert settings.app_id == "app"
@@ -206,20 +206,20 @@ def test_blanks_are_part_of_a_secret() -> None:
     assert from_env(JWT_APP_SECRET=f"'{secret}'").app_secret == (secret,)
 
 
-def test_a_file_gives_one_secret_a_line_without_the_ends_of_lines() -> None:
+def test_secret_file_has_one_secret_a_line() -> None:
     content = f" {SECRET} \r\n\n'{SECRET}'\n{SECRET}\n".encode()
     settings = from_env({"/run/secret": content}, JWT_APP_SECRET_FILE="/run/secret")
     assert settings.app_secret == (f" {SECRET} ", f"'{SECRET}'", SECRET)
     assert settings.watched_files == (Path("/run/secret"),)
 
 
-def test_a_byte_order_mark_is_not_part_of_a_secret() -> None:
+def test_byte_order_mark_is_not_part_of_a_secret() -> None:
     content = b"\xef\xbb\xbf" + SECRET.encode()
     settings = from_env({"/run/secret": content}, JWT_APP_SECRET_FILE="/run/secret")
     assert settings.app_secret == (SECRET,)
 
 
-def test_secrets_can_be_in_files_that_the_toml_file_names() -> None:
+def test_toml_file_can_name_secret_files() -> None:
     text = 'app_id = "app"\napp_secret_file = "/one"\nadmin_token_file = "/two"\n'
     settings = from_toml(text, one=SECRET.encode(), two=b"0123456789abcdef\n")
     assert settings.app_secret == (SECRET,)
@@ -227,7 +227,7 @@ def test_secrets_can_be_in_files_that_the_toml_file_names() -> None:
     assert settings.watched_files == (Path("/one"), Path("/two"))
 
 
-def test_a_secret_file_is_read_again_by_each_load() -> None:
+def test_each_load_reads_secret_files_again() -> None:
     environ = {"JWT_APP_ID": "app", "JWT_APP_SECRET_FILE": "/run/secret"}
     files = Files({"/run/secret": b"one"})
     assert load(environ, read_file=files).app_secret == ("one",)
@@ -235,7 +235,7 @@ def test_a_secret_file_is_read_again_by_each_load() -> None:
     assert load(environ, read_file=files).app_secret == ("two", "one")
 
 
-def test_a_variable_and_its_file_exclude_each_other() -> None:
+def test_variable_and_its_file_variable_exclude_each_other() -> None:
     with pytest.raises(ConfigError) as error:
         from_env({"/x": b"x"}, JWT_APP_SECRET=SECRET, JWT_APP_SECRET_FILE="/x")
     assert only_problem(error) == (
@@ -244,7 +244,7 @@ def test_a_variable_and_its_file_exclude_each_other() -> None:
     )
 
 
-def test_a_key_and_its_file_exclude_each_other() -> None:
+def test_key_and_its_file_key_exclude_each_other() -> None:
     with pytest.raises(ConfigError) as error:
         from_toml(BASIC + 'app_secret_file = "/x"\n', x=b"x")
     assert only_problem(error) == (
@@ -253,7 +253,7 @@ def test_a_key_and_its_file_exclude_each_other() -> None:
     )
 
 
-def test_a_secret_file_in_the_environment_wins_over_a_secret_in_the_file() -> None:
+def test_file_variable_wins_over_a_secret_in_the_file() -> None:
     settings = from_toml(BASIC, {"JWT_APP_SECRET_FILE": "/x"}, x=SECRET[::-1].encode())
     assert settings.app_secret == (SECRET[::-1],)
 
@@ -267,32 +267,32 @@ def test_a_secret_file_in_the_environment_wins_over_a_secret_in_the_file() -> No
         (b"\xff\xfe", '"/run/secret": bytes that are not UTF-8; expected a file of UTF-8 text'),
     ],
 )
-def test_a_secret_file_that_is_of_no_use_is_a_problem(content: bytes | None, found: str) -> None:
+def test_unusable_secret_file_is_a_problem(content: bytes | None, found: str) -> None:
     files = {} if content is None else {"/run/secret": content}
     with pytest.raises(ConfigError) as error:
         from_env(files, JWT_APP_SECRET_FILE="/run/secret")
     assert only_problem(error).startswith(f"app_secret (JWT_APP_SECRET_FILE): found {found}")
 
 
-def test_an_admin_token_file_has_one_line() -> None:
+def test_admin_token_file_must_have_one_line() -> None:
     with pytest.raises(ConfigError) as error:
         from_env({"/x": b"one\ntwo"}, VERIFIER_ADMIN_TOKEN_FILE="/x")
     assert "found 2 lines (not shown)" in only_problem(error)
 
 
-def test_a_secret_in_the_place_of_its_files_name_is_not_shown() -> None:
+def test_secret_given_as_a_file_name_is_not_shown() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_APP_SECRET_FILE="SUPERSECRETMARK")
     assert "a relative path (not shown): No such file" in only_problem(error)
 
 
-def test_bytes_that_are_no_text_are_refused_in_a_secret() -> None:
+def test_secret_must_be_utf8() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_APP_SECRET="abc\udcff")
     assert "found a string (not shown)" in only_problem(error)
 
 
-def test_a_missing_config_file_is_the_only_problem() -> None:
+def test_missing_config_file_is_the_only_problem() -> None:
     with pytest.raises(ConfigError) as error:
         load({}, CONFIG, read_file=Files({}))
     assert only_problem(error) == (
@@ -300,13 +300,13 @@ def test_a_missing_config_file_is_the_only_problem() -> None:
     )
 
 
-def test_a_config_file_that_is_no_utf8_is_a_problem() -> None:
+def test_config_file_must_be_utf8() -> None:
     with pytest.raises(ConfigError) as error:
         load({}, CONFIG, read_file=Files({str(CONFIG): b"\xff"}))
     assert "bytes that are not UTF-8" in only_problem(error)
 
 
-def test_a_path_that_no_system_accepts_is_a_problem() -> None:
+def test_path_with_a_nul_is_a_problem() -> None:
     with pytest.raises(ConfigError) as error:
         load({}, Path("/etc/\0"))
     assert "no file's name" in only_problem(error)
@@ -322,7 +322,7 @@ def test_a_path_that_no_system_accepts_is_a_problem() -> None:
         ('app_secret = "SUPERSECRETMARK', "end of document"),
     ],
 )
-def test_a_syntax_error_is_placed_and_not_quoted(text: str, place: str) -> None:
+def test_syntax_error_gives_the_position_and_no_text(text: str, place: str) -> None:
     with pytest.raises(ConfigError) as error:
         from_toml(text)
     assert only_problem(error) == (
@@ -330,7 +330,7 @@ def test_a_syntax_error_is_placed_and_not_quoted(text: str, place: str) -> None:
     )
 
 
-def test_an_unknown_key_is_a_problem_that_names_the_nearest_one() -> None:
+def test_problem_of_an_unknown_key_names_the_nearest_one() -> None:
     with pytest.raises(ConfigError) as error:
         from_toml(BASIC + 'app_secert = "SUPERSECRETMARK"\n')
     assert only_problem(error) == (
@@ -345,7 +345,7 @@ def test_an_unknown_key_is_a_problem_that_names_the_nearest_one() -> None:
         "[policy]\nrequire_signature = true",
     ],
 )
-def test_an_option_that_does_not_work_yet_is_unknown(line: str) -> None:
+def test_unknown_policy_option_is_a_problem(line: str) -> None:
     with pytest.raises(ConfigError) as error:
         from_toml(f"{BASIC}{line}\n")
     assert "found an unknown option" in only_problem(error)
@@ -402,7 +402,7 @@ def test_an_option_that_does_not_work_yet_is_unknown(line: str) -> None:
         ('key_lookup_rate = "fast"', '"fast"'),
     ],
 )
-def test_a_wrong_value_is_a_problem_that_says_what_was_found(line: str, found: str) -> None:
+def test_problem_says_which_wrong_value_was_found(line: str, found: str) -> None:
     name = line.partition(" ")[0]
     text = "".join(f"{other}\n" for other in BASIC.splitlines() if not other.startswith(f"{name} "))
     if name == "app_secret_file":
@@ -427,13 +427,13 @@ def test_a_wrong_value_is_a_problem_that_says_what_was_found(line: str, found: s
         ("JWT_ACCEPTED_ISSUERS", " , "),
     ],
 )
-def test_a_wrong_variable_is_a_problem(name: str, value: str) -> None:
+def test_wrong_variable_is_a_problem(name: str, value: str) -> None:
     with pytest.raises(ConfigError) as error:
         from_env({}, **{name: value})
     assert f"({name}): found " in only_problem(error)
 
 
-def test_every_problem_is_told_at_once_one_on_a_line() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     text = 'app_id = ""\nlisten = "x"\nfoo = 1\nsignature_algorithm = "none"\n'
     environ = {"VERIFIER_DECISION_TTL": "no\nno", "JWT_ASAP_KEYSERVER": "ftp://x"}
     with pytest.raises(ConfigError) as error:
@@ -446,20 +446,20 @@ def test_every_problem_is_told_at_once_one_on_a_line() -> None:
     }
 
 
-def test_a_long_value_is_cut() -> None:
+def test_long_value_is_cut() -> None:
     with pytest.raises(ConfigError) as error:
         from_toml(f'{BASIC}log_level = "{"x" * 5000}"\n')
     assert len(only_problem(error)) < 250
 
 
-def test_an_unknown_variable_is_told_with_the_nearest_known_one() -> None:
+def test_notice_of_an_unknown_variable_names_the_nearest_one() -> None:
     settings = from_env(VERIFIER_ADMIN_LISTEM="SUPERSECRETMARK")
     assert settings.notices[0] == (
         "VERIFIER_ADMIN_LISTEM: not a known variable, ignored; the nearest is VERIFIER_ADMIN_LISTEN"
     )
 
 
-def test_a_misspelt_house_rule_is_refused_and_not_ignored() -> None:
+def test_misspelt_policy_variable_is_a_problem() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(None, VERIFIER_POLICY_REQUIRE_JIT="1")
     assert only_problem(error) == (
@@ -468,7 +468,7 @@ def test_a_misspelt_house_rule_is_refused_and_not_ignored() -> None:
     )
 
 
-def test_other_rules_than_those_there_are_cannot_be_chosen() -> None:
+def test_unknown_rules_are_a_problem() -> None:
     with pytest.raises(ConfigError) as error:
         from_toml(f'{BASIC}rules = "lenient"\n')
     assert "expected jitsi or strict" in only_problem(error)
@@ -477,7 +477,7 @@ def test_other_rules_than_those_there_are_cannot_be_chosen() -> None:
     assert "Jitsi has no leeway: Prosody refuses" in settings.notices[-1]
 
 
-def test_a_comment_in_a_secrets_file_is_no_secret() -> None:
+def test_comment_in_a_secret_file_is_a_problem() -> None:
     with pytest.raises(ConfigError) as error:
         load(
             {"JWT_APP_ID": "a", "JWT_APP_SECRET_FILE": "/s"},
@@ -487,7 +487,7 @@ def test_a_comment_in_a_secrets_file_is_no_secret() -> None:
     assert "January" not in str(error.value)
 
 
-def test_blanks_and_quotes_in_a_secrets_file_are_told() -> None:
+def test_notice_of_blanks_and_quotes_in_a_secret_file() -> None:
     settings = load(
         {"JWT_APP_ID": "a", "JWT_APP_SECRET_FILE": "/s"},
         read_file=lambda _path: b'"' + b"s" * 40 + b'" \n',
@@ -496,18 +496,18 @@ def test_blanks_and_quotes_in_a_secrets_file_are_told() -> None:
     assert settings.app_secret[0].endswith('" ')
 
 
-def test_host_names_are_compared_in_lower_case() -> None:
+def test_host_names_become_lower_case() -> None:
     settings = from_env(XMPP_DOMAIN="Meet.Jitsi", XMPP_MUC_DOMAIN="MUC.Meet.Jitsi")
     assert settings.muc_mapper_domain_base == "meet.jitsi"
     assert settings.muc_mapper_domain == "muc.meet.jitsi"
 
 
-def test_a_configuration_nested_too_deep_is_a_problem_and_no_crash() -> None:
+def test_configuration_nested_too_deep_is_a_problem() -> None:
     with pytest.raises(ConfigError, match="nested too deep"):
         from_toml("a = " + "[" * 3000)
 
 
-def test_what_kubernetes_sets_for_a_service_of_this_name_is_passed_over() -> None:
+def test_variables_of_a_kubernetes_service_are_ignored() -> None:
     settings = from_env(
         VERIFIER_SERVICE_HOST="10.0.0.1",
         VERIFIER_SERVICE_PORT="8090",
@@ -523,11 +523,11 @@ def test_what_kubernetes_sets_for_a_service_of_this_name_is_passed_over() -> Non
     assert settings.notices == ()
 
 
-def test_a_port_that_a_person_set_is_not_taken_for_kubernetes() -> None:
+def test_port_set_by_hand_gives_a_notice() -> None:
     assert "VERIFIER_PORT: not a known variable" in from_env(VERIFIER_PORT="9000").notices[0]
 
 
-def test_every_known_variable_is_silent() -> None:
+def test_known_variables_give_no_notice() -> None:
     known = {name for option in OPTIONS for name in (option.variable, option.file_variable) if name}
     environ = dict.fromkeys(known, "") | {"VERIFIER_CONFIG": ""}
     assert from_toml(BASIC, environ).notices == ()

@@ -29,7 +29,7 @@ def only_problem(error: pytest.ExceptionInfo[ConfigError]) -> str:
     return str(error.value.problems[0])
 
 
-def test_an_app_id_is_required() -> None:
+def test_app_id_is_required() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_APP_ID="")
     assert only_problem(error) == (
@@ -37,13 +37,13 @@ def test_an_app_id_is_required() -> None:
     )
 
 
-def test_a_bad_app_id_is_not_called_missing_as_well() -> None:
+def test_bad_app_id_is_reported_once() -> None:
     with pytest.raises(ConfigError) as error:
         from_toml("app_id = 5", {**BASIC, "JWT_APP_ID": ""})
     assert "found 5" in only_problem(error)
 
 
-def test_wildcard_issuers_are_told() -> None:
+def test_notice_of_wildcard_issuers() -> None:
     notices = from_env(JWT_ACCEPTED_ISSUERS="*").notices
     assert notices == (
         (
@@ -53,53 +53,53 @@ def test_wildcard_issuers_are_told() -> None:
     )
 
 
-def test_guests_are_told() -> None:
+def test_notice_of_guests() -> None:
     notices = from_env(JWT_ALLOW_EMPTY="1").notices
     assert notices == ("allow_empty_token (JWT_ALLOW_EMPTY): guests come in without a token",)
 
 
-def test_that_nobody_is_refused_is_told() -> None:
+def test_notice_of_report_only() -> None:
     notices = from_env(VERIFIER_MODE="report-only").notices
     assert notices == (
         "mode (VERIFIER_MODE): every request is let in; what would be denied is logged and counted",
     )
 
 
-def test_the_log_is_for_people_on_a_terminal_and_for_programs_elsewhere() -> None:
+def test_log_format_depends_on_the_terminal() -> None:
     assert load(BASIC, terminal=True).log_format == "console"
     assert load(BASIC, terminal=False).log_format == "json"
     assert load({**BASIC, "VERIFIER_LOG_FORMAT": "json"}, terminal=True).log_format == "json"
 
 
-def test_the_muc_domain_is_prefix_and_base() -> None:
+def test_muc_domain_is_prefix_and_base() -> None:
     settings = from_env(XMPP_DOMAIN="meet.example.org")
     assert settings.muc_mapper_domain == "conference.meet.example.org"
     assert settings.muc_mapper_domain_prefix == "conference"
 
 
-def test_the_prefix_is_the_first_label_of_docker_jitsi_meets_muc_domain() -> None:
+def test_prefix_is_the_first_label_of_xmpp_muc_domain() -> None:
     settings = from_env(XMPP_DOMAIN="meet.jitsi", XMPP_MUC_DOMAIN="muc.meet.jitsi")
     assert settings.muc_mapper_domain == "muc.meet.jitsi"
     assert settings.muc_mapper_domain_prefix == "muc"
 
 
-def test_the_muc_domain_of_the_file_leaves_the_prefix_alone_as_prosody_does() -> None:
+def test_muc_domain_in_the_file_does_not_change_the_prefix() -> None:
     settings = from_toml('muc_mapper_domain = "muc.meet.jitsi"')
     assert settings.muc_mapper_domain == "muc.meet.jitsi"
     assert settings.muc_mapper_domain_prefix == "conference"
 
 
-def test_a_prefix_that_was_given_wins_over_the_first_label() -> None:
+def test_given_prefix_wins_over_the_first_label() -> None:
     text = 'muc_mapper_domain_prefix = "rooms"'
     settings = from_toml(text, {**BASIC, "XMPP_MUC_DOMAIN": "muc.meet.jitsi"})
     assert settings.muc_mapper_domain_prefix == "rooms"
 
 
-def test_without_a_base_there_is_no_muc_domain() -> None:
+def test_no_muc_domain_without_a_base() -> None:
     assert from_env().muc_mapper_domain is None
 
 
-def test_domains_are_verified_by_default_where_the_base_is_known() -> None:
+def test_domains_are_verified_if_the_base_is_known() -> None:
     settings = from_toml(
         'muc_mapper_domain_base = "meet.example.org"',
         {**BASIC, "JWT_ENABLE_DOMAIN_VERIFICATION": ""},
@@ -108,7 +108,7 @@ def test_domains_are_verified_by_default_where_the_base_is_known() -> None:
     assert settings.notices == ()
 
 
-def test_verification_that_docker_jitsi_meet_would_leave_off_is_told() -> None:
+def test_notice_of_verification_unlike_docker_jitsi_meet() -> None:
     settings = from_env(XMPP_DOMAIN="meet.jitsi", JWT_ENABLE_DOMAIN_VERIFICATION="")
     assert settings.enable_domain_verification
     assert settings.notices == (
@@ -123,7 +123,7 @@ def test_verification_that_docker_jitsi_meet_would_leave_off_is_told() -> None:
     )
 
 
-def test_verification_is_off_and_told_where_the_base_is_not_known() -> None:
+def test_notice_of_no_verification_without_a_base() -> None:
     settings = from_env(JWT_ENABLE_DOMAIN_VERIFICATION="")
     assert not settings.enable_domain_verification
     assert settings.notices == (
@@ -134,7 +134,7 @@ def test_verification_is_off_and_told_where_the_base_is_not_known() -> None:
     )
 
 
-def test_verification_that_was_asked_for_needs_the_base() -> None:
+def test_verification_needs_the_base() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_ENABLE_DOMAIN_VERIFICATION="true")
     assert only_problem(error) == (
@@ -143,20 +143,20 @@ def test_verification_that_was_asked_for_needs_the_base() -> None:
     )
 
 
-def test_a_bad_base_is_not_called_missing_as_well() -> None:
+def test_bad_base_is_reported_once() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_ENABLE_DOMAIN_VERIFICATION="true", XMPP_DOMAIN="https://meet.jitsi")
     assert "muc_mapper_domain_base (XMPP_DOMAIN)" in only_problem(error)
 
 
-def test_verification_that_was_turned_off_is_off_without_a_word() -> None:
+def test_verification_turned_off_gives_no_notice() -> None:
     settings = from_env(XMPP_DOMAIN="meet.jitsi")
     assert not settings.enable_domain_verification
     assert settings.notices == ()
 
 
 @pytest.mark.parametrize("address", ["[::]:8091", "192.0.2.1:8091", "admin.internal:8091"])
-def test_an_admin_address_that_others_reach_needs_a_token(address: str) -> None:
+def test_admin_address_that_others_reach_needs_a_token(address: str) -> None:
     with pytest.raises(ConfigError) as error:
         from_env(VERIFIER_ADMIN_LISTEN=address)
     assert only_problem(error).startswith(
@@ -167,30 +167,30 @@ def test_an_admin_address_that_others_reach_needs_a_token(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["127.1.2.3:8091", "[::1]:8091", "localhost:1", "unix:/run/a"])
-def test_a_local_admin_address_needs_no_token(address: str) -> None:
+def test_local_admin_address_needs_no_token(address: str) -> None:
     assert from_env(VERIFIER_ADMIN_LISTEN=address).admin_token is None
 
 
-def test_a_bad_admin_token_is_not_called_missing_as_well() -> None:
+def test_bad_admin_token_is_reported_once() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(VERIFIER_ADMIN_LISTEN="[::]:1", VERIFIER_ADMIN_TOKEN="two words")
     assert "admin_token" in only_problem(error)
 
 
-def test_a_weak_admin_token_is_told() -> None:
+def test_notice_of_a_weak_admin_token() -> None:
     notices = from_env(VERIFIER_ADMIN_TOKEN="guessme").notices
     assert notices == (
         "admin_token (VERIFIER_ADMIN_TOKEN): the token is weak: 7 bytes, expected 16 or more",
     )
 
 
-def test_one_address_cannot_be_listened_on_twice() -> None:
+def test_an_address_cannot_be_listened_on_twice() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(VERIFIER_LISTEN="127.0.0.1:1,127.0.0.1:2,127.0.0.1:1")
     assert "listen (VERIFIER_LISTEN): found 127.0.0.1:1 twice" in only_problem(error)
 
 
-def test_the_admin_address_is_one_of_its_own() -> None:
+def test_admin_address_must_differ_from_listen() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(VERIFIER_LISTEN="127.0.0.1:8091")
     assert "admin_listen (VERIFIER_ADMIN_LISTEN): found 127.0.0.1:8091, as in listen" in (
@@ -198,12 +198,12 @@ def test_the_admin_address_is_one_of_its_own() -> None:
     )
 
 
-def test_addresses_whose_port_the_system_chooses_are_never_the_same() -> None:
+def test_addresses_with_port_zero_are_different() -> None:
     settings = from_env(VERIFIER_LISTEN="127.0.0.1:0", VERIFIER_ADMIN_LISTEN="127.0.0.1:0")
     assert settings.listen == (settings.admin_listen,)
 
 
-def test_the_policy_carries_every_option_of_its_own() -> None:
+def test_policy_has_its_options() -> None:
     settings = from_env(
         JWT_SIGN_TYPE="HS512",
         JWT_ACCEPTED_ISSUERS="a,b",
@@ -228,7 +228,7 @@ def test_the_policy_carries_every_option_of_its_own() -> None:
     )
 
 
-def test_the_policy_carries_the_limits_of_patterns() -> None:
+def test_policy_has_the_limits_of_patterns() -> None:
     text = (
         "token_regex_enabled = false\n"
         "token_regex_room_max_length = 7\n"
@@ -239,7 +239,7 @@ def test_the_policy_carries_the_limits_of_patterns() -> None:
     assert (policy.token_regex_room_max_length, policy.token_regex_max_quantifiers) == (7, 1)
 
 
-def test_key_sources_get_their_own_piece() -> None:
+def test_key_sources_have_their_settings() -> None:
     text = "key_fetch_timeout = 1\nkey_grace = 2\nkey_stale_grace = 3\nkey_lookup_rate = 4\n"
     assert from_toml(text).key_source_settings() == KeySourceSettings(
         key_fetch_timeout=1, key_grace=2, key_stale_grace=3, key_lookup_rate=4

@@ -1,3 +1,5 @@
+"""Revocation store, single use and tracing."""
+
 from __future__ import annotations
 
 import sys
@@ -23,13 +25,13 @@ def refusal(environ: Mapping[str, str]) -> str:
     return str(error.value)
 
 
-def test_tokens_can_be_used_again_unless_somebody_says_otherwise() -> None:
+def test_single_use_is_off_by_default() -> None:
     settings = read()
     assert (settings.single_use, settings.single_use_window) == ("off", 60)
     assert settings.operator_policy is None
 
 
-def test_tokens_for_one_use_need_a_name_and_an_end() -> None:
+def test_single_use_requires_jti_and_expiry() -> None:
     settings = read(**ONCE, VERIFIER_SINGLE_USE_WINDOW="5")
     assert (settings.single_use, settings.single_use_window) == ("jti", 5)
     assert settings.operator_policy is not None
@@ -40,7 +42,7 @@ def test_tokens_for_one_use_need_a_name_and_an_end() -> None:
     assert settings.policy().single_use == "jti"
 
 
-def test_one_host_can_have_tokens_for_one_use(tmp_path: Path) -> None:
+def test_one_host_can_have_single_use(tmp_path: Path) -> None:
     config = tmp_path / "verifier.toml"
     config.write_text('[hosts."once.example.org"]\nsingle_use = "jti"\n', encoding="utf-8")
     settings = load(BASE, config)
@@ -50,52 +52,53 @@ def test_one_host_can_have_tokens_for_one_use(tmp_path: Path) -> None:
     assert settings.operator_policy is None
 
 
-def test_what_one_use_does_not_reach_is_said() -> None:
+def test_notices_for_the_limits_of_single_use() -> None:
     notices = read(**ONCE).notices
     text = "without handoff, reloads and BOSH are refused 60 s after the first entry"
-    assert any(text in each for each in notices)
-    assert any("a restart forgets which tokens have been used" in each for each in notices)
+    assert any(text in notice for notice in notices)
+    assert any("a restart forgets which tokens have been used" in notice for notice in notices)
     quiet = read(**ONCE, VERIFIER_HANDOFF="true", VERIFIER_REVOCATION_STORE=REDIS).notices
-    assert not any(each.startswith("single_use") for each in quiet)
+    assert not any(notice.startswith("single_use") for notice in quiet)
 
 
-def test_in_a_pod_it_is_said_that_no_other_pod_hears_of_a_revocation() -> None:
+def test_notice_of_a_memory_store_in_a_pod() -> None:
     pod = {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}
-    told = "memory: a revocation reaches this pod only, and is lost when the pod ends"
-    assert any(told in each for each in read(**pod).notices)
-    assert not any(told in each for each in read().notices)
-    assert not any(told in each for each in read(**pod, VERIFIER_REVOCATION_STORE=REDIS).notices)
+    text = "memory: a revocation reaches this pod only, and is lost when the pod ends"
+    assert any(text in notice for notice in read(**pod).notices)
+    assert not any(text in notice for notice in read().notices)
+    shared = read(**pod, VERIFIER_REVOCATION_STORE=REDIS)
+    assert not any(text in notice for notice in shared.notices)
 
 
-def test_a_redis_is_a_store_whose_password_is_shown_nowhere() -> None:
+def test_password_of_a_redis_url_is_not_shown() -> None:
     settings = read(VERIFIER_REVOCATION_STORE=REDIS)
     assert settings.revocation_store == REDIS
     assert "pass-word" not in repr(settings)
 
 
 @pytest.mark.parametrize("wrong", ["redis://:pass-word@", "redis://:pass/word@a", "http://a"])
-def test_another_url_is_refused_and_not_repeated(wrong: str) -> None:
-    told = refusal({"VERIFIER_REVOCATION_STORE": wrong})
-    assert "VERIFIER_REVOCATION_STORE" in told
-    assert "expected memory:, sqlite:///absolute/path, redis://" in told
-    assert wrong not in told
-    assert "word" not in told.replace("PASSWORD", "")
+def test_wrong_store_url_is_refused_and_not_quoted(wrong: str) -> None:
+    text = refusal({"VERIFIER_REVOCATION_STORE": wrong})
+    assert "VERIFIER_REVOCATION_STORE" in text
+    assert "expected memory:, sqlite:///absolute/path, redis://" in text
+    assert wrong not in text
+    assert "word" not in text.replace("PASSWORD", "")
 
 
-def test_a_redis_needs_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redis_needs_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
-    told = refusal({"VERIFIER_REVOCATION_STORE": REDIS})
-    assert "(VERIFIER_REVOCATION_STORE): found redis:// without a client for it" in told
-    assert "expected the package redis: pip install 'jitsi-verifier[redis]'" in told
+    text = refusal({"VERIFIER_REVOCATION_STORE": REDIS})
+    assert "(VERIFIER_REVOCATION_STORE): found redis:// without a client for it" in text
+    assert "expected the package redis: pip install 'jitsi-verifier[redis]'" in text
     assert read(VERIFIER_REVOCATION_STORE="memory:").revocation_store == "memory:"
 
 
-def test_spans_need_what_sends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracing_needs_opentelemetry(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(VERIFIER_TRACING="true").tracing
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    told = refusal({"VERIFIER_TRACING": "true"})
-    assert "tracing (VERIFIER_TRACING): found true without the packages that send spans" in told
-    assert "pip install 'jitsi-verifier[otel]'" in told
+    text = refusal({"VERIFIER_TRACING": "true"})
+    assert "tracing (VERIFIER_TRACING): found true without the packages that send spans" in text
+    assert "pip install 'jitsi-verifier[otel]'" in text
     assert not read().tracing
 
 
@@ -107,5 +110,5 @@ def test_spans_need_what_sends_them(monkeypatch: pytest.MonkeyPatch) -> None:
         {"VERIFIER_SINGLE_USE_WINDOW": "90000"},
     ],
 )
-def test_what_is_no_option_is_refused(environ: dict[str, str]) -> None:
+def test_wrong_single_use_options_are_refused(environ: dict[str, str]) -> None:
     assert next(iter(environ)) in refusal(environ)

@@ -1,4 +1,4 @@
-"""docker-jitsi-meet's own environment works as it is."""
+"""docker-jitsi-meet's environment works unchanged."""
 
 from verifier.config.load import load
 
@@ -39,7 +39,7 @@ def environment(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.split())
 
 
-def test_a_full_env_file_works_unchanged() -> None:
+def test_full_env_file_works_unchanged() -> None:
     settings = load(environment(ENV_FILE))
     assert settings.app_id == "my_jitsi_app_id"
     assert settings.app_secret == ("my_jitsi_app_secret",)
@@ -57,7 +57,7 @@ def test_a_full_env_file_works_unchanged() -> None:
     )
 
 
-def test_the_same_file_with_a_key_server_works_unchanged() -> None:
+def test_env_file_with_a_key_server_works_unchanged() -> None:
     environ = environment(ENV_FILE) | {"JWT_ASAP_KEYSERVER": "https://keys.example.com/asap"}
     settings = load(environ)
     assert settings.signature_algorithm == "RS256"
@@ -65,7 +65,7 @@ def test_the_same_file_with_a_key_server_works_unchanged() -> None:
     assert settings.key_server
 
 
-def test_quotes_that_docker_leaves_make_no_difference() -> None:
+def test_quotes_left_by_docker_make_no_difference() -> None:
     plain = load(environment(ENV_FILE))
     quoted = load({name: f'"{value}"' for name, value in environment(ENV_FILE).items()})
     assert quoted.policy() == plain.policy()

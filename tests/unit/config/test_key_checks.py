@@ -1,17 +1,17 @@
-"""Which keys are configured, and whether they fit the algorithm."""
+"""Configured keys, and whether they fit the algorithm."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
 )
 
+from tests.support.keys import RSA_KEY, pem
 from verifier.config.load import load
 from verifier.config.problems import ConfigError
 from verifier.config.settings import Settings
@@ -21,14 +21,9 @@ CONFIG = Path("/etc/verifier.toml")
 KEY_SERVER = "https://keys.example.org/asap"
 
 
-def pem_of(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
-    form = PublicFormat.SubjectPublicKeyInfo
-    return key.public_key().public_bytes(Encoding.PEM, form).decode()
-
-
 @pytest.fixture(scope="module")
 def rsa_pem() -> str:
-    return pem_of(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    return pem(RSA_KEY)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +56,7 @@ def only_problem(error: pytest.ExceptionInfo[ConfigError]) -> str:
     return str(error.value.problems[0])
 
 
-def test_some_key_is_required() -> None:
+def test_a_key_is_required() -> None:
     with pytest.raises(ConfigError) as error:
         from_env()
     assert only_problem(error) == (
@@ -70,7 +65,7 @@ def test_some_key_is_required() -> None:
     )
 
 
-def test_missing_keys_are_told_beside_a_bad_algorithm() -> None:
+def test_missing_keys_and_a_bad_algorithm_are_both_reported() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_SIGN_TYPE="none")
     assert [problem.option for problem in error.value.problems] == [
@@ -79,20 +74,20 @@ def test_missing_keys_are_told_beside_a_bad_algorithm() -> None:
     ]
 
 
-def test_a_bad_algorithm_is_not_called_unfit_as_well() -> None:
+def test_bad_algorithm_is_reported_once() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_SIGN_TYPE="none", JWT_APP_SECRET=SECRET)
     assert 'found "none"' in only_problem(error)
 
 
 @pytest.mark.parametrize("name", ["JWT_ASAP_KEYSERVER", "JWT_CACHE_KEYS_URL"])
-def test_a_bad_key_option_is_not_called_missing_as_well(name: str) -> None:
+def test_bad_key_option_is_reported_once(name: str) -> None:
     with pytest.raises(ConfigError) as error:
         from_env(**{name: "nonsense"})
     assert name in only_problem(error)
 
 
-def test_a_secret_makes_it_hs256() -> None:
+def test_a_secret_means_hs256() -> None:
     settings = from_env(JWT_APP_SECRET=SECRET)
     assert settings.signature_algorithm == "HS256"
     assert not settings.policy().key_server
@@ -100,7 +95,7 @@ def test_a_secret_makes_it_hs256() -> None:
 
 
 @pytest.mark.parametrize("name", ["JWT_ASAP_KEYSERVER", "JWT_CACHE_KEYS_URL"])
-def test_a_key_url_makes_it_rs256(name: str) -> None:
+def test_a_key_url_means_rs256(name: str) -> None:
     settings = from_env(**{name: KEY_SERVER})
     assert settings.signature_algorithm == "RS256"
     assert settings.policy().key_server
@@ -113,14 +108,14 @@ def test_both_key_urls_can_be_used_together() -> None:
     assert settings.cache_keys_url == KEY_SERVER + "/jwks"
 
 
-def test_public_keys_alone_make_it_rs256(rsa_pem: str) -> None:
+def test_only_public_keys_mean_rs256(rsa_pem: str) -> None:
     settings = from_toml(public_keys(main=rsa_pem))
     assert settings.signature_algorithm == "RS256"
     assert dict(settings.public_keys) == {"main": rsa_pem}
     assert not settings.policy().key_server
 
 
-def test_public_keys_beside_a_secret_leave_it_hs256(rsa_pem: str) -> None:
+def test_public_keys_and_a_secret_mean_hs256(rsa_pem: str) -> None:
     settings = from_toml(f'app_secret = "{SECRET}"\n' + public_keys(main=rsa_pem))
     assert settings.signature_algorithm == "HS256"
     assert settings.notices == (
@@ -128,13 +123,13 @@ def test_public_keys_beside_a_secret_leave_it_hs256(rsa_pem: str) -> None:
     )
 
 
-def test_a_public_key_can_be_in_a_file(rsa_pem: str) -> None:
+def test_public_key_can_be_in_a_file(rsa_pem: str) -> None:
     settings = from_toml(public_keys(main="/keys/main.pem"), {"/keys/main.pem": rsa_pem.encode()})
     assert dict(settings.public_keys) == {"main": Path("/keys/main.pem")}
     assert settings.watched_files == (Path("/keys/main.pem"),)
 
 
-def test_a_secret_beside_a_key_url_is_told_to_be_of_no_use() -> None:
+def test_notice_names_a_secret_unused_beside_a_key_url() -> None:
     settings = from_env(JWT_APP_SECRET=SECRET, JWT_ASAP_KEYSERVER=KEY_SERVER)
     assert settings.signature_algorithm == "RS256"
     assert settings.notices == (
@@ -142,13 +137,13 @@ def test_a_secret_beside_a_key_url_is_told_to_be_of_no_use() -> None:
     )
 
 
-def test_hs256_with_a_secret_and_a_key_url_is_refused_as_jitsi_refuses_every_token_there() -> None:
+def test_hs256_with_a_secret_and_a_key_url_is_refused() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_APP_SECRET=SECRET, JWT_ASAP_KEYSERVER=KEY_SERVER, JWT_SIGN_TYPE="HS256")
     assert "found HS256 with a key URL, where Jitsi accepts RS tokens only" in only_problem(error)
 
 
-def test_hs256_with_nothing_but_a_key_url_is_refused() -> None:
+def test_hs256_with_only_a_key_url_is_refused() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_ASAP_KEYSERVER=KEY_SERVER, JWT_SIGN_TYPE="HS256")
     assert only_problem(error).startswith(
@@ -157,7 +152,7 @@ def test_hs256_with_nothing_but_a_key_url_is_refused() -> None:
     )
 
 
-def test_rs256_with_nothing_but_a_secret_is_refused() -> None:
+def test_rs256_with_only_a_secret_is_refused() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_APP_SECRET=SECRET, JWT_SIGN_TYPE="RS256")
     assert only_problem(error) == (
@@ -166,11 +161,11 @@ def test_rs256_with_nothing_but_a_secret_is_refused() -> None:
     )
 
 
-def test_an_algorithm_that_no_public_key_is_for_is_refused(
+def test_algorithm_without_a_fitting_public_key_is_refused(
     ec_key: ec.EllipticCurvePrivateKey,
 ) -> None:
     with pytest.raises(ConfigError) as error:
-        from_toml(public_keys(main=pem_of(ec_key)))
+        from_toml(public_keys(main=pem(ec_key.public_key())))
     assert only_problem(error) == (
         "signature_algorithm (JWT_SIGN_TYPE): found RS256 by default;"
         " expected what the configured keys can verify: ES256"
@@ -178,16 +173,16 @@ def test_an_algorithm_that_no_public_key_is_for_is_refused(
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA", "PS256", "RS512"])
-def test_any_public_key_algorithm_can_be_pinned_with_a_key_url(algorithm: str) -> None:
+def test_key_url_works_with_every_public_key_algorithm(algorithm: str) -> None:
     settings = from_env(JWT_CACHE_KEYS_URL=KEY_SERVER, JWT_SIGN_TYPE=algorithm)
     assert settings.policy().signature_algorithm == algorithm
     assert settings.policy().key_server
 
 
-def test_a_key_for_another_algorithm_is_told(
+def test_notice_names_a_key_for_another_algorithm(
     rsa_pem: str, ec_key: ec.EllipticCurvePrivateKey
 ) -> None:
-    settings = from_toml(public_keys(main=rsa_pem, other=pem_of(ec_key)))
+    settings = from_toml(public_keys(main=rsa_pem, other=pem(ec_key.public_key())))
     assert settings.notices == (
         (
             "public_keys (/etc/verifier.toml): key id 'other' is not used:"
@@ -196,26 +191,26 @@ def test_a_key_for_another_algorithm_is_told(
     )
 
 
-def test_a_public_key_in_app_secret_serves_an_rs_algorithm(rsa_pem: str) -> None:
+def test_public_key_in_app_secret_serves_an_rs_algorithm(rsa_pem: str) -> None:
     settings = from_env(JWT_APP_SECRET=rsa_pem, JWT_SIGN_TYPE="RS256")
     assert settings.app_secret == (rsa_pem,)
     assert not settings.policy().key_server
 
 
-def test_a_public_key_may_have_its_newlines_escaped_as_in_an_env_file(rsa_pem: str) -> None:
+def test_public_key_may_have_escaped_newlines(rsa_pem: str) -> None:
     escaped = rsa_pem.replace("\n", "\\n")
     settings = from_env(JWT_APP_SECRET=f'"{escaped}"', JWT_SIGN_TYPE="RS256")
     assert settings.app_secret == (rsa_pem,)
 
 
-def test_a_public_key_in_a_secret_file_is_one_value(rsa_pem: str) -> None:
+def test_public_key_in_a_secret_file_is_one_value(rsa_pem: str) -> None:
     text = 'app_secret_file = "/keys"\nsignature_algorithm = "RS256"\n'
     content = (rsa_pem + rsa_pem).replace("\n", "\r\n").encode()
     assert from_toml(text, {"/keys": content}).app_secret == (rsa_pem.strip(),) * 2
 
 
 @pytest.mark.parametrize("algorithm", ["", "HS256"])
-def test_a_public_key_is_no_shared_secret(rsa_pem: str, algorithm: str) -> None:
+def test_public_key_is_not_a_shared_secret(rsa_pem: str, algorithm: str) -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_APP_SECRET=rsa_pem, JWT_SIGN_TYPE=algorithm)
     assert only_problem(error) == (
@@ -224,7 +219,7 @@ def test_a_public_key_is_no_shared_secret(rsa_pem: str, algorithm: str) -> None:
     )
 
 
-def test_a_public_key_in_app_secret_beside_a_key_url_is_told_to_be_of_no_use(rsa_pem: str) -> None:
+def test_notice_names_a_public_key_unused_beside_a_key_url(rsa_pem: str) -> None:
     settings = from_env(JWT_APP_SECRET=rsa_pem, JWT_ASAP_KEYSERVER=KEY_SERVER)
     assert settings.notices == (
         (
@@ -234,7 +229,7 @@ def test_a_public_key_in_app_secret_beside_a_key_url_is_told_to_be_of_no_use(rsa
     )
 
 
-def test_a_private_key_is_refused(ec_key: ec.EllipticCurvePrivateKey) -> None:
+def test_private_key_is_refused(ec_key: ec.EllipticCurvePrivateKey) -> None:
     private = ec_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     with pytest.raises(ConfigError) as error:
         from_toml(public_keys(main=private))
@@ -242,7 +237,7 @@ def test_a_private_key_is_refused(ec_key: ec.EllipticCurvePrivateKey) -> None:
     assert private.splitlines()[1] not in str(error.value)
 
 
-def test_a_broken_public_key_is_refused_by_its_key_id() -> None:
+def test_broken_public_key_is_refused_by_its_key_id() -> None:
     with pytest.raises(ConfigError) as error:
         from_toml(public_keys(main="-----BEGIN PUBLIC KEY-----\nxxx\n"))
     assert only_problem(error).startswith(
@@ -250,13 +245,13 @@ def test_a_broken_public_key_is_refused_by_its_key_id() -> None:
     )
 
 
-def test_a_broken_public_key_in_app_secret_is_refused() -> None:
+def test_broken_public_key_in_app_secret_is_refused() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_APP_SECRET="-----BEGIN SUPERSECRETMARK", JWT_SIGN_TYPE="RS256")
     assert "app_secret (JWT_APP_SECRET): found no usable key" in only_problem(error)
 
 
-def test_every_broken_key_is_told() -> None:
+def test_every_broken_key_is_reported() -> None:
     broken = "-----BEGIN PUBLIC KEY-----"
     text = f'app_secret = ["{broken}", "{broken}"]\n' + public_keys(one=broken, two=broken)
     with pytest.raises(ConfigError) as error:
@@ -266,7 +261,7 @@ def test_every_broken_key_is_told() -> None:
     assert {problem.origin for problem in error.value.problems} == {str(CONFIG)}
 
 
-def test_a_key_file_that_is_missing_is_refused() -> None:
+def test_missing_key_file_is_refused() -> None:
     with pytest.raises(ConfigError) as error:
         from_toml(public_keys(main="/keys/main.pem"))
     assert only_problem(error).startswith(
@@ -275,14 +270,14 @@ def test_a_key_file_that_is_missing_is_refused() -> None:
     )
 
 
-def test_a_weak_secret_is_told_by_its_size() -> None:
+def test_notice_gives_the_size_of_a_weak_secret() -> None:
     settings = from_env(JWT_APP_SECRET="short")
     assert settings.notices == (
         "app_secret (JWT_APP_SECRET): the secret is weak: 5 bytes, expected 32 or more",
     )
 
 
-def test_the_weak_one_of_several_secrets_is_told_by_its_place() -> None:
+def test_notice_gives_the_position_of_a_weak_secret() -> None:
     settings = from_toml(f'app_secret = ["{SECRET}", "ключ"]')
     assert settings.notices == (
         "app_secret (/etc/verifier.toml): secret 2 of 2 is weak: 8 bytes, expected 32 or more",
@@ -290,7 +285,7 @@ def test_the_weak_one_of_several_secrets_is_told_by_its_place() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://keys:8080/jwks", "http://192.0.2.1/jwks"])
-def test_keys_over_plain_http_are_told(url: str) -> None:
+def test_notice_warns_of_keys_over_plain_http(url: str) -> None:
     notices = from_env(JWT_CACHE_KEYS_URL=url).notices
     assert notices == (
         (
@@ -301,5 +296,5 @@ def test_keys_over_plain_http_are_told(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080/", "http://[::1]/", "http://localhost/"])
-def test_keys_over_plain_http_from_this_machine_are_not_told(url: str) -> None:
+def test_plain_http_on_this_machine_gives_no_notice(url: str) -> None:
     assert from_env(JWT_CACHE_KEYS_URL=url).notices == ()

@@ -28,7 +28,7 @@ def problem(text: str, **environ: str) -> str:
     return str(error.value.problems[0])
 
 
-def test_without_a_policy_nothing_is_asked() -> None:
+def test_operator_policy_is_off_by_default() -> None:
     assert configured("").policy().operator_policy is None
     assert configured("[policy]\nrequire_jti = false\n").policy().operator_policy is None
 
@@ -46,9 +46,7 @@ def test_without_a_policy_nothing_is_asked() -> None:
         ("moderators_create_rooms = true", OperatorPolicy(moderators_create_rooms=True)),
     ],
 )
-def test_each_option_is_set_alone_in_the_file_and_in_the_environment(
-    line: str, operator_policy: OperatorPolicy
-) -> None:
+def test_each_policy_option_works_alone(line: str, operator_policy: OperatorPolicy) -> None:
     name, value = line.split(" = ")
     assert configured(f"[policy]\n{line}\n").policy().operator_policy == operator_policy
     assert configured(f"policy.{line}\n").policy().operator_policy == operator_policy
@@ -58,7 +56,7 @@ def test_each_option_is_set_alone_in_the_file_and_in_the_environment(
     )
 
 
-def test_the_environment_is_over_the_file() -> None:
+def test_environment_wins_over_the_policy_table() -> None:
     text = "[policy]\nmax_token_lifetime = 60\nrequire_jti = true\n"
     operator_policy = (
         configured(text, VERIFIER_POLICY_MAX_TOKEN_LIFETIME="90.5").policy().operator_policy
@@ -66,7 +64,7 @@ def test_the_environment_is_over_the_file() -> None:
     assert operator_policy == OperatorPolicy(max_token_lifetime=90.5, require_jti=True)
 
 
-def test_a_host_has_the_services_policy_less_what_it_replaces() -> None:
+def test_host_inherits_policy_options_that_it_does_not_replace() -> None:
     text = f"""
 [policy]
 require_jti = true
@@ -96,19 +94,19 @@ require_user_id = true
         ("requires_jti = true", "the nearest is policy.require_jti"),
     ],
 )
-def test_a_wrong_option_is_named(line: str, words: str) -> None:
+def test_problem_names_a_wrong_policy_option(line: str, words: str) -> None:
     assert words in problem(f"[policy]\n{line}\n")
     assert words.rsplit("found", maxsplit=1)[-1] in problem(f'[hosts."{HOST}".policy]\n{line}\n')
 
 
-def test_a_policy_that_is_no_table_is_named() -> None:
+def test_policy_must_be_a_table() -> None:
     assert problem("policy = true\n") == (
         "policy (/etc/v.toml): found a boolean; expected a table of options"
     )
     assert "policy" in problem(f'[hosts."{HOST}"]\npolicy = []\n')
 
 
-def test_what_cannot_hold_its_promise_is_told() -> None:
+def test_notices_for_policies_that_other_options_weaken() -> None:
     notices = configured(
         "enable_domain_verification = false\n[policy]\nforbid_wildcard_sub = true\n"
     ).notices

@@ -1,4 +1,4 @@
-"""``rules = "strict"``: what it needs, and what it allows that Jitsi's rules do not."""
+"""``rules = "strict"``: the options that it needs and allows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def problems(text: str) -> tuple[Problem, ...]:
     return error.value.problems
 
 
-def test_strict_rules_need_nothing_but_what_jitsis_defaults_are() -> None:
+def test_strict_rules_work_with_jitsis_defaults() -> None:
     settings = configured(BASIC + STRICT)
     assert settings.policy().strict
     assert settings.policy().enable_domain_verification
@@ -35,7 +35,7 @@ def test_strict_rules_need_nothing_but_what_jitsis_defaults_are() -> None:
     assert not configured(BASIC).policy().strict
 
 
-def test_strict_rules_need_the_domain_that_they_compare_with() -> None:
+def test_strict_rules_need_the_domain() -> None:
     bare = f'app_id = "app"\napp_secret = "{SECRET}"\n'
     (problem,) = problems(bare + STRICT)
     assert str(problem) == (
@@ -48,7 +48,7 @@ def test_strict_rules_need_the_domain_that_they_compare_with() -> None:
     assert configured(BASIC + STRICT + "enable_domain_verification = true\n").strict
 
 
-def test_strict_rules_refuse_a_short_secret_which_jitsis_only_tell() -> None:
+def test_strict_rules_refuse_a_short_secret() -> None:
     short = BASIC.replace(SECRET, "s" * 31)
     assert any("weak" in notice for notice in configured(short).notices)
     (problem,) = problems(short + STRICT)
@@ -63,7 +63,7 @@ def test_strict_rules_refuse_a_short_secret_which_jitsis_only_tell() -> None:
     assert "short" not in str(problem)
 
 
-def test_a_host_of_its_own_is_held_to_it_too() -> None:
+def test_strict_rules_count_for_every_host() -> None:
     table = '[hosts."meet.example.org"]\napp_secret = "short"\n'
     (problem,) = problems(BASIC + STRICT + table)
     assert "meet.example.org" in problem.origin
@@ -71,7 +71,7 @@ def test_a_host_of_its_own_is_held_to_it_too() -> None:
     assert "the whole service's" in problem.expected
 
 
-def test_several_algorithms_are_for_strict_rules_alone() -> None:
+def test_several_algorithms_need_strict_rules() -> None:
     several = 'signature_algorithm = ["RS256", "HS256", "RS256"]\n'
     settings = configured(BASIC + PUBLIC + STRICT + several)
     policy = settings.policy()
@@ -87,7 +87,7 @@ def test_several_algorithms_are_for_strict_rules_alone() -> None:
     assert load(environ, Path("/v"), read_file=lambda _path: text.encode()).other_algorithms
 
 
-def test_each_algorithm_needs_a_key_of_its_kind() -> None:
+def test_each_algorithm_needs_its_own_kind_of_key() -> None:
     (problem,) = problems(BASIC + STRICT + 'signature_algorithm = ["HS256", "RS256"]\n')
     assert (problem.option, problem.found) == ("signature_algorithm", "RS256")
     both = 'signature_algorithm = ["HS256", "ES256"]\n'
@@ -102,7 +102,7 @@ def test_each_algorithm_needs_a_key_of_its_kind() -> None:
     assert found[0].found == "a public key, which is not secret"
 
 
-def test_a_key_that_is_used_by_none_of_them_is_told() -> None:
+def test_notice_names_a_key_that_no_algorithm_uses() -> None:
     keys = f"public_keys = {{ k = '''\n{pem(RSA_KEY)}''', e = '''\n{EC}''' }}\n"
     text = BASIC + keys + STRICT + 'signature_algorithm = ["RS256", "HS256"]\n'
     notices = " ".join(configured(text).notices)
@@ -110,7 +110,7 @@ def test_a_key_that_is_used_by_none_of_them_is_told() -> None:
     assert "key id 'k'" not in notices
 
 
-def test_a_key_file_with_more_in_it_than_a_key_is_refused() -> None:
+def test_strict_rules_refuse_text_around_a_key() -> None:
     keys = f"public_keys = {{ k = '''\n{pem(RSA_KEY)}trailing''' }}\n"
     text = BASIC + keys + 'signature_algorithm = "RS256"\n'
     assert configured(text)

@@ -1,4 +1,4 @@
-"""Where refused readers are sent, as it is configured."""
+"""Redirect and hand-off: the options of pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.nginx.guides import public_key
+from tests.support.keys import RSA_KEY, pem
 from verifier.config import ConfigError, Settings, load
 
 
@@ -20,7 +20,7 @@ def problems(**environ: str) -> str:
     return str(caught.value)
 
 
-def test_refused_readers_are_sent_nowhere_by_default() -> None:
+def test_no_redirect_by_default() -> None:
     assert configured().denied_redirect_url is None
 
 
@@ -32,7 +32,7 @@ def test_refused_readers_are_sent_nowhere_by_default() -> None:
         "https://login.example.org/{room}",
     ],
 )
-def test_an_https_address_with_known_placeholders_will_do(url: str) -> None:
+def test_https_url_with_known_placeholders_is_accepted(url: str) -> None:
     assert configured(VERIFIER_DENIED_REDIRECT_URL=url).denied_redirect_url == url
 
 
@@ -56,29 +56,29 @@ def test_an_https_address_with_known_placeholders_will_do(url: str) -> None:
         "https://login.example.org/\r\nX-Evil: 1",
     ],
 )
-def test_any_other_address_is_a_problem(url: str) -> None:
+def test_other_redirect_urls_are_refused(url: str) -> None:
     text = problems(VERIFIER_DENIED_REDIRECT_URL=url)
     assert "denied_redirect_url (VERIFIER_DENIED_REDIRECT_URL)" in text
     assert "expected an https:// URL" in text
 
 
-def test_unknown_placeholders_are_named() -> None:
+def test_problem_names_unknown_placeholders() -> None:
     text = problems(VERIFIER_DENIED_REDIRECT_URL="https://x.example/?{token}&{code}&{jwt}")
     assert '["{token}", "{jwt}"]; expected no placeholders but {code}, {room} and {url}' in text
 
 
-def test_tokens_stay_in_urls_by_default() -> None:
+def test_handoff_is_off_by_default() -> None:
     settings = configured()
     assert settings.handoff is False
     assert settings.cookie_secret() is None
 
 
-def test_the_hand_offs_key_comes_from_the_first_shared_secret() -> None:
+def test_first_shared_secret_signs_cookies() -> None:
     secret = configured(VERIFIER_HANDOFF="true").cookie_secret()
     assert secret == "s" * 32
 
 
-def test_a_secret_of_its_own_comes_first(tmp_path: Path) -> None:
+def test_handoff_secret_signs_cookies_where_it_is_given(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("h" * 40 + "\n")
     for given in ({"HANDOFF_SECRET": "h" * 40}, {"HANDOFF_SECRET_FILE": str(file)}):
@@ -92,10 +92,10 @@ def test_a_secret_of_its_own_comes_first(tmp_path: Path) -> None:
     "keys",
     [
         {"JWT_APP_SECRET": "", "JWT_ASAP_KEYSERVER": "https://keys.example.org"},
-        {"JWT_APP_SECRET": public_key(), "JWT_SIGN_TYPE": "RS256"},
+        {"JWT_APP_SECRET": pem(RSA_KEY), "JWT_SIGN_TYPE": "RS256"},
     ],
 )
-def test_public_keys_sign_no_cookies(keys: dict[str, str]) -> None:
+def test_public_keys_cannot_sign_cookies(keys: dict[str, str]) -> None:
     text = problems(VERIFIER_HANDOFF="true", **keys)
     assert "handoff (VERIFIER_HANDOFF): found true without a secret that signs cookies" in text
     assert "VERIFIER_HANDOFF_SECRET" in text
@@ -103,7 +103,7 @@ def test_public_keys_sign_no_cookies(keys: dict[str, str]) -> None:
     assert configured(VERIFIER_HANDOFF="true", **keys, **secret).cookie_secret() is not None
 
 
-def test_a_weak_or_idle_secret_is_noticed() -> None:
+def test_notices_for_weak_and_unused_handoff_secrets() -> None:
     short = {"VERIFIER_HANDOFF_SECRET": "short"}
     weak = "\n".join(configured(VERIFIER_HANDOFF="true", **short).notices)
     assert "the secret is weak: 5 bytes, expected 32 or more" in weak
@@ -138,6 +138,6 @@ def test_strict_rules_refuse_a_weak_secret_that_signs_cookies(
     )
 
 
-def test_a_weak_secret_that_signs_cookies_and_tokens_is_named_once() -> None:
+def test_weak_secret_for_cookies_and_tokens_is_reported_once() -> None:
     strict = {"VERIFIER_RULES": "strict", "XMPP_DOMAIN": "meet.jitsi"}
     assert "1 problem" in problems(VERIFIER_HANDOFF="true", JWT_APP_SECRET="s" * 31, **strict)
