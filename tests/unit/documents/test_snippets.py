@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.support.documents import DOCUMENTS, Snippet, commands, name_of, prompts, snippets
+from tests.support.paths import ROOT
 from tests.support.tokens import SECRET, sign
 from verifier.cli.main import program
 from verifier.config import load
@@ -70,3 +71,12 @@ def test_every_command_parses(arguments: list[str]) -> None:
     if arguments[0] in {"COMMAND", "--version"}:
         return
     program().parse_args([word for word in arguments if word != "…"])
+
+
+def test_every_make_target_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    texts = [document.read_text("utf-8") for document in DOCUMENTS]
+    named = {name for text in texts for name in re.findall(r"(?:`| {4})make ([a-z-]+)", text)}
+    assert named
+    assert named - targets == set()
