@@ -14,7 +14,7 @@ from verifier.decisions.verifier import Verifier
 from verifier.http.pages import Pages
 from verifier.keys.model import VerificationKey
 from verifier.keys.sources.base import Missing
-from verifier.observability.metrics import PrometheusObserver
+from verifier.observability.metrics import Metrics
 from verifier.rules.policy import Policy
 
 NOW = 1_800_000_000
@@ -70,7 +70,7 @@ class FakeKeys:
 class Sidecar:
     url: str
     client: aiohttp.ClientSession
-    observer: PrometheusObserver
+    metrics: Metrics
     verifier: Verifier
 
     async def ask(
@@ -87,7 +87,7 @@ class Sidecar:
 
     def count(self, name: str, **labels: str) -> float:
         """Read one sample."""
-        return self.observer.registry.get_sample_value(f"jitsi_verifier_{name}", labels) or 0.0
+        return self.metrics.registry.get_sample_value(f"jitsi_verifier_{name}", labels) or 0.0
 
 
 NOBODY = Bypass()

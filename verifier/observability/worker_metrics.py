@@ -1,35 +1,40 @@
-"""Where a worker's metrics keep their values, so that any worker can show the sum of all.
+"""Where a worker's metrics keep their values, so that each worker can show the sum of all workers.
 
-Several workers keep them in files (prometheus_client's multiprocess mode). A worker's files bear
-its number, not its process id: its successor counts on in them, so that no death takes anything
-away that was handed over, and no number of deaths makes more files.
+A single process keeps them in memory. Several workers keep them in memory-mapped files of one
+directory (prometheus_client's multiprocess mode); a scrape reads the files of all workers.
 
-Knows no metric.
+prometheus_client names the files after process ids. Here they are named after the worker's number:
+the next process with that number goes on counting in the same files. A worker that dies takes no
+count away, and many deaths do not leave many files behind.
+
+This module does not know which metrics exist.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-from prometheus_client import values
+from prometheus_client import CollectorRegistry, Gauge, values
+
+NAMESPACE: Final = "jitsi_verifier"
 
 _STATM: Final = Path("/proc/self/statm")
-_FILES: Final = "PROMETHEUS_MULTIPROC_DIR"
+_DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSlot:
-    """Which of the service's workers counts.
+    """The worker that counts.
 
     Attributes:
         worker: Its number, from 0.
-        workers: How many there are.
-        directory: Where all keep their values; None where there is only this one.
+        workers: The number of workers.
+        directory: Where all workers keep their values; None for a single process.
     """
 
     worker: int = 0
@@ -37,31 +42,49 @@ class WorkerSlot:
     directory: Path | None = None
 
 
+def gauge(
+    registry: CollectorRegistry,
+    name: str,
+    description: str,
+    over_workers: Literal["sum", "min", "max"],
+    labels: Sequence[str] = (),
+) -> Gauge:
+    """Make a gauge; ``over_workers`` says how the values of several workers become one."""
+    return Gauge(
+        f"{NAMESPACE}_{name}",
+        description,
+        labels,
+        registry=registry,
+        multiprocess_mode=over_workers,
+    )
+
+
 @contextmanager
-def values_of(place: WorkerSlot) -> Iterator[None]:
-    """Have metrics that are made meanwhile keep their values in a worker's files, if it has any."""
-    if place.directory is None:
+def values_in_files(slot: WorkerSlot) -> Iterator[None]:
+    """Let the metrics that are made inside this context keep their values in the worker's files."""
+    if slot.directory is None:
         yield
         return
-    before, directory = values.ValueClass, os.environ.get(_FILES)
-    os.environ[_FILES] = str(place.directory)
-    values.ValueClass = values.MultiProcessValue(lambda: place.worker)
+    # prometheus_client takes both from global variables, at the moment a metric is made.
+    before, directory = values.ValueClass, os.environ.get(_DIRECTORY_VARIABLE)
+    os.environ[_DIRECTORY_VARIABLE] = str(slot.directory)
+    values.ValueClass = values.MultiProcessValue(lambda: slot.worker)
     try:
         yield
     finally:
         values.ValueClass = before
-        del os.environ[_FILES]
+        del os.environ[_DIRECTORY_VARIABLE]
         if directory is not None:
-            os.environ[_FILES] = directory
+            os.environ[_DIRECTORY_VARIABLE] = directory
 
 
-def close_values() -> None:
-    """Close all files that this process has open."""
+def close_value_files() -> None:
+    """Close all value files that this process has open."""
     values.close_all_multiprocess_files()
 
 
 def resident_bytes() -> int:
-    """Measure this process; 0 where the system has no /proc."""
+    """Return the resident memory of this process; 0 on systems without /proc."""
     try:
         pages = int(_STATM.read_text("ascii").split()[1])
     except OSError:

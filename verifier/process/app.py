@@ -40,7 +40,7 @@ from verifier.http.server import HardenedServer
 from verifier.keys.sources.http import open_session
 from verifier.keys.sources.polling import FileWatch
 from verifier.log import configure, log, log_internal_error, traceback_summary
-from verifier.observability.metrics import PrometheusObserver
+from verifier.observability.metrics import Metrics
 from verifier.process.exit_status import CONFIGURATION_ERRORS
 from verifier.process.lifecycle import UNSUPERVISED, Lifecycle
 from verifier.process.resources import ProcessState, open_resources
@@ -66,7 +66,7 @@ class App:
         settings: The configuration to start with.
         read: Reads the configuration again; raises ``ConfigError``.
         listeners: Where connections are accepted.
-        observer: Counts what happens.
+        metrics: Counts what happens.
         lifecycle: Receives the reports of this process.
         identity: The worker that this process is.
     """
@@ -76,16 +76,16 @@ class App:
         settings: Settings,
         read: Callable[[], Settings],
         listeners: Listeners,
-        observer: PrometheusObserver,
+        metrics: Metrics,
         lifecycle: Lifecycle = UNSUPERVISED,
         identity: WorkerIdentity = SINGLE_WORKER,
     ) -> None:
         self._settings = self._settings_at_start = settings
         self._read = read
         self._listeners = listeners
-        self._observer = observer
+        self._metrics = metrics
         self._lifecycle = lifecycle
-        self._state = ProcessState(settings, observer, identity)
+        self._state = ProcessState(settings, metrics, identity)
         self._stop = asyncio.Event()
         self._reload_lock = asyncio.Lock()
         self._reload_waiting = False  # a reload was requested and has not begun
@@ -142,7 +142,7 @@ class App:
         except Exception as error:  # noqa: BLE001  # a bug must not end the process either
             explained = isinstance(error, CONFIGURATION_ERRORS)
             text = str(error) if explained else traceback_summary(error)
-            self._observer.count_reload(successful=False)
+            self._metrics.count_reload(successful=False)
             log("configuration not reloaded", logging.ERROR, error=text)
             self._lifecycle.reloaded(successful=False)
             return
@@ -152,7 +152,7 @@ class App:
         self._warn_of_restart_options(settings)
         configure(settings.log_format, settings.log_level)
         self._install(settings)
-        self._observer.count_reload(successful=True)
+        self._metrics.count_reload(successful=True)
         log("configuration reloaded")
         self._lifecycle.reloaded(successful=True)
 
@@ -199,8 +199,8 @@ class App:
         while True:
             revocations.purge(time.time())
             up = revocations.store.problem is None
-            self._observer.set_revocations(len(revocations), up=up)
-            self._observer.flush()
+            self._metrics.set_revocations(len(revocations), up=up)
+            self._metrics.flush()
             await asyncio.sleep(_METRICS_SECONDS)
 
     async def _watch_files(self) -> None:
@@ -277,7 +277,7 @@ class App:
                     task.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
                 await self._resources.close()
-        self._observer.flush()
+        self._metrics.flush()
 
     # The servers live as long as the process, so that their handlers look the services up for
     # each request: a reload replaces the services.

@@ -25,7 +25,7 @@ from typing import Final
 from verifier.config import Settings, load
 from verifier.http.server import HAS_C_PARSER
 from verifier.log import configure, log
-from verifier.observability.metrics import PrometheusObserver
+from verifier.observability.metrics import Metrics
 from verifier.process.app import App
 from verifier.process.exit_status import exit_status_of
 from verifier.process.lifecycle import StandaloneLifecycle
@@ -68,7 +68,7 @@ def serve(config: Path | None) -> int:
             if settings.workers > 1:
                 return _supervise(settings, read, listeners, notifier)
             lifecycle = StandaloneLifecycle(notifier)
-            asyncio.run(App(settings, read, listeners, PrometheusObserver(), lifecycle).run())
+            asyncio.run(App(settings, read, listeners, Metrics(), lifecycle).run())
             return 0
 
     return exit_status_of(run)

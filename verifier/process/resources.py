@@ -20,7 +20,7 @@ from verifier.decisions.throttle import SignatureThrottle
 from verifier.keys.resolver import KeyResolvers
 from verifier.keys.sources.base import SourceContext
 from verifier.observability.decision_log import DecisionSinks
-from verifier.observability.metrics import PrometheusObserver
+from verifier.observability.metrics import Metrics
 from verifier.process.shutdown import run_in_daemon_thread
 from verifier.revocation.cache import RevocationCache
 from verifier.revocation.stores import open_store
@@ -36,23 +36,21 @@ class ProcessState:
 
     Args:
         settings: The configuration at the start; it alone says which store is used.
-        observer: Counts what happens.
+        metrics: Counts what happens.
         identity: The worker that this process is.
 
     Attributes:
-        observer: Counts what happens.
+        metrics: Counts what happens.
         cache: Responses that are still valid; replaced by a reload.
         throttle: Limits the signatures that are checked at the same time.
         revocations: The revocations that this process knows.
         redemptions: The store of one-use tokens.
     """
 
-    def __init__(
-        self, settings: Settings, observer: PrometheusObserver, identity: WorkerIdentity
-    ) -> None:
-        self.observer = observer
+    def __init__(self, settings: Settings, metrics: Metrics, identity: WorkerIdentity) -> None:
+        self.metrics = metrics
         self.renew_cache(settings)
-        observer.watch_cache_size(lambda: len(self.cache))
+        metrics.decisions.watch_cache_size(lambda: len(self.cache))
         self.throttle = SignatureThrottle()
         store = open_store(settings.revocation_store, identity)
         self.redemptions = open_redemptions(settings.revocation_store, identity)
@@ -128,7 +126,7 @@ async def open_resources(
     try:
         context = SourceContext(
             settings.key_source_settings(),
-            sinks.key_observer(state.observer),
+            sinks.key_observer(state.metrics.keys),
             lambda _key_ids: state.clear_cache(),
         )
         locations = [each.key_locations() for each in (settings, *settings.hosts.values())]

@@ -51,13 +51,13 @@ def build_services(
     decisions = DecisionService(
         hosts,
         state.cache,
-        state.observer,
+        state.metrics.decisions,
         DecisionLog(resources.sinks.all, report_only=report_only),
         _gate_options(settings),
         state.revocations.refresh,
     )
     admin = AdminService(
-        state.observer.expose,
+        state.metrics.expose,
         resources.resolvers.status,
         hosts,
         settings.admin_token,

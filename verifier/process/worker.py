@@ -18,7 +18,7 @@ from pathlib import Path
 
 from verifier.config import Settings
 from verifier.log import configure, log, log_internal_error, set_common_fields, traceback_summary
-from verifier.observability.metrics import PrometheusObserver, prepare_worker_files
+from verifier.observability.metrics import Metrics, prepare_worker_files
 from verifier.observability.worker_metrics import WorkerSlot
 from verifier.process.app import App
 from verifier.process.exit_status import exit_status_of
@@ -62,9 +62,9 @@ class WorkerJob:
         lifecycle = WorkerLifecycle(channel, heartbeat_interval)
 
         def run_app() -> int:
-            observer = PrometheusObserver(self._slot(worker))
+            metrics = Metrics(self._slot(worker))
             identity = WorkerIdentity(worker, self._counters, self._directory)
-            app = App(self._settings, self._read, self._listeners, observer, lifecycle, identity)
+            app = App(self._settings, self._read, self._listeners, metrics, lifecycle, identity)
             asyncio.run(app.run())
             return 0
 

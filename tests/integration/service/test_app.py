@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.support.processes import RunningVerifier, get, running_verifier, wait_until
 from tests.support.tokens import SECRET, sign
 from verifier.config import ConfigError, Settings, load
-from verifier.observability.metrics import PrometheusObserver
+from verifier.observability.metrics import Metrics
 from verifier.process.app import App
 from verifier.process.sockets import Listeners
 
@@ -299,7 +299,7 @@ async def test_reloads_that_are_asked_for_during_a_reload_are_one() -> None:
         assert go_on.wait(10)
         raise ConfigError([])
 
-    app = App(load(environ), refuse, Listeners(), PrometheusObserver())
+    app = App(load(environ), refuse, Listeners(), Metrics())
     reloads = [asyncio.create_task(app.reload()) for _ in range(10)]
     await asyncio.sleep(0)
     go_on.set()

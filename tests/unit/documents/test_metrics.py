@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.support.paths import DOCS
-from verifier.observability.metrics import PrometheusObserver
+from verifier.observability.metrics import Metrics
 
 HISTOGRAM_LABELS = {"le"}
 
@@ -13,7 +13,7 @@ HISTOGRAM_LABELS = {"le"}
 def exposed() -> dict[str, frozenset[str]]:
     """Return every metric by name, with its labels."""
     found = {}
-    for family in PrometheusObserver().registry.collect():
+    for family in Metrics().registry.collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = {label for sample in family.samples for label in sample.labels}
         found[name] = frozenset(labels - HISTOGRAM_LABELS)

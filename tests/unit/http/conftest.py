@@ -28,7 +28,7 @@ from verifier.http.proxy_auth import GateOptions
 from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
 from verifier.observability.decision_log import DecisionLog
-from verifier.observability.metrics import PrometheusObserver
+from verifier.observability.metrics import Metrics
 from verifier.observability.sinks import LogLines, Sink
 from verifier.revocation.cache import RevocationCache
 from verifier.revocation.stores.base import RevocationStore
@@ -56,7 +56,7 @@ async def start() -> AsyncIterator[Start]:
         single_use: SingleUse | None = None,
         **options: Any,
     ) -> Sidecar:
-        observer, cache = PrometheusObserver(), DecisionCache(ttl)
+        metrics, cache = Metrics(), DecisionCache(ttl)
         known = RevocationCache(store or MemoryStore(), cache.clear)
         await known.store.start(known)
         policy = replace(POLICY, **options)
@@ -67,7 +67,7 @@ async def start() -> AsyncIterator[Start]:
         service = DecisionService(
             Hosts(verifier, {}),
             cache,
-            observer,
+            metrics.decisions,
             DecisionLog([LogLines(), *sinks], report_only=report_only),
             GateOptions(ttl, cookie, bypass, pages, report_only),
             known.refresh,
@@ -79,7 +79,7 @@ async def start() -> AsyncIterator[Start]:
         client = aiohttp.ClientSession()
         closing.extend((client.close, runner.cleanup))
         host, port = runner.addresses[0][:2]
-        return Sidecar(f"http://{host}:{port}", client, observer, verifier)
+        return Sidecar(f"http://{host}:{port}", client, metrics, verifier)
 
     yield begin
     for close in closing:

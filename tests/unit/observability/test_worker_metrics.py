@@ -6,39 +6,40 @@ from pathlib import Path
 
 import pytest
 
-from verifier.observability.metrics import PrometheusObserver, prepare_worker_files
-from verifier.observability.worker_metrics import WorkerSlot, close_values
+from verifier.observability.metrics import Metrics, prepare_worker_files
+from verifier.observability.worker_metrics import WorkerSlot, close_value_files
 from verifier.rules.model import DenialCode, Deny
 
 DENIED = Deny(DenialCode.ROOM_MISMATCH)
-Make = Callable[[int], PrometheusObserver]
+Make = Callable[[int], Metrics]
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Make]:
-    """Make the observer of one of two workers, as its process would."""
+    """Make the metrics of one of two workers, as its process would."""
     for worker in (0, 1):
         prepare_worker_files(WorkerSlot(worker, 2, tmp_path), restarted=False)
-    yield lambda worker: PrometheusObserver(WorkerSlot(worker, 2, tmp_path))
-    close_values()
+    yield lambda worker: Metrics(WorkerSlot(worker, 2, tmp_path))
+    close_value_files()
 
 
-def deny(observer: PrometheusObserver) -> None:
-    observer.count_decision("auth", observer.outcome_index("auth", DENIED), 0.001)
+def deny(metrics: Metrics) -> None:
+    index = metrics.decisions.outcome_index("auth", DENIED)
+    metrics.decisions.count_decision("auth", index, 0.001)
 
 
-def samples(observer: PrometheusObserver) -> dict[str, float]:
-    lines = observer.expose().decode().splitlines()
+def samples(metrics: Metrics) -> dict[str, float]:
+    lines = metrics.expose().decode().splitlines()
     pairs = [line.rpartition(" ") for line in lines if not line.startswith("#")]
     return {name.removeprefix("jitsi_verifier_"): float(value) for name, _, value in pairs}
 
 
 def test_every_worker_shows_the_same_sum(make: Make) -> None:
     first, second = make(0), make(1)
-    for observer, count in ((first, 2), (second, 3)):
+    for metrics, count in ((first, 2), (second, 3)):
         for _ in range(count):
-            deny(observer)
-        observer.flush()
+            deny(metrics)
+        metrics.flush()
     shown = samples(first)
     assert shown['decisions_total{code="room-mismatch",endpoint="auth",outcome="denied"}'] == 5
     assert shown['decision_duration_seconds_bucket{endpoint="auth",le="+Inf"}'] == 5
@@ -53,13 +54,13 @@ def test_every_worker_shows_the_same_sum(make: Make) -> None:
 
 def test_what_workers_hold_is_added_and_what_they_know_is_not(make: Make) -> None:
     first, second = make(0), make(1)
-    for observer, size in ((first, 10), (second, 5)):
-        observer.watch_cache_size(partial(int, size))
-        observer.flush()
-        observer.set_key_count("secret", 2)
-        observer.set_last_success("secret", 1000.0 + size)
+    for metrics, size in ((first, 10), (second, 5)):
+        metrics.decisions.watch_cache_size(partial(int, size))
+        metrics.flush()
+        metrics.keys.set_key_count("secret", 2)
+        metrics.keys.set_last_success("secret", 1000.0 + size)
     second.count_reload(successful=False)
-    with first.track_in_flight(), second.track_in_flight():
+    with first.decisions.track_in_flight(), second.decisions.track_in_flight():
         shown = samples(second)
     assert shown["in_flight"] == 2
     assert shown["decision_cache_entries"] == 15
@@ -71,8 +72,8 @@ def test_what_workers_hold_is_added_and_what_they_know_is_not(make: Make) -> Non
 
 def test_a_reload_of_all_workers_counts_once(make: Make) -> None:
     first, second = make(0), make(1)
-    for observer in (first, second):
-        observer.count_reload(successful=True)
+    for metrics in (first, second):
+        metrics.count_reload(successful=True)
     assert samples(first)['config_reloads_total{result="ok"}'] == 1
 
 
@@ -80,13 +81,13 @@ def test_a_death_takes_away_what_was_held_and_nothing_that_was_counted(
     make: Make, tmp_path: Path
 ) -> None:
     dead = make(0)
-    dead.watch_cache_size(lambda: 10)
+    dead.decisions.watch_cache_size(lambda: 10)
     deny(dead)
     dead.flush()
     dead.count_reload(successful=False)
-    dead.track_in_flight().__enter__()  # and never leaves
+    dead.decisions.track_in_flight().__enter__()  # and never leaves
     files = sorted(tmp_path.iterdir())
-    close_values()
+    close_value_files()
     for _ in range(3):
         prepare_worker_files(WorkerSlot(0, 2, tmp_path), restarted=True)
     shown = samples(make(1))
@@ -99,6 +100,6 @@ def test_a_death_takes_away_what_was_held_and_nothing_that_was_counted(
 
 def test_an_observer_without_files_stands_for_itself(make: Make) -> None:
     deny(make(0))
-    alone = PrometheusObserver()
+    alone = Metrics()
     assert samples(alone)['worker_decisions_total{worker="0"}'] == 0
     assert samples(alone)["workers"] == 1

@@ -1,0 +1,104 @@
+"""Metrics of keys: lookups, fetches, skipped keys, and how fresh each source is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Final, get_args
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from verifier.keys.model import SKIP_REASONS, SkipReason, Source
+from verifier.keys.sources.base import FetchResult, LookupResult
+from verifier.observability.decision_metrics import BUCKETS
+from verifier.observability.worker_metrics import NAMESPACE, gauge
+
+SOURCES: Final[tuple[Source, ...]] = get_args(Source)
+FETCHING: Final[tuple[Source, ...]] = ("asap", "document", "file")
+"""The sources that read or fetch keys; the others get them from the configuration."""
+
+
+class KeyMetrics:
+    """Counts what happens to keys; implements ``keys.sources.base.KeyObserver``.
+
+    Args:
+        registry: Where the metrics are registered.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        lookups = Counter(
+            f"{NAMESPACE}_key_lookups",
+            "Lookups of a key id: hit, miss, stale, or negative (known to be missing).",
+            ["source", "result"],
+            registry=registry,
+        )
+        fetches = Counter(
+            f"{NAMESPACE}_key_fetches",
+            "Requests to key sources, and key files read.",
+            ["source", "result"],
+            registry=registry,
+        )
+        skipped = Counter(
+            f"{NAMESPACE}_keys_skipped",
+            "Keys that a source sent and that are not used.",
+            ["source", "reason"],
+            registry=registry,
+        )
+        duration = Histogram(
+            f"{NAMESPACE}_key_fetch_duration_seconds",
+            "From a request for keys to its answer.",
+            ["source"],
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        success = gauge(
+            registry,
+            "key_last_success_timestamp_seconds",
+            "When a source last gave a good answer; 0 for never.",
+            "max",
+            ["source"],
+        )
+        held = gauge(registry, "keys", "Keys held.", "max", ["source"])
+        self._lookups = _bind(lookups, SOURCES, get_args(LookupResult))
+        self._fetches = _bind(fetches, FETCHING, get_args(FetchResult))
+        self._skipped = _bind(skipped, FETCHING, SKIP_REASONS)
+        self._fetch_duration = {name: duration.labels(name) for name in FETCHING}
+        self._success = {name: success.labels(name) for name in SOURCES}
+        self._held = {name: held.labels(name) for name in SOURCES}
+        # A dead worker with this number may have left other values.
+        for child in (*self._success.values(), *self._held.values()):
+            child.set(0)
+
+    def count_lookup(self, source: Source, result: LookupResult) -> None:
+        """Count a lookup of a key."""
+        self._lookups[source, result].inc()
+
+    def count_fetch(self, source: Source, result: FetchResult, seconds: float) -> None:
+        """Count a fetch and its duration."""
+        self._fetches[source, result].inc()
+        self._fetch_duration[source].observe(seconds)
+
+    def set_last_success(self, source: Source, time: float) -> None:
+        """Set the time of the last good response, Unix seconds."""
+        self._success[source].set(time)
+
+    def set_key_count(self, source: Source, count: int) -> None:
+        """Set the number of keys that a source holds."""
+        self._held[source].set(count)
+
+    def count_skipped(self, source: Source, reason: SkipReason) -> None:
+        """Count a key that a source sent and that is not used."""
+        self._skipped[source, reason].inc()
+
+
+def _bind(
+    counter: Counter, sources: Iterable[str], results: Iterable[str]
+) -> dict[tuple[str, str], Counter]:
+    """Return the counter's children by their label values, all of them from the start.
+
+    A time series that appears only with its first event has no increase that an alert could see.
+    """
+    return {
+        (source, result): counter.labels(source, result)
+        for source, result in product(sources, results)
+    }
