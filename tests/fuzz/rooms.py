@@ -10,18 +10,17 @@ from lupa import lua54
 from tests.fuzz.harness import Harness
 from verifier.rooms.address import (
     RoomAddress,
-    fragment_token,
     parse_jid,
-    parse_target,
-    parse_url,
     room_jid,
     room_name,
     sent_room_name,
     split_tenant,
 )
 from verifier.rooms.lua_pattern import PatternError, PatternTooComplex, match
-from verifier.rooms.patterns import PatternRefusal, count_quantifiers, match_room
+from verifier.rooms.patterns import PatternRefusal, count_quantifiers
+from verifier.rooms.url import fragment_token, parse_target, parse_url
 from verifier.rules.policy import Policy
+from verifier.rules.room import match_room_claim
 
 _MUC: Final = "conference.meet.example.org"
 _PRINTED: Final = re.compile(r"[a-z0-9_.!~*'()%-]+")
@@ -63,7 +62,7 @@ def match_pattern(data: bytes) -> object:
         claim = pattern.decode("latin-1")  # claims hold no lone surrogates
     if any("\ud800" <= character <= "\udfff" for character in room):
         room = subject.decode("latin-1")
-    return match_room(room, claim, _POLICY)
+    return match_room_claim(room, claim, _POLICY)
 
 
 def judge_pattern(data: bytes, found: object) -> None:

@@ -22,19 +22,13 @@ from verifier.cli.manual import Manual
 from verifier.config import Settings
 from verifier.keys.formats import parse_secret
 from verifier.keys.model import KeySet, is_symmetric
-from verifier.rooms.address import RoomAddress, parse_jid, parse_url, room_jid, split_tenant
+from verifier.rooms.address import RoomAddress, ascii_lower, parse_jid, room_jid, split_tenant
+from verifier.rooms.url import parse_url
 from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, Deny
 from verifier.rules.policy import Policy
 from verifier.rules.room import access_request
-from verifier.tokens.mint import (
-    TokenSpec,
-    claims_of,
-    default_audience,
-    default_issuer,
-    default_subject,
-    sign,
-)
+from verifier.tokens.mint import TokenSpec, claims_of, sign
 
 # What encodeURIComponent leaves as it is, but the client takes out of a path.
 _IN_A_PATH: Final = {ord(character): f"%{ord(character):02X}" for character in "!'()*"}
@@ -118,8 +112,9 @@ def run(options: argparse.Namespace) -> int:
         return os.EX_CONFIG
     address = _address(options)
     key = parse_secret(settings.app_secret[0])
+    secret: bytes = key.material
     now = time.time()
-    token = sign(claims_of(_order(options, address, settings), now), key, algorithm, options.kid)
+    token = sign(claims_of(_order(options, address, settings), now), secret, algorithm, options.kid)
     line = token if options.url is None else _join_url(options.url, address, token)
     request = AccessRequest(token) if address is None else access_request(token, address, policy)
     decision = decide(request, policy, KeySet((key,)), now)
@@ -157,6 +152,33 @@ def _order(
         moderator=options.moderator,
         features=tuple(options.feature),
     )
+
+
+def default_issuer(policy: Policy, app_id: str) -> str:
+    """Return the first accepted issuer, or the application if any issuer is accepted."""
+    return next((name for name in policy.asap_accepted_issuers if name != "*"), app_id)
+
+
+def default_audience(policy: Policy) -> str:
+    """Return the first accepted audience, or ``jitsi``, which most issuers write."""
+    return next((name for name in policy.asap_accepted_audiences if name != "*"), "jitsi")
+
+
+def default_subject(policy: Policy, tenant: str | None) -> str:
+    """Return the subject that opens rooms of this tenant, or of the XMPP domain, and no others.
+
+    Args:
+        policy: What is accepted.
+        tenant: As in the room's address; None without a tenant.
+    """
+    if tenant is not None:
+        return tenant
+    base = policy.muc_mapper_domain_base
+    if not policy.enable_domain_verification or base is None:
+        return "*"
+    # If the MUC domain is not prefix and base, the rules accept only the wildcard.
+    host = f"{policy.muc_mapper_domain_prefix}.{ascii_lower(base)}"
+    return base if host == policy.muc_mapper_domain else "*"
 
 
 def _tenant(options: argparse.Namespace, policy: Policy) -> str | None:

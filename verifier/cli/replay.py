@@ -16,11 +16,11 @@ from verifier.cli.progress import Report, progress
 from verifier.cli.replay_report import Log, as_json, as_text, notes
 from verifier.config import Settings
 from verifier.decisions.bypass import Bypass
-from verifier.decisions.hosts import host_name
 from verifier.log import LOGGER
 from verifier.replay import Court, Courts, KeyDesks, Replay, open_desks
 from verifier.replay.access_log import FIELDS, ROLES, LineReader, Role
-from verifier.rooms.address import parse_url
+from verifier.rooms.host import name_of_host
+from verifier.rooms.url import parse_url
 
 _FIELD: Final = re.compile(r"(\w+)=([\w@.-]+)")
 
@@ -167,7 +167,7 @@ def _host(value: str) -> str:
     url = parse_url(f"https://{value}/")
     if url is None:
         raise argparse.ArgumentTypeError("expected a host name, such as meet.example.org")
-    return host_name(url.host)
+    return name_of_host(url.host)
 
 
 def _field(value: str) -> tuple[Role, tuple[str, ...]]:

@@ -7,7 +7,6 @@ own ``app_id`` no other issuers, a host with its own domain no other MUC domain.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from verifier.config.options import OPTIONS
 from verifier.config.problems import Problem, shown_name, type_name
 from verifier.config.sources import Reading, read_table
 from verifier.config.value_types import HOST
+from verifier.rooms.host import is_host_name
 
 PER_HOST: Final = tuple(option.name for option in OPTIONS if option.per_host)
 """The options that a host's table may have; the others belong to the whole service."""
@@ -23,7 +23,6 @@ _GROUPS: Final = {
     group: frozenset(option.name for option in OPTIONS if option.together == group)
     for group in {option.together for option in OPTIONS} - {""}
 }
-_AS_SENT: Final = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z0-9_-]+")
 
 
 def read_hosts(reading: Reading) -> Iterator[tuple[str, Reading]]:
@@ -54,7 +53,7 @@ def _host_name(written: str, reading: Reading) -> str | None:
         name: str = HOST.from_toml(written)
     except ValueError:
         name = ""
-    if _AS_SENT.fullmatch(name) is None:
+    if not is_host_name(name):
         expected = "a host name as browsers send it (xn--… for other scripts), no port"
         _refuse(reading, f"hosts.{shown_name(written)}", "no such name", expected)
         return None

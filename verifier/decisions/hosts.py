@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from verifier.decisions.verifier import Verifier
+from verifier.rooms.host import name_of_host
 
 
 class Hosts:
@@ -34,7 +35,7 @@ class Hosts:
         """
         if not self._by_host and not self.strict:
             return self.default
-        found = self._by_host.get(host_name(host or ""))
+        found = self._by_host.get(name_of_host(host or ""))
         return found if found is not None or self.strict else self.default
 
     @property
@@ -44,12 +45,5 @@ class Hosts:
 
     def own_name(self, host: str | None) -> str | None:
         """Give the name under which a host has a verifier of its own; None where it has none."""
-        name = host_name(host or "")
+        name = name_of_host(host or "")
         return name if name in self._by_host else None
-
-
-def host_name(host: str) -> str:
-    """Bring a ``Host`` to the name that it means: no port, no root dot, lower case."""
-    name, colon, port = host.rpartition(":")
-    bare = name if colon and port.isdecimal() else host
-    return bare.removesuffix(".").lower()

@@ -14,14 +14,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from verifier.rooms.address import (
-    RoomAddress,
-    Url,
-    fragment_token,
-    parse_target,
-    parse_url,
-    room_name,
-)
+from verifier.rooms.address import RoomAddress, room_name
+from verifier.rooms.url import Url, fragment_token, parse_target, parse_url
 from verifier.rules.model import AccessRequest
 from verifier.rules.policy import Policy
 from verifier.rules.room import access_request, jid_request

@@ -9,7 +9,7 @@ from typing import Any, Final
 from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.wording import format_value, quote, quote_or_wildcard
 from verifier.rooms.address import ascii_lower, room_name
-from verifier.rooms.patterns import match_room
+from verifier.rules.room import match_room_claim
 
 _VERIFICATION: Final = "enable_domain_verification (JWT_ENABLE_DOMAIN_VERIFICATION)"
 
@@ -83,7 +83,7 @@ def _split_claim(claimed: str) -> Iterator[str]:
 
 def _suggest_matching_pattern(decided: DecidedRequest) -> str:
     claimed, name = decided.claims.room, decided.room
-    matched = match_room(name, claimed, decided.policy) if isinstance(claimed, str) else None
+    matched = match_room_claim(name, claimed, decided.policy) if isinstance(claimed, str) else None
     if isinstance(matched, str):
         return (
             "Jitsi compares what the pattern matched, or its first pair of parentheses if it has"

@@ -29,7 +29,7 @@ from verifier.http import original_request
 from verifier.http.proxy_auth import ProxyAuthHandler, RequestContext
 from verifier.http.request_head import ParsedHead
 from verifier.http.responses import HttpDate, Lifetime
-from verifier.rooms.host import is_plain_host
+from verifier.rooms.host import is_host_header
 from verifier.rules.denials import OVERLOADED, UNKNOWN_HOST
 from verifier.rules.engine import SignatureCheck
 
@@ -176,7 +176,7 @@ class FastLane:
         deliver: Deliver,
     ) -> bytes | Later | None:
         asked = _asked(route, fields, transport)
-        if not is_plain_host(asked.headers["Host"]):
+        if not is_host_header(asked.headers["Host"]):
             return None
         case = self._keeper.open(route.endpoint, asked, key)
         if case.judge is None:

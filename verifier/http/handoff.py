@@ -11,7 +11,6 @@ from http import HTTPStatus
 from secrets import token_bytes
 from typing import Final
 
-from verifier.decisions.hosts import host_name
 from verifier.http.handoff_cookie import (
     LONGEST_SECONDS,
     CookieScope,
@@ -24,7 +23,8 @@ from verifier.http.handoff_cookie import (
 from verifier.http.original_request import Original, cookies
 from verifier.http.request_head import RequestHead
 from verifier.http.responses import NO_STORE, SERVER, Response
-from verifier.rooms.clean_target import without_tokens
+from verifier.rooms.host import name_of_host
+from verifier.rooms.url import without_tokens
 from verifier.rules.model import Allow
 
 REDIRECT: Final = "X-Jitsi-Redirect"
@@ -112,7 +112,7 @@ def _place(original: Original) -> CookieScope | None:
     address = original.target.address
     if address is None:
         return None
-    return CookieScope(host_name(original.host), address.tenant, address.room)
+    return CookieScope(name_of_host(original.host), address.tenant, address.room)
 
 
 def _token_in_query(original: Original) -> bool:

@@ -6,20 +6,17 @@ client cannot smuggle in what its proxy does not overwrite. Knows no rule and no
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from verifier.http.request_head import RequestHead, sole_header
-from verifier.rooms.address import Target, parse_target, parse_url
+from verifier.rooms.host import split_port
+from verifier.rooms.url import Target, parse_target, parse_url
 from verifier.rules.denials import ambiguous
 from verifier.rules.model import Deny
 
 EXT_AUTHZ: Final = "/ext-authz"
-_HOST: Final = re.compile(
-    r"(?:(?:[A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
-)
 _BEARER: Final = "bearer "
 
 
@@ -113,7 +110,7 @@ def read_original(
         return ambiguous("expected exactly one, well-formed original request")
     target, host = asked
     # Proxies differ in what else they take for a host, and it chooses whose rules apply.
-    if _HOST.fullmatch(host) is None:
+    if split_port(host) is None:
         return ambiguous("expected a plain host name or address, with a port or without")
     if target.ambiguous:
         return ambiguous("expected every query parameter once, and prefix to be the path's tenant")

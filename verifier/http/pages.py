@@ -12,7 +12,7 @@ from verifier.http.handoff import REDIRECT, Handoff
 from verifier.http.original_request import Original
 from verifier.http.request_head import RequestHead
 from verifier.http.responses import Response
-from verifier.rooms.clean_target import without_tokens
+from verifier.rooms.url import without_tokens
 from verifier.rules.model import Allow, DenialCode, Deny
 from verifier.tokens.redact import may_reveal_token
 

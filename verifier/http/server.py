@@ -53,7 +53,7 @@ from verifier.http.connection import (
 )
 from verifier.http.fast_lane import Deliver, Later
 from verifier.http.responses import protocol_problem
-from verifier.rooms.host import is_plain_host
+from verifier.rooms.host import is_host_header
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -237,7 +237,7 @@ def _is_coded_plainly(message: RawRequestMessage) -> bool:
 
 def _host_is_plain(request: web.BaseRequest) -> bool:
     host = request.headers.get("Host")
-    return request.version == HttpVersion10 if host is None else is_plain_host(host)
+    return request.version == HttpVersion10 if host is None else is_host_header(host)
 
 
 def _head_size(request: web.BaseRequest) -> int:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from verifier.decisions.bypass import Bypass
-from verifier.decisions.hosts import host_name
 from verifier.replay.access_log import LoggedRequest, Unasked, is_public
 from verifier.replay.keys import KeyDesk
-from verifier.rooms.address import Target, parse_target, parse_url
+from verifier.rooms.host import name_of_host
+from verifier.rooms.url import Target, parse_target, parse_url
 from verifier.rules.denials import UNKNOWN_HOST, ambiguous
 from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny
@@ -115,7 +115,7 @@ class Courts:
         if is_public(written.partition("?")[0]):
             return Unasked.PUBLIC
         target = parse_target(written)
-        name = host_name(host or self._assumed_host or "")
+        name = name_of_host(host or self._assumed_host or "")
         court = self._by_host.get(name)
         own = name if court else None
         tokens = set() if target is None else {*target.jwt, *target.token}

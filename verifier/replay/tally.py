@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from verifier.replay.access_log import LoggedRequest, Unasked
-from verifier.rooms.address import Target
+from verifier.rooms.url import Target
 from verifier.rules.model import Deny
 from verifier.tokens.redact import hide_tokens, may_reveal_token
 

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from verifier.rooms.lua_pattern import PatternError, PatternTooComplex, match
-
-if TYPE_CHECKING:
-    from verifier.rules.policy import Policy
 
 _QUANTIFIERS: Final = b"*+-?"
 _TOO_COMPLEX: Final = "Room claim pattern is too complex"
@@ -27,23 +24,29 @@ class PatternRefusal:
     found: str
 
 
-def match_room(room: str, pattern: str, policy: Policy) -> str | PatternRefusal | None:
+def match_room(
+    room: str, pattern: str, *, max_bytes: int, max_quantifiers: int
+) -> str | PatternRefusal | None:
     """Match a room name against the pattern in the room claim.
+
+    Args:
+        room: The room's name, without its tenant.
+        pattern: The room claim.
+        max_bytes: Longest name that is matched (``token_regex_room_max_length``).
+        max_quantifiers: Most quantifiers in a pattern (``token_regex_max_quantifiers``).
 
     Returns:
         The first capture, or the whole match where there is none, as ``string.match`` does; None
         where nothing matches; a refusal where upstream raises ``invalid-regex``.
     """
-    if not policy.token_regex_enabled:
-        return PatternRefusal("Room claim patterns are not enabled", "token_regex_enabled = false")
     subject, source = _bytes(room), _bytes(pattern)
-    if len(subject) > policy.token_regex_room_max_length:
+    if len(subject) > max_bytes:
         return PatternRefusal(
             "Room name is too long to match against the room claim",
             f"{len(subject)} bytes",
         )
     counted = _count_as_upstream(source)
-    if counted > policy.token_regex_max_quantifiers:
+    if counted > max_quantifiers:
         return PatternRefusal(_TOO_COMPLEX, f"{counted} quantifiers")
     matched = _match(subject, source)
     # Only a match is worth evading the count for; a pattern that fails is answered as upstream.

@@ -144,7 +144,7 @@ def _room_to_check(claims: Claims, target_room: str, policy: Policy) -> str | De
         return Deny(DenialCode.CLAIM_MALFORMED, not_a("string", "room", claimed), *answer)
     if not claims.is_pattern:
         return ascii_lower(claimed)
-    matched = match_room(target_room, claimed, policy)
+    matched = match_room_claim(target_room, claimed, policy)
     if isinstance(matched, PatternRefusal):
         detail = f"{matched.reason}: {matched.found}"
         return Deny(DenialCode.ROOM_PATTERN_INVALID, detail, "invalid-regex", matched.reason)
@@ -152,6 +152,22 @@ def _room_to_check(claims: Claims, target_room: str, policy: Policy) -> str | De
         detail = "the room claim's pattern does not match"
         return Deny(DenialCode.ROOM_MISMATCH, detail, *_NO_MATCH)
     return matched
+
+
+def match_room_claim(room: str, pattern: str, policy: Policy) -> str | PatternRefusal | None:
+    """Match a room name against a room claim that is a pattern, within the policy's limits.
+
+    Returns:
+        What ``string.match`` returns, None if nothing matches, or why the pattern is not matched.
+    """
+    if not policy.token_regex_enabled:
+        return PatternRefusal("Room claim patterns are not enabled", "token_regex_enabled = false")
+    return match_room(
+        room,
+        pattern,
+        max_bytes=policy.token_regex_room_max_length,
+        max_quantifiers=policy.token_regex_max_quantifiers,
+    )
 
 
 def _tenants_differ(tenant: Any, query_prefix: str | None) -> bool:

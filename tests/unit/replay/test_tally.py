@@ -10,7 +10,7 @@ from tests.support.tokens import sign
 from verifier.replay import Tally
 from verifier.replay.access_log import LoggedRequest
 from verifier.replay.tally import EXAMPLES, shown_target
-from verifier.rooms.address import parse_target
+from verifier.rooms.url import parse_target
 from verifier.rules.model import DenialCode, Deny
 
 TOKEN = sign({"iss": "app", "room": "standup"})

@@ -19,7 +19,7 @@ from verifier.revocation.model import (
     parse_criteria,
     parse_revocation,
 )
-from verifier.rooms.address import parse_target
+from verifier.rooms.url import parse_target
 from verifier.tokens.jws import token_digest
 
 NOW = 1_800_000_000

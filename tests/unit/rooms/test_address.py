@@ -17,15 +17,13 @@ from lupa.lua54 import LuaRuntime
 from verifier.rooms.address import (
     Jid,
     RoomAddress,
-    fragment_token,
     parse_jid,
-    parse_target,
-    parse_url,
     room_jid,
     room_name,
     sent_room_name,
     split_tenant,
 )
+from verifier.rooms.url import fragment_token, parse_target, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from verifier import Policy
-from verifier.rooms.patterns import PatternRefusal, count_quantifiers, match_room
+from verifier.rooms.patterns import PatternRefusal, count_quantifiers
+from verifier.rules.room import match_room_claim
 
 POLICY = Policy()
 
@@ -29,7 +30,7 @@ POLICY = Policy()
 def test_a_pattern_gives_what_string_match_gives(
     room: str, pattern: str, matched: str | None
 ) -> None:
-    assert match_room(room, pattern, POLICY) == matched
+    assert match_room_claim(room, pattern, POLICY) == matched
 
 
 @pytest.mark.parametrize(
@@ -47,13 +48,13 @@ def test_a_pattern_gives_what_string_match_gives(
 def test_what_cannot_be_matched_is_refused_in_upstreams_words(
     room: str, pattern: str, reason: str
 ) -> None:
-    refusal = match_room(room, pattern, POLICY)
+    refusal = match_room_claim(room, pattern, POLICY)
     assert isinstance(refusal, PatternRefusal)
     assert refusal.reason == reason
 
 
 def test_patterns_can_be_switched_off() -> None:
-    refusal = match_room("a", "a", replace(POLICY, token_regex_enabled=False))
+    refusal = match_room_claim("a", "a", replace(POLICY, token_regex_enabled=False))
     assert isinstance(refusal, PatternRefusal)
     assert refusal.reason == "Room claim patterns are not enabled"
 

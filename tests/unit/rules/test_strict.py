@@ -172,7 +172,7 @@ def test_a_configured_certificate_that_has_ended_is_named() -> None:
         assert "its certificate is not valid now" in str(refused)
         found = explain(request, policy, keys, NOW)
         assert "Publish the key" in str(found.steps)
-        assert "a certificate that is valid" in str(found.steps)
+        assert "with a valid certificate" in str(found.steps)
 
 
 def test_several_algorithms_are_accepted_each_with_its_own_kind_of_key() -> None:

@@ -14,7 +14,7 @@ from tests.perf.bench.rounds import Variant, compare
 from tests.perf.bench.rows import Row, compared
 from tests.perf.bench.servers import Servers
 from verifier import Policy
-from verifier.rooms.patterns import match_room
+from verifier.rules.room import match_room_claim
 
 _HITS: Final = "growth: hits, straight at one process"
 _KEYS: Final = "growth: misses (RS256, nothing remembered), straight at one process"
@@ -75,7 +75,7 @@ def _worst() -> str:
     found = "^.*$"
     for repeats in range(1, len(_LONG_ROOM)):
         pattern = f"^a*a*a*{'a' * repeats}b$"
-        if match_room(_LONG_ROOM, pattern, Policy()) != _LONG_ROOM:
+        if match_room_claim(_LONG_ROOM, pattern, Policy()) != _LONG_ROOM:
             break
         found = pattern
     return found

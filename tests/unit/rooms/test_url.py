@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.rooms.address import parse_target
-from verifier.rooms.clean_target import without_tokens
+from verifier.rooms.url import parse_target, without_tokens
 
 
 def cleaned(target: str) -> str:

@@ -1,0 +1,224 @@
+"""URLs: the room that an original request's target names, its tokens, and a target without them.
+
+Three programs read a URL, each in its own way, and all have to agree on the room:
+
+- The web client (jitsi-meet, ``base/util/uri.ts``) takes the raw path: the last segment is the
+  room, and the segments before it are the tenant. It sends the room's form as the ``room``
+  parameter.
+- The web server (the nginx files that Jitsi ships) takes the decoded path: slashes merged, dots
+  resolved, ``%2F`` a slash. It alone decides what is signalling, and the tenant: one segment.
+- Prosody takes the address that the client built: ``[tenant]room@muc`` (``config.js`` writes the
+  dots of a tenant as underscores).
+
+A URL on which they disagree names no room here: encoded slashes and backslashes, dot segments,
+empty segments (but ``//room`` is ``room`` to all three), two tenants in a row, excluded characters
+in a tenant, names that only a careless proxy would take for signalling. No browser sends a raw
+space, control character or ``#`` in a path, so that these name no room either.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import AddressValueError, IPv6Address
+from json import loads
+from typing import Final
+from urllib.parse import quote, unquote, unquote_plus
+
+from verifier.rooms.address import RoomAddress, room_name, sent_room_name, tenant_name
+from verifier.rooms.host import split_port
+
+_DOUBTFUL: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff#\\]|%(?:00|2[Ff]|5[Cc])")
+_DOTS: Final = frozenset((".", ".."))
+_PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
+
+_STREAMS: Final = ("http-bind", "xmpp-websocket")
+_SIGNALLING: Final = frozenset({("http-bind",), ("xmpp-websocket",), ("_api", "room-info")})
+_CONFERENCE_REQUEST: Final = ["conference-request", "v1"]
+_NEVER_TENANTS: Final = frozenset({*_STREAMS, "_api", "conference-request"})
+_TOKEN_PARAMETERS: Final = frozenset(("jwt", "token"))
+
+# Not IGNORECASE: with that flag a long s and the Kelvin sign would be letters of ASCII.
+_URL: Final = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?)://([^/?#]*)([^#]*)(?:#.*)?", re.DOTALL)
+_MAX_HOST: Final = 253  # characters of a name in DNS
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an original request's target says.
+
+    Attributes:
+        path: As it was sent.
+        query: As it was sent, without ``?``.
+        signalling: Whether the web server hands the request to Prosody or Jicofo; the room is then
+            a parameter.
+        address: The room; None if the target names no room.
+        jwt: Every value of the ``jwt`` parameter, decoded, in order; likewise the next three.
+        token: The values of ``token``.
+        room: The values of ``room``.
+        prefix: The values of ``prefix``.
+    """
+
+    path: str
+    query: str = field(repr=False)
+    signalling: bool
+    address: RoomAddress | None
+    jwt: tuple[str, ...] = field(repr=False)
+    token: tuple[str, ...] = field(repr=False)
+    room: tuple[str, ...]
+    prefix: tuple[str, ...]
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether a parameter is there twice, or ``prefix`` contradicts the path.
+
+        Stock nginx puts ``prefix=<tenant>`` before the client's own query, and Prosody takes the
+        last value, so that a client's ``prefix`` replaces the tenant.
+        """
+        if max(map(len, (self.jwt, self.token, self.room, self.prefix))) > 1:
+            return True
+        if not (self.signalling and self.prefix and self.address):
+            return False
+        return sent_room_name(self.prefix[0]) != self.address.tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """An absolute URL: scheme and host in lower case, an IPv6 host in its brackets."""
+
+    scheme: str
+    host: str
+    port: int | None
+    target: Target
+
+
+def parse_target(target: str) -> Target | None:
+    """Read a request target in origin form, a path with or without a query; never raises.
+
+    Raw text beyond ASCII counts as its UTF-8, as browsers encode it; surrogates (bytes that are
+    not UTF-8) name no room.
+
+    Returns:
+        None for any other form, such as ``*`` or an absolute URL.
+    """
+    if not target.startswith("/"):
+        return None
+    path, _, query = target.partition("?")
+    jwt, token, room, prefix = _parameters(query)
+    # Proxies differ on whether a raw "#" ends the query.
+    signalling, address = (False, None) if "#" in query else _read_path(path, room)
+    return Target(path, query, signalling, address, jwt, token, room, prefix)
+
+
+def parse_url(url: str) -> Url | None:
+    """Read an absolute http or https URL; a fragment is left out.
+
+    Returns:
+        None for anything else, also with user info, an invalid host or an invalid port.
+    """
+    match = _URL.fullmatch(url)
+    authority = split_port(match[2]) if match else None
+    if match is None or authority is None:
+        return None
+    host, port = authority[0].lower(), authority[1]
+    if port is not None and not 0 < port <= 0xFFFF:
+        return None
+    if len(host) > _MAX_HOST or not _is_ip_literal_or_name(host):
+        return None
+    rest = match[3] if match[3].startswith("/") else f"/{match[3]}"
+    target = parse_target(rest)
+    return Url(match[1].lower(), host, port, target) if target else None
+
+
+def fragment_token(url: str) -> str | None:
+    """Return the token after ``#jwt=``, which the client reads first and no proxy ever sees.
+
+    The client (``base/util/parseURLParams.ts``) reads the value as JSON, so that it has to be in
+    quotes for the client; here a bare value counts too.
+    """
+    parts = url.partition("#")[2].split("&")
+    values = [part.split("=")[1] for part in parts if part.startswith("jwt=")]
+    text = unquote(values[-1]) if values else ""
+    if text.startswith('"'):
+        try:
+            text = loads(text)
+        except ValueError:
+            return None
+    return text or None
+
+
+def without_tokens(target: Target) -> str:
+    """Return path and query without the parameters ``jwt`` and ``token``.
+
+    The result is printable ASCII and begins with one slash: a browser that is sent to a path with
+    two slashes would take the first segment for another host.
+    """
+    parts = [part for part in target.query.split("&") if not _is_token(part)]
+    query = "&".join(parts)
+    path = "/" + target.path.lstrip("/")
+    return quote(f"{path}?{query}" if query else path, safe=_PRINTABLE, errors="surrogatepass")
+
+
+def _is_token(parameter: str) -> bool:
+    return unquote(parameter.partition("=")[0]) in _TOKEN_PARAMETERS
+
+
+def _parameters(query: str) -> tuple[tuple[str, ...], ...]:
+    """Return the values of jwt, token, room and prefix, decoded as Prosody's formdecode does."""
+    found: dict[str, list[str]] = {"jwt": [], "token": [], "room": [], "prefix": []}
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        if "%" in name:
+            name = unquote(name)
+        if name in found:
+            if "%" in value or "+" in value:
+                value = unquote_plus(value, errors="surrogateescape")
+            found[name].append(value)
+    return tuple(map(tuple, found.values()))
+
+
+def _read_path(path: str, rooms: tuple[str, ...]) -> tuple[bool, RoomAddress | None]:
+    """Return whether the path is signalling, and which room it or its parameter names."""
+    if _DOUBTFUL.search(path):
+        return False, None
+    segments = (path if path.isascii() else quote(path, safe=_PRINTABLE)).split("/")[1:]
+    if len(segments) == 2 and not segments[0]:
+        del segments[0]
+    names = [unquote(segment) for segment in segments] if "%" in path else segments
+    if "" in names[:-1] or not _DOTS.isdisjoint(names):
+        return False, None
+    for depth in (0, 1):
+        if _is_signalling(names[depth:]):
+            room = sent_room_name(rooms[0]) if len(rooms) == 1 else None
+            return True, _address(segments[:depth], room)
+    return False, _page_address(segments)
+
+
+def _is_signalling(names: list[str]) -> bool:
+    return tuple(names) in _SIGNALLING or names[:2] == _CONFERENCE_REQUEST
+
+
+def _page_address(segments: list[str]) -> RoomAddress | None:
+    """Return the room of a page's path: a room, or a tenant and a room."""
+    if len(segments) > 2:
+        return None
+    room = room_name(segments[-1])
+    # Below a tenant nginx looks at how the name begins; elsewhere only a proxy that ignores case
+    # or normalises would find signalling here.
+    if room in _STREAMS or (room and len(segments) == 2 and room.startswith(_STREAMS)):
+        return None
+    return _address(segments[:-1], room)
+
+
+def _address(tenants: list[str], room: str | None) -> RoomAddress | None:
+    if not tenants or room is None:
+        return RoomAddress(room) if room else None
+    tenant = tenant_name(tenants[0])
+    return RoomAddress(room, tenant) if tenant and tenant not in _NEVER_TENANTS else None
+
+
+def _is_ip_literal_or_name(host: str) -> bool:
+    try:
+        return not host.startswith("[") or bool(IPv6Address(host[1:-1]))
+    except AddressValueError:
+        return False
