@@ -1,7 +1,8 @@
-"""Structured log lines: one event with named fields, as JSON or for a terminal.
+"""Structured log lines: one event with named fields, as JSON or as text for a terminal.
 
-A line holds only what its caller names. Values from requests are bounded, and whatever looks like
-a token in them is not written.
+An event is a fixed phrase, so that operators can search for it; everything that varies is a field.
+A line contains only the fields that its caller names. Long values are cut, and everything that
+looks like a token is replaced.
 """
 
 from __future__ import annotations
@@ -16,30 +17,39 @@ from typing import Any, Final, Literal
 from verifier.tokens.redact import hide_tokens
 
 LOGGER: Final = logging.getLogger("verifier")
-_LONGEST: Final = 200
+_LONGEST_VALUE: Final = 200  # characters
 
 _common_fields: Final[dict[str, Any]] = {}
 
 
 def set_common_fields(**fields: Any) -> None:
-    """Say in every line from now on which of several processes writes it."""
+    """Add these fields to every line from now on, for example the number of the worker."""
     _common_fields.update(fields)
 
 
 def log(event: str, level: int = logging.INFO, **fields: Any) -> None:
-    """Write one line; fields that are None are left out, long ones are cut."""
+    """Write one line.
+
+    Args:
+        event: A fixed phrase.
+        level: The level of the ``logging`` module.
+        fields: What varies; fields that are None are left out.
+    """
     if LOGGER.isEnabledFor(level):
-        given = {name: safe(value) for name, value in fields.items() if value is not None}
-        LOGGER.log(level, event, extra={"fields": _common_fields | given})
+        shown = {name: loggable(value) for name, value in fields.items() if value is not None}
+        LOGGER.log(level, event, extra={"fields": _common_fields | shown})
 
 
 def log_internal_error(places: str) -> None:
-    """Write where the program went wrong, whole: types and places, no value of a request."""
+    """Log a bug of this program; ``places`` comes from ``traceback_summary`` and is not cut."""
     LOGGER.error("internal error", extra={"fields": _common_fields | {"at": places}})
 
 
 def traceback_summary(error: BaseException | None) -> str:
-    """Return an exception's type and the places that it passed, innermost first, and no value."""
+    """Return an exception's type and the places that it passed, innermost first.
+
+    The message of the exception is left out, because it may quote a request.
+    """
     if error is None:
         return "unknown error"
     frames = traceback.walk_tb(error.__traceback__)
@@ -48,30 +58,37 @@ def traceback_summary(error: BaseException | None) -> str:
 
 
 def configure(log_format: Literal["json", "console"], level: str) -> None:
-    """Send the verifier's lines, and the warnings of libraries, to standard error."""
+    """Write the verifier's lines, and the warnings of libraries, to standard error.
+
+    Args:
+        log_format: ``json``, or ``console`` for text.
+        level: The name of the lowest level that is written, in lower case.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _ConsoleFormatter())
     LOGGER.handlers[:] = [handler]
     LOGGER.setLevel(level.upper())
     LOGGER.propagate = False
-    # Libraries' warnings go the same way, each as one line without its traceback.
+    # The formatters write a library's warning as one line, without its traceback.
     logging.getLogger().handlers[:] = [handler]
 
 
-def safe(value: Any) -> Any:
-    """Bound a value, and write "[token]" for whatever looks like one."""
+def loggable(value: Any) -> Any:
+    """Return a value that is fit for a log: cut, and with "[token]" in place of each token."""
     if not isinstance(value, str):
         return value
-    text = value[:_LONGEST].encode("utf-8", "replace").decode()
+    # Headers may contain lone surrogates, which a log file in UTF-8 cannot.
+    text = value[:_LONGEST_VALUE].encode("utf-8", "replace").decode()
     return hide_tokens(text)
 
 
 def _event(record: logging.LogRecord) -> str:
-    """Give an event's name; a library's words, which may quote anything, on one line."""
-    words = record.getMessage()
+    """Return the event of this program, or the message of a library on one line."""
+    message = record.getMessage()
     if hasattr(record, "fields"):
-        return words
-    return hide_tokens(" ".join(words.split()))
+        return message
+    # A library's message is no fixed phrase: it may quote a request.
+    return hide_tokens(" ".join(message.split()))
 
 
 class _JsonFormatter(logging.Formatter):

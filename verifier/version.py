@@ -1,4 +1,4 @@
-"""This installation's version."""
+"""The version of the installed package."""
 
 from __future__ import annotations
 

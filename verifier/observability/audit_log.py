@@ -1,8 +1,10 @@
 """The audit log: one JSON line for each decision, to a file, to syslog or to standard output.
 
-Lines are written by a thread of their own, so that a slow disk stops no verdict; what does not fit
-into its queue, or cannot be written, is counted and reported. A file that was rotated away is
-opened anew.
+A thread of its own writes the lines, so that a slow disk delays no response. Lines pass through a
+bounded queue. A line is lost when the queue is full or the disk refuses the line; lost lines are
+counted, and the count is logged.
+
+logrotate may move the file away at any time: the next line opens a new file.
 """
 
 from __future__ import annotations
@@ -24,31 +26,32 @@ from queue import Full, Queue
 from threading import Lock, Thread
 from typing import Any, Final, TextIO
 
-from verifier.log import log, safe
+from verifier.log import log, loggable
 from verifier.observability.sinks import LogContext, Outcome
 
-MOST_WAITING: Final = 10_000
-"""Lines that may wait for the disk."""
+QUEUE_LENGTH: Final = 10_000
+"""The number of lines that may wait for the disk."""
 
-PATIENCE: Final = 5.0
-"""Seconds for what waits to be written at the end."""
+CLOSE_TIMEOUT: Final = 5.0
+"""The longest time, in seconds, for writing the waiting lines at the end of the process."""
+
+REPORT_INTERVAL: Final = 10.0
+"""The least time, in seconds, between two reports of lost lines: the log may be on the same full
+disk as the audit log."""
 
 SYSLOG_SOCKET: Final = "/dev/log"
 
 _STDOUT: Final = 1
 
-TOLD_EVERY: Final = 10.0
-"""Seconds between two reports of lost lines: the log may be on the same full disk."""
-
 _FIELDS: Final = ("outcome", "code", "room", "tenant", "user_id", "token_id")
 
 
 class AuditLog:
-    """A sink that takes every decision.
+    """A sink for every decision.
 
     Args:
         target: ``stdout``, ``syslog``, or the path of a file.
-        syslog: The socket that syslog listens on.
+        syslog: Path of the socket that syslog listens on.
 
     Raises:
         OSError: the target cannot be written to.
@@ -57,45 +60,46 @@ class AuditLog:
     def __init__(self, target: str, syslog: str = SYSLOG_SOCKET) -> None:
         handler = _handler(target, syslog)
         handler.setFormatter(logging.Formatter("%(message)s"))
-        self._queue: Queue[logging.LogRecord | None] = Queue(MOST_WAITING)
+        self._queue: Queue[logging.LogRecord | None] = Queue(QUEUE_LENGTH)
         self._handler = handler
-        self._lost = Lost()
-        # A daemon: a disk that is stuck does not keep the process from ending.
+        self._lost = LostLines()
+        # A daemon thread, because a blocked disk must not keep the process from ending.
         self._writer = Thread(target=self._write_all, name="audit log", daemon=True)
         self._writer.start()
 
     def wants(self, outcome: Outcome) -> bool:
-        """Take every decision."""
+        """Return True for every outcome."""
         return bool(outcome)
 
-    def write(self, record: Mapping[str, Any], asking: LogContext) -> None:
+    def write(self, record: Mapping[str, Any], context: LogContext) -> None:
         """Queue one line."""
         line = {
             "time": datetime.now(UTC).isoformat(),
-            **{name: safe(record[name]) for name in _FIELDS if name in record},
-            "endpoint": asking.endpoint,
-            "request_id": safe(asking.request_id),
+            **{name: loggable(record[name]) for name in _FIELDS if name in record},
+            "endpoint": context.endpoint,
+            "request_id": loggable(context.request_id),
         }
         text = json.dumps({name: value for name, value in line.items() if value is not None})
         try:
             self._queue.put_nowait(logging.makeLogRecord({"msg": text, "levelname": "INFO"}))
         except Full:
             self._lost.add("the queue was full")
-        self._lost.tell()
+        # Here too, because the writer may be blocked for long after the first loss.
+        self._lost.report()
 
     def close(self) -> None:
-        """Write what waits, and end; what a stuck disk does not take in time is lost."""
+        """Write the waiting lines, and end; lines that are not written in time are lost."""
         with contextlib.suppress(Full):
-            self._queue.put(None, timeout=PATIENCE)
-        self._writer.join(PATIENCE)
+            self._queue.put(None, timeout=CLOSE_TIMEOUT)
+        self._writer.join(CLOSE_TIMEOUT)
         if self._writer.is_alive():
             self._lost.add("the target accepts no more lines", self._queue.qsize())
-            # Which would wait for the handler, and so for the disk, when the process ends.
+            # At exit, logging.shutdown would wait for the handler's lock, and so for the disk.
             atexit.unregister(logging.shutdown)
         else:
-            with contextlib.suppress(OSError):  # what a full disk did not take is counted
+            with contextlib.suppress(OSError):  # a full disk; the lines are counted already
                 self._handler.close()
-        self._lost.tell(at_once=True)
+        self._lost.report(at_once=True)
 
     def _write_all(self) -> None:
         for record in iter(self._queue.get, None):
@@ -103,39 +107,43 @@ class AuditLog:
                 self._handler.handle(record)
             except OSError as error:
                 self._lost.add(error.strerror or type(error).__name__)
-                self._lost.tell()
+                self._lost.report()
 
 
-class Lost:
-    """Counts lines that nobody will read, and tells of them now and then.
+class LostLines:
+    """Counts lost lines, and logs the count now and then.
 
     Args:
-        monotonic: Seconds.
+        monotonic: The time, in seconds.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._lock = Lock()  # both threads lose lines
+        self._lock = Lock()  # both the writer and the event loop's thread lose lines
         self._count = 0
-        self._why = ""
-        self._told_at = float("-inf")
+        self._reason = ""
+        self._reported_at = float("-inf")
 
-    def add(self, why: str, count: int = 1) -> None:
-        """Count lines."""
+    def add(self, reason: str, count: int = 1) -> None:
+        """Count lost lines."""
         with self._lock:
             self._count += count
-            self._why = why
+            self._reason = reason
 
-    def tell(self, *, at_once: bool = False) -> None:
-        """Log how many there were since this was last told, where there were any."""
+    def report(self, *, at_once: bool = False) -> None:
+        """Log how many lines were lost since the last report, if any.
+
+        Args:
+            at_once: Whether to report even if the last report was a moment ago.
+        """
         if not self._count:
             return
         with self._lock:
             now = self._monotonic()
-            if not at_once and now - self._told_at < TOLD_EVERY:
+            if not at_once and now - self._reported_at < REPORT_INTERVAL:
                 return
-            lost, self._count, self._told_at = self._count, 0, now
-        log("audit log: lines lost", logging.ERROR, count=lost, error=self._why)
+            lost, self._count, self._reported_at = self._count, 0, now
+        log("audit log: lines lost", logging.ERROR, count=lost, error=self._reason)
 
 
 def _handler(target: str, syslog: str) -> logging.Handler:
@@ -145,12 +153,12 @@ def _handler(target: str, syslog: str) -> logging.Handler:
         handler = _Syslog(syslog, SysLogHandler.LOG_AUTHPRIV)
         handler.ident = "jitsi-verifier: "
         return handler
-    # Looks before each line whether the file is still the one of that name, as SIGHUP would.
+    # WatchedFileHandler checks before each line whether the path still names the open file.
     return _PrivateFile(Path(target), encoding="utf-8", errors="backslashreplace")
 
 
-class _Outspoken(logging.Handler):
-    """A handler that raises what others would print, record and all."""
+class _RaisingHandler(logging.Handler):
+    """A handler that raises errors; other handlers print them, together with the record."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         """Pass on the error that is being handled."""
@@ -158,31 +166,38 @@ class _Outspoken(logging.Handler):
         raise  # noqa: PLE0704  # logging calls this within its except
 
 
-class _Stdout(_Outspoken, logging.StreamHandler[TextIO]):
-    """Standard output by a file of its own: Python waits for the usual one when it ends."""
+class _Stdout(_RaisingHandler, logging.StreamHandler[TextIO]):
+    """Writes to a duplicate of standard output.
+
+    At its end, Python flushes ``sys.stdout``, and would wait for a reader that does not read.
+    """
 
     def __init__(self) -> None:
-        if sys.stdout is None:  # closed at the start; by now the number may be somebody else's
+        # Standard output was closed at the start. Descriptor 1 may be another file by now.
+        if sys.stdout is None:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         super().__init__(os.fdopen(os.dup(_STDOUT), "w", encoding="utf-8"))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the duplicate."""
         super().close()
         self.stream.close()
 
 
-class _Syslog(_Outspoken, SysLogHandler):
+class _Syslog(_RaisingHandler, SysLogHandler):
     pass
 
 
-class _PrivateFile(_Outspoken, WatchedFileHandler):
-    """A file that says who met whom: for its owner, and its group to read."""
+class _PrivateFile(_RaisingHandler, WatchedFileHandler):
+    """A file that its owner can write, its group can read, and other users cannot open.
+
+    The file shows which people met in which rooms.
+    """
 
     def _open(self) -> TextIOWrapper:
         def private(path: str, flags: int) -> int:
             return os.open(path, flags, 0o640)
 
-        return open(  # Path.open takes no opener; the handler closes it
+        return open(  # Path.open has no parameter ``opener``; the handler closes the file
             self.baseFilename, "a", encoding=self.encoding, errors=self.errors, opener=private
         )

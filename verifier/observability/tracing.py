@@ -1,7 +1,8 @@
-"""OpenTelemetry spans around decisions and key fetches; needs the extra ``jitsi-verifier[otel]``.
+"""OpenTelemetry spans of decisions and key fetches; needs the extra ``jitsi-verifier[otel]``.
 
-Spans are written when what they span is over: nothing is measured, or imported, where tracing is
-off. Where they go is for OpenTelemetry's own variables (``OTEL_EXPORTER_OTLP_ENDPOINT`` …) to say.
+A span is made when the decision or the fetch is over, from a duration that is measured anyway.
+Without tracing, nothing is measured or imported for it. The variables of OpenTelemetry
+(``OTEL_EXPORTER_OTLP_ENDPOINT`` and others) say where spans are sent.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ _BILLION: Final = 1_000_000_000
 
 
 class TracingError(Exception):
-    """Tracing is asked for, and the extra is not installed."""
+    """Tracing is enabled, and the extra is not installed."""
 
 
 class Spans:
-    """A sink for decisions, and a taker of key fetches.
+    """A sink for every decision; makes spans of key fetches as well.
 
     Args:
-        provider: Makes the spans.
-        clock: Unix time, nanoseconds.
+        provider: OpenTelemetry's provider of tracers.
+        clock: Unix time, in nanoseconds.
     """
 
     def __init__(self, provider: TracerProvider, clock: Callable[[], int] = time.time_ns) -> None:
@@ -42,30 +43,31 @@ class Spans:
         self._clock = clock
 
     def wants(self, outcome: Outcome) -> bool:
-        """Take every decision."""
+        """Return True for every outcome."""
         return bool(outcome)
 
-    def write(self, record: Mapping[str, Any], asking: LogContext) -> None:
-        """Write the span of one decision, below the proxy's own."""
-        parent = {"traceparent": asking.traceparent} if asking.traceparent else {}
-        named = {
-            "endpoint": asking.endpoint,
+    def write(self, record: Mapping[str, Any], context: LogContext) -> None:
+        """Make the span of one decision, a child of the proxy's span if there is one."""
+        parent = {"traceparent": context.traceparent} if context.traceparent else {}
+        attributes = {
+            "endpoint": context.endpoint,
             "outcome": record["outcome"],
             "code": record.get("code", ""),
         }
-        self._span("decision", asking.seconds, named, self._parents.extract(parent))
+        self._add_span("decision", context.seconds, attributes, self._parents.extract(parent))
 
-    def fetched(self, source: str, result: str, seconds: float) -> None:
-        """Write the span of one key fetch; many decisions may have waited for it."""
-        self._span("key fetch", seconds, {"source": source, "result": result}, None)
+    def write_key_fetch(self, source: str, result: str, seconds: float) -> None:
+        """Make the span of one key fetch."""
+        # It has no parent: several decisions, of several traces, may have waited for the fetch.
+        self._add_span("key fetch", seconds, {"source": source, "result": result}, None)
 
     def close(self) -> None:
-        """Send what has not been sent."""
+        """Send the spans that are still queued."""
         self._provider.shutdown()
 
-    def _span(self, name: str, seconds: float, named: Mapping[str, str], parent: Any) -> None:
+    def _add_span(self, name: str, seconds: float, values: Mapping[str, str], parent: Any) -> None:
         end = self._clock()
-        attributes = {f"jitsi_verifier.{key}": value for key, value in named.items()}
+        attributes = {f"jitsi_verifier.{key}": value for key, value in values.items()}
         start = end - int(seconds * _BILLION)
         span = self._tracer.start_span(
             name, context=parent, attributes=attributes, start_time=start
@@ -74,11 +76,11 @@ class Spans:
 
 
 class TracedKeys:
-    """A ``KeyObserver`` that has each fetch traced, and passes everything on.
+    """A ``KeyObserver`` that makes a span of each fetch, and passes every call on.
 
     Args:
-        observer: Whom to pass it on to.
-        spans: Whom to tell of fetches.
+        observer: Receives every call.
+        spans: Receives the fetches.
     """
 
     def __init__(self, observer: KeyObserver, spans: Spans) -> None:
@@ -86,17 +88,17 @@ class TracedKeys:
         self.set_last_success = observer.set_last_success
         self.set_key_count = observer.set_key_count
         self.count_skipped = observer.count_skipped
-        self._count = observer.count_fetch
+        self._count_fetch = observer.count_fetch
         self._spans = spans
 
     def count_fetch(self, source: Source, result: FetchResult, seconds: float) -> None:
-        """Count a fetch, and write its span."""
-        self._count(source, result, seconds)
-        self._spans.fetched(source, result, seconds)
+        """Count a fetch, and make its span."""
+        self._count_fetch(source, result, seconds)
+        self._spans.write_key_fetch(source, result, seconds)
 
 
 def open_spans() -> Spans:
-    """Send spans by OTLP over HTTP.
+    """Return spans that are sent by OTLP over HTTP.
 
     Raises:
         TracingError: the extra is not installed.
@@ -114,6 +116,7 @@ def open_spans() -> Spans:
             " pip install 'jitsi-verifier[otel]'"
         ) from error
     resource = Resource.create()
+    # The SDK invents this name unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES has one.
     if str(resource.attributes.get("service.name", "")).startswith("unknown_service"):
         resource = resource.merge(Resource({"service.name": NAME}))
     provider = TracerProvider(resource=resource)

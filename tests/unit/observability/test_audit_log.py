@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.processes import wait_until
-from verifier.observability.audit_log import AuditLog, Lost
+from verifier.observability.audit_log import AuditLog, LostLines
 from verifier.observability.sinks import LogContext
 
 ASKING = LogContext("auth", 0.001, "r-1")
@@ -101,11 +101,11 @@ def test_losses_are_told_again_after_a_while(
 ) -> None:
     monkeypatch.setattr(logging.getLogger("verifier"), "propagate", True)
     moments = (100.0, 105.0, 109.0, 110.0, 120.0)
-    lost = Lost(iter(moments).__next__)
+    lost = LostLines(iter(moments).__next__)
     for _ in moments:
         lost.add("why")
-        lost.tell()
-    lost.tell()
+        lost.report()
+    lost.report()
     assert [each.__dict__["fields"]["count"] for each in caplog.records] == [1, 3, 1]
 
 
@@ -140,7 +140,7 @@ from verifier.observability.sinks import LogContext
 from verifier.log import configure
 
 configure("json", "info")
-audit_log.PATIENCE = 0.2
+audit_log.CLOSE_TIMEOUT = 0.2
 log = audit_log.AuditLog(sys.argv[1])
 for _ in range(500):
     denied = {"outcome": "denied", "room": "r" * 190, "tenant": "t" * 190}
@@ -177,7 +177,7 @@ def test_a_target_that_nobody_reads_does_not_keep_the_process_from_ending(
 def test_what_does_not_fit_is_counted_and_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("verifier.observability.audit_log.MOST_WAITING", 2)
+    monkeypatch.setattr("verifier.observability.audit_log.QUEUE_LENGTH", 2)
     monkeypatch.setattr(logging.getLogger("verifier"), "propagate", True)
     fifo = tmp_path / "stuck"
     os.mkfifo(fifo)
