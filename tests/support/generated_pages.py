@@ -5,16 +5,20 @@ Each page is written by hand, except for the text between two markers.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import re
 import textwrap
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.paths import CONTRIB, DOCS
+from tests.conformance.case import judge
+from tests.support.paths import CONTRIB, DOCS, VECTORS
 from verifier.config.option import Option, options_of
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS, TOPICS
 from verifier.config.value_types import ListForm
@@ -164,24 +168,61 @@ def _escaped(text: str) -> str:
 
 # docs/denial-codes.md
 
+_MOST_ANSWERS: Final = 4
+_SEE: Final = {
+    DenialCode.REVOKED: "[revocation](revocation.md)",
+    DenialCode.TOKEN_ALREADY_USED: "[one-use tokens](revocation.md#one-use-tokens)",
+    DenialCode.STORE_UNAVAILABLE: "[where revocations are stored](revocation.md)",
+}
+"""The page that tells more about a code."""
+
 
 def denial_codes() -> str:
     """Return a section for each denial code, in the order of the checks."""
     links = ", ".join(f"[`{code}`](#{code})" for code in DenialCode)
-    return "\n".join(["", f"{_wrapped(links)}\n", *(_code_section(code) for code in DenialCode)])
+    recorded = asyncio.run(_recorded_answers())
+    sections = [_code_section(code, recorded.get(code, [])) for code in DenialCode]
+    return "\n".join(["", f"{_wrapped(links)}\n", *sections])
 
 
-def _code_section(code: DenialCode) -> str:
+async def _recorded_answers() -> dict[DenialCode, list[tuple[str, str]]]:
+    """Return Jitsi's answers in the recorded cases, the usual one first: error and reason."""
+    found: dict[DenialCode, Counter[tuple[str, str]]] = {}
+    for line in VECTORS.read_text("utf-8").splitlines():
+        decision = await judge(json.loads(line))
+        if isinstance(decision, Deny):
+            found.setdefault(decision.code, Counter()).update([decision.answer])
+    return {code: [answer for answer, _ in each.most_common()] for code, each in found.items()}
+
+
+def _code_section(code: DenialCode, recorded: list[tuple[str, str]]) -> str:
     text = DENIAL_TEXTS[code]
-    error, reason = Deny(code, "", *ANSWERS.get(code, ("not-allowed", None))).answer
-    words = f"“{reason}”" if reason else "the `detail` as its text"
     paragraphs = (
         f"### `{code}`",
-        f"HTTP {status_of(code):d}. Prosody answers `{error}` with {words}.",
+        f"HTTP {status_of(code):d}{_xmpp(code, recorded)}.",
         _linked(text.meaning, page="configuration.md"),
         f"**What to do:** {_linked(text.remedy, page='configuration.md')}",
+        *([f"More: {_SEE[code]}."] if code in _SEE else []),
     )
     return "".join(f"{_wrapped(paragraph)}\n\n" for paragraph in paragraphs).removesuffix("\n")
+
+
+def _xmpp(code: DenialCode, recorded: list[tuple[str, str]]) -> str:
+    """Return how Prosody words the denial: as Jitsi's own modules do, where these deny it."""
+    if status_of(code) == HTTPStatus.SERVICE_UNAVAILABLE:
+        return " with `Retry-After`, because it is temporary"
+    answers = recorded or [Deny(code, "", *ANSWERS.get(code, ("not-allowed", None))).answer]
+    reasons: dict[str, list[str]] = {}
+    for error, reason in answers:
+        reasons.setdefault(error, []).extend([reason] if reason else [])
+    if answers == [("not-allowed", "")] or len(answers) > _MOST_ANSWERS:
+        errors = ", ".join(f"`{error}`" for error in reasons)
+        return f"; XMPP {errors} with a text that says what was found"
+    words = (
+        f"`{error}` {', '.join(f'“{reason}”' for reason in texts)}"
+        for error, texts in reasons.items()
+    )
+    return f"; XMPP {'; '.join(words)}"
 
 
 # contrib/docker-compose/jitsi-verifier.yml

@@ -58,6 +58,7 @@ ANSWERS: Final[dict[DenialCode, tuple[str | None, str | None]]] = {
         "not-allowed",
         "only a moderator may open this room",
     ),
+    DenialCode.TOKEN_ALREADY_USED: ("not-allowed", "token already used"),
 }
 """What Jitsi's plugins answer (error, reason) for each code, if the code has one answer only."""
 
@@ -75,7 +76,7 @@ REVOCATIONS_NOT_LOADED: Final = Deny(
 ALREADY_USED: Final = Deny(
     DenialCode.TOKEN_ALREADY_USED,
     "this token has let somebody in before",
-    reason="token already used",
+    *ANSWERS[DenialCode.TOKEN_ALREADY_USED],
 )
 """The token opens a room once, and has done so."""
 
