@@ -170,11 +170,11 @@ def _escaped(text: str) -> str:
 
 _MOST_ANSWERS: Final = 4
 _SEE: Final = {
-    DenialCode.REVOKED: "[revocation](revocation.md)",
-    DenialCode.TOKEN_ALREADY_USED: "[one-use tokens](revocation.md#one-use-tokens)",
-    DenialCode.STORE_UNAVAILABLE: "[where revocations are stored](revocation.md)",
+    DenialCode.REVOKED: ("revocation", "revocation.md"),
+    DenialCode.TOKEN_ALREADY_USED: ("single-use tokens", "revocation.md#single-use-tokens"),
+    DenialCode.STORE_UNAVAILABLE: ("stores", "revocation.md#where-revocations-are-kept"),
 }
-"""The page that tells more about a code."""
+"""The section that tells more about a code: its name and address."""
 
 
 def denial_codes() -> str:
@@ -202,7 +202,7 @@ def _code_section(code: DenialCode, recorded: list[tuple[str, str]]) -> str:
         f"HTTP {status_of(code):d}{_xmpp(code, recorded)}.",
         _linked(text.meaning, page="configuration.md"),
         f"**What to do:** {_linked(text.remedy, page='configuration.md')}",
-        *([f"More: {_SEE[code]}."] if code in _SEE else []),
+        *(["More: [{}]({}).".format(*_SEE[code])] if code in _SEE else []),
     )
     return "".join(f"{_wrapped(paragraph)}\n\n" for paragraph in paragraphs).removesuffix("\n")
 
