@@ -1,4 +1,4 @@
-"""A key server, the session that fetches from it, and time and ears for key sources."""
+"""Fixtures of the key sources: a key server, a session, a clock, a recorder; and the log."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def recorder() -> Recorder:
 def caplog(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.LogCaptureFixture:
-    """Hear the verifier's lines wherever another test has sent them."""
+    """Capture the verifier's log lines, even if another test has redirected them."""
     monkeypatch.setattr(LOGGER, "propagate", True)
     caplog.set_level("INFO", LOGGER.name)
     return caplog
