@@ -1,0 +1,22 @@
+"""docs/http-api.md has every path and every identity header of the two addresses."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from tests.support.paths import DOCS, PACKAGE
+from verifier.http.responses import identity_headers
+from verifier.rules.model import Allow
+
+TEXT = (DOCS / "http-api.md").read_text("utf-8")
+
+
+def test_page_has_every_path_of_the_openapi_document() -> None:
+    document = json.loads((PACKAGE / "http" / "admin" / "openapi.json").read_text("utf-8"))
+    names = sorted(path.partition("{")[0] for path in document["paths"])
+    assert [name for name in names if not re.search(f"[` ]{name}", TEXT)] == []
+
+
+def test_page_has_every_identity_header() -> None:
+    assert [name for name in identity_headers(Allow(), None) if f"`{name}`" not in TEXT] == []
