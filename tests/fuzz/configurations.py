@@ -8,7 +8,7 @@ from typing import Final
 from tests.fuzz.harness import Harness
 from tests.support.tokens import SECRET
 from verifier.check_config.prosody_reader import ProsodyReader
-from verifier.check_config.token_hosts import token_hosts
+from verifier.check_config.token_hosts import find_token_hosts
 from verifier.config import ConfigError, Settings, load
 
 _FILE: Final = Path("/etc/fuzz/verifier.toml")
@@ -51,7 +51,7 @@ def read_prosody(data: bytes) -> str:
 
     reader = ProsodyReader(read_file, lambda _folder: ["a.cfg.lua"], lambda _name: None)
     reader.read(_MAIN)
-    return repr((token_hosts(reader.config), reader.config.problems))
+    return repr((find_token_hosts(reader.config), reader.config.problems))
 
 
 def judge_prosody(_data: bytes, found: str) -> None:

@@ -1,6 +1,24 @@
-"""``check-config --prosody``: the files of a deployment, and how they fit this configuration.
+"""Reads the files of a Jitsi deployment, and compares them with this verifier's configuration.
 
-Loaded by that command alone: the service needs no parser of Lua.
+Only the command ``check-config --prosody`` imports this package: the service needs no Lua parser.
+
+The path of a file through the package::
+
+    deployment         tells the kinds of files apart
+      docker           .env: writes the Lua that docker-jitsi-meet's templates would write
+      prosody_reader   .lua: VirtualHost, Component, Include and Prosody's other functions
+        lua_source       bytes to a syntax tree
+        lua_statements   assignments, conditions and blocks
+        lua_expressions  values
+      jicofo           jicofo.conf
+    token_hosts        the hosts that accept tokens, with all defaults applied
+    comparison         their options beside this verifier's options
+    risks              what is dangerous on either side
+    agreeing_file      a TOML file that agrees with Prosody
+
+To compare another option, add it to ``token_hosts.COMPARED`` with its getter and default. To report
+another danger, add a generator to ``risks``. To read another kind of file, add it to
+``deployment``.
 """
 
 from verifier.check_config.agreeing_file import format_agreeing_file, write_private

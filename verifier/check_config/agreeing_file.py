@@ -1,6 +1,6 @@
 """A TOML file for this program that agrees with Prosody's hosts.
 
-The text holds secrets: it goes into a file that only its owner can read, and nowhere else.
+The text contains secrets, so ``write_private`` makes a file that only its owner can read.
 """
 
 from __future__ import annotations
@@ -15,99 +15,107 @@ from typing import Final
 from verifier.check_config.comparison import is_own_key_server
 from verifier.check_config.deployment import Deployment
 from verifier.check_config.lua_values import Unknown
-from verifier.check_config.token_hosts import COMPARED, InForce, TokenHost
+from verifier.check_config.token_hosts import COMPARED, OptionValue, TokenHost
 from verifier.config import OPTIONS, Settings, load
 
 _HEAD: Final = """\
-# Written by jitsi-verifier check-config from Prosody's configuration; holds secrets.
-# Only what decides about tokens is here: add listen, admin_listen and the like.
+# Written by jitsi-verifier check-config from Prosody's configuration. Contains secrets.
+# Only options about tokens are here: add listen, admin_listen and so on.
 """
-_DEFAULTS: Final[dict[str, InForce]] = {option.name: option.default for option in OPTIONS}
-_NAMES_KEYS: Final = ("asap_key_server", "cache_keys_url")
+_DEFAULTS: Final[dict[str, OptionValue]] = {option.name: option.default for option in OPTIONS}
+_KEY_URLS: Final = ("asap_key_server", "cache_keys_url")
 
 
 def format_agreeing_file(deployment: Deployment, settings: Settings | None) -> str:
-    """Give the text of a TOML file that agrees, which this program would start with.
+    """Return the text of a TOML file that agrees, and that this program starts with.
 
     Raises:
-        ConfigError: what Prosody's configuration says is not enough for one.
+        ConfigError: Prosody's configuration does not set every option that this program needs.
     """
     addresses = [] if settings is None else [str(address) for address in settings.listen]
-    text = _agreeing_toml(deployment.compared, addresses)
+    text = _format_toml(deployment.compared, addresses)
     load({}, Path("the file to be written"), read_file=lambda _path: text.encode())
     return text
 
 
 def write_private(path: Path, text: str, *, force: bool) -> None:
-    """Write a file that only its owner can read, whole or not at all.
+    """Write a file that only its owner can read, completely or not at all.
+
+    Args:
+        path: The file.
+        text: The file's content.
+        force: Whether to replace an existing file.
 
     Raises:
-        OSError: it cannot be written, or is there and ``force`` is not given.
+        OSError: The file cannot be written, or it exists and ``force`` is false.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         if force:
             Path(name).replace(path)
         else:
-            os.link(name, path)
+            os.link(name, path)  # fails if the file exists, even if it appeared just now
     finally:
         Path(name).unlink(missing_ok=True)
 
 
-def _agreeing_toml(hosts: list[TokenHost], own_addresses: Collection[str] = ()) -> str:
-    """Write the file: the first host's options at the top, a table for each other.
+def _format_toml(hosts: list[TokenHost], own_addresses: Collection[str]) -> str:
+    """Return the first host's options at the top, and a ``[hosts]`` table for each other host.
 
     Args:
-        hosts: At least one.
-        own_addresses: Where this program serves keys itself, which are no source for it.
+        hosts: At least one host.
+        own_addresses: The addresses where this program itself serves keys.
     """
-    parts = [_HEAD, *_options(hosts[0], own_addresses, is_table=False)]
+    parts = [_HEAD, *_option_lines(hosts[0], own_addresses, is_table=False)]
     for host in hosts[1:]:
-        options = _options(host, own_addresses, is_table=True)
-        parts += [f"\n[hosts.{_string(host.name)}]\n", *options]
+        lines = _option_lines(host, own_addresses, is_table=True)
+        parts += [f"\n[hosts.{_format_string(host.name)}]\n", *lines]
     return "".join(parts)
 
 
-def _options(host: TokenHost, own_addresses: Collection[str], *, is_table: bool) -> Iterator[str]:
-    """Write one host's options; a table repeats defaults, or it would have those at the top."""
+def _option_lines(
+    host: TokenHost, own_addresses: Collection[str], *, is_table: bool
+) -> Iterator[str]:
+    """Yield a host's options. A table repeats defaults, or the options at the top would apply."""
     for option in COMPARED:
         value = host.options[option]
-        if not _is_text(value):
-            yield f"# {option}: bytes that are not UTF-8, which TOML cannot hold\n"
+        if not _is_utf8(value):
+            yield f"# {option}: bytes that are not UTF-8, which TOML cannot contain\n"
         elif isinstance(value, Unknown):
-            yield f"# {option}: not known, it is {_comment(value.reason)}\n"
-        elif option in _NAMES_KEYS and is_own_key_server(value, own_addresses):
-            yield f"# {option}: Prosody asks this program; say where its keys come from\n"
+            yield f"# {option}: not known, it is {_format_comment(value.reason)}\n"
+        elif option in _KEY_URLS and is_own_key_server(value, own_addresses):
+            # Prosody's keys come from this program, so they are no source for this program.
+            yield f"# {option}: Prosody asks this program, so set here where its keys come from\n"
         elif value not in (None, "") and (is_table or not _is_default(option, value, host)):
-            yield f"{option} = {_value(value)}\n"
+            yield f"{option} = {_format_value(value)}\n"
 
 
-def _is_text(value: InForce) -> bool:
-    """Tell whether a value can be written: surrogates stand for bytes that are not UTF-8."""
+def _is_utf8(value: OptionValue) -> bool:
+    """Return whether TOML can contain a value; surrogates stand for bytes that are not UTF-8."""
     texts = value if isinstance(value, tuple) else (value,)
     return not any("\ud800" <= letter <= "\udfff" for text in texts for letter in str(text))
 
 
-def _is_default(option: str, value: InForce, host: TokenHost) -> bool:
+def _is_default(option: str, value: OptionValue, host: TokenHost) -> bool:
     if value == _DEFAULTS.get(option):
         return True
     return option == "asap_accepted_issuers" and value == (host.options["app_id"],)
 
 
-def _value(value: InForce) -> str:
+def _format_value(value: OptionValue) -> str:
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_string, value))}]"
+        return f"[{', '.join(map(_format_string, value))}]"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float | int) else _string(str(value))
+    return f"{value:g}" if isinstance(value, float | int) else _format_string(str(value))
 
 
-def _string(text: str) -> str:
-    """Write a TOML string: JSON's escapes are TOML's, but for one character."""
+def _format_string(text: str) -> str:
+    """Return a TOML string: TOML has JSON's escapes, and one more character needs one."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _comment(text: str) -> str:
+def _format_comment(text: str) -> str:
     return " ".join(text.split())

@@ -1,6 +1,9 @@
-"""One host of Prosody's beside this program's options, option by option.
+"""Prosody's hosts beside this program's options, option by option.
 
-Each row is safe to print: a secret is there as its fingerprint.
+A difference alone is not a disagreement: many options have no effect under others. ``_matters``
+decides whether a difference can change any decision.
+
+Each row is safe to print: a secret appears only as its fingerprint.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from urllib.parse import urlsplit
 
 from verifier.check_config.deployment import Deployment
 from verifier.check_config.lua_values import Unknown
-from verifier.check_config.token_hosts import COMPARED, OWN_MODULE, InForce, TokenHost
+from verifier.check_config.token_hosts import COMPARED, OWN_MODULE, OptionValue, TokenHost
 from verifier.config import Settings
 from verifier.explain.wording import make_printable
 from verifier.keys.model import is_symmetric
@@ -22,8 +25,13 @@ from verifier.keys.pem import looks_like_pem
 from verifier.rules.policy import OperatorPolicy
 
 Result: TypeAlias = Literal["same", "differs", "no-effect", "unknown", "stricter"]
+"""How an option's two values fit.
 
-_MUC: Final = ("muc_mapper_domain_base", "muc_mapper_domain_prefix", "muc_mapper_domain")
+``no-effect``: they differ, but no decision does. ``unknown``: Prosody's value is unknown, and may
+change decisions. ``stricter``: this program denies on purpose what Prosody allows.
+"""
+
+_MAPPER_OPTIONS: Final = ("muc_mapper_domain_base", "muc_mapper_domain_prefix", "muc_mapper_domain")
 _KEY_URLS: Final = ("asap_key_server", "cache_keys_url")
 _USER_INFO: Final = re.compile(r"(?<=//)[^/?#]*@")
 _QUERY: Final = re.compile(r"\?.*", re.DOTALL)
@@ -31,14 +39,14 @@ _QUERY: Final = re.compile(r"\?.*", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One option.
+    """The comparison of one option.
 
     Attributes:
-        prosody: What Prosody has, in words.
-        verifier: What this program has, in words.
-        result: How they fit. ``no-effect``: they differ, and no verdict does. ``stricter``: this
-            program refuses on purpose what Prosody lets in.
-        where: Where Prosody has it from; else what an operator should know.
+        option: The option's name.
+        prosody: Prosody's value as text.
+        verifier: This program's value as text.
+        result: How the values fit.
+        where: Where Prosody's value is set, or a remark.
     """
 
     option: str
@@ -50,11 +58,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class HostComparison:
-    """One VirtualHost beside this program's options.
+    """The comparison of one VirtualHost.
 
     Attributes:
-        table: Which of this program's tables answers for it; empty for the top of the file.
-        rows: The comparison; empty where Prosody's own module asks this program.
+        host: Prosody's host.
+        table: The name of this program's ``[hosts]`` table for the host; empty for the options at
+            the top of the file.
+        rows: The options; empty if Prosody asks this program about tokens.
     """
 
     host: TokenHost
@@ -63,59 +73,60 @@ class HostComparison:
 
 
 def compare_hosts(deployment: Deployment, settings: Settings) -> list[HostComparison]:
-    """Compare every host that takes tokens with the options that answer for it."""
+    """Compare each host that accepts tokens with the options that this program has for it."""
     addresses = [str(address) for address in settings.listen]
-    reports = []
+    comparisons = []
     for host in deployment.hosts:
-        table, own = _answering(host, settings)
-        rows = [*compare_options(host, options_of(own), addresses), *_beyond_jitsi(own)]
-        asks = host.authentication == OWN_MODULE
-        reports.append(HostComparison(host, table, () if asks else tuple(rows)))
-    return reports
+        table, own = _find_own_options(host, settings)
+        rows: tuple[Row, ...] = ()
+        if host.authentication != OWN_MODULE:
+            compared = compare_options(host, options_of(own), addresses)
+            rows = (*compared, *_compare_additions(own))
+        comparisons.append(HostComparison(host, table, rows))
+    return comparisons
 
 
-def options_of(settings: Settings) -> dict[str, InForce]:
-    """Give what is compared."""
+def options_of(settings: Settings) -> dict[str, OptionValue]:
+    """Return this program's values of the compared options."""
     return {name: getattr(settings, name) for name in COMPARED}
 
 
 def compare_options(
-    host: TokenHost, ours: Mapping[str, InForce], own_addresses: Collection[str] = ()
+    host: TokenHost, ours: Mapping[str, OptionValue], own_addresses: Collection[str] = ()
 ) -> list[Row]:
-    """Compare what is in force.
+    """Compare the options in force.
 
     Args:
-        host: Prosody's side.
+        host: Prosody's host.
         ours: This program's options by name; ``app_secret`` is a tuple of all secrets.
-        own_addresses: ``HOST:PORT`` where this program serves keys, as a key server of Prosody's.
+        own_addresses: The addresses (``HOST:PORT``) where this program itself serves keys.
     """
     rows = []
     for option in COMPARED:
         theirs, own = host.options[option], ours[option]
-        place = host.where(option)
-        result = _result(option, host, ours, own_addresses)
-        words = f"{shown(option, theirs)} (this verifier)"
-        is_own = option in _KEY_URLS and is_own_key_server(theirs, own_addresses)
+        text = _format_option(option, theirs)
+        if option in _KEY_URLS and is_own_key_server(theirs, own_addresses):
+            text = f"{text} (this verifier)"
+        location = host.locations.get(option)
         rows.append(
             Row(
                 option,
-                words if is_own else shown(option, theirs),
-                shown(option, own),
-                result,
-                "default" if place is None else str(place),
+                text,
+                _format_option(option, own),
+                _result(option, host, ours, own_addresses),
+                "default" if location is None else str(location),
             )
         )
     return rows
 
 
-def shown(option: str, value: InForce) -> str:
-    """Put a value into words."""
+def _format_option(option: str, value: OptionValue) -> str:
     if isinstance(value, Unknown):
         return f"not known: {value.reason}"
     if option == "app_secret":
         secrets = (value,) if isinstance(value, str) else value
         known = secrets if isinstance(secrets, tuple) else ()
-        return ", ".join(map(_shown_secret, known)) or "none"
+        return ", ".join(map(_format_secret, known)) or "none"
     if isinstance(value, tuple):
         return make_printable(", ".join(value)) or "none"
     if isinstance(value, bool):
@@ -123,12 +134,31 @@ def shown(option: str, value: InForce) -> str:
     if isinstance(value, float | int):
         return f"{value:g}"
     if option in _KEY_URLS and value:
+        # User name, password and query may be credentials of the key server.
         return make_printable(_QUERY.sub("?***", _USER_INFO.sub("***@", value)))
     return make_printable(value or ("none" if value is None else '""'))
 
 
-def is_own_key_server(value: InForce, own_addresses: Collection[str]) -> bool:
-    """Tell whether Prosody asks this very program for keys."""
+def _format_secret(secret: str) -> str:
+    if not secret:
+        return "an empty secret"
+    kind = "public key" if looks_like_pem(secret) else "secret"
+    return f"{kind} {fingerprint(secret)}"
+
+
+def fingerprint(secret: str) -> str:
+    """Return a hash by which two people can compare a secret without telling it to each other.
+
+    The hash is slow on purpose. With a fast hash, its 32 bits would let an attacker find a weak
+    secret by trying.
+    """
+    raw = secret.encode("utf-8", "surrogateescape")
+    salt = b"jitsi-verifier check-config"
+    return hashlib.scrypt(raw, salt=salt, n=2**13, r=8, p=1, dklen=4).hex()
+
+
+def is_own_key_server(value: OptionValue, own_addresses: Collection[str]) -> bool:
+    """Return whether Prosody fetches its keys from this program."""
     if not isinstance(value, str):
         return False
     try:
@@ -138,97 +168,87 @@ def is_own_key_server(value: InForce, own_addresses: Collection[str]) -> bool:
     return parts.path.rstrip("/") == "/asap" and parts.netloc in own_addresses
 
 
-def _shown_secret(secret: str) -> str:
-    if not secret:
-        return "an empty secret"
-    what = "public key" if looks_like_pem(secret) else "secret"
-    return f"{what} {fingerprint(secret)}"
-
-
 def _result(
-    option: str, host: TokenHost, ours: Mapping[str, InForce], own_addresses: Collection[str]
+    option: str, host: TokenHost, ours: Mapping[str, OptionValue], own_addresses: Collection[str]
 ) -> Result:
     theirs, own = host.options[option], ours[option]
     if isinstance(theirs, Unknown):
         return "unknown" if _matters(option, host, ours, own_addresses) else "no-effect"
-    if _equal(option, theirs, own):
+    if _are_equal(option, theirs, own):
         return "same"
     return "differs" if _matters(option, host, ours, own_addresses) else "no-effect"
 
 
-def _equal(option: str, theirs: InForce, own: InForce) -> bool:
+def _are_equal(option: str, theirs: OptionValue, own: OptionValue) -> bool:
     if option == "app_secret" and isinstance(own, tuple):
-        # One more on our side is a key for tokens that Prosody refuses.
-        secrets = {_plain(secret) for secret in own}
-        return {_plain(theirs)} == secrets if isinstance(theirs, str) else not own
+        # A further secret on this side accepts tokens that Prosody denies.
+        secrets = {_normalize_secret(secret) for secret in own}
+        return {_normalize_secret(theirs)} == secrets if isinstance(theirs, str) else not own
     if isinstance(theirs, tuple) and isinstance(own, tuple):
         return set(theirs) == set(own) or ("*" in theirs and "*" in own)
     if option == "asap_key_server" and isinstance(theirs, str) and isinstance(own, str):
         return theirs.rstrip("/") == own.rstrip("/")
-    if option in _MUC and isinstance(theirs, str) and isinstance(own, str):
+    if option in _MAPPER_OPTIONS and isinstance(theirs, str) and isinstance(own, str):
         return theirs.lower() == own.lower()
     return theirs == own
 
 
-def _plain(secret: InForce) -> str:
+def _normalize_secret(secret: OptionValue) -> str:
+    """Return a secret as it is, and a PEM key without line breaks, which may differ."""
     text = secret if isinstance(secret, str) else ""
     return "".join(text.split()) if looks_like_pem(text) else text
 
 
 def _matters(
-    option: str, host: TokenHost, ours: Mapping[str, InForce], own_addresses: Collection[str]
+    option: str, host: TokenHost, ours: Mapping[str, OptionValue], own_addresses: Collection[str]
 ) -> bool:
-    """Tell whether a difference can change a verdict."""
+    """Return whether a difference in this option can change a decision."""
     theirs = host.options
     if option == "app_id":
-        return False  # it is the accepted issuer, if nothing else is; that has a row of its own
+        # It is only the default of asap_accepted_issuers, which has a row of its own.
+        return False
     if option == "app_secret":
+        # With key URLs on both sides and a public-key algorithm, no secret is used.
         by_url = any(theirs[name] for name in _KEY_URLS) and any(ours[name] for name in _KEY_URLS)
         return not (by_url and not is_symmetric(str(ours["signature_algorithm"])))
     if option in _KEY_URLS:
-        ours_serve = {is_own_key_server(theirs[name], own_addresses): name for name in _KEY_URLS}
-        return True not in ours_serve or (ours_serve[True] != option and bool(theirs[option]))
-    if option in _MUC or option.startswith("token_regex_"):
-        verified = (theirs["enable_domain_verification"], ours["enable_domain_verification"])
-        return any(verified)
+        # If Prosody asks this program for keys, the keys are the same by construction.
+        own_server = {is_own_key_server(theirs[name], own_addresses): name for name in _KEY_URLS}
+        return True not in own_server or (own_server[True] != option and bool(theirs[option]))
+    if option in _MAPPER_OPTIONS or option.startswith("token_regex_"):
+        # Without domain verification neither side reads tenants, domains and patterns.
+        return bool(theirs["enable_domain_verification"] or ours["enable_domain_verification"])
     return True
 
 
-def _beyond_jitsi(own: Settings) -> Iterator[Row]:
-    """Give rows for what Jitsi cannot be told, if it is used here."""
+def _compare_additions(own: Settings) -> Iterator[Row]:
+    """Yield rows for the options in use that Jitsi does not have."""
     if own.leeway:
-        yield Row("leeway", "0", f"{own.leeway:g}", "differs", "Jitsi has none")
+        yield Row("leeway", "0", f"{own.leeway:g}", "differs", "Jitsi has no leeway")
     if own.other_algorithms:
         more = ", ".join(own.other_algorithms)
-        yield Row("signature_algorithm", "one alone", f"{more} too", "differs", "Jitsi takes one")
+        yield Row(
+            "signature_algorithm", "only one", f"{more} too", "differs", "Jitsi accepts only one"
+        )
     if own.strict:
-        place = "but a list in aud passes here, and there only where * is accepted"
-        yield Row("rules", "jitsi", "strict", "stricter", place)
+        remark = "but a list in aud passes here, and in Jitsi only if * is accepted"
+        yield Row("rules", "jitsi", "strict", "stricter", remark)
     operator_policy = own.operator_policy or OperatorPolicy()
     for name in (rule.name for rule in fields(OperatorPolicy)):
         value = getattr(operator_policy, name)
         if value not in (None, False):
-            words = "true" if value is True else f"{value:g}"
-            yield Row(f"policy.{name}", "none", words, "stricter", "Jitsi has none")
+            text = "true" if value is True else f"{value:g}"
+            yield Row(f"policy.{name}", "none", text, "stricter", "Jitsi has no such option")
     if own.single_use != "off":
-        yield Row("single_use", "off", own.single_use, "stricter", "Jitsi lets tokens in again")
+        remark = "Jitsi accepts a token many times"
+        yield Row("single_use", "off", own.single_use, "stricter", remark)
 
 
-def _answering(host: TokenHost, settings: Settings) -> tuple[str, Settings]:
-    """Find the options that answer for a host of Prosody's: by its name, or by its domain."""
+def _find_own_options(host: TokenHost, settings: Settings) -> tuple[str, Settings]:
+    """Return this program's table and options for a host: by the host's name, or its domain."""
     if host.name in settings.hosts:
         return host.name, settings.hosts[host.name]
     for name, own in settings.hosts.items():
         if own.muc_mapper_domain_base == host.name != settings.muc_mapper_domain_base:
             return name, own
     return "", settings
-
-
-def fingerprint(secret: str) -> str:
-    """Give what two people can compare without telling each other the secret.
-
-    Slow on purpose: 32 bits of a plain hash would be enough to find a weak secret by trying.
-    """
-    raw = secret.encode("utf-8", "surrogateescape")
-    salt = b"jitsi-verifier check-config"
-    return hashlib.scrypt(raw, salt=salt, n=2**13, r=8, p=1, dklen=4).hex()

@@ -1,4 +1,8 @@
-"""The files that describe a deployment, told apart and read into one value."""
+"""The files that describe a deployment: told apart by their names, and read into one value.
+
+This module does the input of the package. To read another kind of file, add the kind to ``_kind``
+and its reader to ``read_deployment``.
+"""
 
 from __future__ import annotations
 
@@ -9,90 +13,94 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
-from verifier.check_config.docker import VARIABLES, DockerEnvironment, EnvFile, Line
-from verifier.check_config.jicofo import Jicofo, read_jicofo
+from verifier.check_config.docker import KNOWN_VARIABLES, DockerEnvironment, EnvFile, LuaLine
+from verifier.check_config.jicofo import JicofoSwitches, read_jicofo
 from verifier.check_config.lua_values import Unknown
-from verifier.check_config.prosody_config import Finding, Place, ProsodyConfig
+from verifier.check_config.prosody_config import Finding, Location, ProsodyConfig
 from verifier.check_config.prosody_reader import ProsodyReader
-from verifier.check_config.token_hosts import OWN_MODULE, TokenHost, token_hosts
+from verifier.check_config.token_hosts import OWN_MODULE, TokenHost, find_token_hosts
 
-_LARGEST: Final = 500_000
+_MAX_BYTES: Final = 500_000
+
+_Kind: TypeAlias = Literal["env", "jicofo", "lua"]
 
 
 @dataclass(slots=True)
 class Deployment:
-    """What the given files say.
+    """The content of the files of a deployment.
 
     Attributes:
         config: Prosody's configuration.
-        hosts: Its hosts that take tokens; the main one first.
-        jicofo: What Jicofo is told; None if no file says anything.
+        hosts: The hosts that accept tokens; the main host first.
+        jicofo: Jicofo's switches; None if no file sets them.
     """
 
     config: ProsodyConfig
     hosts: list[TokenHost] = field(default_factory=list)
-    jicofo: Jicofo | None = None
+    jicofo: JicofoSwitches | None = None
 
     @property
     def compared(self) -> list[TokenHost]:
-        """The hosts whose options Prosody itself reads."""
+        """The hosts whose options Prosody reads itself, instead of asking this program."""
         return [host for host in self.hosts if host.authentication != OWN_MODULE]
 
 
 def read_deployment(files: Iterable[Path], environ: Mapping[str, str]) -> Deployment:
-    """Read Prosody's ``.lua`` files, docker's ``.env`` and ``jicofo.conf``, told apart by name.
+    """Read Prosody's ``.lua`` files, docker's ``.env`` and ``jicofo.conf``.
 
-    With a ``.lua`` file, a ``.env`` is only what ``os.getenv`` gives, and Jicofo's switches.
+    Without a ``.lua`` file, a ``.env`` becomes the configuration that docker-jitsi-meet would make
+    of it. Beside a ``.lua`` file, it is only the environment of ``os.getenv``, and Jicofo's.
 
     Args:
-        files: In the order in which Prosody would read them.
-        environ: What ``os.getenv`` gives for what no ``.env`` has.
+        files: The files in the order in which Prosody would read them.
+        environ: The environment of ``os.getenv``, for variables that no ``.env`` sets.
     """
     kinds = {file: _kind(file) for file in files}
     variables: dict[str, str] = {}
-    reader = ProsodyReader(read_bytes, os.listdir, partial(_variable, variables, environ))
+    reader = ProsodyReader(read_bytes, os.listdir, partial(_get_variable, variables, environ))
     deployment = Deployment(reader.config)
     for file, kind in kinds.items():
         if kind == "env":
             variables |= _read_env(file, reader, deployment, alone="lua" not in kinds.values())
         elif kind == "jicofo":
-            _read_jicofo(file, deployment)
+            _read_jicofo_file(file, deployment)
     _read_lua([file for file, kind in kinds.items() if kind == "lua"], reader)
-    deployment.hosts = sorted(token_hosts(reader.config), key=_is_main, reverse=True)
+    deployment.hosts = sorted(find_token_hosts(reader.config), key=_is_main, reverse=True)
     return deployment
 
 
 def read_bytes(file: str) -> bytes:
-    """Read a regular file of a configuration's size.
+    """Return the content of a regular file that is no larger than a configuration.
 
     Raises:
-        OSError: it is none, or cannot be read.
+        OSError: The file is something else, is too large, or cannot be read.
     """
-    handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as opened:
-        status = os.fstat(handle)
+    # O_NONBLOCK: opening a named pipe must not wait for a writer.
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as opened:
+        status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        body = opened.read(_LARGEST + 1)
-    if len(body) > _LARGEST:
-        raise OSError(errno.EFBIG, f"larger than {_LARGEST} bytes, expected a configuration")
-    return body
+        content = opened.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {_MAX_BYTES} bytes, expected a configuration")
+    return content
 
 
 def _read_lua(files: list[Path], reader: ProsodyReader) -> None:
     seen: set[str] = set()
     for file in files:
-        # What another file has included already is not read again.
+        # A file that another file included before is not read a second time.
         if os.path.realpath(file) not in seen:
             reader.read(str(file))
             seen |= {os.path.realpath(name) for name in reader.config.files}
 
 
-def _kind(file: Path) -> str:
+def _kind(file: Path) -> _Kind:
     if file.suffix == ".conf":
         return "jicofo"
     is_env = file.suffix == ".env" or file.name.startswith((".env", "env."))
@@ -103,14 +111,14 @@ def _read_text(file: Path, config: ProsodyConfig) -> str | None:
     try:
         return read_bytes(str(file)).decode("utf-8-sig")
     except UnicodeDecodeError:
-        trouble = "bytes that are not UTF-8"
+        problem = "bytes that are not UTF-8"
     except OSError as error:
-        trouble = error.strerror or "it cannot be read"
-    config.problems.append(Finding(Place(str(file)), trouble))
+        problem = error.strerror or "it cannot be read"
+    config.problems.append(Finding(Location(str(file)), problem))
     return None
 
 
-def _read_jicofo(file: Path, deployment: Deployment) -> None:
+def _read_jicofo_file(file: Path, deployment: Deployment) -> None:
     text = _read_text(file, deployment.config)
     if text is not None:
         deployment.jicofo = read_jicofo(text, str(file))
@@ -126,24 +134,26 @@ def _read_env(
     env.read(text, reader.config)
     docker = DockerEnvironment(env.variables)
     deployment.jicofo = deployment.jicofo or docker.jicofo(str(file))
-    if not env.variables.keys() & set(VARIABLES):
-        found = f"none of docker-jitsi-meet's variables ({', '.join(VARIABLES)})"
-        reader.config.problems.append(Finding(Place(str(file)), found))
+    if not env.variables.keys() & set(KNOWN_VARIABLES):
+        found = f"none of docker-jitsi-meet's variables ({', '.join(KNOWN_VARIABLES)})"
+        reader.config.problems.append(Finding(Location(str(file)), found))
     elif alone:
+        # Two files in docker, too: each starts in the global part.
         for lines in (docker.global_lines(), docker.host_lines()):
             source = "\n".join(line.text for line in lines).encode()
-            reader.read_source(str(file), source, partial(_place, env, lines))
+            reader.read_source(str(file), source, partial(_locate_in_env, env, lines))
     return env.variables
 
 
-def _place(env: EnvFile, lines: list[Line], line: int) -> Place:
-    return env.place(lines[min(line, len(lines)) - 1].variable)
+def _locate_in_env(env: EnvFile, lines: list[LuaLine], line: int) -> Location:
+    """Return where the variable of a written line is set."""
+    return env.locate(lines[min(line, len(lines)) - 1].variable)
 
 
-def _variable(
+def _get_variable(
     variables: Mapping[str, str], environ: Mapping[str, str], name: str
 ) -> str | Unknown | None:
-    """Give a variable of Prosody's environment, as far as it is known here."""
+    """Return a variable of Prosody's environment; unknown if it is not set on this machine."""
     value = variables.get(name, environ.get(name))
     return Unknown(f"the environment variable {name}, not set here") if value is None else value
 

@@ -1,7 +1,7 @@
-"""The two switches of ``jicofo.conf`` by which everybody may become a moderator.
+"""The two switches of ``jicofo.conf`` that may make every user a moderator.
 
-Reads as much HOCON as that file is written in: nested objects, dotted keys, comments. Includes,
-substitutions and multi-line strings are passed over.
+Reads the part of HOCON in which that file is written: nested objects, dotted keys and comments.
+Includes, substitutions and multi-line strings are ignored.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from typing import Final
 
 _AUTO_OWNER: Final = "jicofo.conference.enable-auto-owner"
 _AUTHENTICATION: Final = "jicofo.authentication.enabled"
-_WORDS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_BOOLEANS: Final = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "no": False,
+    "off": False,
+}
 _TOKEN: Final = re.compile(
     r'(?P<comment>(?:#|//)[^\n]*)|(?P<quoted>"(?:\\.|[^"\\\n])*")|(?P<mark>[{}\[\]=:,\n])'
     r'|(?P<plain>(?:(?!//)[^{}\[\]=:,\n#"])+)'
@@ -20,13 +27,13 @@ _TOKEN: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Jicofo:
-    """What Jicofo is told; None where nothing is.
+class JicofoSwitches:
+    """Jicofo's switches; None for a switch that is not set.
 
     Attributes:
-        auto_owner: Whether it makes the first participant an owner; it does unless told otherwise.
-        authentication: Whether its own authentication is on.
-        where: Where that is said.
+        auto_owner: Whether Jicofo makes the first participant an owner, which is its default.
+        authentication: Whether Jicofo's own authentication is on.
+        where: The file that sets them.
     """
 
     auto_owner: bool | None
@@ -34,13 +41,14 @@ class Jicofo:
     where: str
 
 
-def read_jicofo(text: str, file: str) -> Jicofo:
-    """Read ``jicofo.conf``."""
-    switches = _switches(text)
-    return Jicofo(switches.get(_AUTO_OWNER), switches.get(_AUTHENTICATION), file)
+def read_jicofo(text: str, file: str) -> JicofoSwitches:
+    """Read the content of ``jicofo.conf``."""
+    switches = _read_booleans(text)
+    return JicofoSwitches(switches.get(_AUTO_OWNER), switches.get(_AUTHENTICATION), file)
 
 
-def _switches(text: str) -> dict[str, bool]:
+def _read_booleans(text: str) -> dict[str, bool]:
+    """Return every setting that is a boolean, by its dotted path."""
     found: dict[str, bool] = {}
     path: list[str] = []
     key, value, has_key = "", "", False
@@ -55,9 +63,10 @@ def _switches(text: str) -> dict[str, bool]:
         elif piece in ("=", ":") and not has_key:
             has_key = True
         elif token["mark"]:
+            # A line break, a comma or a closing bracket ends the setting.
             name = ".".join(filter(None, [*path, key]))
-            if has_key and value.lower() in _WORDS:
-                found[name] = _WORDS[value.lower()]
+            if has_key and value.lower() in _BOOLEANS:
+                found[name] = _BOOLEANS[value.lower()]
             if has_key and not value and piece == "\n":
                 continue  # the value is on the next line
             key, value, has_key = "", "", False

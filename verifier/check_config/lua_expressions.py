@@ -1,6 +1,15 @@
-"""The value of a Lua expression, where that can be known without running anything.
+"""The value of a Lua expression, as far as it is known without running any code.
 
-Constants, tables, concatenation, local variables, logic and comparison; no loops, no library.
+Evaluated are: constants, tables, names, indexes (``a.b``, ``a[b]``), ``..``, ``and``, ``or``,
+``not``, ``==``, ``~=``, ``#``, unary minus, ``+``, ``-`` and ``*``, and calls of the functions that
+``LuaFileReader`` offers: Prosody's own, and ``os.getenv``.
+
+Never executed are: functions that the file defines, all of Lua's library, methods (``a:b()``), and
+the other operators. Their value is ``Unknown``, with a reason for the operator. A table that is
+passed to such a function becomes unknown itself, because the function may change it.
+
+The cost is bounded by the size of the source: nothing here loops or calls itself except along the
+syntax tree. A text can still double in each statement, so ``_MAX_STRING`` bounds texts.
 """
 
 from __future__ import annotations
@@ -11,23 +20,31 @@ from typing import Final, TypeGuard
 from luaparser import astnodes as lua
 
 from verifier.check_config.lua_source import Node, string_value
-from verifier.check_config.lua_values import Builtin, Library, LuaTable, Unknown, Value, tostring
+from verifier.check_config.lua_values import (
+    LuaFunction,
+    LuaLibrary,
+    LuaTable,
+    Unknown,
+    Value,
+    tostring,
+)
 
-_GIVEN: Final = Unknown("what a function gives")
-_LONGEST_STRING: Final = 1_000_000
+_RESULT: Final = Unknown("the result of a function")
+_MAX_STRING: Final = 1_000_000
 _EXACT: Final = 2**53
+"""From here on a float does not hold every integer, and Lua's integers differ from Python's."""
 _METHODS: Final = """
     byte char dump find format gmatch gsub len lower match pack packsize rep reverse sub unpack
     upper
 """
-_OF_STRINGS: Final = frozenset(_METHODS.split())
+_STRING_METHODS: Final = frozenset(_METHODS.split())
 
 
 class LuaRuntimeError(Exception):
-    """Prosody would stop here.
+    """Prosody would stop at this point.
 
     Attributes:
-        reason: Why, without a value.
+        reason: Why, without any value.
     """
 
     def __init__(self, reason: str) -> None:
@@ -35,28 +52,30 @@ class LuaRuntimeError(Exception):
         super().__init__(reason)
 
 
-class Expressions:
+class ExpressionEvaluator:
     """Evaluates expressions.
 
     Args:
-        lookup: Gives the value of a name.
-        not_followed: Told of each call of a function that the file itself defines.
+        lookup: Returns the value of a name.
+        note_unevaluated_call: Is called for each call of a function that the file itself defines.
 
     Attributes:
-        line: The line that is being read, for whom it concerns.
+        line: The line of the expression that was evaluated last.
     """
 
-    def __init__(self, lookup: Callable[[str], Value], not_followed: Callable[[], None]) -> None:
+    def __init__(
+        self, lookup: Callable[[str], Value], note_unevaluated_call: Callable[[], None]
+    ) -> None:
         self._lookup = lookup
-        self._not_followed = not_followed
+        self._note_unevaluated_call = note_unevaluated_call
         self.line = 1
 
     def evaluate(self, node: Node) -> Value:
-        """Give the expression's value.
+        """Return the expression's value.
 
         Raises:
             LuaRuntimeError: Prosody would stop.
-            LuaSyntaxError: a string literal is none.
+            LuaSyntaxError: A string literal is malformed.
         """
         self.line = node.line or self.line
         match node:
@@ -74,7 +93,7 @@ class Expressions:
             case lua.Table():
                 return self._table(node)
             case lua.AnonymousFunction():
-                return self.function()
+                return self.define_function()
             case lua.Call():
                 return self.call(node)
             case lua.Index():
@@ -83,34 +102,35 @@ class Expressions:
                 return self._operation(node)
 
     def call(self, node: Node) -> Value:
-        """Call a function of Prosody's; any other gives what is unknown."""
+        """Return the result of a call; unknown unless Prosody offers the function."""
         function = self.evaluate(node.func)
         arguments = [self.evaluate(argument) for argument in node.args]
-        self.line = node.line or self.line
-        if isinstance(function, Builtin):
+        self.line = node.line or self.line  # the arguments may stand on later lines
+        if isinstance(function, LuaFunction):
             return function.run(arguments)
         if isinstance(function, Unknown):
-            return self._unknown_call(arguments)
-        raise LuaRuntimeError("something is called that is no function")
+            return self._call_unknown(arguments)
+        raise LuaRuntimeError("a call of something that is not a function")
 
-    def function(self) -> Builtin:
-        """Give a function that the file defines: what it does when it is called is not known."""
-        return Builtin("function", self._own_call)
+    def define_function(self) -> LuaFunction:
+        """Return a function of the file; a call of it is noted, and its result is unknown."""
+        return LuaFunction("function", self._call_defined)
 
-    def _own_call(self, arguments: list[Value]) -> Value:
-        self._not_followed()
-        return self._unknown_call(arguments)
+    def _call_defined(self, arguments: list[Value]) -> Value:
+        self._note_unevaluated_call()
+        return self._call_unknown(arguments)
 
-    def _unknown_call(self, arguments: list[Value]) -> Value:
+    def _call_unknown(self, arguments: list[Value]) -> Value:
         for argument in arguments:
             if isinstance(argument, LuaTable):
-                argument.doubt(Unknown("a table that a function may have changed"))
-            elif isinstance(argument, Builtin):
-                self._not_followed()
-        return _GIVEN
+                argument.make_unknown(Unknown("a table that a function may have changed"))
+            elif isinstance(argument, LuaFunction):
+                # A callback: whoever receives it may call it, as pcall does.
+                self._note_unevaluated_call()
+        return _RESULT
 
     def key(self, node: Node) -> Value:
-        """Give the key of ``table.name`` or ``table[key]``."""
+        """Return the key of ``table.name`` or ``table[key]``."""
         if node.notation is lua.IndexNotation.DOT:
             name: str = node.idx.id
             return name
@@ -120,16 +140,16 @@ class Expressions:
         table = self.evaluate(node.value)
         key = self.key(node)
         if isinstance(table, LuaTable):
-            if not is_plain(key):
-                return Unknown("found by a key that is not known")
+            if not is_text_or_number(key):
+                return Unknown("found by an unknown key")
             return table.items.get(key)
-        if isinstance(table, Library) and isinstance(key, str) and key in table.parts:
-            return table.parts[key]
-        if isinstance(table, str):
-            return Unknown("a part of Lua's library") if key in _OF_STRINGS else None
+        if isinstance(table, LuaLibrary) and isinstance(key, str) and key in table.members:
+            return table.members[key]
+        if isinstance(table, str):  # ("x").upper is a function of Lua's library
+            return Unknown("a part of Lua's library") if key in _STRING_METHODS else None
         if isinstance(table, Unknown):
-            return Unknown("a part of what is not known")
-        raise LuaRuntimeError("a part is taken of something that is no table")
+            return Unknown("a part of an unknown value")
+        raise LuaRuntimeError("an index of something that is not a table")
 
     def _table(self, node: Node) -> Value:
         table = LuaTable()
@@ -139,12 +159,13 @@ class Expressions:
             if item.key is None:
                 listed.append(value)
                 continue
-            named = isinstance(item.key, lua.Name) and not item.between_brackets
-            key = item.key.id if named else self.evaluate(item.key)
-            if not is_plain(key):
-                return Unknown("a table with a key that is not known")
+            is_name = isinstance(item.key, lua.Name) and not item.between_brackets
+            key = item.key.id if is_name else self.evaluate(item.key)
+            if not is_text_or_number(key):
+                return Unknown("a table with an unknown key")
             table.items[key] = value
-        table.items |= dict(enumerate(listed, 1))  # Lua stores them last, too
+        # Lua also stores list items after all others, so { "a", [1] = "b" } has "a" at 1.
+        table.items |= dict(enumerate(listed, 1))
         return table
 
     def _operation(self, node: Node) -> Value:
@@ -157,7 +178,7 @@ class Expressions:
                 truth = truth_of(self.evaluate(node.operand))
                 return truth if isinstance(truth, Unknown) else not truth
             case lua.EqToOp() | lua.NotEqToOp():
-                return self._equal(node)
+                return self._equality(node)
             case lua.UMinusOp():
                 return _minus(self.evaluate(node.operand))
             case lua.ULengthOP():
@@ -168,13 +189,13 @@ class Expressions:
                 return Unknown("an expression that is not evaluated")
 
     def _concat(self, left: Value, right: Value) -> Value:
-        for side in (left, right):
-            if isinstance(side, Unknown):
-                return side
-        if not is_plain(left) or not is_plain(right):
-            raise LuaRuntimeError("something is joined with .. that is neither text nor number")
+        for operand in (left, right):
+            if isinstance(operand, Unknown):
+                return operand
+        if not is_text_or_number(left) or not is_text_or_number(right):
+            raise LuaRuntimeError("a .. with an operand that is neither text nor number")
         joined = tostring(left) + tostring(right)
-        return joined if len(joined) <= _LONGEST_STRING else Unknown("a text that is too long")
+        return joined if len(joined) <= _MAX_STRING else Unknown("a text that is too long")
 
     def _logic(self, node: Node) -> Value:
         left = self.evaluate(node.left)
@@ -183,20 +204,21 @@ class Expressions:
             return truth
         return self.evaluate(node.right) if truth is isinstance(node, lua.AndLoOp) else left
 
-    def _equal(self, node: Node) -> Value:
+    def _equality(self, node: Node) -> Value:
         left, right = self.evaluate(node.left), self.evaluate(node.right)
         if isinstance(left, Unknown) or isinstance(right, Unknown):
-            return Unknown("a comparison with what is not known")
-        if isinstance(left, LuaTable | Builtin):
-            same = left is right
+            return Unknown("a comparison with an unknown value")
+        if isinstance(left, LuaTable | LuaFunction):
+            same = left is right  # by identity, as Lua does
         else:
+            # In Python True == 1, in Lua true ~= 1.
             same = left == right and isinstance(left, bool) is isinstance(right, bool)
         return same is isinstance(node, lua.EqToOp)
 
     def _arithmetic(self, node: Node) -> Value:
         left, right = self.evaluate(node.left), self.evaluate(node.right)
-        for side in (left, right):
-            _check_calculable(side)
+        for operand in (left, right):
+            _check_operand(operand)
         if not _is_number(left) or not _is_number(right):
             return Unknown("a calculation that is not evaluated")
         result: int | float = left * right
@@ -205,13 +227,13 @@ class Expressions:
         return result if abs(result) < _EXACT else Unknown("a number that is too large")
 
 
-def is_plain(value: Value) -> TypeGuard[str | int | float]:
-    """Tell whether a value is text or a number: what joins, and what is a table's key here."""
+def is_text_or_number(value: Value) -> TypeGuard[str | int | float]:
+    """Return whether a value can be joined by ``..``, and be the key of a table here."""
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def truth_of(value: Value) -> bool | Unknown:
-    """Tell whether Lua takes a value for true."""
+    """Return whether Lua takes a value for true."""
     return value if isinstance(value, Unknown) else value is not None and value is not False
 
 
@@ -219,14 +241,14 @@ def _is_number(value: Value) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _check_calculable(value: Value) -> None:
-    """Let numbers pass, and texts, which may hold one."""
-    if value is None or isinstance(value, bool | LuaTable | Builtin):
-        raise LuaRuntimeError("something is calculated with that is no number")
+def _check_operand(value: Value) -> None:
+    """Raise an error for an operand that Lua refuses; a text passes, it may contain a number."""
+    if value is None or isinstance(value, bool | LuaTable | LuaFunction):
+        raise LuaRuntimeError("a calculation with an operand that is not a number")
 
 
 def _minus(value: Value) -> Value:
-    _check_calculable(value)
+    _check_operand(value)
     return -value if _is_number(value) else Unknown("a calculation that is not evaluated")
 
 
@@ -235,4 +257,4 @@ def _length(value: Value) -> Value:
         return len(value.encode("utf-8", "surrogateescape"))
     if isinstance(value, LuaTable | Unknown):
         return len(value.sequence()) if isinstance(value, LuaTable) else Unknown("a length")
-    raise LuaRuntimeError("the length is taken of something that has none")
+    raise LuaRuntimeError("the length of something that has no length")

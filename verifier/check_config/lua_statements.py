@@ -1,7 +1,16 @@
-"""One file of Prosody's configuration, statement by statement.
+"""Reads one Lua file of Prosody's configuration, statement by statement.
 
-What stands under an ``if``, in a loop or in a function whose outcome only Prosody could tell is
-``Unknown``, never guessed. Nothing is executed.
+Evaluated are: assignments of options, locals and table items; ``do``, and ``if`` with a known
+condition; ``return``; and calls of the functions that ``define_functions`` was given.
+
+Read but not executed are: the bodies of loops, and both branches of an ``if`` whose condition is
+unknown. Everything that they assign becomes ``Unknown``, with the loop or the condition as reason
+(``_uncertainty``). Not read at all are: the bodies of functions, ``goto``, and method calls. Each
+of them might set any option, so ``ProsodyConfig.not_evaluated`` lists the place, and the command
+then never reports agreement.
+
+Each statement is read once, so the cost is bounded by the size of the file. Python's recursion
+limit bounds the nesting of blocks.
 """
 
 from __future__ import annotations
@@ -12,93 +21,103 @@ from typing import Final
 
 from luaparser import astnodes as lua
 
-from verifier.check_config.lua_expressions import Expressions, LuaRuntimeError, is_plain, truth_of
+from verifier.check_config.lua_expressions import (
+    ExpressionEvaluator,
+    LuaRuntimeError,
+    is_text_or_number,
+    truth_of,
+)
 from verifier.check_config.lua_source import LuaSyntaxError, Node, parse
-from verifier.check_config.lua_values import Builtin, Library, LuaTable, Unknown, Value
+from verifier.check_config.lua_values import LuaFunction, LuaLibrary, LuaTable, Unknown, Value
 from verifier.check_config.prosody_config import (
     GLOBAL,
-    Environ,
     Finding,
-    Given,
-    Place,
-    PlaceOf,
+    GetVariable,
+    Locate,
+    Location,
     ProsodyConfig,
+    ProsodyOption,
 )
 
-_GLOBALS: Final = """
+_NAMES: Final = """
     _G _VERSION arg assert collectgarbage coroutine debug dofile error getmetatable io ipairs
     load loadfile math next os package pairs pcall print prosody rawequal rawget rawlen rawset
     require select setmetatable string table tonumber tostring type utf8 xpcall
 """
-_LIBRARY: Final = frozenset(_GLOBALS.split())
-_COMPOUND: Final = (lua.While, lua.Repeat, lua.Fornum, lua.Forin)
+_LIBRARY_NAMES: Final = frozenset(_NAMES.split())
+_LOOPS: Final = (lua.While, lua.Repeat, lua.Fornum, lua.Forin)
 
 
 class _ReturnedError(Exception):
-    """The file says ``return``: what follows is never run."""
+    """The file returns: Prosody does not run the rest."""
 
 
-class LuaFile:
+class LuaFileReader:
     """Reads one file into a configuration.
 
+    Args:
+        locate: Returns the location that a line stands for.
+        config: Receives the options and the findings.
+        get_variable: Returns a variable of Prosody's environment.
+
     Attributes:
-        host: The name of the host that options belong to at this point.
+        host: The name of the host that receives the options at the current line.
     """
 
-    def __init__(self, place: PlaceOf, config: ProsodyConfig, environ: Environ) -> None:
+    def __init__(self, locate: Locate, config: ProsodyConfig, get_variable: GetVariable) -> None:
         self.host = GLOBAL
-        self._place = place
+        self._locate = locate
         self._config = config
-        self._environ = environ
-        self._functions: dict[str, Builtin] = {}
-        self._locals: list[dict[str, Value]] = [{}]
-        self._doubt: Unknown | None = None
-        self._expressions = Expressions(self._lookup, self._not_followed)
+        self._get_variable = get_variable
+        self._functions: dict[str, LuaFunction] = {}
+        self._scopes: list[dict[str, Value]] = [{}]
+        self._uncertainty: Unknown | None = None
+        self._expressions = ExpressionEvaluator(self._lookup, self._note_unevaluated_call)
 
     @property
-    def place(self) -> Place:
-        """Where reading is."""
-        return self._place(self._expressions.line)
+    def location(self) -> Location:
+        """The location of the current line."""
+        return self._locate(self._expressions.line)
 
-    def offer(self, functions: dict[str, Builtin]) -> None:
-        """Give the file these functions."""
+    def define_functions(self, functions: dict[str, LuaFunction]) -> None:
+        """Let the file call these functions."""
         self._functions |= functions
 
     def read(self, source: bytes) -> bool:
-        """Read the file; tell whether Prosody would have got to its end."""
+        """Read the file, and return whether Prosody would run it without an error."""
         try:
             self._run(parse(source))
         except _ReturnedError:
             return True
         except LuaSyntaxError as error:
-            self._refuse(self._place(error.line), error.reason)
+            self._add_problem(self._locate(error.line), error.reason)
         except LuaRuntimeError as error:
-            self._refuse(self.place, error.reason)
+            self._add_problem(self.location, error.reason)
         except RecursionError:
-            self._refuse(self.place, "nested too deep to be read")
+            self._add_problem(self.location, "nested too deep to be read")
         else:
             return True
         return False
 
-    def doubtful(self, what: str) -> bool:
-        """Tell whether this point may never be reached; if so, note that ``what`` is left out."""
-        if self._doubt is None:
+    def is_uncertain(self, what: str) -> bool:
+        """Return whether Prosody may not reach this line, and note then that it is skipped."""
+        if self._uncertainty is None:
             return False
-        self._note(f"{what} is {self._doubt.reason}")
+        self._note(f"{what} is {self._uncertainty.reason}")
         return True
 
     def _run(self, statements: list[Node]) -> None:
         for statement in statements:
             self._expressions.line = statement.line or self._expressions.line
-            self._statement(statement)
+            self._run_statement(statement)
 
-    def _statement(self, node: Node) -> None:
+    def _run_statement(self, node: Node) -> None:
         match node:
             case lua.LocalAssign():
                 self._assign_locals(node)
             case lua.Assign():
                 values = [self._expressions.evaluate(value) for value in node.values]
-                for target, value in zip(node.targets, _padded(values, node), strict=True):
+                for target, value in zip(node.targets, _pad(values, node), strict=True):
                     self._assign(target, value)
             case lua.Call():
                 self._call(node)
@@ -107,67 +126,68 @@ class LuaFile:
                     self._run(node.body.body)
             case lua.If():
                 self._if(node)
-            case _ if isinstance(node, _COMPOUND):
-                with self._scope(), self._doubting("in a loop"):
-                    self._locals[-1] |= dict.fromkeys(_loop_names(node), Unknown("in a loop"))
+            case _ if isinstance(node, _LOOPS):
+                with self._scope(), self._uncertain("in a loop"):
+                    self._scopes[-1] |= dict.fromkeys(_loop_names(node), Unknown("in a loop"))
                     self._run(node.body.body)
             case lua.LocalFunction():
-                self._locals[-1][node.name.id] = self._expressions.function()
+                self._scopes[-1][node.name.id] = self._expressions.define_function()
             case lua.Function() | lua.Method():
-                self._assign(node.name, self._expressions.function())
+                self._assign(node.name, self._expressions.define_function())
             case lua.Goto() | lua.Invoke():
                 self._note("a statement that is not evaluated")
             case lua.Return():
                 self._return()
             case _:
-                pass  # labels, semicolons, breaks
+                pass  # labels, semicolons and breaks set nothing
 
     def _return(self) -> None:
-        if not self.doubtful("the rest of the file"):
+        if not self.is_uncertain("the rest of the file"):
             raise _ReturnedError
 
     def _assign_locals(self, node: Node) -> None:
         values = [self._expressions.evaluate(value) for value in node.values]
-        for target, value in zip(node.targets, _padded(values, node), strict=True):
-            self._locals[-1][target.id] = value
+        for target, value in zip(node.targets, _pad(values, node), strict=True):
+            self._scopes[-1][target.id] = value
 
     def _assign(self, target: Node, value: Value) -> None:
-        value = value if self._doubt is None else self._doubt
+        value = value if self._uncertainty is None else self._uncertainty
         if isinstance(target, lua.Index):
-            self._assign_part(target, value)
+            self._assign_item(target, value)
             return
-        for scope in reversed(self._locals):
+        for scope in reversed(self._scopes):
             if target.id in scope:
                 scope[target.id] = value
                 return
+        # In Prosody's configuration a name that is not local is an option.
         options = self._config.hosts[self.host].options
-        options[target.id] = Given(value, self.place)
+        options[target.id] = ProsodyOption(value, self.location)
 
-    def _assign_part(self, target: Node, value: Value) -> None:
+    def _assign_item(self, target: Node, value: Value) -> None:
         table = self._expressions.evaluate(target.value)
         key = self._expressions.key(target)
-        if isinstance(table, LuaTable) and is_plain(key):
+        if isinstance(table, LuaTable) and is_text_or_number(key):
             table.items[key] = value
         elif isinstance(table, LuaTable | Unknown):
-            self._note("a part of a table that is set where it cannot be followed")
+            self._note("an assignment to an unknown item of a table")
         else:
-            raise LuaRuntimeError("a part is set of something that is no table")
+            raise LuaRuntimeError("an assignment to an item of something that is not a table")
 
     def _call(self, node: Node) -> None:
         if isinstance(self._expressions.call(node), Unknown):
-            self._not_followed()
+            self._note_unevaluated_call()
 
-    def _not_followed(self) -> None:
-        self._note("a function that is not followed")
+    def _note_unevaluated_call(self) -> None:
+        self._note("a function call that is not executed")
 
     def _if(self, node: Node) -> None:
         truth = truth_of(self._expressions.evaluate(node.test))
         if isinstance(truth, Unknown):
-            with self._doubting(f"under a condition that is {truth.reason}"):
-                self._block(node.body)
+            with self._uncertain(f"under a condition that is {truth.reason}"):
+                self._run_block(node.body)
                 self._else(node.orelse)
         elif truth:
-            self._block(node.body)
+            self._run_block(node.body)
         else:
             self._else(node.orelse)
 
@@ -175,51 +195,52 @@ class LuaFile:
         if isinstance(node, lua.ElseIf):
             self._if(node)
         elif node is not None:
-            self._block(node)
+            self._run_block(node)
 
-    def _block(self, node: Node) -> None:
+    def _run_block(self, node: Node) -> None:
         with self._scope():
             self._run(node.body)
 
     def _lookup(self, name: str) -> Value:
-        for scope in reversed(self._locals):
+        for scope in reversed(self._scopes):
             if name in scope:
                 return scope[name]
         if name in self._functions:
             return self._functions[name]
-        if name.startswith("ENV_"):
-            return self._environ(name.removeprefix("ENV_"))
+        if name.startswith("ENV_"):  # Prosody's short form of os.getenv
+            return self._get_variable(name.removeprefix("ENV_"))
         if name == "os":
-            getenv = Builtin("os.getenv", self._getenv)
-            return Library("a part of Lua's library", {"getenv": getenv})
+            getenv = LuaFunction("os.getenv", self._getenv)
+            return LuaLibrary("a part of Lua's library", {"getenv": getenv})
         # Prosody lets a file set options, but not read them again: they are nil.
-        return Unknown("a part of Lua's library") if name in _LIBRARY else None
+        return Unknown("a part of Lua's library") if name in _LIBRARY_NAMES else None
 
     def _getenv(self, arguments: list[Value]) -> Value:
         name = arguments[0] if arguments else None
-        return self._environ(name) if isinstance(name, str) else Unknown("an unknown variable")
+        return self._get_variable(name) if isinstance(name, str) else Unknown("an unknown variable")
 
     @contextmanager
     def _scope(self) -> Iterator[None]:
-        self._locals.append({})
+        self._scopes.append({})
         try:
             yield
         finally:
-            self._locals.pop()
+            self._scopes.pop()
 
     @contextmanager
-    def _doubting(self, reason: str) -> Iterator[None]:
-        before, self._doubt = self._doubt, self._doubt or Unknown(reason)
+    def _uncertain(self, reason: str) -> Iterator[None]:
+        # The outermost reason stays: whatever is inside depends on it first.
+        before, self._uncertainty = self._uncertainty, self._uncertainty or Unknown(reason)
         try:
             yield
         finally:
-            self._doubt = before
+            self._uncertainty = before
 
-    def _refuse(self, place: Place, reason: str) -> None:
-        self._config.problems.append(Finding(place, reason))
+    def _add_problem(self, location: Location, reason: str) -> None:
+        self._config.problems.append(Finding(location, reason))
 
     def _note(self, text: str) -> None:
-        self._config.unread.append(Finding(self.place, text))
+        self._config.not_evaluated.append(Finding(self.location, text))
 
 
 def _loop_names(node: Node) -> list[str]:
@@ -227,10 +248,10 @@ def _loop_names(node: Node) -> list[str]:
     return [target.id for target in targets if target is not None]
 
 
-def _padded(values: list[Value], node: Node) -> list[Value]:
-    """Give each target a value: nil, or what the last call may give, for those that lack one."""
+def _pad(values: list[Value], node: Node) -> list[Value]:
+    """Return a value for each target: nil, or a further result of the last call, if too few."""
     missing = len(node.targets) - len(values)
     last = node.values[-1] if node.values else None
     may_be_more = isinstance(last, lua.Call | lua.Invoke | lua.Varargs)
-    rest: Value = Unknown("what a function gives") if may_be_more else None
+    rest: Value = Unknown("the result of a function") if may_be_more else None
     return [*values, *([rest] * missing)][: len(node.targets)]

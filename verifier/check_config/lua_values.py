@@ -1,6 +1,6 @@
-"""Lua's values as far as a configuration needs them, and what Prosody's getters make of them.
+"""Lua values as far as a configuration contains them, and Prosody's conversions of options.
 
-What cannot be known without running the configuration is a value too: ``Unknown``, with the reason.
+A value that depends on running the configuration is a value of its own: ``Unknown``, with a reason.
 """
 
 from __future__ import annotations
@@ -12,55 +12,64 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A value that only Prosody could tell.
+    """A value that only a running Prosody knows.
 
     Attributes:
-        reason: Why, in words that follow "is"; never a part of a value.
+        reason: Why it is unknown, in words that follow "is"; never a part of a value.
     """
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Library(Unknown):
-    """A part of Lua's library, of which a few parts are known."""
+class LuaLibrary(Unknown):
+    """A part of Lua's library.
 
-    parts: dict[str, Value] = field(default_factory=dict)
+    Attributes:
+        members: The members that can be evaluated; the others are unknown.
+    """
+
+    members: dict[str, Value] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class LuaTable:
-    """A table; ``items`` has positional values under 1, 2 and so on."""
+    """A Lua table.
+
+    Attributes:
+        items: The values by key; the keys of list items are 1, 2 and so on.
+    """
 
     items: dict[Scalar | None, Value] = field(default_factory=dict, repr=False)
 
     def sequence(self) -> list[Value]:
-        """Give the values at 1, 2, … up to the first gap."""
+        """Return the values at 1, 2, … up to the first gap."""
         found: list[Value] = []
         while self.items.get(len(found) + 1) is not None:
             found.append(self.items[len(found) + 1])
         return found
 
-    def doubt(self, reason: Unknown) -> None:
-        """Take note that anything in it may have been changed."""
+    def make_unknown(self, reason: Unknown) -> None:
+        """Make every item unknown, because code that is not evaluated may have changed it."""
+        # Key 1 as well: an empty table may have become a list.
         self.items = dict.fromkeys((1, *self.items), reason)
 
 
 @dataclass(frozen=True, slots=True)
-class Builtin:
-    """A function that Prosody gives to its configuration."""
+class LuaFunction:
+    """A function that can be called: Prosody's own, or one that the file defines."""
 
     name: str
     run: Callable[[list[Value]], Value] = field(repr=False)
 
 
 Scalar: TypeAlias = bool | int | float | str
-Value: TypeAlias = Scalar | LuaTable | Unknown | Builtin | None
-"""None is nil."""
+Value: TypeAlias = Scalar | LuaTable | Unknown | LuaFunction | None
+"""Any Lua value; None is nil."""
 
 
 def as_string(value: Value) -> str | Unknown | None:
-    """Read a value as ``module:get_option_string`` does."""
+    """Convert a value as ``module:get_option_string`` does."""
     scalar = _scalar(value)
     if scalar is None or isinstance(scalar, Unknown):
         return scalar
@@ -68,17 +77,17 @@ def as_string(value: Value) -> str | Unknown | None:
 
 
 def as_boolean(value: Value) -> bool | Unknown | None:
-    """Read a value as ``module:get_option_boolean`` does: what it cannot understand is nil."""
+    """Convert a value as ``module:get_option_boolean`` does; None for any other word."""
     scalar = _scalar(value)
     if isinstance(scalar, Unknown):
         return scalar
-    if scalar in (True, "true"):  # 1 equals True, as there
+    if scalar in (True, "true"):  # Prosody accepts the number 1, too, and in Python 1 == True
         return True
     return False if scalar in (False, "false") and scalar is not None else None
 
 
 def as_number(value: Value) -> float | Unknown | None:
-    """Read a value as ``module:get_option_number`` does."""
+    """Convert a value as ``module:get_option_number`` does."""
     scalar = _scalar(value)
     if isinstance(scalar, str):
         try:
@@ -91,9 +100,9 @@ def as_number(value: Value) -> float | Unknown | None:
 
 
 def as_strings(value: Value) -> tuple[str, ...] | Unknown | None:
-    """Read a value as ``module:get_option_array`` does, for comparison with strings.
+    """Convert a value as ``module:get_option_array`` does, and keep the strings.
 
-    Items that are no strings equal no claim, and are left out.
+    Jitsi compares the items with strings of a token, so that other items never match.
     """
     if value is None or isinstance(value, Unknown):
         return value
@@ -115,7 +124,8 @@ def tostring(value: Scalar) -> str:
 
 
 def _scalar(value: Value) -> Scalar | Unknown | None:
+    """Return a scalar, or the first item of a table, as Prosody's getters do."""
     if isinstance(value, LuaTable):
         first = value.items.get(1)
         return Unknown("a table in a table") if isinstance(first, LuaTable) else _scalar(first)
-    return Unknown("a function") if isinstance(value, Builtin) else value
+    return Unknown("a function") if isinstance(value, LuaFunction) else value

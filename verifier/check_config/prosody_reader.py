@@ -1,6 +1,15 @@
-"""The functions that Prosody gives to its configuration: hosts, includes, files.
+"""Reads Prosody's configuration files: hosts, components, and the files that they include.
 
-Follows ``core.configmanager`` of Prosody 0.12, and the newer functions that read files.
+Follows ``core.configmanager`` of Prosody 0.12, and the newer functions that read files. Other files
+are read only where an Include or one of these functions names them. ``RunScript`` is never run.
+
+A host is entered by its name, and may be followed by a table of options::
+
+    VirtualHost "meet.example.org"              the next assignments belong to the host
+    Component "conference.meet.example.org" "muc" { … }
+
+To Lua these are calls of calls: ``VirtualHost(name)(table)``, ``Component(name)(module)(table)``.
+Each function here returns the function for the next part.
 """
 
 from __future__ import annotations
@@ -12,63 +21,70 @@ from functools import partial
 from typing import Final
 
 from verifier.check_config.lua_expressions import LuaRuntimeError
-from verifier.check_config.lua_statements import LuaFile
-from verifier.check_config.lua_values import Builtin, LuaTable, Unknown, Value
+from verifier.check_config.lua_statements import LuaFileReader
+from verifier.check_config.lua_values import LuaFunction, LuaTable, Unknown, Value
 from verifier.check_config.prosody_config import (
     GLOBAL,
-    Environ,
     Finding,
-    Given,
+    GetVariable,
     Host,
-    Lister,
-    Place,
-    PlaceOf,
+    ListFolder,
+    Locate,
+    Location,
     ProsodyConfig,
-    Reader,
-    prepared,
+    ProsodyOption,
+    ReadFile,
+    prepare_host_name,
 )
 
-_MOST_FILES: Final = 500
-_FOLDER: Final = re.compile(r"[^/]+\Z")
+_MAX_FILES: Final = 500
+_FILE_NAME: Final = re.compile(r"[^/]+\Z")
 
 
 @dataclass(slots=True)
 class ProsodyReader:
-    """Reads configuration files into one configuration, following what they include."""
+    """Reads configuration files into one configuration, and follows their includes.
 
-    read_file: Reader
-    list_folder: Lister
-    environ: Environ
+    Attributes:
+        read_file: Reads a file.
+        list_folder: Lists a folder.
+        get_variable: Returns a variable of Prosody's environment.
+        config: Everything that was read so far.
+    """
+
+    read_file: ReadFile
+    list_folder: ListFolder
+    get_variable: GetVariable
     config: ProsodyConfig = field(default_factory=ProsodyConfig)
     _open: list[str] = field(default_factory=list)
 
     def read(self, file: str) -> None:
-        """Read a file and what it includes; what is wrong goes to ``config.problems``."""
+        """Read a file and its includes; errors are added to ``config.problems``."""
         try:
             source = self.read_file(file)
         except OSError as error:
-            self.config.problems.append(Finding(Place(file), _trouble(error)))
+            self.config.problems.append(Finding(Location(file), _reason(error)))
         else:
             self.read_source(file, source)
 
-    def read_source(self, file: str, source: bytes, place: PlaceOf | None = None) -> bool:
-        """Read a file that is at hand; tell whether Prosody would have got to its end.
+    def read_source(self, file: str, source: bytes, locate: Locate | None = None) -> bool:
+        """Read the content of a file, and return whether Prosody would run it without an error.
 
         Args:
-            file: Its name, from which includes are resolved.
-            source: What is in it.
-            place: What its lines stand for, if not for themselves.
+            file: The file's name; includes are relative to it.
+            source: The file's content.
+            locate: The location that a line stands for; by default the line itself.
         """
         self.config.files.append(file)
-        lua = LuaFile(place or partial(Place, file), self.config, self.environ)
-        lua.offer(self._functions(lua, file))
+        lua = LuaFileReader(locate or partial(Location, file), self.config, self.get_variable)
+        lua.define_functions(self._functions(lua, file))
         self._open.append(file)
         try:
             return lua.read(source)
         finally:
             self._open.pop()
 
-    def _functions(self, lua: LuaFile, file: str) -> dict[str, Builtin]:
+    def _functions(self, lua: LuaFileReader, file: str) -> dict[str, LuaFunction]:
         run: dict[str, Callable[[list[Value]], Value]] = {
             "VirtualHost": partial(self._virtual_host, lua),
             "Component": partial(self._component, lua),
@@ -79,104 +95,106 @@ class ProsodyReader:
             "FileLines": partial(self._file_lines, file),
             "Credential": _credential,
         }
-        others = {"Host": "VirtualHost", "host": "VirtualHost"}
-        others |= {"component": "Component", "include": "Include"}
-        run |= {name: run[same] for name, same in others.items()}
-        return {name: Builtin(name, function) for name, function in run.items()}
+        aliases = {"Host": "VirtualHost", "host": "VirtualHost"}
+        aliases |= {"component": "Component", "include": "Include"}
+        run |= {alias: run[name] for alias, name in aliases.items()}
+        return {name: LuaFunction(name, function) for name, function in run.items()}
 
-    def _virtual_host(self, lua: LuaFile, arguments: list[Value]) -> Value:
+    def _virtual_host(self, lua: LuaFileReader, arguments: list[Value]) -> Value:
         name = _host_name(arguments)
-        if isinstance(name, Unknown) or lua.doubtful("a VirtualHost"):
-            return self._unknown_host(lua, "VirtualHost")
+        if isinstance(name, Unknown) or lua.is_uncertain("a VirtualHost"):
+            return self._enter_unknown_host(lua, "VirtualHost")
         if name in self.config.hosts and self.config.hosts[name].module is not None:
             raise LuaRuntimeError("a VirtualHost has the name of a Component")
-        self._enter(lua, name)
-        return Builtin("VirtualHost", partial(self._options, lua, name))
+        self._enter_host(lua, name)
+        return LuaFunction("VirtualHost", partial(self._options, lua, name))
 
-    def _component(self, lua: LuaFile, arguments: list[Value]) -> Value:
+    def _component(self, lua: LuaFileReader, arguments: list[Value]) -> Value:
         name = _host_name(arguments)
-        if isinstance(name, Unknown) or lua.doubtful("a Component"):
-            return self._unknown_host(lua, "Component")
+        if isinstance(name, Unknown) or lua.is_uncertain("a Component"):
+            return self._enter_unknown_host(lua, "Component")
         if name in self.config.hosts and self.config.hosts[name].module is None:
             raise LuaRuntimeError("a Component has the name of a VirtualHost")
-        self._enter(lua, name).module = "component"
-        return Builtin("Component", partial(self._component_module, lua, name))
+        self._enter_host(lua, name).module = "component"
+        return LuaFunction("Component", partial(self._component_module, lua, name))
 
-    def _component_module(self, lua: LuaFile, name: str, arguments: list[Value]) -> Value:
+    def _component_module(self, lua: LuaFileReader, name: str, arguments: list[Value]) -> Value:
         if isinstance(arguments[0] if arguments else None, LuaTable):
             return self._options(lua, name, arguments)
         self.config.hosts[name].module = arguments[0] if arguments else None
-        return Builtin("Component", partial(self._options, lua, name))
+        return LuaFunction("Component", partial(self._options, lua, name))
 
-    def _enter(self, lua: LuaFile, name: str) -> Host:
+    def _enter_host(self, lua: LuaFileReader, name: str) -> Host:
         lua.host = name
-        return self.config.hosts.setdefault(name, Host(name, lua.place))
+        return self.config.hosts.setdefault(name, Host(name, lua.location))
 
-    def _unknown_host(self, lua: LuaFile, kind: str) -> Value:
-        """Keep the options of a host that is not known apart from all others."""
-        self.config.unread.append(Finding(lua.place, f"a {kind} whose name is not known"))
-        lua.host = f"?{lua.place}"
-        self.config.hosts[lua.host] = Host(lua.host, lua.place, Unknown("not known"))
-        return Unknown("a host that is not known")
+    def _enter_unknown_host(self, lua: LuaFileReader, kind: str) -> Value:
+        """Collect the options of an unknown host apart from all other hosts."""
+        self.config.not_evaluated.append(Finding(lua.location, f"a {kind} with an unknown name"))
+        lua.host = f"?{lua.location}"
+        # Its module is unknown, too, so that the host is not taken for a VirtualHost.
+        self.config.hosts[lua.host] = Host(lua.host, lua.location, Unknown("not known"))
+        return Unknown("an unknown host")
 
-    def _options(self, lua: LuaFile, name: str, arguments: list[Value]) -> Value:
-        lua.host = GLOBAL
+    def _options(self, lua: LuaFileReader, name: str, arguments: list[Value]) -> Value:
+        lua.host = GLOBAL  # what follows a host's table is global again
         table = arguments[0] if arguments else None
         if not isinstance(table, LuaTable):
-            raise LuaRuntimeError("a host is followed by something that is no table of options")
+            raise LuaRuntimeError("a host followed by something that is not a table of options")
         for option, value in table.items.items():
             if isinstance(option, str):
-                self.config.hosts[name].options[option] = Given(value, lua.place)
+                self.config.hosts[name].options[option] = ProsodyOption(value, lua.location)
         return None
 
-    def _include(self, lua: LuaFile, file: str, arguments: list[Value]) -> Value:
+    def _include(self, lua: LuaFileReader, file: str, arguments: list[Value]) -> Value:
         name = arguments[0] if arguments else None
-        if isinstance(name, Unknown) or lua.doubtful("an Include"):
-            self.config.unread.append(Finding(lua.place, "an Include that is not followed"))
+        if isinstance(name, Unknown) or lua.is_uncertain("an Include"):
+            finding = Finding(lua.location, "an Include that is not read")
+            self.config.not_evaluated.append(finding)
         elif not isinstance(name, str):
             raise LuaRuntimeError("an Include without the name of a file")
         else:
-            for included in self._matching(name, file):
-                self._include_one(included)
+            for included in self._expand(name, file):
+                self._include_file(included)
         return None
 
-    def _matching(self, name: str, file: str) -> list[str]:
-        """Give the files that an Include names; in order of name, where Prosody has any order."""
+    def _expand(self, name: str, file: str) -> list[str]:
+        """Return the files that an Include names, sorted; Prosody itself has no fixed order."""
         if not re.search(r"[*?]", name):
-            return [_resolved(name, file)]
+            return [_resolve(name, file)]
         folder, _, glob = name.rpartition("/")
-        folder = _resolved(folder, file) if folder else _FOLDER.sub("", file)
-        pattern = re.compile(_pattern(glob), re.DOTALL)
+        folder = _resolve(folder, file) if folder else _FILE_NAME.sub("", file)
+        pattern = re.compile(_glob_pattern(glob), re.DOTALL)
         try:
             names = sorted(self.list_folder(folder))
         except OSError as error:
-            raise LuaRuntimeError(f"a folder cannot be included: {_trouble(error)}") from None
+            raise LuaRuntimeError(f"a folder cannot be included: {_reason(error)}") from None
         return [f"{folder}/{name}" for name in names if name[0] != "." and pattern.fullmatch(name)]
 
-    def _include_one(self, file: str) -> None:
+    def _include_file(self, file: str) -> None:
         if file in self._open:
             raise LuaRuntimeError("a file includes itself")
-        if len(self.config.files) >= _MOST_FILES:
-            raise LuaRuntimeError(f"more than {_MOST_FILES} files are included")
+        if len(self.config.files) >= _MAX_FILES:
+            raise LuaRuntimeError(f"more than {_MAX_FILES} files are included")
         try:
             source = self.read_file(file)
         except OSError as error:
-            raise LuaRuntimeError(f"cannot include {file}: {_trouble(error)}") from None
+            raise LuaRuntimeError(f"cannot include {file}: {_reason(error)}") from None
         if not self.read_source(file, source):
-            raise LuaRuntimeError(f"what is wrong in {file} stops this file too")
+            raise LuaRuntimeError(f"an error in {file} stops this file, too")
 
-    def _run_script(self, lua: LuaFile, _arguments: list[Value]) -> Value:
-        self.config.unread.append(Finding(lua.place, "a RunScript that is not run"))
+    def _run_script(self, lua: LuaFileReader, _arguments: list[Value]) -> Value:
+        self.config.not_evaluated.append(Finding(lua.location, "a RunScript that is not run"))
         return None
 
     def _file_contents(self, file: str, arguments: list[Value]) -> Value:
         name = arguments[0] if arguments else None
         if not isinstance(name, str):
-            return Unknown("a file whose name is not known")
+            return Unknown("a file with an unknown name")
         try:
-            return self.read_file(_resolved(name, file)).decode("utf-8", "surrogateescape")
+            return self.read_file(_resolve(name, file)).decode("utf-8", "surrogateescape")
         except OSError as error:
-            return Unknown(f"in a file that cannot be read here ({_trouble(error)})")
+            return Unknown(f"in a file that cannot be read here ({_reason(error)})")
 
     def _file_line(self, file: str, arguments: list[Value]) -> Value:
         text = self._file_contents(file, arguments)
@@ -192,9 +210,9 @@ def _host_name(arguments: list[Value]) -> str | Unknown:
     name = arguments[0] if arguments else None
     if isinstance(name, Unknown):
         return name
-    form = prepared(name) if isinstance(name, str) else None
+    form = prepare_host_name(name) if isinstance(name, str) else None
     if form is None:
-        raise LuaRuntimeError("a host without a name, or with one that no host can have")
+        raise LuaRuntimeError("a host without a name, or with an impossible name")
     return form
 
 
@@ -202,16 +220,16 @@ def _credential(_arguments: list[Value]) -> Value:
     return Unknown("a systemd credential, which only Prosody's own service can read")
 
 
-def _resolved(name: str, file: str) -> str:
-    """Resolve as ``util.paths.resolve_relative_path`` does, from the file that names it."""
+def _resolve(name: str, file: str) -> str:
+    """Resolve a file's name as ``util.paths.resolve_relative_path`` does."""
     name = re.sub(r"\A\./+", "", name)
-    return name if name.startswith("/") else f"{_FOLDER.sub('', file).rstrip('/') or '.'}/{name}"
+    return name if name.startswith("/") else f"{_FILE_NAME.sub('', file).rstrip('/') or '.'}/{name}"
 
 
-def _pattern(glob: str) -> str:
+def _glob_pattern(glob: str) -> str:
     special = {"*": ".*", "?": "."}
     return "".join(special.get(character, re.escape(character)) for character in glob)
 
 
-def _trouble(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     return error.strerror or "it cannot be read"

@@ -1,7 +1,9 @@
-"""The hosts of a Prosody that take tokens, and what is in force for each, defaults applied.
+"""The hosts of a Prosody that accept tokens, and the options in force for each of them.
 
-Follows Jitsi's ``token/util.lib.lua`` (options and defaults) and ``mod_token_verification`` (the
-host whose options judge rooms is the one that the MUC component's name is below).
+Follows Jitsi's ``token/util.lib.lua`` for options and defaults, and ``mod_token_verification`` for
+the host whose options apply to a room: the one that the MUC component's name is below.
+
+To compare another option, add its getter to ``_GETTERS`` and its default to ``_DEFAULTS``.
 """
 
 from __future__ import annotations
@@ -19,45 +21,15 @@ from verifier.check_config.lua_values import (
     as_string,
     as_strings,
 )
-from verifier.check_config.prosody_config import Host, Place, ProsodyConfig
+from verifier.check_config.prosody_config import Host, Location, ProsodyConfig
 
-Known: TypeAlias = str | bool | float | tuple[str, ...] | None
-InForce: TypeAlias = Known | Unknown
-
-COMPARED: Final = (
-    "app_id",
-    "asap_accepted_issuers",
-    "asap_accepted_audiences",
-    "signature_algorithm",
-    "app_secret",
-    "asap_key_server",
-    "cache_keys_url",
-    "asap_require_room_claim",
-    "allow_empty_token",
-    "enable_domain_verification",
-    "muc_mapper_domain_base",
-    "muc_mapper_domain_prefix",
-    "muc_mapper_domain",
-    "token_regex_enabled",
-    "token_regex_room_max_length",
-    "token_regex_max_quantifiers",
-)
-"""The options that both sides have, in the order in which they are shown."""
-
-_MAPPED: Final = ("muc_mapper_domain_base", "muc_mapper_domain_prefix", "muc_mapper_domain")
+OptionValue: TypeAlias = str | bool | float | tuple[str, ...] | Unknown | None
+"""The value of an option on either side."""
 
 OWN_MODULE: Final = "jitsi_verifier"
-VERIFYING: Final = frozenset({"token_verification", "jitsi_verifier_muc"})
+"""The authentication of hosts that ask this program: contrib/prosody's module."""
 
-_PROVIDERS: Final = """
-    anonymous jitsi-anonymous jitsi-shared-secret internal_hashed internal_plain cyrus ldap
-    ldap2 http matrix_user_verification insecure
-"""
-_WITHOUT_TOKENS: Final = frozenset(_PROVIDERS.split())
-_ANONYMOUS: Final = frozenset({"anonymous", "jitsi-anonymous"})
-# As Lua matches "%w+.(%w.+)".
-_PARENT: Final = re.compile(r"[A-Za-z0-9]+.([A-Za-z0-9].+)", re.DOTALL)
-_GETTERS: Final[dict[str, Callable[[Value], InForce]]] = {
+_GETTERS: Final[dict[str, Callable[[Value], OptionValue]]] = {
     "app_id": as_string,
     "asap_accepted_issuers": as_strings,
     "asap_accepted_audiences": as_strings,
@@ -75,7 +47,10 @@ _GETTERS: Final[dict[str, Callable[[Value], InForce]]] = {
     "token_regex_room_max_length": as_number,
     "token_regex_max_quantifiers": as_number,
 }
-_DEFAULTS: Final[dict[str, InForce]] = {
+COMPARED: Final = tuple(_GETTERS)
+"""The options that both sides have, in the order of display."""
+
+_DEFAULTS: Final[dict[str, OptionValue]] = {
     "asap_accepted_audiences": ("*",),
     "asap_require_room_claim": True,
     "allow_empty_token": False,
@@ -85,6 +60,17 @@ _DEFAULTS: Final[dict[str, InForce]] = {
     "token_regex_room_max_length": 128,
     "token_regex_max_quantifiers": 3,
 }
+_MAPPER_OPTIONS: Final = ("muc_mapper_domain_base", "muc_mapper_domain_prefix", "muc_mapper_domain")
+_VERIFYING_MODULES: Final = frozenset({"token_verification", "jitsi_verifier_muc"})
+_PROVIDERS: Final = """
+    anonymous jitsi-anonymous jitsi-shared-secret internal_hashed internal_plain cyrus ldap
+    ldap2 http matrix_user_verification insecure
+"""
+_WITHOUT_TOKENS: Final = frozenset(_PROVIDERS.split())
+"""Values of ``authentication`` that never read a token."""
+_ANONYMOUS: Final = frozenset({"anonymous", "jitsi-anonymous"})
+# As Jitsi matches a component's name with the Lua pattern "%w+.(%w.+)".
+_PARENT: Final = re.compile(r"[A-Za-z0-9]+.([A-Za-z0-9].+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +78,16 @@ class MucComponent:
     """A component with rooms.
 
     Attributes:
-        verifies: Whether it loads a module that checks tokens against rooms.
-        sees_domain: Whether the domain mapper, which reads the component's own options and the
-            global ones, has the domain that the token modules have.
-        ignored: Options of its own that the token modules, which read the host's, pass over.
+        name: The component's host name.
+        location: Where the component is set up.
+        verifies: Whether it loads a module that compares tokens with rooms.
+        sees_domain: Whether Jitsi's domain mapper has the same domain as the token modules. The
+            mapper reads the options of the component, and the token modules those of the host.
+        ignored: The component's own options that the token modules do not read.
     """
 
     name: str
-    place: Place
+    location: Location
     verifies: bool
     sees_domain: bool
     ignored: tuple[str, ...]
@@ -107,59 +95,46 @@ class MucComponent:
 
 @dataclass(frozen=True, slots=True)
 class TokenHost:
-    """A VirtualHost that takes tokens.
+    """A VirtualHost that accepts tokens.
 
     Attributes:
-        authentication: Prosody's provider.
-        options: What is in force, by the names in ``COMPARED``.
-        places: Where it is set; an option that is not there has its default.
-        rooms: The components with rooms that are below this host.
+        name: The host name.
+        location: Where the host is set up.
+        authentication: Prosody's authentication provider.
+        options: The options in force, by the names in ``COMPARED``.
+        locations: Where each option is set; an option that is missing here has its default.
+        rooms: The components with rooms below this host.
         lobby: Whether the lobby module is loaded.
     """
 
     name: str
-    place: Place
+    location: Location
     authentication: str
-    options: dict[str, InForce] = field(repr=False)
-    places: dict[str, Place]
+    options: dict[str, OptionValue] = field(repr=False)
+    locations: dict[str, Location]
     rooms: tuple[MucComponent, ...]
     lobby: bool | Unknown
 
-    def where(self, option: str) -> Place | None:
-        """Say where an option is set; None for a default."""
-        return self.places.get(option)
+
+def find_token_hosts(config: ProsodyConfig) -> list[TokenHost]:
+    """Return the enabled VirtualHosts that accept tokens, in the order of the files."""
+    hosts = config.virtual_hosts()
+    return [_token_host(host, config) for host in hosts if _accepts_tokens(host, config)]
 
 
-def token_hosts(config: ProsodyConfig) -> list[TokenHost]:
-    """Give the started VirtualHosts that take tokens, in the order in which they are written."""
-    return [_token_host(host, config) for host in config.virtual_hosts() if _takes(host, config)]
-
-
-def guest_hosts(config: ProsodyConfig) -> list[Host]:
-    """Give the started VirtualHosts that let anybody in."""
+def find_guest_hosts(config: ProsodyConfig) -> list[Host]:
+    """Return the enabled VirtualHosts that need no authentication."""
     hosts = config.virtual_hosts()
     return [host for host in hosts if _authentication(host, config) in _ANONYMOUS]
 
 
-def modules_of(host: str, config: ProsodyConfig) -> tuple[str, ...] | Unknown:
-    """Give the modules that a host loads; a VirtualHost has the global ones too."""
-    own = config.hosts[host]
-    lists = [config.own(host, "modules_enabled")]
-    if own.module is None:
-        lists.append(config.own("*", "modules_enabled"))
-    found: list[str] = []
-    for modules in map(as_strings, lists):
-        if isinstance(modules, Unknown):
-            return modules
-        found += modules or ()
-    return tuple(found)
-
-
-def _takes(host: Host, config: ProsodyConfig) -> bool:
+def _accepts_tokens(host: Host, config: ProsodyConfig) -> bool:
     authentication = _authentication(host, config)
     if authentication in ("token", OWN_MODULE):
         return True
-    return config.own(host.name, "app_id") is not None and authentication not in _WITHOUT_TOKENS
+    # An unknown provider with an app_id of its own is most likely a variant of the token module.
+    has_app_id = config.own_value(host.name, "app_id") is not None
+    return has_app_id and authentication not in _WITHOUT_TOKENS
 
 
 def _authentication(host: Host, config: ProsodyConfig) -> str:
@@ -168,28 +143,28 @@ def _authentication(host: Host, config: ProsodyConfig) -> str:
 
 
 def _token_host(host: Host, config: ProsodyConfig) -> TokenHost:
-    options: dict[str, InForce] = {}
-    places: dict[str, Place] = {}
+    options: dict[str, OptionValue] = {}
+    locations: dict[str, Location] = {}
     for option, getter in _GETTERS.items():
-        given = config.given(host.name, option)
-        value = None if given is None else getter(given.value)
+        found = config.find_option(host.name, option)
+        value = None if found is None else getter(found.value)
         options[option] = _DEFAULTS.get(option) if value is None else value
-        if given is not None and value is not None:
-            places[option] = given.place
-    _derive(options)
+        if found is not None and value is not None:
+            locations[option] = found.location
+    _derive_options(options)
     return TokenHost(
         host.name,
-        host.place,
+        host.location,
         _authentication(host, config),
         options,
-        places,
-        tuple(_rooms(host.name, config)),
-        _has(host.name, frozenset({"muc_lobby_rooms"}), config),
+        locations,
+        tuple(_muc_components(host.name, config)),
+        _loads_any(host.name, frozenset({"muc_lobby_rooms"}), config),
     )
 
 
-def _derive(options: dict[str, InForce]) -> None:
-    """Add the defaults that follow from other options."""
+def _derive_options(options: dict[str, OptionValue]) -> None:
+    """Set the defaults that follow from other options."""
     if options["asap_accepted_issuers"] is None:
         app_id = options["app_id"]
         known = (app_id,) if isinstance(app_id, str) else None
@@ -205,27 +180,24 @@ def _derive(options: dict[str, InForce]) -> None:
         options["muc_mapper_domain"] = None
 
 
-def _rooms(host: str, config: ProsodyConfig) -> list[MucComponent]:
+def _muc_components(host: str, config: ProsodyConfig) -> list[MucComponent]:
     return [
-        _room(component, host, config)
+        _muc_component(component, host, config)
         for component in config.components()
         if component.module == "muc" and _parent(component.name) == host
     ]
 
 
-def _room(component: Host, host: str, config: ProsodyConfig) -> MucComponent:
+def _muc_component(component: Host, host: str, config: ProsodyConfig) -> MucComponent:
     domains = [config.value(name, "muc_mapper_domain_base") for name in (component.name, host)]
+    own_options = [name for name in COMPARED if name in component.options]
     return MucComponent(
         component.name,
-        component.place,
-        _verifies(component.name, config),
+        component.location,
+        _loads_any(component.name, _VERIFYING_MODULES, config) is not False,
         domains[0] == domains[1],
-        tuple(name for name in COMPARED if name in component.options and name not in _MAPPED),
+        tuple(name for name in own_options if name not in _MAPPER_OPTIONS),
     )
-
-
-def _verifies(component: str, config: ProsodyConfig) -> bool:
-    return _has(component, VERIFYING, config) is not False
 
 
 def _parent(component: str) -> str | None:
@@ -233,6 +205,19 @@ def _parent(component: str) -> str | None:
     return found[1] if found else None
 
 
-def _has(host: str, wanted: frozenset[str], config: ProsodyConfig) -> bool | Unknown:
-    modules = modules_of(host, config)
+def _loads_any(host: str, wanted: frozenset[str], config: ProsodyConfig) -> bool | Unknown:
+    modules = _modules(host, config)
     return modules if isinstance(modules, Unknown) else not wanted.isdisjoint(modules)
+
+
+def _modules(host: str, config: ProsodyConfig) -> tuple[str, ...] | Unknown:
+    """Return the modules that a host loads; a VirtualHost also loads the global ones."""
+    lists = [config.own_value(host, "modules_enabled")]
+    if config.hosts[host].module is None:
+        lists.append(config.own_value("*", "modules_enabled"))
+    found: list[str] = []
+    for modules in map(as_strings, lists):
+        if isinstance(modules, Unknown):
+            return modules
+        found += modules or ()
+    return tuple(found)

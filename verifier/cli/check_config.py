@@ -1,4 +1,4 @@
-"""``check-config``: whether the configuration holds, and whether it agrees with Prosody's."""
+"""The ``check-config`` command: validates the configuration, and compares it with Prosody's."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from pathlib import Path
 from typing import Final
 
 from verifier.cli.arguments import Parser, UsageError, add_command, add_config, settings_of
-from verifier.cli.check_config_report import Checked, as_json, render
+from verifier.cli.check_config_report import CheckResult, as_json, render
 from verifier.cli.manual import Manual
 from verifier.config import ConfigError
 from verifier.tokens.redact import hide_tokens
 
 _SUMMARY: Final = "validate the configuration, compare with Prosody's"
 _DESCRIPTION: Final = """\
-Validate the configuration and print what is in force. With files of the
-deployment, compare the two and name every disagreement and every risk. Needs
-no network, executes nothing that is in a file, and prints no secret: secrets
-are compared by their fingerprints.
+Validate the configuration and print the options in force. With files of the
+deployment, compare the two and name every disagreement and every risk. The
+command needs no network, executes no code of a file, and prints no secret:
+secrets are compared by their fingerprints.
 
-The files, told apart by their names:
+The names of the files show their kind:
   *.lua         Prosody's: prosody.cfg.lua (includes are followed),
                 conf.d/*.lua, or docker's rendered jitsi-meet.cfg.lua
-  .env, *.env   docker-jitsi-meet's environment; beside a .lua file, what
-                os.getenv gives there
-  *.conf        jicofo.conf, for the switches that make everybody a moderator"""
+  .env, *.env   docker-jitsi-meet's environment; beside a .lua file, the
+                environment of its os.getenv
+  *.conf        jicofo.conf, for the switches that make every user a moderator"""
 _MANUAL: Final = Manual(
     {
         0: "The configuration is valid and agrees; risks are warnings.",
-        1: "It does not, something could not be compared, or a file not be read.",
+        1: "The configuration is not valid or disagrees, an option could not be compared, or a"
+        " file could not be read.",
         78: "",
     },
     {},
     (
         (
             "jitsi-verifier check-config --config /etc/jitsi-verifier.toml",
-            "Is this configuration valid, and what does it say?",
+            "Is this configuration valid, and which options are in force?",
         ),
         (
             "jitsi-verifier check-config --prosody /etc/prosody/prosody.cfg.lua",
@@ -68,69 +69,70 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         "--write",
         metavar="FILE",
         type=Path,
-        help="with --prosody: write a TOML file that agrees; mode 0600, for it holds secrets",
+        help="with --prosody: write a TOML file that agrees; it contains secrets, so only its"
+        " owner can read it",
     )
     parser.add_argument("--force", action="store_true", help="let --write replace a file")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
     add_config(parser)
     parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check, and print what was found.
+    """Check the configuration, and print the result.
 
     Raises:
-        UsageError: the arguments do not fit together.
+        UsageError: Two arguments exclude each other, or one needs another.
     """
     if options.write is not None and not options.prosody:
         raise UsageError("--write needs --prosody")
     if options.force and options.write is None:
         raise UsageError("--force needs --write")
-    checked = _check(options)
-    written = json.dumps(as_json(checked), indent=2) + "\n" if options.json else render(checked)
-    sys.stdout.write(hide_tokens(written))
-    return 0 if checked.ok else 1
+    result = _check(options)
+    output = json.dumps(as_json(result), indent=2) + "\n" if options.json else render(result)
+    sys.stdout.write(hide_tokens(output))
+    return 0 if result.ok else 1
 
 
-def _check(options: argparse.Namespace) -> Checked:
-    checked = Checked()
+def _check(options: argparse.Namespace) -> CheckResult:
+    result = CheckResult()
     try:
-        checked.settings = settings_of(options)
+        result.settings = settings_of(options)
     except ConfigError as error:
-        checked.problems += error.problems
+        result.problems += error.problems
     if options.prosody:
-        _compare(options, checked)
-    return checked
+        _compare(options, result)
+    return result
 
 
-def _compare(options: argparse.Namespace, checked: Checked) -> None:
-    # Only here is a parser of Lua needed.
+def _compare(options: argparse.Namespace, result: CheckResult) -> None:
+    # Imported here, because only this comparison needs a Lua parser.
     from verifier import check_config  # noqa: PLC0415
 
-    checked.deployment = check_config.read_deployment(options.prosody, os.environ)
-    checked.risks = check_config.find_risks(checked.deployment, checked.settings)
-    if checked.settings is not None:
-        checked.hosts = check_config.compare_hosts(checked.deployment, checked.settings)
+    result.deployment = check_config.read_deployment(options.prosody, os.environ)
+    result.risks = check_config.find_risks(result.deployment, result.settings)
+    if result.settings is not None:
+        result.hosts = check_config.compare_hosts(result.deployment, result.settings)
     if options.write is not None:
-        _write(options, checked)
+        _write(options, result)
 
 
-def _write(options: argparse.Namespace, checked: Checked) -> None:
-    from verifier import check_config  # noqa: PLC0415
+def _write(options: argparse.Namespace, result: CheckResult) -> None:
+    from verifier import check_config  # noqa: PLC0415  # as above
 
-    deployment = checked.deployment
+    deployment = result.deployment
     if deployment is None or not deployment.compared:
-        checked.failure = f"{options.write}: not written, no host of Prosody's takes tokens"
+        result.failure = f"{options.write}: not written, no host of Prosody accepts tokens"
         return
     try:
-        text = check_config.format_agreeing_file(deployment, checked.settings)
+        text = check_config.format_agreeing_file(deployment, result.settings)
         check_config.write_private(options.write, text, force=options.force)
     except ConfigError as error:
-        needs = "; ".join(f"{each.option}: {each.expected}" for each in error.problems)
-        checked.failure = f"{options.write}: not written, Prosody's files leave open: {needs}"
+        needs = "; ".join(f"{problem.option}: {problem.expected}" for problem in error.problems)
+        result.failure = f"{options.write}: not written, Prosody's files do not set: {needs}"
     except FileExistsError:
-        checked.failure = f"{options.write}: not written, it is there already (--force replaces it)"
+        result.failure = f"{options.write}: not written, the file exists (--force replaces it)"
     except OSError as error:
-        checked.failure = f"{options.write}: not written, {error.strerror}"
+        result.failure = f"{options.write}: not written, {error.strerror}"
     else:
-        checked.written = str(options.write)
+        result.written = str(options.write)

@@ -1,34 +1,35 @@
-"""What ``check-config`` found, as text and as JSON."""
+"""The result of ``check-config``, as text and as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from verifier.config import OPTIONS, Problem, Settings
 
-if TYPE_CHECKING:  # loading these loads a parser of Lua
+if TYPE_CHECKING:  # at run time only ``check_config`` imports these, which load a Lua parser
     from verifier.check_config import Deployment, HostComparison
     from verifier.check_config.comparison import Row
+    from verifier.check_config.prosody_config import Finding
     from verifier.check_config.risks import Risk
 
 _MARKS: Final = {"same": "✓", "differs": "✗", "no-effect": "·", "unknown": "?", "stricter": "+"}
-_WIDEST: Final = 60
+_MAX_WIDTH: Final = 60
 
 
 @dataclass(slots=True)
-class Checked:
-    """Everything that was found.
+class CheckResult:
+    """Everything that the command found.
 
     Attributes:
-        settings: This program's configuration; None where it is not valid.
-        problems: Why it is not.
-        deployment: What the other files say; None where none were given.
-        hosts: The comparison, host by host.
-        risks: What to think about.
-        written: The file that was written; None for none.
-        failure: Why none could be written.
+        settings: This program's configuration; None if it is not valid.
+        problems: Why the configuration is not valid.
+        deployment: The content of the deployment's files; None if no files were given.
+        hosts: The comparison of each host.
+        risks: The risks of both sides.
+        written: The name of the file that was written; None if none was written.
+        failure: Why no file could be written; empty if a file was written or not wanted.
     """
 
     settings: Settings | None = None
@@ -41,23 +42,24 @@ class Checked:
 
     @property
     def ok(self) -> bool:
-        """Whether the configuration is valid and agrees with all that was compared."""
+        """Whether the configuration is valid and agrees with everything that was compared."""
         if self.settings is None or self.failure:
             return False
         if self.deployment is None:
             return True
         config = self.deployment.config
         wrong = any(row.result in {"differs", "unknown"} for row in self.rows)
-        return bool(self.hosts) and not (wrong or config.problems or config.unread)
+        # Nothing to compare is no agreement, and a skipped statement may set any option.
+        return bool(self.hosts) and not (wrong or config.problems or config.not_evaluated)
 
     @property
     def rows(self) -> list[Row]:
-        """Every row of every host."""
-        return [row for report in self.hosts for row in report.rows]
+        """All rows of all hosts."""
+        return [row for comparison in self.hosts for row in comparison.rows]
 
 
-def in_force(settings: Settings) -> dict[str, str]:
-    """Give the options that matter or are not at their defaults, in words, without secrets."""
+def options_in_force(settings: Settings) -> dict[str, str]:
+    """Return important options and those that differ from their default, without secrets."""
     found = {}
     for option in OPTIONS:
         value = settings.value(option.name)
@@ -66,138 +68,135 @@ def in_force(settings: Settings) -> dict[str, str]:
     return found
 
 
-def as_json(checked: Checked) -> dict[str, Any]:
-    """Give what was found for programs."""
-    settings, deployment = checked.settings, checked.deployment
-    config = None if deployment is None else deployment.config
+def as_json(result: CheckResult) -> dict[str, Any]:
+    """Return the result for programs."""
+    settings = result.settings
     return {
-        "ok": checked.ok,
-        "configuration": None if settings is None else in_force(settings),
+        "ok": result.ok,
+        "configuration": None if settings is None else options_in_force(settings),
         "virtual_hosts": [] if settings is None else sorted(settings.hosts),
         "problems": [
-            {"option": each.option, "where": each.origin, "text": _of(each)}
-            for each in checked.problems
+            {
+                "option": problem.option,
+                "where": problem.origin,
+                "text": f"found {problem.found}; expected {problem.expected}",
+            }
+            for problem in result.problems
         ],
         "notices": [] if settings is None else list(settings.notices),
-        "prosody": None
-        if config is None
-        else {
-            "files": config.files,
-            "problems": [{"where": str(each.place), "text": each.text} for each in config.problems],
-            "not_evaluated": [
-                {"where": str(each.place), "text": each.text} for each in config.unread
-            ],
-            "notes": [{"where": str(each.place), "text": each.text} for each in config.notes],
-            "hosts": [_host_json(report) for report in checked.hosts],
-        },
-        "risks": [
-            {"name": risk.name, "where": risk.where, "text": risk.text} for risk in checked.risks
-        ],
-        "written": checked.written,
-        "not_written": checked.failure or None,
+        "prosody": None if result.deployment is None else _prosody_json(result),
+        "risks": [asdict(risk) for risk in result.risks],
+        "written": result.written,
+        "not_written": result.failure or None,
     }
 
 
-def render(checked: Checked) -> str:
-    """Give what was found for people."""
-    return "\n".join([*_lines(checked), ""])
+def _prosody_json(result: CheckResult) -> dict[str, Any] | None:
+    if result.deployment is None:
+        return None
+    config = result.deployment.config
+    return {
+        "files": config.files,
+        "problems": _findings_json(config.problems),
+        "not_evaluated": _findings_json(config.not_evaluated),
+        "notes": _findings_json(config.notes),
+        "hosts": [_host_json(comparison) for comparison in result.hosts],
+    }
 
 
-def _lines(checked: Checked) -> Iterator[str]:
-    yield from _own(checked)
-    if checked.deployment is not None:
-        config = checked.deployment.config
-        for report in checked.hosts:
-            yield from ["", *_table(report)]
-        if not checked.deployment.hosts:
-            yield from ["", "None of the VirtualHosts in these files takes tokens."]
-        yield from _section("Prosody would not start, or this could not be read:", config.problems)
-        yield from _section("Not evaluated:", list(dict.fromkeys(config.unread)))
+def _findings_json(findings: Iterable[Finding]) -> list[dict[str, str]]:
+    return [{"where": str(finding.location), "text": finding.text} for finding in findings]
+
+
+def _host_json(comparison: HostComparison) -> dict[str, Any]:
+    return {
+        "host": comparison.host.name,
+        "where": str(comparison.host.location),
+        "table": comparison.table or None,
+        "rows": [asdict(row) for row in comparison.rows],
+    }
+
+
+def render(result: CheckResult) -> str:
+    """Return the result for people."""
+    return "\n".join([*_lines(result), ""])
+
+
+def _lines(result: CheckResult) -> Iterator[str]:
+    yield from _own_lines(result)
+    if result.deployment is not None:
+        config = result.deployment.config
+        for comparison in result.hosts:
+            yield from ["", *_table(comparison)]
+        if not result.deployment.hosts:
+            yield from ["", "None of the VirtualHosts in these files accepts tokens."]
+        yield from _section("Prosody would not start, or this cannot be read:", config.problems)
+        # A loop or a function may note the same statement several times.
+        yield from _section("Not evaluated:", list(dict.fromkeys(config.not_evaluated)))
         yield from _section("Notes:", config.notes)
-    yield from _section("Risks:", [f"{risk.text} ({risk.where})" for risk in checked.risks])
-    yield from ["", _verdict(checked)]
-    if checked.written is not None:
-        yield f"Written: {checked.written} (mode 0600; the service's user must be able to read it)"
-    if checked.failure:
-        yield checked.failure
+    yield from _section("Risks:", [f"{risk.text} ({risk.where})" for risk in result.risks])
+    yield from ["", _summary(result)]
+    if result.written is not None:
+        yield f"Written: {result.written} (mode 0600; the service's user must be able to read it)"
+    if result.failure:
+        yield result.failure
 
 
-def _own(checked: Checked) -> Iterator[str]:
-    settings = checked.settings
+def _own_lines(result: CheckResult) -> Iterator[str]:
+    settings = result.settings
     if settings is None:
         yield "The configuration is not valid:"
-        yield from (f"  {problem}" for problem in checked.problems)
+        yield from (f"  {problem}" for problem in result.problems)
         return
     yield "The configuration is valid. In force:"
-    width = max(map(len, in_force(settings)))
-    for name, value in in_force(settings).items():
+    options = options_in_force(settings)
+    width = max(map(len, options))
+    for name, value in options.items():
         yield f"  {name:{width}}  {value}"
     if settings.hosts:
         yield f"  {'[hosts]':{width}}  {', '.join(sorted(settings.hosts))}"
     yield from _section("Notices:", settings.notices)
 
 
-def _table(report: HostComparison) -> Iterator[str]:
-    host = report.host
-    answers = f'[hosts."{report.table}"]' if report.table else "the top of the configuration"
-    yield f"VirtualHost {host.name} ({host.place}), for which {answers} answers:"
-    if not report.rows:
-        yield "  Prosody asks this verifier (jitsi_verifier): nothing can differ."
+def _table(comparison: HostComparison) -> Iterator[str]:
+    host, table = comparison.host, comparison.table
+    options = f'[hosts."{table}"]' if table else "the options at the top of the configuration"
+    yield f"VirtualHost {host.name} ({host.location}), compared with {options}:"
+    if not comparison.rows:
+        yield "  Prosody asks this verifier (jitsi_verifier), so no option can differ."
         return
-    table = [("", "option", "Prosody", "this verifier", "where Prosody has it")]
-    table += [
+    rows = [("", "option", "Prosody", "this verifier", "where Prosody sets it")]
+    rows += [
         (_MARKS[row.result], row.option, row.prosody, row.verifier, row.where)
-        for row in report.rows
+        for row in comparison.rows
     ]
-    widths = [min(max(map(len, column)), _WIDEST) for column in zip(*table, strict=True)]
-    for cells in table:
+    widths = [min(max(map(len, column)), _MAX_WIDTH) for column in zip(*rows, strict=True)]
+    for cells in rows:
         padded = (f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True))
         yield f"  {'  '.join(padded)}".rstrip()
 
 
-def _section(title: str, items: Any) -> list[str]:
+def _section(title: str, items: Sequence[Finding | str]) -> list[str]:
     return ["", title, *(f"  {item}" for item in items)] if items else []
 
 
-def _verdict(checked: Checked) -> str:
-    results = [row.result for row in checked.rows]
-    config = checked.deployment.config if checked.deployment else None
-    counted = (
-        (len(checked.problems), "problem{s}"),
+def _summary(result: CheckResult) -> str:
+    results = [row.result for row in result.rows]
+    config = result.deployment.config if result.deployment else None
+    counts = (
+        (len(result.problems), "problem{s}"),
         (results.count("differs"), "disagreement{s}"),
         (results.count("unknown"), "option{s} that could not be compared"),
         (len(config.problems) if config else 0, "unreadable place{s}"),
-        (len(set(config.unread)) if config else 0, "place{s} not evaluated"),
-        (len(checked.risks), "risk{s}"),
+        (len(set(config.not_evaluated)) if config else 0, "place{s} not evaluated"),
+        (len(result.risks), "risk{s}"),
     )
-    found = ", ".join(_counted(number, noun) for number, noun in counted if number)
-    if not checked.ok:
+    found = ", ".join(_count(number, noun) for number, noun in counts if number)
+    if not result.ok:
         return found or "Nothing could be compared."
-    agrees = "Valid." if checked.deployment is None else "Valid, and in agreement."
+    agrees = "Valid." if result.deployment is None else "Valid, and in agreement."
     return f"{agrees} {found}".rstrip()
 
 
-def _counted(number: int, noun: str) -> str:
+def _count(number: int, noun: str) -> str:
     return f"{number} {noun.format(s='' if number == 1 else 's')}"
-
-
-def _of(problem: Problem) -> str:
-    return f"found {problem.found}; expected {problem.expected}"
-
-
-def _host_json(report: HostComparison) -> dict[str, Any]:
-    return {
-        "host": report.host.name,
-        "where": str(report.host.place),
-        "table": report.table or None,
-        "rows": [
-            {
-                "option": row.option,
-                "prosody": row.prosody,
-                "verifier": row.verifier,
-                "result": row.result,
-                "where": row.where,
-            }
-            for row in report.rows
-        ],
-    }

@@ -1,5 +1,5 @@
--- Reads configuration files as Prosody itself does and prints what it has got, one JSON line a file.
--- Usage: lua5.4 oracle.lua FILE… Strings are in hexadecimal: they may be any bytes.
+-- Reads configuration files with Prosody's own code, and prints the options, one JSON line a file.
+-- Usage: lua5.4 oracle.lua FILE… Strings are in hexadecimal, because they may be any bytes.
 package.path = "/usr/lib/prosody/?.lua;" .. package.path
 package.cpath = "/usr/lib/prosody/?.so;" .. package.cpath
 local configmanager = require "core.configmanager"

@@ -1,4 +1,4 @@
-"""What the real Prosody reads from the same files, and what we do, in one form."""
+"""The values that the real Prosody and this program read from a file, in one form."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from verifier.check_config.deployment import read_bytes
-from verifier.check_config.lua_values import Builtin, LuaTable, Unknown, Value
+from verifier.check_config.lua_values import LuaFunction, LuaTable, Unknown, Value
 from verifier.check_config.prosody_config import ProsodyConfig
 from verifier.check_config.prosody_reader import ProsodyReader
 
 HERE = Path(__file__).parent
 DEPLOYMENTS = HERE / "deployments"
-# Prosody adds these to a host's options; here they are attributes of the host. And it keeps items
-# of a host's table that have no name, which nothing ever reads.
+# Prosody adds these to a host's options; here they are attributes of the host. Prosody also keeps
+# the list items of a host's table, which no module ever reads.
 ADDED = {"defined", "component_module", "load_global_modules"}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What Prosody says of one file: its options by host, or the line that it stumbles over."""
+    """Prosody's result for one file: the options by host, or the line of the error."""
 
     ok: bool
     config: Mapping[str, Mapping[str, Any]]
@@ -33,7 +33,7 @@ class Answer:
 
 
 def ask_prosody(*files: Path) -> list[Answer]:
-    """Have the installed Prosody's own configuration manager read files, each on its own."""
+    """Let the installed Prosody read files, each on its own."""
     command: list[str | Path] = ["lua5.4", HERE / "oracle.lua", *files]
     done = subprocess.run(
         command, capture_output=True, check=True, env={"PATH": os.environ["PATH"]}
@@ -50,10 +50,10 @@ def read(file: Path, environ: Mapping[str, str] | None = None) -> ProsodyConfig:
 
 
 def is_known(config: ProsodyConfig) -> bool:
-    """Tell whether everything in a configuration could be evaluated."""
+    """Return whether everything in a configuration could be evaluated."""
     options = [host.options.values() for host in config.hosts.values()]
-    values = [given.value for given in chain.from_iterable(options)]
-    return not config.unread and all(_is_known(value, 0) for value in values)
+    values = [option.value for option in chain.from_iterable(options)]
+    return not config.not_evaluated and all(_is_known(value, 0) for value in values)
 
 
 def _is_known(value: Value, depth: int) -> bool:
@@ -62,13 +62,13 @@ def _is_known(value: Value, depth: int) -> bool:
     return not isinstance(value, Unknown)
 
 
-def as_prosody_has_it(config: ProsodyConfig) -> dict[str, dict[str, Any]]:
-    """Write what we read in the oracle's form."""
+def in_prosodys_form(config: ProsodyConfig) -> dict[str, dict[str, Any]]:
+    """Return what this program read, in the form of ``oracle.lua``."""
     return {
         host.name: {
-            name: _written(given.value)
-            for name, given in host.options.items()
-            if given.value is not None
+            name: _written(option.value)
+            for name, option in host.options.items()
+            if option.value is not None
         }
         for host in config.hosts.values()
     }
@@ -97,7 +97,7 @@ def _hex(text: str) -> str:
 def _written(value: Value, depth: int = 2) -> Any:
     if depth > 6:  # a table may hold itself
         return "deep"
-    assert not isinstance(value, Unknown | Builtin), value
+    assert not isinstance(value, Unknown | LuaFunction), value
     if isinstance(value, LuaTable):
         items = value.items.items()
         return {
@@ -119,7 +119,7 @@ def _key(key: object) -> object:
 
 
 def _float(value: float) -> str:
-    """Write a float as C's ``%a`` does."""
+    """Return a float in the form of C's ``%a``."""
     mantissa, _, exponent = value.hex().partition("p")
     whole, _, fraction = mantissa.partition(".")
     fraction = fraction.rstrip("0")

@@ -1,4 +1,4 @@
-"""Whatever is in the files, there is a report, and no traceback."""
+"""Any content of the files gives a report, never a traceback."""
 
 from __future__ import annotations
 

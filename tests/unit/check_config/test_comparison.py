@@ -1,4 +1,4 @@
-"""Which differences are disagreements, and what is dangerous on either side."""
+"""Differences that are disagreements, risks of either side, and the agreeing file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Deploy = Callable[[str], Deployment]
 
 @pytest.fixture
 def deploy(tmp_path: Path) -> Deploy:
-    """Give a function that makes one token host with these options, and reads it."""
+    """Return a function that writes a token host with these options, and reads it."""
 
     def make(options: str, rest: str = MUC) -> Deployment:
         file = tmp_path / "meet.cfg.lua"
@@ -50,8 +50,8 @@ def ours(**environ: str) -> Settings:
 
 
 def rows(deployment: Deployment, settings: Settings) -> dict[str, Result]:
-    (report,) = compare_hosts(deployment, settings)
-    return {row.option: row.result for row in report.rows}
+    (comparison,) = compare_hosts(deployment, settings)
+    return {row.option: row.result for row in comparison.rows}
 
 
 def names(deployment: Deployment, settings: Settings | None = None) -> list[str]:
@@ -152,19 +152,19 @@ def test_equal_options_agree(deploy: Deploy) -> None:
         ),
     ],
 )
-def test_only_what_changes_a_verdict_is_a_disagreement(
+def test_only_effective_differences_are_disagreements(
     deploy: Deploy, prosody: str, environ: dict[str, str], option: str, result: Result
 ) -> None:
     assert rows(deploy(f"{PLAIN} {prosody}"), ours(**environ))[option] == result
 
 
-def test_a_secret_that_prosody_lacks_is_a_disagreement(deploy: Deploy, tmp_path: Path) -> None:
+def test_additional_secret_is_a_disagreement(deploy: Deploy, tmp_path: Path) -> None:
     (tmp_path / "secrets").write_text(f"{OTHER}\n{SECRET}\n")
     settings = load({"JWT_APP_ID": "app", "JWT_APP_SECRET_FILE": str(tmp_path / "secrets")})
     assert rows(deploy(PLAIN), settings)["app_secret"] == "differs"
 
 
-def test_every_host_is_compared_with_the_table_that_answers_for_it(tmp_path: Path) -> None:
+def test_each_host_is_compared_with_its_table(tmp_path: Path) -> None:
     lua, toml = tmp_path / "a.cfg.lua", tmp_path / "v.toml"
     hosts = ("one.test", "two.test", "three.test", "four.test")
     lua.write_text("\n".join(f'VirtualHost "{host}" authentication = "token"' for host in hosts))
@@ -172,8 +172,8 @@ def test_every_host_is_compared_with_the_table_that_answers_for_it(tmp_path: Pat
         f'app_id = "app"\napp_secret = "{SECRET}"\nmuc_mapper_domain_base = "one.test"\n'
         '[hosts."two.test"]\n[hosts."public.test"]\nmuc_mapper_domain_base = "three.test"\n'
     )
-    reports = compare_hosts(read_deployment([lua], {}), load({}, toml))
-    found = {report.host.name: report.table for report in reports}
+    comparisons = compare_hosts(read_deployment([lua], {}), load({}, toml))
+    found = {comparison.host.name: comparison.table for comparison in comparisons}
     assert found == {
         "one.test": "",
         "two.test": "two.test",
@@ -182,12 +182,12 @@ def test_every_host_is_compared_with_the_table_that_answers_for_it(tmp_path: Pat
     }
 
 
-def test_a_host_that_asks_this_verifier_cannot_differ(tmp_path: Path) -> None:
+def test_host_that_asks_this_verifier_cannot_differ(tmp_path: Path) -> None:
     file = tmp_path / "a.cfg.lua"
     file.write_text('VirtualHost "m.test" authentication = "jitsi_verifier"\n' + MUC)
     deployment = read_deployment([file], {})
-    (report,) = compare_hosts(deployment, ours())
-    assert report.rows == ()
+    (comparison,) = compare_hosts(deployment, ours())
+    assert comparison.rows == ()
     assert names(deployment, ours()) == []
 
 
@@ -206,7 +206,7 @@ def test_a_host_that_asks_this_verifier_cannot_differ(tmp_path: Path) -> None:
         ("", f'{MUC} VirtualHost "guest.m.test" authentication = "anonymous"', "guest-host"),
     ],
 )
-def test_a_risk_is_named(
+def test_risk_is_named(
     deploy: Callable[..., Deployment], options: str, rest: str, risk: str
 ) -> None:
     assert risk in names(deploy(f"{PLAIN} {options}", rest))
@@ -222,11 +222,11 @@ def test_a_risk_is_named(
         'asap_key_server = "https://k.test" app_secret = ""',
     ],
 )
-def test_what_is_no_risk_is_not_named(deploy: Deploy, options: str) -> None:
+def test_safe_options_name_no_risk(deploy: Deploy, options: str) -> None:
     assert names(deploy(f"{PLAIN} {options}")) == []
 
 
-def test_our_own_risks_are_named_too(deploy: Deploy) -> None:
+def test_own_risks_are_named(deploy: Deploy) -> None:
     settings = ours(JWT_APP_SECRET="changeme", JWT_ACCEPTED_ISSUERS="*")
     found = [(risk.name, risk.where) for risk in find_risks(deploy(PLAIN), settings)]
     assert found == [("weak-secret", "this verifier"), ("wildcard-issuer", "this verifier")]
@@ -244,7 +244,7 @@ def test_our_own_risks_are_named_too(deploy: Deploy) -> None:
         ),
     ],
 )
-def test_jicofo_may_make_everybody_a_moderator(
+def test_jicofo_switches_are_risks(
     deploy: Deploy, tmp_path: Path, conf: str, expected: list[str]
 ) -> None:
     deploy(PLAIN)
@@ -253,7 +253,7 @@ def test_jicofo_may_make_everybody_a_moderator(
     assert names(deployment) == expected
 
 
-def test_a_rooms_component_is_below_the_host_that_jitsi_finds(tmp_path: Path) -> None:
+def test_component_belongs_to_the_host_that_jitsi_finds(tmp_path: Path) -> None:
     file = tmp_path / "a.cfg.lua"
     muc = MUC.replace("conference.", "internal-muc.conference.")
     file.write_text(f'VirtualHost "m.test" authentication = "token" {PLAIN}\n{muc}')
@@ -261,7 +261,7 @@ def test_a_rooms_component_is_below_the_host_that_jitsi_finds(tmp_path: Path) ->
     assert host.rooms == ()
 
 
-def test_the_written_file_agrees(deploy: Deploy, tmp_path: Path) -> None:
+def test_agreeing_file_agrees(deploy: Deploy, tmp_path: Path) -> None:
     deployment = deploy(
         f"""{PLAIN} asap_accepted_issuers = {{ 'a"b', "\\127" }}
         app_secret = "q'\\\\ \\u{{20AC}} {SECRET}" asap_require_room_claim = false
@@ -272,50 +272,50 @@ def test_the_written_file_agrees(deploy: Deploy, tmp_path: Path) -> None:
     assert set(rows(deployment, load({}, toml)).values()) == {"same"}
 
 
-def test_the_written_file_agrees_for_every_host(tmp_path: Path) -> None:
+def test_agreeing_file_agrees_for_every_host(tmp_path: Path) -> None:
     several = Path(__file__).parent / "deployments" / "several" / "prosody.cfg.lua"
     deployment = read_deployment([several], {})
     toml = tmp_path / "written.toml"
     toml.write_text(format_agreeing_file(deployment, None))
-    reports: list[HostComparison] = compare_hosts(deployment, load({}, toml))
-    assert [report.table for report in reports] == ["", "talk.example.net"]
-    results = {row.option: row.result for report in reports for row in report.rows}
+    comparisons: list[HostComparison] = compare_hosts(deployment, load({}, toml))
+    assert [comparison.table for comparison in comparisons] == ["", "talk.example.net"]
+    results = {row.option: row.result for comparison in comparisons for row in comparison.rows}
     assert set(results.values()) == {"same"}, results
 
 
-def test_what_toml_cannot_hold_is_left_out_of_it(deploy: Deploy) -> None:
+def test_agreeing_file_leaves_out_what_toml_cannot_contain(deploy: Deploy) -> None:
     deployment = deploy(f'{PLAIN} asap_accepted_issuers = {{ "\\255" }}')
     assert "# asap_accepted_issuers: bytes that are not UTF-8" in format_agreeing_file(
         deployment, None
     )
 
 
-def test_credentials_and_control_characters_are_not_shown(deploy: Deploy) -> None:
+def test_credentials_and_control_characters_are_hidden(deploy: Deploy) -> None:
     url = "https://user:s3cret@k.test/x?key=s3cret"
     deployment = deploy(f'{PLAIN} asap_key_server = "{url}" app_id = "\\27[31mred"')
-    (report,) = compare_hosts(deployment, ours())
-    shown = {row.option: row.prosody for row in report.rows}
+    (comparison,) = compare_hosts(deployment, ours())
+    shown = {row.option: row.prosody for row in comparison.rows}
     assert shown["asap_key_server"] == "https://***@k.test/x?***"
     assert "\x1b" not in shown["app_id"]
 
 
-def test_fingerprints_tell_secrets_apart_and_do_not_change() -> None:
+def test_fingerprints_differ_and_are_stable() -> None:
     assert fingerprint(SECRET) == "ea30c629"
     assert fingerprint(SECRET) != fingerprint(OTHER)
 
 
 @pytest.mark.parametrize(
-    ("secret", "trouble"),
+    ("secret", "weakness"),
     [
         ("", "is empty"),
-        ("ChangeMe", "is one from an example"),
+        ("ChangeMe", "is a secret from a published example"),
         ("app", "is the app_id"),
         ("x" * 31, "is weak: 31 bytes"),
         ("é" * 16, ""),
         ("x" * 32, ""),
     ],
 )
-def test_a_weak_secret_is_told_without_saying_it(secret: str, trouble: str) -> None:
+def test_weakness_is_described_without_the_secret(secret: str, weakness: str) -> None:
     found = find_weakness(secret, "app")
-    assert found.startswith(trouble)
-    assert bool(found) == bool(trouble)
+    assert found.startswith(weakness)
+    assert bool(found) == bool(weakness)

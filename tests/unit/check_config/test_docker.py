@@ -1,4 +1,4 @@
-"""docker-jitsi-meet's environment is read as its templates make Prosody's configuration of it."""
+"""docker-jitsi-meet's .env has the effect that the templates give it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOKENS = "ENABLE_AUTH=1\nAUTH_TYPE=jwt\nJWT_APP_ID=my_app\n"
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
-    """Give a function that writes an .env and reads it."""
+    """Return a function that writes a .env and reads it."""
 
     def write(text: str) -> Deployment:
         file = tmp_path / ".env"
@@ -27,7 +27,7 @@ def read(tmp_path: Path) -> Read:
     return write
 
 
-def test_the_templates_defaults_are_in_force(read: Read) -> None:
+def test_templates_defaults_are_in_force(read: Read) -> None:
     (host,) = read(TOKENS + "JWT_APP_SECRET=0123456789abcdef0123456789abcdef\n").hosts
     assert host.name == "meet.jitsi"
     assert host.options == {
@@ -52,7 +52,7 @@ def test_the_templates_defaults_are_in_force(read: Read) -> None:
     assert [(room.name, room.verifies) for room in host.rooms] == [("muc.meet.jitsi", True)]
 
 
-def test_every_variable_has_its_effect_and_its_line(read: Read, tmp_path: Path) -> None:
+def test_each_variable_has_its_effect_and_its_line(read: Read, tmp_path: Path) -> None:
     deployment = read(
         TOKENS + "JWT_ACCEPTED_ISSUERS=a,b\nJWT_ACCEPTED_AUDIENCES=c\n"
         "JWT_ASAP_KEYSERVER=https://keys.test/\nJWT_SIGN_TYPE=RS512\nJWT_ALLOW_EMPTY=True\n"
@@ -71,22 +71,22 @@ def test_every_variable_has_its_effect_and_its_line(read: Read, tmp_path: Path) 
     assert options["asap_require_room_claim"] is False
     assert options["cache_keys_url"] == "http://k"
     assert host.lobby is False
-    assert str(host.where("allow_empty_token")) == f"{tmp_path / '.env'}:8"
-    assert str(host.where("asap_require_room_claim")) == f"{tmp_path / '.env'}:13"
+    assert str(host.locations["allow_empty_token"]) == f"{tmp_path / '.env'}:8"
+    assert str(host.locations["asap_require_room_claim"]) == f"{tmp_path / '.env'}:13"
 
 
-def test_a_default_is_placed_at_its_variable(read: Read, tmp_path: Path) -> None:
+def test_default_names_its_variable(read: Read, tmp_path: Path) -> None:
     (host,) = read(TOKENS).hosts
-    place = host.where("enable_domain_verification")
-    assert str(place) == f"{tmp_path / '.env'} (default of JWT_ENABLE_DOMAIN_VERIFICATION)"
+    location = host.locations["enable_domain_verification"]
+    assert str(location) == f"{tmp_path / '.env'} (default of JWT_ENABLE_DOMAIN_VERIFICATION)"
 
 
-def test_a_value_is_what_lua_makes_of_it_between_quotes(read: Read) -> None:
+def test_value_is_read_as_a_lua_string(read: Read) -> None:
     (host,) = read(TOKENS + "JWT_APP_SECRET='back\\nslash'\n").hosts
     assert host.options["app_secret"] == "back\nslash"
 
 
-def test_a_value_that_breaks_the_lua_is_named_and_not_quoted(read: Read, tmp_path: Path) -> None:
+def test_value_that_breaks_the_lua_is_located_not_quoted(read: Read, tmp_path: Path) -> None:
     deployment = read(TOKENS + "JWT_APP_SECRET='s3cret\"quote'\n")
     (problem,) = deployment.config.problems
     assert str(problem).startswith(f"{tmp_path / '.env'}:4: ")
@@ -102,11 +102,11 @@ def test_a_value_that_breaks_the_lua_is_named_and_not_quoted(read: Read, tmp_pat
         TOKENS.replace("jwt", "ldap"),
     ],
 )
-def test_without_token_authentication_no_host_takes_tokens(read: Read, text: str) -> None:
+def test_no_host_accepts_tokens_without_token_authentication(read: Read, text: str) -> None:
     assert read(text).hosts == []
 
 
-def test_the_guest_domain_is_a_host_of_its_own(read: Read) -> None:
+def test_guest_domain_is_a_separate_host(read: Read) -> None:
     hosts = read(TOKENS + "ENABLE_GUESTS=1\n").config.hosts
     assert hosts["guest.meet.jitsi"].options["authentication"].value == "jitsi-anonymous"
 
@@ -116,18 +116,18 @@ def test_global_lines_are_read_before_the_hosts(read: Read) -> None:
     assert host.options["asap_require_room_claim"] is False
 
 
-def test_quotes_comments_and_other_variables_are_understood(read: Read) -> None:
+def test_quotes_comments_and_references_are_read(read: Read) -> None:
     (host,) = read(
         '# a comment\n\nexport BASE=example.test # why\nXMPP_DOMAIN="meet.${BASE}"\n' + TOKENS
     ).hosts
     assert host.name == "meet.example.test"
 
 
-def test_what_compose_would_replace_is_pointed_out(read: Read, tmp_path: Path) -> None:
+def test_dollar_sign_for_compose_is_noted(read: Read, tmp_path: Path) -> None:
     deployment = read(
         f"{TOKENS}JWT_APP_SECRET=pa$word\nTURN_CREDENTIALS='a$b'\nJWT_CACHE_KEYS_URL=x\n"
     )
-    (first,) = map(str, deployment.config.unread)
+    (first,) = map(str, deployment.config.not_evaluated)
     (second,) = map(str, deployment.config.notes)
     assert first.startswith(f"{tmp_path / '.env'}:4: JWT_APP_SECRET has a $, which Docker Compose")
     assert second.startswith(f"{tmp_path / '.env'}:6: JWT_CACHE_KEYS_URL is not read by docker")
@@ -137,19 +137,19 @@ def test_what_compose_would_replace_is_pointed_out(read: Read, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
-        (TOKENS + "what is this\n", ":4", "a line that is no NAME=VALUE"),
+        (TOKENS + "what is this\n", ":4", "a line that is not NAME=VALUE"),
         ("OTHER=1\n", "", "none of docker-jitsi-meet's variables"),
         ("", "", "none of docker-jitsi-meet's variables"),
     ],
 )
-def test_other_files_are_refused(
+def test_other_files_are_problems(
     read: Read, tmp_path: Path, text: str, line: str, reason: str
 ) -> None:
     (problem,) = read(text).config.problems
     assert str(problem).startswith(f"{tmp_path / '.env'}{line}: {reason}")
 
 
-def test_beside_lua_the_environment_is_what_getenv_gives(tmp_path: Path) -> None:
+def test_env_beside_lua_is_the_environment_of_getenv(tmp_path: Path) -> None:
     env, lua = tmp_path / "docker.env", tmp_path / "meet.cfg.lua"
     env.write_text(TOKENS)
     lua.write_text(
@@ -162,7 +162,7 @@ def test_beside_lua_the_environment_is_what_getenv_gives(tmp_path: Path) -> None
     assert secret == Unknown("the environment variable NOT_KNOWN, not set here")
 
 
-def test_jicofo_is_told_by_the_environment(read: Read) -> None:
+def test_jicofo_switches_are_read_from_the_environment(read: Read) -> None:
     jicofo = read(TOKENS).jicofo
     assert jicofo is not None
     assert (jicofo.auto_owner, jicofo.authentication) == (None, True)

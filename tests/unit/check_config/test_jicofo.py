@@ -1,4 +1,4 @@
-"""jicofo.conf's two switches, however they are written."""
+"""The two switches of jicofo.conf in all notations."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from verifier.check_config.jicofo import read_jicofo
         ("jicofo { url = https://a/b\n conference { enable-auto-owner = false } }", False, None),
     ],
 )
-def test_the_switches_are_found(
+def test_switches_are_found(
     text: str,
     auto_owner: bool | None,
     authentication: bool | None,  # parameters

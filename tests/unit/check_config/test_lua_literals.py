@@ -1,4 +1,4 @@
-"""Literals against a real Lua, and any bytes at all."""
+"""Literals compared with a real Lua, and arbitrary bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lupa.lua54 import LuaError, LuaRuntime
 
-from verifier.check_config.lua_expressions import Expressions
+from verifier.check_config.lua_expressions import ExpressionEvaluator
 from verifier.check_config.lua_source import LuaSyntaxError, parse
 from verifier.check_config.lua_values import Value
 
@@ -22,7 +22,7 @@ NUMBERS = st.text("0123456789abcdefxpABCDEFXPe.+-_", min_size=1, max_size=8)
 
 
 def real(source: bytes) -> Value:
-    """Give what Lua has for ``x`` at the end; a text's characters are its bytes."""
+    """Return the value of ``x`` in a real Lua; each character of a text is one byte."""
     sandbox = LUA.eval(b"{}")
     LUA.globals()[b"load"](source, b"=test", b"t", sandbox)
     chunk = LUA.eval(b"function(s, e) local f, m = load(s, '=t', 't', e); return f or error(m) end")
@@ -33,7 +33,7 @@ def real(source: bytes) -> Value:
 
 def ours(source: bytes) -> Value:
     (statement,) = parse(source)
-    found = Expressions(lambda _name: None, lambda: None).evaluate(statement.values[0])
+    found = ExpressionEvaluator(lambda _name: None, lambda: None).evaluate(statement.values[0])
     if isinstance(found, str):
         return found.encode("utf-8", "surrogateescape").decode("latin-1")
     return found
@@ -54,7 +54,7 @@ def agree(source: bytes) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(ESCAPES), max_size=5), st.sampled_from((b"'", b'"')))
-def test_texts_in_quotes_are_what_lua_makes_of_them(parts: list[bytes], quote: bytes) -> None:
+def test_quoted_strings_equal_luas(parts: list[bytes], quote: bytes) -> None:
     body = b"".join(parts)
     if quote not in body and b"u{7" not in body and b"u{11" not in body:
         agree(b"x=" + quote + body + quote)
@@ -62,7 +62,7 @@ def test_texts_in_quotes_are_what_lua_makes_of_them(parts: list[bytes], quote: b
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(ESCAPES), max_size=5), st.integers(0, 2))
-def test_long_texts_are_what_lua_makes_of_them(parts: list[bytes], level: int) -> None:
+def test_long_strings_equal_luas(parts: list[bytes], level: int) -> None:
     body, marks = b"".join(parts), b"=" * level
     if b"]" not in body:
         agree(b"x=[" + marks + b"[" + body + b"]" + marks + b"]")
@@ -70,7 +70,7 @@ def test_long_texts_are_what_lua_makes_of_them(parts: list[bytes], level: int) -
 
 @settings(deadline=None)
 @given(NUMBERS.filter(lambda text: text[0].isdigit()))
-def test_numbers_are_what_lua_makes_of_them(text: str) -> None:
+def test_numbers_equal_luas(text: str) -> None:
     if "+" not in text and "-" not in text:
         agree(b"x=" + text.encode())
 
@@ -91,7 +91,7 @@ WORDS = (
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=14))
-def test_whatever_lua_refuses_to_compile_is_refused(words: list[str]) -> None:
+def test_source_that_lua_refuses_is_refused(words: list[str]) -> None:
     source = " ".join(words).encode()
     compiled = LUA.eval(b"function(s) return load(s, '=t', 't') ~= nil end")(source)
     try:

@@ -1,4 +1,4 @@
-"""We read what the real Prosody reads, and stop where it stops."""
+"""Files are read as the real Prosody reads them, and refused where it stops."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from tests.unit.check_config.generated import Generator
 from tests.unit.check_config.oracle import (
     DEPLOYMENTS,
-    as_prosody_has_it,
     ask_prosody,
+    in_prosodys_form,
     is_known,
     read,
 )
@@ -91,19 +91,19 @@ STOPS = {
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(DEPLOYMENTS)))
-def test_the_deployments_are_read_as_prosody_reads_them(file: Path, folder: Path) -> None:
+def test_deployments_are_read_as_by_prosody(file: Path, folder: Path) -> None:
     shutil.copytree(file.parent, folder / "d")
     copy = folder / "d" / file.name
     (answer,) = ask_prosody(copy)
     config = read(copy)
     assert answer.ok
     assert config.problems == []
-    assert as_prosody_has_it(config) == answer.config
+    assert in_prosodys_form(config) == answer.config
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder with a short name: in a long one Prosody stumbles over options set twice."""
+    """Return a folder with a short name: in a long one Prosody fails on options set twice."""
     with TemporaryDirectory(dir="/tmp") as name:  # TMPDIR's may be longer
         yield Path(name)
 
@@ -117,16 +117,16 @@ def written(folder: Path, cases: dict[str, bytes]) -> list[Path]:
     return files
 
 
-def test_every_form_is_read_as_prosody_reads_it(folder: Path) -> None:
+def test_each_form_is_read_as_by_prosody(folder: Path) -> None:
     files = written(folder, SAME)
     for name, file, answer in zip(SAME, files, ask_prosody(*files), strict=True):
         config = read(file)
         assert answer.ok, name
         assert config.problems == [], name
-        assert as_prosody_has_it(config) == answer.config, name
+        assert in_prosodys_form(config) == answer.config, name
 
 
-def test_reading_stops_where_prosody_stops_and_quotes_nothing(folder: Path) -> None:
+def test_errors_are_those_of_prosody_without_quotations(folder: Path) -> None:
     files = written(folder, STOPS)
     for name, file, answer in zip(STOPS, files, ask_prosody(*files), strict=True):
         config = read(file)
@@ -135,7 +135,7 @@ def test_reading_stops_where_prosody_stops_and_quotes_nothing(folder: Path) -> N
         assert "s3cret" not in "".join(map(str, config.problems)), name
 
 
-def test_what_a_component_has_is_what_prosody_gives_it(tmp_path: Path) -> None:
+def test_component_has_global_options_only(tmp_path: Path) -> None:
     file = tmp_path / "prosody.cfg.lua"
     file.write_text(
         'app_id = "global"\nVirtualHost "a.b"\napp_id = "own"\nComponent "muc.a.b" "muc"\n'
@@ -146,17 +146,17 @@ def test_what_a_component_has_is_what_prosody_gives_it(tmp_path: Path) -> None:
     assert config.value("not.configured", "app_id") == "global"
 
 
-def test_configurations_made_at_random_are_read_as_prosody_reads_them(folder: Path) -> None:
+def test_random_configurations_are_read_as_by_prosody(folder: Path) -> None:
     files = [folder / f"{seed}.cfg.lua" for seed in range(200)]
     for seed, file in enumerate(files):
         file.write_text(Generator(seed).configuration())
     read_by_both = 0
     for file, answer in zip(files, ask_prosody(*files), strict=True):
-        config, said = read(file), file.read_text()
+        config, source = read(file), file.read_text()
         if not is_known(config):
             continue
-        assert answer.ok == (config.problems == []), said
+        assert answer.ok == (config.problems == []), source
         if answer.ok:
-            assert as_prosody_has_it(config) == answer.config, said
+            assert in_prosodys_form(config) == answer.config, source
             read_by_both += 1
     assert read_by_both > 50

@@ -1,4 +1,4 @@
-"""``check-config``: its words, its JSON, its status, and what it never says."""
+"""The ``check-config`` command: its text, its JSON, its status, and the secrets it hides."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AGREEING = {
 }
 
 
-def test_a_valid_configuration_is_shown_in_short(run: Run) -> None:
+def test_valid_configuration_is_shown_in_short(run: Run) -> None:
     outcome = run("check-config")
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.out.startswith("The configuration is valid. In force:\n")
@@ -36,13 +36,13 @@ def test_a_valid_configuration_is_shown_in_short(run: Run) -> None:
     assert SECRET not in outcome.out
 
 
-def test_a_key_in_a_url_is_not_shown(run: Run, configured: Callable[..., None]) -> None:
+def test_key_in_a_url_is_hidden(run: Run, configured: Callable[..., None]) -> None:
     configured(JWT_APP_ID="app", JWT_CACHE_KEYS_URL="https://keys.test/certs?key=s3cret")
     outcome = run("check-config")
     assert "  cache_keys_url              https://keys.test/certs?***\n" in outcome.out
 
 
-def test_every_problem_is_named_at_once(run: Run, configured: Callable[..., None]) -> None:
+def test_all_problems_are_named_at_once(run: Run, configured: Callable[..., None]) -> None:
     configured(JWT_SIGN_TYPE="none", VERIFIER_LISTEN="nowhere", JWT_ALLOW_EMPTY="perhaps")
     outcome = run("check-config")
     assert outcome.status == 1
@@ -56,7 +56,7 @@ def test_every_problem_is_named_at_once(run: Run, configured: Callable[..., None
     assert named >= {"app_id", "signature_algorithm", "listen", "allow_empty_token"}
 
 
-def test_agreement_ends_with_0(run: Run, configured: Callable[..., None]) -> None:
+def test_agreement_exits_with_0(run: Run, configured: Callable[..., None]) -> None:
     configured(**AGREEING)
     outcome = run(
         "check-config", "--prosody", str(DEBIAN), str(DEBIAN.parent / "jicofo.conf"), "--json"
@@ -73,9 +73,7 @@ def test_agreement_ends_with_0(run: Run, configured: Callable[..., None]) -> Non
     assert {row["result"] for row in host["rows"]} == {"same"}
 
 
-def test_what_is_stricter_here_is_said_and_no_disagreement(
-    run: Run, configured: Callable[..., None]
-) -> None:
+def test_stricter_option_is_marked_and_agrees(run: Run, configured: Callable[..., None]) -> None:
     configured(**AGREEING, VERIFIER_RULES="strict", VERIFIER_POLICY_REQUIRE_JTI="1")
     outcome = run("check-config", "--prosody", str(DEBIAN))
     assert outcome.status == 0
@@ -91,9 +89,7 @@ def test_what_is_stricter_here_is_said_and_no_disagreement(
     ]
 
 
-def test_a_file_that_another_includes_is_read_once(
-    run: Run, configured: Callable[..., None]
-) -> None:
+def test_included_file_is_read_once(run: Run, configured: Callable[..., None]) -> None:
     configured(**AGREEING)
     included = DEBIAN.parent / "conf.d" / "meet.example.org.cfg.lua"
     outcome = run("check-config", "--json", "--prosody", str(DEBIAN), "--prosody", str(included))
@@ -124,34 +120,32 @@ def test_disagreements_are_a_table_without_secrets(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "finding"),
     [
         ("x = = 1", "meet.cfg.lua:1: a syntax error at column 5"),
-        ('VirtualHost "a.test"', "None of the VirtualHosts in these files takes tokens."),
+        ('VirtualHost "a.test"', "None of the VirtualHosts in these files accepts tokens."),
         (
             'authentication = "token"\nVirtualHost "a.test"\napp_id = f()',
-            "meet.cfg.lua:3: something",
+            "meet.cfg.lua:3: a call of something",
         ),
     ],
 )
-def test_what_cannot_be_compared_is_no_agreement(
-    run: Run, tmp_path: Path, text: str, said: str
-) -> None:
+def test_incomparable_files_do_not_agree(run: Run, tmp_path: Path, text: str, finding: str) -> None:
     file = tmp_path / "meet.cfg.lua"
     file.write_text(text)
     outcome = run("check-config", "--prosody", str(file))
     assert outcome.status == 1
-    assert said in outcome.out
+    assert finding in outcome.out
 
 
-def test_files_that_cannot_be_read_are_counted(run: Run, tmp_path: Path) -> None:
+def test_unreadable_files_are_counted(run: Run, tmp_path: Path) -> None:
     outcome = run("check-config", "--prosody", str(tmp_path), str(tmp_path / "missing.env"))
     assert outcome.status == 1
     assert f"  {tmp_path}: Is a directory\n" in outcome.out
     assert outcome.out.endswith("\n2 unreadable places\n")
 
 
-def test_an_option_that_is_not_known_is_no_agreement(
+def test_unknown_option_does_not_agree(
     run: Run, configured: Callable[..., None], tmp_path: Path
 ) -> None:
     configured(**AGREEING)
@@ -164,7 +158,7 @@ def test_an_option_that_is_not_known_is_no_agreement(
     assert outcome.out.endswith("\n1 option that could not be compared\n")
 
 
-def test_what_is_not_evaluated_is_no_agreement(
+def test_unevaluated_statement_does_not_agree(
     run: Run, configured: Callable[..., None], tmp_path: Path
 ) -> None:
     configured(**AGREEING)
@@ -175,7 +169,7 @@ def test_what_is_not_evaluated_is_no_agreement(
     assert outcome.out.endswith("\n1 place not evaluated\n")
 
 
-def test_the_first_configuration_can_be_written_from_prosodys(
+def test_first_configuration_is_written_from_prosodys(
     run: Run, configured: Callable[..., None], tmp_path: Path
 ) -> None:
     configured()
@@ -190,28 +184,28 @@ def test_the_first_configuration_can_be_written_from_prosodys(
     assert THEIRS not in outcome.out
 
 
-def test_writing_replaces_only_what_it_is_told_to(run: Run, tmp_path: Path) -> None:
+def test_existing_file_is_replaced_only_by_force(run: Run, tmp_path: Path) -> None:
     written = tmp_path / "verifier.toml"
     written.write_text("precious")
     command = ("check-config", "--prosody", str(DEBIAN), "--write", str(written))
     outcome = run(*command)
     assert outcome.status == 1
-    assert f"{written}: not written, it is there already (--force replaces it)" in outcome.out
+    assert f"{written}: not written, the file exists (--force replaces it)" in outcome.out
     assert written.read_text() == "precious"
     assert "Written:" in run(*command, "--force").out
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [written]
 
 
-def test_what_is_not_enough_is_not_written(run: Run, tmp_path: Path) -> None:
+def test_incomplete_configuration_is_not_written(run: Run, tmp_path: Path) -> None:
     file, written = tmp_path / "meet.cfg.lua", tmp_path / "verifier.toml"
     file.write_text('VirtualHost "a.test" authentication = "token" app_id = "a"')
     outcome = run("check-config", "--prosody", str(file), "--write", str(written))
     assert outcome.status == 1
-    assert f"{written}: not written, Prosody's files leave open: " in outcome.out
+    assert f"{written}: not written, Prosody's files do not set: " in outcome.out
     file.write_text('VirtualHost "a.test"')
     outcome = run("check-config", "--prosody", str(file), "--write", str(written), "--json")
-    assert outcome.json["not_written"].endswith("no host of Prosody's takes tokens")
+    assert outcome.json["not_written"].endswith("no host of Prosody accepts tokens")
     missing = tmp_path / "no" / "folder"
     outcome = run("check-config", "--prosody", str(DEBIAN), "--write", str(missing))
     assert f"{missing}: not written, No such file or directory" in outcome.out
@@ -219,11 +213,11 @@ def test_what_is_not_enough_is_not_written(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--write", "x"), ("--force", "--prosody", "x")])
-def test_arguments_that_do_not_fit_are_usage(run: Run, arguments: tuple[str, ...]) -> None:
+def test_conflicting_arguments_are_usage_errors(run: Run, arguments: tuple[str, ...]) -> None:
     assert run("check-config", *arguments).status == 2
 
 
-def test_the_service_loads_no_parser_of_lua() -> None:
+def test_service_loads_no_lua_parser() -> None:
     code = (
         "import sys, verifier.cli, verifier.process.app;"
         "loaded = {name.partition('.')[0] for name in sys.modules};"
