@@ -30,15 +30,15 @@ async def test_tutorial_shows_what_the_service_does(tmp_path: Path) -> None:
         token = command("mint", "--room", "demo", "--user", "Ada", "--moderator")
         denied = f"/ext-authz/other?jwt={token}"
         assert get(verifier.port, denied).code == "room-mismatch"
-        told = command("explain", base + denied).splitlines()
+        printed = command("explain", base + denied).splitlines()
         shown = [line.strip() for line in tutorial.splitlines()]
         start = shown.index("✗ room            expected demo; found other")
-        assert shown[start : start + 7] == told[told.index(shown[start]) :][:7]
+        assert shown[start : start + 7] == printed[printed.index(shown[start]) :][:7]
         async with inspector(tmp_path, verifier) as page:
             assert (await page.inspect(base + denied)).startswith("Denied: room-mismatch")
-            mend = ("mint", "--room", "other", "--user", "Ada", "--moderator")
+            mint = ("mint", "--room", "other", "--user", "Ada", "--moderator")
             link = ("--url", "https://meet.example.org")
-            assert " ".join(mend) in tutorial
+            assert " ".join(mint) in tutorial
             assert " ".join(link) in tutorial
-            assert verifier.ask("/other", command(*mend)).status == 200
-            assert await page.inspect(command(*mend, *link)) == "Allowed"
+            assert verifier.ask("/other", command(*mint)).status == 200
+            assert await page.inspect(command(*mint, *link)) == "Allowed"
