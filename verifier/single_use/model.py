@@ -27,7 +27,7 @@ class Redemption:
     """One attempt to enter a room with a token.
 
     Attributes:
-        token_id: A digest that identifies the token; it does not let in.
+        token_id: A digest that identifies the token. The token cannot be computed from it.
         window: Seconds after the first use in which every browser is let in with the token.
         keep_until: When the token can no longer be used, Unix seconds.
         browser: A random word from a cookie that only this browser has; None without a cookie.

@@ -58,7 +58,7 @@ async def test_a_token_stays_used_when_redis_loses_its_data(tmp_path: Path) -> N
         await store.close()
 
 
-async def test_foreign_values_let_nobody_in(tmp_path: Path) -> None:
+async def test_foreign_values_deny_every_entry(tmp_path: Path) -> None:
     with running_redis(tmp_path) as server:
         server.command("SET", "jitsi-verifier:use:a", "hello")
         server.command("LPUSH", "jitsi-verifier:use:b", "hello")

@@ -163,7 +163,7 @@ async def test_foreign_values_and_messages_are_ignored(
         await store.put(revocation("a"))
         assert sink.token_ids == {"a"}
         assert store.problem is None
-    skipped = [each for each in caplog.records if each.message == "revocations not read"]
+    skipped = [each for each in caplog.records if each.message == "unreadable revocations ignored"]
     assert len(skipped) == 1
 
 

@@ -49,7 +49,7 @@ async def test_redemptions_survive_a_restart_until_their_tokens_end(tmp_path: Pa
     await second.close()
 
 
-async def test_a_file_that_is_no_database_lets_nobody_in(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_database_denies_every_entry(tmp_path: Path) -> None:
     path = tmp_path / "uses"
     path.write_bytes(b"something else" * 100)
     store = SqliteRedemptions(path, time.time)
@@ -60,7 +60,7 @@ async def test_a_file_that_is_no_database_lets_nobody_in(tmp_path: Path) -> None
     await store.close()
 
 
-async def test_a_replaced_or_deleted_file_lets_nobody_in(tmp_path: Path) -> None:
+async def test_a_replaced_or_deleted_file_denies_every_entry(tmp_path: Path) -> None:
     path, away = tmp_path / "uses", tmp_path / "away"
     store = SqliteRedemptions(path, time.time)
     assert await store.redeem(redemption("me"))

@@ -1,40 +1,41 @@
 """Revocations in a Redis or Valkey, which several replicas share.
 
-Every replica holds a copy of all revocations and decides by this copy only. It goes on deciding
-while Redis is away. The store keeps the copy up to date, and knows its position, which is the epoch
-and the version of the data that the copy corresponds to (``redis_data`` explains both).
+Every replica holds a copy of all revocations and decides by this copy only, also while Redis is
+unavailable. The store keeps the copy up to date. It remembers the position of the copy: the epoch
+and the version of the data in Redis that the copy is equal to (``redis_data`` explains both).
 
 States of the task that keeps the copy up to date (``_run``):
 
 ==========  =======================================  ==============================================
 State       What the store does                      Next state
 ==========  =======================================  ==============================================
-connecting  Subscribes to the channel, then reads    reading, where the copy does not include that
-            the position in Redis.                   position; following, where it does
-reading     After a loss of data, writes back what   following
-            is missing. Reads all revocations.
-following   Applies messages. Once a second, reads   connecting, where a message is missing: its
-            the position in Redis: the copy must     connection may have lost it
-            reach it.
-lost        Waits 0.1 s, after each further failure  connecting
+connecting  Subscribes to the channel, then reads    reading, if the copy is behind that position;
+            the position in Redis.                   following, if it is not
+reading     If Redis has lost data, writes back      following
+            what is missing there. Then reads all
+            revocations.
+following   Applies messages to the copy. Once a     connecting, if the copy is behind that
+            second, reads the position in Redis.     position, because a message was lost
+lost        Waits 0.1 s; after each further failure  connecting
             twice as long, up to 2 s.
 ==========  =======================================  ==============================================
 
-Any failure in the first three states leads to "lost". From then on ``problem`` says what failed,
-until "following" is reached again. ``loaded`` is true from the end of the first "reading" on.
+Any failure in the first three states leads to "lost". ``problem`` then says what failed, until
+"following" is reached again. ``loaded`` is true from the end of the first "reading" on.
 
-Why this order: the subscription comes before the reading, so that no change falls between them. A
-change during the reading arrives as a message, after it. A message with the version behind that of
-the copy is applied. A message with a later one shows that a message is missing. If the missing
-message was the last one, only the look at the position shows it.
+The store subscribes before it reads, so that it misses no change: a change during the reading is
+also announced by a message, which is applied after the reading. Messages are numbered by version. A
+message with the next version is applied. A message with a later version shows that one was lost. If
+the last message was lost, only the position in Redis shows that.
 
-Changes (``put``, ``remove``) run beside that task, in the tasks of their callers. Redis refuses a
-change whose caller has an outdated epoch. The caller then catches up by itself, and tries once
-more.
+Changes (``put``, ``remove``) run in the tasks of their callers, at the same time as this task.
+Redis refuses a change if it has lost data since the copy was read. The caller then brings the copy
+up to date itself, and tries once more.
 
-After a loss of data, the copy is more complete than Redis. What is missing in Redis is therefore
-written back, before anything is read or changed. This may bring back a revocation that another
-replica has removed meanwhile. To deny a token too long is safer than to accept a revoked one.
+If Redis has lost data, the copy has revocations that Redis has not. The store writes them back
+before it reads or changes anything. This may bring back a revocation that another replica has
+removed meanwhile. That is the safer mistake: it denies a token for too long, where the opposite one
+accepts a revoked token.
 """
 
 from __future__ import annotations
@@ -339,7 +340,8 @@ class RedisStore:
                     await self._catch_up(await self._data.read_position(self._position))
         except TimeoutError as error:
             raise self._link.unavailable_error(error) from None
-        raise StoreUnavailableError(f"{self._url}: what it has lost is being written back")
+        text = "Redis has lost data, which are being written back; try again"
+        raise StoreUnavailableError(f"{self._url}: {text}")
 
     def _apply(self, revocation_id: str, revocation: Revocation | None) -> None:
         """Apply one change to copy and sink."""
@@ -353,7 +355,7 @@ class RedisStore:
             self._sink.put([revocation])
 
     def _log_unreadable(self, count: int) -> None:
-        log("revocations not read", logging.WARNING, count=count, store=str(self._url))
+        log("unreadable revocations ignored", logging.WARNING, count=count, store=str(self._url))
 
 
 def _has_ended(revocation: Revocation, now: float) -> bool:

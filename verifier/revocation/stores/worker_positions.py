@@ -4,16 +4,12 @@ A worker that changes a revocation must not acknowledge it before the other work
 the next request may reach any of them. The message about the change is already on its way to each
 worker, so that the acknowledgement only has to wait until all have received it.
 
-Each worker publishes its position in its counter in shared memory:
+Each worker publishes its position as its counter in shared memory. The counter is:
 
-=========  ======================================================================================
-bits       Content
-=========  ======================================================================================
-all        0 while the worker decides nothing by revocations (it starts, stops, or was never
-           running); it does not have to be waited for
-upper 32   CRC-32 of the epoch: comparing it with ``==`` is all that is ever done with an epoch
-lower 32   version, modulo 2**32
-=========  ======================================================================================
+* 0 while the worker has read no revocations: it is starting or stopping, or never ran. Other
+  workers do not wait for it.
+* Otherwise a number of 64 bits. The upper half is the CRC-32 of the epoch, because epochs are only
+  compared for equality. The lower half is the version, modulo 2**32.
 """
 
 from __future__ import annotations
