@@ -10,7 +10,7 @@ from __future__ import annotations
 import binascii
 import json
 import math
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
@@ -22,6 +22,9 @@ _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 # Two characters over hold one byte and four bits of nothing, three hold two bytes and two bits.
 _LAST: Final = (b"", b"", _ALPHABET[::16], _ALPHABET[::4])
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
+# Possessive, and an open string runs to the end: each byte is looked at once.
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _PADDING: Final = (b"", b"", b"==", b"=")
 
 
@@ -111,20 +114,38 @@ def decode_object(segment: bytes) -> dict[str, Any]:
 def parse_object(raw: bytes) -> dict[str, Any]:
     """Parse a strict JSON object; see ``decode_object``."""
     try:
-        value = _decode(raw.decode("utf-8"))
-    except MalformedError:
-        raise
+        text = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise MalformedError("expected UTF-8") from None
-    except (ValueError, RecursionError):
+    if nests_deeper(raw, MAX_DEPTH):
+        raise MalformedError(f"expected at most {MAX_DEPTH} levels")
+    try:
+        value = _decode(text)
+    except MalformedError:
+        raise
+    except ValueError:
         raise MalformedError("expected strict JSON") from None
     if not isinstance(value, dict):
         raise MalformedError(f"expected a JSON object, found {json_type(value)}")
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _too_deep(value):
-        raise MalformedError(f"expected at most {MAX_DEPTH} levels")
     if b"\\u" in raw:
         _refuse_lone_surrogates(value)
     return value
+
+
+def nests_deeper(raw: bytes, depth: int) -> bool:
+    """Return whether a JSON text has more than so many levels of objects and lists.
+
+    Counted before the text is parsed: Python's parser recurses, and how deep it may recurse differs
+    from version to version. In a text that is no JSON, the count is right up to the first error.
+    """
+    if raw.count(b"{") + raw.count(b"[") <= depth:
+        return False
+    level = 0
+    for bracket in _STRING.sub(b"", raw).translate(None, _NO_BRACKETS):
+        level += 1 if bracket in b"{[" else -1
+        if level > depth:
+            return True
+    return False
 
 
 def json_type(value: Any) -> str:
@@ -180,19 +201,3 @@ def _refuse_lone_surrogates(value: Any) -> None:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
         raise MalformedError("expected no lone surrogates") from None
-
-
-def _too_deep(value: Any) -> bool:
-    """Walk level by level: recursion here would end before the parser's own."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [child for parent in level for child in _children(parent)]
-        if not level:
-            return False
-    return any(isinstance(value, dict | list) for value in level)
-
-
-def _children(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()

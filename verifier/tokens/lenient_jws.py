@@ -13,16 +13,19 @@ import json
 import re
 from typing import Any, Final
 
-from verifier.tokens.jws import Token
+from verifier.tokens.jws import Token, nests_deeper
 
 _SEPARATORS: Final = re.compile(rb"[\\.]+")
 _URLSAFE: Final = re.compile(rb"[A-Za-z0-9_-]*")
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 # Possessive, and an open string runs to the end: each character is looked at once.
 _STRING_OR_WORD: Final = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[+.\w-]+', re.DOTALL)
-# The deepest nesting that lua-cjson reads takes some 8,300 bytes; nobody's mistake is longer, and
-# reading leniently costs more than reading strictly.
-_LONGEST: Final = 9_000
+# No mistake of an issuer is longer, and reading leniently costs more than reading strictly.
+_MAX_BYTES: Final = 9_000
+# lua-cjson reads 1,000 levels. Python 3.11 cannot on every stack, so that this bound is lower; a
+# token with more than 64 levels is denied in any case, and between the bounds only Jitsi's words
+# for it differ.
+_MAX_DEPTH: Final = 500
 _LITERALS: Final = frozenset({"true", "false", "null"})
 
 
@@ -42,7 +45,7 @@ def read_leniently(token: str, irregularity: str) -> Token:
         nothing can.
     """
     raw = token.encode("utf-8", "surrogatepass")
-    if len(raw) > _LONGEST:
+    if len(raw) > _MAX_BYTES:
         return _refused(irregularity, "Invalid token", "Invalid token")
     prologue_header, prologue_refusal = _prologue(raw)
     segments = [segment for segment in _SEPARATORS.split(raw) if segment]
@@ -104,11 +107,14 @@ def _base64url(segment: bytes) -> bytes:
 
 def _json(raw: bytes) -> Any:
     """Decode as lua-cjson, close enough to tell the same first refusal."""
-    text = raw.decode("utf-8", "replace").split("\0", 1)[0]
+    raw = raw.split(b"\0", 1)[0]
+    if nests_deeper(raw, _MAX_DEPTH):
+        raise _UndecodableError
+    text = raw.decode("utf-8", "replace")
     try:
         value = json.loads(_STRING_OR_WORD.sub(_standard_number, text), strict=False)
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # no lone surrogates for cjson either
-    except (ValueError, RecursionError):
+    except ValueError:
         raise _UndecodableError from None
     return value
 

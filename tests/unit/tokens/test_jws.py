@@ -51,7 +51,8 @@ def test_a_strict_token_comes_apart() -> None:
         (token(payload=b'{"a":"\xff"}'), "payload: expected UTF-8"),
         (token(payload=b'\xef\xbb\xbf{"a":1}'), "payload: expected strict JSON"),
         (token(payload=b'{"a":' * 65 + b"1" + b"}" * 65), "payload: expected at most 64 levels"),
-        (token(payload=b'{"a":' + b"[" * 9000), "payload: expected strict JSON"),
+        (token(payload=b'{"a":' + b"[" * 9000), "payload: expected at most 64 levels"),
+        (token(payload=b'{"a":' + b"]" * 9000), "payload: expected strict JSON"),
         (token(payload=b'{"a":"\x01"}'), "payload: expected strict JSON"),
         (token(payload=b'{"a":1,}'), "payload: expected strict JSON"),
         (token(payload=b'{"a":1}x'), "payload: expected strict JSON"),
@@ -69,6 +70,19 @@ def test_what_is_not_strict_is_refused_by_name(given: str, complaint: str) -> No
 def test_sixty_four_levels_are_allowed() -> None:
     deep = b'{"a":' + b"[" * 63 + b"]" * 63 + b"}"
     assert jws.parse_object(deep)
+
+
+@pytest.mark.parametrize("levels", [1_000, 1_500, 6_000])
+@pytest.mark.parametrize(("begin", "end"), [(b"[", b"]"), (b'{"a":', b"}"), (b'["\\"",', b"]")])
+def test_depth_has_one_bound_on_every_python(levels: int, begin: bytes, end: bytes) -> None:
+    deep = b'{"a":' + begin * levels + b"1" + end * levels + b"}"
+    with pytest.raises(jws.MalformedError, match="at most 64 levels"):
+        jws.parse_object(deep)
+
+
+def test_brackets_in_strings_are_no_levels() -> None:
+    text = rb'{"a":"' + b"[{" * 500 + rb'\"[\\","b":' + b"[" * 63 + b"]" * 63 + b"}"
+    assert jws.parse_object(text)["a"].endswith('"[\\')
 
 
 def test_unused_bits_that_are_not_zero_are_refused() -> None:

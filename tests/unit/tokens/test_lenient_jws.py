@@ -41,6 +41,7 @@ def test_forms_that_jitsis_decoders_take_are_read_as_they_read_them(text: str) -
         (b'{"a":"\xff\x01"}', {"a": "\ufffd\x01"}),
         (b'{"a":"1.5e"}\0junk', {"a": "1.5e"}),
         (b'["a"]', {}),
+        (b"[" * 500 + b"]" * 500, {}),
         (b'"a"', {}),
     ],
 )
@@ -63,6 +64,8 @@ def test_json_that_lua_cjson_takes_is_read_as_it_reads_it(payload: bytes, claims
         (f"{HEADER}.{segment(5)}.{SIGNATURE}", "Invalid body"),
         (f"{HEADER}.{segment(b'.5')}.{SIGNATURE}", "Invalid body"),
         (f"{HEADER}.{segment(b'[' * 5000)}.{SIGNATURE}", "Invalid body"),
+        (f"{HEADER}.{segment(b'[' * 1500 + b']' * 1500)}.{SIGNATURE}", "Invalid body"),
+        (f"{HEADER}.{segment(b'[' * 501 + b']' * 501)}.{SIGNATURE}", "Invalid body"),
         (f"{HEADER}.{PAYLOAD}.é", "Invalid signature"),
     ],
 )
