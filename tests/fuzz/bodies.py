@@ -14,7 +14,7 @@ from tests.support.tokens import sign
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Verifier
 from verifier.http.admin.explain import _explain, _parse
-from verifier.http.verify_api import BadQuestionError, parse_question, respond_json
+from verifier.http.verify_api import BadBodyError, parse_body, verify_response
 from verifier.rules.engine import SignatureCheck
 from verifier.tokens.jws import MalformedError, read
 
@@ -36,15 +36,15 @@ def _written(data: bytes) -> bytes:
 def verify(data: bytes) -> dict[str, Any] | str | None:
     """Answer a body of ``/v1/verify``; say why where it is no question."""
     try:
-        question, host = parse_question(_written(data))
-    except BadQuestionError as error:
+        question, host = parse_body(_written(data))
+    except BadBodyError as error:
         return str(error)
     judge = _HOSTS.find(host)
     if judge is None:
         return None
     decision = judge.begin(question)
     assert not isinstance(decision, SignatureCheck | None)
-    answered: dict[str, Any] = json.loads(respond_json(decision).body)
+    answered: dict[str, Any] = json.loads(verify_response(decision).body)
     return answered
 
 
@@ -78,7 +78,7 @@ def explain(data: bytes) -> dict[str, Any] | None:
     try:
         question = _parse(_written(data))
         answered = _now(_explain(question | {"now": question.get("now", NOW)}, _HOSTS))
-    except BadQuestionError:
+    except BadBodyError:
         return None
     json.dumps(answered, allow_nan=False).encode("utf-8")
     return answered

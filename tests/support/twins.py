@@ -22,8 +22,8 @@ from verifier.decisions.hosts import Hosts
 from verifier.decisions.throttle import SignatureThrottle
 from verifier.decisions.verifier import Keys, Verifier
 from verifier.http.connection import Connection, Limits
-from verifier.http.fast_lane import Deliver, Later
-from verifier.http.proxy_auth import GateOptions
+from verifier.http.fast_lane import Deferred, RespondLater
+from verifier.http.proxy_auth import ProxyAuthOptions
 from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
 from verifier.observability.decision_log import DecisionLog
@@ -85,7 +85,7 @@ class Counts:
 class Setup:
     """What both are built from; keys and turns are made for each."""
 
-    options: GateOptions = GateOptions()  # noqa: RUF009  # immutable
+    options: ProxyAuthOptions = ProxyAuthOptions()  # noqa: RUF009  # immutable
     policy: dict[str, Any] = field(default_factory=dict)
     hosts: dict[str, dict[str, Any]] = field(default_factory=dict)
     keys: Callable[[], Keys] = FakeKeys
@@ -124,13 +124,13 @@ class Client:
         if self.is_gone():
             return True
         waiter = self.held._waiter
-        if self.held._held or not self.all_read:
+        if self.held._deferred_head or not self.all_read:
             return False
         return self.is_ending() or (waiter is not None and not waiter.done())
 
     def is_ending(self) -> bool:
         """Whether the connection is closed, or will be as soon as its time to linger is up."""
-        return self.is_gone() or (self.held._final and self.held._serving is None)
+        return self.is_gone() or (self.held._has_body and self.held._served is None)
 
     @property
     def all_read(self) -> bool:
@@ -143,7 +143,7 @@ class Client:
         """Send bytes, and wait until the server has read them, unless it will not read."""
         with suppress(ConnectionError):
             await asyncio.get_running_loop().sock_sendall(self._near, data)
-        await until(lambda: self.all_read or self.held._held)
+        await until(lambda: self.all_read or self.held._deferred_head)
 
     async def settle(self) -> None:
         await until(lambda: self.idle)
@@ -183,7 +183,7 @@ class Twin:
         self.turns = setup.turns()
         self._clients: list[Client] = []
         self.install(setup)
-        lane = {"fast": self._try_fast} if fast else {}
+        lane = {"fast_handler": self._try_fast} if fast else {}
         self.server = HardenedServer(
             self._handle, limits=setup.limits, report=self.reports.append, **lane
         )
@@ -255,9 +255,9 @@ class Twin:
         await self.server.shutdown(PATIENCE)
 
     def _try_fast(
-        self, head: bytes, transport: asyncio.Transport, deliver: Deliver
-    ) -> bytes | Later | None:
-        answer = self.service.fast_lane.answer(head, transport, deliver)
+        self, head: bytes, transport: asyncio.Transport, respond_later: RespondLater
+    ) -> bytes | Deferred | None:
+        answer = self.service.fast_lane.answer(head, transport, respond_later)
         self.taken += answer is not None
         return answer
 

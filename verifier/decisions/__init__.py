@@ -1,1 +1,1 @@
-"""Which answer a request gets: the verifier of each host, the cache, the signature throttle."""
+"""Decisions of a running service: the verifier of each host, the cache, bypass and throttle."""

@@ -1,8 +1,35 @@
-"""One client's connection: bounds its heads, and keeps its bytes out of error answers and logs.
+"""One client's connection: which reader gets which bytes, and how long a client may take.
 
-What may be answered by the fast lane is decided here: a whole head that comes when the one before
-it has been answered and aiohttp's parser stands between two messages. Everything else goes to
-aiohttp byte for byte, in the order in which it came. Knows no endpoint.
+Two readers share the bytes of a connection: the fast lane, which answers one whole head at a time,
+and aiohttp, which reads everything else. Each byte goes to exactly one of them, and the responses
+must leave in the order of the requests. The connection therefore keeps one of these states:
+
+    IDLE           between two requests; nothing is being answered
+    PARTIAL_HEAD   aiohttp has the beginning of a head
+    AIOHTTP        aiohttp has one whole head, and answers it
+    DEFERRED       the fast lane has one whole head, and answers it later; reading is paused
+    PASSTHROUGH    all further bytes are aiohttp's
+
+    event                                 IDLE          PARTIAL_HEAD  AIOHTTP      DEFERRED
+    a read that is exactly one head       (fast lane)   AIOHTTP       PASSTHROUGH  -
+    a read that begins or goes on a head  PARTIAL_HEAD  PARTIAL_HEAD  PASSTHROUGH  -
+    a read that ends a head               -             AIOHTTP       PASSTHROUGH  -
+    a read with bytes behind a head       PASSTHROUGH   PASSTHROUGH   PASSTHROUGH  -
+    aiohttp's response is complete        -             -             IDLE (1)     -
+    the deferred response can be made     -             -             -            IDLE (2)
+    the server drains                     -             -             -            AIOHTTP
+
+    (fast lane)  IDLE if it answers at once, DEFERRED if it answers later, AIOHTTP if aiohttp has
+                 to answer: the head is not one of the few forms that the fast lane takes, or the
+                 decision has to wait for something other than a signature's turn.
+    (1)          AIOHTTP for ever if the request had a body or the connection ends: what follows a
+                 body is not known to be a head.
+    (2)          AIOHTTP if the response cannot be made after all.
+    PASSTHROUGH  does not end. A pipelining client is served by aiohttp alone, which keeps order.
+
+The other half of this module limits what a client may hold open: a head has ``head_seconds``, an
+idle connection and a client that does not read have ``idle_seconds``. All bytes of error responses
+and log lines are constant, so that no request can write into them. No endpoint is known here.
 """
 
 from __future__ import annotations
@@ -24,18 +51,19 @@ from verifier.http.responses import protocol_problem
 from verifier.log import traceback_summary
 
 if TYPE_CHECKING:
-    from verifier.http.fast_lane import Deliver, Later
+    from verifier.http.fast_lane import Deferred, MakeResponse, RespondLater
 
 Report = Callable[[str], None]
-Fast = Callable[[bytes, asyncio.Transport, "Deliver"], "bytes | Later | None"]
+FastHandler = Callable[[bytes, asyncio.Transport, "RespondLater"], "bytes | Deferred | None"]
 """Answers a whole head; see ``FastLane.answer``."""
 
 BODY_BYTES: Final = 64 * 1024
 
-# A body in its chunks: as much as the longest that is accepted, cut in pieces of one byte each.
-_WIRE_BYTES: Final = 6 * BODY_BYTES
+# The longest accepted body on the wire: each byte of it in a chunk of its own takes six bytes.
+_MOST_BODY_WIRE_BYTES: Final = 6 * BODY_BYTES
 
-_SILENT: Final = logging.getLogger(f"{__name__}.aiohttp")  # whose lines quote requests
+# aiohttp's own log lines quote requests.
+_SILENT: Final = logging.getLogger(f"{__name__}.aiohttp")
 _SILENT.disabled = True
 
 _BLANK_LINE: Final = b"\r\n\r\n"
@@ -48,13 +76,14 @@ class Limits:
     """How much a client may send, and how long it may take.
 
     Attributes:
-        head_bytes: Request line and header fields together. One field or target beyond it is
-            refused at once, the sum when the head is complete; a connection may hold
-            ``head_fields`` times as much until then.
-        head_fields: Header fields; more are 400.
-        head_seconds: From the first byte of a head to its end; at first, from the connection.
-        idle_seconds: Between an answer and the next request, and for a client that does not read.
-        linger_seconds: For a body that no handler wanted, once the answer is out.
+        head_bytes: Request line and header fields together. A longer field or target is refused
+            at once, a longer sum when the head is complete; until then a connection may hold
+            ``head_fields`` times as much.
+        head_fields: Header fields; more of them are a 400.
+        head_seconds: From the first byte of a head to its end; for the first head, from the
+            connection.
+        idle_seconds: Between a response and the next request, and for a client that does not read.
+        linger_seconds: For a body that no handler has read, after the response.
     """
 
     head_bytes: int = 16 * 1024
@@ -64,51 +93,54 @@ class Limits:
     linger_seconds: float = 5.0
 
 
-class _Stream(Enum):
-    """Where the stream stands, as far as the fast lane is concerned."""
+class _State(Enum):
+    """The states in the table at the top."""
 
-    FREE = "between two messages, none of them in work"
-    HEAD = "in a head that is aiohttp's"
-    ONE = "behind one whole head that aiohttp answers"
-    HELD = "behind one whole head whose answer has to wait; nothing is read meanwhile"
-    MIXED = "who knows: aiohttp's for good"
+    IDLE = "idle"
+    PARTIAL_HEAD = "partial head"
+    AIOHTTP = "aiohttp"
+    DEFERRED = "deferred"
+    PASSTHROUGH = "passthrough"
 
 
 class Connection(web.RequestHandler):
-    """One client: bounds its heads, and keeps its bytes out of error answers and logs.
+    """The protocol of one connection.
 
     Args:
-        manager: aiohttp's, which knows all connections.
+        manager: aiohttp's server, which holds all connections.
         limits: How much a client may send, and how long it may take.
         report: Takes one line for each bug.
-        fast: Answers a whole head from its bytes, or says that aiohttp is to do it.
+        fast_handler: Answers a whole head, or returns that aiohttp has to answer it.
     """
 
     __slots__ = (
-        "_fast",
-        "_final",
-        "_held",
-        "_hurry",
-        "_last_seen",
+        "_body_bytes",
+        "_deferred_head",
+        "_fast_handler",
+        "_has_body",
+        "_head_bytes",
+        "_head_timer",
+        "_interrupt_reader",
+        "_last_activity",
+        "_last_bytes",
         "_limits",
+        "_own_transport",
         "_report",
-        "_seen",
-        "_serving",
-        "_stall",
-        "_stream",
-        "_tail",
-        "_timer",
-        "_wire",
-        "_wired",
-        "broken",
-        "crowded",
+        "_served",
+        "_state",
+        "_write_timer",
+        "body_is_broken",
+        "head_may_be_too_long",
     )
 
-    def __init__(self, manager: web.Server, limits: Limits, report: Report, fast: Fast) -> None:
+    def __init__(
+        self, manager: web.Server, limits: Limits, report: Report, fast_handler: FastHandler
+    ) -> None:
         super().__init__(
             manager,
             loop=asyncio.get_running_loop(),
-            # Idle connections are closed by `close_if_idle`: aiohttp sees only its own requests.
+            # `close_if_idle` closes idle connections, because aiohttp's own timer does not see
+            # the requests of the fast lane.
             keepalive_timeout=_NEVER,
             lingering_time=limits.linger_seconds,
             max_line_size=limits.head_bytes,
@@ -121,158 +153,178 @@ class Connection(web.RequestHandler):
         )
         self._limits = limits
         self._report = report
-        self._fast = fast
-        self._stream = _Stream.FREE
-        self._held = b""  # the head whose answer has to wait
-        self._serving: web.BaseRequest | None = None
-        self._final = False  # the request being served has a body: no head follows it
-        self._timer: asyncio.TimerHandle | None = None  # runs while a head is incomplete
-        self._stall: asyncio.TimerHandle | None = None  # runs while the client does not read
-        self._wire: asyncio.Transport | None = None  # `transport` is gone when it is to close
-        self._last_seen = monotonic()
-        self._seen = 0  # bytes since the stream was last between two heads
-        self._tail = b""  # the last three of them
-        self._hurry = _nobody_reads
-        self._wired = 0  # bytes of the body being served, chunk sizes and all
-        self.crowded = False  # a head may have been longer than allowed
-        self.broken = False  # the body being served cannot be read to its end
+        self._fast_handler = fast_handler
+        self._state = _State.IDLE
+        self._deferred_head = b""
+        self._served: web.BaseRequest | None = None  # the request that aiohttp is answering
+        self._has_body = False  # a request with a body has come: no further head is awaited
+        self._head_timer: asyncio.TimerHandle | None = None  # runs while a head is not complete
+        self._write_timer: asyncio.TimerHandle | None = None  # runs while the client does not read
+        # aiohttp forgets its `transport` when it begins to close; cutting the connection needs it.
+        self._own_transport: asyncio.Transport | None = None
+        self._last_activity = monotonic()
+        self._head_bytes = 0  # bytes since the end of the last head
+        self._last_bytes = b""  # the last three of them: a blank line may come in two reads
+        self._interrupt_reader = _do_nothing
+        self._body_bytes = 0  # bytes of the body on the wire, with the sizes of its chunks
+        self.head_may_be_too_long = False
+        self.body_is_broken = False
 
-    def begin(self, request: web.BaseRequest) -> None:
-        """Note that a request is being served; behind one with a body, no head is awaited."""
-        self._serving = request
+    def begin_request(self, request: web.BaseRequest) -> None:
+        """Note that aiohttp begins to answer a request."""
+        self._served = request
         if announces_body(request):
-            self._final = True
-            self._stop_timer()
-            self._mind_body(0)
+            self._has_body = True
+            self._stop_head_timer()
+            self._check_body(0)
 
-    def end(self, *, last: bool) -> None:
-        """Note that the request has its whole answer.
+    def end_request(self, *, last: bool) -> None:
+        """Note that aiohttp has written a whole response.
 
         Args:
-            last: Whether the connection ends with it.
+            last: Whether the connection ends with the response.
         """
-        self._serving = None
-        self._last_seen = monotonic()
-        if self._stream is _Stream.ONE and not last and not self._final:
-            self._stream = _Stream.FREE
+        self._served = None
+        self._last_activity = monotonic()
+        if self._state is _State.AIOHTTP and not last and not self._has_body:
+            self._state = _State.IDLE
 
     def leave_fast_lane(self) -> None:
-        """Leave to aiohttp what is waiting for its answer."""
-        if self._stream is _Stream.HELD and self.transport is not None:
+        """Have aiohttp answer the request whose response is deferred.
+
+        The server calls this when it drains. Only aiohttp's responses can announce that the
+        connection ends with them.
+        """
+        if self._state is _State.DEFERRED and self.transport is not None:
             self.transport.resume_reading()
-            self._hand_over(self._held)
+            self._feed_head(self._deferred_head)
 
     def close_if_idle(self, now: float) -> None:
-        """Close the connection if nobody has said anything on it for too long.
+        """Close a connection without activity for ``idle_seconds``.
 
-        Cut it if it is to close already, and the client still does not read the last answers.
+        A connection that is closing already, and whose client still has not read the last
+        response, is cut.
 
         Args:
             now: Monotonic, seconds.
         """
-        if now - self._last_seen < self._limits.idle_seconds:
+        if now - self._last_activity < self._limits.idle_seconds:
             return
-        if self._wire is not None and self._wire.is_closing():
+        if self._own_transport is not None and self._own_transport.is_closing():
             self._abort()
-        elif self._serving is None and self._timer is None and self._stream is not _Stream.HELD:
+        elif (
+            self._served is None and self._head_timer is None and self._state is not _State.DEFERRED
+        ):
             self.force_close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for a head."""
+        """Start the time for the first head."""
         super().connection_made(transport)
-        self._wire = cast("asyncio.Transport", transport)
-        self._start_timer()
+        self._own_transport = cast("asyncio.Transport", transport)
+        self._start_head_timer()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Stop all timers."""
-        self._stop_timer()
-        if self._stall is not None:
-            self._stall.cancel()
-        self._wire = None
+        self._stop_head_timer()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        self._own_transport = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Answer what came, or hand it over to aiohttp."""
-        if self._stream is _Stream.FREE and self._is_whole(data):
+        """Give the bytes of one read to the fast lane or to aiohttp."""
+        if self._state is _State.IDLE and self._is_whole_head(data):
             if not self._answer_fast(data):
-                self._hand_over(data)
+                self._feed_head(data)
         elif data:
-            self._receive_pieces(data)
+            self._feed_pieces(data)
         else:
+            # aiohttp calls itself without bytes to go on with those that it has kept.
             self._feed(data)
 
-    def _is_whole(self, data: bytes) -> bool:
-        """Tell whether this is one head with nothing behind it, of a length that is accepted."""
+    def _is_whole_head(self, data: bytes) -> bool:
+        """Return whether the bytes are one head of an accepted length, with nothing behind it."""
         end = data.find(_BLANK_LINE)
         return 0 <= end == len(data) - len(_BLANK_LINE) and len(data) <= self._limits.head_bytes
 
     def _answer_fast(self, head: bytes) -> bool:
-        """Have a head answered from its bytes; False where aiohttp is to answer."""
+        """Have the fast lane answer a head; return False if aiohttp has to answer it."""
         transport = self.transport
-        if self._stall is not None or transport is None or transport.is_closing():
+        # A client that does not read gets no more responses before it has read the last ones.
+        if self._write_timer is not None or transport is None or transport.is_closing():
             return False
         try:
-            answer = self._fast(head, transport, lambda judge: self._deliver(head, judge))
+            response = self._fast_handler(
+                head, transport, lambda make_response: self._respond_later(head, make_response)
+            )
         except Exception as error:  # noqa: BLE001 (aiohttp answers, and fails as it does)
             self.log_exception(exc_info=error)
             return False
-        if answer is None:
+        if response is None:
             return False
-        self._stop_timer()
-        # The loop's own clock; to ask for the loop first would be a system call.
-        self._last_seen = monotonic()
-        if isinstance(answer, bytes):
-            transport.write(answer)
+        self._stop_head_timer()
+        # `monotonic` is the loop's own clock; to ask for the loop first would be a system call.
+        self._last_activity = monotonic()
+        if isinstance(response, bytes):
+            transport.write(response)
         else:
-            self._stream, self._held = _Stream.HELD, head
+            # Nothing is read meanwhile, so that no later request can be answered before this one.
+            self._state, self._deferred_head = _State.DEFERRED, head
             transport.pause_reading()
         return True
 
-    def _deliver(self, head: bytes, judge: Callable[[], bytes | None]) -> None:
-        """Give an answer that had to wait, and read on."""
-        if self._stream is not _Stream.HELD or self._held is not head:
+    def _respond_later(self, head: bytes, make_response: MakeResponse) -> None:
+        """Write a deferred response, and read on."""
+        # After `leave_fast_lane`, aiohttp answers this request.
+        if self._state is not _State.DEFERRED or self._deferred_head is not head:
             return
         try:
-            answer = judge()
-        except Exception as error:  # noqa: BLE001 (as above)
+            response = make_response()
+        except Exception as error:  # noqa: BLE001 (aiohttp answers, and fails as it does)
             self.log_exception(exc_info=error)
-            answer = None
+            response = None
         transport = self.transport
-        self._stream, self._held = _Stream.FREE, b""
-        self._last_seen = monotonic()
+        self._state, self._deferred_head = _State.IDLE, b""
+        self._last_activity = monotonic()
         if transport is None or transport.is_closing():
             return
         transport.resume_reading()
-        if answer is None:
-            self._hand_over(head)
+        if response is None:
+            self._feed_head(head)
         else:
-            transport.write(answer)
+            transport.write(response)
 
-    def _hand_over(self, head: bytes) -> None:
-        """Leave one whole head to aiohttp."""
-        self._stream, self._held = _Stream.ONE, b""
-        self._stop_timer()
+    def _feed_head(self, head: bytes) -> None:
+        """Give one whole head to aiohttp."""
+        self._state, self._deferred_head = _State.AIOHTTP, b""
+        self._stop_head_timer()
         self._feed(head)
 
-    def _receive_pieces(self, data: bytes) -> None:
-        # A parse error costs the good requests that came in the same read: each head on its own.
-        pieces = list(_pieces(self._tail, data))
-        stream = self._tail + data
+    def _feed_pieces(self, data: bytes) -> None:
+        """Give bytes to aiohttp, each head on its own.
+
+        A parse error makes aiohttp drop all requests of the same call. A client that sends good
+        requests and a bad one in one read must still get the responses to the good ones.
+        """
+        pieces = list(_pieces(self._last_bytes, data))
+        stream = self._last_bytes + data
         between_heads = stream.endswith(_BLANK_LINE)
-        if self._stream in (_Stream.FREE, _Stream.HEAD) and len(pieces) == 1:
-            self._stream = _Stream.ONE if between_heads else _Stream.HEAD
+        if self._state in (_State.IDLE, _State.PARTIAL_HEAD) and len(pieces) == 1:
+            self._state = _State.AIOHTTP if between_heads else _State.PARTIAL_HEAD
         else:
-            self._stream = _Stream.MIXED
+            self._state = _State.PASSTHROUGH
         for piece in pieces:
             self._feed(piece)
-        self._seen += len(data)
-        self.crowded = self.crowded or self._seen > self._limits.head_bytes
-        self._tail = b"" if between_heads else stream[-3:]
+        self._head_bytes += len(data)
+        if self._head_bytes > self._limits.head_bytes:
+            # The bytes may belong to several heads; `HardenedServer` measures each of them.
+            self.head_may_be_too_long = True
+        self._last_bytes = b"" if between_heads else stream[-3:]
         if between_heads:
-            self._seen = 0
-            self._stop_timer()
-        elif self._timer is None and not self._final:
-            self._start_timer()
+            self._head_bytes = 0
+            self._stop_head_timer()
+        elif self._head_timer is None and not self._has_body:
+            self._start_head_timer()
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -280,57 +332,59 @@ class Connection(web.RequestHandler):
         except Exception as error:  # noqa: BLE001 (asyncio would log the exception with its values)
             self.log_exception(exc_info=error)
             self.force_close()
-        if self._final:
-            self._mind_body(len(data))
+        if self._has_body:
+            self._check_body(len(data))
 
-    def _mind_body(self, size: int) -> None:
-        """Notice a body of which no more can be read; whoever reads it would wait for nothing.
+    def _check_body(self, size: int) -> None:
+        """Interrupt the reader of a body that can never be read to its end.
 
-        aiohttp queues a parse error behind the request whose body it was found in, and nothing else
-        before that body's end. Chunk extensions of any length are none of it.
+        aiohttp queues the parse error of a body behind the request, as if the error were the next
+        request. The reader would wait until its time is over. A message in the queue before the
+        body's end is such an error. Too many bytes on the wire are the extensions of chunks, whose
+        length aiohttp does not limit.
         """
-        self._wired += size
-        request = self._serving
-        if self.broken or request is None or request.content.is_eof():
+        self._body_bytes += size
+        request = self._served
+        if self.body_is_broken or request is None or request.content.is_eof():
             return
-        if self._messages or self._wired > _WIRE_BYTES:
-            self.broken = True
-            self._hurry()
+        if self._messages or self._body_bytes > _MOST_BODY_WIRE_BYTES:
+            self.body_is_broken = True
+            self._interrupt_reader()
 
     @asynccontextmanager
     async def reading(self, seconds: float) -> AsyncIterator[None]:
-        """Give whoever reads the body so much time, and none once it is broken.
+        """Limit the time for reading a body; a broken body has no time.
 
         Raises:
-            TimeoutError: the time was over.
+            TimeoutError: the time is over.
         """
-        async with asyncio.timeout(0 if self.broken else seconds) as limit:
-            # Its end may have come in this very turn of the loop.
-            self._hurry = lambda: None if limit.expired() else limit.reschedule(0)
+        async with asyncio.timeout(0 if self.body_is_broken else seconds) as limit:
+            # `reschedule` must not be called when the time was over in this turn of the loop.
+            self._interrupt_reader = lambda: None if limit.expired() else limit.reschedule(0)
             try:
                 yield
             finally:
-                self._hurry = _nobody_reads
+                self._interrupt_reader = _do_nothing
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # asyncio's own signature
-        """Let a client that half-closes behind its request have its answer, and no later one."""
-        if self._serving is None or not self._serving.content.is_eof():
+        """Answer the request of a client that has closed its side, and then close."""
+        if self._served is None or not self._served.content.is_eof():
             return None
         self.close()
         return True
 
     def pause_writing(self) -> None:
-        """Give a client that does not read some time, and no more."""
+        """Start the time for a client that does not read."""
         super().pause_writing()
         loop = asyncio.get_running_loop()
-        self._stall = loop.call_later(self._limits.idle_seconds, self._abort)
+        self._write_timer = loop.call_later(self._limits.idle_seconds, self._abort)
 
     def resume_writing(self) -> None:
-        """Note that the client reads again."""
+        """Stop the time for a client that reads again."""
         super().resume_writing()
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def handle_error(
         self,
@@ -339,55 +393,64 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer a parse error (400, 431) or a bug (500) with constant bytes; report the bug."""
+        """Return the response to a parse error (400, 431) or a bug (500), and report the bug."""
         del message  # it quotes the request
         if status < 500:
             return protocol_problem(431 if isinstance(exc, LineTooLong) else 400)
         self.log_exception(exc_info=exc)
+        # A second response after the first bytes of another one would be read as its body.
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
         return protocol_problem(500)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Report a bug; its message and arguments may quote the request and are dropped."""
+        """Report a bug by its type and its places; its message may quote the request."""
         del args
         self._report(traceback_summary(kw.get("exc_info") or sys.exception()))
 
-    def _start_timer(self) -> None:
+    def _start_head_timer(self) -> None:
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._limits.head_seconds, self._expire)
+        self._head_timer = loop.call_later(self._limits.head_seconds, self._expire)
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def _expire(self) -> None:
-        self._timer = None
-        if self._serving is None:
+        self._head_timer = None
+        if self._served is None:
             self.force_close()
         else:
+            # The request before the late head still gets its response.
             self.close()
 
     def _abort(self) -> None:
-        if self._wire is not None:
-            self._wire.abort()
+        if self._own_transport is not None:
+            self._own_transport.abort()
 
 
 def announces_body(request: web.BaseRequest) -> bool:
-    """Tell whether a head says that a body follows.
+    """Return whether a head says that a body follows.
 
-    aiohttp takes a length of 2^64-1 for none, while its parser takes what follows for that body.
+    aiohttp's ``body_exists`` is false for a length of 2^64-1, while its parser takes the bytes
+    that follow for that body.
     """
     return request.body_exists or request.headers.get("Content-Length", "0") != "0"
 
 
-def _nobody_reads() -> None:
-    """Have nobody to tell that a body is broken."""
+def _do_nothing() -> None:
+    """Stand for interrupting a reader where none reads."""
 
 
-def _pieces(tail: bytes, data: bytes) -> Iterator[bytes]:
-    stream, start, scan = tail + data, len(tail), 0
+def _pieces(last_bytes: bytes, data: bytes) -> Iterator[bytes]:
+    """Split the bytes of one read after each blank line.
+
+    Args:
+        last_bytes: The bytes before ``data``, in which a blank line may have begun.
+        data: The bytes; those behind the sixteenth blank line stay together.
+    """
+    stream, start, scan = last_bytes + data, len(last_bytes), 0
     for _ in range(_PIECES_PER_READ):
         scan = stream.find(_BLANK_LINE, scan) + len(_BLANK_LINE)
         if scan < len(_BLANK_LINE):

@@ -1,13 +1,21 @@
-"""The fast lane: a proxy's everyday question, answered from its bytes.
+"""The fast lane: answers the usual request of a proxy from its bytes, without aiohttp.
 
-A head is taken only if every byte of it is understood: one of a few request lines, header fields
-from a fixed list, each once, in one of two spellings, with one space behind the colon and
-printable ASCII without doubled blanks in the value. Anything else, however harmless, is left to
-aiohttp, untouched; so is a token whose key has to be fetched first, or that lets in once. Both ways
-in ask the same gatekeeper and keep answers under the same keys, so that they cannot tell two
-stories (tests/unit/http/test_fast_lane.py holds them to each other).
+A cached decision takes about 8 µs here and many times as long through aiohttp, whose parser and
+request objects cost more than the decision does. The price is a second reader of requests. It must
+not accept anything that aiohttp refuses, nor read anything in another way. So it takes a head only
+if
 
-Knows no rule, and nothing of where in a stream a head begins: ``connection`` does.
+- the request line is one of a fixed list, or an Envoy path of plain characters;
+- each header is in a fixed list, occurs once, and is written as in the list or in lower case;
+- one space follows each colon, and no value has a doubled blank or a blank at its end;
+- all bytes are printable ASCII.
+
+Any other head, however harmless, goes to aiohttp unchanged. So does a request that cannot be
+decided at once: its key has to be fetched, or its token opens a room once. Both readers use the
+same ``ProxyAuthHandler`` and the same cache keys; tests/unit/http/test_fast_lane.py holds that
+their responses are equal.
+
+``connection`` decides which bytes are a head. No rule is applied here.
 """
 
 from __future__ import annotations
@@ -23,7 +31,7 @@ from typing import Final
 
 from multidict import CIMultiDict
 
-from verifier.decisions.cache import CachedResponse, digest
+from verifier.decisions.cache import CachedResponse, cache_key
 from verifier.decisions.verifier import Verifier, needs_key
 from verifier.http import original_request
 from verifier.http.proxy_auth import ProxyAuthHandler, RequestContext
@@ -32,17 +40,20 @@ from verifier.http.responses import HttpDate, Lifetime
 from verifier.rooms.host import is_host_header
 from verifier.rules.denials import OVERLOADED, UNKNOWN_HOST
 from verifier.rules.engine import SignatureCheck
+from verifier.rules.model import Decision
 
-Deliver = Callable[[Callable[[], bytes | None]], None]
-"""Is called when the answer's turn has come, with what makes it: bytes, or None where aiohttp is to
-answer after all."""
+MakeResponse = Callable[[], bytes | None]
+"""Makes a deferred response; None if aiohttp has to answer the request after all."""
+
+RespondLater = Callable[[MakeResponse], None]
+"""Is called with ``MakeResponse`` when the response can be made."""
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _EXT_AUTHZ: Final = re.compile(
     f"({'|'.join(_METHODS)}) ({original_request.EXT_AUTHZ}/".encode()
     + rb"[A-Za-z0-9/?&=._~%+-]*) HTTP/1\.1"
 )
-_READ: Final = frozenset(
+_USED_HEADERS: Final = frozenset(
     (
         *("Host", "X-Original-URI", "X-Original-URL", "X-Original-Method"),
         *("X-Forwarded-Host", "X-Forwarded-Uri", "X-Forwarded-Method"),
@@ -50,7 +61,9 @@ _READ: Final = frozenset(
         *("X-Request-Id", "traceparent"),
     )
 )
-_IGNORED: Final = frozenset(
+# Headers that browsers and proxies send and that change no response. `Connection` is not one of
+# them, nor is any header that announces a body or an upgrade: those change what follows the head.
+_IGNORED_HEADERS: Final = frozenset(
     (
         *("User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Referer", "Origin"),
         *("Cache-Control", "Pragma", "DNT", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User"),
@@ -66,10 +79,10 @@ _PRINTABLE: Final = bytes(range(0x20, 0x7F))
 _CRLF: Final = b"\r\n"
 
 
-class Later(Enum):
-    """The answer comes by ``Deliver``."""
+class Deferred(Enum):
+    """The response follows later, through ``RespondLater``."""
 
-    LATER = "later"
+    DEFERRED = "deferred"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +94,19 @@ class _Route:
 
 @dataclass(frozen=True, slots=True)
 class _Spelling:
-    """The header names, written in one way, as bytes."""
+    """The header names in one spelling, as bytes.
+
+    Attributes:
+        names: All headers that the fast lane accepts.
+        host: ``Host``.
+        connection: ``Connection``.
+        key_headers: For each endpoint the headers of the cache key.
+    """
 
     names: frozenset[bytes]
     host: bytes
     connection: bytes
-    varying: Mapping[str, tuple[bytes, ...]]
+    key_headers: Mapping[str, tuple[bytes, ...]]
 
 
 _ROUTES: Final = {
@@ -94,152 +114,164 @@ _ROUTES: Final = {
     for path, endpoint in original_request.PATHS.items()
     for method in _METHODS
 }
-# Two lines more than there are names: a longer head is not for here.
-_LINE_ENDS: Final = [_CRLF * n for n in range(len(_READ | _IGNORED) + 4)]
+# By number of line ends. A head has at most the request line, one line for each accepted header
+# and `Connection`, and the empty line. A longer one has a doubled or an unknown header.
+_LINE_ENDS: Final = [_CRLF * n for n in range(len(_USED_HEADERS | _IGNORED_HEADERS) + 4)]
 
 
 class FastLane:
-    """Answers what it knows.
+    """Answers whole heads.
 
     Args:
-        gatekeeper: Knows what was answered before, and whom to ask.
-        decision_ttl: The longest time, seconds, that a proxy may keep an allow.
+        handler: Looks up, prepares and finishes requests.
+        decision_ttl: The longest time, seconds, that a proxy may cache an allow.
         clock: Unix time, seconds.
     """
 
     def __init__(
-        self, gatekeeper: ProxyAuthHandler, decision_ttl: int, clock: Callable[[], float]
+        self, handler: ProxyAuthHandler, decision_ttl: int, clock: Callable[[], float]
     ) -> None:
-        self._keeper = gatekeeper
+        self._handler = handler
         self._clock = clock
         self._date = HttpDate()
         self._lifetime = Lifetime(decision_ttl)
+        # Some proxies send header names as in the lists, others in lower case; a mix is rare.
         self._spellings = tuple(
-            _spell(write, gatekeeper.varying) for write in (str.__str__, str.lower)
+            _spell(write, handler.key_headers) for write in (str.__str__, str.lower)
         )
 
     def answer(
-        self, head: bytes, transport: asyncio.Transport | None, deliver: Deliver
-    ) -> bytes | Later | None:
-        """Answer one whole head.
+        self, head: bytes, transport: asyncio.Transport | None, respond_later: RespondLater
+    ) -> bytes | Deferred | None:
+        """Answer one head.
 
         Args:
-            head: The bytes up to the empty line and with it, and nothing behind it.
-            transport: Where they came from.
-            deliver: Called once, and later, if the answer has to wait.
+            head: The bytes from the request line to the empty line, with nothing behind it.
+            transport: The connection's transport.
+            respond_later: Is called once if the response is deferred.
 
         Returns:
-            What to write; None where aiohttp is to answer.
+            The bytes of the response; None if aiohttp has to answer.
         """
+        # One function, because each call of a helper costs a tenth of a microsecond.
         started = perf_counter()
         lines = head[:-4].split(_CRLF)
         if len(lines) >= len(_LINE_ENDS) - 1:
             return None
-        # Nothing but printable ASCII and the line ends that it was split at.
+        # Without its printable ASCII, the head must be the line ends at which it was split. This
+        # refuses a lone CR or LF, which another parser could take for the end of a line.
         if head.translate(None, _PRINTABLE) != _LINE_ENDS[len(lines) + 1]:
             return None
+        # Parsers differ in the blanks that they strip from a value, so here are none to strip.
         if b"  " in head or b" \r\n" in head:
             return None
         try:
             fields = dict([line.split(b": ", 1) for line in lines[1:]])
-        except ValueError:
+        except ValueError:  # a line without ": "
             return None
         names = fields.keys()
         spelling = self._spellings[0] if names <= self._spellings[0].names else self._spellings[1]
+        # Fewer fields than lines means that a header is doubled.
         if len(fields) != len(lines) - 1 or not names <= spelling.names:
             return None
         if spelling.host not in fields or fields.get(spelling.connection) not in _KEEP_ALIVE:
             return None
-        route = _ROUTES.get(lines[0]) or _ext_authz(lines[0])
+        route = _ROUTES.get(lines[0]) or _ext_authz_route(lines[0])
         if route is None:
             return None
 
         endpoint = route.endpoint
         path = route.path.encode() if endpoint == "ext-authz" else None
-        key = digest([endpoint.encode(), path, *map(fields.get, spelling.varying[endpoint])])
+        key = cache_key([endpoint.encode(), path, *map(fields.get, spelling.key_headers[endpoint])])
         now = self._clock()
-        kept = self._keeper.recall(key, now)
-        if kept is None:
-            return self._judge(route, fields, key, transport, deliver)
+        cached = self._handler.find_cached(key, now)
+        if cached is None:
+            return self._decide(route, fields, key, transport, respond_later)
         seconds = perf_counter() - started
-        self._keeper.count(endpoint, kept, seconds, hit=True)
-        if kept[5]:
-            self._keeper.write_down(endpoint, kept, _asked(route, fields, transport), seconds)
-        return self._bytes(route.method, kept, now)
+        self._handler.count(endpoint, cached, seconds, hit=True)
+        if cached.log_record:
+            self._handler.log(endpoint, cached, _request(route, fields, transport), seconds)
+        return self._to_bytes(route.method, cached, now)
 
-    def _judge(
+    def _decide(
         self,
         route: _Route,
         fields: dict[bytes, bytes],
         key: bytes,
         transport: asyncio.Transport | None,
-        deliver: Deliver,
-    ) -> bytes | Later | None:
-        asked = _asked(route, fields, transport)
-        if not is_host_header(asked.headers["Host"]):
+        respond_later: RespondLater,
+    ) -> bytes | Deferred | None:
+        request = _request(route, fields, transport)
+        # aiohttp's reader answers 400; this one must not decide what that one refuses.
+        if not is_host_header(request.headers["Host"]):
             return None
-        case = self._keeper.open(route.endpoint, asked, key)
-        if case.judge is None:
-            kept = self._keeper.close(case, case.decision or UNKNOWN_HOST)
-            return self._bytes(route.method, kept, self._clock())
-        # Whether a token has been used is asked elsewhere, which takes its time.
-        if case.judge.single_use is not None and case.question.token is not None:
+        context = self._handler.prepare(route.endpoint, request, key)
+        verifier = context.verifier
+        if verifier is None:
+            return self._finish(context, context.decision or UNKNOWN_HOST)
+        # The store of redemptions is asked with `await`, which only aiohttp's path can do.
+        if verifier.single_use is not None and context.access_request.token is not None:
             return None
-        judge, decision = case.judge, case.judge.begin(case.question)
+        decision = verifier.begin(context.access_request)
         if isinstance(decision, SignatureCheck):
-            if self._wait(case, judge, decision, deliver):
-                return Later.LATER
+            if self._defer(context, verifier, decision, respond_later):
+                return Deferred.DEFERRED
             decision = OVERLOADED
-        if decision is None:
-            return None
-        return self._bytes(route.method, self._keeper.close(case, decision), self._clock())
+        # Without a decision, the key has to be fetched, which takes an `await` too.
+        return None if decision is None else self._finish(context, decision)
 
-    def _wait(
-        self, case: RequestContext, judge: Verifier, check: SignatureCheck, deliver: Deliver
+    def _defer(
+        self,
+        context: RequestContext,
+        verifier: Verifier,
+        check: SignatureCheck,
+        respond_later: RespondLater,
     ) -> bool:
-        """Have the answer delivered in its turn; False where too many wait already."""
-        waiting = ExitStack()
+        """Queue a signature check; return False if too many checks are waiting."""
+        in_flight = ExitStack()
 
-        def go() -> None:
-            with waiting:
-                deliver(lambda: self._finish(case, judge, check))
+        def make_response() -> bytes | None:
+            decision = verifier.finish(check)
+            # The key may have been dropped since the check was queued. aiohttp fetches it again.
+            return None if needs_key(decision) else self._finish(context, decision)
 
-        if not judge.throttle.queue(go):
+        def take_turn() -> None:
+            with in_flight:
+                respond_later(make_response)
+
+        if not verifier.throttle.queue(take_turn):
             return False
-        waiting.enter_context(self._keeper.in_flight())
+        in_flight.enter_context(self._handler.track_in_flight())
         return True
 
-    def _finish(self, case: RequestContext, judge: Verifier, check: SignatureCheck) -> bytes | None:
-        decision = judge.finish(check)
-        if needs_key(decision):
-            return None
-        kept = self._keeper.close(case, decision)
-        return self._bytes(case.asked.method, kept, self._clock())
+    def _finish(self, context: RequestContext, decision: Decision) -> bytes:
+        response = self._handler.finish(context, decision)
+        return self._to_bytes(context.request.method, response, self._clock())
 
-    def _bytes(self, method: str, kept: CachedResponse, now: float) -> bytes:
-        body = b"" if method == "HEAD" else kept[3]
-        lifetime = self._lifetime.lines(kept[1], now)
-        return b"".join((kept[2], lifetime, self._date.line(now), _CRLF, body))
+    def _to_bytes(self, method: str, response: CachedResponse, now: float) -> bytes:
+        body = b"" if method == "HEAD" else response.body
+        lifetime = self._lifetime.lines(response.cacheable_until, now)
+        return b"".join((response.head, lifetime, self._date.line(now), _CRLF, body))
 
 
-def _spell(write: Callable[[str], str], varying: Mapping[str, tuple[str, ...]]) -> _Spelling:
+def _spell(write: Callable[[str], str], key_headers: Mapping[str, tuple[str, ...]]) -> _Spelling:
     def spelled(name: str) -> bytes:
         return write(name).encode()
 
     return _Spelling(
-        frozenset(map(spelled, _READ | _IGNORED | {_CONNECTION})),
+        frozenset(map(spelled, _USED_HEADERS | _IGNORED_HEADERS | {_CONNECTION})),
         spelled("Host"),
         spelled(_CONNECTION),
-        {endpoint: tuple(map(spelled, names)) for endpoint, names in varying.items()},
+        {endpoint: tuple(map(spelled, names)) for endpoint, names in key_headers.items()},
     )
 
 
-def _ext_authz(line: bytes) -> _Route | None:
-    found = _EXT_AUTHZ.fullmatch(line)
-    return _Route("ext-authz", found[1].decode(), found[2].decode()) if found else None
+def _ext_authz_route(line: bytes) -> _Route | None:
+    match = _EXT_AUTHZ.fullmatch(line)
+    return _Route("ext-authz", match[1].decode(), match[2].decode()) if match else None
 
 
-def _asked(
+def _request(
     route: _Route, fields: dict[bytes, bytes], transport: asyncio.Transport | None
 ) -> ParsedHead:
     headers = CIMultiDict((name.decode(), value.decode()) for name, value in fields.items())

@@ -1,7 +1,13 @@
-"""The hand-off: a page's token moves from the URL into its fragment, and a cookie takes its place.
+"""The hand-off: a page's token moves from the query to the fragment, and a cookie stands for it.
 
-A fragment reaches no server, log or other site; the web client reads it like the query. Knows no
-rule: it acts on what has been allowed.
+1. A browser opens ``/room?jwt=…``, and the token is accepted.
+2. The response sends the browser to ``/room#jwt="…"`` and sets a cookie for this one room.
+3. The browser requests ``/room`` without the token. The cookie opens the page.
+4. The web client reads the token from the fragment and uses it for signalling as before.
+
+Browsers do not send a fragment, so that the token gets into no log and no ``Referer``. A cookie
+opens pages only; signalling always needs the token. No rule is applied here: the hand-off acts on
+requests that have been allowed.
 """
 
 from __future__ import annotations
@@ -14,13 +20,13 @@ from typing import Final
 from verifier.http.handoff_cookie import (
     LONGEST_SECONDS,
     CookieScope,
-    browser_of,
     cookie_name,
     cookie_value,
-    new_browser,
-    opens,
+    is_valid,
+    new_browser_id,
+    read_browser_id,
 )
-from verifier.http.original_request import Original, cookies
+from verifier.http.original_request import OriginalRequest, cookies
 from verifier.http.request_head import RequestHead
 from verifier.http.responses import NO_STORE, SERVER, Response
 from verifier.rooms.host import name_of_host
@@ -28,19 +34,19 @@ from verifier.rooms.url import without_tokens
 from verifier.rules.model import Allow
 
 REDIRECT: Final = "X-Jitsi-Redirect"
-"""Where nginx is to send the reader, whose own answers can only allow or refuse."""
+"""The address to which nginx sends the reader: ``auth_request`` can only allow or refuse."""
 
-_LONGEST_LOCATION: Final = 15_000  # of nginx' 16 KB for an answer's head
+_LONGEST_LOCATION: Final = 15_000  # nginx has 16 KB for the head of a response
 _CAPABLE: Final = "X-Jitsi-Handoff"
-_TO_NGINX: Final = "auth"
-_TO_BROWSERS: Final = frozenset(("forward-auth", "ext-authz"))
+_NGINX: Final = "auth"
+_REDIRECTING: Final = frozenset(("forward-auth", "ext-authz"))
 
 
 class Handoff:
-    """Makes and honours cookies.
+    """Makes and reads hand-off cookies, and the responses that set them.
 
     Args:
-        key: Signs them.
+        key: The key that signs cookies.
         clock: Unix time, seconds.
     """
 
@@ -48,74 +54,86 @@ class Handoff:
         self._key = key
         self._clock = clock
 
-    def admits(self, request: RequestHead, original: Original) -> bool:
-        """Tell whether a page is opened by a cookie; signalling never is."""
-        place = _page(original)
-        if place is None or original.token is not None:
+    def admits(self, request: RequestHead, original: OriginalRequest) -> bool:
+        """Return whether a cookie opens the page that is requested without a token."""
+        scope = _page_scope(original)
+        if scope is None or original.token is not None:
             return False
-        sent, now = cookies(request, cookie_name(place)), self._clock()
-        return any(opens(value, self._key, place, now) for value in sent)
+        values, now = cookies(request, cookie_name(scope)), self._clock()
+        return any(is_valid(value, self._key, scope, now) for value in values)
 
-    def browser(self, request: RequestHead, original: Original) -> str | None:
-        """Give what a browser is known by, or is about to be; None for one without a cookie."""
-        place = _place(original)
-        if place is None:
+    def browser_id(self, request: RequestHead, original: OriginalRequest) -> str | None:
+        """Return the browser's id from its cookie, or a new id for the cookie to be set.
+
+        Returns:
+            None for a client without a cookie that will not get one.
+        """
+        scope = _scope(original)
+        if scope is None:
             return None
         now = self._clock()
-        for value in cookies(request, cookie_name(place)):
-            known = browser_of(value, self._key, place, now)
-            if known is not None:
-                return known
-        handed_off = _page(original) and _token_in_query(original) and not _is_embedded(request)
-        return new_browser(token_bytes(16)) if handed_off else None
+        for value in cookies(request, cookie_name(scope)):
+            browser_id = read_browser_id(value, self._key, scope, now)
+            if browser_id is not None:
+                return browser_id
+        if _page_scope(original) is None or not _has_token_in_query(original):
+            return None
+        return None if _is_embedded(request) else new_browser_id(token_bytes(16))
 
-    def answer(
+    def response(
         self,
         request: RequestHead,
         endpoint: str,
-        original: Original,
+        original: OriginalRequest,
         decision: Allow,
-        browser: str | None = None,
+        browser_id: str | None = None,
     ) -> Response | None:
-        """Send a page with a token in its query to the same page with it in the fragment.
+        """Return the response that moves a page's token from the query to the fragment.
 
-        With ``browser`` the cookie says what this browser is known by.
+        Args:
+            request: The proxy's request.
+            endpoint: The endpoint's name in metrics.
+            original: The original request.
+            decision: The allow.
+            browser_id: The id that the cookie is to hold; None for none.
 
         Returns:
-            None where the request is to be answered as ever. Embedded pages are: their fragment
-            belongs to the page around them, and browsers keep cookies like these from them.
+            None if the token stays. It stays in embedded pages too: their fragment belongs to the
+            page around them, and browsers do not send such a cookie to them.
         """
-        place = _page(original)
-        if decision.claims is None or place is None:
+        scope = _page_scope(original)
+        if decision.claims is None or scope is None:
             return None
-        if not _token_in_query(original) or _is_embedded(request):
+        if not _has_token_in_query(original) or _is_embedded(request):
             return None
         location = f"{without_tokens(original.target)}#jwt=%22{original.token}%22"
         now = int(self._clock())
         ends = min(int(decision.expires_at or now + LONGEST_SECONDS), now + LONGEST_SECONDS)
         if ends <= now or len(location) > _LONGEST_LOCATION:
             return None
-        answer = _redirection(request, endpoint, location)
-        return answer and answer.with_header("Set-Cookie", self._cookie(place, ends, now, browser))
+        response = _redirect(request, endpoint, location)
+        if response is None:
+            return None
+        return response.with_header("Set-Cookie", self._cookie(scope, ends, now, browser_id))
 
-    def _cookie(self, place: CookieScope, ends: int, now: int, browser: str | None) -> str:
-        pair = f"{cookie_name(place)}={cookie_value(self._key, place, ends, browser)}"
+    def _cookie(self, scope: CookieScope, ends: int, now: int, browser_id: str | None) -> str:
+        pair = f"{cookie_name(scope)}={cookie_value(self._key, scope, ends, browser_id)}"
         return f"{pair}; Max-Age={ends - now}; Path=/; Secure; HttpOnly; SameSite=Lax"
 
 
-def _page(original: Original) -> CookieScope | None:
-    """Give the page that is asked for; None for signalling, and where no room is named."""
-    return None if original.target.signalling else _place(original)
+def _page_scope(original: OriginalRequest) -> CookieScope | None:
+    """Return the scope of a page; None for signalling, and for a URL that names no room."""
+    return None if original.target.signalling else _scope(original)
 
 
-def _place(original: Original) -> CookieScope | None:
+def _scope(original: OriginalRequest) -> CookieScope | None:
     address = original.target.address
     if address is None:
         return None
     return CookieScope(name_of_host(original.host), address.tenant, address.room)
 
 
-def _token_in_query(original: Original) -> bool:
+def _has_token_in_query(original: OriginalRequest) -> bool:
     return original.token in (*original.target.jwt, *original.target.token)
 
 
@@ -123,15 +141,16 @@ def _is_embedded(request: RequestHead) -> bool:
     return request.headers.get("Sec-Fetch-Dest", "") not in ("", "document")
 
 
-def _redirection(request: RequestHead, endpoint: str, location: str) -> Response | None:
-    """Response in the words that a proxy understands; None for one that understands none.
+def _redirect(request: RequestHead, endpoint: str, location: str) -> Response | None:
+    """Return a redirect in the form that the proxy understands; None if it understands none.
 
-    nginx sees a refusal, so that what does not know of the hand-off stays closed; others have to
-    say that they pass on a redirection, its cookie, and the cookie that comes back.
+    nginx gets a 401, so that a site without the configuration for hand-offs refuses the request.
+    Other proxies pass a 303 on; each of them must say so in a header, because the proxy must also
+    pass on the response's ``Set-Cookie`` and the request's ``Cookie``.
     """
     headers = SERVER | NO_STORE | {"Referrer-Policy": "no-referrer"}
-    if endpoint == _TO_NGINX:
+    if endpoint == _NGINX:
         return Response(HTTPStatus.UNAUTHORIZED, headers | {REDIRECT: location})
-    if endpoint in _TO_BROWSERS and request.headers.get(_CAPABLE) == "1":
+    if endpoint in _REDIRECTING and request.headers.get(_CAPABLE) == "1":
         return Response(HTTPStatus.SEE_OTHER, headers | {"Location": location})
     return None

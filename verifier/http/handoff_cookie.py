@@ -1,7 +1,8 @@
-"""The cookie that stands for a room link whose token has left the URL.
+"""The hand-off cookie: it opens one room's page on one host until a moment.
 
-It opens one room's page on one host until a moment, and nothing else: it is no token, holds none
-and says nothing of anybody. Only who has the key can make one. Knows no HTTP.
+The value is ``ends.signature`` or ``ends.browser_id.signature``. The signature (HMAC-SHA256) covers
+the host, the tenant and the room too. The cookie holds no token and no claim; only the key makes
+one. No HTTP here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from hashlib import sha256
 from typing import Final
 
 LONGEST_SECONDS: Final = 24 * 3600
-"""The longest time that a cookie holds, however long its token does: browsers keep few of them."""
+"""The longest time that a cookie is valid, even if its token is valid for longer.
+
+Each room has a cookie of its own, and browsers keep a limited number of cookies for a host.
+"""
 
 _NAME: Final = "__Host-jitsi-"
 _LABEL: Final = b"jitsi-verifier hand-off cookie 1"
@@ -29,9 +33,9 @@ class CookieScope:
     """What a cookie opens.
 
     Attributes:
-        host: The virtual host, lower case, no port.
-        tenant: The tenant in its form; None when there is none.
-        room: The room in its form.
+        host: The virtual host, lower case, without port.
+        tenant: The tenant, in the form that Jitsi compares; None for none.
+        room: The room, in the form that Jitsi compares.
     """
 
     host: str
@@ -40,61 +44,61 @@ class CookieScope:
 
 
 def derive_key(secret: bytes) -> bytes:
-    """Make the key of cookies from a secret that also has other uses."""
+    """Return the key that signs cookies, for a secret that signs tokens too."""
     return hmac.digest(secret, _LABEL, "sha256")
 
 
-def cookie_name(place: CookieScope) -> str:
-    """Name a place's cookie; each has its own, so that several rooms can be open at once.
+def cookie_name(scope: CookieScope) -> str:
+    """Return the name of a scope's cookie: one for each, so that several rooms can be open.
 
-    A browser takes ``__Host-`` names only over TLS, for this host alone (RFC 6265bis, 4.1.3).
+    Browsers accept a ``__Host-`` name only over TLS and for this host (RFC 6265bis, 4.1.3.2).
     """
-    return _NAME + sha256(_written(place, 0)).hexdigest()[:16]
+    return _NAME + sha256(_signed_text(scope, 0)).hexdigest()[:16]
 
 
-def cookie_value(key: bytes, place: CookieScope, ends: int, browser: str | None = None) -> str:
-    """Make a cookie.
+def cookie_value(key: bytes, scope: CookieScope, ends: int, browser_id: str | None = None) -> str:
+    """Return a cookie's value.
 
     Args:
-        key: Whoever has it can make cookies.
-        place: What the cookie opens.
-        ends: When it stops to do so, Unix time, seconds.
-        browser: What this browser is known by, and no other (``new_browser``); None for nothing.
+        key: The key that signs cookies.
+        scope: What the cookie opens.
+        ends: When the cookie ends, Unix seconds.
+        browser_id: The id of this browser (``new_browser_id``); None for none.
     """
-    named = "" if browser is None else f"{browser}."
-    return f"{ends}.{named}{_signature(key, place, ends, browser)}"
+    id_part = "" if browser_id is None else f"{browser_id}."
+    return f"{ends}.{id_part}{_signature(key, scope, ends, browser_id)}"
 
 
-def opens(value: str, key: bytes, place: CookieScope, now: float) -> bool:
-    """Tell whether a cookie, as a client sent it, opens a place at this time."""
-    return _read(value, key, place, now) is not None
+def is_valid(value: str, key: bytes, scope: CookieScope, now: float) -> bool:
+    """Return whether a client's cookie opens the scope at ``now``, Unix seconds."""
+    return _match(value, key, scope, now) is not None
 
 
-def browser_of(value: str, key: bytes, place: CookieScope, now: float) -> str | None:
-    """Tell by which name a browser is known that has sent a cookie; None for none."""
-    match = _read(value, key, place, now)
+def read_browser_id(value: str, key: bytes, scope: CookieScope, now: float) -> str | None:
+    """Return the browser id of a client's cookie; None if there is none, or it is not valid."""
+    match = _match(value, key, scope, now)
     return None if match is None else match[2]
 
 
-def new_browser(random: bytes) -> str:
-    """Name a browser by 16 random bytes."""
+def new_browser_id(random: bytes) -> str:
+    """Return an id made of 16 random bytes."""
     return urlsafe_b64encode(random).rstrip(b"=").decode()
 
 
-def _read(value: str, key: bytes, place: CookieScope, now: float) -> re.Match[str] | None:
+def _match(value: str, key: bytes, scope: CookieScope, now: float) -> re.Match[str] | None:
     match = _VALUE.fullmatch(value)
     if match is None or int(match[1]) <= now:
         return None
-    signature = _signature(key, place, int(match[1]), match[2])
+    signature = _signature(key, scope, int(match[1]), match[2])
     return match if hmac.compare_digest(match[3], signature) else None
 
 
-def _signature(key: bytes, place: CookieScope, ends: int, browser: str | None) -> str:
-    digest = hmac.digest(key, _written(place, ends, browser), "sha256")
+def _signature(key: bytes, scope: CookieScope, ends: int, browser_id: str | None) -> str:
+    digest = hmac.digest(key, _signed_text(scope, ends, browser_id), "sha256")
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def _written(place: CookieScope, ends: int, browser: str | None = None) -> bytes:
-    """Write everything that is signed, so that no two places are written alike."""
-    named = [] if browser is None else [browser]
-    return json.dumps([place.host, place.tenant, place.room, ends, *named]).encode()
+def _signed_text(scope: CookieScope, ends: int, browser_id: str | None = None) -> bytes:
+    # JSON, because its quotes keep two different scopes from having the same text.
+    id_part = [] if browser_id is None else [browser_id]
+    return json.dumps([scope.host, scope.tenant, scope.room, ends, *id_part]).encode()

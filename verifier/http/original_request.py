@@ -1,7 +1,8 @@
-"""The decision endpoints for proxies: which room and token an original request means.
+"""The original request: how each kind of proxy describes it, and how it is read.
 
-Each convention is read from one place and ignores every other convention's headers, so that a
-client cannot smuggle in what its proxy does not overwrite. Knows no rule and no key.
+Each convention has one source for each part of the original request, and ignores the headers of
+all other conventions. A proxy overwrites only its own headers, so any other header may come from
+the client. No rule and no key is needed here.
 """
 
 from __future__ import annotations
@@ -22,28 +23,29 @@ _BEARER: Final = "bearer "
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """How a proxy asks.
+    """How one kind of proxy describes the original request.
 
     Attributes:
-        read: Gives the original request's target and host; None where they are not there exactly
-            once.
-        names: The headers that it reads.
-        method: The header that has the original method, which must not be there twice.
+        read: Returns the target and the host of the original request; None if one of them is
+            missing, doubled or malformed.
+        headers: The headers that ``read`` uses.
+        method_header: The header with the original method. It is not used, but a doubled one
+            shows that a client's header passed the proxy.
     """
 
     read: Callable[[RequestHead], tuple[Target, str] | None]
-    names: tuple[str, ...]
-    method: str | None = None
+    headers: tuple[str, ...]
+    method_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
-    """What a proxy asks about.
+class OriginalRequest:
+    """The request that a client sent to the proxy.
 
     Attributes:
-        target: The original request's target.
-        host: The host that it was sent to, with its port if it was named.
-        token: The token that it carries; None for none.
+        target: Its target.
+        host: Its host, with the port if one was named.
+        token: Its token; None for none.
     """
 
     target: Target
@@ -51,45 +53,45 @@ class Original:
     token: str | None = field(repr=False)
 
 
-def nginx(request: RequestHead) -> tuple[Target, str] | None:
-    """``auth_request``: path and query in ``X-Original-URI``, host in ``Host``."""
+def read_nginx(request: RequestHead) -> tuple[Target, str] | None:
+    """Nginx ``auth_request``: path and query in ``X-Original-URI``, host in ``Host``."""
     host = request.headers.get("Host", "")
-    return _origin_form(request, "X-Original-URI", "X-Original-Method", host)
+    return _read_path(request, "X-Original-URI", "X-Original-Method", host)
 
 
-def ingress_nginx(request: RequestHead) -> tuple[Target, str] | None:
+def read_ingress_nginx(request: RequestHead) -> tuple[Target, str] | None:
     """ingress-nginx: the absolute URL in ``X-Original-URL``."""
     value = sole_header(request, "X-Original-URL")
-    # A fragment never reaches a proxy, and others would take what is behind it for the query.
+    # Browsers do not send fragments. Another program would read the rest of the URL as a query.
     if value is None or "#" in value or not _at_most_one(request, "X-Original-Method"):
         return None
     url = parse_url(value)
     return None if url is None else (url.target, url.host)
 
 
-def forward_auth(request: RequestHead) -> tuple[Target, str] | None:
-    """Traefik, Caddy and HAProxy: ``X-Forwarded-Uri``, with its host and method."""
+def read_forward_auth(request: RequestHead) -> tuple[Target, str] | None:
+    """Traefik, Caddy and HAProxy: ``X-Forwarded-Uri`` and ``X-Forwarded-Host``."""
     host = sole_header(request, "X-Forwarded-Host")
     if host is None:
         return None
-    return _origin_form(request, "X-Forwarded-Uri", "X-Forwarded-Method", host)
+    return _read_path(request, "X-Forwarded-Uri", "X-Forwarded-Method", host)
 
 
-def ext_authz(request: RequestHead) -> tuple[Target, str] | None:
-    """Envoy's HTTP ext_authz: the original target behind the path prefix, host in ``Host``."""
+def read_ext_authz(request: RequestHead) -> tuple[Target, str] | None:
+    """Envoy's HTTP ext_authz: the original target follows the path prefix, host in ``Host``."""
     target = parse_target(request.raw_path.removeprefix(EXT_AUTHZ))
     return None if target is None else (target, request.headers.get("Host", ""))
 
 
 CONVENTIONS: Final[dict[str, Convention]] = {
-    "auth": Convention(nginx, ("Host", "X-Original-URI"), "X-Original-Method"),
-    "auth-url": Convention(ingress_nginx, ("X-Original-URL",), "X-Original-Method"),
+    "auth": Convention(read_nginx, ("Host", "X-Original-URI"), "X-Original-Method"),
+    "auth-url": Convention(read_ingress_nginx, ("X-Original-URL",), "X-Original-Method"),
     "forward-auth": Convention(
-        forward_auth, ("X-Forwarded-Host", "X-Forwarded-Uri"), "X-Forwarded-Method"
+        read_forward_auth, ("X-Forwarded-Host", "X-Forwarded-Uri"), "X-Forwarded-Method"
     ),
-    "ext-authz": Convention(ext_authz, ("Host",)),
+    "ext-authz": Convention(read_ext_authz, ("Host",)),
 }
-"""How each decision endpoint, by the name that it has in metrics, reads the original request."""
+"""The convention of each decision endpoint, by the endpoint's name in metrics."""
 
 PATHS: Final = {f"/{name}": name for name in CONVENTIONS if name != "ext-authz"}
 """The decision endpoints that have one path; ``ext-authz`` has every path below its own."""
@@ -97,39 +99,56 @@ PATHS: Final = {f"/{name}": name for name in CONVENTIONS if name != "ext-authz"}
 
 def read_original(
     request: RequestHead, convention: Convention, token_cookie: str | None
-) -> Original | Deny:
-    """Read the original request; anything that can be read in two ways is ambiguous.
+) -> OriginalRequest | Deny:
+    """Return the original request, or the denial of a request that can be read in two ways.
 
     Args:
-        request: The proxy's question.
-        convention: Where the original request's target is.
-        token_cookie: Name of the cookie that may hold a token; None where none may.
+        request: The proxy's request.
+        convention: How the proxy describes the original request.
+        token_cookie: The name of the cookie that may hold a token; None for none.
     """
-    asked = convention.read(request)
-    if asked is None:
+    parts = convention.read(request)
+    if parts is None:
         return ambiguous("expected exactly one, well-formed original request")
-    target, host = asked
-    # Proxies differ in what else they take for a host, and it chooses whose rules apply.
+    target, host = parts
+    # The host selects the policy. Proxies differ in what other hosts they accept.
     if split_port(host) is None:
         return ambiguous("expected a plain host name or address, with a port or without")
     if target.ambiguous:
         return ambiguous("expected every query parameter once, and prefix to be the path's tenant")
-    sent = [*target.jwt, *target.token]
+    in_query = [*target.jwt, *target.token]
     if not _at_most_one(request, "Authorization"):
         return ambiguous("expected at most one Authorization header")
-    candidates = {*sent, *bearer_tokens(request)}
-    if not candidates and token_cookie is not None:
-        candidates = set(cookies(request, token_cookie))
-    if len(candidates) > 1:
+    tokens = {*in_query, *bearer_tokens(request)}
+    if not tokens and token_cookie is not None:
+        tokens = set(cookies(request, token_cookie))
+    if len(tokens) > 1:
         return ambiguous("expected all tokens in the request to be the same one")
-    return Original(target, host, candidates.pop() if candidates else None)
+    return OriginalRequest(target, host, tokens.pop() if tokens else None)
 
 
-def _origin_form(
-    request: RequestHead, name: str, method: str, host: str
+def bearer_tokens(request: RequestHead) -> list[str]:
+    """Return every bearer token of a request (RFC 6750, section 2.1)."""
+    values = request.headers.getall("Authorization", ())
+    start = len(_BEARER)
+    return [value[start:].strip() for value in values if value[:start].lower() == _BEARER]
+
+
+def cookies(request: RequestHead, name: str) -> list[str]:
+    """Return the values of all cookies of this name, as they were sent."""
+    pairs = [
+        pair.strip().partition("=")
+        for header in request.headers.getall("Cookie", ())
+        for pair in header.split(";")
+    ]
+    return [value for key, _, value in pairs if key == name]
+
+
+def _read_path(
+    request: RequestHead, name: str, method_header: str, host: str
 ) -> tuple[Target, str] | None:
     value = sole_header(request, name)
-    if value is None or not _at_most_one(request, method):
+    if value is None or not _at_most_one(request, method_header):
         return None
     target = parse_target(value)
     return None if target is None else (target, host)
@@ -137,20 +156,3 @@ def _origin_form(
 
 def _at_most_one(request: RequestHead, name: str) -> bool:
     return len(request.headers.getall(name, ())) <= 1
-
-
-def bearer_tokens(request: RequestHead) -> list[str]:
-    """Give every bearer token of a request (RFC 6750, section 2.1)."""
-    values = request.headers.getall("Authorization", ())
-    start = len(_BEARER)
-    return [value[start:].strip() for value in values if value[:start].lower() == _BEARER]
-
-
-def cookies(request: RequestHead, name: str) -> list[str]:
-    """Give the value of every cookie of this name, as it was sent."""
-    pairs = [
-        pair.strip().partition("=")
-        for header in request.headers.getall("Cookie", ())
-        for pair in header.split(";")
-    ]
-    return [value for key, _, value in pairs if key == name]

@@ -1,6 +1,7 @@
-"""What only room pages get: refused readers can be sent elsewhere, and links can be handed off.
+"""What is added to the responses to page requests: redirects after denials, and hand-offs.
 
-Signalling is answered to programs, which follow no such advice. Knows no rule.
+Requests of the signalling connection get neither, because the programs that send them follow no
+redirect.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Final
 
 from verifier.config.redirect_template import fill
 from verifier.http.handoff import REDIRECT, Handoff
-from verifier.http.original_request import Original
+from verifier.http.original_request import OriginalRequest
 from verifier.http.request_head import RequestHead
 from verifier.http.responses import Response
 from verifier.rooms.url import without_tokens
@@ -17,6 +18,7 @@ from verifier.rules.model import Allow, DenialCode, Deny
 from verifier.tokens.redact import may_reveal_token
 
 _LONGEST_REDIRECT: Final = 4_096
+# A new token does not help against these, so the page that issues tokens is of no use.
 _OUTAGES: Final = (
     DenialCode.KEYS_UNAVAILABLE,
     DenialCode.OVERLOADED,
@@ -25,11 +27,11 @@ _OUTAGES: Final = (
 
 
 class Pages:
-    """Completes the answers to page requests.
+    """Adds redirects and hand-offs.
 
     Args:
-        denied_redirect_url: Template of the address for refused readers; None for none.
-        handoff: Moves tokens out of URLs; None where they stay.
+        denied_redirect_url: The template of the address for denied readers; None for none.
+        handoff: Moves tokens out of URLs; None if tokens stay there.
     """
 
     def __init__(
@@ -43,39 +45,41 @@ class Pages:
         """Whether tokens are moved out of URLs."""
         return self._handoff is not None
 
-    def admits(self, request: RequestHead, original: Original) -> bool:
-        """Tell whether a page without a token is opened by what an earlier one left behind."""
+    def admits(self, request: RequestHead, original: OriginalRequest) -> bool:
+        """Return whether a hand-off cookie opens a page that is requested without a token."""
         return self._handoff is not None and self._handoff.admits(request, original)
 
-    def send_on(self, answer: Response, original: Original, denial: Deny) -> Response:
-        """Say in a refusal where its reader is to be sent, if anywhere."""
-        address = self._address_for_refused(original, denial)
-        return answer if address is None else answer.with_header(REDIRECT, address)
+    def with_redirect(
+        self, response: Response, original: OriginalRequest, denial: Deny
+    ) -> Response:
+        """Return a denial's response, with the address for its reader if there is one."""
+        address = self._redirect_address(original, denial)
+        return response if address is None else response.with_header(REDIRECT, address)
 
-    def browser(self, request: RequestHead, original: Original) -> str | None:
-        """Give what a browser is known by, or will be by a cookie; None for any other asker."""
-        return None if self._handoff is None else self._handoff.browser(request, original)
+    def browser_id(self, request: RequestHead, original: OriginalRequest) -> str | None:
+        """Return the browser's id from its cookie, or a new one; None without hand-offs."""
+        return None if self._handoff is None else self._handoff.browser_id(request, original)
 
-    def hand_off(
+    def handoff_response(
         self,
         request: RequestHead,
         endpoint: str,
-        original: Original,
+        original: OriginalRequest,
         decision: Allow,
-        browser: str | None = None,
+        browser_id: str | None = None,
     ) -> Response | None:
-        """Move the token of an allowed page out of its URL; None where it stays."""
+        """Return the response that moves the token out of the URL; None if the token stays."""
         if self._handoff is None:
             return None
-        return self._handoff.answer(request, endpoint, original, decision, browser)
+        return self._handoff.response(request, endpoint, original, decision, browser_id)
 
-    def _address_for_refused(self, original: Original, denial: Deny) -> str | None:
-        """Say where a reader is to be sent; an outage is not cured by a new token."""
+    def _redirect_address(self, original: OriginalRequest, denial: Deny) -> str | None:
         template, target = self._denied_redirect_url, original.target
         if template is None or target.signalling or denial.code in _OUTAGES:
             return None
         room = target.address.room if target.address else ""
         url = f"https://{original.host}{without_tokens(target)}"
+        # The address is shown to another site, which must not get the token from an odd place.
         if may_reveal_token(url):
             room = url = ""
         address = fill(template, code=denial.code, room=room, url=url)

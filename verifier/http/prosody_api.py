@@ -1,7 +1,9 @@
-"""Endpoints in the words of Prosody modules that are already installed: no Lua to deploy.
+"""Endpoints for Prosody modules that exist already, so that no Lua has to be installed.
 
-``mod_muc_auth_ban`` (Jitsi) asks an access manager, ``mod_auth_http`` (prosody-modules) asks for a
-password, which is the token, and Jitsi's own token library asks a key server.
+- ``/access``: ``mod_muc_auth_ban`` (Jitsi) asks an access manager about a token.
+- ``/check_password`` and ``/user_exists``: ``mod_auth_http`` (prosody-modules) has a password
+  checked, and the password is the token.
+- ``/asap/….pem``: Jitsi's token library fetches public keys from an ASAP key server.
 """
 
 from __future__ import annotations
@@ -25,55 +27,60 @@ from verifier.rules.model import AccessRequest, Decision, Deny
 
 FindByDigest = Callable[[str], Awaitable[tuple[VerificationKey, float] | None]]
 
-READING: Final = ("GET", "HEAD")
-"""Methods that ask and change nothing."""
+READ_METHODS: Final = ("GET", "HEAD")
+"""The methods of endpoints that change nothing."""
 
 _KEY_FILE: Final = re.compile(r"/asap/([0-9a-f]{64})\.pem")
 _HEADERS: Final = SERVER | NO_STORE
 
 
-def access_question(request: RequestHead) -> AccessRequest:
-    """Read what ``mod_muc_auth_ban`` sends: the token alone, as a bearer token."""
+def read_access(request: RequestHead) -> AccessRequest:
+    """Return the access request of ``mod_muc_auth_ban``: a bearer token, and no room."""
     tokens = bearer_tokens(request)
     return AccessRequest(tokens[0] if len(tokens) == 1 else None)
 
 
-def password_question(request: RequestHead) -> tuple[AccessRequest, str | None] | Deny:
-    """Read what ``mod_auth_http`` sends: the token as ``pass``, and the host as ``server``."""
+def read_password(request: RequestHead) -> tuple[AccessRequest, str | None] | Deny:
+    """Return the access request of ``mod_auth_http`` and its host.
+
+    The token is the parameter ``pass``, the host is the parameter ``server``.
+    """
     query = parse_qs(request.raw_path.partition("?")[2], keep_blank_values=True)
     passwords, servers = query.get("pass", []), query.get("server", [])
-    # Not even a guest logs in without a password.
+    # A request without a password is not a guest's: guests do not log in with a password.
     if len(passwords) != 1 or len(servers) > 1:
-        detail = "expected one pass and at most one server parameter"
-        return ambiguous(detail)
+        return ambiguous("expected one pass and at most one server parameter")
     return AccessRequest(passwords[0]), servers[0] if servers else None
 
 
-def respond_access(decision: Decision) -> Response:
-    """Answer ``mod_muc_auth_ban``; a refusal closes the session and bans the token for a while."""
+def access_response(decision: Decision) -> Response:
+    """Return the response for ``mod_muc_auth_ban``.
+
+    After a denial the module closes the session and bans the token for a while.
+    """
     body = json.dumps({"access": not isinstance(decision, Deny)}).encode()
     return Response(HTTPStatus.OK, _HEADERS | {"Content-Type": "application/json"}, body)
 
 
-def respond_password(decision: Decision) -> Response:
-    """Answer ``mod_auth_http``, which wants the bare word."""
-    return _word("false" if isinstance(decision, Deny) else "true")
+def password_response(decision: Decision) -> Response:
+    """Return the response for ``mod_auth_http``: the text ``true`` or ``false``."""
+    return _text("false" if isinstance(decision, Deny) else "true")
 
 
-def respond_user_exists() -> Response:
-    """Say that every user exists: who they are is in tokens, and nowhere else."""
-    return _word("true")
+def user_exists_response() -> Response:
+    """Return ``true`` for every user: users are known from their tokens only."""
+    return _text("true")
 
 
 async def respond_key(request: web.BaseRequest, find: FindByDigest) -> web.Response | None:
-    """Serve a public key as an ASAP key server does; None where there is none of that name.
+    """Return the response of an ASAP key server; None if there is no such key.
 
     Args:
-        request: For ``/asap/<sha256(kid)>.pem``.
-        find: Gives the key whose ``kid`` has this digest, and for how many seconds it is fresh.
+        request: A request for ``/asap/<sha256(kid)>.pem``.
+        find: Returns the key whose ``kid`` has this digest, and for how many seconds it is fresh.
     """
-    named = _KEY_FILE.fullmatch(request.raw_path) if request.method in READING else None
-    found = await find(named[1]) if named else None
+    match = _KEY_FILE.fullmatch(request.raw_path) if request.method in READ_METHODS else None
+    found = await find(match[1]) if match else None
     if found is None:
         return None
     key, seconds = found
@@ -84,6 +91,6 @@ async def respond_key(request: web.BaseRequest, find: FindByDigest) -> web.Respo
     return web.Response(headers=headers, body=to_pem(key))
 
 
-def _word(word: str) -> Response:
+def _text(text: str) -> Response:
     headers = _HEADERS | {"Content-Type": "text/plain; charset=utf-8"}
-    return Response(HTTPStatus.OK, headers, word.encode())
+    return Response(HTTPStatus.OK, headers, text.encode())

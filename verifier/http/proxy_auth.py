@@ -1,7 +1,13 @@
-"""From a proxy's question to its answer, in steps that can wait for a key between them.
+"""The decision endpoints for proxies: from a request to its response, in three steps.
 
-What both ways in share: aiohttp's (``service``) and the fast lane. Knows neither sockets nor
-bytes.
+1. ``prepare`` reads the original request and decides what needs no token.
+2. The caller has the verifier decide. This step may have to wait, for a key or for a signature's
+   turn, so it is the caller's: the fast lane and aiohttp wait in different ways.
+3. ``finish`` makes the response, counts it, logs it and caches it.
+
+``find_cached`` comes before all three and spares them. Both readers of the decision listener (the
+fast lane and ``service``, behind aiohttp) use these steps with the same cache keys, so that their
+responses cannot differ. No sockets and no bytes of requests here.
 """
 
 from __future__ import annotations
@@ -14,10 +20,10 @@ from time import perf_counter
 from typing import Final
 
 from verifier.decisions.bypass import Bypass
-from verifier.decisions.cache import CachedResponse, DecisionCache, digest
+from verifier.decisions.cache import CachedResponse, DecisionCache, cache_key
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Observer, Verifier
-from verifier.http import original_request
+from verifier.http.original_request import CONVENTIONS, OriginalRequest, read_original
 from verifier.http.pages import Pages
 from verifier.http.request_head import RequestHead, peer_of, sole_header
 from verifier.http.responses import (
@@ -33,22 +39,26 @@ from verifier.rules.denials import UNKNOWN_HOST
 from verifier.rules.model import AccessRequest, Allow, Decision, Deny
 from verifier.rules.room import access_request
 
-_TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
-# Every endpoint refuses a Host that is none, whether it reads it or not.
-_ALWAYS: Final = ("Host", "Authorization")
-_HANDOFF: Final = ("Cookie", "Sec-Fetch-Dest", "X-Jitsi-Handoff")
+# https://www.w3.org/TR/trace-context/#traceparent-header
+_TRACEPARENT: Final = re.compile(
+    r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?",
+)
+# Host belongs to every cache key, even where an endpoint does not read it. The fast lane looks up
+# the cache before it checks Host, and a malformed Host must not find another request's response.
+_KEY_HEADERS: Final = ("Host", "Authorization")
+_HANDOFF_HEADERS: Final = ("Cookie", "Sec-Fetch-Dest", "X-Jitsi-Handoff")
 
 
 @dataclass(frozen=True, slots=True)
-class GateOptions:
-    """What an operator can set about the decision endpoints.
+class ProxyAuthOptions:
+    """The options of the decision endpoints.
 
     Attributes:
-        decision_ttl: The longest time, seconds, that a proxy may keep an allow.
-        token_cookie: Name of the cookie that may hold a token; None where none may.
-        bypass: Knows the service participants that need no token.
-        pages: Completes the answers to page requests.
-        report_only: Whether refusals are only reported.
+        decision_ttl: The longest time, seconds, that a proxy may cache an allow.
+        token_cookie: The name of the cookie that may hold a token; None for none.
+        bypass: Decides which clients need no token.
+        pages: Adds redirects and hand-offs to the responses to page requests.
+        report_only: Whether denials are only reported.
     """
 
     decision_ttl: int = 30
@@ -60,31 +70,31 @@ class GateOptions:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """A question on its way to its answer.
+    """What the steps know of one request.
 
     Attributes:
-        endpoint: Which one was asked.
-        asked: The request.
-        key: What its answer is kept under; None for one that is not kept.
-        generation: The cache's, when the question came.
-        started: When it came, ``perf_counter``.
-        original: What the proxy asks about; None where that is ambiguous.
-        judge: Who decides; None where that is decided already.
-        question: What is to be decided.
-        decision: What is decided already.
-        browser: What the browser that asks is known by; only where tokens let in once.
+        endpoint: The endpoint's name in metrics.
+        request: The proxy's request.
+        cache_key: The key of its response; None if the response is not cached.
+        cache_generation: The cache's generation when the request came.
+        started: When the request came, ``perf_counter``.
+        original: The original request; None if it is ambiguous or there is none.
+        verifier: The verifier that is to decide; None if there is a decision already.
+        access_request: What the verifier is to decide.
+        decision: The decision that needed no verifier.
+        browser_id: The id of the client's browser, where each token opens its room once.
     """
 
     endpoint: str
-    asked: RequestHead = field(repr=False)
-    key: bytes | None
-    generation: int
+    request: RequestHead = field(repr=False)
+    cache_key: bytes | None
+    cache_generation: int
     started: float
-    original: original_request.Original | None = None
-    judge: Verifier | None = None
-    question: AccessRequest = AccessRequest(None)  # noqa: RUF009  # immutable
+    original: OriginalRequest | None = None
+    verifier: Verifier | None = None
+    access_request: AccessRequest = AccessRequest(None)  # noqa: RUF009  # immutable
     decision: Decision | None = None
-    browser: str | None = field(default=None, repr=False)
+    browser_id: str | None = field(default=None, repr=False)
 
     @property
     def address(self) -> RoomAddress | None:
@@ -93,24 +103,24 @@ class RequestContext:
 
 
 class ProxyAuthHandler:
-    """Responses proxies.
+    """Prepares and finishes the requests of proxies.
 
     Args:
-        hosts: Gives the verifier that answers for a host.
-        cache: Responses that still hold.
+        hosts: The verifier of each host.
+        cache: The decision cache.
         observer: Counts decisions.
-        decision_log: Writes them down.
-        options: What an operator has set.
-        refresh: Reads what has changed elsewhere, and empties the cache where anything has.
+        decision_log: Logs decisions.
+        options: The options of the decision endpoints.
+        refresh: Reads the changes of other workers, and empties the cache if there are any.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917  # what answers are made of, each from its own part
+    def __init__(  # noqa: PLR0913, PLR0917  # the parts of a response
         self,
         hosts: Hosts,
         cache: DecisionCache,
         observer: Observer,
         decision_log: DecisionLog,
-        options: GateOptions,
+        options: ProxyAuthOptions,
         refresh: Callable[[], None],
     ) -> None:
         self._hosts = hosts
@@ -119,142 +129,150 @@ class ProxyAuthHandler:
         self._log = decision_log
         self._options = options
         self._refresh = refresh
-        self.varying: Mapping[str, tuple[str, ...]] = {
-            name: (*dict.fromkeys((*_ALWAYS, *convention.names)), *self._on_demand())
-            for name, convention in original_request.CONVENTIONS.items()
+        self.key_headers: Mapping[str, tuple[str, ...]] = {
+            name: (*dict.fromkeys((*_KEY_HEADERS, *convention.headers)), *self._option_headers())
+            for name, convention in CONVENTIONS.items()
         }
-        """For each endpoint the headers that its answers depend on."""
+        """For each endpoint the headers that its responses depend on."""
 
-    def key(self, endpoint: str, asked: RequestHead) -> bytes | None:
-        """Give what the answer is kept under; None where a header is there twice."""
-        convention, headers = original_request.CONVENTIONS[endpoint], asked.headers
-        parts: list[bytes | None] = [endpoint.encode(), path_part(endpoint, asked.raw_path)]
-        for name in self.varying[endpoint]:
+    def cache_key(self, endpoint: str, request: RequestHead) -> bytes | None:
+        """Return the key of a request's response; None if one of the headers is doubled."""
+        convention, headers = CONVENTIONS[endpoint], request.headers
+        parts: list[bytes | None] = [endpoint.encode(), _path_part(endpoint, request.raw_path)]
+        for name in self.key_headers[endpoint]:
             values = headers.getall(name, ())
             if len(values) > 1:
                 return None
             parts.append(values[0].encode("utf-8", "surrogateescape") if values else None)
-        if convention.method and len(headers.getall(convention.method, ())) > 1:
+        if convention.method_header and len(headers.getall(convention.method_header, ())) > 1:
             return None
-        return digest(parts)
+        return cache_key(parts)
 
-    def recall(self, key: bytes, now: float) -> CachedResponse | None:
-        """Give an answer that still holds at ``now``, Unix seconds."""
+    def find_cached(self, key: bytes, now: float) -> CachedResponse | None:
+        """Return the cached response that is valid at ``now``, Unix seconds."""
         self._refresh()
         return self._cache.get(key, now)
 
-    def open(self, endpoint: str, asked: RequestHead, key: bytes | None) -> RequestContext:
-        """Read a question, and decide it where no token needs to be looked at."""
+    def prepare(self, endpoint: str, request: RequestHead, key: bytes | None) -> RequestContext:
+        """Read the original request, and decide it if the decision does not depend on a token."""
         started, generation = perf_counter(), self._cache.generation
-        convention, cookie = original_request.CONVENTIONS[endpoint], self._options.token_cookie
-        original = original_request.read_original(asked, convention, cookie)
+        cookie = self._options.token_cookie
+        original = read_original(request, CONVENTIONS[endpoint], cookie)
         if isinstance(original, Deny):
-            return RequestContext(endpoint, asked, key, generation, started, decision=original)
-        address, judge = original.target.address, self._hosts.find(original.host)
-        if judge is None:
+            return RequestContext(endpoint, request, key, generation, started, decision=original)
+        address, verifier = original.target.address, self._hosts.find(original.host)
+        if verifier is None:
             return RequestContext(
-                endpoint, asked, key, generation, started, original, decision=UNKNOWN_HOST
+                endpoint, request, key, generation, started, original, decision=UNKNOWN_HOST
             )
-        question = access_request(original.token, address, judge.policy)
-        case = RequestContext(endpoint, asked, key, generation, started, original, judge, question)
-        if original.token is None and address and self._needs_no_token(asked, original):
-            # Not to be kept: proxies remember by token and URL, not by address or cookie.
-            return replace(case, key=None, judge=None, decision=judge.allow_without_token(question))
-        if original.token is not None and judge.single_use is not None:
-            return replace(case, browser=self._options.pages.browser(asked, original))
-        return case
-
-    def close(self, case: RequestContext, decision: Decision) -> CachedResponse:
-        """Response a proxy's question."""
-        handed_off = None
-        if case.original is not None and isinstance(decision, Allow):
-            pages = self._options.pages
-            asked, name, browser = case.asked, case.endpoint, case.browser
-            handed_off = pages.hand_off(asked, name, case.original, decision, browser)
-        if handed_off is not None:  # which holds the token, and must not be kept
-            return self.settle(replace(case, key=None), decision, handed_off)
-        return self.settle(case, decision, self._answer(case, decision))
-
-    def settle(self, case: RequestContext, decision: Decision, answer: Response) -> CachedResponse:
-        """Count an answer, write it down, and keep it while it holds."""
-        now = self._hosts.default.now()
-        kept = (
-            self._cache.holds_until(decision, now),
-            answer.cacheable_until,
-            answer.head(),
-            answer.body,
-            self._observer.outcome_index(
-                case.endpoint, decision, enforced=not self._options.report_only
-            ),
-            self._log.record(decision, case.question, case.address, case.judge),
+        access = access_request(original.token, address, verifier.policy)
+        context = RequestContext(
+            endpoint, request, key, generation, started, original, verifier, access
         )
-        # What was judged by keys that have been dropped meanwhile must not be kept.
-        fresh = case.generation == self._cache.generation
-        if case.key and fresh and _may_be_kept(case, decision):
-            self._cache.put(case.key, kept, now)
-        seconds = perf_counter() - case.started
-        self.count(case.endpoint, kept, seconds, hit=False)
-        self.write_down(case.endpoint, kept, case.asked, seconds)
-        return kept
+        if original.token is None and address and self._needs_no_token(request, original):
+            # Not cached: the key holds neither the client's address nor the hand-off cookie.
+            decision = verifier.allow_without_token(access)
+            return replace(context, cache_key=None, verifier=None, decision=decision)
+        if original.token is not None and verifier.single_use is not None:
+            return replace(context, browser_id=self._options.pages.browser_id(request, original))
+        return context
+
+    def finish(self, context: RequestContext, decision: Decision) -> CachedResponse:
+        """Return the response to a proxy, after ``record``."""
+        handoff = None
+        if context.original is not None and isinstance(decision, Allow):
+            handoff = self._options.pages.handoff_response(
+                context.request, context.endpoint, context.original, decision, context.browser_id
+            )
+        if handoff is not None:
+            # Not cached: the response holds the token, and the cache must not.
+            return self.record(replace(context, cache_key=None), decision, handoff)
+        return self.record(context, decision, self._response(context, decision))
+
+    def record(
+        self, context: RequestContext, decision: Decision, response: Response
+    ) -> CachedResponse:
+        """Count a response, log it, and cache it while it is valid."""
+        now = self._hosts.default.now()
+        cached = CachedResponse(
+            self._cache.valid_until(decision, now),
+            response.cacheable_until,
+            response.head(),
+            response.body,
+            self._observer.outcome_index(
+                context.endpoint, decision, enforced=not self._options.report_only
+            ),
+            self._log.record(decision, context.access_request, context.address, context.verifier),
+        )
+        # A decision by keys or revocations that have changed meanwhile must not be cached.
+        is_current = context.cache_generation == self._cache.generation
+        if context.cache_key and is_current and _is_cacheable(context, decision):
+            self._cache.put(context.cache_key, cached, now)
+        seconds = perf_counter() - context.started
+        self.count(context.endpoint, cached, seconds, hit=False)
+        self.log(context.endpoint, cached, context.request, seconds)
+        return cached
 
     @property
-    def generation(self) -> int:
-        """The cache's generation: another one has forgotten what this one knew."""
+    def cache_generation(self) -> int:
+        """The cache's generation, which changes when the cache is emptied."""
         return self._cache.generation
 
-    def in_flight(self) -> AbstractContextManager[None]:
-        """Count a question while it is being judged, or waits for that."""
+    def track_in_flight(self) -> AbstractContextManager[None]:
+        """Count a request as in flight while the context is entered."""
         return self._observer.track_in_flight()
 
-    def count(self, endpoint: str, kept: CachedResponse, seconds: float, *, hit: bool) -> None:
-        """Count an answer, and whether it had been kept."""
+    def count(self, endpoint: str, response: CachedResponse, seconds: float, *, hit: bool) -> None:
+        """Count a decision, and whether it came from the cache."""
         self._observer.count_cache_lookup(hit=hit)
-        self._observer.count_decision(endpoint, kept[4], seconds)
+        self._observer.count_decision(endpoint, response.outcome, seconds)
 
-    def write_down(
-        self, endpoint: str, kept: CachedResponse, asked: RequestHead, seconds: float
+    def log(
+        self, endpoint: str, response: CachedResponse, request: RequestHead, seconds: float
     ) -> None:
-        """Have an answer written down, where anybody wants it."""
-        if kept[5]:
-            self._log.write(kept[5], asking(endpoint, asked, seconds))
+        """Log a decision if a sink wants it."""
+        if response.log_record:
+            self._log.write(response.log_record, _log_context(endpoint, request, seconds))
 
-    def _answer(self, case: RequestContext, decision: Decision) -> Response:
-        if isinstance(decision, Deny):
-            if self._options.report_only:
-                return would_deny_response(decision)
-            answer = denial_response(decision)
-            if case.original is None:
-                return answer
-            return self._options.pages.send_on(answer, case.original, decision)
-        return decision_response(decision, case.address, cacheable=_may_be_kept(case, decision))
+    def _response(self, context: RequestContext, decision: Decision) -> Response:
+        if not isinstance(decision, Deny):
+            cacheable = _is_cacheable(context, decision)
+            return decision_response(decision, context.address, cacheable=cacheable)
+        if self._options.report_only:
+            return would_deny_response(decision)
+        response = denial_response(decision)
+        if context.original is None:
+            return response
+        return self._options.pages.with_redirect(response, context.original, decision)
 
-    def _needs_no_token(self, asked: RequestHead, original: original_request.Original) -> bool:
-        options = self._options
-        address = sole_header(asked, "X-Real-IP")
-        if address is not None and options.bypass.applies(peer_of(asked), address):
+    def _needs_no_token(self, request: RequestHead, original: OriginalRequest) -> bool:
+        address = sole_header(request, "X-Real-IP")
+        if address is not None and self._options.bypass.applies(peer_of(request), address):
             return True
-        return options.pages.admits(asked, original)
+        return self._options.pages.admits(request, original)
 
-    def _on_demand(self) -> tuple[str, ...]:
+    def _option_headers(self) -> tuple[str, ...]:
+        """Return the headers that a response depends on because of an option."""
         if self._options.pages.hands_off:
-            return _HANDOFF
+            return _HANDOFF_HEADERS
         return () if self._options.token_cookie is None else ("Cookie",)
 
 
-def _may_be_kept(case: RequestContext, decision: Decision) -> bool:
-    """Tell whether the next one with the same question gets the same answer."""
-    once = case.judge is not None and case.judge.is_redeemed(case.question, decision)
-    return case.key is not None and not once
+def _is_cacheable(context: RequestContext, decision: Decision) -> bool:
+    """Return whether the next equal request gets the same decision."""
+    verifier = context.verifier
+    redeemed = verifier is not None and verifier.is_redeemed(context.access_request, decision)
+    return context.cache_key is not None and not redeemed
 
 
-def path_part(endpoint: str, raw_path: str) -> bytes | None:
-    """Give the part of a request-target that its answer depends on; None for none."""
+def _path_part(endpoint: str, raw_path: str) -> bytes | None:
+    """Return the part of a request-target that a response depends on; None for none."""
     return raw_path.encode("utf-8", "surrogateescape") if endpoint == "ext-authz" else None
 
 
-def asking(endpoint: str, asked: RequestHead, seconds: float) -> LogContext:
-    """Say what may be told of a request: the proxy's name for it, or its trace's."""
-    traceparent = sole_header(asked, "traceparent")
-    trace = _TRACE.fullmatch(traceparent or "")
-    request_id = sole_header(asked, "X-Request-Id") or (trace and trace[1])
+def _log_context(endpoint: str, request: RequestHead, seconds: float) -> LogContext:
+    """Return what the log may hold of a request: the proxy's id for it, or its trace id."""
+    traceparent = sole_header(request, "traceparent")
+    trace = _TRACEPARENT.fullmatch(traceparent or "")
+    request_id = sole_header(request, "X-Request-Id") or (trace and trace[1])
     return LogContext(endpoint, seconds, request_id or None, traceparent if trace else None)

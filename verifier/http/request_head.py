@@ -1,4 +1,4 @@
-"""What the endpoints read of a request, whoever has parsed it."""
+"""The head of a request, as the endpoints read it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from multidict import MultiMapping
 
 
 class RequestHead(Protocol):
-    """A request's head; aiohttp's own requests are such, and so is ``ParsedHead``."""
+    """A request's head: an aiohttp request, or the ``ParsedHead`` of the fast lane."""
 
     @property
     def method(self) -> str:
@@ -18,20 +18,20 @@ class RequestHead(Protocol):
 
     @property
     def raw_path(self) -> str:
-        """The request-target as it was sent."""
+        """The request-target, not decoded."""
 
     @property
     def headers(self) -> MultiMapping[str]:
-        """All header fields; names in any case."""
+        """All header fields; a name is found in any case."""
 
     @property
     def transport(self) -> asyncio.Transport | None:
-        """Where it came from; None once that is gone."""
+        """The connection's transport; None once the connection is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedHead:
-    """A head that was read without aiohttp; every name in it is there once."""
+    """A head that the fast lane has read; no header in it is doubled."""
 
     method: str
     raw_path: str = field(repr=False)
@@ -40,7 +40,7 @@ class ParsedHead:
 
 
 def sole_header(request: RequestHead, name: str) -> str | None:
-    """Give the value of a header that is there exactly once; None if it is missing or doubled."""
+    """Return the value of a header; None if the header is missing or doubled."""
     values = request.headers.getall(name, ())
     return values[0] if len(values) == 1 else None
 

@@ -1,30 +1,33 @@
-"""The HTTP server under every endpoint: aiohttp's low-level one with its known holes closed.
+"""The HTTP server under every endpoint: aiohttp's low-level server with its known gaps closed.
 
 What a handler may rely on:
 
-- ``request.raw_path`` is the request-target as it was sent, undecoded and not normalised: ASCII,
-  beginning with ``/``. Other forms of target and raw non-ASCII bytes were answered with 400.
+- ``request.raw_path`` is the request-target as it was sent: not decoded, not normalised, ASCII,
+  and it begins with ``/``. Other forms of target and raw non-ASCII bytes were answered with 400.
   ``path``, ``query``, ``rel_url``, ``url`` and ``host`` decode, normalise or guess, and may raise.
-- ``request.method`` is any HTTP method that llhttp knows but CONNECT; others got a 400.
-- ``Host`` is there once and is a plain host and port; it can be missing under HTTP/1.0 only.
-- Any other header may be doubled (``asked.sole_header``), and may hold lone surrogates for bytes
-  that are no UTF-8: ``encode("utf-8", "surrogateescape")`` gives the bytes back. In a header of an
-  answer they are left out; a body has to be encoded with ``"replace"`` or the like.
-- The head is no longer than ``Limits.head_bytes``. Bodies are read with ``read_body`` only.
-- A raised exception, ``web.HTTPException`` too, is a bug: a constant 500, reported without values.
+- ``request.method`` is a method that llhttp knows, and not CONNECT; others were answered with 400.
+- ``Host`` occurs once and is a plain host and port. It can be missing under HTTP/1.0 only.
+- Any other header may be doubled (``request_head.sole_header``), and may hold lone surrogates for
+  bytes that are not UTF-8: ``encode("utf-8", "surrogateescape")`` returns the bytes. In a header
+  of a response they are left out; a body has to be encoded with ``"replace"`` or the like.
+- The head is not longer than ``Limits.head_bytes``. Bodies are read with ``read_body`` only.
+- An exception of the handler, ``web.HTTPException`` too, is a bug: the response is a constant 500,
+  and the report holds no value of the request.
 
-Knows HTTP and nothing of tokens, rooms, endpoints or proxies.
+The module knows HTTP, and nothing of tokens, rooms, endpoints or proxies.
 """
 
-# What is relied upon in aiohttp (3.14; tests/unit/http/test_server.py fails where this changes):
-# - `web.Server` calls itself for each connection and hands `request_handler`, `request_factory` on.
-# - `web.RequestHandler` makes a request with the factory just before it starts to answer it, asks
-#   `handle_error` for the answer to a parse error or to a raising handler, and logs with
-#   `log_exception` only; each read goes through `data_received`, which with b"" means "go on".
+# What this module relies on in aiohttp 3.14 (tests/unit/http/test_server.py fails if it changes):
+#
+# - `web.Server` calls itself for each connection, and passes `request_handler` and
+#   `request_factory` on to the connection.
+# - `web.RequestHandler` makes a request with the factory just before it begins to answer it. It
+#   calls `handle_error` for a parse error and for a handler that raises, and logs with
+#   `log_exception` only. Each read goes through `data_received`; b"" means "go on".
 # - A parse error is queued behind the request in whose body it was found.
 # - `close()` lets the request in flight end, `force_close()` does not.
 # - `StreamResponse.prepare` serialises the head, so that a header that cannot be written raises
-#   there, before a byte was sent.
+#   there, before a byte is sent.
 
 from __future__ import annotations
 
@@ -46,40 +49,42 @@ from yarl import URL
 from verifier.http.connection import (
     BODY_BYTES,
     Connection,
-    Fast,
+    FastHandler,
     Limits,
     Report,
     announces_body,
 )
-from verifier.http.fast_lane import Deliver, Later
+from verifier.http.fast_lane import Deferred, RespondLater
 from verifier.http.responses import protocol_problem
 from verifier.rooms.host import is_host_header
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 HAS_C_PARSER: Final = HttpRequestParser is not HttpRequestParserPy
-"""Whether aiohttp reads requests with llhttp; the other parser accepts more."""
+"""Whether aiohttp parses requests with llhttp. aiohttp's other parser accepts more."""
 
 BODY_SECONDS: Final = 10.0
 
 _log: Final = logging.getLogger(__name__)
-_NOWHERE: Final = URL("/")
+_NO_URL: Final = URL("/")
 
 _DEFAULTS: Final = Limits()
 
 
-def _never_fast(_head: bytes, _transport: asyncio.Transport, _deliver: Deliver) -> None:
-    """Leave everything to aiohttp."""
+def _no_fast_lane(
+    _head: bytes, _transport: asyncio.Transport, _respond_later: RespondLater
+) -> None:
+    """Have aiohttp answer everything."""
 
 
 class HardenedServer(web.Server):
     """A protocol factory for ``loop.create_server`` or ``web.ServerRunner``.
 
     Args:
-        handler: Answers every well-formed request; refusals are responses, exceptions are bugs.
-        limits: See ``Limits``.
+        handler: Answers every well-formed request. An exception of the handler is a bug.
+        limits: How much a client may send, and how long it may take.
         report: Takes one line for each bug: types and places, never a value.
-        fast: Answers whole heads from their bytes, where it can.
+        fast_handler: Answers whole heads from their bytes, where it can.
     """
 
     def __init__(
@@ -88,65 +93,70 @@ class HardenedServer(web.Server):
         *,
         limits: Limits = _DEFAULTS,
         report: Report = _log.error,
-        fast: Fast = _never_fast,
+        fast_handler: FastHandler = _no_fast_lane,
     ) -> None:
-        super().__init__(self._answer, request_factory=self._make)
+        super().__init__(self._answer, request_factory=self._make_request)
         self._handler = handler
         self._limits = limits
         self._report = report
-        self._fast = fast
+        self._fast_handler = fast_handler
         self._draining = False
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
 
     def __call__(self) -> web.RequestHandler:
-        """Make the protocol for one connection."""
-        connection = Connection(self, self._limits, self._report, self._try_fast)
-        if self._sweeper is None:
-            self._sweep()
+        """Return the protocol of a new connection."""
+        connection = Connection(self, self._limits, self._report, self._answer_fast)
+        if self._idle_timer is None:
+            self._close_idle()
         return connection
 
     def drain(self) -> None:
-        """Close each connection after its next answer, and say so in that answer.
+        """Close each connection after its next response, and announce that in the response.
 
-        Idle connections stay open, for a request may be on its way on them; ``shutdown`` ends them.
+        Idle connections stay open, because a request may be on its way on them; ``shutdown`` ends
+        them.
         """
         self._draining = True
         for connection in self.connections:
             cast("Connection", connection).leave_fast_lane()
 
     def pre_shutdown(self) -> None:
-        """Take no more requests; what waits for its answer still gets it."""
+        """Accept no more requests; requests in flight still get their responses."""
         self.drain()
         super().pre_shutdown()
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 (aiohttp's name)
-        """Close idle connections now, the others when answered or after ``timeout`` seconds."""
+        """Close idle connections now, the others after their response or ``timeout`` seconds."""
         self.drain()
         await super().shutdown(timeout)
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
 
     def abort(self) -> int:
-        """Close every connection, answered or not; gives how many waited for an answer."""
-        waiting = [cast("Connection", each) for each in self.connections]
-        for connection in waiting:
+        """Close every connection, and return the number of those that were open."""
+        open_connections = [cast("Connection", each) for each in self.connections]
+        for connection in open_connections:
             connection.force_close()
-        return len(waiting)
+        return len(open_connections)
 
-    def _try_fast(
-        self, head: bytes, transport: asyncio.Transport, deliver: Deliver
-    ) -> bytes | Later | None:
-        # What is said while draining has to say that the connection ends with it.
-        return None if self._draining else self._fast(head, transport, deliver)
+    def _answer_fast(
+        self, head: bytes, transport: asyncio.Transport, respond_later: RespondLater
+    ) -> bytes | Deferred | None:
+        # A response of the fast lane cannot announce that the connection ends with it.
+        return None if self._draining else self._fast_handler(head, transport, respond_later)
 
-    def _sweep(self) -> None:
-        """Close idle connections; one timer for all of them, not one for each answer."""
+    def _close_idle(self) -> None:
+        """Close idle connections, now and again.
+
+        One timer serves all connections. A timer for each response would cost more than the
+        response of the fast lane.
+        """
         loop = asyncio.get_running_loop()
-        self._sweeper = loop.call_later(self._limits.idle_seconds / 4, self._sweep)
+        self._idle_timer = loop.call_later(self._limits.idle_seconds / 4, self._close_idle)
         for connection in self.connections:
             cast("Connection", connection).close_if_idle(monotonic())
 
-    def _make(
+    def _make_request(
         self,
         message: RawRequestMessage,
         payload: StreamReader,
@@ -155,48 +165,50 @@ class HardenedServer(web.Server):
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
         if not _is_served(message):
-            # BaseRequest computes a URL from an absolute target, which can raise, and a version is
-            # echoed in the status line: neither may stay. _answer refuses the empty path.
-            message = message._replace(path="", url=_NOWHERE, version=HttpVersion10)
+            # BaseRequest computes a URL from an absolute target, which can raise, and the version
+            # is repeated in the status line. So both are replaced; _answer refuses the empty path.
+            message = message._replace(path="", url=_NO_URL, version=HttpVersion10)
         loop = asyncio.get_running_loop()
         request = web.BaseRequest(message, payload, protocol, writer, task, loop)
-        cast("Connection", protocol).begin(request)
+        cast("Connection", protocol).begin_request(request)
         return request
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = cast("Connection", request.protocol)
         if not request.raw_path or not _host_is_plain(request):
             return protocol_problem(400)
-        if connection.crowded and _head_size(request) > self._limits.head_bytes:
+        # Measuring every head would cost more than the few long ones are worth.
+        if connection.head_may_be_too_long and _head_size(request) > self._limits.head_bytes:
             return protocol_problem(431)
         try:
             response = await self._handler(request)
         except web.HTTPException as error:
             return connection.handle_error(request, 500, error)
-        # Behind a chunked body, the last trailer would become a header of the next request; behind
-        # an Upgrade, bytes get lost. Such a connection has no next request.
+        # After a chunked body, aiohttp would read the last trailer as a header of the next
+        # request. After an Upgrade, it loses bytes. So such a connection has no next request.
         if self._draining or announces_body(request) or "Upgrade" in request.headers:
             response.force_close()
         response.headers.setdefault("Server", "jitsi-verifier")
         await response.prepare(request)
-        # aiohttp would do this next, but here it is known that nothing of the answer is left.
+        # aiohttp would write the end after this method returns. Here, the connection learns at
+        # once that the response is complete.
         with contextlib.suppress(ConnectionError):
             await response.write_eof()
-            connection.end(last=not response.keep_alive)
+            connection.end_request(last=not response.keep_alive)
         return response
 
 
 async def read_body(
     request: web.BaseRequest, limit: int = BODY_BYTES, seconds: float = BODY_SECONDS
 ) -> bytes | web.Response:
-    """Read a whole request body, or give the answer that refuses it.
+    """Return a whole request body, or the response that refuses it.
 
-    Sends the ``100 Continue`` that a client may wait for (RFC 9110, 10.1.1).
+    Sends the ``100 Continue`` for which a client may wait (RFC 9110, section 10.1.1).
 
     Args:
         request: The request, its body not yet read.
-        limit: The most bytes that are accepted.
-        seconds: For the whole body, not for each part of it.
+        limit: The largest number of bytes.
+        seconds: The time for the whole body, not for each part of it.
     """
     if "Content-Encoding" in request.headers:
         return protocol_problem(415)
@@ -208,9 +220,9 @@ async def read_body(
             await _continue(request)
             body = await _read_up_to(request.content, limit)
     except TimeoutError:
-        return protocol_problem(400 if connection.broken else 408)
+        return protocol_problem(400 if connection.body_is_broken else 408)
     except (web.RequestPayloadError, HttpProcessingError, OSError, RuntimeError):
-        # aiohttp's words for a body that broke, and for a client that left while it was read
+        # aiohttp raises these for a broken body, and for a client that closes while it is read.
         return protocol_problem(400)
     return protocol_problem(413) if len(body) > limit else body
 
@@ -220,16 +232,17 @@ def _is_served(message: RawRequestMessage) -> bool:
         message.path[:1] == "/"
         and message.method != "CONNECT"
         and message.version in (HttpVersion11, HttpVersion10)
-        and _is_coded_plainly(message)
+        and _has_plain_coding(message)
     )
 
 
-def _is_coded_plainly(message: RawRequestMessage) -> bool:
-    """Tell whether a body's end is where every other program sees it (RFC 9112, section 6.1).
+def _has_plain_coding(message: RawRequestMessage) -> bool:
+    """Return whether every program finds the body's end in the same place.
 
-    HTTP/1.0 has no chunks, and no other coding is taken off here.
+    HTTP/1.0 has no chunks, and this server decodes no coding but chunked (RFC 9112, section 6.1).
     """
-    if "Transfer-Encoding" not in message.headers:  # which is a mere dict behind a parse error
+    # After a parse error, `headers` is a dict without `getall`.
+    if "Transfer-Encoding" not in message.headers:
         return True
     codings = [coding.lower() for coding in message.headers.getall("Transfer-Encoding")]
     return message.version == HttpVersion11 and codings == ["chunked"]
@@ -249,10 +262,12 @@ async def _continue(request: web.BaseRequest) -> None:
     expects = request.headers.get("Expect", "").lower() == "100-continue"
     if expects and request.version == HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # what follows is still the first byte of the answer
+        # `handle_error` takes any output for the beginning of the response, and this is not it.
+        request.writer.output_size = 0
 
 
 async def _read_up_to(content: StreamReader, limit: int) -> bytes:
+    """Return the body, or its first bytes, more than ``limit`` of them."""
     body = bytearray()
     while len(body) <= limit and (chunk := await content.readany()):
         body += chunk

@@ -1,4 +1,4 @@
-"""The decision listener: from path to endpoint, from decision to answer, counted and logged."""
+"""The endpoints of the decision listener: routing, and the part of each that aiohttp serves."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import Final
 
 from aiohttp import web
 
-from verifier.decisions.cache import CachedResponse, DecisionCache, digest
+from verifier.decisions.cache import CachedResponse, DecisionCache, cache_key
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Observer
 from verifier.http import original_request, prosody_api
 from verifier.http.fast_lane import FastLane
-from verifier.http.proxy_auth import GateOptions, ProxyAuthHandler, RequestContext
+from verifier.http.prosody_api import READ_METHODS
+from verifier.http.proxy_auth import ProxyAuthHandler, ProxyAuthOptions, RequestContext
 from verifier.http.responses import (
     NO_STORE,
+    SERVER,
     Lifetime,
     Response,
     method_not_allowed,
@@ -26,7 +28,7 @@ from verifier.http.responses import (
     to_aiohttp,
 )
 from verifier.http.server import read_body
-from verifier.http.verify_api import BadQuestionError, parse_question, respond_json
+from verifier.http.verify_api import BadBodyError, parse_body, verify_response
 from verifier.observability.decision_log import DecisionLog
 from verifier.rules.denials import UNKNOWN_HOST
 from verifier.rules.model import AccessRequest, Allow, Decision, Deny
@@ -34,58 +36,66 @@ from verifier.rules.model import AccessRequest, Allow, Decision, Deny
 Endpoint = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Render = Callable[[Decision], Response]
 
-_PLAIN: Final = {"Server": "jitsi-verifier", "Content-Type": "text/plain; charset=utf-8"}
+_TEXT_HEADERS: Final = SERVER | {"Content-Type": "text/plain; charset=utf-8"}
 
 
-def _nothing_new() -> None:
-    """Nothing changes elsewhere."""
+def _refresh_nothing() -> None:
+    """Stand for the changes of other workers where there are no other workers."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Ask:
-    """A program's question: the token as it stands, and how it wants to be answered."""
+class VerifyRequest:
+    """The request of a program, which names token and room itself.
+
+    Attributes:
+        endpoint: The endpoint's name in metrics.
+        access_request: What is to be decided; a denial if the request can be read in two ways.
+        host: The virtual host; None for the default.
+        render: Makes the response in the form of this endpoint.
+        started: When the request came, ``perf_counter``.
+    """
 
     endpoint: str
-    question: AccessRequest | Deny
+    access_request: AccessRequest | Deny
     host: str | None
     render: Render
     started: float
 
-    def key(self) -> bytes | None:
-        """Give what the answer is kept under; None where there is nothing to keep."""
-        question = self.question
-        if isinstance(question, Deny):
+    def cache_key(self) -> bytes | None:
+        """Return the key of the response; None if the response is not cached."""
+        if isinstance(self.access_request, Deny):
             return None
-        text = repr((self.endpoint, self.host, question.token, question))
-        return digest([text.encode("utf-8", "backslashreplace")])
+        # `repr` leaves the token out, so the token is a part of its own.
+        parts = (self.endpoint, self.host, self.access_request.token, self.access_request)
+        return cache_key([repr(parts).encode("utf-8", "backslashreplace")])
 
 
 class DecisionService:
-    """Responses everything that comes to ``listen``.
+    """Serves the decision listener.
 
     Args:
-        hosts: Gives the verifier that answers for a host.
-        cache: Responses that still hold.
+        hosts: The verifier of each host.
+        cache: The decision cache.
         observer: Counts decisions.
-        decision_log: Writes them down.
-        options: What an operator has set.
-        refresh: Reads what has changed elsewhere, and empties the cache where anything has.
+        decision_log: Logs decisions.
+        options: The options of the decision endpoints.
+        refresh: Reads the changes of other workers, and empties the cache if there are any.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917  # what answers are made of, each from its own part
+    def __init__(  # noqa: PLR0913, PLR0917  # the parts of a response
         self,
         hosts: Hosts,
         cache: DecisionCache,
         observer: Observer,
         decision_log: DecisionLog,
-        options: GateOptions,
-        refresh: Callable[[], None] = _nothing_new,
+        options: ProxyAuthOptions,
+        refresh: Callable[[], None] = _refresh_nothing,
     ) -> None:
         self._hosts = hosts
         self._report_only = options.report_only
         self._lifetime = Lifetime(options.decision_ttl)
-        self.gatekeeper = ProxyAuthHandler(hosts, cache, observer, decision_log, options, refresh)
-        self.fast_lane = FastLane(self.gatekeeper, options.decision_ttl, hosts.default.now)
+        self._handler = ProxyAuthHandler(hosts, cache, observer, decision_log, options, refresh)
+        self.fast_lane = FastLane(self._handler, options.decision_ttl, hosts.default.now)
         self._endpoints: Mapping[str, Endpoint] = {
             "/v1/verify": self._verify,
             "/access": self._access,
@@ -95,31 +105,29 @@ class DecisionService:
         }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Response one request; a path that is none of ours is a 404 and opens nothing."""
+        """Return the response to one request; any path that is no endpoint is a 404."""
         path = request.raw_path.partition("?")[0]
         if path in original_request.PATHS:
-            return await self._gate(request, original_request.PATHS[path])
+            return await self._proxy_auth(request, original_request.PATHS[path])
         if path.startswith(original_request.EXT_AUTHZ + "/"):
-            return await self._gate(request, "ext-authz")
+            return await self._proxy_auth(request, "ext-authz")
         if path in self._endpoints:
             return await self._endpoints[path](request)
-        # Each host's own keys: another's would sign for its rooms.
+        # Only the keys of the requested host: tokens of another host's key would open its rooms.
         verifier = self._hosts.find(request.headers.get("Host"))
-        key = (
-            await prosody_api.respond_key(request, verifier.keys.find_by_digest)
-            if verifier
-            else None
-        )
+        if verifier is None:
+            return not_found()
+        key = await prosody_api.respond_key(request, verifier.keys.find_by_digest)
         return key or not_found()
 
-    async def _gate(self, request: web.BaseRequest, endpoint: str) -> web.Response:
-        started, keeper = perf_counter(), self.gatekeeper
-        key = keeper.key(endpoint, request)
-        kept = self._recall(endpoint, request, key, started)
-        if kept is None:
-            case = keeper.open(endpoint, request, key)
-            kept = keeper.close(case, await self._decide(case))
-        return self._respond(kept)
+    async def _proxy_auth(self, request: web.BaseRequest, endpoint: str) -> web.Response:
+        started, handler = perf_counter(), self._handler
+        key = handler.cache_key(endpoint, request)
+        response = self._find_cached(endpoint, request, key, started)
+        if response is None:
+            context = handler.prepare(endpoint, request, key)
+            response = handler.finish(context, await self._decide(context))
+        return self._to_aiohttp(response)
 
     async def _verify(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "POST":
@@ -129,77 +137,85 @@ class DecisionService:
             return body
         started = perf_counter()
         try:
-            question, host = parse_question(body)
-        except BadQuestionError as error:
+            access, host = parse_body(body)
+        except BadBodyError as error:
             return problem(HTTPStatus.BAD_REQUEST, str(error), NO_STORE)
-        return await self._judge(request, _Ask("verify", question, host, respond_json, started))
+        verify = VerifyRequest("verify", access, host, verify_response, started)
+        return await self._respond(request, verify)
 
     async def _access(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.method not in prosody_api.READING:
+        if request.method not in READ_METHODS:
             return method_not_allowed("GET")
-        question, host = prosody_api.access_question(request), request.headers.get("Host")
-        ask = _Ask("access", question, host, prosody_api.respond_access, perf_counter())
-        return await self._judge(request, ask)
+        access, host = prosody_api.read_access(request), request.headers.get("Host")
+        render = prosody_api.access_response
+        verify = VerifyRequest("access", access, host, render, perf_counter())
+        return await self._respond(request, verify)
 
     async def _check_password(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.method not in prosody_api.READING:
+        if request.method not in READ_METHODS:
             return method_not_allowed("GET")
-        started, asked = perf_counter(), prosody_api.password_question(request)
-        question, host = (asked, None) if isinstance(asked, Deny) else asked
-        ask = _Ask("check-password", question, host, prosody_api.respond_password, started)
-        return await self._judge(request, ask)
-
-    async def _judge(self, request: web.BaseRequest, ask: _Ask) -> web.Response:
-        """Response a program's question in its own words."""
-        key, judge = ask.key(), self._hosts.find(ask.host)
-        kept = self._recall(ask.endpoint, request, key, ask.started)
-        if kept is None:
-            refused = ask.question if isinstance(ask.question, Deny) else None
-            question = AccessRequest(None) if isinstance(ask.question, Deny) else ask.question
-            generation = self.gatekeeper.generation
-            case = RequestContext(
-                ask.endpoint, request, key, generation, ask.started, None, judge, question, refused
-            )
-            decision = await self._decide(case)
-            kept = self.gatekeeper.settle(case, decision, self._rendered(ask, decision))
-        return self._respond(kept)
-
-    def _recall(
-        self, endpoint: str, request: web.BaseRequest, key: bytes | None, started: float
-    ) -> CachedResponse | None:
-        keeper = self.gatekeeper
-        kept = None if key is None else keeper.recall(key, self._hosts.default.now())
-        if kept is not None:
-            seconds = perf_counter() - started
-            keeper.count(endpoint, kept, seconds, hit=True)
-            keeper.write_down(endpoint, kept, request, seconds)
-        return kept
-
-    async def _decide(self, case: RequestContext) -> Decision:
-        if case.decision is not None:
-            return case.decision
-        if case.judge is None:
-            return UNKNOWN_HOST
-        with self.gatekeeper.in_flight():
-            return await case.judge.verify(case.question, case.browser)
-
-    def _rendered(self, ask: _Ask, decision: Decision) -> Response:
-        if self._report_only and isinstance(decision, Deny):
-            return ask.render(Allow()).with_header("X-Jitsi-Would-Deny", decision.code)
-        return ask.render(decision)
-
-    def _respond(self, kept: CachedResponse) -> web.Response:
-        lines = self._lifetime.lines(kept[1], self._hosts.default.now())
-        return to_aiohttp(kept[2] + lines, kept[3])
+        started, read = perf_counter(), prosody_api.read_password(request)
+        access, host = (read, None) if isinstance(read, Deny) else read
+        render = prosody_api.password_response
+        verify = VerifyRequest("check-password", access, host, render, started)
+        return await self._respond(request, verify)
 
     async def _user_exists(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.method not in prosody_api.READING:
+        if request.method not in READ_METHODS:
             return method_not_allowed("GET")
-        answer = prosody_api.respond_user_exists()
-        return to_aiohttp(answer.head(), answer.body)
+        response = prosody_api.user_exists_response()
+        return to_aiohttp(response.head(), response.body)
+
+    async def _respond(self, request: web.BaseRequest, verify: VerifyRequest) -> web.Response:
+        """Return the response to a program."""
+        key, verifier = verify.cache_key(), self._hosts.find(verify.host)
+        response = self._find_cached(verify.endpoint, request, key, verify.started)
+        if response is None:
+            read = verify.access_request
+            context = RequestContext(
+                verify.endpoint,
+                request,
+                key,
+                self._handler.cache_generation,
+                verify.started,
+                verifier=verifier,
+                access_request=AccessRequest(None) if isinstance(read, Deny) else read,
+                decision=read if isinstance(read, Deny) else None,
+            )
+            decision = await self._decide(context)
+            response = self._handler.record(context, decision, self._render(verify, decision))
+        return self._to_aiohttp(response)
+
+    def _find_cached(
+        self, endpoint: str, request: web.BaseRequest, key: bytes | None, started: float
+    ) -> CachedResponse | None:
+        handler = self._handler
+        response = None if key is None else handler.find_cached(key, self._hosts.default.now())
+        if response is not None:
+            seconds = perf_counter() - started
+            handler.count(endpoint, response, seconds, hit=True)
+            handler.log(endpoint, response, request, seconds)
+        return response
+
+    async def _decide(self, context: RequestContext) -> Decision:
+        if context.decision is not None:
+            return context.decision
+        if context.verifier is None:
+            return UNKNOWN_HOST
+        with self._handler.track_in_flight():
+            return await context.verifier.verify(context.access_request, context.browser_id)
+
+    def _render(self, verify: VerifyRequest, decision: Decision) -> Response:
+        if self._report_only and isinstance(decision, Deny):
+            return verify.render(Allow()).with_header("X-Jitsi-Would-Deny", decision.code)
+        return verify.render(decision)
+
+    def _to_aiohttp(self, response: CachedResponse) -> web.Response:
+        lifetime = self._lifetime.lines(response.cacheable_until, self._hosts.default.now())
+        return to_aiohttp(response.head + lifetime, response.body)
 
 
 async def _healthz(request: web.BaseRequest) -> web.StreamResponse:
-    if request.method not in prosody_api.READING:
+    if request.method not in READ_METHODS:
         return method_not_allowed("GET")
-    return web.Response(headers=_PLAIN, body=b"ok\n")
+    return web.Response(headers=_TEXT_HEADERS, body=b"ok\n")

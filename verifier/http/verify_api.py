@@ -1,6 +1,7 @@
-"""``POST /v1/verify``: the question as JSON, for Prosody's modules and any other program.
+"""``POST /v1/verify``: one access request as JSON, for Prosody's modules and other programs.
 
-Every verdict is a 200 that says so; only a question that is not one is a 400.
+A denial is a 200 too. A 400 means that the body is not an access request, a 503 that no decision is
+possible now.
 """
 
 from __future__ import annotations
@@ -22,54 +23,54 @@ MEMBERS: Final = {
     "creates_room": (bool, "a boolean or null"),
     "admitted_before": (bool, "a boolean or null"),
 }
-"""What is read of a question: each member's type, and that in words."""
+"""The members of the body: for each its type, and the type in words."""
 
 
-class BadQuestionError(ValueError):
-    """The body is no question; says which member, and what was expected."""
+class BadBodyError(ValueError):
+    """The body cannot be used; names the member, what was expected and what was found."""
 
 
-def parse_question(body: bytes) -> tuple[AccessRequest, str | None]:
-    """Read a request body; members that are not known are ignored.
+def parse_body(body: bytes) -> tuple[AccessRequest, str | None]:
+    """Return the access request of a body; unknown members are ignored.
 
     Returns:
-        The question, and the host that it is for; None where the body names none.
+        The access request, and its host; None if the body names none.
 
     Raises:
-        BadQuestionError: no strict JSON object, or a member of the wrong type.
+        BadBodyError: the body is no strict JSON object, or a member has the wrong type.
     """
     try:
-        question = parse_object(body)
+        members = parse_object(body)
     except MalformedError as error:
-        raise BadQuestionError(f"body: {error}") from None
-    if "token" not in question:
-        raise BadQuestionError("token: expected a string or null, found none")
+        raise BadBodyError(f"body: {error}") from None
+    if "token" not in members:
+        raise BadBodyError("token: expected a string or null, found none")
     for name, (kind, expected) in MEMBERS.items():
-        value = question.get(name)
+        value = members.get(name)
         if value is not None and not isinstance(value, kind):
-            raise BadQuestionError(f"{name}: expected {expected}, found {json_type(value)}")
+            raise BadBodyError(f"{name}: expected {expected}, found {json_type(value)}")
     request = AccessRequest(
-        token=question["token"],
-        room_jid=question.get("room_jid"),
-        query_prefix=question.get("query_prefix"),
-        room_requires_authentication=bool(question.get("room_requires_authentication")),
-        creates_room=bool(question.get("creates_room")),
-        admitted_before=bool(question.get("admitted_before")),
+        token=members["token"],
+        room_jid=members.get("room_jid"),
+        query_prefix=members.get("query_prefix"),
+        room_requires_authentication=bool(members.get("room_requires_authentication")),
+        creates_room=bool(members.get("creates_room")),
+        admitted_before=bool(members.get("admitted_before")),
     )
-    return request, question.get("host")
+    return request, members.get("host")
 
 
-def respond_json(decision: Decision) -> Response:
-    """Render a decision as JSON."""
+def verify_response(decision: Decision) -> Response:
+    """Return the response of ``/v1/verify``."""
     status, headers = HTTPStatus.OK, JSON_HEADERS
     if isinstance(decision, Deny) and status_of(decision.code) is HTTPStatus.SERVICE_UNAVAILABLE:
         status = HTTPStatus.SERVICE_UNAVAILABLE
         headers = JSON_HEADERS | {"Retry-After": retry_after(decision.code)}
-    return Response(status, headers, json.dumps(describe(decision)).encode())
+    return Response(status, headers, json.dumps(_members(decision)).encode())
 
 
-def describe(decision: Decision) -> dict[str, Any]:
-    """Say everything that a Prosody module needs to act as Jitsi's own would."""
+def _members(decision: Decision) -> dict[str, Any]:
+    """Return what a Prosody module needs to act as Jitsi's own module would."""
     if isinstance(decision, Allow):
         expires = decision.expires_at
         return {

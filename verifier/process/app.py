@@ -35,7 +35,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from verifier.config import Settings
-from verifier.http.fast_lane import Deliver, Later
+from verifier.http.fast_lane import Deferred, RespondLater
 from verifier.http.server import HardenedServer
 from verifier.keys.sources.http import open_session
 from verifier.keys.sources.polling import FileWatch
@@ -241,7 +241,7 @@ class App:
         at_once = 1 if self._settings_at_start.workers > 1 else _ACCEPTED_AT_ONCE
         admin = HardenedServer(self._handle_admin, report=log_internal_error)
         decisions = HardenedServer(
-            self._handle_decision, report=log_internal_error, fast=self._answer_fast
+            self._handle_decision, report=log_internal_error, fast_handler=self._answer_fast
         )
         runners = [
             await _start(admin, self._listeners.admin, at_once),
@@ -286,9 +286,9 @@ class App:
         return await self._services.decisions.handle(request)
 
     def _answer_fast(
-        self, head: bytes, transport: asyncio.Transport, deliver: Deliver
-    ) -> bytes | Later | None:
-        return self._services.decisions.fast_lane.answer(head, transport, deliver)
+        self, head: bytes, transport: asyncio.Transport, respond_later: RespondLater
+    ) -> bytes | Deferred | None:
+        return self._services.decisions.fast_lane.answer(head, transport, respond_later)
 
     async def _handle_admin(self, request: web.BaseRequest) -> web.StreamResponse:
         return await self._services.admin.handle(request)

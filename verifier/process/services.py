@@ -18,7 +18,7 @@ from verifier.http.admin.revocations import RevocationsEndpoint
 from verifier.http.handoff import Handoff
 from verifier.http.handoff_cookie import derive_key
 from verifier.http.pages import Pages
-from verifier.http.proxy_auth import GateOptions
+from verifier.http.proxy_auth import ProxyAuthOptions
 from verifier.http.service import DecisionService
 from verifier.observability.decision_log import DecisionLog
 from verifier.process.resources import ConfiguredResources, ProcessState
@@ -81,10 +81,10 @@ def _verifier(settings: Settings, state: ProcessState, resources: ConfiguredReso
     )
 
 
-def _gate_options(settings: Settings) -> GateOptions:
+def _gate_options(settings: Settings) -> ProxyAuthOptions:
     secret = settings.cookie_secret()
     handoff = Handoff(derive_key(secret.encode()), time.time) if secret else None
-    return GateOptions(
+    return ProxyAuthOptions(
         settings.decision_ttl,
         settings.token_cookie,
         Bypass(settings.bypass, settings.trusted_proxies),

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.support.rules import NOW, ask, mint
 from verifier import Allow, Decision, DenialCode, Deny
-from verifier.decisions.cache import DecisionCache, digest
+from verifier.decisions.cache import CachedResponse, DecisionCache, cache_key
 
 KEY = b"key"
 
@@ -19,7 +19,8 @@ def allow(**claims: Any) -> Allow:
 def put(
     cache: DecisionCache, decision: Decision, now: float, key: bytes = KEY, body: bytes = b""
 ) -> None:
-    cache.put(key, (cache.holds_until(decision, now), None, b"", body, 0, b""), now)
+    response = CachedResponse(cache.valid_until(decision, now), None, b"", body, 0, b"")
+    cache.put(key, response, now)
 
 
 def test_an_allow_is_kept_for_the_ttl_and_no_longer_than_the_token() -> None:
@@ -91,9 +92,12 @@ def test_clearing_forgets_also_what_is_being_judged() -> None:
 def test_no_entry_costs_a_collection_anything() -> None:
     cache = DecisionCache(ttl=30)
     put(cache, allow(), NOW)
-    entry = cache.get(KEY, NOW)
+    entry = cache._entries[KEY]
     gc.collect()
     assert not gc.is_tracked(entry)
+    response = cache.get(KEY, NOW)
+    assert isinstance(response, CachedResponse)
+    assert response == entry
 
 
 def test_questions_that_differ_anywhere_have_keys_that_differ() -> None:
@@ -105,6 +109,6 @@ def test_questions_that_differ_anywhere_have_keys_that_differ() -> None:
         [b"auth", b"", b"a"],
         [b"auth", b"b", b"a"],
     ]
-    keys = {digest(each) for each in questions}
+    keys = {cache_key(each) for each in questions}
     assert len(keys) == len(questions)
-    assert digest([b"auth", b"a", b"b"]) in keys
+    assert cache_key([b"auth", b"a", b"b"]) in keys

@@ -24,7 +24,7 @@ from verifier.decisions.cache import DecisionCache
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Verifier
 from verifier.http.pages import Pages
-from verifier.http.proxy_auth import GateOptions
+from verifier.http.proxy_auth import ProxyAuthOptions
 from verifier.http.server import HardenedServer
 from verifier.http.service import DecisionService
 from verifier.observability.decision_log import DecisionLog
@@ -69,10 +69,11 @@ async def start() -> AsyncIterator[Start]:
             cache,
             metrics.decisions,
             DecisionLog([LogLines(), *sinks], report_only=report_only),
-            GateOptions(ttl, cookie, bypass, pages, report_only),
+            ProxyAuthOptions(ttl, cookie, bypass, pages, report_only),
             known.refresh,
         )
-        runner = web.ServerRunner(HardenedServer(service.handle, fast=service.fast_lane.answer))
+        server = HardenedServer(service.handle, fast_handler=service.fast_lane.answer)
+        runner = web.ServerRunner(server)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

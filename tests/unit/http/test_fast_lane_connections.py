@@ -22,7 +22,7 @@ async def pair() -> AsyncIterator[Twins]:
 
 
 def timer(client: Client) -> object:
-    return client.held._timer
+    return client.held._head_timer
 
 
 def now() -> float:
@@ -43,7 +43,7 @@ async def test_a_connection_is_closed_once_nothing_was_said_for_too_long(pair: T
 async def test_every_answer_gives_it_its_whole_time_again(pair: Twins) -> None:
     client = await pair.fast.connect()
     for _ in range(5):
-        client.held._last_seen -= IDLE  # so much time passes
+        client.held._last_activity -= IDLE  # so much time passes
         await client.send(head())
         client.held.close_if_idle(now() + IDLE - 1)
         assert not client.is_gone()
@@ -72,8 +72,8 @@ async def test_a_stopped_server_leaves_nothing_behind(pair: Twins) -> None:
     client = await pair.fast.connect()
     await client.send(head())
     await pair.fast.stop()
-    assert pair.fast.server._sweeper is not None
-    assert pair.fast.server._sweeper.cancelled()
+    assert pair.fast.server._idle_timer is not None
+    assert pair.fast.server._idle_timer.cancelled()
     await until(lambda: not pair.fast.server.connections)
     assert timer(client) is None
 
@@ -81,9 +81,9 @@ async def test_a_stopped_server_leaves_nothing_behind(pair: Twins) -> None:
 async def fill(twin: Twin) -> tuple[int, bytes]:
     """Ask without reading until the server would not say more; read then, and go on."""
     client, sent = await twin.connect(), 0
-    while client.held._stall is None:
+    while client.held._write_timer is None:
         await client.send(head())
-        await until(lambda: client.held._stall or client.idle)
+        await until(lambda: client.held._write_timer or client.idle)
         sent += 1
     for _ in range(5):
         await client.send(head())
@@ -110,7 +110,7 @@ async def test_a_client_that_reads_late_gets_every_answer_and_the_memory_is_boun
 async def test_a_client_that_does_not_read_is_dropped() -> None:
     async with twins(Setup(limits=Limits(idle_seconds=SOON))) as pair:
         client = await pair.fast.connect()
-        while client.held._stall is None:
+        while client.held._write_timer is None:
             await client.send(head())
         taken = pair.fast.taken
         await client.send(head())
@@ -134,7 +134,7 @@ async def test_a_client_that_never_reads_does_not_keep_a_closed_connection(pair:
 async def test_nor_does_one_that_goes_on_sending() -> None:
     async with twins(Setup(limits=Limits(head_seconds=SOON / 2, idle_seconds=SOON))) as pair:
         client = await pair.fast.connect()
-        while client.held._stall is None:
+        while client.held._write_timer is None:
             await client.send(head())
         await client.send(b"GET")
         await until(lambda: not pair.fast.server.connections)

@@ -15,7 +15,7 @@ from verifier.decisions.bypass import Bypass
 from verifier.http.handoff import Handoff
 from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value
 from verifier.http.pages import Pages
-from verifier.http.proxy_auth import GateOptions
+from verifier.http.proxy_auth import ProxyAuthOptions
 
 KEY = b"a key of cookies"
 PLACE = CookieScope(HOST, None, "standup")
@@ -27,13 +27,13 @@ PASS = f"{cookie_name(PLACE)}={cookie_value(KEY, PLACE, NOW + 60)}"
 SETUPS = {
     "plain": Setup(),
     "guests": Setup(policy={"allow_empty_token": True}),
-    "cookie": Setup(GateOptions(token_cookie="jwt")),
-    "bypass": Setup(GateOptions(bypass=Bypass([ip_network("10.9.0.0/16")], ["unix"]))),
-    "report-only": Setup(GateOptions(report_only=True)),
-    "redirect": Setup(GateOptions(pages=REDIRECT)),
-    "hand-off": Setup(GateOptions(pages=HANDOFF)),
+    "cookie": Setup(ProxyAuthOptions(token_cookie="jwt")),
+    "bypass": Setup(ProxyAuthOptions(bypass=Bypass([ip_network("10.9.0.0/16")], ["unix"]))),
+    "report-only": Setup(ProxyAuthOptions(report_only=True)),
+    "redirect": Setup(ProxyAuthOptions(pages=REDIRECT)),
+    "hand-off": Setup(ProxyAuthOptions(pages=HANDOFF)),
     "all": Setup(
-        GateOptions(
+        ProxyAuthOptions(
             token_cookie="jwt",
             pages=Pages("https://login.example.org/{code}", Handoff(KEY, lambda: NOW)),
             bypass=Bypass([ip_network("10.9.0.0/16")], ["unix"]),

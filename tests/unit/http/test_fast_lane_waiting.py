@@ -327,7 +327,7 @@ FETCH = Setup(policy=SERVED, keys=Keys)
 
 
 async def fetch(twin: Twin, client: Client) -> None:
-    await until(lambda: client.held._serving)
+    await until(lambda: client.held._served)
     keys = twin.keys
     assert isinstance(keys, Keys)
     keys.fetched.set()

@@ -120,7 +120,7 @@ class Wire:
 
     async def has_read_part_of_a_head(self) -> None:
         """Wait until the server has read the part of a head that was sent."""
-        await until(lambda: any(inside(held, "_seen") for held in self.server.connections))
+        await until(lambda: any(inside(held, "_head_bytes") for held in self.server.connections))
 
     @staticmethod
     async def _hang_up(writer: asyncio.StreamWriter) -> None:
@@ -538,7 +538,7 @@ async def test_an_idle_connection_is_closed(serve: Serve) -> None:
 
 async def test_a_slow_handler_is_not_cut_short_by_the_head_that_follows(serve: Serve) -> None:
     async def slow(request: web.BaseRequest) -> web.Response:
-        await until(lambda: not inside(request.protocol, "_timer"))
+        await until(lambda: not inside(request.protocol, "_head_timer"))
         return await answer_ok(request)
 
     answer = await (await serve(slow, Limits(head_seconds=SOON))).exchange(head() + head()[:-1])
@@ -553,7 +553,7 @@ async def test_a_head_that_comes_byte_by_byte_is_served(serve: Serve) -> None:
         await connection.writer.drain()
         await asyncio.sleep(0)
     await connection.until(b"ok:GET")
-    assert not any(inside(held, "_timer") for held in wire.server.connections)
+    assert not any(inside(held, "_head_timer") for held in wire.server.connections)
 
 
 async def test_a_client_that_does_not_read_is_dropped(serve: Serve) -> None:
@@ -568,10 +568,10 @@ async def test_a_client_that_reads_late_keeps_its_connection(serve: Serve) -> No
     wire = await serve(flood)
     connection = await wire.connect()
     connection.send(head())
-    await until(lambda: bool(wire.seen and inside(wire.seen[0].protocol, "_stall")))
+    await until(lambda: bool(wire.seen and inside(wire.seen[0].protocol, "_write_timer")))
     while b"end" not in await connection.reader.read(2**20):
         pass
-    assert inside(wire.seen[0].protocol, "_stall") is None
+    assert inside(wire.seen[0].protocol, "_write_timer") is None
 
 
 # Bodies
@@ -586,7 +586,7 @@ async def test_a_body_may_take_longer_than_a_head(serve: Serve) -> None:
     wire = await serve(answer_body, Limits(head_seconds=SOON))
     connection = await wire.connect()
     connection.send(post("Content-Length: 5") + b"he")
-    await until(lambda: bool(wire.seen) and not inside(wire.seen[0].protocol, "_timer"))
+    await until(lambda: bool(wire.seen) and not inside(wire.seen[0].protocol, "_head_timer"))
     connection.send(b"llo")
     assert (await connection.rest()).endswith(b"got hello")
 

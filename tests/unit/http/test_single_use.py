@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from tests.support.handoff import HOST, KEY, PLACE, cookie, set_cookie
 from tests.support.sidecar import NOW, Sidecar, Start, mint
 from verifier.http.handoff import Handoff
-from verifier.http.handoff_cookie import cookie_value, new_browser
+from verifier.http.handoff_cookie import cookie_value, new_browser_id
 from verifier.http.pages import Pages
 from verifier.observability.sinks import LogContext
 from verifier.single_use import SingleUse
@@ -279,11 +279,15 @@ async def test_forged_cookies_and_cookies_without_a_browser_are_ignored(
     _, headers, _ = await handing_off.nginx(f"/standup?jwt={once()}", HOST)
     morsel = set_cookie(headers)
     ends, browser, _ = morsel.value.split(".")
+    other_browser = new_browser_id(bytes(16))
     forged = [
         cookie(),
         ("Cookie", f"{morsel.key}={cookie_value(b'x' * 32, PLACE, int(ends), browser)}"),
         ("Cookie", f"{morsel.key}={cookie_value(KEY, PLACE, NOW, browser)}"),
-        ("Cookie", f"{morsel.key}={cookie_value(KEY, PLACE, int(ends), new_browser(bytes(16)))}"),
+        (
+            "Cookie",
+            f"{morsel.key}={cookie_value(KEY, PLACE, int(ends), other_browser)}",
+        ),
         ("Cookie", f"{morsel.key}={morsel.value}x"),
     ]
     for each in forged:

@@ -203,12 +203,12 @@ def test_a_refusal_that_time_turns_is_not_kept_beyond_that_time() -> None:
     cache = DecisionCache(ttl=30)
     token = mint(exp=NOW + 70)
     refused = ask(token, max_token_lifetime=60)
-    assert cache.holds_until(refused, NOW) == NOW + 10
+    assert cache.valid_until(refused, NOW) == NOW + 10
     lenient = ask(token, leeway=3, max_token_lifetime=60)
-    assert cache.holds_until(lenient, NOW) == NOW + 7
+    assert cache.valid_until(lenient, NOW) == NOW + 7
     assert isinstance(ask(token, NOW + 7, leeway=3, max_token_lifetime=60), Allow)
     with_iat = ask(mint(exp=NOW + 70, iat=NOW), max_token_lifetime=60)
-    assert cache.holds_until(with_iat, NOW) == NOW + 30
+    assert cache.valid_until(with_iat, NOW) == NOW + 30
 
 
 def test_only_a_moderator_opens_a_room_that_nobody_is_in() -> None:

@@ -20,7 +20,7 @@ from typing import Final
 from aiohttp import web
 
 from verifier.config.addresses import is_loopback
-from verifier.http.prosody_api import READING
+from verifier.http.prosody_api import READ_METHODS
 from verifier.http.request_head import sole_header
 from verifier.http.responses import NO_STORE, problem
 
@@ -46,7 +46,7 @@ class AdminGuard:
         if self._token is None and not _is_called_by_a_local_name(request):
             detail = "Host: expected localhost or a loopback address, since there is no admin_token"
             return problem(HTTPStatus.FORBIDDEN, detail, NO_STORE)
-        if request.method in READING:
+        if request.method in READ_METHODS:
             return None
         if _is_from_another_site(request):
             detail = "expected no request from another site's page"

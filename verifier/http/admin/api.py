@@ -19,7 +19,7 @@ from verifier.http.admin.dashboard import DASHBOARD
 from verifier.http.admin.explain import respond_explanation, respond_hosts
 from verifier.http.admin.inspector import INSPECTOR
 from verifier.http.admin.revocations import RevocationsEndpoint
-from verifier.http.prosody_api import READING
+from verifier.http.prosody_api import READ_METHODS
 from verifier.http.responses import NO_STORE, SERVER, method_not_allowed, not_found, problem
 from verifier.keys.sources.base import SourceStatus
 
@@ -86,7 +86,7 @@ class AdminService:
             return await self._revocations.handle(request)
         if path != "/readyz" and path not in self._endpoints:
             return not_found()
-        if request.method not in READING:
+        if request.method not in READ_METHODS:
             return method_not_allowed("GET")
         return self._readyz(query) if path == "/readyz" else self._endpoints[path]()
 

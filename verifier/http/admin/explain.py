@@ -25,7 +25,7 @@ from verifier.explain import (
 )
 from verifier.http.responses import JSON_HEADERS, NO_STORE, problem
 from verifier.http.server import read_body
-from verifier.http.verify_api import BadQuestionError
+from verifier.http.verify_api import BadBodyError
 from verifier.rules.model import AccessRequest
 from verifier.rules.policy import Policy
 from verifier.rules.room import jid_request
@@ -44,7 +44,7 @@ async def respond_explanation(request: web.BaseRequest, hosts: Hosts) -> web.Res
         return body
     try:
         answer = await _explain(_parse(body), hosts)
-    except BadQuestionError as error:
+    except BadBodyError as error:
         return problem(HTTPStatus.BAD_REQUEST, str(error), NO_STORE)
     return web.Response(headers=JSON_HEADERS, body=json.dumps(answer).encode())
 
@@ -59,21 +59,21 @@ def _parse(body: bytes) -> dict[str, Any]:
     try:
         question = parse_object(body)
     except MalformedError as error:
-        raise BadQuestionError(f"body: {error}") from None
+        raise BadBodyError(f"body: {error}") from None
     given = {name for name in _STRINGS if question.get(name) is not None}
     for name in given:
         if not isinstance(question[name], str):
             found = json_type(question[name])
-            raise BadQuestionError(f"{name}: expected a string or null, found {found}")
+            raise BadBodyError(f"{name}: expected a string or null, found {found}")
     new = question.get("creates_room")
     if new is not None and not isinstance(new, bool):
-        raise BadQuestionError(f"creates_room: expected a boolean or null, found {json_type(new)}")
+        raise BadBodyError(f"creates_room: expected a boolean or null, found {json_type(new)}")
     now = question.get("now")
     if now is not None and not is_number(now):
-        raise BadQuestionError(f"now: expected a number, found {json_type(now)}")
+        raise BadBodyError(f"now: expected a number, found {json_type(now)}")
     for names in _EXCLUSIVE:
         if len(both := [name for name in names if name in given]) > 1:
-            raise BadQuestionError(f"{both[0]}: expected it or {both[1]}, found both")
+            raise BadBodyError(f"{both[0]}: expected it or {both[1]}, found both")
     return question
 
 
@@ -121,7 +121,7 @@ def _find(question: dict[str, Any]) -> PastedInput:
         if _names_url(question.get(name) or ""):
             found.read_url(question.pop(name))
     except UnreadableError as error:
-        raise BadQuestionError(f"{name}: {error}") from None
+        raise BadBodyError(f"{name}: {error}") from None
     return found
 
 
@@ -135,7 +135,7 @@ def _request(question: dict[str, Any], found: PastedInput, policy: Policy) -> Ac
     try:
         return found.request(question.get("room"), policy)
     except UnreadableError as error:
-        raise BadQuestionError(f"room: {error}") from None
+        raise BadBodyError(f"room: {error}") from None
 
 
 def _describe_token(token: str | None, explanation: Explanation) -> dict[str, Any] | None:
