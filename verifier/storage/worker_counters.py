@@ -28,6 +28,7 @@ class WorkerCounters:
 
     def snapshot(self) -> bytes:
         """Return all counters as bytes, which differ once any counter has changed."""
+        # To notice a change needs no numbers, and copying bytes is cheaper than decoding them.
         return self._memory[:]
 
     def read(self) -> list[int]:
@@ -45,6 +46,7 @@ class WorkerCounters:
     def publish(self, worker: int, number: int) -> None:
         """Set a worker's own counter to a number, modulo 2**64."""
         start = worker * _COUNTER_BYTES
+        # A counter that overflows begins at 0, which still differs from its last value.
         value = (number % 2 ** (8 * _COUNTER_BYTES)).to_bytes(_COUNTER_BYTES, "little")
         self._memory[start : start + _COUNTER_BYTES] = value
 
