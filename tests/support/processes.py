@@ -1,4 +1,4 @@
-"""Real processes for tests: free ports, waiting on conditions, stopping by pid."""
+"""Runs the service as a process, sends requests to it, and waits for conditions."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from typing import Any
 
 DEADLINE = 20.0
 COMMAND = Path(sys.executable).with_name("jitsi-verifier")
-OPEN_TO_VIEW = (
+UNPROTECTED = (
     sys.executable,
     "-c",
     "from verifier.process.main import serve; raise SystemExit(serve(None))",
 )
-"""The service without what keeps this user from looking at its descriptors."""
+"""The service without the protection that hides its descriptors from this user."""
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Return a port that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -34,7 +34,7 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], Any], what: str, deadline: float = DEADLINE) -> Any:
-    """Wait until a condition is true, and give what it gave."""
+    """Wait until a condition returns a true value, and return that value."""
     end = time.monotonic() + deadline
     while time.monotonic() < end:
         try:
@@ -49,7 +49,7 @@ def wait_until(condition: Callable[[], Any], what: str, deadline: float = DEADLI
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer, read whole."""
+    """An HTTP response, completely read."""
 
     status: int
     headers: Mapping[str, str]
@@ -57,7 +57,7 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """The denial code; empty where there is none."""
+        """The denial code; empty without one."""
         return self.headers.get("X-Jitsi-Denial", "")
 
     @property
@@ -67,12 +67,12 @@ class Answer:
 
 
 def get(port: int, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Ask for one path."""
+    """Send a GET request."""
     return _exchange(port, "GET", path, headers or {}, None)
 
 
 def post(port: int, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
-    """Send one body."""
+    """Send a POST request."""
     return _exchange(port, "POST", path, headers or {}, body)
 
 
@@ -90,7 +90,7 @@ def _exchange(
 
 @dataclass
 class RunningVerifier:
-    """A sidecar process."""
+    """A running service."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -100,16 +100,16 @@ class RunningVerifier:
 
     @property
     def log(self) -> str:
-        """Everything that it has logged."""
+        """Everything that the service has logged."""
         return self.log_path.read_text(encoding="utf-8")
 
     def ask(self, target: str, token: str | None = None) -> Answer:
-        """Ask as Envoy does, about a target that may have a token added."""
+        """Send the request that Envoy sends, for a target with an optional token."""
         query = "" if token is None else ("&" if "?" in target else "?") + f"jwt={token}"
         return get(self.port, f"/ext-authz{target}{query}")
 
     def metric(self, sample: str) -> float:
-        """Read one sample, such as ``keys{source="secret"}``; 0 where there is none."""
+        """Return one sample of the metrics, such as ``keys{source="secret"}``; 0 without it."""
         for line in get(self.admin, "/metrics").body.splitlines():
             name, _, value = line.rpartition(" ")
             if name == f"jitsi_verifier_{sample}":
@@ -117,7 +117,7 @@ class RunningVerifier:
         return 0.0
 
     def wait_for_log(self, words: str) -> None:
-        """Wait until these words have been logged."""
+        """Wait until the log contains these words."""
         wait_until(lambda: words in self.log, f"{words!r} in the log")
 
 
@@ -130,10 +130,10 @@ def running_verifier(
     program: Sequence[str | Path] = (COMMAND, "serve"),
     **environ: str,
 ) -> Iterator[RunningVerifier]:
-    """Run the installed sidecar on free ports until the end of the block."""
+    """Run the installed service on free ports inside this context."""
     port, admin = free_port(), free_port()
     log_path = tmp_path / f"verifier-{port}.log"
-    given = {
+    settings = {
         "PATH": os.environ["PATH"],
         "VERIFIER_LISTEN": f"127.0.0.1:{port}",
         "VERIFIER_ADMIN_LISTEN": f"127.0.0.1:{admin}",
@@ -141,8 +141,8 @@ def running_verifier(
     }
     command = [*program, *([] if config is None else ["--config", str(config)])]
     with log_path.open("wb") as log:
-        process = subprocess.Popen(command, env=given, stdout=log, stderr=log)
-    running = RunningVerifier(process, port, admin, log_path, given)
+        process = subprocess.Popen(command, env=settings, stdout=log, stderr=log)
+    running = RunningVerifier(process, port, admin, log_path, settings)
     try:
         if wait:
             wait_until(lambda: get(admin, "/healthz").status == 200, running.log or "health")

@@ -1,4 +1,4 @@
-"""A sidecar of several processes: who they are, and connections that stay with one of them."""
+"""A service of several processes: their ids, and connections that belong to one worker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.processes import (
-    OPEN_TO_VIEW,
+    UNPROTECTED,
     Answer,
     RunningVerifier,
     get,
@@ -27,7 +27,7 @@ _DECISIONS = re.compile(r"^jitsi_verifier_decisions_total\{.*\} (\S+)$", re.MULT
 
 
 def token(**claims: object) -> str:
-    """Make a token that opens ``standup``."""
+    """Return a token for the room ``standup``."""
     usual = {"iss": "app", "aud": "jitsi", "sub": "*", "room": "standup", "exp": time.time() + 600}
     return sign(usual | claims, key=SECRET)
 
@@ -36,28 +36,28 @@ def token(**claims: object) -> str:
 def running_workers(
     tmp_path: Path, config: Path | None = None, count: int = 2, /, **environ: str
 ) -> Iterator[RunningVerifier]:
-    """Run a sidecar until the end of the block; all its workers listen at the beginning.
+    """Run a service inside this context, and wait until all its workers listen.
 
-    Its descriptors are open to view, so that a connection's worker can be told.
+    The descriptors of its processes can be read, so that a connection's worker can be found.
     """
-    given: dict[str, Any] = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET}
+    settings: dict[str, Any] = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET}
     if config is not None:
-        given = {"VERIFIER_CONFIG": str(config)}
-    given |= {"VERIFIER_WORKERS": str(count), **environ}
-    with running_verifier(tmp_path, program=OPEN_TO_VIEW, **given) as verifier:
+        settings = {"VERIFIER_CONFIG": str(config)}
+    settings |= {"VERIFIER_WORKERS": str(count), **environ}
+    with running_verifier(tmp_path, program=UNPROTECTED, **settings) as verifier:
         verifier.wait_for_log(ALL_LISTEN)
         yield verifier
 
 
 def workers(verifier: RunningVerifier) -> list[int]:
-    """Give the worker's process ids, the oldest first, those included that have died."""
+    """Return the workers' process ids, the oldest first, including zombies."""
     pid = verifier.process.pid
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
     return [int(child) for child in listed.split()]
 
 
 def has_ended(pid: int) -> bool:
-    """Tell whether a process is gone; one that nobody has waited for yet is."""
+    """Return whether a process has ended, including zombies."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text("ascii")
     except FileNotFoundError:
@@ -66,25 +66,25 @@ def has_ended(pid: int) -> bool:
 
 
 def wait_for_restarts(verifier: RunningVerifier, count: int, listening: int) -> None:
-    """Wait until so many workers have been started again, and all listened so many times."""
+    """Wait for this number of restarts, and until all workers have listened so many times."""
     wait_until(lambda: verifier.metric("worker_restarts_total") == count, "restart")
     wait_until(lambda: verifier.log.count(ALL_LISTEN) == listening, "all listen")
 
 
 def decisions_by_worker(verifier: RunningVerifier) -> dict[int, int]:
-    """Read how many decisions each worker has made."""
+    """Return the number of decisions by worker."""
     exposed = get(verifier.admin, "/metrics").body
     return {int(worker): int(float(count)) for worker, count in _OWN.findall(exposed)}
 
 
 def decisions(verifier: RunningVerifier) -> int:
-    """Read how many decisions have been made, over all labels."""
+    """Return the number of decisions, summed over all labels."""
     exposed = get(verifier.admin, "/metrics").body
     return int(sum(float(count) for count in _DECISIONS.findall(exposed)))
 
 
 class Client:
-    """A connection that stays open, and so stays with one worker."""
+    """A connection that stays open, and so belongs to one worker."""
 
     def __init__(self, verifier: RunningVerifier) -> None:
         self.service = verifier.port
@@ -94,26 +94,29 @@ class Client:
         self.port: int = self._connection.sock.getsockname()[1]
 
     def ask(self, token: str) -> tuple[int, str]:
-        """Ask about ``standup``; gives status and denial code."""
+        """Ask about the room ``standup``; return the status and the denial code."""
         self._connection.request("GET", f"/ext-authz/standup?jwt={token}")
         answer = self._connection.getresponse()
         answer.read()
         return answer.status, answer.headers.get("X-Jitsi-Denial", "")
 
     def exchange(self, method: str, path: str, headers: Mapping[str, str]) -> Answer:
-        """Ask for anything that needs no body, and read the answer whole."""
+        """Send a request without a body, and return the response."""
         self._connection.request(method, path, None, dict(headers))
         answer = self._connection.getresponse()
         return Answer(answer.status, dict(answer.getheaders()), answer.read().decode())
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self._connection.close()
 
 
 @contextmanager
 def owned_clients(verifier: RunningVerifier, token: str) -> Iterator[dict[int, list[Client]]]:
-    """Open connections, each asked once, until every worker has two of them; by process id."""
+    """Open connections until every worker has two; return them by process id.
+
+    One request was sent on each connection.
+    """
     owned: dict[int, list[Client]] = {pid: [] for pid in workers(verifier)}
     try:
         while min(map(len, owned.values())) < 2:
@@ -129,7 +132,7 @@ def owned_clients(verifier: RunningVerifier, token: str) -> Iterator[dict[int, l
 
 
 def _owner(verifier: RunningVerifier, client: Client) -> int:
-    """Find the process that has accepted a connection, by the number of its socket."""
+    """Return the process that has accepted a connection, by the inode of its socket."""
     ends = f":{verifier.port:04X} ", f":{client.port:04X} "
     rows = Path("/proc/net/tcp").read_text("ascii").splitlines()
     (row,) = [row for row in rows if re.search(f"{ends[0]}[0-9A-F]+{ends[1]}", row)]
@@ -139,15 +142,15 @@ def _owner(verifier: RunningVerifier, client: Client) -> int:
 
 
 def sockets(pid: int) -> set[str]:
-    """Name the sockets of a process."""
+    """Return the sockets of a process, as links like ``socket:[4711]``."""
     links = []
     for path in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
             links.append(str(path.readlink()))
     return {link for link in links if link.startswith("socket:")}
 
 
 def both_allow(verifier: RunningVerifier, token: str) -> bool:
-    """Tell whether every worker lets this token in."""
+    """Return whether every worker allows this token."""
     with owned_clients(verifier, token) as owned:
         return all(client.ask(token) == (200, "") for each in owned.values() for client in each)

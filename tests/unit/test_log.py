@@ -28,7 +28,7 @@ def lines(written: Written) -> list[dict[str, object]]:
     return [json.loads(line) for line in written()]
 
 
-def test_a_line_is_one_json_object_with_named_fields(written: Written) -> None:
+def test_line_is_one_json_object_with_named_fields(written: Written) -> None:
     log.configure("json", "info")
     log.log("denied", code="token-expired", room=None, count=2)
     (line,) = lines(written)
@@ -36,7 +36,7 @@ def test_a_line_is_one_json_object_with_named_fields(written: Written) -> None:
     assert (line["level"], line["event"], line["code"]) == ("info", "denied", "token-expired")
 
 
-def test_what_a_client_sent_is_bounded_and_no_token(written: Written) -> None:
+def test_values_are_cut_and_tokens_replaced(written: Written) -> None:
     log.configure("json", "info")
     token = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhcHAifQ.c2lnbmF0dXJl"
     pretty = "ewogICJhbGciOiAiSFMyNTYiCn0.ewogICJpc3MiOiAiYXBwIgp9.c2ln"
@@ -46,30 +46,30 @@ def test_what_a_client_sent_is_bounded_and_no_token(written: Written) -> None:
     assert (line["room"], line["other"], line["bad"]) == ("a[token]", "[token]", "?")
 
 
-def test_the_console_form_is_one_line_too(written: Written) -> None:
+def test_console_format_is_one_line(written: Written) -> None:
     log.configure("console", "debug")
     log.log("denied", logging.WARNING, room="a\nb")
     (line,) = written()
     assert line.endswith('warning denied room="a\\nb"')
 
 
-def test_the_level_is_kept_to(written: Written) -> None:
+def test_lines_below_the_level_are_not_written(written: Written) -> None:
     log.configure("json", "warning")
     log.log("allowed", logging.DEBUG)
     log.log("denied")
     assert lines(written) == []
 
 
-def test_a_bug_is_written_whole(written: Written) -> None:
+def test_internal_error_is_not_cut(written: Written) -> None:
     log.configure("json", "info")
     log.log_internal_error("ValueError at " + "/a/long/path.py:1 < " * 50)
     assert len(str(lines(written)[0]["at"])) > 900
 
 
-def test_a_librarys_warning_is_one_line_without_its_traceback(written: Written) -> None:
+def test_library_warning_is_one_line_without_traceback(written: Written) -> None:
     log.configure("json", "info")
     try:
-        raise ValueError("value of a request")  # noqa: TRY301  # to be caught
+        raise ValueError("value of a request")  # noqa: TRY301  # caught below
     except ValueError:
         logging.getLogger("some.package").exception("it went wrong")
     (line,) = lines(written)
@@ -78,7 +78,7 @@ def test_a_librarys_warning_is_one_line_without_its_traceback(written: Written) 
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_a_librarys_words_are_one_line_and_hold_no_token(
+def test_library_message_is_one_line_without_token(
     written: Written, log_format: Literal["json", "console"]
 ) -> None:
     log.configure(log_format, "info")

@@ -1,8 +1,8 @@
-"""``confined.py COMMAND…``: runs it as a systemd unit's lines would have it, where no systemd is.
+"""``confined.py COMMAND…``: runs a command in the sandbox that a systemd unit describes.
 
-Standard input is JSON: the ``calls`` that are allowed and the address ``families``. What systemd
-answers with an error kills here, so that nothing of the kind goes unnoticed. Runs in a mount
-namespace of its own and without capabilities; the caller sees to that.
+Standard input is JSON: the allowed ``calls`` and the allowed address ``families``. A forbidden
+call kills the command; systemd would let it fail with an error, which a test could miss. The caller
+provides the mount namespace, and drops the capabilities.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import sys
 from collections.abc import Iterable
 
 KILL, ALLOW = 0x80000000, 0x7FFF0000
-NOT_SUPPORTED = 0x00050000 | 97  # EAFNOSUPPORT, as systemd answers: libc asks for netlink and copes
+NOT_SUPPORTED = (
+    0x00050000 | 97
+)  # EAFNOSUPPORT, like systemd: libc tries netlink first and copes without it
 EQ, GREATER, MASKED_EQ = 4, 6, 7
-LAST_FAMILY = 64  # there are fewer
-WRITE, EXECUTE = 2, 4  # protection of memory
+LAST_FAMILY = 64  # Linux has fewer address families
+WRITE, EXECUTE = 2, 4  # PROT_WRITE, PROT_EXEC
 
 
 class _Compare(ctypes.Structure):
@@ -31,7 +33,7 @@ class _Compare(ctypes.Structure):
 
 
 class Filter:
-    """A seccomp filter; what it does not allow kills."""
+    """A seccomp filter that kills the process at every call that has no rule."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL("libseccomp.so.2")
@@ -39,21 +41,21 @@ class Filter:
         self._context = ctypes.c_void_p(self._library.seccomp_init(KILL))
 
     def add(self, action: int, call: str, *compares: tuple[int, int, int, int]) -> None:
-        """Add a rule; a call that this machine does not have needs none."""
+        """Add a rule, unless this machine does not have the call."""
         number = self._library.seccomp_syscall_resolve_name(call.encode())
         if number >= 0:
-            given = (_Compare * len(compares))(*(_Compare(*each) for each in compares))
+            array = (_Compare * len(compares))(*(_Compare(*compare) for compare in compares))
             rule = self._library.seccomp_rule_add_array
-            done = rule(self._context, ctypes.c_uint32(action), number, len(compares), given)
+            done = rule(self._context, ctypes.c_uint32(action), number, len(compares), array)
             assert done == 0, (call, os.strerror(-done))
 
     def load(self) -> None:
-        """Put it into force, for this process and what it becomes."""
+        """Apply the filter to this process, and to the program that it executes."""
         assert self._library.seccomp_load(self._context) == 0
 
 
 def confine(calls: Iterable[str], families: Iterable[str]) -> None:
-    """Allow these calls, sockets of these families, and no memory that is written and executed."""
+    """Allow these calls, sockets of these families, and no writable and executable memory."""
     rules = Filter()
     numbers = [int(getattr(socket, name)) for name in families]
     for call in set(calls) - {"socket", "mmap", "mprotect", "pkey_mprotect"}:
@@ -70,4 +72,4 @@ def confine(calls: Iterable[str], families: Iterable[str]) -> None:
 
 if __name__ == "__main__":
     confine(**json.load(sys.stdin))
-    os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606  # to become it is what this is for
+    os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606  # runs the command in this process

@@ -1,4 +1,4 @@
-"""A service manager for tests: the other end of sd_notify(3), as systemd has it."""
+"""A service manager for tests: the receiving end of sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 class Manager:
-    """Takes notifications.
+    """Receives notifications.
 
     Args:
-        address: A path; or ``@`` and a name, for an abstract address.
+        address: A path, or ``@`` and an abstract name.
     """
 
     def __init__(self, address: str) -> None:
@@ -34,22 +34,22 @@ class Manager:
         self._thread.start()
 
     def next(self) -> dict[str, str]:
-        """Give the next message."""
+        """Return the next message."""
         return self._messages.get(timeout=DEADLINE)
 
     def wait_for(self, name: str) -> dict[str, str]:
-        """Give the next message that says this, and drop those before it."""
+        """Return the next message that contains this name, and drop the messages before it."""
         while name not in (message := self.next()):
             pass
         return message
 
     def drop(self) -> None:
-        """Forget what was said so far."""
+        """Drop all messages received so far."""
         while not self._messages.empty():
             self._messages.get()
 
-    def says_nothing_for(self, seconds: float) -> bool:
-        """Tell whether nobody says anything for so long."""
+    def is_silent_for(self, seconds: float) -> bool:
+        """Return whether no message arrives for so many seconds."""
         try:
             self._messages.get(timeout=seconds)
         except queue.Empty:
@@ -57,7 +57,7 @@ class Manager:
         return False
 
     def close(self) -> None:
-        """Take no more."""
+        """Stop receiving."""
         self._end.shutdown(socket.SHUT_RD)
         self._thread.join()
         self._end.close()
@@ -76,7 +76,7 @@ class Manager:
 
 @contextmanager
 def managed(tmp_path: Path, *, abstract: bool = False) -> Iterator[Manager]:
-    """Listen for notifications until the end of the block."""
+    """Receive notifications inside this context."""
     name = f"@jitsi-verifier-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
     manager = Manager(name)
     try:

@@ -1,4 +1,4 @@
-"""SIGTERM: nothing new, what is in flight to its end, and a bound on everything."""
+"""Shutdown: no new requests, answers for the requests in flight, and a limit on the time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.processes import COMMAND, RunningVerifier, running_verifier, 
 from tests.support.tokens import SECRET
 from verifier.process.shutdown import shutdown_seconds
 
-MARGIN = 5.0  # seconds, for a machine that has other things to do
+MARGIN = 5.0  # seconds, for a busy machine
 
 
 def options(workers: int, drain_timeout: str) -> dict[str, str]:
@@ -46,8 +46,8 @@ def is_refused(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) != 0
 
 
-def whole(client: socket.socket) -> bytes:
-    """Read to the connection's end, and close it."""
+def read_all(client: socket.socket) -> bytes:
+    """Read until the connection ends, and close it."""
     answer = b""
     with client:
         while piece := client.recv(4096):
@@ -55,18 +55,18 @@ def whole(client: socket.socket) -> bytes:
     return answer
 
 
-def test_a_start_that_has_not_come_far_ends_well_too(tmp_path: Path) -> None:
+def test_sigterm_early_in_the_start_exits_with_zero(tmp_path: Path) -> None:
     config = tmp_path / "verifier.toml"
-    os.mkfifo(config)  # whoever reads it waits for us
+    os.mkfifo(config)  # its reader waits until the test opens it for writing
     command = [str(COMMAND), "serve", "--config", str(config)]
     with subprocess.Popen(command, env={"PATH": os.environ["PATH"]}) as started, config.open("wb"):
-        # It reads by now, or the file could not have been opened.
+        # The service is reading by now, because opening a FIFO waits for a reader.
         started.terminate()
         assert started.wait(20) == 0
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_idle_connections_end_at_once_and_questions_in_flight_with_their_answer(
+def test_drain_closes_idle_connections_and_answers_requests_in_flight(
     tmp_path: Path, workers: int
 ) -> None:
     given = options(workers, "60")
@@ -79,13 +79,13 @@ def test_idle_connections_end_at_once_and_questions_in_flight_with_their_answer(
         wait_until(lambda: verifier.metric("in_flight") == 6, "in flight")
         verifier.process.terminate()
         for client in silent:
-            assert whole(client) == b""
+            assert read_all(client) == b""
         for port in (verifier.port, verifier.admin):
-            wait_until(lambda: is_refused(port), "nobody listens")  # noqa: B023  # called at once
+            wait_until(lambda: is_refused(port), "no listener")  # noqa: B023  # called at once
         assert verifier.process.poll() is None
         keys.answer.set()
         for client in waiting:
-            answer = whole(client)
+            answer = read_all(client)
             assert b"X-Jitsi-Denial: key-unknown" in answer
             assert b"\r\nConnection: close\r\n" in answer
         assert verifier.process.wait(20) == 0
@@ -93,7 +93,7 @@ def test_idle_connections_end_at_once_and_questions_in_flight_with_their_answer(
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_what_takes_longer_than_the_option_says_is_cut_off(tmp_path: Path, workers: int) -> None:
+def test_drain_timeout_closes_connections_with_open_requests(tmp_path: Path, workers: int) -> None:
     given = options(workers, "0.5")
     with (
         hesitant_keys() as keys,
@@ -106,14 +106,14 @@ def test_what_takes_longer_than_the_option_says_is_cut_off(tmp_path: Path, worke
         wait_until(lambda: is_read(explain), "the head is read")
         verifier.process.terminate()
         assert verifier.process.wait(shutdown_seconds(0.5) + MARGIN) == 0
-        assert {whole(question), whole(explain)} == {b""}
+        assert {read_all(question), read_all(explain)} == {b""}
         assert counts(verifier) == 2
         assert "Traceback" not in verifier.log
         assert "shutdown timeout" not in verifier.log
 
 
 def is_read(client: socket.socket) -> bool:
-    """Tell whether the other side has taken everything that was sent, by the kernel's queues."""
+    """Return whether the service has read everything, by the kernel's send and receive queues."""
     ends = [f":{name[1]:04X}" for name in (client.getpeername(), client.getsockname())]
     rows = map(str.split, Path("/proc/net/tcp").read_text("ascii").splitlines())
     (row,) = [row for row in rows if row[1].endswith(ends[0]) and row[2].endswith(ends[1])]
@@ -121,14 +121,14 @@ def is_read(client: socket.socket) -> bool:
 
 
 def counts(verifier: RunningVerifier) -> int:
-    """Add up how many requests the log says were cut off."""
+    """Return the number of connections that the log says were closed by the timeout."""
     lines = [json.loads(line) for line in verifier.log.splitlines()]
     return sum(
         line["count"] for line in lines if line["event"] == "drain timeout: connections closed"
     )
 
 
-def test_a_reload_changes_how_long_the_end_may_take(tmp_path: Path) -> None:
+def test_reload_changes_the_drain_timeout(tmp_path: Path) -> None:
     config = tmp_path / "verifier.toml"
     with hesitant_keys() as keys:
         text = f'app_id = "app"\nasap_key_server = "{keys.environ["JWT_ASAP_KEYSERVER"]}"\n'
@@ -140,19 +140,17 @@ def test_a_reload_changes_how_long_the_end_may_take(tmp_path: Path) -> None:
             question = begin_question(verifier)
             wait_until(lambda: verifier.metric("in_flight") == 1, "in flight")
             verifier.process.terminate()
-            assert whole(question) == b""
+            assert read_all(question) == b""
             assert verifier.process.wait(shutdown_seconds(1) + MARGIN) == 0
             assert counts(verifier) == 1
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_collector_that_never_answers_does_not_hold_up_the_end(
-    tmp_path: Path, workers: int
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
+def test_silent_trace_collector_does_not_delay_the_end(tmp_path: Path, workers: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
         given = {
             "VERIFIER_TRACING": "true",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:{1}".format(*deaf.getsockname()),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:{1}".format(*silent.getsockname()),
             "OTEL_EXPORTER_OTLP_TIMEOUT": "600",
             "JWT_APP_SECRET": SECRET,
             **options(workers, "3"),
@@ -165,7 +163,7 @@ def test_a_collector_that_never_answers_does_not_hold_up_the_end(
             assert "shutdown timeout" not in verifier.log
 
 
-STUCK = """
+ENDLESS_THREAD = """
 import logging, sys, threading
 from verifier.process.shutdown import exit_within
 from verifier.log import configure
@@ -175,8 +173,8 @@ threading.Event().wait()
 """
 
 
-def test_a_thread_that_does_not_end_holds_up_no_end() -> None:
+def test_endless_thread_does_not_prevent_the_exit() -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", STUCK], stderr=subprocess.PIPE, timeout=20, check=True
+        [sys.executable, "-c", ENDLESS_THREAD], stderr=subprocess.PIPE, timeout=20, check=True
     )
     assert json.loads(ended.stderr)["event"] == "shutdown timeout: process exits"

@@ -1,4 +1,4 @@
-"""What systemd is told, and when."""
+"""What the service reports to systemd, and when."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def serves(verifier: RunningVerifier) -> bool:
 
 @pytest.mark.parametrize("abstract", [False, True])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_start_reload_and_end_are_told_by_the_main_process(
+def test_main_process_reports_start_reload_and_stop(
     tmp_path: Path, workers: int, *, abstract: bool
 ) -> None:
     config = configured(tmp_path, workers)
@@ -60,7 +60,7 @@ def test_start_reload_and_end_are_told_by_the_main_process(
         assert manager.senders == {verifier.process.pid}
 
 
-def test_the_manager_is_told_how_many_workers_listen(tmp_path: Path) -> None:
+def test_status_shows_how_many_workers_listen(tmp_path: Path) -> None:
     config = configured(tmp_path, 2)
     with (
         managed(tmp_path) as manager,
@@ -75,7 +75,7 @@ def test_the_manager_is_told_how_many_workers_listen(tmp_path: Path) -> None:
         assert again == {"STATUS": "2 of 2 workers listen"}
 
 
-def test_a_bad_configuration_is_never_ready(tmp_path: Path) -> None:
+def test_bad_configuration_is_never_reported_ready(tmp_path: Path) -> None:
     with managed(tmp_path) as manager:
         given = {"NOTIFY_SOCKET": manager.address, "VERIFIER_DRAIN_TIMEOUT": "soon"}
         with running_verifier(tmp_path, None, wait=False, **given) as verifier:
@@ -84,35 +84,37 @@ def test_a_bad_configuration_is_never_ready(tmp_path: Path) -> None:
         assert manager.senders == set()
 
 
-def test_what_is_started_from_here_inherits_no_manager() -> None:
+def test_started_programs_inherit_no_notify_variables() -> None:
     environ = {"NOTIFY_SOCKET": "/run/x", "WATCHDOG_USEC": "5000000", "WATCHDOG_PID": "1", "A": "b"}
     notifier = Notifier.from_environ(environ)
     assert environ == {"A": "b"}
-    assert notifier.watchdog is None  # it is for another process
+    assert notifier.watchdog is None  # meant for another process
 
 
 @pytest.mark.parametrize(
     ("usec", "watchdog"),
     [("5000000", 5.0), ("", None), ("0", None), ("-5", None), ("soon", None), ("9" * 30, None)],
 )
-def test_the_watchdog_is_as_the_manager_says(usec: str, watchdog: float | None) -> None:
+def test_watchdog_interval_comes_from_the_environment(usec: str, watchdog: float | None) -> None:
     environ = {"NOTIFY_SOCKET": "/run/x", "WATCHDOG_USEC": usec, "WATCHDOG_PID": str(os.getpid())}
     assert Notifier.from_environ(environ).watchdog == watchdog
     environ = {"WATCHDOG_USEC": usec}
-    assert Notifier.from_environ(environ).watchdog is None  # there is nobody to tell
+    assert Notifier.from_environ(environ).watchdog is None  # there is no service manager
 
 
-@pytest.mark.parametrize("address", ["", "@", "relative", "vsock:2:9", "/nobody/listens/here"])
-def test_a_manager_that_cannot_be_reached_is_no_error(address: str) -> None:
+@pytest.mark.parametrize("address", ["", "@", "relative", "vsock:2:9", "/no/such/socket"])
+def test_unreachable_service_manager_is_no_error(address: str) -> None:
     notifier = Notifier(address, 1.0)
     notifier.ready("serving")
     notifier.heartbeat()
 
 
-def test_a_manager_that_does_not_read_holds_up_no_sign_of_life(tmp_path: Path) -> None:
+def test_unread_notify_socket_does_not_block_heartbeats(tmp_path: Path) -> None:
     path = str(tmp_path / "full")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
-        deaf.bind(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unread:
+        unread.bind(path)
         notifier = Notifier(path, 1.0)
-        for _ in range(2000):  # more than any queue holds: a second for each would be half an hour
+        for _ in range(
+            2000
+        ):  # more than a queue holds; with a second of waiting each, half an hour
             notifier.heartbeat()

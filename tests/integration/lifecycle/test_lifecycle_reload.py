@@ -1,4 +1,4 @@
-"""Reloads under load: the listeners stay as they are."""
+"""Reloads under load: the listeners do not change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RELOADS = 100
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_hundred_reloads_under_load_refuse_nobody(tmp_path: Path, workers: int) -> None:
+def test_hundred_reloads_under_load_fail_no_request(tmp_path: Path, workers: int) -> None:
     config = tmp_path / "verifier.toml"
     config.write_text(f'app_id = "app"\napp_secret = "{SECRET}"\nworkers = {workers}\n')
     with running_verifier(tmp_path, config) as verifier:
@@ -44,7 +44,7 @@ def reloads(verifier: RunningVerifier) -> int:
 
 
 def ask(verifier: RunningVerifier, answers: list[Answer | OSError], end: threading.Event) -> None:
-    """Ask on a new connection each time."""
+    """Send each request on a new connection."""
     good = token()
     while not end.is_set():
         try:

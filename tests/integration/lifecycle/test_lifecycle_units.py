@@ -1,4 +1,4 @@
-"""systemd's units: without a mistake, hardened, and the service works within their walls."""
+"""The systemd units: no mistake, hardened, and the service works inside their sandbox."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ UNITS = ROOT / "contrib/systemd"
 SERVICE = UNITS / "jitsi-verifier.service"
 CONFINED = Path(__file__).with_name("confined.py")
 JSON = {"Content-Type": "application/json"}
-# The system is read-only but for some folders; /proc shows processes only, and only our own.
-WALLS = """
+# The file system is read-only except for some folders; /proc shows only this user's processes.
+SANDBOX = """
 for each in "$@"; do [ "$each" = -- ] && break; mount --bind "$each" "$each"; done
 mount -o remount,bind,ro /
 mount -t proc -o subset=pid,hidepid=invisible proc /proc
@@ -37,7 +37,7 @@ exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
 
 
 def values(name: str) -> list[str]:
-    """Give all values of one line of the unit, in order."""
+    """Return the values of all lines of the unit that have this name, in order."""
     lines = SERVICE.read_text("utf-8").splitlines()
     return [line.partition("=")[2] for line in lines if line.startswith(f"{name}=")]
 
@@ -52,13 +52,13 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_exposure_is_no_more_than_one_and_a_half() -> None:
+def test_unit_exposure_is_at_most_one_and_a_half() -> None:
     done = analyze("security", "--offline=yes", "--threshold=15", str(SERVICE))
     assert done.returncode == 0, done.stdout
 
 
-def test_the_units_are_without_a_mistake(tmp_path: Path) -> None:
-    """In a system of which nothing but systemd's own units and what ours name is there."""
+def test_systemd_finds_no_mistake_in_the_units(tmp_path: Path) -> None:
+    """Checked in a root directory with systemd's own units and the programs that ours name."""
     units = tmp_path / "etc/systemd/system"
     shutil.copytree("/lib/systemd/system", tmp_path / "lib/systemd/system", symlinks=True)
     shutil.copytree(UNITS, units)
@@ -72,7 +72,7 @@ def test_the_units_are_without_a_mistake(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_units_bounds_fit_the_defaults() -> None:
+def test_unit_timeouts_fit_the_default_options() -> None:
     assert (
         float(values("TimeoutStopSec")[0]) > shutdown_seconds(10.0) + 1.0
     )  # what a supervisor adds
@@ -81,7 +81,7 @@ def test_the_units_bounds_fit_the_defaults() -> None:
 
 
 def allowed_calls() -> set[str]:
-    """Expand the unit's lines, as systemd does: sets of calls, and sets that are taken out."""
+    """Return the allowed system calls, as systemd does: ``~`` removes a set from those before."""
     calls: set[str] = set()
     for line in values("SystemCallFilter"):
         inverted, names = line.startswith("~"), line.removeprefix("~").split()
@@ -103,12 +103,12 @@ def expand(name: str) -> frozenset[str]:
 def confined(
     command: list[str], writable: list[Path], environ: dict[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    given = {
-        # SQLite gives its files to their folder's owner, if it is root that runs it: here only.
+    allowed = {
+        # SQLite changes the owner of its files if root runs it, which happens in this test only.
         "calls": sorted(allowed_calls() | {"fchown"}),
         "families": values("RestrictAddressFamilies")[0].split(),
     }
-    unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", WALLS, "sh"]
+    unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", SANDBOX, "sh"]
     inside = [sys.executable, str(CONFINED), *command]
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -120,7 +120,7 @@ def confined(
         )
     assert process.stdin is not None
     with process.stdin as end:
-        end.write(json.dumps(given).encode())
+        end.write(json.dumps(allowed).encode())
     try:
         yield process
     finally:
@@ -130,7 +130,7 @@ def confined(
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_service_works_within_the_units_walls(tmp_path: Path, workers: int) -> None:
+def test_service_works_inside_the_unit_sandbox(tmp_path: Path, workers: int) -> None:
     run, state, logs = (tmp_path / name for name in ("run", "state", "logs"))
     for path in (run, state, logs):
         path.mkdir()
@@ -151,8 +151,8 @@ def test_the_service_works_within_the_units_walls(tmp_path: Path, workers: int) 
         serve = [str(COMMAND), "serve", "--config", str(config)]
         with confined(serve, [run, state, logs], environ, log) as service:
             manager.wait_for("READY")
-            question = f"/ext-authz/standup?jwt={token()}"
-            assert get(port, question).status == 200
+            target = f"/ext-authz/standup?jwt={token()}"
+            assert get(port, target).status == 200
             assert get(port, "/ext-authz/standup").status == 401
             for page in ("/metrics", "/readyz", "/v1/keys", "/"):
                 assert get(admin, page).status == 200
@@ -169,7 +169,7 @@ def test_the_service_works_within_the_units_walls(tmp_path: Path, workers: int) 
                 children = Path(f"/proc/{service.pid}/task/{service.pid}/children")
                 os.kill(int(children.read_text("ascii").split()[0]), signal.SIGKILL)
                 wait_until(lambda: log.read_text().count("all workers listen") == 2, "a new worker")
-            assert get(port, question).status == 200
+            assert get(port, target).status == 200
             assert get(port, f"/ext-authz/standup?jwt={leaked}").status == 403
             service.terminate()
             assert service.wait(DEADLINE) == 0
@@ -191,6 +191,6 @@ def test_the_service_works_within_the_units_walls(tmp_path: Path, workers: int) 
         ("pass", 0),
     ],
 )
-def test_the_walls_are_there(tmp_path: Path, attempt: str, ended: int) -> None:
+def test_sandbox_forbids_what_the_unit_forbids(tmp_path: Path, attempt: str, ended: int) -> None:
     with confined([sys.executable, "-c", attempt], [], {}, tmp_path / "log") as process:
         assert process.wait(DEADLINE) == ended

@@ -1,4 +1,4 @@
-"""Event loops that are stuck: found by systemd, and in workers by their supervisor."""
+"""Blocked event loops: systemd finds them, or the supervisor if a worker is blocked."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from verifier.process.supervisor import Supervisor
 from verifier.process.systemd import Notifier
 from verifier.process.worker import WorkerJob
 
-WATCHDOG = 3.0  # seconds; a sign of life comes each second
+WATCHDOG = 3.0  # seconds; a heartbeat is sent every second
 
 
-def test_an_event_loop_that_is_stuck_gives_no_sign_of_life(tmp_path: Path) -> None:
-    """Nobody reads its log, whose pipe is full at last: a loop that writes to it waits."""
+def test_blocked_event_loop_sends_no_heartbeat(tmp_path: Path) -> None:
+    """The log is a pipe without a reader. When the pipe is full, the event loop blocks."""
     read, write = os.pipe()
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
     port = free_port()
@@ -50,7 +50,7 @@ def test_an_event_loop_that_is_stuck_gives_no_sign_of_life(tmp_path: Path) -> No
         with pytest.raises(TimeoutError):
             fill_the_log(port)
         manager.drop()
-        assert manager.says_nothing_for(WATCHDOG)
+        assert manager.is_silent_for(WATCHDOG)
         stack.callback(os.close, read)
         while not os.read(read, 4096).endswith(b"}\n"):
             pass
@@ -58,34 +58,34 @@ def test_an_event_loop_that_is_stuck_gives_no_sign_of_life(tmp_path: Path) -> No
 
 
 def fill_the_log(port: int) -> None:
-    """Be denied until there is no answer any more; each denial is a line."""
+    """Send denied requests until no answer comes; each denial is one line in the log."""
     for _ in range(90):
-        be_denied(port)
+        send_denied_request(port)
 
 
-def be_denied(port: int) -> None:
+def send_denied_request(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=2) as client:
         client.sendall(b"GET /ext-authz/standup HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert client.recv(4096).startswith(b"HTTP/1.1 401")
 
 
-def test_a_worker_that_is_stuck_is_replaced_and_the_manager_need_not_know(tmp_path: Path) -> None:
+def test_blocked_worker_is_replaced_while_systemd_gets_heartbeats(tmp_path: Path) -> None:
     with managed(tmp_path) as manager:
-        given = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "9000000"}
-        with running_workers(tmp_path, None, 2, **given) as verifier:
-            stuck, other = workers(verifier)
-            os.kill(stuck, signal.SIGSTOP)
+        environ = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "9000000"}
+        with running_workers(tmp_path, None, 2, **environ) as verifier:
+            blocked, other = workers(verifier)
+            os.kill(blocked, signal.SIGSTOP)
             manager.drop()
             wait_for_restarts(verifier, 1, listening=2)
             assert '"worker blocked: killed"' in verifier.log
-            assert has_ended(stuck)
+            assert has_ended(blocked)
             assert other in workers(verifier)
             manager.wait_for("WATCHDOG")
             assert verifier.ask("/standup", token()).status == 200
             assert manager.senders == {verifier.process.pid}
 
 
-def test_a_supervisor_that_was_kept_from_running_blames_no_worker(tmp_path: Path) -> None:
+def test_suspended_supervisor_kills_no_worker(tmp_path: Path) -> None:
     now = 0.0
     settings = load({"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": "2"})
     job = WorkerJob(settings, lambda: settings, Listeners(), tmp_path)
@@ -97,7 +97,7 @@ def test_a_supervisor_that_was_kept_from_running_blames_no_worker(tmp_path: Path
         stack.callback(worker.kill)
         supervisor = Supervisor(2, job, Notifier(manager.address, 45.0), lambda: now)
         supervisor._workers[0].pid = worker.pid
-        now = 100.0  # the machine slept
+        now = 100.0  # the machine was suspended
         supervisor._check_heartbeats()
         for _ in range(14):
             now += 1.0
@@ -107,10 +107,11 @@ def test_a_supervisor_that_was_kept_from_running_blames_no_worker(tmp_path: Path
         assert worker.poll() is None
         now += 1.0
         supervisor._check_heartbeats()
-        # Nobody takes note of its end here: as long as it is stuck, the manager hears nothing.
+        # This test does not reap the worker: as long as it counts as blocked, systemd gets no
+        # heartbeat.
         ended = os.WEXITED | os.WNOWAIT | os.WNOHANG
         wait_until(lambda: os.waitid(os.P_PID, worker.pid, ended), "the worker's end")
         now += 1.0
         supervisor._check_heartbeats()
-        Notifier(manager.address).status("the last word")
-        assert manager.next() == {"STATUS": "the last word"}
+        Notifier(manager.address).status("the next message")
+        assert manager.next() == {"STATUS": "the next message"}

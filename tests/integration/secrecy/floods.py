@@ -1,4 +1,4 @@
-"""Requests with a token or a secret in every place where one could stand, well-formed or not."""
+"""Requests with a token or a secret in every possible place, well-formed or malformed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ _TOKEN_HEADERS: Final = (
     "Proxy-Authorization: Bearer {}",
     "X-Jitsi-Handoff: 1\r\nX-Original-URI: /standup?jwt={}",
 )
-# Where a token stands by mistake; what else stands there is an address or a name, and written down.
+# Places where a client may put a token by mistake. Other values in these places are addresses and
+# names, which the service logs.
 _OTHER_HEADERS: Final = (
     "X-Original-URI: /{}",
     "X-Original-URI: /{0}/{0}",
@@ -98,7 +99,7 @@ _OTHER_HEADERS: Final = (
 def at_every_place(
     paths: tuple[str, ...], sent: str, methods: tuple[str, ...] = METHODS
 ) -> Iterator[bytes]:
-    """Give well-formed requests with what is sent in the places of tokens."""
+    """Yield well-formed requests with a value in every place of a token."""
     for method in methods:
         for path in paths:
             yield _head(method, f"{path}?jwt={sent}&user=u&server=h&pass={sent}")
@@ -117,7 +118,7 @@ def at_every_place(
 
 
 def where_none_belongs(paths: tuple[str, ...], token: str) -> Iterator[bytes]:
-    """Give requests, many of them malformed, with a token in the place of something else."""
+    """Yield requests, many of them malformed, with a token in the place of another value."""
     for disguise in disguises(token):
         yield _head("GET", f"/ext-authz/{disguise}")
         yield _head("GET", f"/ext-authz/{disguise}/{disguise}?jwt={token}")

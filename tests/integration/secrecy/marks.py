@@ -1,4 +1,4 @@
-"""Marked tokens and secrets, and a search for any piece of them, in whatever form it stands."""
+"""Marked tokens and secrets, and a search for any piece of them, in any encoding."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from urllib.parse import quote
 from tests.support.tokens import sign
 
 PIECE: Final = 12
-"""The shortest piece, characters, that counts."""
+"""The length of the shortest piece that counts, in characters."""
 
 
 def marked(name: str) -> str:
-    """Make a secret of 43 characters, the same for the same name, that stands nowhere else."""
+    """Return a secret of 43 characters that is unique, and the same for the same name."""
     return base64.urlsafe_b64encode(sha256(name.encode()).digest()).decode().rstrip("=")
 
 
 def forms(secret: str) -> Iterator[str]:
-    """Give a secret as it may come to stand somewhere: encoded, and in other letters."""
+    """Yield the encodings in which a secret may be written."""
     raw = secret.encode()
     yield secret
     yield secret[::-1]
     yield "".join(f"%{byte:02x}" for byte in raw)
     yield raw.hex()
     for shift in range(3):
-        # Where it stands in something longer, base64 begins a byte or two before it.
+        # In base64 of a longer text, the secret may begin one or two bytes into a group.
         encoded = base64.b64encode(b"\0" * shift + raw + b"\0\0")
         inner = encoded.decode()[4:-4]
         yield inner
@@ -37,10 +37,10 @@ def forms(secret: str) -> Iterator[str]:
 
 
 class Marks:
-    """Everything that must stand nowhere.
+    """Finds pieces of secrets in texts.
 
     Args:
-        secrets: What is secret, by what to call it.
+        secrets: The secrets, by a name for the report.
     """
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
@@ -51,11 +51,11 @@ class Marks:
                     self._pieces[piece] = name
 
     def found(self, text: str) -> set[str]:
-        """Name what pieces of it are in a text; upper and lower case are the same."""
+        """Return the names of the secrets that a text contains a piece of; case is ignored."""
         return {self._pieces[each] for each in _pieces(text) if each in self._pieces}
 
     def where(self, texts: Mapping[str, str]) -> list[str]:
-        """Say which texts hold a piece of what, and what stands around the first."""
+        """Describe each text with a piece of a secret: which secret, and the surrounding text."""
         return [self._quoted(name, text) for name, text in texts.items() if self.found(text)]
 
     def _quoted(self, name: str, text: str) -> str:
@@ -70,7 +70,7 @@ def _pieces(text: str) -> Iterable[str]:
 
 
 def token(secret: str, **claims: Any) -> str:
-    """Make a token whose every segment is its own: nothing else begins as its header does."""
+    """Return a token whose segments are all unique: no other token has the same header."""
     usual = {
         "iss": "app",
         "aud": "jitsi",
@@ -84,7 +84,7 @@ def token(secret: str, **claims: Any) -> str:
 
 
 def disguises(sent: str) -> Iterator[str]:
-    """Give a token, or a secret, as a client may write it."""
+    """Yield the spellings of a token or secret that a client may send."""
     yield sent
     yield sent.lower()
     yield sent.upper()
@@ -99,7 +99,7 @@ def disguises(sent: str) -> Iterator[str]:
 
 
 def bodies_with(sent: str) -> Iterator[bytes]:
-    """Give bodies with a token or a secret in the places of tokens, well-formed or not."""
+    """Yield bodies with a value in the places of tokens, well-formed or malformed."""
     for member in ("token", "pasted"):
         yield json.dumps({"token": None, member: sent}).encode()
         yield json.dumps({member: sent, "room_jid": "standup@conference.meet.jitsi"}).encode()
@@ -117,7 +117,7 @@ def bodies_with(sent: str) -> Iterator[bytes]:
 
 
 def bodies_about(token: str) -> Iterator[bytes]:
-    """Give bodies with a token in the places of rooms, hosts and times."""
+    """Yield bodies with a token in the places of rooms, hosts and times."""
     for member in ("jti", "user_id", "kid", "room", "tenant", "reason"):
         yield json.dumps({"jti": "1", member: token}).encode()
     for member in ("url", "room_jid", "room", "query_prefix", "host", "now"):

@@ -1,4 +1,4 @@
-"""The admin token: who has it is let in, however it is written, and nobody else."""
+"""The admin token: only a request with exactly this token is allowed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVerifie
 
 
 def ask(verifier: RunningVerifier, path: str, fields: str, method: str = "GET") -> bytes:
-    """Send a request with these header lines; give the answer's status line and head."""
+    """Send a request with these header lines, and return the response."""
     lines = "".join(f"{field}\r\n" for field in ("Host: a", "Connection: close", fields) if field)
     with socket.create_connection(("127.0.0.1", verifier.admin), timeout=10) as client:
         client.sendall(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1"))
@@ -59,7 +59,7 @@ def ask(verifier: RunningVerifier, path: str, fields: str, method: str = "GET") 
         f"Proxy-Authorization: Bearer {TOKEN}",
     ],
 )
-def test_without_the_very_token_nothing_is_told(guarded: RunningVerifier, fields: str) -> None:
+def test_request_without_exact_token_is_refused(guarded: RunningVerifier, fields: str) -> None:
     for path in (*GUARDED, f"/v1/keys?token={TOKEN}", f"/v1/keys?access_token={TOKEN}"):
         answer = ask(guarded, path, fields)
         assert answer.startswith(b"HTTP/1.1 401 "), (path, answer)
@@ -67,30 +67,30 @@ def test_without_the_very_token_nothing_is_told(guarded: RunningVerifier, fields
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-def test_no_method_is_an_exception(guarded: RunningVerifier, method: str) -> None:
+def test_every_method_needs_the_token(guarded: RunningVerifier, method: str) -> None:
     for path in GUARDED:
         assert ask(guarded, path, "", method).startswith(b"HTTP/1.1 401 "), path
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer ", " Bearer"])
-def test_the_scheme_may_be_written_in_any_case(guarded: RunningVerifier, scheme: str) -> None:
+def test_authorization_scheme_ignores_case(guarded: RunningVerifier, scheme: str) -> None:
     fields = f"Authorization: {scheme} {TOKEN}"
     assert ask(guarded, "/v1/keys", fields).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("path", OPEN)
-def test_health_metrics_and_pages_are_open(guarded: RunningVerifier, path: str) -> None:
+def test_health_metrics_and_pages_need_no_token(guarded: RunningVerifier, path: str) -> None:
     assert ask(guarded, path, "").startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("path", ["//v1/keys", "/v1//keys", "/V1/keys", "/metrics/../v1/keys"])
-def test_no_other_spelling_of_a_path_goes_around_it(guarded: RunningVerifier, path: str) -> None:
+def test_other_spellings_of_a_path_are_refused(guarded: RunningVerifier, path: str) -> None:
     assert ask(guarded, path, "").startswith(b"HTTP/1.1 401 ")
 
 
 @pytest.mark.parametrize("address", ["[::]", "10.9.8.7"])
 @pytest.mark.parametrize("token", ["", "two words", "t\u00f6ken", "tab\t"])
-def test_an_address_for_others_needs_a_token_that_can_be_sent(address: str, token: str) -> None:
+def test_reachable_admin_address_needs_a_usable_token(address: str, token: str) -> None:
     admin = {"VERIFIER_ADMIN_LISTEN": f"{address}:{free_port()}", "VERIFIER_ADMIN_TOKEN": token}
     environ = {"PATH": os.environ["PATH"], **OPTIONS, **admin}
     done = subprocess.run(
@@ -101,7 +101,7 @@ def test_an_address_for_others_needs_a_token_that_can_be_sent(address: str, toke
     assert not token or token not in done.stderr
 
 
-def test_a_token_is_read_from_a_file_without_the_end_of_its_line(tmp_path: Path) -> None:
+def test_token_file_is_read_without_its_line_end(tmp_path: Path) -> None:
     file = tmp_path / "admin-token"
     file.write_text(f"{TOKEN}\n")
     with running_verifier(tmp_path, **OPTIONS, VERIFIER_ADMIN_TOKEN_FILE=str(file)) as running:

@@ -1,4 +1,4 @@
-"""No piece of a token or a secret in what a command prints, whatever it is given."""
+"""No command prints a piece of a token or a secret, whatever its arguments are."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Run = Callable[..., tuple[str, str]]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Give a function that runs a command line and gives what it printed: output and errors."""
+    """Return a function that runs a command line, and returns its output and its errors."""
     for name in [name for name in os.environ if name.startswith(("JWT_", "XMPP_", "VERIFIER_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("JWT_APP_ID", "app")
@@ -75,19 +75,19 @@ def mistakes(sent: str) -> Iterator[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("sent", [GOOD, FORGED])
-def test_explain_prints_no_token_in_the_place_of_anything_else(run: Run, sent: str) -> None:
+def test_explain_prints_no_token_given_in_a_wrong_place(run: Run, sent: str) -> None:
     printed = {str(each): "".join(run("explain", *each)) for each in mistakes(sent)}
     assert MARKS.where(printed) == []
 
 
 @pytest.mark.parametrize("sent", [GOOD, FORGED, SECRET])
-def test_explain_prints_no_piece(run: Run, sent: str) -> None:
+def test_explain_prints_no_piece_of_a_secret(run: Run, sent: str) -> None:
     printed = {str(each): "".join(run("explain", *each)) for each in explanations(sent)}
     printed["stdin"] = "".join(run("explain", "--room", "standup", "-", stdin=sent))
     assert MARKS.where(printed) == []
 
 
-def test_no_complaint_quotes_any(run: Run) -> None:
+def test_usage_errors_quote_no_token(run: Run) -> None:
     printed = {}
     for sent in (GOOD, FORGED):
         for command in (
@@ -110,13 +110,13 @@ def test_no_complaint_quotes_any(run: Run) -> None:
     assert MARKS.where(printed) == []
 
 
-def test_mint_prints_its_token_and_nothing_of_the_secret(run: Run) -> None:
+def test_mint_prints_the_token_and_no_secret(run: Run) -> None:
     out, err = run("mint", "--room", "standup")
     assert out.startswith("eyJ")
     assert Marks(SECRETS).where({"out": out, "err": err}) == []
 
 
-def test_replay_prints_no_piece(run: Run, tmp_path: Path) -> None:
+def test_replay_prints_no_piece_of_a_secret(run: Run, tmp_path: Path) -> None:
     log, packed = tmp_path / "access.log", tmp_path / "access.log.1.gz"
     lines = [
         line.format(*[f"{before}{form}"] * 3)
@@ -134,7 +134,7 @@ def test_replay_prints_no_piece(run: Run, tmp_path: Path) -> None:
     assert MARKS.where(printed) == []
 
 
-def test_check_config_prints_no_piece(run: Run, tmp_path: Path) -> None:
+def test_check_config_prints_no_piece_of_a_secret(run: Run, tmp_path: Path) -> None:
     prosody, broken = tmp_path / "prosody.cfg.lua", tmp_path / "broken.cfg.lua"
     broken.write_text(PROSODY)
     prosody.write_text("\n".join(PROSODY.splitlines()[:-1]))

@@ -1,4 +1,4 @@
-"""Secrets are compared in constant time: how long it takes tells nothing of how much was right."""
+"""Secrets are compared in constant time, so that the time does not show how much was right."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from jwt.algorithms import HMACAlgorithm
 import verifier
 
 PACKAGE = Path(verifier.__file__).parent
-# These read what belongs to the operator, on the operator's machine.
-_OF_THE_OPERATOR = ("cli/", "check_config/", "config/")
+# These packages compare values of the operator, on the operator's machine.
+_OPERATOR_PACKAGES = ("cli/", "check_config/", "config/")
 _HARMLESS = {
-    # Of names, of what a token says of itself, and where one client sent both sides.
+    # Names, public claims of a token, and values that the same client sent.
     "explain/pasted.py: bare == token",
     "http/handoff.py: original.token in (*original.target.jwt, *original.target.token)",
     "http/responses.py: code in _TOKEN_AT_FAULT",
@@ -25,7 +25,7 @@ _HARMLESS = {
     "rules/token.py: algorithm == policy.signature_algorithm",
     "rules/token.py: name in token.header",
     "rules/token.py: policy.signature_algorithm in JITSI_ALGORITHMS",
-    # Of digests of public keys' names.
+    # Digests of the names of public keys.
     "keys/sources/cache.py: entry.digest == digest",
     "keys/sources/configured.py: key_id_digest(key_id) == digest",
     "keys/sources/limits.py: key_id_digest(key_id) in self._answers",
@@ -59,15 +59,15 @@ def names(side: ast.expr) -> Iterator[str]:
             yield node.attr
 
 
-def test_nothing_secret_is_compared_with_equality() -> None:
-    found = {each for each in comparisons() if not each.startswith(_OF_THE_OPERATOR)}
+def test_no_secret_is_compared_with_equality_operators() -> None:
+    found = {each for each in comparisons() if not each.startswith(_OPERATOR_PACKAGES)}
     assert found <= _HARMLESS
-    assert len(found) > 5, "nothing is found at all"
+    assert len(found) > 5, "the search finds no comparison at all"
 
 
-def test_what_is_secret_is_compared_in_constant_time() -> None:
+def test_secrets_are_compared_in_constant_time() -> None:
     files = {str(path.relative_to(PACKAGE)): path.read_text("utf-8") for path in _modules()}
     using = {name for name, text in files.items() if "hmac.compare_digest(" in text}
     assert using == {"http/handoff_cookie.py", "http/admin/access.py"}
-    # And shared secrets' signatures by the library.
+    # The library compares the signatures made with shared secrets.
     assert "compare_digest" in inspect.getsource(HMACAlgorithm.verify)

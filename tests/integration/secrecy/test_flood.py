@@ -1,4 +1,4 @@
-"""No piece of a token or a secret in what the service says or writes, whatever is sent to it."""
+"""The service neither sends nor writes a piece of a token or secret, whatever it receives."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ TOKENS = {
     "a forged token": token(marked("a stranger")),
 }
 MARKS = Marks(SECRETS | TOKENS)
-LINES_A_SECOND = 100  # of refusals are logged
+LINES_PER_SECOND = 100  # denials that are logged
 
-# To whoever brought a token, the hand-off gives it back.
+# The hand-off returns a token to the client that sent it.
 _HANDED_OFF = (b"Location:", b"X-Jitsi-Redirect:")
 
 VARIANTS = (
@@ -63,23 +63,23 @@ VARIANTS = (
 
 @dataclass
 class Service:
-    """A running service, and everything that it says."""
+    """A running service, and everything that it sends."""
 
     verifier: RunningVerifier
     port: int
     folder: Path
-    said: dict[str, str] = field(default_factory=dict)
+    sent: dict[str, str] = field(default_factory=dict)
 
     def send(self, request: bytes, *, admin: bool) -> bool:
-        """Send on a connection of its own; tells whether a decision was answered."""
+        """Send on a new connection; return whether the response is a decision."""
         answer = exchange(self._address(request, admin), request)
         lines = answer.split(b"\r\n")
         kept = b"\r\n".join(each for each in lines if not each.startswith(_HANDED_OFF))
-        self.said[f"the answer to {request!r}"] = kept.decode("latin-1")
+        self.sent[f"the answer to {request!r}"] = kept.decode("latin-1")
         return b"X-Jitsi-" in answer
 
     def written(self) -> dict[str, str]:
-        """Give all files, but the configuration, that are below the folder."""
+        """Return all files below the folder, except the configuration."""
         files = [each for each in self.folder.rglob("*") if each.is_file()]
         texts = {str(each): each.read_bytes().decode("latin-1") for each in files}
         return {name: text for name, text in texts.items() if not name.endswith(".toml")}
@@ -87,7 +87,7 @@ class Service:
     def _address(self, request: bytes, admin: bool) -> Any:
         if admin:
             return "127.0.0.1", self.verifier.admin
-        # Half of them by the one listener, half by the other.
+        # Half of the requests go to each listener.
         unix = sum(request) % 2 == 0
         return str(self.folder / "listen.sock") if unix else ("127.0.0.1", self.port)
 
@@ -99,10 +99,10 @@ def flood(
     admin: bool = False,
     paced: bool = False,
 ) -> None:
-    """Send each to all; paced, no more in a second than are logged and not only counted."""
+    """Send each request to all services; ``paced`` stays below the rate limit of the log."""
     second, refused = 0, 0
     for request in requests:
-        if paced and refused >= LINES_A_SECOND - 1:
+        if paced and refused >= LINES_PER_SECOND - 1:
             wait_until(partial(_is_over, second), "the next second")
         if second != (second := int(time.monotonic())):
             refused = 0
@@ -114,7 +114,7 @@ def _is_over(second: int) -> bool:
 
 
 def exchange(address: Any, request: bytes) -> bytes:
-    """Send a request and read until the connection is closed."""
+    """Send a request, and read until the connection is closed."""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     with socket.socket(family) as client, contextlib.suppress(ConnectionError):
         client.settimeout(20)
@@ -133,11 +133,11 @@ class _Collector(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Collector(ThreadingHTTPServer):
-    """Takes spans."""
+    """Receives spans."""
 
     received = b""
 
@@ -159,7 +159,7 @@ def service(
     options: str,
     program: Sequence[str | Path] = (COMMAND, "serve"),
 ) -> Iterator[Service]:
-    """Run the service with these options; all that it writes is below the folder."""
+    """Run the service with these options; it writes only below the folder."""
     config = folder / "verifier.toml"
     lines = [line.strip() for line in options.replace("FOLDER", str(folder)).splitlines()]
     config.write_text("\n".join(lines))
@@ -181,9 +181,7 @@ def service(
         yield Service(verifier, port, folder)
 
 
-def test_a_flood_of_marked_tokens_and_secrets_leaves_no_piece_of_any(
-    tmp_path: Path, collector: Collector
-) -> None:
+def test_flood_of_marked_secrets_leaves_no_piece(tmp_path: Path, collector: Collector) -> None:
     with contextlib.ExitStack() as stack:
         services = []
         for number, options in enumerate(VARIANTS):
@@ -200,30 +198,30 @@ def test_a_flood_of_marked_tokens_and_secrets_leaves_no_piece_of_any(
         for sent in (SECRETS["app_secret"], SECRETS["admin_token"]):
             flood(services, at_every_place(ADMIN_PATHS, sent, ("GET",)), admin=True)
         flood(services, as_operator(), admin=True)
-    said = {"spans": collector.received.decode("latin-1")}
-    for each in services:
-        assert "Traceback" not in each.verifier.log
-        said |= each.said | each.written()
-    assert MARKS.where(said) == []
+    texts = {"spans": collector.received.decode("latin-1")}
+    for running in services:
+        assert "Traceback" not in running.verifier.log
+        texts |= running.sent | running.written()
+    assert MARKS.where(texts) == []
 
 
-# The service, but that it writes down what it is given.
-_CARELESS = """
+# The service without the function that hides tokens.
+_LEAKING = """
 import sys
 from verifier import log
 from verifier.observability import audit_log
-log.safe = audit_log.safe = lambda value: value
+log.loggable = audit_log.loggable = lambda value: value
 from verifier.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_a_service_that_leaks_is_found_out(tmp_path: Path, collector: Collector) -> None:
-    program = (sys.executable, "-c", _CARELESS, "serve")
+def test_leaking_service_is_detected(tmp_path: Path, collector: Collector) -> None:
+    program = (sys.executable, "-c", _LEAKING, "serve")
     sent, closing = TOKENS["a good token"], "Host: a\r\nConnection: close\r\n\r\n"
     with service(tmp_path, collector, VARIANTS[0], program) as running:
         flood([running], [f"GET /ext-authz/{sent} HTTP/1.1\r\n{closing}".encode()])
-    told = MARKS.where(running.said | running.written())
+    told = MARKS.where(running.sent | running.written())
     assert {each.partition(": ")[0].rpartition("/")[2] for each in told} == {
         "audit.log",
         running.verifier.log_path.name,
@@ -232,14 +230,16 @@ def test_a_service_that_leaks_is_found_out(tmp_path: Path, collector: Collector)
 
 @pytest.mark.parametrize("form", [*forms(SECRETS["app_secret"])])
 @pytest.mark.parametrize("change", [str, str.lower, str.upper])
-def test_twelve_characters_are_found_in_every_form(form: str, change: Callable[[str], str]) -> None:
+def test_twelve_characters_are_found_in_every_encoding(
+    form: str, change: Callable[[str], str]
+) -> None:
     for at in range(0, len(form) - PIECE, 7):
         piece = change(form[at : at + PIECE])
         assert MARKS.found(f"room={piece}") == {"app_secret"}
         assert not MARKS.found(f"room={piece[:-1]} {piece[-1]}")
 
 
-def test_commands_that_ask_the_service_leave_no_piece(tmp_path: Path, collector: Collector) -> None:
+def test_admin_commands_print_no_piece_of_a_secret(tmp_path: Path, collector: Collector) -> None:
     printed = {}
     good = TOKENS["a good token"]
     link = f"https://meet.example.org/standup?jwt={good}"
@@ -265,7 +265,7 @@ def test_commands_that_ask_the_service_leave_no_piece(tmp_path: Path, collector:
     assert MARKS.where(printed | running.written()) == []
 
 
-def test_a_store_that_cannot_be_reached_is_named_without_its_password(
+def test_unreachable_store_is_reported_without_password(
     tmp_path: Path, collector: Collector
 ) -> None:
     password = marked("redis password")
@@ -279,14 +279,14 @@ def test_a_store_that_cannot_be_reached_is_named_without_its_password(
             line = [str(COMMAND), *command, "--config", str(tmp_path / "verifier.toml")]
             environ = running.verifier.environ
             done = subprocess.run(line, env=environ, capture_output=True, check=False)
-            running.said[str(command)] = (done.stdout + done.stderr).decode()
+            running.sent[str(command)] = (done.stdout + done.stderr).decode()
         running.verifier.wait_for_log("revocation store unavailable")
-    everything = running.said | running.written()
+    everything = running.sent | running.written()
     assert Marks({"redis": password}).where(everything) == MARKS.where(everything) == []
 
 
 def as_operator() -> Iterator[bytes]:
-    """Ask for everything that the admin address tells whoever may know."""
+    """Yield a request with the admin token for every path of the admin address."""
     for path in ADMIN_PATHS:
         fields = f"Host: localhost\r\nAuthorization: Bearer {SECRETS['admin_token']}\r\n"
         yield f"GET {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n".encode()

@@ -1,4 +1,4 @@
-"""What others find of a running process in /proc, and what is left of one that has crashed."""
+"""What other processes can read of a running process in /proc, and core files."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.support.supervised import ALL_LISTEN, workers
 from tests.support.tokens import SECRET
 from verifier.cli.main import program
 
-# Root may look into everything, unless it has given up what lets it. Two such processes of one
-# user are then to each other what two processes of any other user are.
-_NO_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
-PLAIN = _NO_RIGHTS if os.geteuid() == 0 else ()
+# Root may read everything, unless it drops its capabilities. Without them, two processes of root
+# have the same rights over each other as two processes of any other user.
+_NO_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
+PLAIN = _NO_CAPABILITIES if os.geteuid() == 0 else ()
 SERVE = (*PLAIN, COMMAND, "serve")
 OPTIONS: dict[str, Any] = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET}
 _SECRET = re.compile("secret|token|pass|key(?!s)", re.IGNORECASE)
@@ -29,7 +29,7 @@ READ = "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read(4096))"
 
 
 def read(pid: int, name: str) -> bytes | None:
-    """Read a file of a process as another one of the same user; None where that is refused."""
+    """Read a file of a process from another process of the same user; None if it is refused."""
     command = [*PLAIN, sys.executable, "-c", READ, f"/proc/{pid}/{name}"]
     done = subprocess.run(command, capture_output=True, check=False, timeout=30)
     assert done.returncode == 0 or b"PermissionError" in done.stderr
@@ -41,7 +41,7 @@ def processes(verifier: RunningVerifier) -> list[int]:
 
 
 @pytest.mark.parametrize("name", ["environ", "maps", "auxv"])
-def test_nobody_else_looks_into_supervisor_and_workers(tmp_path: Path, name: str) -> None:
+def test_other_processes_cannot_read_supervisor_and_workers(tmp_path: Path, name: str) -> None:
     two = {**OPTIONS, "VERIFIER_WORKERS": "2"}
     with running_verifier(tmp_path, program=SERVE, **two) as verifier:
         verifier.wait_for_log(ALL_LISTEN)
@@ -50,11 +50,11 @@ def test_nobody_else_looks_into_supervisor_and_workers(tmp_path: Path, name: str
         assert verifier.metric('worker_resident_memory_bytes{worker="1"}') > 1e6
 
 
-def test_what_is_refused_there_can_be_read_of_another_program() -> None:
+def test_same_files_of_another_program_can_be_read() -> None:
     command = [*PLAIN, sys.executable, "-c", "input()"]
     environ = {**os.environ, "JWT_APP_SECRET": SECRET}
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environ) as other:
-        # The command that takes the rights away is another program with the same number.
+        # setpriv, which has the same process id at first, must have executed the program.
         wait_until(lambda: b"input()" in (read(other.pid, "cmdline") or b""), "the program")
         assert SECRET.encode() in (read(other.pid, "environ") or b"")
         other.communicate(b"\n")
@@ -67,21 +67,21 @@ def test_no_core_file_is_written(tmp_path: Path) -> None:
     assert core.split()[4:6] == ["0", "0"]
 
 
-def test_memory_is_closed_before_the_configuration_is_read(tmp_path: Path) -> None:
+def test_memory_is_protected_before_configuration_is_read(tmp_path: Path) -> None:
     config = tmp_path / "verifier.toml"
-    os.mkfifo(config)  # whoever reads it waits for us
+    os.mkfifo(config)  # its reader waits until the test opens it for writing
     environ = {"PATH": os.environ["PATH"]}
     command = [*SERVE, "--config", config]
     with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as started:
-        with config.open("wb") as held:  # opens once it is being read
+        with config.open("wb") as held:  # waits until the service reads
             assert read(started.pid, "environ") is None
             held.write(b"no toml")
         started.communicate()
         assert started.returncode == os.EX_CONFIG
 
 
-def test_no_secret_is_taken_as_an_argument() -> None:
-    """Arguments are for everybody to read; a token may stand there, or on standard input."""
+def test_no_command_takes_a_secret_as_argument() -> None:
+    """Every user can read arguments. A token may be one, or come on standard input."""
     taken = {name for name in arguments(program()) if _SECRET.search(name)}
     assert taken == {
         "jitsi-verifier explain TOKEN|URL|-",
@@ -91,7 +91,7 @@ def test_no_secret_is_taken_as_an_argument() -> None:
 
 
 def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """Name everything that a command takes a value for."""
+    """Yield the name of every argument that takes a value."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():

@@ -49,12 +49,12 @@ def test_sighup_reads_the_configuration_again(tmp_path: Path, config: Path) -> N
         assert verifier.ask("/standup", token()).status == 200
         config.write_text(f'app_id = "other"\napp_secret = "{SECRET}"\n')
         reload(verifier, "ok")
-        # Cached before the reload, and judged anew after it.
+        # Cached before the reload, and decided again after it.
         assert verifier.ask("/standup", token()).code == "issuer-not-accepted"
         assert verifier.ask("/standup", token(iss="other")).status == 200
 
 
-def test_a_bad_configuration_leaves_the_running_one_untouched(tmp_path: Path, config: Path) -> None:
+def test_bad_configuration_leaves_the_running_one_in_use(tmp_path: Path, config: Path) -> None:
     with running_verifier(tmp_path, config) as verifier:
         config.write_text('app_id = ""\nunknown = 1\n')
         reload(verifier, "error")
@@ -67,7 +67,7 @@ def test_a_bad_configuration_leaves_the_running_one_untouched(tmp_path: Path, co
         assert SECRET not in verifier.log
 
 
-def test_a_secret_file_that_is_swapped_is_picked_up_without_a_signal(tmp_path: Path) -> None:
+def test_swapped_secret_file_is_used_without_a_signal(tmp_path: Path) -> None:
     for name, secret in (("one", SECRET), ("two", OTHER_SECRET)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "secret").write_text(secret + "\n")
@@ -78,7 +78,7 @@ def test_a_secret_file_that_is_swapped_is_picked_up_without_a_signal(tmp_path: P
         tmp_path, JWT_APP_ID="app", JWT_APP_SECRET_FILE=str(tmp_path / "secret")
     ) as verifier:
         assert verifier.ask("/standup", token()).status == 200
-        # As Kubernetes does it: a new link, renamed over the old one.
+        # Kubernetes makes a new link and renames it over the old one.
         (tmp_path / "..new").symlink_to("two")
         (tmp_path / "..new").rename(data)
         wait_until(
@@ -87,7 +87,7 @@ def test_a_secret_file_that_is_swapped_is_picked_up_without_a_signal(tmp_path: P
         assert verifier.ask("/standup", token(OTHER_SECRET)).status == 200
 
 
-def test_a_key_file_that_changes_ends_its_decisions(tmp_path: Path, config: Path) -> None:
+def test_changed_key_file_ends_cached_decisions(tmp_path: Path, config: Path) -> None:
     old, new = (rsa.generate_private_key(65537, 2048) for _ in range(2))
     path = tmp_path / "key.pem"
     path.write_bytes(public_pem(old))
@@ -110,7 +110,7 @@ def public_pem(key: Any) -> bytes:
     return pem
 
 
-def test_a_wrong_configuration_ends_with_78_and_names_every_problem(tmp_path: Path) -> None:
+def test_wrong_configuration_exits_with_78_and_reports_every_problem(tmp_path: Path) -> None:
     with running_verifier(
         tmp_path, wait=False, VERIFIER_LOG_LEVEL="loud", JWT_ALLOW_EMPTY="maybe"
     ) as verifier:
@@ -120,7 +120,7 @@ def test_a_wrong_configuration_ends_with_78_and_names_every_problem(tmp_path: Pa
         assert "Traceback" not in verifier.log
 
 
-def test_an_address_that_is_taken_is_said_so(tmp_path: Path) -> None:
+def test_address_in_use_is_reported(tmp_path: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         running_verifier(
@@ -148,7 +148,7 @@ def test_unix_sockets_and_several_addresses_are_served(tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o777 == 0o666
 
 
-def test_sigterm_ends_cleanly_while_connections_are_open(tmp_path: Path, config: Path) -> None:
+def test_sigterm_ends_cleanly_with_open_connections(tmp_path: Path, config: Path) -> None:
     with running_verifier(tmp_path, config) as verifier:
         with socket.create_connection(("127.0.0.1", verifier.port)) as idle:
             idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -158,7 +158,9 @@ def test_sigterm_ends_cleanly_while_connections_are_open(tmp_path: Path, config:
         assert "Traceback" not in verifier.log
 
 
-def test_the_admin_token_guards_all_but_health_and_metrics(tmp_path: Path, config: Path) -> None:
+def test_admin_token_protects_everything_except_health_and_metrics(
+    tmp_path: Path, config: Path
+) -> None:
     with running_verifier(tmp_path, config, VERIFIER_ADMIN_TOKEN="letmein-letmein") as verifier:
         for path in ("/healthz", "/readyz", "/metrics"):
             assert get(verifier.admin, path).status == 200
@@ -171,7 +173,7 @@ def test_the_admin_token_guards_all_but_health_and_metrics(tmp_path: Path, confi
         assert get(verifier.admin, "/nothing").status == 401
 
 
-def test_every_metric_is_there_from_the_start(tmp_path: Path, config: Path) -> None:
+def test_every_metric_exists_from_the_start(tmp_path: Path, config: Path) -> None:
     with running_verifier(tmp_path, config) as verifier:
         exposed = get(verifier.admin, "/metrics").body
         for name in (
@@ -204,7 +206,7 @@ def explain(verifier: RunningVerifier, body: object, method: str = "POST") -> tu
     return response.status, answer
 
 
-def test_the_admin_listener_explains_as_the_command_does(tmp_path: Path, config: Path) -> None:
+def test_admin_listener_explains_decisions(tmp_path: Path, config: Path) -> None:
     with running_verifier(tmp_path, config) as verifier:
         good = token()
         status, answer = explain(
@@ -236,20 +238,18 @@ def test_the_admin_listener_explains_as_the_command_does(tmp_path: Path, config:
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.3, 0.8, 1.2])
-def test_a_secret_that_changes_right_after_a_reload_is_picked_up(
-    tmp_path: Path, pause: float
-) -> None:
+def test_secret_changed_right_after_reload_is_used(tmp_path: Path, pause: float) -> None:
     path = tmp_path / "secret"
     path.write_text(SECRET)
     with running_verifier(tmp_path, JWT_APP_ID="app", JWT_APP_SECRET_FILE=str(path)) as verifier:
         reload(verifier, "ok")
-        time.sleep(pause)  # the moment is what is tested, not waited for
+        time.sleep(pause)  # the moment of the change is the parameter of this test
         path.write_text(OTHER_SECRET)
         wait_until(lambda: verifier.ask("/standup", token(OTHER_SECRET)).status == 200, "secret")
         assert verifier.ask("/standup", token()).code == "signature-invalid"
 
 
-def test_a_secret_that_was_missing_for_a_moment_is_picked_up(tmp_path: Path) -> None:
+def test_secret_file_missing_for_a_moment_is_used_later(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text(SECRET)
     with running_verifier(tmp_path, JWT_APP_ID="app", JWT_APP_SECRET_FILE=str(path)) as verifier:
@@ -262,19 +262,19 @@ def test_a_secret_that_was_missing_for_a_moment_is_picked_up(tmp_path: Path) -> 
         wait_until(lambda: verifier.ask("/standup", token(OTHER_SECRET)).status == 200, "secret")
 
 
-def test_a_reload_right_after_the_start_does_not_kill(tmp_path: Path, config: Path) -> None:
+def test_sighup_right_after_start_does_not_end_the_process(tmp_path: Path, config: Path) -> None:
     with running_verifier(tmp_path, config, wait=False) as verifier:
         wait_until(
             lambda: _on_hangup(verifier.process.pid, "SigIgn:", "SigCgt:"),
-            "the command's first words",
+            "a signal mask or a handler for SIGHUP",
         )
         verifier.process.send_signal(signal.SIGHUP)
         wait_until(lambda: get(verifier.admin, "/healthz").status == 200, "health")
         assert verifier.process.poll() is None
 
 
-def test_a_reload_during_the_start_waits_for_its_end(tmp_path: Path, config: Path) -> None:
-    # So many hosts with secrets of their own that the start takes longer than one look at it.
+def test_reload_requested_during_start_happens_after_it(tmp_path: Path, config: Path) -> None:
+    # So many hosts that the start takes longer than a poll of its signal handlers.
     hosts = [f'[hosts."h{n}"]\napp_secret = "{n:04}-{SECRET}"\n' for n in range(1000)]
     config.write_text(config.read_text() + "".join(hosts))
     with running_verifier(tmp_path, config, wait=False) as verifier:
@@ -290,7 +290,7 @@ def _on_hangup(pid: int, *masks: str) -> bool:
     return any(int(mask, 16) & 1 for mask in found)
 
 
-async def test_reloads_that_are_asked_for_during_a_reload_are_one() -> None:
+async def test_reloads_requested_during_a_reload_become_one() -> None:
     environ = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET}
     read, go_on = list[None](), threading.Event()
 

@@ -1,4 +1,4 @@
-"""Audit log, spans and report-only mode, with a real sidecar."""
+"""Audit log, spans and report-only mode of a running service."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def ask(port: int, room: str, **headers: str) -> Answer:
     return get(port, "/auth", {"X-Original-URI": f"/{room}?jwt={sign(CLAIMS)}", **headers})
 
 
-def test_every_decision_is_audited_also_those_from_memory_and_after_a_reload(
+def test_cached_decisions_and_those_after_reload_are_audited(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "audit.log"
@@ -69,7 +69,7 @@ def test_every_decision_is_audited_also_those_from_memory_and_after_a_reload(
     assert "eyJ" not in path.read_text() + (tmp_path / "audit.log.1").read_text()
 
 
-def test_an_audit_log_that_cannot_be_written_ends_the_start(tmp_path: Path) -> None:
+def test_unwritable_audit_log_ends_the_start(tmp_path: Path) -> None:
     config = configured(tmp_path, f'audit_log = "{tmp_path}/no/such/folder.log"\n')
     done = subprocess.run(
         [sys.executable, "-m", "verifier", "serve", "--config", str(config)],
@@ -83,14 +83,14 @@ def test_an_audit_log_that_cannot_be_written_ends_the_start(tmp_path: Path) -> N
     assert "No such file or directory" in done.stderr
 
 
-def test_what_has_been_opened_is_closed_where_the_rest_cannot_be(tmp_path: Path) -> None:
+def test_failed_sink_closes_the_other_sinks(tmp_path: Path) -> None:
     before = active_count()
     with pytest.raises(SinkError, match="No such file"):
         DecisionSinks(f"{tmp_path}/no/such/folder.log", tracing=True)
     assert active_count() == before
 
 
-def test_what_would_be_denied_is_let_in_counted_and_explained(tmp_path: Path) -> None:
+def test_report_only_allows_counts_and_explains_denials(tmp_path: Path) -> None:
     config = configured(tmp_path, 'mode = "report-only"\ndenied_redirect_url = "https://x.test/"\n')
     with running_verifier(tmp_path, config) as verifier:
         for _ in range(2):
@@ -112,7 +112,7 @@ def test_what_would_be_denied_is_let_in_counted_and_explained(tmp_path: Path) ->
     assert logged[0]["cure"]
 
 
-def test_nothing_is_refused_on_any_endpoint(tmp_path: Path) -> None:
+def test_report_only_denies_on_no_endpoint(tmp_path: Path) -> None:
     with running_verifier(tmp_path, configured(tmp_path, 'mode = "report-only"\n')) as verifier:
         access = get(verifier.port, "/access")
         password = get(verifier.port, "/check_password?user=a&pass=x&server=h")
@@ -133,7 +133,7 @@ class _Collector(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -144,7 +144,7 @@ def collector() -> Iterator[int]:
         server.shutdown()
 
 
-def test_spans_go_to_a_collector(tmp_path: Path) -> None:
+def test_spans_are_sent_to_the_collector(tmp_path: Path) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     with collector() as port:
         config, endpoint = configured(tmp_path, "tracing = true\n"), f"http://127.0.0.1:{port}"

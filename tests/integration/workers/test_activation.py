@@ -1,4 +1,4 @@
-"""Sockets that systemd opens: from its own tool, and in every form that sd_listen_fds(3) allows."""
+"""Sockets passed on by systemd: by its own tool, and in every form of sd_listen_fds(3)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from tests.support.tokens import SECRET
 Running: TypeAlias = "subprocess.Popen[bytes]"
 UNIT = ROOT / "contrib/systemd/jitsi-verifier.socket"
 SETTINGS = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "PATH": os.environ["PATH"]}
-# As a service manager does it: descriptors from 3 on, and the process id of what is executed.
+# Does what a service manager does: moves the descriptors to 3 and above, and sets LISTEN_PID to the
+# process id that the executed program keeps.
 LAUNCHER = """
 import os, sys
 %s
@@ -53,12 +54,12 @@ def ask_unix(path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_systemd_starts_the_service_at_the_first_connection(tmp_path: Path, workers: int) -> None:
+def test_first_connection_starts_the_service(tmp_path: Path, workers: int) -> None:
     port, admin, path = free_port(), free_port(), tmp_path / "v.sock"
     settings = SETTINGS | {"VERIFIER_WORKERS": str(workers), "VERIFIER_LISTEN": "unix:/nowhere/x"}
     command = [
         *("systemd-socket-activate", "--fdname=decisions:decisions:admin"),
-        *(f"--listen={place}" for place in (f"127.0.0.1:{port}", path, f"127.0.0.1:{admin}")),
+        *(f"--listen={address}" for address in (f"127.0.0.1:{port}", path, f"127.0.0.1:{admin}")),
         *(f"--setenv={name}={value}" for name, value in settings.items()),
         *(str(COMMAND), "serve"),
     ]
@@ -75,25 +76,25 @@ def test_systemd_starts_the_service_at_the_first_connection(tmp_path: Path, work
         assert [json.loads(line)["listen"] for line in lines] == [listen] * workers
         process.terminate()
         assert process.wait(DEADLINE) == 0
-        assert path.exists()  # it is systemd's
+        assert path.exists()  # systemd created it, and removes it
 
 
 @contextmanager
 def passed(
     tmp_path: Path, sockets: Sequence[socket.socket], **environ: str
 ) -> Iterator[tuple[Running, Path]]:
-    """Serve with these sockets as descriptors from 3 on."""
+    """Run the service with these sockets as descriptors from 3 upwards."""
     moves = "".join(f"os.dup2({each.fileno()}, {3 + n}); " for n, each in enumerate(sockets))
     free = f"127.0.0.1:{free_port()}"
-    given = {"VERIFIER_LISTEN": free, "LISTEN_FDS": str(len(sockets))} | SETTINGS | environ
-    given.setdefault("VERIFIER_ADMIN_LISTEN", f"127.0.0.1:{free_port()}")
+    settings = {"VERIFIER_LISTEN": free, "LISTEN_FDS": str(len(sockets))} | SETTINGS | environ
+    settings.setdefault("VERIFIER_ADMIN_LISTEN", f"127.0.0.1:{free_port()}")
     log = tmp_path / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-c", LAUNCHER % moves, str(COMMAND), "serve"],
             stdout=out,
             stderr=out,
-            env=given,
+            env=settings,
             pass_fds=[each.fileno() for each in sockets],
         )
     try:
@@ -106,7 +107,7 @@ def passed(
 
 @pytest.fixture
 def listening() -> Iterator[list[socket.socket]]:
-    """Give listening sockets with high numbers, so that 3 and the next ones are free."""
+    """Return listening sockets with high descriptor numbers, so that 3 and 4 are free."""
     with ExitStack() as stack:
         made = []
         for _ in range(2):
@@ -121,7 +122,7 @@ def name_of(listener: socket.socket) -> str:
     return "{}:{}".format(*listener.getsockname())
 
 
-def test_sockets_without_names_are_known_by_their_addresses(
+def test_unnamed_sockets_are_matched_by_address(
     tmp_path: Path, listening: list[socket.socket]
 ) -> None:
     decisions, admin = listening
@@ -137,9 +138,7 @@ def test_sockets_without_names_are_known_by_their_addresses(
         assert get(admin.getsockname()[1], "/readyz").status == 200
 
 
-def test_only_one_kind_can_come_from_systemd(
-    tmp_path: Path, listening: list[socket.socket]
-) -> None:
+def test_systemd_may_pass_only_one_role(tmp_path: Path, listening: list[socket.socket]) -> None:
     admin = free_port()
     with passed(
         tmp_path,
@@ -151,7 +150,7 @@ def test_only_one_kind_can_come_from_systemd(
         assert get(listening[0].getsockname()[1], "/healthz").status == 200
 
 
-def test_a_socket_for_nothing_is_named(tmp_path: Path, listening: list[socket.socket]) -> None:
+def test_socket_without_role_is_reported(tmp_path: Path, listening: list[socket.socket]) -> None:
     with passed(tmp_path, listening, LISTEN_FDNAMES="decisions:else") as (process, log):
         assert process.wait(DEADLINE) == os.EX_CONFIG
         assert "LISTEN_FDS, file descriptor 4: found" in log.read_text()
@@ -159,7 +158,7 @@ def test_a_socket_for_nothing_is_named(tmp_path: Path, listening: list[socket.so
         assert "Traceback" not in log.read_text()
 
 
-def test_sockets_that_nobody_can_accept_from_are_named(tmp_path: Path) -> None:
+def test_sockets_that_cannot_accept_are_reported(tmp_path: Path) -> None:
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
         socket.socket() as deaf,
@@ -170,7 +169,7 @@ def test_sockets_that_nobody_can_accept_from_are_named(tmp_path: Path) -> None:
             assert f"file descriptor {number}: found another kind of socket" in log.read_text()
 
 
-def test_sockets_for_another_process_are_left_alone(
+def test_sockets_for_another_process_are_ignored(
     tmp_path: Path, listening: list[socket.socket]
 ) -> None:
     port = free_port()
@@ -178,21 +177,21 @@ def test_sockets_for_another_process_are_left_alone(
         wait_until(lambda: get(port, "/healthz").status == 200, "health")
 
 
-def test_an_admin_socket_that_others_reach_needs_a_token(tmp_path: Path) -> None:
+def test_reachable_passed_admin_socket_needs_a_token(tmp_path: Path) -> None:
     with (
-        socket.create_server(("0.0.0.0", 0)) as everywhere,  # noqa: S104  # what is refused
+        socket.create_server(("0.0.0.0", 0)) as everywhere,  # noqa: S104  # the address that is refused
         passed(tmp_path, [everywhere], LISTEN_FDNAMES="admin") as (process, log),
     ):
         assert process.wait(DEADLINE) == os.EX_CONFIG
         assert "without an admin_token" in log.read_text()
 
 
-def test_the_socket_unit_names_what_the_service_knows() -> None:
+def test_socket_unit_uses_known_names() -> None:
     text = UNIT.read_text("utf-8")
     assert re.findall("^FileDescriptorName=(.*)$", text, re.MULTILINE) == ["decisions"]
     assert re.findall("^ListenStream=(.*)$", text, re.MULTILINE) == ["127.0.0.1:8090"]
     verify = ["systemd-analyze", "verify", "--man=no", str(UNIT)]
     found = subprocess.run(verify, capture_output=True, text=True, check=False)
-    # The package is not installed in /opt here; nothing else may be wrong.
+    # The package is not installed in /opt here. No other problem may be found.
     wrong = [line for line in found.stderr.splitlines() if "is not executable" not in line]
     assert [line for line in wrong if "jitsi-verifier" in line] == []

@@ -27,10 +27,10 @@ def settings(**environ: str) -> Settings:
 
 @pytest.fixture
 def opened() -> Iterator[list[Listeners]]:
-    every: list[Listeners] = []
-    yield every
-    for each in every:
-        each.close()
+    opened: list[Listeners] = []
+    yield opened
+    for listeners in opened:
+        listeners.close()
 
 
 def test_every_configured_address_is_bound(opened: list[Listeners], tmp_path: Path) -> None:
@@ -43,15 +43,13 @@ def test_every_configured_address_is_bound(opened: list[Listeners], tmp_path: Pa
     assert path.stat().st_mode & 0o777 == 0o666
 
 
-def test_an_admin_socket_is_for_its_owner(opened: list[Listeners], tmp_path: Path) -> None:
+def test_admin_socket_file_is_for_its_owner_only(opened: list[Listeners], tmp_path: Path) -> None:
     path = tmp_path / "admin.sock"
     opened.append(open_listeners(settings(VERIFIER_ADMIN_LISTEN=f"unix:{path}"), {}))
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_socket_file_from_an_earlier_run_gives_way(
-    opened: list[Listeners], tmp_path: Path
-) -> None:
+def test_abandoned_socket_file_is_replaced(opened: list[Listeners], tmp_path: Path) -> None:
     path = tmp_path / "v.sock"
     with socket.socket(socket.AF_UNIX) as earlier:
         earlier.bind(str(path))
@@ -60,21 +58,19 @@ def test_a_socket_file_from_an_earlier_run_gives_way(
     assert not path.exists()
 
 
-def test_a_socket_that_somebody_listens_on_is_not_taken_away(
-    opened: list[Listeners], tmp_path: Path
-) -> None:
+def test_socket_file_with_a_listener_is_kept(opened: list[Listeners], tmp_path: Path) -> None:
     path = tmp_path / "v.sock"
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(path))
         other.listen(0)
-        for _ in range(3):  # its queue is soon full
+        for _ in range(3):  # the queue is full after the first attempts
             with pytest.raises(OSError, match=str(path)) as caught:
                 opened.append(open_listeners(settings(VERIFIER_LISTEN=f"unix:{path}"), {}))
             assert caught.value.errno == errno.EADDRINUSE
         assert path.exists()
 
 
-def test_a_file_that_is_no_socket_stays_and_is_named(tmp_path: Path) -> None:
+def test_other_file_is_kept_and_reported(tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("mine")
     with pytest.raises(OSError, match="in use") as error:
@@ -83,7 +79,7 @@ def test_a_file_that_is_no_socket_stays_and_is_named(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
 
 
-def test_a_socket_file_of_somebody_else_is_not_removed(tmp_path: Path) -> None:
+def test_replaced_socket_file_is_not_removed_at_close(tmp_path: Path) -> None:
     path = tmp_path / "v.sock"
     first = open_listeners(settings(VERIFIER_LISTEN=f"unix:{path}"), {})
     second = open_listeners(settings(VERIFIER_LISTEN=f"unix:{path}"), {})
@@ -93,7 +89,7 @@ def test_a_socket_file_of_somebody_else_is_not_removed(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_what_was_bound_before_an_error_is_given_back(tmp_path: Path) -> None:
+def test_bind_error_closes_addresses_bound_before(tmp_path: Path) -> None:
     path = tmp_path / "v.sock"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = "{}:{}".format(*taken.getsockname())
@@ -103,13 +99,13 @@ def test_what_was_bound_before_an_error_is_given_back(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_name_is_bound_on_all_its_addresses(opened: list[Listeners]) -> None:
+def test_host_name_is_bound_on_all_its_addresses(opened: list[Listeners]) -> None:
     opened.append(open_listeners(settings(VERIFIER_LISTEN="localhost:0"), {}))
     assert {str(each).rpartition(":")[0] for each in opened[0].decisions} <= {"127.0.0.1", "[::1]"}
     assert opened[0].decisions
 
 
-def test_variables_for_another_process_are_no_sockets_for_this_one() -> None:
+def test_variables_of_another_process_pass_no_sockets() -> None:
     environ = {"LISTEN_PID": "1", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "a:b", "OTHER": "x"}
     assert passed_sockets(environ) == []
     assert environ == {"OTHER": "x"}
@@ -123,12 +119,12 @@ def test_variables_for_another_process_are_no_sockets_for_this_one() -> None:
         ({"LISTEN_FDS": "2", "LISTEN_FDNAMES": "one"}, "found 1 names for 2 sockets"),
     ],
 )
-def test_variables_that_contradict_are_refused(given: dict[str, str], words: str) -> None:
+def test_contradicting_variables_are_refused(given: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         passed_sockets({"LISTEN_PID": str(os.getpid()), **given})
 
 
-def test_a_reload_cannot_take_the_token_from_a_listener_that_others_reach(
+def test_reload_cannot_remove_token_of_reachable_admin_listener(
     opened: list[Listeners],
 ) -> None:
     guarded = settings(VERIFIER_ADMIN_LISTEN="0.0.0.0:0", VERIFIER_ADMIN_TOKEN="t" * 40)
@@ -138,17 +134,17 @@ def test_a_reload_cannot_take_the_token_from_a_listener_that_others_reach(
         opened[0].check(settings())
 
 
-@pytest.mark.parametrize(("workers", "gives_way"), [("1", 0), ("2", 3)])
-def test_who_accepts_gives_way_to_siblings_and_to_nobody_else(
-    opened: list[Listeners], monkeypatch: pytest.MonkeyPatch, workers: str, gives_way: int
+@pytest.mark.parametrize(("workers", "yields"), [("1", 0), ("2", 3)])
+def test_accept_yields_only_with_several_workers(
+    opened: list[Listeners], monkeypatch: pytest.MonkeyPatch, workers: str, yields: int
 ) -> None:
-    """On busy cores each time costs a time slice, and whoever is connected waits for it."""
-    gave_way: list[None] = []
-    monkeypatch.setattr(os, "sched_yield", lambda: gave_way.append(None))
+    """Each yield can cost a time slice on a busy core, and connected clients wait meanwhile."""
+    yielded: list[None] = []
+    monkeypatch.setattr(os, "sched_yield", lambda: yielded.append(None))
     opened.append(open_listeners(settings(VERIFIER_WORKERS=workers), {}))
     (listener,) = opened[0].decisions
     listener.listen()
     for _ in range(3):
         with socket.create_connection(listener.getsockname()):
             listener.accept()[0].close()
-    assert len(gave_way) == gives_way
+    assert len(yielded) == yields

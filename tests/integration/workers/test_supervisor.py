@@ -37,7 +37,7 @@ MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAAAA
 """
 
 
-def test_waits_grow_in_a_crash_loop_and_are_short_after_a_long_life() -> None:
+def test_backoff_doubles_and_resets_after_healthy_lifetime() -> None:
     backoff = Backoff()
     assert [backoff.after(0.1) for _ in range(4)] == [0.1, 0.2, 0.4, 0.8]
     assert [backoff.after(9.9) for _ in range(9)][-3:] == [30.0, 30.0, 30.0]
@@ -45,7 +45,7 @@ def test_waits_grow_in_a_crash_loop_and_are_short_after_a_long_life() -> None:
     assert backoff.after(0) == 0.2
 
 
-def test_a_bug_in_reading_the_configuration_does_not_end_the_supervisor(tmp_path: Path) -> None:
+def test_bug_in_configuration_reader_does_not_end_supervisor(tmp_path: Path) -> None:
     settings = load({"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": "2"})
 
     def read() -> Settings:
@@ -62,8 +62,8 @@ def lines(verifier: RunningVerifier, event: str) -> list[dict[str, Any]]:
     return [line for line in found if line["event"] == event]
 
 
-def is_held(directory: Path) -> bool:
-    """Tell whether systemd-tmpfiles, which locks what it tidies up, would pass this over."""
+def is_locked(directory: Path) -> bool:
+    """Return whether systemd-tmpfiles, which locks a directory first, would skip this one."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,22 +74,22 @@ def is_held(directory: Path) -> bool:
     return False
 
 
-def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
+def test_workers_end_when_supervisor_is_killed(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with running_workers(tmp_path, RUNTIME_DIRECTORY=str(tmp_path / "run")) as verifier:
         pids = workers(verifier)
         (directory,) = (tmp_path / "run").iterdir()
         assert directory.stat().st_mode & 0o777 == 0o700
-        assert is_held(directory)
+        assert is_locked(directory)
         verifier.process.kill()
         for pid in pids:
             wait_until(lambda: has_ended(pid), "the worker's end")  # noqa: B023  # called at once
         assert not directory.exists()
         with socket.create_server(("127.0.0.1", verifier.port)):
-            pass  # nobody listens any more
+            pass  # no process listens any more
 
 
-def test_nothing_stays_behind_at_the_end(tmp_path: Path) -> None:
+def test_end_leaves_no_processes_and_no_files(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     path = tmp_path / "v.sock"
     with running_workers(
@@ -117,13 +117,14 @@ def test_restarts_leave_no_zombies_and_no_descriptors(tmp_path: Path) -> None:
         assert len(workers(verifier)) == 2
         for pid in workers(verifier):
             assert not has_ended(pid)
-            # With the supervisor, it shares the two listeners and nothing else; of its own it has
-            # its end of the channel and the loop's pair. Clients come and go.
+            # A worker shares the two listeners with the supervisor, and nothing else. Its own
+            # sockets are its end of the channel and the event loop's pair. The connections of
+            # this test's requests may still be open for a moment.
             assert len(sockets(pid) & supervisor) == 2
-            wait_until(lambda: len(sockets(pid)) == 5, "no other")  # noqa: B023  # called at once
+            wait_until(lambda: len(sockets(pid)) == 5, "no other socket")  # noqa: B023  # called at once
 
 
-def test_a_crash_loop_is_slowed_down_while_the_others_serve(tmp_path: Path) -> None:
+def test_crash_loop_is_delayed_while_other_workers_serve(tmp_path: Path) -> None:
     config, key = tmp_path / "verifier.toml", tmp_path / "key.pem"
     key.write_text(good_pem())
     config.write_text(f'app_id = "app"\napp_secret = "{SECRET}"\n[public_keys]\nk = "{key}"\n')
@@ -149,7 +150,7 @@ def good_pem() -> str:
     return key.public_bytes(encoding, form).decode()
 
 
-def test_a_wrong_configuration_is_said_once(tmp_path: Path) -> None:
+def test_wrong_configuration_is_reported_once(tmp_path: Path) -> None:
     with running_verifier(
         tmp_path, wait=False, VERIFIER_WORKERS="4", JWT_ALLOW_EMPTY="maybe"
     ) as verifier:
@@ -158,7 +159,7 @@ def test_a_wrong_configuration_is_said_once(tmp_path: Path) -> None:
         assert verifier.log.count("app_id") == 1
 
 
-def test_a_key_that_cannot_be_used_is_said_once_and_ends_the_service(tmp_path: Path) -> None:
+def test_unusable_key_is_reported_once_and_ends_service(tmp_path: Path) -> None:
     config, key = tmp_path / "verifier.toml", tmp_path / "key.pem"
     key.write_text(PEM)
     config.write_text(f'app_id = "app"\nworkers = 4\n[public_keys]\nk = "{key}"\n')
@@ -168,7 +169,7 @@ def test_a_key_that_cannot_be_used_is_said_once_and_ends_the_service(tmp_path: P
         assert "Traceback" not in verifier.log
 
 
-def test_an_address_that_is_taken_is_said_once_by_several_workers_too(tmp_path: Path) -> None:
+def test_address_in_use_is_reported_once_with_several_workers(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = "{}:{}".format(*taken.getsockname())
         environ = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": "3"}
@@ -180,7 +181,7 @@ def test_an_address_that_is_taken_is_said_once_by_several_workers_too(tmp_path: 
             assert line["address"] == address
 
 
-def test_without_a_directory_for_metrics_it_says_which_one_it_wants(tmp_path: Path) -> None:
+def test_missing_runtime_directory_is_reported_with_its_variables(tmp_path: Path) -> None:
     environ = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": "2"}
     with running_verifier(
         tmp_path, None, wait=False, RUNTIME_DIRECTORY=str(tmp_path / "missing"), **environ
@@ -191,7 +192,7 @@ def test_without_a_directory_for_metrics_it_says_which_one_it_wants(tmp_path: Pa
 
 @pytest.fixture
 def slow_config(tmp_path: Path) -> Path:
-    """So many hosts with secrets of their own that the start takes longer than one look at it."""
+    """A configuration with so many hosts that the start takes longer than a poll of it."""
     path = tmp_path / "verifier.toml"
     hosts = [f'[hosts."h{n}"]\napp_secret = "{n:04}-{SECRET}"\n' for n in range(200)]
     head = f'app_id = "app"\napp_secret = "{SECRET}"\nworkers = 2\n'
@@ -205,17 +206,19 @@ def is_caught(pid: int, number: int) -> bool:
     return mask is not None and bool(int(mask[1], 16) >> (number - 1) & 1)
 
 
-def test_a_reload_during_the_start_reaches_all_workers(tmp_path: Path, slow_config: Path) -> None:
+def test_reload_during_start_reaches_all_workers(tmp_path: Path, slow_config: Path) -> None:
     with running_verifier(tmp_path, slow_config, wait=False) as verifier:
         wait_until(lambda: is_caught(verifier.process.pid, signal.SIGHUP), "the handler")
         slow_config.write_text(slow_config.read_text().replace('app_id = "app"', 'app_id = "b"', 1))
         verifier.process.send_signal(signal.SIGHUP)
         verifier.wait_for_log("all workers listen")
         wait_until(lambda: verifier.metric('config_reloads_total{result="ok"}') == 1, "reload")
-        wait_until(lambda: both_allow(verifier, token(iss="b")), "both have the new one")
+        wait_until(
+            lambda: both_allow(verifier, token(iss="b")), "the new configuration in both workers"
+        )
 
 
-def test_the_end_during_the_start_is_clean(tmp_path: Path, slow_config: Path) -> None:
+def test_sigterm_during_start_ends_cleanly(tmp_path: Path, slow_config: Path) -> None:
     with running_verifier(tmp_path, slow_config, wait=False) as verifier:
         wait_until(lambda: is_caught(verifier.process.pid, signal.SIGTERM), "the handler")
         verifier.process.terminate()
@@ -223,7 +226,7 @@ def test_the_end_during_the_start_is_clean(tmp_path: Path, slow_config: Path) ->
         assert "Traceback" not in verifier.log
 
 
-def test_a_worker_that_dies_during_a_reload_comes_back_with_what_was_asked_for(
+def test_worker_killed_during_reload_returns_with_new_configuration(
     tmp_path: Path, slow_config: Path
 ) -> None:
     with running_workers(tmp_path, slow_config) as verifier:
@@ -232,10 +235,12 @@ def test_a_worker_that_dies_during_a_reload_comes_back_with_what_was_asked_for(
         verifier.process.send_signal(signal.SIGHUP)
         os.kill(pids[1], signal.SIGKILL)
         wait_for_restarts(verifier, 1, listening=2)
-        wait_until(lambda: both_allow(verifier, token(iss="b")), "both have the new one")
+        wait_until(
+            lambda: both_allow(verifier, token(iss="b")), "the new configuration in both workers"
+        )
 
 
-STORM = """
+SIGHUPS_DURING_RELOAD = """
 import os, signal
 from verifier.process.lifecycle import LISTENING
 from verifier.process.systemd import Notifier
@@ -269,8 +274,11 @@ print(Supervisor(1, job, Notifier()).run(), job.reads)
 """
 
 
-def test_reloads_that_are_asked_for_during_a_reload_are_one() -> None:
+def test_reloads_requested_during_a_reload_become_one() -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", STORM], stdout=subprocess.PIPE, timeout=30, check=True
+        [sys.executable, "-c", SIGHUPS_DURING_RELOAD],
+        stdout=subprocess.PIPE,
+        timeout=30,
+        check=True,
     )
     assert ended.stdout == b"0 2\n"

@@ -32,36 +32,36 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_metrics_are_the_exact_sum_over_workers_whoever_died(tmp_path: Path) -> None:
+def test_metrics_stay_exact_sum_when_a_worker_dies(tmp_path: Path) -> None:
     with running_workers(tmp_path) as verifier:
         first = ask_both(verifier)
-        wait_until(lambda: decisions(verifier) == sum(first), "what was counted")
+        wait_until(lambda: decisions(verifier) == sum(first), "the exact sum")
         wait_until(lambda: sorted(decisions_by_worker(verifier).values()) == sorted(first), "each")
         by_worker = decisions_by_worker(verifier)
         os.kill(workers(verifier)[0], signal.SIGKILL)
         wait_for_restarts(verifier, 1, listening=2)
         assert decisions_by_worker(verifier) == by_worker
         total = sum(first) + sum(ask_both(verifier))
-        wait_until(lambda: decisions(verifier) == total, "what was counted")
+        wait_until(lambda: decisions(verifier) == total, "the exact sum")
         wait_until(lambda: sum(decisions_by_worker(verifier).values()) == total, "by worker")
         duration = 'decision_duration_seconds_count{endpoint="ext-authz"}'
         wait_until(lambda: verifier.metric(duration) == total, "durations")
 
 
 def ask_both(verifier: RunningVerifier) -> list[int]:
-    """Ask every worker on several connections; gives how often each was asked."""
+    """Send requests to every worker; return the number of requests for each worker."""
     good = token()
-    asked = []
+    requests = []
     with owned_clients(verifier, good) as owned:
         for clients in owned.values():
             answers = [client.ask(good) for client in clients for _ in range(25)]
             assert set(answers) == {(200, "")}
-            asked.append(len(answers) + len(clients))
-    return asked
+            requests.append(len(answers) + len(clients))
+    return requests
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_workers_are_counted_and_measured(tmp_path: Path, count: int) -> None:
+def test_metrics_show_workers_and_their_memory(tmp_path: Path, count: int) -> None:
     environ = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": str(count)}
     with running_verifier(tmp_path, None, wait=True, **environ) as verifier:
         assert verifier.metric("workers") == count
@@ -75,14 +75,16 @@ def test_workers_are_counted_and_measured(tmp_path: Path, count: int) -> None:
         assert '\njitsi_verifier_build_info{version="0.1.0"} 1.0\n' in exposed
 
 
-def test_decisions_that_are_kept_are_summed_and_die_with_their_worker(tmp_path: Path) -> None:
+def test_cache_entries_of_dead_worker_are_not_counted(tmp_path: Path) -> None:
     with running_workers(tmp_path) as verifier, owned_clients(verifier, token()):
-        wait_until(lambda: verifier.metric("decision_cache_entries") == 2, "both keep it")
+        wait_until(
+            lambda: verifier.metric("decision_cache_entries") == 2, "an entry in both caches"
+        )
         os.kill(workers(verifier)[0], signal.SIGKILL)
-        wait_until(lambda: verifier.metric("decision_cache_entries") == 1, "one has gone")
+        wait_until(lambda: verifier.metric("decision_cache_entries") == 1, "one entry less")
 
 
-def test_killing_a_worker_under_load_fails_no_request_of_the_other(tmp_path: Path) -> None:
+def test_killed_worker_fails_no_request_of_another_worker(tmp_path: Path) -> None:
     good = token()
     with running_workers(tmp_path) as verifier, owned_clients(verifier, good) as owned:
         answers: list[tuple[int, str]] = []
@@ -108,7 +110,7 @@ def test_killing_a_worker_under_load_fails_no_request_of_the_other(tmp_path: Pat
                 client.ask(good)
 
 
-def test_connections_that_wait_survive_the_worker_that_would_have_taken_them(
+def test_waiting_connections_survive_death_of_a_worker(
     tmp_path: Path,
 ) -> None:
     with running_workers(tmp_path) as verifier:
@@ -127,7 +129,7 @@ def test_connections_that_wait_survive_the_worker_that_would_have_taken_them(
             client.close()
 
 
-def test_a_worker_that_was_killed_at_work_leaves_nothing_in_flight(tmp_path: Path) -> None:
+def test_killed_worker_leaves_nothing_in_flight(tmp_path: Path) -> None:
     with hesitant_keys() as keys, running_workers(tmp_path, **keys.environ) as verifier:
         waiting = [begin_question(verifier) for _ in range(8)]
         wait_until(lambda: verifier.metric("in_flight") == 8, "in flight")
@@ -138,7 +140,7 @@ def test_a_worker_that_was_killed_at_work_leaves_nothing_in_flight(tmp_path: Pat
             client.close()
 
 
-def test_one_hang_up_reloads_every_worker_and_counts_once(tmp_path: Path, config: Path) -> None:
+def test_one_sighup_reloads_every_worker_and_counts_once(tmp_path: Path, config: Path) -> None:
     good = token()
     with running_workers(tmp_path, config) as verifier, owned_clients(verifier, good) as owned:
         config.write_text(f'app_id = "other"\napp_secret = "{SECRET}"\n')
@@ -150,7 +152,7 @@ def test_one_hang_up_reloads_every_worker_and_counts_once(tmp_path: Path, config
         assert verifier.metric('config_reloads_total{result="ok"}') == 1
 
 
-def test_a_bad_file_leaves_every_worker_as_it_is_and_those_that_follow(
+def test_bad_configuration_changes_neither_running_nor_restarted_workers(
     tmp_path: Path, config: Path
 ) -> None:
     with running_workers(tmp_path, config) as verifier:
@@ -165,14 +167,12 @@ def test_a_bad_file_leaves_every_worker_as_it_is_and_those_that_follow(
         wait_until(lambda: verifier.metric("worker_restarts_total") == 2, "restarts")
 
 
-def test_a_worker_that_is_started_again_has_the_configuration_of_the_last_reload(
-    tmp_path: Path, config: Path
-) -> None:
+def test_restarted_worker_has_configuration_of_last_reload(tmp_path: Path, config: Path) -> None:
     with running_workers(tmp_path, config) as verifier:
         config.write_text(f'app_id = "other"\napp_secret = "{SECRET}"\n')
         verifier.process.send_signal(signal.SIGHUP)
         wait_until(lambda: verifier.log.count('"configuration reloaded"') == 2, "reloads")
-        # Changed again, but nobody has asked for that yet.
+        # Changed again, but without a signal.
         config.write_text(f'app_id = "third"\napp_secret = "{SECRET}"\n')
         for restarts, pid in enumerate(workers(verifier), 1):
             os.kill(pid, signal.SIGKILL)
@@ -180,9 +180,7 @@ def test_a_worker_that_is_started_again_has_the_configuration_of_the_last_reload
         assert both_allow(verifier, token(iss="other"))
 
 
-def test_a_number_of_workers_that_changes_is_for_the_next_start(
-    tmp_path: Path, config: Path
-) -> None:
+def test_changed_number_of_workers_needs_a_restart(tmp_path: Path, config: Path) -> None:
     config.write_text("workers = 2\n" + config.read_text())
     with running_verifier(tmp_path, config) as verifier:
         config.write_text(config.read_text().replace("workers = 2", "workers = 3"))
@@ -192,7 +190,7 @@ def test_a_number_of_workers_that_changes_is_for_the_next_start(
         assert len(workers(verifier)) == 2
 
 
-def test_the_end_lets_every_worker_finish_what_it_has_begun(tmp_path: Path) -> None:
+def test_sigterm_lets_every_worker_finish_its_requests(tmp_path: Path) -> None:
     with hesitant_keys() as keys, running_workers(tmp_path, **keys.environ) as verifier:
         waiting = [begin_question(verifier) for _ in range(12)]
         wait_until(lambda: verifier.metric("in_flight") == 12, "in flight")

@@ -17,7 +17,7 @@ from tests.support.processes import wait_until
 from verifier.observability.audit_log import AuditLog, LostLines
 from verifier.observability.sinks import LogContext
 
-ASKING = LogContext("auth", 0.001, "r-1")
+CONTEXT = LogContext("auth", 0.001, "r-1")
 RECORD = {"outcome": "denied", "code": "room-mismatch", "room": "standup", "detail": "not for here"}
 
 
@@ -28,7 +28,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def test_each_decision_is_one_json_line(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     audit = AuditLog(str(path))
-    audit.write(RECORD, ASKING)
+    audit.write(RECORD, CONTEXT)
     audit.write({"outcome": "allowed", "user_id": "\udcff\nÄ"}, LogContext("verify", 0.001))
     audit.close()
     denied, allowed = lines(path)
@@ -43,7 +43,7 @@ def test_each_decision_is_one_json_line(tmp_path: Path) -> None:
     assert allowed["user_id"] == "?\nÄ"
 
 
-def test_what_looks_like_a_token_is_not_written(tmp_path: Path) -> None:
+def test_tokens_are_replaced_in_audit_lines(tmp_path: Path) -> None:
     path, token = tmp_path / "audit.log", "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhcHAifQ.c2lnbmF0dXJl"
     audit = AuditLog(str(path))
     audit.write(RECORD | {"room": token}, LogContext("auth", 0.1, f"id-{token}"))
@@ -51,81 +51,81 @@ def test_what_looks_like_a_token_is_not_written(tmp_path: Path) -> None:
     assert (lines(path)[0]["room"], lines(path)[0]["request_id"]) == ("[token]", "id-[token]")
 
 
-def test_a_file_that_was_rotated_away_is_opened_anew(tmp_path: Path) -> None:
+def test_rotated_file_is_opened_again(tmp_path: Path) -> None:
     path, old = tmp_path / "audit.log", tmp_path / "audit.log.1"
     audit = AuditLog(str(path))
-    audit.write(RECORD, ASKING)
+    audit.write(RECORD, CONTEXT)
     wait_until(lambda: path.stat().st_size > 0, "the first line")
     path.rename(old)
-    audit.write(RECORD, ASKING)
+    audit.write(RECORD, CONTEXT)
     audit.close()
     assert (len(lines(old)), len(lines(path))) == (1, 1)
 
 
-def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+def test_other_users_cannot_read_the_file(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     AuditLog(str(path)).close()
     assert stat.S_IMODE(path.stat().st_mode) & 0o007 == 0
 
 
-def test_syslog_gets_each_line_with_the_programs_name(tmp_path: Path) -> None:
+def test_syslog_line_starts_with_program_name(tmp_path: Path) -> None:
     address = str(tmp_path / "log")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
         daemon.bind(address)
         daemon.settimeout(10)
         audit = AuditLog("syslog", address)
-        audit.write(RECORD, ASKING)
+        audit.write(RECORD, CONTEXT)
         datagram = daemon.recv(4096)
         audit.close()
     assert datagram.startswith(b"<86>jitsi-verifier: {")  # authpriv.info
     assert json.loads(datagram[datagram.index(b"{") :].rstrip(b"\0"))["code"] == "room-mismatch"
 
 
-def test_a_full_disk_is_told_at_once_and_then_now_and_then(
+def test_full_disk_is_reported_at_once_and_at_the_end(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("verifier"), "propagate", True)
     audit = AuditLog("/dev/full")
     for _ in range(50):
-        audit.write(RECORD, ASKING)
+        audit.write(RECORD, CONTEXT)
     audit.close()
-    assert {each.message for each in caplog.records} == {"audit log: lines lost"}
-    told = [each.__dict__["fields"] for each in caplog.records]
-    assert len(told) == 2  # the first of them, and at the end the others
-    assert {each["error"] for each in told} == {"No space left on device"}
-    assert sum(each["count"] for each in told) == 50
+    assert {record.message for record in caplog.records} == {"audit log: lines lost"}
+    reports = [record.__dict__["fields"] for record in caplog.records]
+    assert len(reports) == 2  # after the first lost line, and at the end for the others
+    assert {report["error"] for report in reports} == {"No space left on device"}
+    assert sum(report["count"] for report in reports) == 50
 
 
-def test_losses_are_told_again_after_a_while(
+def test_lost_lines_are_reported_once_per_interval(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("verifier"), "propagate", True)
     moments = (100.0, 105.0, 109.0, 110.0, 120.0)
     lost = LostLines(iter(moments).__next__)
     for _ in moments:
-        lost.add("why")
+        lost.add("reason")
         lost.report()
     lost.report()
-    assert [each.__dict__["fields"]["count"] for each in caplog.records] == [1, 3, 1]
+    assert [record.__dict__["fields"]["count"] for record in caplog.records] == [1, 3, 1]
 
 
-def test_syslog_may_come_later(tmp_path: Path) -> None:
+def test_syslog_may_start_after_the_service(tmp_path: Path) -> None:
     address = str(tmp_path / "log")
     audit = AuditLog("syslog", address)
-    audit.write(RECORD, ASKING)
+    audit.write(RECORD, CONTEXT)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
         daemon.bind(address)
         daemon.settimeout(10)
-        audit.write(RECORD, ASKING)
+        audit.write(RECORD, CONTEXT)
         assert b"room-mismatch" in daemon.recv(4096)
         audit.close()
 
 
-def test_standard_output_gets_lines_where_there_is_one(
+def test_standard_output_gets_lines_unless_it_is_closed(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     audit = AuditLog("stdout")
-    audit.write(RECORD, ASKING)
+    audit.write(RECORD, CONTEXT)
     audit.close()
     assert json.loads(capfd.readouterr().out)["code"] == "room-mismatch"
     monkeypatch.setattr(sys, "stdout", None)
@@ -133,7 +133,7 @@ def test_standard_output_gets_lines_where_there_is_one(
         AuditLog("stdout")
 
 
-STUCK = """
+WRITE_TO_UNREAD_TARGET = """
 import sys
 from verifier.observability import audit_log
 from verifier.observability.sinks import LogContext
@@ -150,52 +150,52 @@ log.close()
 
 
 @pytest.mark.parametrize("target", ["stdout", "a pipe"])
-def test_a_target_that_nobody_reads_does_not_keep_the_process_from_ending(
-    tmp_path: Path, target: str
-) -> None:
-    fifo = tmp_path / "stuck"
+def test_unread_target_does_not_block_process_end(tmp_path: Path, target: str) -> None:
+    fifo = tmp_path / "unread"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    given = "stdout" if target == "stdout" else str(fifo)
+    argument = "stdout" if target == "stdout" else str(fifo)
     with subprocess.Popen(
-        [sys.executable, "-c", STUCK, given], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", WRITE_TO_UNREAD_TARGET, argument],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         try:
             assert process.wait(20) == 0
             assert process.stderr is not None
-            told = json.loads(process.stderr.read())
+            report = json.loads(process.stderr.read())
         finally:
             process.kill()
     os.close(reader)
-    assert (told["event"], told["error"]) == (
+    assert (report["event"], report["error"]) == (
         "audit log: lines lost",
         "the target accepts no more lines",
     )
-    assert 0 < told["count"] < 500
+    assert 0 < report["count"] < 500
 
 
-def test_what_does_not_fit_is_counted_and_told(
+def test_lines_beyond_full_queue_are_counted_and_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("verifier.observability.audit_log.QUEUE_LENGTH", 2)
     monkeypatch.setattr(logging.getLogger("verifier"), "propagate", True)
-    fifo = tmp_path / "stuck"
+    fifo = tmp_path / "unread"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     audit = AuditLog(str(fifo))
     filler = RECORD | {"room": "r" * 190, "tenant": "t" * 190, "user_id": "u" * 190}
     for _ in range(400):  # the pipe holds 64 KB, the queue two lines
-        audit.write(filler, ASKING)
-    drained = Thread(target=_read_to_the_end, args=(fifo, reader))
-    drained.start()
-    wait_until(lambda: _told(audit, filler, caplog), "that lines were lost")
+        audit.write(filler, CONTEXT)
+    reader_thread = Thread(target=_read_to_the_end, args=(fifo, reader))
+    reader_thread.start()
+    wait_until(lambda: _is_reported(audit, filler, caplog), "a report of lost lines")
     audit.close()
-    drained.join()
+    reader_thread.join()
     assert caplog.records[0].message == "audit log: lines lost"
 
 
-def _told(audit: AuditLog, filler: dict[str, str], caplog: pytest.LogCaptureFixture) -> bool:
-    audit.write(filler, ASKING)
+def _is_reported(audit: AuditLog, filler: dict[str, str], caplog: pytest.LogCaptureFixture) -> bool:
+    audit.write(filler, CONTEXT)
     return bool(caplog.records)
 
 

@@ -18,42 +18,42 @@ from verifier.rooms.address import RoomAddress
 from verifier.rules.denials import OVERLOADED
 from verifier.tokens.jws import token_digest
 
-ASKING = LogContext("auth", 0.001, "r-1")
+CONTEXT = LogContext("auth", 0.001, "r-1")
 USER = {"user": {"id": "u-1", "name": "Ada"}}
 
 
-def told(token: str | None, *, report_only: bool = False, **options: Any) -> dict[str, Any]:
-    """Judge a token for ROOM and give what is written down about it."""
+def recorded(token: str | None, *, report_only: bool = False, **options: Any) -> dict[str, Any]:
+    """Decide about a token for ROOM, and return the record of the decision."""
     policy, sink = replace(POLICY, **options), Everything()
     request = AccessRequest(token, ROOM)
     verifier = Verifier(policy, Keys(static=tuple(KEYS.static)), lambda: NOW)
     log = DecisionLog([sink], report_only=report_only)
-    log.write(log.record(decide(request, policy, KEYS, NOW), request, inputs=verifier), ASKING)
+    log.write(log.record(decide(request, policy, KEYS, NOW), request, inputs=verifier), CONTEXT)
     return dict(sink.taken[0])
 
 
-def test_an_allow_says_who_enters_where_and_with_which_token() -> None:
-    record = told(mint(jti="t-1", context=USER))
+def test_allow_record_names_user_room_and_token() -> None:
+    record = recorded(mint(jti="t-1", context=USER))
     assert record == {"outcome": "allowed", "room": ROOM, "user_id": "u-1", "token_id": "t-1"}
 
 
-def test_a_token_without_an_id_is_named_by_its_digest() -> None:
+def test_token_without_jti_is_named_by_its_digest() -> None:
     token = mint()
-    assert told(token)["token_id"] == f"sha256:{token_digest(token)}"
-    assert told(mint(jti=7))["token_id"].startswith("sha256:")
+    assert recorded(token)["token_id"] == f"sha256:{token_digest(token)}"
+    assert recorded(mint(jti=7))["token_id"].startswith("sha256:")
 
 
-def test_a_denial_names_the_user_only_where_the_signature_vouches_for_the_claims() -> None:
-    verified = told(mint(jti="t-1", context=USER, room="other"))
+def test_denial_names_user_only_with_verified_signature() -> None:
+    verified = recorded(mint(jti="t-1", context=USER, room="other"))
     assert (verified["code"], verified["user_id"]) == (DenialCode.ROOM_MISMATCH, "u-1")
     forged = mint(jti="t-1", context=USER)[:-4] + "AAAA"
-    record = told(forged)
+    record = recorded(forged)
     assert record["code"] == DenialCode.SIGNATURE_INVALID
     assert "user_id" not in record
     assert record["token_id"] == f"sha256:{token_digest(forged)}"
 
 
-def test_a_host_that_is_not_served_vouches_for_no_claims() -> None:
+def test_unknown_host_records_no_claims() -> None:
     forged = mint(jti="t-1", context=USER)[:-4] + "AAAA"
     record = json.loads(
         DecisionLog([Everything()]).record(
@@ -65,7 +65,7 @@ def test_a_host_that_is_not_served_vouches_for_no_claims() -> None:
 
 
 @pytest.mark.parametrize("code", list(DenialCode))
-def test_every_code_can_be_written_down(code: DenialCode) -> None:
+def test_every_denial_code_has_a_record_without_the_token(code: DenialCode) -> None:
     log = DecisionLog([Everything()])
     for token in (None, "", "a.b.c", "\udcff", mint()):
         record = log.record(Deny(code, "why"), AccessRequest(token, ROOM))
@@ -73,32 +73,32 @@ def test_every_code_can_be_written_down(code: DenialCode) -> None:
         assert token is None or len(token) < 8 or token not in record.decode()
 
 
-def test_a_guest_has_neither_user_nor_token() -> None:
-    assert told(None, allow_empty_token=True) == {"outcome": "allowed", "room": ROOM}
+def test_guest_record_has_neither_user_nor_token() -> None:
+    assert recorded(None, allow_empty_token=True) == {"outcome": "allowed", "room": ROOM}
 
 
-def test_the_room_that_a_url_names_comes_with_its_tenant() -> None:
+def test_record_has_room_and_tenant_of_url() -> None:
     log = DecisionLog([Everything()])
     address = RoomAddress("standup", "acme")
     record = json.loads(log.record(Deny(DenialCode.DOMAIN_MISMATCH), AccessRequest(None), address))
     assert (record["room"], record["tenant"]) == ("standup", "acme")
 
 
-def test_what_would_be_denied_is_explained() -> None:
-    record = told(mint(iss="stranger"), report_only=True)
+def test_would_deny_record_contains_failed_step() -> None:
+    record = recorded(mint(iss="stranger"), report_only=True)
     assert record["outcome"] == "would-deny"
     assert (record["step"], record["found"]) == ("issuer", "stranger")
     assert "asap_accepted_issuers" in record["cure"]
 
 
-def test_an_explanation_holds_no_claim_that_no_signature_vouches_for() -> None:
-    record = told(mint(iss="stranger")[:-4] + "AAAA", report_only=True)
+def test_explanation_contains_no_unverified_claim() -> None:
+    record = recorded(mint(iss="stranger")[:-4] + "AAAA", report_only=True)
     assert (record["code"], record["step"]) == (DenialCode.SIGNATURE_INVALID, "signature")
     assert "JWT_APP_SECRET" in record["cure"]
     assert "stranger" not in json.dumps(record)
 
 
-def test_that_keys_were_unavailable_is_explained_though_they_may_be_there_by_now() -> None:
+def test_keys_unavailable_is_explained_after_keys_have_arrived() -> None:
     policy = replace(POLICY, key_server=True, signature_algorithm="RS256")
     request = AccessRequest(mint({"kid": "k", "alg": "RS256"}), ROOM)
     denied = decide(request, policy, KeySet(unavailable=True), NOW)
@@ -109,7 +109,7 @@ def test_that_keys_were_unavailable_is_explained_though_they_may_be_there_by_now
     assert "reachable" in record["cure"]
 
 
-def test_a_flood_is_not_explained_beyond_what_can_be_logged() -> None:
+def test_explanations_are_limited_to_the_log_rate() -> None:
     now = 5.0
     log = DecisionLog([Everything()], report_only=True, monotonic=lambda: now)
     verifier = Verifier(POLICY, Keys(static=tuple(KEYS.static)), lambda: NOW)
@@ -118,33 +118,33 @@ def test_a_flood_is_not_explained_beyond_what_can_be_logged() -> None:
 
     def explained(count: int) -> int:
         records = [json.loads(log.record(denied, request, inputs=verifier)) for _ in range(count)]
-        assert {each["code"] for each in records} == {DenialCode.ISSUER_NOT_ACCEPTED}
-        return sum("cure" in each for each in records)
+        assert {record["code"] for record in records} == {DenialCode.ISSUER_NOT_ACCEPTED}
+        return sum("cure" in record for record in records)
 
     assert explained(LINES_PER_SECOND + 7) == LINES_PER_SECOND
     now = 6.0
     assert explained(1) == 1
 
 
-def test_under_overload_no_signature_is_checked_to_explain_it() -> None:
-    class Untouched(Keys):
+def test_overload_is_recorded_without_checking_a_signature() -> None:
+    class UnreadableKeys(Keys):
         def __getattribute__(self, name: str) -> Any:
-            assert name not in ("static", "known", "unavailable"), f"{name} was looked at"
+            assert name not in ("static", "known", "unavailable"), f"{name} was read"
             return super().__getattribute__(name)
 
     log = DecisionLog([Everything()], report_only=True)
-    verifier = Verifier(POLICY, Untouched(static=tuple(KEYS.static)), lambda: NOW)
+    verifier = Verifier(POLICY, UnreadableKeys(static=tuple(KEYS.static)), lambda: NOW)
     record = json.loads(log.record(OVERLOADED, AccessRequest(mint(), ROOM), inputs=verifier))
     assert (record["outcome"], record["code"]) == ("would-deny", DenialCode.OVERLOADED)
 
 
-def test_nothing_is_made_for_nobody() -> None:
+def test_no_record_is_made_if_no_sink_wants_it() -> None:
     assert DecisionLog([]).record(Deny(DenialCode.TOKEN_EXPIRED), AccessRequest(None)) == b""
     allow: Decision = decide(AccessRequest(mint(), ROOM), POLICY, KEYS, NOW)
     assert DecisionLog([LogLines()]).record(allow, AccessRequest(None)) == b""
 
 
-def test_a_flood_of_denials_is_cut_short_and_its_length_told(
+def test_log_rate_limit_reports_number_of_omitted_denials(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LOGGER, "propagate", True)
@@ -152,10 +152,13 @@ def test_a_flood_of_denials_is_cut_short_and_its_length_told(
     lines = LogLines(lambda: now)
     record = {"outcome": "denied", "code": "token-expired"}
     for _ in range(LINES_PER_SECOND + 7):
-        lines.write(record, ASKING)
-    assert [each.message for each in caplog.records] == ["denied"] * LINES_PER_SECOND
+        lines.write(record, CONTEXT)
+    assert [record.message for record in caplog.records] == ["denied"] * LINES_PER_SECOND
     now = 6.0
     caplog.clear()
-    lines.write(record, ASKING)
-    assert [each.message for each in caplog.records] == ["rate limit: denials not logged", "denied"]
+    lines.write(record, CONTEXT)
+    assert [record.message for record in caplog.records] == [
+        "rate limit: denials not logged",
+        "denied",
+    ]
     assert caplog.records[0].__dict__["fields"] == {"count": 7}

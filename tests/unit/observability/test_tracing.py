@@ -17,7 +17,7 @@ PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 
 
 class Recorded:
-    """Spans that go nowhere, and what they were."""
+    """Spans that are kept in memory."""
 
     def __init__(self) -> None:
         self._exporter = InMemorySpanExporter()
@@ -30,7 +30,7 @@ class Recorded:
         return self._exporter.get_finished_spans()
 
 
-def test_a_decision_is_a_span_below_the_proxys_own() -> None:
+def test_decision_span_is_child_of_proxy_span() -> None:
     recorded = Recorded()
     record = {"outcome": "denied", "code": "room-mismatch", "room": "secret-room", "user_id": "u"}
     recorded.spans.write(record, LogContext("auth", 0.25, None, PARENT))
@@ -47,13 +47,13 @@ def test_a_decision_is_a_span_below_the_proxys_own() -> None:
 
 
 @pytest.mark.parametrize("sent", [None, "", "nonsense", f"{PARENT[:-2]}00"])
-def test_without_a_sampled_parent_nothing_breaks(sent: str | None) -> None:
+def test_missing_or_unsampled_parent_is_no_error(sent: str | None) -> None:
     recorded = Recorded()
     recorded.spans.write({"outcome": "allowed"}, LogContext("auth", 0.25, None, sent))
     assert len(recorded.all) == (0 if sent and sent.endswith("-00") else 1)
 
 
-def test_a_key_fetch_is_a_span_and_still_counted() -> None:
+def test_key_fetch_makes_a_span_and_is_counted() -> None:
     class Counting(NullKeyObserver):
         counted = 0
 

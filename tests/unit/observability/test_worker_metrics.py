@@ -16,7 +16,7 @@ Make = Callable[[int], Metrics]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Make]:
-    """Make the metrics of one of two workers, as its process would."""
+    """Return a function that makes the metrics of one of two workers, as its process would."""
     for worker in (0, 1):
         prepare_worker_files(WorkerSlot(worker, 2, tmp_path), restarted=False)
     yield lambda worker: Metrics(WorkerSlot(worker, 2, tmp_path))
@@ -34,7 +34,7 @@ def samples(metrics: Metrics) -> dict[str, float]:
     return {name.removeprefix("jitsi_verifier_"): float(value) for name, _, value in pairs}
 
 
-def test_every_worker_shows_the_same_sum(make: Make) -> None:
+def test_every_worker_exposes_the_same_sum(make: Make) -> None:
     first, second = make(0), make(1)
     for metrics, count in ((first, 2), (second, 3)):
         for _ in range(count):
@@ -52,7 +52,7 @@ def test_every_worker_shows_the_same_sum(make: Make) -> None:
     }
 
 
-def test_what_workers_hold_is_added_and_what_they_know_is_not(make: Make) -> None:
+def test_own_gauges_are_summed_and_shared_gauges_are_not(make: Make) -> None:
     first, second = make(0), make(1)
     for metrics, size in ((first, 10), (second, 5)):
         metrics.decisions.watch_cache_size(partial(int, size))
@@ -70,22 +70,20 @@ def test_what_workers_hold_is_added_and_what_they_know_is_not(make: Make) -> Non
     assert shown["workers"] == 2
 
 
-def test_a_reload_of_all_workers_counts_once(make: Make) -> None:
+def test_reload_of_all_workers_counts_once(make: Make) -> None:
     first, second = make(0), make(1)
     for metrics in (first, second):
         metrics.count_reload(successful=True)
     assert samples(first)['config_reloads_total{result="ok"}'] == 1
 
 
-def test_a_death_takes_away_what_was_held_and_nothing_that_was_counted(
-    make: Make, tmp_path: Path
-) -> None:
+def test_dead_worker_loses_gauges_and_keeps_counters(make: Make, tmp_path: Path) -> None:
     dead = make(0)
     dead.decisions.watch_cache_size(lambda: 10)
     deny(dead)
     dead.flush()
     dead.count_reload(successful=False)
-    dead.decisions.track_in_flight().__enter__()  # and never leaves
+    dead.decisions.track_in_flight().__enter__()  # the worker dies before the request ends
     files = sorted(tmp_path.iterdir())
     close_value_files()
     for _ in range(3):
@@ -98,7 +96,7 @@ def test_a_death_takes_away_what_was_held_and_nothing_that_was_counted(
     assert sorted(tmp_path.iterdir()) == files
 
 
-def test_an_observer_without_files_stands_for_itself(make: Make) -> None:
+def test_metrics_without_files_expose_only_themselves(make: Make) -> None:
     deny(make(0))
     alone = Metrics()
     assert samples(alone)['worker_decisions_total{worker="0"}'] == 0
