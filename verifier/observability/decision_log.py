@@ -2,7 +2,7 @@
 
 A record is made when a decision is made, and is cached with the response, so that a response from
 the cache is recorded again. A record never contains a token. It contains claims of a token only if
-the signature was verified, because anybody can invent the others.
+the signature was verified, because any client can invent the others.
 
 This module knows no HTTP.
 """
@@ -153,7 +153,7 @@ class DecisionSinks:
         return observer if self._spans is None else TracedKeys(observer, self._spans)
 
     def close(self) -> None:
-        """Write and send what is queued; takes as long as the slowest sink."""
+        """Write and send all queued records; takes as long as the slowest sink."""
         if self._audit is not None:
             self._audit.close()
         if self._spans is not None:

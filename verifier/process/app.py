@@ -29,34 +29,27 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from aiohttp import web
-
 from verifier.config import Settings
-from verifier.http.fast_lane import Deferred, RespondLater
-from verifier.http.server import HardenedServer
 from verifier.keys.sources.http import open_session
 from verifier.keys.sources.polling import FileWatch
-from verifier.log import configure, log, log_internal_error, traceback_summary
+from verifier.log import configure, log, traceback_summary
 from verifier.observability.metrics import Metrics
 from verifier.process.exit_status import CONFIGURATION_ERRORS
 from verifier.process.lifecycle import UNSUPERVISED, Lifecycle
 from verifier.process.resources import ProcessState, open_resources
+from verifier.process.servers import Servers
 from verifier.process.services import build_services
 from verifier.process.shutdown import CLOSING_SECONDS, exit_within, shutdown_seconds
-from verifier.process.sockets import Listener, Listeners
+from verifier.process.sockets import Listeners
 from verifier.storage.worker_counters import SINGLE_WORKER, WorkerIdentity
-from verifier.version import VERSION
 
 _FILE_POLL_SECONDS: Final = 2.0
 _METRICS_SECONDS: Final = 0.25
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _HANDLED_SIGNALS: Final = (*_STOP_SIGNALS, signal.SIGHUP)
-# Connections accepted at one wake-up by a single worker; requests are answered in between.
-_ACCEPTED_AT_ONCE: Final = 16
-_AIOHTTP_SHUTDOWN_SECONDS: Final = 3600.0  # never reached: ``_drain`` has its own timeout
 
 
 class App:
@@ -110,12 +103,17 @@ class App:
                 self._resources = await open_resources(self._settings, self._state, session)
                 stack.push_async_callback(self._close)
                 self._install(self._settings)
-            await stack.enter_async_context(self._listening())
+            servers = Servers(
+                lambda: self._services, self._listeners, shared=self._settings.workers > 1
+            )
+            await servers.start()
+            # The timeout is looked up at the end, because a reload may have changed it.
+            stack.push_async_callback(lambda: servers.drain(self._settings.drain_timeout))
             self._lifecycle.listening()
             self._spawn(self._watch_files())
             self._spawn(self._publish_metrics())
-            # Almost all objects of now live as long as the process. The garbage collector need
-            # not look at them again, which would cost pauses.
+            # Almost all objects that exist now live as long as the process. Frozen, they cost the
+            # garbage collector no more time.
             gc.collect()
             gc.freeze()
             await self._stop.wait()
@@ -125,7 +123,7 @@ class App:
             self._lifecycle.stopping(seconds)
 
     async def reload(self) -> None:
-        """Read the configuration again; requests that arrive before it begins are one reload."""
+        """Read the configuration again. Several calls before a reload begins are one reload."""
         if self._reload_waiting:
             return
         self._reload_waiting = True
@@ -194,7 +192,7 @@ class App:
             await asyncio.sleep(self._lifecycle.heartbeat_interval)
 
     async def _publish_metrics(self) -> None:
-        """Write the counters to the shared files: any worker may be asked for the sum."""
+        """Write the counters to the shared files: any worker may receive the next scrape."""
         revocations = self._state.revocations
         while True:
             revocations.purge(time.time())
@@ -234,41 +232,6 @@ class App:
         except Exception:  # noqa: BLE001  # a reload would report it; the watch must go on
             return False
 
-    @contextlib.asynccontextmanager
-    async def _listening(self) -> AsyncIterator[None]:
-        """Accept connections on every address; at the end, stop accepting and drain."""
-        # Workers that share a listener take one connection at a time (see ``sockets``).
-        at_once = 1 if self._settings_at_start.workers > 1 else _ACCEPTED_AT_ONCE
-        admin = HardenedServer(self._handle_admin, report=log_internal_error)
-        decisions = HardenedServer(
-            self._handle_decision, report=log_internal_error, fast_handler=self._answer_fast
-        )
-        runners = [
-            await _start(admin, self._listeners.admin, at_once),
-            await _start(decisions, self._listeners.decisions, at_once),
-        ]
-        try:
-            log(
-                "serving",
-                version=VERSION,
-                listen=[str(listener) for listener in self._listeners.decisions],
-                admin_listen=[str(listener) for listener in self._listeners.admin],
-            )
-            yield
-        finally:
-            await self._drain(runners, (admin, decisions))
-
-    async def _drain(
-        self, runners: Sequence[web.ServerRunner], servers: Sequence[HardenedServer]
-    ) -> None:
-        """Stop accepting, and answer the requests in flight on all addresses at the same time."""
-        try:
-            async with asyncio.timeout(self._settings.drain_timeout):
-                await asyncio.gather(*(runner.cleanup() for runner in runners))
-        except TimeoutError:
-            count = sum(server.abort() for server in servers)
-            log("drain timeout: connections closed", logging.WARNING, count=count)
-
     async def _close(self) -> None:
         """Close tasks and resources, but no longer than ``CLOSING_SECONDS``."""
         with contextlib.suppress(TimeoutError):
@@ -278,27 +241,3 @@ class App:
                 await asyncio.gather(*self._tasks, return_exceptions=True)
                 await self._resources.close()
         self._metrics.flush()
-
-    # The servers live as long as the process, so that their handlers look the services up for
-    # each request: a reload replaces the services.
-
-    async def _handle_decision(self, request: web.BaseRequest) -> web.StreamResponse:
-        return await self._services.decisions.handle(request)
-
-    def _answer_fast(
-        self, head: bytes, transport: asyncio.Transport, respond_later: RespondLater
-    ) -> bytes | Deferred | None:
-        return self._services.decisions.fast_lane.answer(head, transport, respond_later)
-
-    async def _handle_admin(self, request: web.BaseRequest) -> web.StreamResponse:
-        return await self._services.admin.handle(request)
-
-
-async def _start(
-    server: HardenedServer, listeners: Iterable[Listener], at_once: int
-) -> web.ServerRunner:
-    runner = web.ServerRunner(server, shutdown_timeout=_AIOHTTP_SHUTDOWN_SECONDS)
-    await runner.setup()
-    for listener in listeners:
-        await web.SockSite(runner, listener, backlog=at_once).start()
-    return runner

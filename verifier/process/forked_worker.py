@@ -120,7 +120,7 @@ class ForkedWorker:
 
 
 def _fork(supervisor_end: socket.socket, run: Callable[[], NoReturn]) -> int:
-    # What is buffered would be written twice, by both processes.
+    # Otherwise both processes would write the buffered text.
     sys.stdout.flush()
     sys.stderr.flush()
     # Until the worker has its own handlers, a signal must wait for it: with the inherited ones it

@@ -47,7 +47,7 @@ class Lifecycle(Protocol):
 
     @property
     def heartbeat_interval(self) -> float | None:
-        """The seconds between two heartbeats; None where no heartbeat is expected."""
+        """The seconds between two heartbeats; None if no heartbeat is expected."""
 
     def heartbeat(self) -> None:
         """Report that the event loop runs."""
