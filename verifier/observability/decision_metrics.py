@@ -76,6 +76,7 @@ class DecisionMetrics:
             buckets=BUCKETS,
             registry=registry,
         )
+        # One index finds an outcome's integer and its counter in two parallel lists.
         outcomes = _outcomes()
         self._outcome_indices = {labels: index for index, labels in enumerate(outcomes)}
         self._counts = [0] * len(outcomes)
@@ -136,6 +137,7 @@ class DecisionMetrics:
     def flush(self) -> int:
         """Move the plain integers to the counters; returns how many decisions there were."""
         total = 0
+        # The event loop runs nothing else meanwhile, so that no decision is counted in between.
         for (_, outcome, _), index in self._outcome_indices.items():
             count, self._counts[index] = self._counts[index], 0
             if count:

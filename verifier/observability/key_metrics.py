@@ -15,7 +15,7 @@ from verifier.observability.worker_metrics import NAMESPACE, gauge
 
 SOURCES: Final[tuple[Source, ...]] = get_args(Source)
 FETCHING: Final[tuple[Source, ...]] = ("asap", "document", "file")
-"""The sources that read or fetch keys; the others get them from the configuration."""
+"""The sources that read or fetch keys; the configuration contains the keys of the others."""
 
 
 class KeyMetrics:

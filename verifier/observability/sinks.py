@@ -104,6 +104,7 @@ class LogLines:
 
     def _is_allowed(self) -> bool:
         allowed = self._rate_limit.allows()
+        # Reported with the first line of the next second, when the number is final.
         refused, self._rate_limit.refused = self._rate_limit.refused, 0
         if refused:
             log("rate limit: denials not logged", logging.WARNING, count=refused)

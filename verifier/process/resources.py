@@ -72,6 +72,7 @@ class ProcessState:
             StoreConfigError: the configured store cannot be used.
         """
         async with contextlib.AsyncExitStack() as stack:
+            # Closed even if the start fails: a store may have opened its file by then.
             stack.push_async_callback(self.redemptions.close)
             stack.push_async_callback(self.revocations.store.close)
             await self.revocations.store.start(self.revocations)
@@ -127,14 +128,16 @@ async def open_resources(
         context = SourceContext(
             settings.key_source_settings(),
             sinks.key_observer(state.metrics.keys),
+            # All responses, because a response does not say which key it depends on.
             lambda _key_ids: state.clear_cache(),
         )
         locations = [each.key_locations() for each in (settings, *settings.hosts.values())]
         resolvers = KeyResolvers(locations, session, context)
+        # Before the start, which would fetch the keys that are copied here.
         if replaced is not None:
             resolvers.copy_from(replaced.resolvers)
         await resolvers.start()
-    except BaseException:
+    except BaseException:  # also a cancelled task: the thread of the audit log must end
         sinks.close()
         raise
     return ConfiguredResources(sinks, resolvers)

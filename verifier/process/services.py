@@ -44,6 +44,7 @@ def build_services(
     """Build the services that one configuration describes."""
     hosts = Hosts(
         _verifier(settings, state, resources),
+        # The settings of a host contain all options, also those that it inherits.
         {host: _verifier(own, state, resources) for host, own in settings.hosts.items()},
         strict=settings.strict_hosts,
     )
@@ -75,7 +76,7 @@ def _verifier(settings: Settings, state: ProcessState, resources: ConfiguredReso
         settings.policy(),
         resources.resolvers.resolver_for(settings.key_locations()),
         time.time,
-        state.throttle,
+        state.throttle,  # one for all hosts, because they share the CPU
         state.revocations.check,
         single_use,
     )
