@@ -38,7 +38,7 @@ _BLOCKS: Final = (
     re.compile(r"( *# generated: .*?\n).*?( *# /generated)", re.DOTALL),
 )
 
-# What the container needs set. docker-jitsi-meet's own defaults stand in its docker-compose.yml.
+# What the container needs set. The first three are docker-jitsi-meet's own defaults.
 _COMPOSE_VALUES: Final = {
     "JWT_ENABLE_DOMAIN_VERIFICATION": "${JWT_ENABLE_DOMAIN_VERIFICATION:-false}",
     "XMPP_DOMAIN": "${XMPP_DOMAIN:-meet.jitsi}",

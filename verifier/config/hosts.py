@@ -2,7 +2,8 @@
 
 A host has the options at the top of the file, except those that its own table replaces. Options of
 one group are replaced together: a host with a key of its own inherits no other key, a host with its
-own ``app_id`` no other issuers, a host with its own domain no other MUC domain.
+own ``app_id`` no other issuers, a host with its own domain no other MUC domain. Otherwise the keys
+of one tenant would open the rooms of another.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Any, Final
 from verifier.config.options import OPTIONS
 from verifier.config.problems import Problem, shown_name, type_name
 from verifier.config.sources import Reading, read_table
-from verifier.config.value_types import HOST
 from verifier.rooms.host import is_host_name
 
 PER_HOST: Final = tuple(option.name for option in OPTIONS if option.per_host)
@@ -49,10 +49,7 @@ def read_hosts(reading: Reading) -> Iterator[tuple[str, Reading]]:
 
 
 def _host_name(written: str, reading: Reading) -> str | None:
-    try:
-        name: str = HOST.from_toml(written)
-    except ValueError:
-        name = ""
+    name = written.lower()
     if not is_host_name(name):
         expected = "a host name as browsers send it (xn--… for other scripts), no port"
         _refuse(reading, f"hosts.{shown_name(written)}", "no such name", expected)
@@ -68,6 +65,7 @@ def _read_host(host: str, table: Mapping[str, Any], reading: Reading) -> Reading
         replaced |= group if replaced & group else frozenset()
     inherited = {name: given for name, given in reading.given.items() if name not in replaced}
     own.given = inherited | own.given
+    # A bad value at the top of the file is a problem of each host that inherits it.
     own.failed |= reading.failed - replaced
     return own
 

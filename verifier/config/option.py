@@ -1,4 +1,4 @@
-"""The declaration of one option, from which every other place takes what it needs.
+"""The declaration of one option; everything else about options follows from it.
 
 An option is declared once, as a field of a dataclass in ``options``::
 
@@ -6,7 +6,7 @@ An option is declared once, as a field of a dataclass in ``options``::
 
 The field's name is the TOML key, its annotation is the type of the attribute of ``Settings``, and
 ``option`` puts everything else into the field's metadata. A table beside a dataclass would repeat
-each name and could disagree; a dataclass alone has no place for help, units and variables. mypy
+each name and could disagree; a plain dataclass has no room for help, units and variables. mypy
 checks the attributes, because they are ordinary fields.
 """
 
@@ -42,7 +42,7 @@ class Option:
         per_host: Whether a ``[hosts."…"]`` table may have it.
         together: The name of the group of options that a host's table replaces as a whole.
         always_shown: Whether ``check-config`` shows it even at its default.
-        table: The TOML table that it stands in; empty for the top of the file.
+        table: The TOML table that it belongs to; empty for the top of the file.
         attribute: The attribute of ``Settings``.
     """
 
@@ -112,7 +112,7 @@ def option(  # noqa: PLR0913  # a declaration has as many parts as there are pla
         per_host: Whether a host's table may have it.
         together: The group that a host's table replaces as a whole.
         always_shown: Whether ``check-config`` shows it always.
-        table: The TOML table that it stands in.
+        table: The TOML table that it belongs to.
     """
     text = _in_words(default) if default_text is None else default_text
     declared = Option(

@@ -67,8 +67,8 @@ class TokenOptions:
         together=_KEYS,
         help="Shared secrets: the first one signs, all of them verify.",
         note="""
-        With an RS, PS, ES or EdDSA algorithm, public keys in PEM stand here instead, as Prosody has
-        it. A secret shorter than 32 bytes is weak: a notice at start, an error with
+        With an RS, PS, ES or EdDSA algorithm, these are public keys in PEM instead, as in Prosody.
+        A secret shorter than 32 bytes is weak: a notice at start, an error with
         `rules = "strict"`.
         """,
         example='["the secret that signs", "the previous secret"]',
@@ -506,14 +506,14 @@ class ProxyOptions:
         "VERIFIER_TRUSTED_PROXIES",
         types.PROXIES,
         (),
-        help="Networks whose X-Real-IP is believed, for bypass; unix stands for unix sockets.",
+        help="Networks whose X-Real-IP is believed, for bypass; unix means every unix socket.",
         example='["127.0.0.1", "unix"]',
     )
     denied_redirect_url: str | None = option(
         "VERIFIER_DENIED_REDIRECT_URL",
         types.REDIRECT,
         help="Where browsers are sent on a denial; may have {code}, {room} and {url}.",
-        note="Placeholders may stand behind the host only.",
+        note="Placeholders are allowed behind the host only.",
         example='"https://portal.example.org/denied?code={code}&back={url}"',
     )
     handoff: bool = option(

@@ -1,6 +1,6 @@
 """The URL that a browser is sent to on a denial: a template and the values for its placeholders.
 
-Values are percent-encoded and stand behind the host. A token or a URL can therefore not change the
+Values are percent-encoded and come behind the host. A token or a URL can therefore not change the
 site that a browser is sent to; only the operator can.
 """
 

@@ -1,6 +1,6 @@
 """Reads the TOML file and the environment, option by option.
 
-Each value is checked alone here; ``validate`` checks what options mean together. A bad value is
+Each value is checked by itself here; ``validate`` checks what options mean together. A bad value is
 noted as a problem and reading goes on, so that one error names every problem.
 """
 

@@ -143,8 +143,8 @@ DENIAL_TEXTS: Final[dict[DenialCode, DenialText]] = {
         "Set `context.user.id`.",
     ),
     DenialCode.POLICY_MODERATOR_REQUIRED: DenialText(
-        "The room is empty, and `policy.moderators_create_rooms` is on. Only Prosody's module can "
-        "tell that a room is empty.",
+        "The room is empty, and `policy.moderators_create_rooms` is on. Only Prosody "
+        "knows whether a room is empty.",
         "Let a moderator open the room.",
     ),
     DenialCode.REVOKED: DenialText(
