@@ -25,29 +25,6 @@ DECLARATION = """\
     )
 """
 BEFORE = "    log_format: LogFormat = option(\n"
-PROGRAM = """\
-import json
-from pathlib import Path
-from tests.support.generated_pages import compose, configuration
-from verifier.cli.check_config_report import in_force
-from verifier.cli.manual import option_terms
-from verifier.config import load
-
-basic = {"JWT_APP_ID": "app", "JWT_APP_SECRET": "s" * 32}
-text = b'spare_seconds = 8\\n[hosts."a.example"]\\nspare_seconds = 9'
-file = load(basic, Path("/etc/v.toml"), read_file=lambda _path: text)
-environ = load({**basic, "VERIFIER_SPARE_SECONDS": "10"})
-print(json.dumps({
-    "default": load(basic).spare_seconds,
-    "file": file.spare_seconds,
-    "host": file.hosts["a.example"].spare_seconds,
-    "environment": environ.spare_seconds,
-    "check-config": in_force(environ).get("spare_seconds"),
-    "help": option_terms().get("spare_seconds, VERIFIER_SPARE_SECONDS"),
-    "page": configuration(),
-    "compose": compose(),
-}))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +39,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
     path = {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
     # -P keeps the working directory, which has the package without the option, from coming first.
     done = subprocess.run(
-        [sys.executable, "-P", "-c", PROGRAM],
+        [sys.executable, "-P", "-m", "tests.support.new_option", "spare_seconds"],
         env={**os.environ, **path},
         check=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         timeout=60,
     )
     return json.loads(done.stdout)
