@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hesitant import begin_question, hesitant_keys
+from tests.support.waiting_keys import begin_question, hesitant_keys
 from tests.support.processes import COMMAND, RunningVerifier, running_verifier, wait_until
 from tests.support.tokens import SECRET
 from verifier.process.shutdown import shutdown_seconds

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hesitant import begin_question, hesitant_keys
+from tests.support.waiting_keys import begin_question, hesitant_keys
 from tests.support.processes import RunningVerifier, get, running_verifier, wait_until
 from tests.support.supervised import (
     Client,

@@ -15,7 +15,7 @@ from typing import Final
 from tests.perf.bench.minting import AUDIENCE, ISSUER, SECRET, Issuer
 from tests.perf.bench.servers import Server, Servers
 from tests.support.paths import ROOT
-from tests.system.nginx.processes import accepts, free_port
+from tests.support.processes import accepts, free_port
 
 _PROXIES: Final = Path(__file__).with_name("proxies")
 _CONTRIB: Final = ROOT / "contrib" / "nginx"

@@ -16,8 +16,8 @@ from tests.support.paths import CONTRIB
 from tests.support.processes import running_verifier
 from tests.support.supervised import token
 from tests.support.tokens import SECRET
-from tests.system.nginx.processes import Program, accepts, free_port
-from tests.system.nginx.wire import send
+from tests.support.processes import Program, accepts, free_port
+from tests.support.raw_http import send
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS
 from verifier.process.shutdown import shutdown_seconds
 

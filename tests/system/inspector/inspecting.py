@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.support.processes import RunningVerifier
 from tests.support.tokens import SECRET, present, sign
-from tests.system.nginx.browser import browser
-from tests.system.nginx.page import Page
+from tests.support.browser import browser
+from tests.support.page import Page
 
 CONFIG = f"""
 app_id = "booking-site"

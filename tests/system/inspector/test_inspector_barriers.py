@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.processes import RunningVerifier
 from tests.system.inspector.inspecting import inspector, mint
-from tests.system.nginx.page import Page
+from tests.support.page import Page
 
 LONG = "namewithoutabreak" * 20
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.processes import running_verifier
 from tests.system.inspector.screenshots import DEMO, FOLDER, PICTURES, take
-from tests.system.nginx.page import png_size
+from tests.support.page import png_size
 
 PAGE = FOLDER.parent / "tutorial.md"
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.processes import RunningVerifier, running_verifier
 from tests.system.inspector.inspecting import CONFIG, inspector, mint
-from tests.system.nginx.browser import browser
+from tests.support.browser import browser
 
 ADMIN_TOKEN = "letmein-letmein"
 ATTACK = """

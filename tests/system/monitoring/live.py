@@ -12,8 +12,8 @@ from typing import Any
 
 from tests.system.monitoring.panels import MAY_BE_ZERO
 from tests.system.monitoring.traffic import Watched
-from tests.system.nginx.browser import browser
-from tests.system.nginx.page import Page
+from tests.support.browser import browser
+from tests.support.page import Page
 
 
 class LivePage(Page):

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from tests.support.paths import CONTRIB
 from tests.support.processes import get
-from tests.system.nginx.processes import Program, answers_200, free_port
+from tests.support.processes import Program, answers_200, free_port
 
 FOLDER = CONTRIB / "prometheus"
 

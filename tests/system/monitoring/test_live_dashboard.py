@@ -11,7 +11,7 @@ from tests.system.monitoring.live import LivePage, live_page
 from tests.system.monitoring.panels import TITLES
 from tests.system.monitoring.traffic import Watched
 from tests.system.monitoring.traffic import watched as start_watched
-from tests.system.nginx.processes import Program
+from tests.support.processes import Program
 
 
 async def test_it_has_the_panels_of_the_grafana_dashboard(watched: Watched, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.system.monitoring.screenshots import FOLDER, PICTURES, SIZE, take
 from tests.system.monitoring.traffic import Watched
-from tests.system.nginx.page import png_size
+from tests.support.page import png_size
 
 PAGE = FOLDER.parent / "operations.md"
 

@@ -11,8 +11,8 @@ from unicodedata import normalize
 from urllib.parse import parse_qs, unquote
 
 from tests.system.nginx.sites import Site, mint
-from tests.system.nginx.upstream import Seen
-from tests.system.nginx.wire import Answer
+from tests.support.upstream import Seen
+from tests.support.raw_http import Answer
 
 ANY = mint(room="*", exp=98753496345768)
 """Opens every room of every tenant."""

@@ -4,7 +4,7 @@ import time
 from http.cookies import SimpleCookie
 
 from tests.support.tokens import SECRET
-from tests.system.nginx.wire import Answer
+from tests.support.raw_http import Answer
 from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
 
 HOST = "meet.example.org"

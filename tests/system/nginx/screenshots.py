@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.support.paths import ROOT
-from tests.system.nginx.browser import Tab, browser
+from tests.support.browser import Tab, browser
 from tests.system.nginx.sites import JITSI, Site, mint, start_site
-from tests.system.nginx.upstream import Upstream
+from tests.support.upstream import Upstream
 
 FOLDER = ROOT / "docs" / "screenshots"
 WIDTH, HEIGHT = 640, 400

@@ -19,9 +19,9 @@ from typing import Any
 from tests.support.paths import ROOT
 from tests.support.processes import get
 from tests.support.tokens import SECRET, present, sign
-from tests.system.nginx import wire
-from tests.system.nginx.processes import Program, accepts, answers_200, free_port
-from tests.system.nginx.upstream import Seen, Upstream
+from tests.support import raw_http
+from tests.support.processes import Program, accepts, answers_200, free_port
+from tests.support.upstream import Seen, Upstream
 
 HERE = Path(__file__).parent
 FILES = ROOT / "contrib" / "nginx"
@@ -125,7 +125,7 @@ class Nginx:
 
     def reads(self, target: str) -> str | None:
         """Give the path that nginx understands, decoded and normalised; None where it refuses."""
-        answer = wire.send(self.reading_port, target)
+        answer = raw_http.send(self.reading_port, target)
         return answer.text if answer.status == 200 else None
 
     def _lay_out(self) -> None:
@@ -163,11 +163,11 @@ class Site:
     sidecar: Sidecar
     upstream: Upstream
 
-    def get(self, target: str, *headers: wire.Header, method: str = "GET") -> wire.Answer:
+    def get(self, target: str, *headers: raw_http.Header, method: str = "GET") -> raw_http.Answer:
         """Ask nginx for a target, as a client from outside."""
-        return wire.send(self.nginx.port, target, *headers, method=method)
+        return raw_http.send(self.nginx.port, target, *headers, method=method)
 
-    def seen(self, target: str, *headers: wire.Header) -> Seen:
+    def seen(self, target: str, *headers: raw_http.Header) -> Seen:
         """Ask for a target that is handed on; give what arrived behind nginx."""
         answer = self.get(target, *headers)
         assert answer.status == 200, (target, answer.status, answer.text)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
-from tests.system.nginx.wire import Answer
+from tests.support.raw_http import Answer
 
 LOGIN = "https://login.example.org/?why={code}&room={room}&to={url}"
 

@@ -21,7 +21,7 @@ from tests.system.nginx.guides import (
     Order,
 )
 from tests.system.nginx.sites import APP_ID, Site, StartSite
-from tests.system.nginx.upstream import Seen
+from tests.support.upstream import Seen
 
 Library = Callable[[list[Order]], list[str]]
 

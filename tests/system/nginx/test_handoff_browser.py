@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.system.nginx.browser import Tab, browser
+from tests.support.browser import Tab, browser
 from tests.system.nginx.sites import JITSI, Site, StartSite, mint
-from tests.system.nginx.upstream import Seen
+from tests.support.upstream import Seen
 
 # How the web client reads its token: the fragment's parameters are JSON, the query's are not, and
 # the fragment comes first (jitsi-meet, base/util/parseURLParams.ts and base/jwt/functions.ts).

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.documents import snippets
-from tests.system.nginx import wire
-from tests.system.nginx.processes import Program, accepts, free_port
+from tests.support import raw_http
+from tests.support.processes import Program, accepts, free_port
 from tests.system.nginx.sites import Sidecar, mint
-from tests.system.nginx.upstream import Upstream
+from tests.support.upstream import Upstream
 
 CONFIGURATION = """
 daemon off;
@@ -59,7 +59,7 @@ def port(upstream: Upstream, tmp_path: Path) -> Iterator[int]:
 
 def test_smallest_gate_allows_and_denies(port: int) -> None:
     def status(query: str) -> int:
-        return wire.send(port, f"/http-bind?{query}").status
+        return raw_http.send(port, f"/http-bind?{query}").status
 
     assert status(f"room=standup&token={mint()}") == 200
     assert status(f"room=other&token={mint()}") == 403
@@ -69,4 +69,4 @@ def test_smallest_gate_allows_and_denies(port: int) -> None:
 def test_smallest_gate_takes_long_identity_headers(port: int) -> None:
     user = {"id": "i" * 900, "name": "n" * 900, "email": "e" * 900}
     token = mint(context={"user": user, "group": "g" * 900})
-    assert wire.send(port, f"/http-bind?room=standup&token={token}").status == 200
+    assert raw_http.send(port, f"/http-bind?room=standup&token={token}").status == 200

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.system.nginx.processes import free_port
+from tests.support.processes import free_port
 from tests.system.nginx.sites import Sidecar
 from tests.system.prosody.fake_verifier import FakeVerifier
 from tests.system.prosody.minting import APP_ID, SECOND_SECRET, key_file

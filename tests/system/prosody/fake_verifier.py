@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.system.nginx.processes import DEADLINE
+from tests.support.processes import DEADLINE
 
 Question = dict[str, Any]
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.support.paths import ROOT
-from tests.system.nginx.processes import Program, accepts, free_port
+from tests.support.processes import Program, accepts, free_port
 
 HERE = Path(__file__).parent
 CONTRIB = ROOT / "contrib" / "prosody"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.system.nginx.sites import mint
-from tests.system.nginx.wire import Header
+from tests.support.raw_http import Header
 
 COOKIE = "jitsi_token"
 """The option ``token_cookie``."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.nginx.upstream import Upstream
+from tests.support.upstream import Upstream
 from tests.system.proxies.gates import RealGate, ReproducedGate
 from tests.system.proxies.programs import PROXIES
 

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
 
-from tests.system.nginx import wire
-from tests.system.nginx.processes import free_port
+from tests.support import raw_http
+from tests.support.processes import free_port
 from tests.system.nginx.sites import Sidecar
-from tests.system.nginx.upstream import Seen, Upstream
+from tests.support.upstream import Seen, Upstream
 from tests.system.proxies.cases import COOKIE, Case
 from tests.system.proxies.programs import PROXIES
-from tests.system.proxies.questions import QUESTIONS
-from tests.system.proxies.stand_in import stand_in
+from tests.system.proxies.auth_requests import QUESTIONS
+from tests.system.proxies.allow_all import stand_in
 
 OPTIONS = {"VERIFIER_TOKEN_COOKIE": COOKIE, "VERIFIER_LOG_LEVEL": "debug"}
 
@@ -30,12 +30,12 @@ class RealGate:
         self.proxy = PROXIES[name](folder / "proxy", self.sidecar.port, upstream.port)
 
     def ask(
-        self, target: str, *headers: wire.Header, method: str = "GET", body: bytes = b""
-    ) -> wire.Answer:
+        self, target: str, *headers: raw_http.Header, method: str = "GET", body: bytes = b""
+    ) -> raw_http.Answer:
         """Ask the proxy, as a client from outside."""
-        return wire.send(self.proxy.port, target, *headers, method=method, body=body)
+        return raw_http.send(self.proxy.port, target, *headers, method=method, body=body)
 
-    def seen(self, target: str, *headers: wire.Header) -> Seen:
+    def seen(self, target: str, *headers: raw_http.Header) -> Seen:
         """Ask for something that is let in; give what arrived behind the proxy."""
         answer = self.ask(target, *headers)
         assert answer.status == 200, (target, answer.refusal, answer.text)
@@ -113,7 +113,7 @@ class ReproducedGate:
             connection.sendall(self._question(case))
             with HTTPResponse(connection) as response:
                 response.begin()
-                answer = wire.Answer(response.status, response.headers, response.read())
+                answer = raw_http.Answer(response.status, response.headers, response.read())
         check_verdict(case, answer)
         if case.refused is None:
             assert answer.headers["X-Jitsi-Room"] == case.room
@@ -128,7 +128,7 @@ class ReproducedGate:
         self._sidecar.stop()
 
 
-def check_verdict(case: Case, answer: wire.Answer) -> None:
+def check_verdict(case: Case, answer: raw_http.Answer) -> None:
     """Compare status and code with the case's."""
     if case.refused is None:
         assert answer.status == 200, (answer.refusal, answer.text)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.support.paths import CONTRIB
-from tests.system.nginx.processes import Program, accepts, free_port
+from tests.support.processes import Program, accepts, free_port
 from tests.system.nginx.sites import FRONT, Nginx
 
 BIN = Path(sys.executable).parent

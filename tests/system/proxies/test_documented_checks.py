@@ -14,7 +14,7 @@ from tests.support.paths import CONTRIB, DOCS
 from tests.system.nginx.sites import COMMAND
 from tests.system.proxies.gates import RealGate
 from tests.system.proxies.programs import HOST
-from tests.system.proxies.through import REAL_GATES
+from tests.system.proxies.gates import REAL_GATES
 
 GUIDES = {"nginx": DOCS / "debian-nginx.md"}
 OTHERS = DOCS / "other-proxies.md"

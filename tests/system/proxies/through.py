@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.system.proxies.programs import PROXIES
-from tests.system.proxies.questions import QUESTIONS
+from tests.system.proxies.auth_requests import QUESTIONS
 
 EVERY_GATE = pytest.mark.parametrize("gate", [*PROXIES, *QUESTIONS], indirect=True)
 REAL_GATES = pytest.mark.parametrize("gate", list(PROXIES), indirect=True)

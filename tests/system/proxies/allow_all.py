@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.system.nginx.upstream import Seen
+from tests.support.upstream import Seen
 
 
 class _Server(ThreadingHTTPServer):

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.system.nginx.identity import IDENTITY
+from tests.support.identity import IDENTITY
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
-from tests.system.nginx.upstream import Seen
+from tests.support.upstream import Seen
 
 NEVER = ["X-Jitsi-Would-Deny", "X-Jitsi-Denial"]
 

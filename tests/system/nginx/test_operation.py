@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.tokens import sign
 from tests.system.nginx.guides import private_key
-from tests.system.nginx.processes import free_port
+from tests.support.processes import free_port
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
-from tests.system.nginx.wire import send_all
+from tests.support.raw_http import send_all
 
 
 def client_ports(server_port: int) -> set[str]:

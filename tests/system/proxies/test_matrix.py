@@ -11,12 +11,12 @@ import socket
 
 import pytest
 
-from tests.system.nginx.processes import wait_until
+from tests.support.processes import wait_until
 from tests.system.nginx.sites import mint
 from tests.system.proxies.cases import CASES, COOKIE, STATIC, Case
 from tests.system.proxies.gates import RealGate, ReproducedGate
 from tests.system.proxies.programs import HOST
-from tests.system.proxies.through import EVERY_GATE, REAL_GATES
+from tests.system.proxies.gates import EVERY_GATE, REAL_GATES
 
 
 @EVERY_GATE

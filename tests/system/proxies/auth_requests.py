@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.system.nginx.wire import Header
+from tests.support.raw_http import Header
 from tests.system.proxies.cases import Case
 from tests.system.proxies.programs import HOST
 

@@ -12,14 +12,14 @@ import pytest
 from yarl import URL
 
 from tests.support.tokens import sign
-from tests.system.nginx.processes import free_port
+from tests.support.processes import free_port
 from tests.system.nginx.sites import mint
-from tests.system.nginx.upstream import Seen
-from tests.system.nginx.wire import send_all
+from tests.support.upstream import Seen
+from tests.support.raw_http import send_all
 from tests.system.proxies.cases import CASES
 from tests.system.proxies.gates import RealGate
 from tests.system.proxies.programs import HOST
-from tests.system.proxies.through import REAL_GATES
+from tests.system.proxies.gates import REAL_GATES
 from verifier.http.responses import identity_headers
 from verifier.rules.model import Allow
 

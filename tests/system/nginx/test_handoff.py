@@ -8,7 +8,7 @@ import pytest
 
 from tests.system.nginx.handoffs import HOST, STANDUP, cookie, handed_off
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
-from tests.system.nginx.wire import send
+from tests.support.raw_http import send
 from verifier.http.handoff_cookie import CookieScope
 
 

@@ -9,7 +9,7 @@ import pytest
 from yarl import URL
 
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
-from tests.system.nginx.upstream import Seen
+from tests.support.upstream import Seen
 
 
 @pytest.fixture(params=[JITSI, FRONT])

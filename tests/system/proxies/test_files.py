@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import CONTRIB
-from tests.system.nginx.processes import Program, accepts, free_port
-from tests.system.nginx.wire import send
+from tests.support.processes import Program, accepts, free_port
+from tests.support.raw_http import send
 from tests.system.proxies.cases import CASES, STATIC
 from tests.system.proxies.programs import BIN, Command, copy_with
 from verifier.http.responses import identity_headers

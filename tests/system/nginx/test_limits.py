@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.system.nginx import wire
+from tests.support import raw_http
 from tests.system.nginx.sites import JITSI, Edits, Sidecar, StartSite, mint, questions
 
 SMALL = [("rate=500r/s", "rate=1r/m"), ("burst=10000 delay=5000", "burst=20 delay=20")]
@@ -18,7 +18,7 @@ def test_a_school_behind_one_address_may_come_all_at_once(sites: StartSite) -> N
     links = [f"/standup?jwt={mint(iat=pupil)}" for pupil in range(500)]
     shares = [[f"{link}&n={n}" for link in links for n in range(10)][i::8] for i in range(8)]
     with ThreadPoolExecutor(8) as rooms:
-        answers = rooms.map(lambda share: wire.send_all(site.nginx.port, share), shares)
+        answers = rooms.map(lambda share: raw_http.send_all(site.nginx.port, share), shares)
     assert [answer.status for each in answers for answer in each] == [200] * 5_000
     assert questions(site.sidecar) == 5_000
 
@@ -32,7 +32,7 @@ def test_who_floods_is_refused_and_nobody_else_is(sites: StartSite) -> None:
     assert '<code id="code">no-answer</code>' in answers[-1].text
     link = f"/standup?jwt={mint()}"
     assert site.get(link).status == 503
-    assert wire.send(site.nginx.port, link, source="127.0.0.2").status == 200
+    assert raw_http.send(site.nginx.port, link, source="127.0.0.2").status == 200
     assert (site.nginx.logs / "access.log").read_text().count(" gate=429 denial= ") == 20
 
 
@@ -52,7 +52,7 @@ def test_who_has_to_wait_is_answered_in_the_end(sites: StartSite) -> None:
 
 def test_what_is_public_is_never_limited(sites: StartSite) -> None:
     site = sites(JITSI, name="public", edits=SMALL)
-    answers = wire.send_all(site.nginx.port, ["/libs/app.bundle.min.js"] * 40)
+    answers = raw_http.send_all(site.nginx.port, ["/libs/app.bundle.min.js"] * 40)
     assert {answer.status for answer in answers} == {200}
 
 

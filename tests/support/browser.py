@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.system.nginx.processes import Program
+from tests.support.processes import Program
 from tests.system.nginx.sites import PATH
 
 _FLAGS = (

@@ -13,12 +13,12 @@ import pytest
 
 from tests.support.processes import get
 from tests.support.tokens import SECRET
-from tests.system.nginx import wire
+from tests.support import raw_http
 from tests.system.nginx.handoffs import cookie
-from tests.system.nginx.identity import IDENTITY
-from tests.system.nginx.processes import wait_until
+from tests.support.identity import IDENTITY
+from tests.support.processes import wait_until
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint, questions
-from tests.system.nginx.upstream import Seen
+from tests.support.upstream import Seen
 
 MEMORY = "proxy_cache $jitsi_verifier_memory;"
 
@@ -58,7 +58,7 @@ def test_who_is_remembered_has_the_same_name_as_before(site: Site) -> None:
 def test_a_post_is_remembered_with_its_body_going_on(site: Site) -> None:
     target, before = f"/http-bind?room=standup&token={mint()}", questions(site.sidecar)
     for body in (b"one", b"two", b"three"):
-        answer = wire.send(site.nginx.port, target, method="POST", body=body)
+        answer = raw_http.send(site.nginx.port, target, method="POST", body=body)
         assert Seen.of(answer.json()).body == body.decode()
     assert questions(site.sidecar) - before == 1
 
@@ -143,9 +143,9 @@ def test_every_part_of_a_question_counts(site: Site) -> None:
     fresh = [(f"/tenant{path}", *headers) for path, *headers in requests]
     assert asked(site, *fresh) == len(fresh)
     before = questions(site.sidecar)
-    wire.send(site.nginx.port, target, host="other.example.org")
-    wire.send(site.nginx.port, target, method="HEAD")
-    wire.send(site.nginx.port, target, source="127.0.0.2")
+    raw_http.send(site.nginx.port, target, host="other.example.org")
+    raw_http.send(site.nginx.port, target, method="HEAD")
+    raw_http.send(site.nginx.port, target, source="127.0.0.2")
     assert questions(site.sidecar) - before == 3
 
 
@@ -157,8 +157,8 @@ def test_two_hosts_never_share_an_answer(sites: StartSite, tmp_path: Path) -> No
     site = sites(JITSI, name="two hosts", VERIFIER_CONFIG=str(config))
     target = f"/standup?jwt={mint()}"
     for _ in range(2):
-        assert wire.send(site.nginx.port, target, host="a.example.org").status == 200
-        assert wire.send(site.nginx.port, target, host="b.example.org").status == 401
+        assert raw_http.send(site.nginx.port, target, host="a.example.org").status == 200
+        assert raw_http.send(site.nginx.port, target, host="b.example.org").status == 401
 
 
 def test_2000_tokens_and_rooms_are_answered_as_the_sidecar_itself_answers(site: Site) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.system.nginx.sites import Site, StartSite, mint
-from tests.system.nginx.upstream import Seen
-from tests.system.nginx.wire import send
+from tests.support.upstream import Seen
+from tests.support.raw_http import send
 
 SIGNALLING = [
     "/http-bind",

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.tokens import SECRET, sign
 from tests.system.nginx.sites import FRONT, JITSI, StartSite
-from tests.system.nginx.wire import send
+from tests.support.raw_http import send
 
 OTHER_SECRET = "another-secret-of-more-than-thirty-two-bytes"
 CONFIG = f"""

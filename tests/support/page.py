@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from tests.system.nginx.browser import Tab
+from tests.support.browser import Tab
 
 _AXE = Path(__file__).parent / "barriers/node_modules/axe-core/axe.min.js"
 _KEYS = {"Tab": 9, "Enter": 13, "End": 35, "Home": 36}
