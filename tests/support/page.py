@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support.browser import Tab
 
-_AXE = Path(__file__).parent / "barriers/node_modules/axe-core/axe.min.js"
+_AXE = Path(__file__).parent / "axe/node_modules/axe-core/axe.min.js"
 _KEYS = {"Tab": 9, "Enter": 13, "End": 35, "Home": 36}
 
 

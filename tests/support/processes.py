@@ -1,4 +1,4 @@
-"""Runs the service as a process, sends requests to it, and waits for conditions."""
+"""Runs the service and other programs, sends requests to them, and waits for conditions."""
 
 from __future__ import annotations
 
@@ -86,6 +86,79 @@ def _exchange(
         return Answer(response.status, dict(response.getheaders()), response.read().decode())
     finally:
         connection.close()
+
+
+def accepts(port: int) -> bool:
+    """Return whether a program accepts TCP connections on this port."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def answers_200(port: int, path: str) -> bool:
+    """Return whether a GET request for this path gets the status 200."""
+    try:
+        return get(port, path).status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def client_ports(server_port: int) -> set[str]:
+    """Return the address of each client of a server, in the kernel's notation.
+
+    Connections that were closed within the last minute are included (TIME_WAIT).
+    """
+    server, clients = f"0100007F:{server_port:04X}", set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        local, remote = line.split()[1:3]
+        if server in {local, remote} and "00000000:0000" not in {local, remote}:
+            clients.add(remote if local == server else local)
+    return clients
+
+
+class Program:
+    """One running program; its output goes to a file.
+
+    Args:
+        arguments: The command.
+        log: The file to which its output is appended.
+        environ: Its whole environment.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str | Path], log: Path, environ: Mapping[str, str]
+    ) -> None:
+        self._log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environ,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until a condition is true; raise ``RuntimeError`` if the program ends before."""
+        wait_until(lambda: self._process.poll() is not None or condition(), what)
+        if self._process.returncode is not None:
+            raise RuntimeError(f"ended before {what}:\n{self._log.read_text()}")
+
+    def stop(self) -> int:
+        """Send SIGTERM, and SIGKILL after ``DEADLINE`` seconds; return the exit status."""
+        self._process.terminate()
+        try:
+            return self._process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait(DEADLINE)
 
 
 @dataclass

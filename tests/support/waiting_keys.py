@@ -15,7 +15,7 @@ from tests.support.tokens import segment
 
 
 @dataclass
-class HesitantKeys:
+class WaitingKeyServer:
     """A key server that knows no key, and says so when it is allowed to answer."""
 
     environ: dict[str, str]
@@ -23,7 +23,7 @@ class HesitantKeys:
 
 
 @contextmanager
-def hesitant_keys() -> Iterator[HesitantKeys]:
+def waiting_key_server() -> Iterator[WaitingKeyServer]:
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             keys.answer.wait()
@@ -34,7 +34,7 @@ def hesitant_keys() -> Iterator[HesitantKeys]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    keys = HesitantKeys({"JWT_ASAP_KEYSERVER": f"http://127.0.0.1:{server.server_port}"})
+    keys = WaitingKeyServer({"JWT_ASAP_KEYSERVER": f"http://127.0.0.1:{server.server_port}"})
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -46,7 +46,7 @@ def hesitant_keys() -> Iterator[HesitantKeys]:
         server.server_close()
 
 
-def begin_question(verifier: RunningVerifier) -> socket.socket:
+def begin_request(verifier: RunningVerifier) -> socket.socket:
     """Ask with a token whose key has to be fetched."""
     segments = ({"alg": "RS256", "typ": "JWT", "kid": "k"}, {"iss": "app"})
     token = ".".join([*map(segment, segments), "AAAA"])

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.waiting_keys import begin_question, hesitant_keys
 from tests.support.processes import COMMAND, RunningVerifier, running_verifier, wait_until
 from tests.support.tokens import SECRET
+from tests.support.waiting_keys import begin_request, waiting_key_server
 from verifier.process.shutdown import shutdown_seconds
 
 MARGIN = 5.0  # seconds, for a busy machine
@@ -71,10 +71,10 @@ def test_drain_closes_idle_connections_and_answers_requests_in_flight(
 ) -> None:
     given = options(workers, "60")
     with (
-        hesitant_keys() as keys,
+        waiting_key_server() as keys,
         running_verifier(tmp_path, None, wait=True, **keys.environ, **given) as verifier,
     ):
-        waiting = [begin_question(verifier) for _ in range(6)]
+        waiting = [begin_request(verifier) for _ in range(6)]
         silent = [idle(verifier.port), idle(verifier.admin), connect(verifier.port, b"GET /auth")]
         wait_until(lambda: verifier.metric("in_flight") == 6, "in flight")
         verifier.process.terminate()
@@ -96,10 +96,10 @@ def test_drain_closes_idle_connections_and_answers_requests_in_flight(
 def test_drain_timeout_closes_connections_with_open_requests(tmp_path: Path, workers: int) -> None:
     given = options(workers, "0.5")
     with (
-        hesitant_keys() as keys,
+        waiting_key_server() as keys,
         running_verifier(tmp_path, None, wait=True, **keys.environ, **given) as verifier,
     ):
-        question = begin_question(verifier)
+        question = begin_request(verifier)
         wait_until(lambda: verifier.metric("in_flight") == 1, "in flight")
         body = b"POST /v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
         explain = connect(verifier.admin, body + b"Content-Type: application/json\r\n\r\n{")
@@ -130,14 +130,14 @@ def counts(verifier: RunningVerifier) -> int:
 
 def test_reload_changes_the_drain_timeout(tmp_path: Path) -> None:
     config = tmp_path / "verifier.toml"
-    with hesitant_keys() as keys:
+    with waiting_key_server() as keys:
         text = f'app_id = "app"\nasap_key_server = "{keys.environ["JWT_ASAP_KEYSERVER"]}"\n'
         config.write_text(f"{text}key_fetch_timeout = 60\ndrain_timeout = 60\nworkers = 2\n")
         with running_verifier(tmp_path, config) as verifier:
             config.write_text(config.read_text().replace("drain_timeout = 60", "drain_timeout = 1"))
             verifier.process.send_signal(signal.SIGHUP)
             wait_until(lambda: verifier.log.count('"configuration reloaded"') == 2, "reloads")
-            question = begin_question(verifier)
+            question = begin_request(verifier)
             wait_until(lambda: verifier.metric("in_flight") == 1, "in flight")
             verifier.process.terminate()
             assert read_all(question) == b""

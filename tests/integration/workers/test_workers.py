@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.waiting_keys import begin_question, hesitant_keys
 from tests.support.processes import RunningVerifier, get, running_verifier, wait_until
 from tests.support.supervised import (
     Client,
@@ -23,6 +22,7 @@ from tests.support.supervised import (
     workers,
 )
 from tests.support.tokens import SECRET
+from tests.support.waiting_keys import begin_request, waiting_key_server
 
 
 @pytest.fixture
@@ -130,8 +130,8 @@ def test_waiting_connections_survive_death_of_a_worker(
 
 
 def test_killed_worker_leaves_nothing_in_flight(tmp_path: Path) -> None:
-    with hesitant_keys() as keys, running_workers(tmp_path, **keys.environ) as verifier:
-        waiting = [begin_question(verifier) for _ in range(8)]
+    with waiting_key_server() as keys, running_workers(tmp_path, **keys.environ) as verifier:
+        waiting = [begin_request(verifier) for _ in range(8)]
         wait_until(lambda: verifier.metric("in_flight") == 8, "in flight")
         for pid in workers(verifier):
             os.kill(pid, signal.SIGKILL)
@@ -191,8 +191,8 @@ def test_changed_number_of_workers_needs_a_restart(tmp_path: Path, config: Path)
 
 
 def test_sigterm_lets_every_worker_finish_its_requests(tmp_path: Path) -> None:
-    with hesitant_keys() as keys, running_workers(tmp_path, **keys.environ) as verifier:
-        waiting = [begin_question(verifier) for _ in range(12)]
+    with waiting_key_server() as keys, running_workers(tmp_path, **keys.environ) as verifier:
+        waiting = [begin_request(verifier) for _ in range(12)]
         wait_until(lambda: verifier.metric("in_flight") == 12, "in flight")
         verifier.process.terminate()
         wait_until(lambda: verifier.log.count('"stopping"') == 3, "the end")

@@ -16,8 +16,7 @@ from typing import Final
 
 from tests.perf.bench.minting import AUDIENCE, ISSUER, SECRET, Issuer
 from tests.support.paths import ROOT
-from tests.support.processes import COMMAND
-from tests.support.processes import Program, accepts, answers_200, free_port
+from tests.support.processes import COMMAND, Program, accepts, answers_200, free_port
 
 PEERS: Final = Path(__file__).with_name("peers")
 

@@ -13,11 +13,10 @@ import yaml
 from compose_spec import PyCompose
 
 from tests.support.paths import CONTRIB
-from tests.support.processes import running_verifier
+from tests.support.processes import Program, accepts, free_port, running_verifier
+from tests.support.raw_http import send
 from tests.support.supervised import token
 from tests.support.tokens import SECRET
-from tests.support.processes import Program, accepts, free_port
-from tests.support.raw_http import send
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS
 from verifier.process.shutdown import shutdown_seconds
 

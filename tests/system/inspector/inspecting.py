@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import RunningVerifier
-from tests.support.tokens import SECRET, present, sign
 from tests.support.browser import browser
 from tests.support.page import Page
+from tests.support.processes import RunningVerifier
+from tests.support.tokens import SECRET, present, sign
 
 CONFIG = f"""
 app_id = "booking-site"

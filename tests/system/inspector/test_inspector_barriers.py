@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.page import Page
 from tests.support.processes import RunningVerifier
 from tests.system.inspector.inspecting import inspector, mint
-from tests.support.page import Page
 
 LONG = "namewithoutabreak" * 20
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from tests.support.page import Page
 from tests.support.processes import RunningVerifier
 from tests.support.tokens import segment, sign
 from tests.system.inspector.inspecting import inspector, mint
-from tests.support.page import Page
 from verifier.rules.model import STEPS
 
 RETRO = "https://meet.example.org/retro?jwt={}"

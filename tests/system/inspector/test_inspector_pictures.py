@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.support.page import png_size
 from tests.support.processes import running_verifier
 from tests.system.inspector.screenshots import DEMO, FOLDER, PICTURES, take
-from tests.support.page import png_size
 
 PAGE = FOLDER.parent / "tutorial.md"
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.browser import browser
 from tests.support.processes import RunningVerifier, running_verifier
 from tests.system.inspector.inspecting import CONFIG, inspector, mint
-from tests.support.browser import browser
 
 ADMIN_TOKEN = "letmein-letmein"
 ATTACK = """

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.system.monitoring.panels import MAY_BE_ZERO
-from tests.system.monitoring.traffic import Watched
 from tests.support.browser import browser
 from tests.support.page import Page
+from tests.system.monitoring.panels import MAY_BE_ZERO
+from tests.system.monitoring.traffic import Watched
 
 
 class LivePage(Page):

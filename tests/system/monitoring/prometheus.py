@@ -11,8 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.support.paths import CONTRIB
-from tests.support.processes import get
-from tests.support.processes import Program, answers_200, free_port
+from tests.support.processes import Program, answers_200, free_port, get
 
 FOLDER = CONTRIB / "prometheus"
 

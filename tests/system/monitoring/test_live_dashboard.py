@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import COMMAND
+from tests.support.processes import COMMAND, Program
 from tests.system.monitoring.live import LivePage, live_page
 from tests.system.monitoring.panels import TITLES
 from tests.system.monitoring.traffic import Watched
 from tests.system.monitoring.traffic import watched as start_watched
-from tests.support.processes import Program
 
 
 async def test_it_has_the_panels_of_the_grafana_dashboard(watched: Watched, tmp_path: Path) -> None:

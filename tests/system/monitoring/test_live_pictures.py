@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.support.page import png_size
 from tests.system.monitoring.screenshots import FOLDER, PICTURES, SIZE, take
 from tests.system.monitoring.traffic import Watched
-from tests.support.page import png_size
 
 PAGE = FOLDER.parent / "operations.md"
 

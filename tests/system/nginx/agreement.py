@@ -10,9 +10,9 @@ import re
 from unicodedata import normalize
 from urllib.parse import parse_qs, unquote
 
-from tests.system.nginx.sites import Site, mint
-from tests.support.upstream import Seen
 from tests.support.raw_http import Answer
+from tests.support.upstream import Seen
+from tests.system.nginx.sites import Site, mint
 
 ANY = mint(room="*", exp=98753496345768)
 """Opens every room of every tenant."""

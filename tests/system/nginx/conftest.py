@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.system.nginx.sites import FRONT, JITSI, Edits, Site, StartSite, start_site
 from tests.support.upstream import Upstream
+from tests.system.nginx.sites import FRONT, JITSI, Edits, Site, StartSite, start_site
 
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{8,}|jwt=|token=")
 

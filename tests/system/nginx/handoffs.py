@@ -3,8 +3,8 @@ from __future__ import annotations
 import time
 from http.cookies import SimpleCookie
 
-from tests.support.tokens import SECRET
 from tests.support.raw_http import Answer
+from tests.support.tokens import SECRET
 from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
 
 HOST = "meet.example.org"

@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.support.paths import ROOT
 from tests.support.browser import Tab, browser
-from tests.system.nginx.sites import JITSI, Site, mint, start_site
+from tests.support.paths import ROOT
 from tests.support.upstream import Upstream
+from tests.system.nginx.sites import JITSI, Site, mint, start_site
 
 FOLDER = ROOT / "docs" / "screenshots"
 WIDTH, HEIGHT = 640, 400

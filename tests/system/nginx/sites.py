@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.paths import ROOT
-from tests.support.processes import get
-from tests.support.tokens import SECRET, present, sign
 from tests.support import raw_http
-from tests.support.processes import Program, accepts, answers_200, free_port
+from tests.support.paths import ROOT
+from tests.support.processes import Program, accepts, answers_200, free_port, get
+from tests.support.tokens import SECRET, present, sign
 from tests.support.upstream import Seen, Upstream
 
 HERE = Path(__file__).parent

@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import get
-from tests.support.tokens import SECRET
 from tests.support import raw_http
-from tests.system.nginx.handoffs import cookie
 from tests.support.identity import IDENTITY
-from tests.support.processes import wait_until
-from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint, questions
+from tests.support.processes import get, wait_until
+from tests.support.tokens import SECRET
 from tests.support.upstream import Seen
+from tests.system.nginx.handoffs import cookie
+from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint, questions
 
 MEMORY = "proxy_cache $jitsi_verifier_memory;"
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.paths import CONTRIB
-from tests.system.nginx import screenshots
 from tests.support.browser import Tab, browser
 from tests.support.page import png_size
+from tests.support.paths import CONTRIB
+from tests.system.nginx import screenshots
 from tests.system.nginx.sites import JITSI, Site, StartSite, mint
 from verifier.rules.model import DenialCode
 

@@ -6,8 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
 from tests.support.raw_http import Answer
+from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
 
 LOGIN = "https://login.example.org/?why={code}&room={room}&to={url}"
 

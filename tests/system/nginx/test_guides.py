@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.upstream import Seen
 from tests.system.nginx import guides
 from tests.system.nginx.guides import (
     ALGORITHMS,
@@ -21,7 +22,6 @@ from tests.system.nginx.guides import (
     Order,
 )
 from tests.system.nginx.sites import APP_ID, Site, StartSite
-from tests.support.upstream import Seen
 
 Library = Callable[[list[Order]], list[str]]
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from tests.support.raw_http import send
 from tests.system.nginx.handoffs import HOST, STANDUP, cookie, handed_off
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
-from tests.support.raw_http import send
 from verifier.http.handoff_cookie import CookieScope
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.browser import Tab, browser
-from tests.system.nginx.sites import JITSI, Site, StartSite, mint
 from tests.support.upstream import Seen
+from tests.system.nginx.sites import JITSI, Site, StartSite, mint
 
 # How the web client reads its token: the fragment's parameters are JSON, the query's are not, and
 # the fragment comes first (jitsi-meet, base/util/parseURLParams.ts and base/jwt/functions.ts).

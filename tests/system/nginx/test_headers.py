@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.identity import IDENTITY
-from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
 from tests.support.upstream import Seen
+from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
 
 NEVER = ["X-Jitsi-Would-Deny", "X-Jitsi-Denial"]
 

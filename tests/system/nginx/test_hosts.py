@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.raw_http import send
 from tests.support.tokens import SECRET, sign
 from tests.system.nginx.sites import FRONT, JITSI, StartSite
-from tests.support.raw_http import send
 
 OTHER_SECRET = "another-secret-of-more-than-thirty-two-bytes"
 CONFIG = f"""

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
+from tests.support.processes import client_ports, free_port
+from tests.support.raw_http import send_all
 from tests.support.tokens import sign
 from tests.system.nginx.guides import private_key
-from tests.support.processes import free_port
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
-from tests.support.raw_http import send_all
-
-
-def client_ports(server_port: int) -> set[str]:
-    """Every port that has talked to a server, closed connections included for a minute."""
-    wanted, found = f"0100007F:{server_port:04X}", set()
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        here, there = line.split()[1:3]
-        if wanted in {here, there} and "00000000:0000" not in {here, there}:
-            found.add(there if here == wanted else here)
-    return found
 
 
 @pytest.mark.parametrize("example", [JITSI, FRONT])

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tokens import SECRET
 from tests.support.processes import wait_until
-from tests.system.nginx.sites import APP_ID, FRONT, HERE, Nginx, Sidecar, mint
-from tests.support.upstream import Upstream
 from tests.support.raw_http import send
+from tests.support.tokens import SECRET
+from tests.support.upstream import Upstream
+from tests.system.nginx.sites import APP_ID, FRONT, HERE, Nginx, Sidecar, mint
 from verifier.config import load
 from verifier.replay import Court, Courts, open_desks
 from verifier.replay.access_log import LineReader, LoggedRequest, Unasked

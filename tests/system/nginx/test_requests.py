@@ -6,9 +6,9 @@ import http.client
 
 import pytest
 
-from tests.system.nginx.sites import Site, mint
-from tests.support.upstream import Seen
 from tests.support.raw_http import send
+from tests.support.upstream import Seen
+from tests.system.nginx.sites import Site, mint
 
 
 def test_a_post_is_judged_by_its_url_and_keeps_its_body(jitsi: Site) -> None:

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.paths import TESTS
 from tests.system.nginx.agreement import check
 from tests.system.nginx.sites import Site
 
 HERE = Path(__file__).parent
-TABLE = tomllib.loads((HERE.parent / "core" / "room_urls.toml").read_text())
+TABLE = tomllib.loads((TESTS / "unit/rooms/room_urls.toml").read_text())
 HOSTILE = tomllib.loads((HERE / "hostile_urls.toml").read_text())
 QUERIES = ["", "?room=standup", "?room=Other&prefix=acme", "?prefix=", "?room=a&room=b", "?x=/a/y"]
 

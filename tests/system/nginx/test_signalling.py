@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.system.nginx.sites import Site, StartSite, mint
-from tests.support.upstream import Seen
 from tests.support.raw_http import send
+from tests.support.upstream import Seen
+from tests.system.nginx.sites import Site, StartSite, mint
 
 SIGNALLING = [
     "/http-bind",

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.documents import snippets
 from tests.support import raw_http
+from tests.support.documents import snippets
 from tests.support.processes import Program, accepts, free_port
-from tests.system.nginx.sites import Sidecar, mint
 from tests.support.upstream import Upstream
+from tests.system.nginx.sites import Sidecar, mint
 
 CONFIGURATION = """
 daemon off;

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
 from tests.support.upstream import Seen
+from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
 
 
 @pytest.fixture(params=[JITSI, FRONT])

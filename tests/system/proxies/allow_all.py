@@ -43,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def stand_in(port: int) -> Iterator[list[Seen]]:
+def allow_all_server(port: int) -> Iterator[list[Seen]]:
     """Answer on this port until the end of the block; give the questions as they come."""
     server = _Server(port)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -83,4 +83,4 @@ def _head(path: str, headers: list[Header]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-QUESTIONS: Mapping[str, Question] = {"traefik": traefik, "ingress-nginx": ingress_nginx}
+AUTH_REQUESTS: Mapping[str, Question] = {"traefik": traefik, "ingress-nginx": ingress_nginx}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.system.nginx.sites import mint
 from tests.support.raw_http import Header
+from tests.system.nginx.sites import mint
 
 COOKIE = "jitsi_token"
 """The option ``token_cookie``."""

@@ -1,4 +1,4 @@
-"""A gated Jitsi behind a proxy: a real one, or its question where it cannot be installed."""
+"""A gated Jitsi behind a real proxy, or the requests of a proxy that cannot be installed here."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from contextlib import contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
 
+import pytest
+
 from tests.support import raw_http
 from tests.support.processes import free_port
-from tests.system.nginx.sites import Sidecar
 from tests.support.upstream import Seen, Upstream
+from tests.system.nginx.sites import Sidecar
+from tests.system.proxies.allow_all import allow_all_server
+from tests.system.proxies.auth_requests import AUTH_REQUESTS
 from tests.system.proxies.cases import COOKIE, Case
 from tests.system.proxies.programs import PROXIES
-from tests.system.proxies.auth_requests import QUESTIONS
-from tests.system.proxies.allow_all import stand_in
 
 OPTIONS = {"VERIFIER_TOKEN_COOKIE": COOKIE, "VERIFIER_LOG_LEVEL": "debug"}
+
+ALL_GATES = pytest.mark.parametrize("gate", [*PROXIES, *AUTH_REQUESTS], indirect=True)
+REAL_GATES = pytest.mark.parametrize("gate", list(PROXIES), indirect=True)
+GATES_WITH_PAGES = pytest.mark.parametrize("gate", ["caddy", "envoy"], indirect=True)
+"""The pages of nginx have tests of their own, in ``tests/system/nginx``."""
 
 
 class RealGate:
@@ -71,7 +78,7 @@ class RealGate:
     def open_to_all(self) -> Iterator[list[Seen]]:
         """Put a stand-in in the place of the sidecar; give the questions that it is asked."""
         self.sidecar.stop()
-        with stand_in(self.sidecar.port) as questions:
+        with allow_all_server(self.sidecar.port) as questions:
             yield questions
         self.sidecar.start()
 
@@ -102,7 +109,7 @@ class ReproducedGate:
 
     def __init__(self, name: str, folder: Path, upstream: Upstream) -> None:
         del upstream  # nothing is handed on
-        self._question = QUESTIONS[name]
+        self._question = AUTH_REQUESTS[name]
         self._sidecar = Sidecar(folder, OPTIONS)
         self._sidecar.start()
 

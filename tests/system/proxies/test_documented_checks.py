@@ -12,9 +12,8 @@ import pytest
 from tests.support.documents import checks
 from tests.support.paths import CONTRIB, DOCS
 from tests.system.nginx.sites import COMMAND
-from tests.system.proxies.gates import RealGate
+from tests.system.proxies.gates import REAL_GATES, RealGate
 from tests.system.proxies.programs import HOST
-from tests.system.proxies.gates import REAL_GATES
 
 GUIDES = {"nginx": DOCS / "debian-nginx.md"}
 OTHERS = DOCS / "other-proxies.md"

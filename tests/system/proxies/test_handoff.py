@@ -7,10 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.system.nginx.sites import mint
 from tests.support.raw_http import Answer, Header, send
-from tests.system.proxies.gates import RealGate
-from tests.system.proxies.gates import GATES_WITH_PAGES
+from tests.system.nginx.sites import mint
+from tests.system.proxies.gates import GATES_WITH_PAGES, RealGate
 
 LOGIN = "https://login.example.org/?why={code}&room={room}&to={url}"
 SIGNALLING = ["/http-bind?room=standup", "/xmpp-websocket?room=standup"]

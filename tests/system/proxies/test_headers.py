@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.system.nginx.sites import mint
-from tests.support.upstream import Seen
 from tests.support.raw_http import Header
-from tests.system.proxies.gates import RealGate
+from tests.support.upstream import Seen
+from tests.system.nginx.sites import mint
+from tests.system.proxies.gates import REAL_GATES, RealGate
 from tests.system.proxies.programs import HOST
-from tests.system.proxies.gates import REAL_GATES
 
 EXPIRES = 98753496345768
 IDENTITY = {

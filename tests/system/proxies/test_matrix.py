@@ -14,12 +14,11 @@ import pytest
 from tests.support.processes import wait_until
 from tests.system.nginx.sites import mint
 from tests.system.proxies.cases import CASES, COOKIE, STATIC, Case
-from tests.system.proxies.gates import RealGate, ReproducedGate
+from tests.system.proxies.gates import ALL_GATES, REAL_GATES, RealGate, ReproducedGate
 from tests.system.proxies.programs import HOST
-from tests.system.proxies.gates import EVERY_GATE, REAL_GATES
 
 
-@EVERY_GATE
+@ALL_GATES
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_the_case_has_this_outcome(gate: RealGate | ReproducedGate, case: Case) -> None:
     gate.check(case)

@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import aiohttp
 import pytest
 from yarl import URL
 
-from tests.support.tokens import sign
-from tests.support.processes import free_port
-from tests.system.nginx.sites import mint
-from tests.support.upstream import Seen
+from tests.support.processes import client_ports, free_port
 from tests.support.raw_http import send_all
+from tests.support.tokens import sign
+from tests.support.upstream import Seen
+from tests.system.nginx.sites import mint
 from tests.system.proxies.cases import CASES
-from tests.system.proxies.gates import RealGate
+from tests.system.proxies.gates import REAL_GATES, RealGate
 from tests.system.proxies.programs import HOST
-from tests.system.proxies.gates import REAL_GATES
 from verifier.http.responses import identity_headers
 from verifier.rules.model import Allow
 
@@ -102,16 +100,6 @@ def test_questions_share_a_few_connections(gate: RealGate) -> None:
     for _ in range(10):
         gate.ask("/http-bind?room=standup", method="POST", body=b"<body/>")
     assert len(client_ports(gate.sidecar.port) - before) <= 4
-
-
-def client_ports(server_port: int) -> set[str]:
-    """Every port that has talked to a server, closed connections included for a minute."""
-    wanted, found = f"0100007F:{server_port:04X}", set()
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        here, there = line.split()[1:3]
-        if wanted in {here, there} and "00000000:0000" not in {here, there}:
-            found.add(there if here == wanted else here)
-    return found
 
 
 @REAL_GATES

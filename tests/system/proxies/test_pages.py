@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from tests.support.paths import CONTRIB
-from tests.system.nginx.sites import mint
 from tests.support.raw_http import Answer, Header
-from tests.system.proxies.gates import RealGate
-from tests.system.proxies.gates import GATES_WITH_PAGES
+from tests.system.nginx.sites import mint
+from tests.system.proxies.gates import GATES_WITH_PAGES, RealGate
 
 TEXTS: dict[str, Any] = tomllib.loads((CONTRIB / "pages/texts.toml").read_text("utf-8"))
 CODES: dict[str, list[str]] = TEXTS.pop("codes")

@@ -8,9 +8,8 @@ from tests.integration.attack.forms import HIDDEN, SMUGGLED
 from tests.integration.attack.places import Place
 from tests.integration.attack.raw import connect, exchange, statuses
 from tests.system.nginx.sites import mint
-from tests.system.proxies.gates import RealGate
+from tests.system.proxies.gates import REAL_GATES, RealGate
 from tests.system.proxies.programs import HOST
-from tests.system.proxies.gates import REAL_GATES
 
 SILENCE = 0.1  # seconds; answers come within few milliseconds, and what arrives late is seen, too
 BEHIND_PROXIES = b"GET /a HTTP/1.1\r\nHost: meet.example.org\r\n\r\n"  # a room, and no token
