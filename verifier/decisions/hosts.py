@@ -1,6 +1,7 @@
 """Which verifier answers for which virtual host.
 
-Knows host names as proxies send them, with a port or without, and no configuration.
+A host name comes from a client, with a port or without, in any case. Each host's verifier has its
+own policy and keys, so no other module may choose one.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from verifier.rooms.host import name_of_host
 
 
 class Hosts:
-    """Verifiers by host.
+    """The verifiers by host.
 
     Args:
-        default: For every host that has none of its own.
-        by_host: By host name, lower case.
-        strict: Whether hosts that have none of their own are refused.
+        default: The verifier of every host that is not configured.
+        by_host: The verifiers of the configured hosts, by host name in lower case.
+        strict: Whether hosts that are not configured have no verifier.
     """
 
     def __init__(
@@ -28,10 +29,10 @@ class Hosts:
         self.strict = strict
 
     def find(self, host: str | None) -> Verifier | None:
-        """Give the verifier that answers for a host; None where nobody does.
+        """Return the verifier of a host; None if the host is not served.
 
         Args:
-            host: As in a ``Host`` header; None where nobody said.
+            host: A ``Host`` header's value; None if there was none.
         """
         if not self._by_host and not self.strict:
             return self.default
@@ -40,10 +41,10 @@ class Hosts:
 
     @property
     def names(self) -> Collection[str]:
-        """The hosts that have a verifier of their own."""
+        """The names of the configured hosts."""
         return self._by_host.keys()
 
-    def own_name(self, host: str | None) -> str | None:
-        """Give the name under which a host has a verifier of its own; None where it has none."""
+    def configured_name(self, host: str | None) -> str | None:
+        """Return the name under which a host is configured; None if it is not."""
         name = name_of_host(host or "")
         return name if name in self._by_host else None

@@ -90,6 +90,8 @@ class _Route:
     endpoint: str
     method: str
     path: str = field(repr=False)
+    key_parts: tuple[bytes, bytes | None] = field(repr=False)
+    """The parts of the cache key that come from the request line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class _Spelling:
 
 
 _ROUTES: Final = {
-    f"{method} {path} HTTP/1.1".encode(): _Route(endpoint, method, path)
+    f"{method} {path} HTTP/1.1".encode(): _Route(endpoint, method, path, (endpoint.encode(), None))
     for path, endpoint in original_request.PATHS.items()
     for method in _METHODS
 }
@@ -181,8 +183,7 @@ class FastLane:
             return None
 
         endpoint = route.endpoint
-        path = route.path.encode() if endpoint == "ext-authz" else None
-        key = cache_key([endpoint.encode(), path, *map(fields.get, spelling.key_headers[endpoint])])
+        key = cache_key([*route.key_parts, *map(fields.get, spelling.key_headers[endpoint])])
         now = self._clock()
         cached = self._handler.find_cached(key, now)
         if cached is None:
@@ -268,7 +269,10 @@ def _spell(write: Callable[[str], str], key_headers: Mapping[str, tuple[str, ...
 
 def _ext_authz_route(line: bytes) -> _Route | None:
     match = _EXT_AUTHZ.fullmatch(line)
-    return _Route("ext-authz", match[1].decode(), match[2].decode()) if match else None
+    if match is None:
+        return None
+    method, path = match[1].decode(), match[2].decode()
+    return _Route("ext-authz", method, path, (b"ext-authz", match[2]))
 
 
 def _request(

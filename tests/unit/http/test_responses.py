@@ -123,7 +123,7 @@ def test_without_a_time_nothing_is_kept() -> None:
 def test_no_request_shows_its_token_when_it_is_shown() -> None:
     shown: list[ParsedHead | _Route] = [
         ParsedHead("GET", f"/ext-authz/{TOKEN}", CIMultiDict({"X-Original-URI": TOKEN})),
-        _Route("ext-authz", "GET", f"/ext-authz/{TOKEN}"),
+        _Route("ext-authz", "GET", f"/ext-authz/{TOKEN}", (b"ext-authz", TOKEN.encode())),
     ]
     for each in shown:
         assert any(TOKEN in str(getattr(each, field.name)) for field in fields(each))

@@ -1,14 +1,14 @@
-"""Who may ask the admin address: the operator, and no web page that his browser has open.
+"""Access to the admin address: for the operator, not for web pages in the operator's browser.
 
-A page from elsewhere can send requests to a loopback address in three ways, none of which needs
-the admin token where there is none:
+A page of another site can send requests to a loopback address. Without an admin token, three
+checks refuse them:
 
-- a form or a ``no-cors`` fetch: refused by ``Sec-Fetch-Site``, or else ``Origin``;
-- the same with a body that looks like a form's: refused by its ``Content-Type``, as JSON makes
-  the browser ask first (CORS), and nobody here answers that;
-- a name of its own that suddenly means 127.0.0.1 (DNS rebinding): refused by ``Host``.
+- A form or a ``no-cors`` fetch has another ``Sec-Fetch-Site``, or in older browsers ``Origin``.
+- A body that a form can send has another ``Content-Type`` than JSON. For JSON, the browser first
+  asks for permission (CORS preflight), and this address never grants it.
+- A name of the other site that is resolved to 127.0.0.1 (DNS rebinding) is in ``Host``.
 
-Knows no endpoint: all that are not open to everybody are guarded, whatever they do.
+All endpoints are guarded in the same way, but for those that ``api`` lists as open.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from verifier.http.prosody_api import READ_METHODS
 from verifier.http.request_head import sole_header
 from verifier.http.responses import NO_STORE, problem
 
-_OWN: Final = ("same-origin", "none")
+_OWN_SITE: Final = ("same-origin", "none")
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="jitsi-verifier admin"'}
 
 
 class AdminGuard:
-    """Refuses what nobody may ask.
+    """Refuses requests that may not use the admin address.
 
     Args:
-        token: What a caller must bring as a bearer token; None asks for nothing.
+        token: The bearer token that a request must have; None if no token is needed.
     """
 
     def __init__(self, token: str | None) -> None:
         self._token = token
 
     def refusal(self, request: web.BaseRequest) -> web.Response | None:
-        """Give the answer that refuses a request; None for one that may be answered."""
+        """Return the response that refuses a request; None if the request is allowed."""
         if not self._is_authorized(request):
             detail = "expected the admin token as a bearer token"
             return problem(HTTPStatus.UNAUTHORIZED, detail, NO_STORE | _CHALLENGE)
-        if self._token is None and not _is_called_by_a_local_name(request):
+        if self._token is None and not _has_local_name(request):
             detail = "Host: expected localhost or a loopback address, since there is no admin_token"
             return problem(HTTPStatus.FORBIDDEN, detail, NO_STORE)
         if request.method in READ_METHODS:
@@ -59,18 +59,23 @@ class AdminGuard:
     def _is_authorized(self, request: web.BaseRequest) -> bool:
         if self._token is None:
             return True
-        scheme, _, given = (sole_header(request, "Authorization") or "").partition(" ")
-        if scheme.lower() != "bearer":  # in any case (RFC 9110, section 11.1)
+        scheme, _, token = (sole_header(request, "Authorization") or "").partition(" ")
+        # The scheme may be in any case (RFC 9110, section 11.1).
+        if scheme.lower() != "bearer":
             return False
-        sent = given.lstrip(" ").encode("utf-8", "surrogatepass")
-        return hmac.compare_digest(sent, self._token.encode())
+        given = token.lstrip(" ").encode("utf-8", "surrogatepass")
+        return hmac.compare_digest(given, self._token.encode())
 
 
-def _is_called_by_a_local_name(request: web.BaseRequest) -> bool:
-    """Tell whether the name is one that no other site can have; no browser sends none."""
+def _has_local_name(request: web.BaseRequest) -> bool:
+    """Return whether ``Host`` is a name that no other site can have.
+
+    A request without ``Host`` comes from no browser.
+    """
     transport = request.transport
+    # A socket name that is a string belongs to a unix socket, which no browser can reach.
     if transport is not None and isinstance(transport.get_extra_info("sockname"), str):
-        return True  # a unix socket, which no browser can reach
+        return True
     host = request.headers.get("Host")
     if host is None:
         return True
@@ -85,13 +90,13 @@ def _without_port(host: str) -> str:
 
 
 def _is_from_another_site(request: web.BaseRequest) -> bool:
-    """Tell what a browser says of its page; a program says nothing.
+    """Return whether a browser says that the request comes from another site's page.
 
-    ``Sec-Fetch-Site`` (W3C Fetch Metadata) is the browser's own comparison, which holds behind a
-    proxy too that calls this address by another name.
+    ``Sec-Fetch-Site`` (W3C Fetch Metadata) is the browser's own comparison. It is right even
+    behind a proxy that uses another name for this address, where ``Origin`` and ``Host`` differ.
     """
     if "Sec-Fetch-Site" in request.headers:
-        return sole_header(request, "Sec-Fetch-Site") not in _OWN
+        return sole_header(request, "Sec-Fetch-Site") not in _OWN_SITE
     if "Origin" not in request.headers:
         return False
     scheme, _, authority = (sole_header(request, "Origin") or "").partition("://")
@@ -99,5 +104,5 @@ def _is_from_another_site(request: web.BaseRequest) -> bool:
 
 
 def _is_json(request: web.BaseRequest) -> bool:
-    kind = (sole_header(request, "Content-Type") or "").partition(";")[0]
-    return kind.strip().lower() == "application/json"
+    media_type = (sole_header(request, "Content-Type") or "").partition(";")[0]
+    return media_type.strip().lower() == "application/json"

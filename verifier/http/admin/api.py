@@ -1,4 +1,7 @@
-"""The admin listener: metrics, health, keys and explanations; nothing here lets anybody in."""
+"""The admin listener: metrics, health, keys, explanations, revocations and two pages.
+
+No endpoint here allows a request of a proxy.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,13 @@ from verifier.http.responses import NO_STORE, SERVER, method_not_allowed, not_fo
 from verifier.keys.sources.base import SourceStatus
 
 EXCLUDABLE: Final = "revocation-store"
-"""What ``/readyz?exclude=`` can leave out, as Kubernetes' own servers do with their checks."""
+"""The check that ``/readyz?exclude=`` leaves out; Kubernetes' servers name it like this, too."""
 
 OPENAPI_PATH: Final = "/openapi.json"
 _OPENAPI: Final = files(__package__).joinpath("openapi.json").read_bytes()
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
-_OPEN: Final = (
+# No authorization is needed: probes have no token, and these hold no secret.
+_OPEN_PATHS: Final = (
     "/healthz",
     "/readyz",
     "/metrics",
@@ -40,17 +44,17 @@ _OPEN: Final = (
 
 
 class AdminService:
-    """Answers everything that comes to ``admin_listen``.
+    """Serves the admin listener.
 
     Args:
-        expose: Writes the metrics in Prometheus' text format.
-        sources: Says how each key source is doing.
-        hosts: Gives the verifier whose verdicts are explained.
-        token: What a caller must bring for all but health and metrics; None asks for nothing.
-        revocations: Answers for what has been taken back.
+        expose: Returns the metrics in Prometheus' text format.
+        sources: Returns the status of each key source.
+        hosts: The verifier of each host, for explanations.
+        token: The bearer token of the guarded endpoints; None if no token is needed.
+        revocations: Serves ``/v1/revocations``.
     """
 
-    def __init__(  # each knows one thing that operators ask for
+    def __init__(
         self,
         expose: Callable[[], bytes],
         sources: Callable[[], Sequence[SourceStatus]],
@@ -64,9 +68,9 @@ class AdminService:
         self._revocations = revocations
         self._guard = AdminGuard(token)
         self._endpoints: dict[str, Callable[[], web.Response]] = {
-            "/metrics": lambda: _answer(self._expose(), _METRICS),
-            "/healthz": lambda: _answer(b"ok\n", "text/plain; charset=utf-8"),
-            OPENAPI_PATH: lambda: _answer(_OPENAPI, "application/json"),
+            "/metrics": lambda: _response(self._expose(), _METRICS),
+            "/healthz": lambda: _response(b"ok\n", "text/plain; charset=utf-8"),
+            OPENAPI_PATH: lambda: _response(_OPENAPI, "application/json"),
             "/v1/keys": self._keys,
             "/v1/hosts": lambda: respond_hosts(self._hosts),
             **{path: partial(DASHBOARD.respond, path) for path in DASHBOARD.bodies},
@@ -76,7 +80,7 @@ class AdminService:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         path, _, query = request.raw_path.partition("?")
-        if path not in _OPEN and (refusal := self._guard.refusal(request)) is not None:
+        if path not in _OPEN_PATHS and (refusal := self._guard.refusal(request)) is not None:
             return refusal
         if path == "/v1/explain":
             if request.method != "POST":
@@ -91,32 +95,32 @@ class AdminService:
         return self._readyz(query) if path == "/readyz" else self._endpoints[path]()
 
     def _readyz(self, query: str) -> web.Response:
-        """Say whether this worker's key sources have answered, and its revocations are up to date.
+        """Return whether this worker's key sources have answered and its revocations are current.
 
-        Each worker has its own; one whose start is not over accepts no connection, so that nobody
-        is answered by it. Without its store of revocations a worker goes on judging by what it has
-        read; who has one store for all workers can exclude that, or all would be taken for unfit.
+        Without its store of revocations, a worker goes on with the revocations that it has read.
+        Where all workers share one store, its outage makes all of them not ready at once. An
+        operator who does not want that excludes the check.
         """
         excluded = {value for name, value in parse_qsl(query, True) if name == "exclude"}
         if not excluded <= {EXCLUDABLE}:
             return problem(HTTPStatus.BAD_REQUEST, f"exclude: expected {EXCLUDABLE}", NO_STORE)
         sources, store_problem = self._sources(), self._revocations.problem
-        judges = store_problem is None or (bool(excluded) and self._revocations.loaded)
-        ready = all(source.ready for source in sources) and judges
+        is_current = store_problem is None or (bool(excluded) and self._revocations.loaded)
+        ready = all(source.ready for source in sources) and is_current
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-        detail = {
+        status_object = {
             "ready": ready,
-            "sources": [_describe_source(source) for source in sources],
+            "sources": [_source_object(source) for source in sources],
             "revocations": store_problem or "ok",
         }
-        return _answer(json.dumps(detail).encode(), "application/json", status)
+        return _response(json.dumps(status_object).encode(), "application/json", status)
 
     def _keys(self) -> web.Response:
         keys = [asdict(key) for source in self._sources() for key in source.keys]
-        return _answer(json.dumps({"keys": keys}).encode(), "application/json")
+        return _response(json.dumps({"keys": keys}).encode(), "application/json")
 
 
-def _describe_source(source: SourceStatus) -> dict[str, Any]:
+def _source_object(source: SourceStatus) -> dict[str, Any]:
     return {
         "source": source.name,
         "state": source.state,
@@ -126,6 +130,6 @@ def _describe_source(source: SourceStatus) -> dict[str, Any]:
     }
 
 
-def _answer(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+def _response(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     headers = SERVER | NO_STORE | {"Content-Type": content_type}
     return web.Response(status=status, headers=headers, body=body)

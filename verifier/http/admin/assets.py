@@ -1,6 +1,6 @@
-"""Files of a page that are served as they are, under the strictest policy that a browser knows.
+"""The files of the pages, served as they are, with the strictest policy that browsers have.
 
-They hold no secret and are open to whoever reaches the address. Knows nothing of what they show.
+The files hold no secret, so no authorization is needed for them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-_KINDS: Final = {
+_MEDIA_TYPES: Final = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
@@ -36,17 +36,19 @@ class Assets:
     """The files of one page, read once.
 
     Args:
-        package: The package that they are in.
-        names: By path, the file that is served there.
+        package: The package that holds the files.
+        names: The name of each file, by the path at which it is served.
     """
 
     def __init__(self, package: str, names: Mapping[str, str]) -> None:
         self.bodies: Final = {
             path: files(package).joinpath(name).read_bytes() for path, name in names.items()
         }
-        self._kinds = {path: _KINDS[name.rpartition(".")[2]] for path, name in names.items()}
+        self._media_types = {
+            path: _MEDIA_TYPES[name.rpartition(".")[2]] for path, name in names.items()
+        }
 
     def respond(self, path: str) -> web.Response:
-        """Serve one of the ``bodies``."""
-        headers = _HEADERS | {"Content-Type": self._kinds[path]}
+        """Return the response for one of the paths of ``bodies``."""
+        headers = _HEADERS | {"Content-Type": self._media_types[path]}
         return web.Response(headers=headers, body=self.bodies[path])

@@ -1,6 +1,6 @@
-"""``POST /v1/explain``: the steps of ``jitsi-verifier explain`` for programs and the operator.
+"""``POST /v1/explain``: every step of a decision, as ``jitsi-verifier explain`` prints them.
 
-The token comes in the body, and nothing of it is logged or kept; its signature is not sent back.
+The token is in the body. It is neither logged nor cached, and its signature is not returned.
 """
 
 from __future__ import annotations
@@ -38,111 +38,119 @@ _EXCLUSIVE: Final = (("token", "pasted"), ("url", "pasted"), ("url", "room_jid",
 
 
 async def respond_explanation(request: web.BaseRequest, hosts: Hosts) -> web.Response:
-    """Explain what the body asks: a token (``token`` or ``pasted``) and where it is to open."""
+    """Return the explanation for a token (``token`` or ``pasted``) and a room."""
     body = await read_body(request)
     if isinstance(body, web.Response):
         return body
     try:
-        answer = await _explain(_parse(body), hosts)
+        explanation = await _explain(_parse(body), hosts)
     except BadBodyError as error:
         return problem(HTTPStatus.BAD_REQUEST, str(error), NO_STORE)
-    return web.Response(headers=JSON_HEADERS, body=json.dumps(answer).encode())
+    return web.Response(headers=JSON_HEADERS, body=json.dumps(explanation).encode())
 
 
 def respond_hosts(hosts: Hosts) -> web.Response:
-    """Name the virtual hosts that have rules of their own, one of which ``host`` may name."""
-    answer = {"hosts": sorted(hosts.names), "strict": hosts.strict}
-    return web.Response(headers=JSON_HEADERS, body=json.dumps(answer).encode())
+    """Return the configured hosts; ``host`` of an explanation may name one of them."""
+    members = {"hosts": sorted(hosts.names), "strict": hosts.strict}
+    return web.Response(headers=JSON_HEADERS, body=json.dumps(members).encode())
 
 
 def _parse(body: bytes) -> dict[str, Any]:
+    """Return the members of a body, their types checked.
+
+    Raises:
+        BadBodyError: a member has the wrong type, or two members exclude each other.
+    """
     try:
-        question = parse_object(body)
+        members = parse_object(body)
     except MalformedError as error:
         raise BadBodyError(f"body: {error}") from None
-    given = {name for name in _STRINGS if question.get(name) is not None}
+    given = {name for name in _STRINGS if members.get(name) is not None}
     for name in given:
-        if not isinstance(question[name], str):
-            found = json_type(question[name])
+        if not isinstance(members[name], str):
+            found = json_type(members[name])
             raise BadBodyError(f"{name}: expected a string or null, found {found}")
-    new = question.get("creates_room")
-    if new is not None and not isinstance(new, bool):
-        raise BadBodyError(f"creates_room: expected a boolean or null, found {json_type(new)}")
-    now = question.get("now")
+    creates = members.get("creates_room")
+    if creates is not None and not isinstance(creates, bool):
+        found = json_type(creates)
+        raise BadBodyError(f"creates_room: expected a boolean or null, found {found}")
+    now = members.get("now")
     if now is not None and not is_number(now):
         raise BadBodyError(f"now: expected a number, found {json_type(now)}")
     for names in _EXCLUSIVE:
         if len(both := [name for name in names if name in given]) > 1:
             raise BadBodyError(f"{both[0]}: expected it or {both[1]}, found both")
-    return question
+    return members
 
 
-async def _explain(question: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
-    found = _find(question)
-    host = question.get("host") or (found.url.host if found.url else None)
-    moment = time.time() if question.get("now") is None else question["now"]
+async def _explain(members: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
+    pasted = _read_pasted(members)
+    host = members.get("host") or (pasted.url.host if pasted.url else None)
+    now = time.time() if members.get("now") is None else members["now"]
     verifier = hosts.default if host is None else hosts.find(host)
     request = None
     if verifier is None:
         explanation = explain_unserved_host(host or "")
-    elif found.ambiguity:
-        explanation = explain_ambiguity(found.ambiguity)
+    elif pasted.ambiguity:
+        explanation = explain_ambiguity(pasted.ambiguity)
     else:
-        new = bool(question.get("creates_room"))
-        request = replace(_request(question, found, verifier.policy), creates_room=new)
+        creates = bool(members.get("creates_room"))
+        request = replace(_request(members, pasted, verifier.policy), creates_room=creates)
         explanation = await explain_request(
-            request, verifier.policy, verifier.keys, moment, verifier.revoked
+            request, verifier.policy, verifier.keys, now, verifier.revoked
         )
-    notes = map(hide_tokens, (*found.notes, *explanation.notes))
+    # The text in `pasted` may hold a token in any place, and the notes quote it.
+    notes = map(hide_tokens, (*pasted.notes, *explanation.notes))
     return asdict(replace(explanation, notes=tuple(notes))) | {
-        "now": moment,
-        "host": hosts.own_name(host),
-        "room_jid": _shown_address(request),
-        "token": _describe_token(found.token, explanation),
+        "now": now,
+        "host": hosts.configured_name(host),
+        "room_jid": _shown_room_jid(request),
+        "token": _token_object(pasted.token, explanation),
     }
 
 
-def _shown_address(request: AccessRequest | None) -> str | None:
+def _shown_room_jid(request: AccessRequest | None) -> str | None:
     if request is None or request.room_jid is None:
         return None
     return hide_tokens(request.room_jid)
 
 
-def _find(question: dict[str, Any]) -> PastedInput:
-    found = PastedInput(question.get("token"))
+def _read_pasted(members: dict[str, Any]) -> PastedInput:
+    pasted = PastedInput(members.get("token"))
     name = "pasted"
     try:
-        if question.get(name):
-            found.read(question[name])
+        if members.get(name):
+            pasted.read(members[name])
         name = "url"
-        if question.get(name) is not None:
-            found.read_url(question[name])
+        if members.get(name) is not None:
+            pasted.read_url(members[name])
         name = "room"
-        if _names_url(question.get(name) or ""):
-            found.read_url(question.pop(name))
+        # Operators paste a room's URL where the room's name is expected.
+        if _is_url(members.get(name) or ""):
+            pasted.read_url(members.pop(name))
     except UnreadableError as error:
         raise BadBodyError(f"{name}: {error}") from None
-    return found
+    return pasted
 
 
-def _names_url(room: str) -> bool:
+def _is_url(room: str) -> bool:
     return "://" in room or room.lstrip().startswith("/")
 
 
-def _request(question: dict[str, Any], found: PastedInput, policy: Policy) -> AccessRequest:
-    if question.get("room_jid") is not None:
-        return jid_request(found.token, question["room_jid"])
+def _request(members: dict[str, Any], pasted: PastedInput, policy: Policy) -> AccessRequest:
+    if members.get("room_jid") is not None:
+        return jid_request(pasted.token, members["room_jid"])
     try:
-        return found.request(question.get("room"), policy)
+        return pasted.request(members.get("room"), policy)
     except UnreadableError as error:
         raise BadBodyError(f"room: {error}") from None
 
 
-def _describe_token(token: str | None, explanation: Explanation) -> dict[str, Any] | None:
+def _token_object(token: str | None, explanation: Explanation) -> dict[str, Any] | None:
     if token is None:
         return None
     view = view_token(token)
-    # Not asdict, which would copy the claims and recurse as deep as they are nested.
-    described = {each.name: getattr(view, each.name) for each in fields(view)}
-    signed = any((step.name, step.result) == ("signature", "pass") for step in explanation.steps)
-    return described | {"verified": signed}
+    # `asdict` would copy the claims, and recurse as deep as they are nested.
+    members = {field.name: getattr(view, field.name) for field in fields(view)}
+    verified = any((step.name, step.result) == ("signature", "pass") for step in explanation.steps)
+    return members | {"verified": verified}

@@ -1,6 +1,6 @@
-"""The live page at ``/dashboard``: charts of what ``/metrics`` says, which the page reads itself.
+"""The dashboard at ``/dashboard``: charts of the metrics, which the page reads from ``/metrics``.
 
-Its files hold no numbers. The panels are those of ``contrib/grafana``.
+The files hold no numbers. The panels are those of ``contrib/grafana``.
 """
 
 from __future__ import annotations
@@ -22,4 +22,4 @@ _FILES: Final = (
 DASHBOARD: Final = Assets(
     __name__, {"/dashboard": "page.html", **{f"/dashboard/{name}": name for name in _FILES}}
 )
-"""The page and its files, by path."""
+"""The page and its files."""

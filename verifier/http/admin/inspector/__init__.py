@@ -1,6 +1,6 @@
-"""The token inspector's page at ``/``; what it shows comes from ``/v1/explain``, which is guarded.
+"""The token inspector at ``/``: shows the explanation of a token, from ``/v1/explain``.
 
-Its files hold no token, no rule and no secret.
+``/v1/explain`` is guarded. The files hold no token, no rule and no secret.
 """
 
 from __future__ import annotations
@@ -19,4 +19,4 @@ _FILES: Final = (
 INSPECTOR: Final = Assets(
     __name__, {"/": "inspector.html", **{f"/{name}": name for name in _FILES}}
 )
-"""The page and its files, by path."""
+"""The page and its files."""
