@@ -41,7 +41,7 @@ class DecidedRequest:
         """The token's header; empty if the header cannot be read."""
         if self.token is None:
             return TokenHeader({})
-        return TokenHeader(self.token.header or self.token.prologue_header)
+        return TokenHeader(self.token.header or self.token.key_stage_header)
 
     @property
     def claims(self) -> Claims:

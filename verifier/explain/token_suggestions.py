@@ -49,14 +49,14 @@ def suggest_adding_token(_decided: DecidedRequest) -> str:
 def suggest_token_form(decided: DecidedRequest) -> str:
     """Suggest a strict compact JWT without critical header extensions."""
     token, text = decided.token, decided.request.token or ""
-    irregularity = "" if token is None else token.irregularity
-    if not irregularity:
+    strict_error = "" if token is None else token.strict_error
+    if not strict_error:
         names = [name for name in ("crit", "zip") if name in decided.header.raw]
         return f"Sign without {' and '.join(names)} in the token's header."
     return (
         _suggest_by_characters(text)
         or _suggest_by_segments(text)
-        or f"Make the token a compact JWT: {irregularity}."
+        or f"Make the token a compact JWT: {strict_error}."
     )
 
 
@@ -169,7 +169,7 @@ def suggest_signing_key(decided: DecidedRequest) -> str:
     if token is not None:
         algorithm = str(decided.header.algorithm)
         by_characters = None
-        if token.irregularity:  # read leniently, as Jitsi does, and changed after it was signed
+        if token.strict_error:  # read leniently, as Jitsi does, and changed after it was signed
             by_characters = _suggest_by_characters(decided.request.token or "")
         by_secret = _find_other_reading(token, algorithm, decided.keys.static)
         if by_characters or by_secret:

@@ -54,7 +54,7 @@ def view_token(text: str) -> TokenView:
 
 def _decode(text: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     token = read_token(text)
-    if not token.irregularity:
+    if not token.strict_error:
         return token.header, token.claims
     if token.refusal is None:  # irregular, but Jitsi's lenient decoder reads it
         return _strict_json(token.header), _strict_json(token.claims)

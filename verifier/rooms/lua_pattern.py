@@ -1,22 +1,34 @@
-"""Lua 5.4's `string.match(subject, pattern)` over bytes, at a bounded cost.
+"""Lua 5.4's ``string.match(subject, pattern)`` over bytes, in a bounded number of steps.
 
-Knows the pattern language of the Lua 5.4 reference manual (section 6.4.1, in the "C" locale) and
-what the interpreter makes of its edges. Refuses to know rooms, tokens, text encodings, and who
-writes the patterns: whoever does must not be able to keep the caller busy.
+Implements the pattern language of the Lua 5.4 reference manual (section 6.4.1, in the "C" locale)
+and the interpreter's behaviour at its edges. Knows neither rooms nor tokens nor text encodings.
 
-A Lua pattern has neither alternation nor quantified groups, so it is a straight line of items. At
-any item, all that the past can tell the future is the place in the subject, the depth to which
-Lua's own matcher would have recursed, and the marks: where captures opened and closed. Hence
+Why the steps are bounded
+    A token's issuer writes the pattern, and Lua's own matcher backtracks: ``.-.-.-.-x`` tries each
+    way to divide the subject among the quantifiers, which is exponential in their number. An issuer
+    must not be able to keep the service busy, so that each unit of work costs a step, and a match
+    that is out of steps ends with ``PatternTooComplex``.
 
-- items are read when the search first arrives at them: like Lua, a malformed one that no path
-  reaches raises nothing;
-- which captures are open at an item is the same on every path, and known once it is read;
-- a quantifier leaves a branch on an explicit stack: the places at which the rest may start;
-- only back-references look at the marks: a place behind a quantifier from which the rest failed
-  without visiting one is never tried again, any other not with the same marks.
+Why few steps suffice
+    A Lua pattern has neither alternation nor quantified groups: it is a straight line of items. The
+    rest of the line can only depend on three things: the position in the subject, the depth to
+    which Lua's own matcher would have recursed (Lua gives up at 200), and the marks, which are the
+    positions at which captures opened and closed. Depth matters only in very long patterns, and
+    marks only to back-references. Therefore:
 
-So without back-references there are at most items x places visits, where Lua's own cost is
-exponential; with them the steps may run out on patterns such as `(.-).-%1x`.
+    - A position after a quantifier from which the rest of the line failed is never tried again. If
+      the rest visited a back-reference, it is not tried again with the same marks.
+    - Without back-references a match visits at most items x positions. With back-references the
+      steps may run out, on patterns such as ``(.-).-%1x``.
+
+How the search is organised
+    - ``_Reader`` reads an item when the search first arrives at it. As in Lua, a malformed item
+      raises nothing if no path reaches it. Which captures are open at an item is the same on every
+      path, and is known once the item is read.
+    - An item is a function that moves the search on, or returns False because this path failed.
+    - A quantifier ends the walk and pushes a ``_Branch``: the positions at which the rest may
+      start, as the bits of an integer. ``_backtrack`` resumes the newest branch first, which is the
+      order in which Lua would have returned from its nested calls.
 """
 
 import re
@@ -25,16 +37,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-# A step takes about 0.1 microseconds, and the worst patterns found by search 2 to 3 milliseconds.
-# `.-.-.-.-x` on 128 bytes takes 9,000 steps; patterns that people write mostly a few hundred.
+# A step takes about 0.1 microseconds; the worst patterns that a search found take 2 to 3
+# milliseconds. `.-.-.-.-x` on 128 bytes takes 9,000 steps, common patterns a few hundred.
 DEFAULT_STEPS = 15_000
 
 _MAX_CAPTURES = 32  # LUA_MAXCAPTURES
 _MAX_DEPTH = 200  # MAXCCALLS: nested calls of Lua's matcher
-_OPEN, _POSITION = -1, -2  # what such captures have for a closing mark
-_OUT = b"0"  # stands for a byte that a class does not hold
+_OPEN, _POSITION = -1, -2  # in the place of a closing mark: still open, or a position capture
+_OUT = b"0"  # in a translated subject: a byte that is not in the class
 
-# Possessive throughout: `%` takes the next byte along, and the first member of a set may be `]`.
+# Possessive quantifiers keep this linear. `%` always takes the next byte along, and the first
+# member of a set may be `]`.
 _SET = rb"\[\^?+(?:%.|[^%])(?:%.|[^%\]])*+\]"
 _ITEM = re.compile(
     rb"(?P<literal>[^()%.\[$*+?-]+(?![*+?-]))|(?P<position>\(\))|(?P<open>\()|(?P<close>\))"
@@ -42,29 +55,30 @@ _ITEM = re.compile(
     rb"|(?P<single>%[^bf0-9]|" + _SET + rb"|[^%\[])(?P<sign>[*+?-])?",
     re.DOTALL,
 )
-# What a visit costs, in steps, by the item's group in the expression above.
+# The price of a visit, in steps, by the item's group in the expression above; measured, so that a
+# step takes about the same time everywhere.
 _PRICES = {"end": 1, "literal": 2, "single": 2, "open": 3, "close": 3, "position": 3}
 _PRICES |= {"frontier": 3, "reference": 3, "sign": 4, "balance": 5}
 
 
 class PatternError(ValueError):
-    """The pattern is malformed where Lua would notice; the message is Lua's."""
+    """Lua would have raised this error; the message is Lua's."""
 
 
-class PatternTooComplex(ValueError):  # noqa: N818 - a verdict on cost, in the word Lua uses
-    """The steps ran out before the match was decided."""
+class PatternTooComplex(ValueError):  # noqa: N818 - Lua's own word, for a limit and not for a mistake
+    """The steps ran out before the match was found or excluded."""
 
 
 def match(
     subject: bytes, pattern: bytes, *, steps: int = DEFAULT_STEPS
 ) -> tuple[bytes | int, ...] | None:
-    """Finds the first match of a Lua pattern, as `string.match` does.
+    """Find the first match of a Lua pattern, as ``string.match`` does.
 
     Args:
         subject: The text to search.
         pattern: The Lua pattern.
-        steps: How much work may be done. Visits to items, items and members of sets read,
-            branches, and bytes compared or scanned are all paid for in proportion to their cost.
+        steps: The steps that may be taken. Each visit to an item, each item or member of a set
+            that is read, each branch, and each byte that is compared or scanned has its price.
 
     Returns:
         The captures, position captures as integers that count from 1; the whole match if the
@@ -78,7 +92,7 @@ def match(
 
 
 class _Budget:
-    """The steps that are left."""
+    """Counts the steps that are left."""
 
     def __init__(self, steps: int) -> None:
         self.left = steps
@@ -89,35 +103,37 @@ class _Budget:
             raise PatternTooComplex("the pattern takes too many steps to match")
 
 
-# Places that led to no match, by the depth, where it matters, and the marks, where they matter.
+# Positions, as bits, from which the rest of the pattern failed. The key is what the failure
+# depended on: the depth (0 if it does not matter), and the marks if a back-reference was visited.
 _Failed = dict[tuple[int, ...], int]
 
 
 @dataclass(slots=True)
 class _Branch:
-    """Places, as bits, at which the items from `item` on may start, and what led there."""
+    """Positions, as bits, at which the items from ``item`` on may start, and the way to them."""
 
     item: int
-    places: int
+    positions: int
     lazy: bool
     depth: int
     marks: tuple[int, ...]
     failed: _Failed
-    trying: int = 0  # the place that is being tried, if any
-    references: int = 0  # how many back-references had been visited when it was chosen
+    trying: int = 0  # the position that is being tried, as a bit; 0 for none
+    references: int = 0  # the number of back-references visited before it was tried
 
 
 class _Search:
-    """Where the search stands, and the branches that it has not exhausted."""
+    """The position of the search, and the branches that are not exhausted."""
 
     def __init__(self, subject: bytes, pattern: bytes, budget: _Budget) -> None:
         budget.spend((len(subject) + len(pattern)) // 8)
         self.subject, self.budget = subject, budget
         self.reader = _Reader(subject, pattern, budget)
         self.starts = range(1 if pattern.startswith(b"^") else len(subject) + 1)
-        self.turn = 4 + len(subject) // 512  # the price of handling a set of places
-        # Elsewhere Lua's limit is out of reach, and the depth of a path makes no difference.
-        self.deep = len(pattern) - len(pattern.translate(None, b"()*+?-")) >= _MAX_DEPTH
+        # Integers as long as the subject take longer to handle.
+        self.branch_price = 4 + len(subject) // 512
+        # A shorter pattern cannot reach Lua's limit, so that the depth of a path changes nothing.
+        self.depth_matters = len(pattern) - len(pattern.translate(None, b"()*+?-")) >= _MAX_DEPTH
         self.item, self.at, self.depth = 0, 0, 1
         self.marks: tuple[int, ...] = ()
         self.branches: list[_Branch] = []
@@ -126,46 +142,50 @@ class _Search:
     def run(self) -> tuple[bytes | int, ...] | None:
         for start in self.starts:
             self.budget.spend(2)
-            # The first mark is not a capture's: it is where the whole match starts.
+            # The first mark belongs to no capture: it is the start of the whole match.
             self.item, self.at, self.depth, self.marks = 0, start, 1, (start,)
             if self._walk() or self._backtrack():
                 return self._captured()
         return None
 
     def deeper(self) -> int:
-        """Returns the depth of a nested call of Lua's matcher."""
+        """Return the depth of a nested call of Lua's matcher."""
         if self.depth == _MAX_DEPTH:
             raise PatternError("pattern too complex")
         return self.depth + 1
 
-    def branch(self, places: int, depth: int, failed: _Failed, *, lazy: bool) -> None:
-        """Lets the items after the current one start at any of these places."""
-        self.budget.spend(self.turn)
-        self.branches.append(_Branch(self.item, places, lazy, depth, self.marks, failed))
+    def branch(self, positions: int, depth: int, failed: _Failed, *, lazy: bool) -> None:
+        """Let the items after the current one start at any of these positions."""
+        self.budget.spend(self.branch_price)
+        self.branches.append(_Branch(self.item, positions, lazy, depth, self.marks, failed))
 
     def _backtrack(self) -> bool:
-        """Walks on from the places that are left, those of the newest branch first."""
+        """Walk on from the positions that are left, those of the newest branch first."""
         while self.branches:
-            self.budget.spend(self.turn)
+            self.budget.spend(self.branch_price)
             if self._resume(self.branches[-1]) and self._walk():
                 return True
         return False
 
     def _resume(self, branch: _Branch) -> bool:
-        """Goes to the next place of a branch, or gives the branch up."""
-        failed, anyhow = branch.failed, (branch.depth if self.deep else 0,)
-        marked = anyhow + self._marks_that_matter(branch) if self.references else anyhow
-        cause = anyhow if branch.references == self.references else marked
-        failed[cause] = failed.get(cause, 0) | branch.trying
-        places = branch.places & ~failed.get(anyhow, 0)
-        if doubtful := places & failed.get(marked, 0):
-            self.references += 1  # what is passed over here may do well with other marks
-            places ^= doubtful
-        if not places:
+        """Go to the next position of a branch, or remove the branch if it has none."""
+        failed, unmarked = branch.failed, (branch.depth if self.depth_matters else 0,)
+        marked = unmarked + self._marks_that_matter(branch) if self.references else unmarked
+        # The position that was tried has failed; with any marks, if no back-reference was visited.
+        key = unmarked if branch.references == self.references else marked
+        failed[key] = failed.get(key, 0) | branch.trying
+        positions = branch.positions & ~failed.get(unmarked, 0)
+        if failed_with_marks := positions & failed.get(marked, 0):
+            # These are skipped because of the marks: the branches before this one must therefore
+            # not conclude that the rest fails with any marks.
+            self.references += 1
+            positions ^= failed_with_marks
+        if not positions:
             self.branches.pop()
             return False
-        branch.places = places
-        branch.trying = places & -places if branch.lazy else 1 << (places.bit_length() - 1)
+        branch.positions = positions
+        # A lazy quantifier takes the lowest bit first, a greedy one the highest.
+        branch.trying = positions & -positions if branch.lazy else 1 << (positions.bit_length() - 1)
         branch.references = self.references
         self.item, self.at = branch.item, branch.trying.bit_length() - 1
         self.depth, self.marks = branch.depth, branch.marks
@@ -177,7 +197,7 @@ class _Search:
         return tuple([branch.marks[n] for n in referenced if n < len(branch.marks)])
 
     def _walk(self) -> bool:
-        """Visits items until one fails or the pattern ends; a quantifier fails to its branches."""
+        """Visit items until one fails or the pattern ends; a quantifier fails into its branches."""
         items = self.reader.items
         while self.item < len(items) or self.reader.read():
             price, visit = items[self.item]
@@ -200,7 +220,7 @@ class _Search:
         return self.subject[self.marks[opened] : self.marks[closed]]
 
 
-_Item = Callable[[_Search], bool]  # moves the search on, or tells that this path failed
+_Item = Callable[[_Search], bool]  # moves the search on; returns False if this path failed
 
 
 def _literal(text: bytes, search: _Search) -> bool:
@@ -225,8 +245,9 @@ def _balance(opening: int, closing: int, search: _Search) -> bool:
     if start == len(subject) or subject[start] != opening:
         return False
     at, nesting = start, 1
+    # One scan, without a branch: %b has one possible end only.
     for at in range(start + 1, len(subject)):
-        # Closing comes first: `%bxx` ends at the next x.
+        # The closing byte is compared first, so that `%bxx` ends at the next x, as in Lua.
         if subject[at] == closing:
             nesting -= 1
         elif subject[at] == opening:
@@ -239,7 +260,7 @@ def _balance(opening: int, closing: int, search: _Search) -> bool:
 
 
 def _frontier(members: int, search: _Search) -> bool:
-    """Succeeds between a byte outside and a byte inside the set; NUL surrounds the subject."""
+    """Succeed between a byte outside and a byte inside of the set; NUL surrounds the subject."""
     subject, at = search.subject, search.at
     before = subject[at - 1] if at else 0
     after = subject[at] if at < len(subject) else 0
@@ -249,7 +270,7 @@ def _frontier(members: int, search: _Search) -> bool:
 def _reference(capture: tuple[int, int], search: _Search) -> bool:
     opened, closed = capture
     if closed == _POSITION:
-        return False  # it has no length, and Lua finds nothing that long
+        return False  # a position has no length to compare, and Lua finds nothing
     search.references += 1
     return _literal(search.subject[search.marks[opened] : search.marks[closed]], search)
 
@@ -261,9 +282,10 @@ def _mark(search: _Search) -> bool:
 
 
 def _repeat(sign: bytes, inside: bytes, failed: _Failed, search: _Search) -> bool:
-    """Leaves a branch with the places behind every possible number of repetitions."""
+    """Push a branch with the positions after every possible number of repetitions."""
+    # `inside` is the subject with b"1" for each byte of the class: the repetitions end at a b"0".
     at, end = search.at, inside.index(_OUT, search.at)
-    if sign == b"?":  # in Lua, doing without is not a nested call
+    if sign == b"?":  # in Lua, no repetition is not a nested call
         search.branch(1 << at, search.depth, failed, lazy=False)
         end = min(end, at + 1)
     first = at + 1 if sign in b"?+" else at
@@ -274,18 +296,18 @@ def _repeat(sign: bytes, inside: bytes, failed: _Failed, search: _Search) -> boo
 
 
 class _Reader:
-    """Reads the pattern into items, one at a time."""
+    """Reads the pattern into items, one at a time, when the search arrives at them."""
 
     def __init__(self, subject: bytes, pattern: bytes, budget: _Budget) -> None:
         self.subject, self.pattern, self.budget = subject, pattern, budget
         self.offset = int(pattern.startswith(b"^"))
         self.items: list[tuple[int, _Item]] = []  # each with the price of a visit
-        self.captures: list[tuple[int, int]] = []  # the numbers of their marks
-        self.referenced: list[int] = []  # the marks that back-references look at
+        self.captures: list[tuple[int, int]] = []  # the indices of their two marks
+        self.referenced: list[int] = []  # the indices of marks that back-references read
         self.marks = 1
 
     def read(self) -> bool:
-        """Adds the next item, unless the pattern ends here."""
+        """Add the next item; return False if the pattern ends here."""
         if self.offset == len(self.pattern):
             return False
         self.budget.spend(12)
@@ -293,7 +315,7 @@ class _Reader:
         if found is None:
             raise PatternError(_complaint(self.pattern, self.offset))
         self.offset = found.end()
-        kind = found.lastgroup or ""  # never empty: every alternative has a group
+        kind = found.lastgroup or ""  # never empty, because every alternative has a group
         self.items.append((_PRICES[kind], self._item(kind, found)))
         return True
 
@@ -318,6 +340,7 @@ class _Reader:
 
     def _repeat(self, single: bytes, sign: bytes) -> _Item:
         self.budget.spend(len(self.subject) // 256)
+        # All repetitions are found at once, in C: translate the subject to ones and zeros.
         table = f"{self._members(single):0256b}"[::-1].encode()
         inside = self.subject.translate(table) + _OUT
         return partial(_repeat, sign, inside, {})
@@ -349,7 +372,7 @@ class _Reader:
 
 
 def _complaint(pattern: bytes, offset: int) -> str:
-    """Says in Lua's words why there is no item at this offset."""
+    """Return Lua's words for the reason why there is no item at this offset."""
     if pattern.startswith(b"%b", offset):
         return "malformed pattern (missing arguments to '%b')"
     if pattern.startswith(b"%f", offset) and not pattern.startswith(b"[", offset + 2):
@@ -360,7 +383,7 @@ def _complaint(pattern: bytes, offset: int) -> str:
 
 
 def _span(first: int, last: int) -> int:
-    """Returns the integers from first to last, as bits."""
+    """Return the integers from first to last, as bits."""
     return (2 << last) - (1 << first) if first <= last else 0
 
 
@@ -380,7 +403,7 @@ _LOWER_CASE_CLASSES = {
     "u": _bits(string.ascii_uppercase),
     "w": _bits(string.ascii_letters + string.digits),
     "x": _bits(string.hexdigits),
-    "z": _span(0, 0),  # deprecated and gone from the manual, yet Lua 5.4 knows it
+    "z": _span(0, 0),  # deprecated and not in the manual any more, but Lua 5.4 accepts it
 }
 _CLASSES = {ord(name): members for name, members in _LOWER_CASE_CLASSES.items()} | {
     ord(name.upper()): _ALL ^ members for name, members in _LOWER_CASE_CLASSES.items()
@@ -388,7 +411,7 @@ _CLASSES = {ord(name): members for name, members in _LOWER_CASE_CLASSES.items()}
 
 
 def _members(single: bytes) -> int:
-    """Returns the bytes that match a dot, a class, a set or a plain byte, as bits."""
+    """Return the bytes that match a dot, a class, a set or a plain byte, as bits."""
     if single.startswith(b"["):
         return _set_members(single)
     if single.startswith(b"%"):
@@ -401,7 +424,7 @@ def _class_members(name: int) -> int:
 
 
 def _set_members(text: bytes) -> int:
-    """Reads a set as Lua does; in `[a-%%]`, `%` ends the range and then escapes the `]`."""
+    """Return a set's members as Lua reads them; in ``[a-%%]``, ``%`` ends the range and escapes."""
     negated = text.startswith(b"[^")
     at, end, members = 1 + negated, len(text) - 1, 0
     while at < end:

@@ -1,7 +1,9 @@
-"""A room claim that is a Lua pattern, within the limits that keep one claim from costing seconds.
+"""Matches a room name against a room claim that is a Lua pattern, within upstream's limits.
 
-Upstream's limits (``token_regex_*``) are checked in its order; the matcher's step budget is ours,
-since a count of quantifiers alone can be evaded (``%b[`` opens a class that Lua never entered).
+Upstream limits the length of names and the number of quantifiers (``token_regex_*``); both are
+checked in upstream's order. Upstream's count of quantifiers can be evaded: in ``%b[x.-.-.-x`` it
+takes ``[`` for the start of a class, and counts none of the quantifiers after it. The matcher's
+limit of steps (``lua_pattern``) is ours, and holds for every pattern.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ def match_room(
         max_quantifiers: Most quantifiers in a pattern (``token_regex_max_quantifiers``).
 
     Returns:
-        The first capture, or the whole match where there is none, as ``string.match`` does; None
-        where nothing matches; a refusal where upstream raises ``invalid-regex``.
+        The first capture, or the whole match without captures, as ``string.match`` returns it; None
+        if nothing matches; a refusal if upstream raises ``invalid-regex``.
     """
     subject, source = _bytes(room), _bytes(pattern)
     if len(subject) > max_bytes:
@@ -49,7 +51,7 @@ def match_room(
     if counted > max_quantifiers:
         return PatternRefusal(_TOO_COMPLEX, f"{counted} quantifiers")
     matched = _match(subject, source)
-    # Only a match is worth evading the count for; a pattern that fails is answered as upstream.
+    # Evading the count gains nothing if the pattern fails, which is answered as upstream does.
     if isinstance(matched, str) and count_quantifiers(source) > counted:
         return PatternRefusal(_TOO_COMPLEX, "quantifiers that evade upstream's count")
     return matched
@@ -65,14 +67,14 @@ def _match(subject: bytes, source: bytes) -> str | PatternRefusal | None:
     if captures is None:
         return None
     first = captures[0]
-    # A position capture is a number; upstream would coerce it, and open room 1 to "()".
+    # A position capture is a number. Upstream would make text of it, so that "()" opens room 1.
     if not isinstance(first, bytes) or any(isinstance(capture, int) for capture in captures):
         return ""
     return first.decode("utf-8", "surrogateescape")
 
 
 def _count_as_upstream(pattern: bytes) -> int:
-    """Count as upstream: an escape is two bytes, and every ``[`` opens a class."""
+    """Count quantifiers as upstream: an escape is two bytes, and every ``[`` opens a class."""
     without_escapes = re.sub(rb"%.", b"x", pattern, flags=re.DOTALL)
     without_classes = re.sub(rb"\[[^\]]*(\]|$)", b"x", without_escapes)
     return len(re.findall(rb"[*+?-]", without_classes))

@@ -64,7 +64,7 @@ def no_record(_step: StepName, _expected: Any, _found: Any) -> None:
 
 
 class DenialCode(StrEnum):
-    """Why access was denied: stable words for configuration, dashboards and support."""
+    """Why access is denied: stable codes for configuration, dashboards and support."""
 
     AMBIGUOUS_REQUEST = "ambiguous-request"
     TOKEN_MISSING = "token-missing"  # noqa: S105  # a code, not a password
@@ -110,20 +110,22 @@ class DenialCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """One question: may the bearer of this token enter this room?
+    """A request to enter a room with a token.
 
     Attributes:
-        token: The compact token as it was presented; None when none was.
-        room_jid: The room's address, ``room@muc`` or ``[tenant]room@muc``; None to judge the
-            token alone; an address that names no room (such as ``""``) is judged as that.
+        token: The compact token as it was presented; None without a token.
+        room_jid: The room's address, ``room@muc`` or ``[tenant]room@muc``; None to check the token
+            alone. An address that names no room (such as ``""``) is denied as that.
         query_prefix: The tenant that the client connected by (Jitsi's ``prefix`` parameter),
-            lower case; None or empty for none.
-        room_requires_authentication: The room's ``allowUnauthenticatedAccess`` is false.
-        room_exists: False where the asker knows that there is no such room; a proxy cannot know.
-        context_required: The session demands a ``context`` claim.
-        creates_room: The asker knows that nobody is in this room yet; a proxy cannot know.
-        admitted_before: The asker has let this session in by this token already, and may do so
-            again after its end: what was taken back meanwhile is said first.
+            lower case; None or empty without a tenant.
+        room_requires_authentication: Whether the room's ``allowUnauthenticatedAccess`` is false.
+        room_exists: False if the caller knows that there is no such room; a proxy cannot know.
+        context_required: Whether the session requires a ``context`` claim.
+        creates_room: Whether the caller knows that the room has no participant yet; a proxy cannot
+            know.
+        admitted_before: Whether the caller admitted this session with this token before, and may
+            do so again after the token's end. A revocation is then reported in preference to the
+            end.
     """
 
     token: str | None = field(repr=False)
@@ -141,9 +143,9 @@ class Allow:
     """Access is granted.
 
     Attributes:
-        claims: What the token says; None for a guest without one.
-        affiliation: The MUC affiliation that the token earns; None for a guest.
-        tenant_mismatch: The token's context tenant is not the one of the URL.
+        claims: The token's claims; None for a guest.
+        affiliation: The MUC affiliation that the token gives; None for a guest.
+        tenant_mismatch: Whether the token's context tenant is not the URL's tenant.
     """
 
     claims: Claims | None = None
@@ -152,7 +154,7 @@ class Allow:
 
     @property
     def expires_at(self) -> float | None:
-        """When the token ends, Unix seconds; None when it does not, or there is none."""
+        """The token's end, Unix seconds; None for a guest, or a token without an end."""
         return self.claims.expires_at if self.claims is not None else None
 
     @property
@@ -163,15 +165,15 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """Access is refused.
+    """Access is denied.
 
     Attributes:
-        code: The stable word.
+        code: The stable code.
         detail: What was expected and what was found, for people; never a part of the token.
-        error: The XMPP condition that Jitsi's plugins answer with; None where they name none.
-        reason: The text that they answer with.
-        key_id: The token's ``kid``, once it has been read.
-        until: When time alone will turn this denial, Unix seconds; None where it will not.
+        error: The XMPP condition in the answer of Jitsi's plugins; None if they name none.
+        reason: The text in their answer.
+        key_id: The token's ``kid``, if the step has read it.
+        until: When time alone ends this denial, Unix seconds; None if time does not end it.
     """
 
     code: DenialCode
@@ -183,9 +185,9 @@ class Deny:
 
     @property
     def answer(self) -> tuple[str, str]:
-        """The error and reason that a client of Jitsi's would be given."""
+        """The error and reason that Jitsi would send to its client."""
         if self.error is None:
-            # What mod_token_verification says to the bare false of the last comparison.
+            # mod_token_verification answers this to the bare false of verify_room.
             return "not-allowed", "Room and token mismatched"
         return self.error, self.reason or self.detail
 

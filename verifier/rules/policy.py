@@ -1,4 +1,4 @@
-"""What is accepted, in Prosody's option names; knows no file, no environment and no key."""
+"""What a host accepts, in Prosody's option names; knows no file, no environment and no key."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ class OperatorPolicy:
     """The ``[policy]`` table, under its own names.
 
     Attributes:
-        forbid_wildcard_room: Refuse tokens for every room: ``room`` is ``*``, or is not there.
-        forbid_wildcard_sub: Refuse tokens for every tenant: ``sub`` is ``*``.
-        forbid_room_patterns: Refuse tokens whose ``room`` is a pattern.
+        forbid_wildcard_room: Deny tokens for every room: ``room`` is ``*``, or is absent.
+        forbid_wildcard_sub: Deny tokens for every tenant: ``sub`` is ``*``.
+        forbid_room_patterns: Deny tokens whose ``room`` is a pattern.
         max_token_lifetime: Longest lifetime, seconds; None for any, also an endless one.
-        require_jti: Refuse tokens without ``jti``.
-        require_expiry: Refuse tokens without ``exp``.
-        require_user_id: Refuse tokens without ``context.user.id``.
-        moderators_create_rooms: Let nobody but moderators open a room that nobody is in.
+        require_jti: Deny tokens without ``jti``.
+        require_expiry: Deny tokens without ``exp``.
+        require_user_id: Deny tokens without ``context.user.id``.
+        moderators_create_rooms: Deny creating a room, unless a moderator creates it.
     """
 
     forbid_wildcard_room: bool = False
@@ -40,8 +40,8 @@ class Policy:
         key_server: True when keys are looked up by key id at a URL, which makes ``kid`` mandatory.
         asap_accepted_issuers: Accepted ``iss`` values; ``*`` accepts any.
         asap_accepted_audiences: Accepted ``aud`` values; ``*`` accepts any, also a list.
-        asap_require_room_claim: Whether a token without ``room`` is refused.
-        allow_empty_token: Whether guests without a token are let in.
+        asap_require_room_claim: Whether a token without ``room`` is denied.
+        allow_empty_token: Whether guests without a token are allowed.
         enable_domain_verification: Whether ``sub``, tenant and host are compared.
         muc_mapper_domain_base: The deployment's XMPP domain; needed for tenants.
         muc_mapper_domain_prefix: First label of the MUC host.
@@ -49,11 +49,11 @@ class Policy:
         token_regex_enabled: Whether ``context.room.regex`` is honoured.
         token_regex_room_max_length: Longest room name, bytes, that is matched against a pattern.
         token_regex_max_quantifiers: Most quantifiers that a pattern may have.
-        leeway: Seconds that clocks may differ by; Jitsi has none.
-        strict: Whether the standards are held to where Jitsi does not (``strict_rules``).
-        other_algorithms: Algorithms accepted beside ``signature_algorithm``; only where strict.
-        operator_policy: What this house asks besides; None for nothing.
-        single_use: By what a token is known that opens its room once: its ``jti``.
+        leeway: Seconds by which clocks may differ; Jitsi has none.
+        strict: Whether the standards count where Jitsi ignores them (``rules.strict``).
+        other_algorithms: Algorithms accepted besides ``signature_algorithm``; only if strict.
+        operator_policy: The ``[policy]`` table; None without one.
+        single_use: Whether each token opens its room once; a token is known by its ``jti``.
     """
 
     signature_algorithm: str = "HS256"
@@ -76,10 +76,10 @@ class Policy:
     single_use: Literal["off", "jti"] = "off"
 
     def __post_init__(self) -> None:
-        """Refuse a string where a list belongs: any part of it would be accepted.
+        """Refuse a string in the place of a list: ``in`` would accept any part of it.
 
         Raises:
-            TypeError: the accepted issuers or audiences are one string.
+            TypeError: The accepted issuers or audiences are one string.
         """
         for accepted in (self.asap_accepted_issuers, self.asap_accepted_audiences):
             given: object = accepted
@@ -88,5 +88,5 @@ class Policy:
 
     @property
     def accepted_algorithms(self) -> str:
-        """Every accepted algorithm, in words."""
+        """All accepted algorithms, for messages."""
         return " or ".join((self.signature_algorithm, *self.other_algorithms))

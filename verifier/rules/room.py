@@ -80,7 +80,7 @@ def _verify_domain(
     policy: Policy,
     record: Recorder,
 ) -> bool | Deny:
-    """Compare room, tenant and host as upstream does with ``enable_domain_verification``."""
+    """Compare room, tenant and host, as upstream does with ``enable_domain_verification``."""
     # 28. room. The name to compare with is the claim, or what its pattern matched.
     node = jid.node or ""
     target_tenant, target_room = split_tenant(node)
@@ -89,7 +89,7 @@ def _verify_domain(
     if isinstance(room, Deny):
         return room
     if room is None:
-        # Upstream looks no further; the standards make no exception for tenant and host.
+        # Upstream compares nothing else then; strict rules still compare tenant and host.
         if not policy.strict:
             return False
         room = target_room
@@ -117,7 +117,7 @@ def _verify_domain(
         prefix = policy.muc_mapper_domain_prefix
         host = policy.muc_mapper_domain if subject == "*" else f"{prefix}.{subject}"
     same = (expected_node, host) == (node, jid.host)
-    # Which part differs: to upstream it is one comparison.
+    # Upstream makes one comparison; the code says which part of the address differs.
     if not same and room != target_room:
         return deny(DenialCode.ROOM_MISMATCH, "the room claim names another room")
     if target_tenant is not None:
@@ -129,9 +129,9 @@ def _verify_domain(
 
 
 def _room_to_check(claims: Claims, target_room: str, policy: Policy) -> str | Deny | None:
-    """Give the name that the address must have; None where the token leaves the room open."""
+    """Return the name that the address must have; None if the token leaves the room open."""
     claimed = claims.room
-    if policy.strict and strict.is_stray_pattern(claims, policy):
+    if policy.strict and strict.is_optional_pattern(claims, policy):
         reason = "Room claim patterns need asap_require_room_claim"
         return Deny(DenialCode.ROOM_PATTERN_INVALID, reason, "invalid-regex", reason)
     if claimed == "*":
@@ -171,7 +171,7 @@ def match_room_claim(room: str, pattern: str, policy: Policy) -> str | PatternRe
 
 
 def _tenants_differ(tenant: Any, query_prefix: str | None) -> bool:
-    """Compare as upstream: no prefix at all differs from every tenant, even an empty one."""
+    """Compare as upstream: an absent prefix differs from every tenant, even an empty one."""
     if isinstance(tenant, str):
         return ascii_lower(tenant) != query_prefix
     return is_number(tenant)

@@ -1,7 +1,8 @@
-"""Where ``rules = "strict"`` differs from Jitsi: what the standards ask and Jitsi does not look at.
+"""What ``rules = "strict"`` asks in addition: what the standards require and Jitsi ignores.
 
-Holds to RFC 7519 (claims), RFC 7518 and 7468 (keys) and RFC 6122 (addresses, as Prosody prepares
-them). All but one of these can only refuse: a list in ``aud`` is compared as RFC 7519 has it.
+Follows RFC 7519 (claims), RFC 7518 and 7468 (keys) and RFC 6122 (addresses, as Prosody prepares
+them). All of this can only deny, with one exception: a list in ``aud`` is compared as RFC 7519
+requires, so that strict rules accept some tokens that Jitsi denies.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _NEVER_IN_NODES: Final = frozenset("\"&'/:<>@\x7f") | frozenset(map(chr, range(0
 
 
 def accepts_audience(claim: Any, accepted: Sequence[str]) -> bool:
-    """Compare as RFC 7519, section 4.1.3: one string, or several, of which one is accepted."""
+    """Return whether ``aud`` is a string or a list with an accepted value (RFC 7519, 4.1.3)."""
     named = [claim] if isinstance(claim, str) else claim
     if not isinstance(named, list) or not named:
         return False
@@ -30,24 +31,23 @@ def accepts_audience(claim: Any, accepted: Sequence[str]) -> bool:
     return "*" in accepted or not set(accepted).isdisjoint(named)
 
 
-def mistyped_claim(claims: Claims) -> tuple[str, Any] | None:
-    """Find a claim that Jitsi never reads and that has not RFC 7519's type: what, and the value."""
+def mistyped_iat(claims: Claims) -> tuple[str, Any] | None:
+    """Return what is wrong with ``iat`` and its value, or None; Jitsi never reads it."""
     issued_at = claims.raw.get("iat", ABSENT)
     if issued_at is ABSENT or is_number(issued_at):
         return None
     return f"expected iat to be a number, found {json_type(issued_at)}", issued_at
 
 
-def is_stray_pattern(claims: Claims, policy: Policy) -> bool:
-    """Tell whether there is a pattern where the claim is optional: to Jitsi, none has to match."""
+def is_optional_pattern(claims: Claims, policy: Policy) -> bool:
+    """Return whether a room pattern comes where Jitsi would not require that it matches."""
     return claims.is_pattern and claims.room is not ABSENT and not policy.asap_require_room_claim
 
 
 def is_prepared(jid: Jid) -> bool:
-    """Tell whether XMPP's preparation (RFC 6122) would leave an address as it is.
+    """Return whether XMPP's preparation (RFC 6122) would leave an address as it is.
 
-    A server prepares every address that it is sent, so that any other form is none that it would
-    ask about.
+    A server prepares every address that it receives, so that it never asks about another form.
     """
     return _is_node(jid.node or "") and _is_host(jid.host)
 
@@ -63,7 +63,7 @@ def _is_host(text: str) -> bool:
 def _is_stable(text: str) -> bool:
     if text.isascii():
         return text == text.lower()
-    # What Unicode 3.2 did not know stays as it is, but Python would lower its letters.
+    # Preparation uses Unicode 3.2 and leaves newer letters as they are; Python would lower them.
     known = "".join(letter for letter in text if not in_table_a1(letter))
     try:
         return nameprep(known) == known
@@ -71,11 +71,11 @@ def _is_stable(text: str) -> bool:
         return False
 
 
-def doubt_about(key: VerificationKey, now: float) -> str:
-    """Say why a key is not used: a form that two programs read in two ways, or a certificate's end.
+def why_unused(key: VerificationKey, now: float) -> str:
+    """Return why a key is not used at ``now``, Unix seconds; empty if it is used.
 
-    Returns:
-        What is wrong with it; empty where nothing is.
+    A key is not used if two programs may read its form differently, or outside of its
+    certificate's validity.
     """
     if key.validity is not None:
         begins, ends = key.validity
@@ -84,7 +84,8 @@ def doubt_about(key: VerificationKey, now: float) -> str:
     return key.interop_warning
 
 
-def without_doubt(keys: Iterable[VerificationKey], now: float) -> tuple[list[VerificationKey], str]:
-    """Leave out the keys that are not used; says besides why one of those is not."""
-    doubts = [(key, doubt_about(key, now)) for key in keys]
-    return [key for key, doubt in doubts if not doubt], next((d for _, d in doubts if d), "")
+def used_keys(keys: Iterable[VerificationKey], now: float) -> tuple[list[VerificationKey], str]:
+    """Return the keys that are used, and why the first of the others is not."""
+    reasons = [(key, why_unused(key, now)) for key in keys]
+    used = [key for key, reason in reasons if not reason]
+    return used, next((reason for _, reason in reasons if reason), "")

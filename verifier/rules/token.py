@@ -35,10 +35,10 @@ def read_token(token: str) -> Token:
 def check_key_server_header(token: Token, policy: Policy, record: Recorder) -> Deny | None:
     """Take steps 2 to 4: what upstream reads of the header before it asks a key server."""
     # 2. header.
-    record("header", "a JSON object in base64url", token.irregularity or "such an object")
-    if token.prologue_refusal is not None:
-        return deny(DenialCode.TOKEN_MALFORMED, token.irregularity, reason=token.prologue_refusal)
-    header = TokenHeader(token.prologue_header)
+    record("header", "a JSON object in base64url", token.strict_error or "such an object")
+    if token.key_stage_refusal is not None:
+        return deny(DenialCode.TOKEN_MALFORMED, token.strict_error, reason=token.key_stage_refusal)
+    header = TokenHeader(token.key_stage_header)
     key_id, algorithm = header.key_id, header.algorithm
     # 3. key id.
     record("key id", "a string", key_id)
@@ -59,16 +59,16 @@ def find_named_key(
 ) -> Sequence[VerificationKey] | Deny:
     """Take step 5: return the one key of a key server that the token's ``kid`` names."""
     # 5. key.
-    key_id = token.prologue_header["kid"]
+    key_id = token.key_stage_header["kid"]
     key = keys.get(key_id)
     record("key", "a key for this key id", "known" if key else "unknown")
     if key is None:
         code = DenialCode.KEYS_UNAVAILABLE if keys.unavailable else DenialCode.KEY_UNKNOWN
         return deny(code, "no key for this key id", key_id)
-    doubt = strict.doubt_about(key, now) if policy.strict else ""
-    if doubt:
-        record("key", "a key that is used", doubt)
-        return deny(DenialCode.KEY_UNKNOWN, f"the key is not used: {doubt}", key_id)
+    unused = strict.why_unused(key, now) if policy.strict else ""
+    if unused:
+        record("key", "a key that is used", unused)
+        return deny(DenialCode.KEY_UNKNOWN, f"the key is not used: {unused}", key_id)
     return (key,)
 
 
@@ -78,10 +78,10 @@ def check_form(token: Token, policy: Policy, record: Recorder) -> Deny | None:
     record(
         "form",
         "three base64url segments, two of them JSON objects",
-        token.irregularity or "all three",
+        token.strict_error or "all three",
     )
     if token.refusal is not None:
-        return deny(DenialCode.TOKEN_MALFORMED, token.irregularity, reason=token.refusal)
+        return deny(DenialCode.TOKEN_MALFORMED, token.strict_error, reason=token.refusal)
     header = TokenHeader(token.header)
     key_id, pinned = header.key_id, policy.signature_algorithm
 
@@ -110,7 +110,7 @@ def find_static_keys(
     named = keys.get(key_id) if isinstance(key_id, str) else None
     candidates = keys.static if named is None else (*keys.static, named)
     if policy.strict:
-        candidates, unused = strict.without_doubt(candidates, now)
+        candidates, unused = strict.used_keys(candidates, now)
     if candidates:
         return candidates
     record("signature", token.header["alg"], 0)
@@ -205,9 +205,9 @@ def check_claim_types(
     # 31. claim types. First the strict form; an extension that a reader must understand
     # (RFC 7515, 4.1.11) is not understood here.
     header = TokenHeader(token.header)
-    if token.irregularity:
-        record("claim types", "a strict token", token.irregularity)
-        return deny(DenialCode.TOKEN_MALFORMED, token.irregularity)
+    if token.strict_error:
+        record("claim types", "a strict token", token.strict_error)
+        return deny(DenialCode.TOKEN_MALFORMED, token.strict_error)
     for name in ("crit", "zip"):
         if name in token.header:
             record("claim types", f"no {name} in the header", token.header[name])
@@ -238,7 +238,7 @@ def check_claim_types(
             record("claim types", f"{name} to be {_KINDS[kind]}", value)
             detail = f"expected {name} to be {_KINDS[kind]}, found {jws.json_type(value)}"
             return deny(DenialCode.CLAIM_MALFORMED, detail, header.key_id)
-    mistyped = strict.mistyped_claim(claims) if policy.strict else None
+    mistyped = strict.mistyped_iat(claims) if policy.strict else None
     if mistyped is not None:
         record("claim types", "iat to be a number", mistyped[1])
         return deny(DenialCode.CLAIM_MALFORMED, mistyped[0], header.key_id)

@@ -1,7 +1,7 @@
-"""A token's header and claims under the standards' names; reads JSON and judges nothing.
+"""A token's header and claims under the names of the standards; checks nothing.
 
-A claim that is absent and one that is JSON null are different things to Jitsi (cjson's null is a
-truthy value), so an absent one reads as ``ABSENT``.
+Jitsi distinguishes a claim that is absent from one that is JSON null, because cjson's null is true
+to Lua. An absent claim is therefore ``ABSENT``, and null is None.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _MODERATOR_AFFILIATIONS: Final = ("owner", "moderator", "teacher")
 
 
 class Absence(Enum):
-    """The one value that stands for a claim that is not there."""
+    """The type of ``ABSENT``."""
 
     ABSENT = "absent"
 
@@ -76,12 +76,12 @@ class Claims:
 
     @property
     def expiry(self) -> Any:
-        """The ``exp`` claim as it stands."""
+        """Claim ``exp``, of whatever type it is."""
         return self.raw.get("exp", ABSENT)
 
     @property
     def not_before(self) -> Any:
-        """Claim ``nbf`` as it stands."""
+        """Claim ``nbf``, of whatever type it is."""
         return self.raw.get("nbf", ABSENT)
 
     @property
@@ -91,7 +91,7 @@ class Claims:
 
     @property
     def issued_at(self) -> float | None:
-        """Claim ``iat``, Unix seconds; None where it is no number."""
+        """Claim ``iat``, Unix seconds; None if it is no number."""
         issued_at = self.raw.get("iat")
         return issued_at if is_number(issued_at) else None
 
@@ -102,7 +102,7 @@ class Claims:
 
     @property
     def expires_at(self) -> float | None:
-        """The end of the token, Unix seconds; None where ``exp`` is no number."""
+        """The end of the token, Unix seconds; None if ``exp`` is no number."""
         return self.expiry if is_number(self.expiry) else None
 
     @property
@@ -132,7 +132,7 @@ class Claims:
 
     @property
     def session(self) -> dict[str, Any]:
-        """What Jitsi's ``process_and_verify_token`` binds to the session; absent stays absent."""
+        """What Jitsi binds to the session (``process_and_verify_token``), without absent claims."""
         bound = {
             "jitsi_meet_room": self.room,
             "jitsi_meet_domain": self.subject,
@@ -160,5 +160,5 @@ class Claims:
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether a JSON value is a number; to Python ``true`` would be one."""
+    """Return whether a JSON value is a number; to Python, ``true`` would be one."""
     return type(value) in (int, float)

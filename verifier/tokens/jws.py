@@ -1,7 +1,7 @@
-"""A compact token taken apart strictly: three canonical base64url segments, strict JSON inside.
+"""Reads a compact token strictly: three canonical base64url segments with strict JSON in them.
 
-RFC 7515 section 3.1, RFC 7519 section 7.2 and RFC 8725 section 2.4 leave no room for the forms
-that decoders wave through, and each of them once let two programs read two tokens out of one.
+RFC 7515 section 3.1, RFC 7519 section 7.2 and RFC 8725 section 2.4 allow no other forms. Decoders
+that accept more make it possible that two programs read two different tokens in the same text.
 Knows neither keys nor claims.
 """
 
@@ -20,7 +20,8 @@ MAX_DEPTH: Final = 64
 _MAX_INTEGER: Final = 2**63
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-# Two characters over hold one byte and four bits of nothing, three hold two bytes and two bits.
+# A last group of two characters holds one byte and four unused bits, one of three characters two
+# bytes and two unused bits. Canonical base64url has zeros there.
 _LAST: Final = (b"", b"", _ALPHABET[::16], _ALPHABET[::4])
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
 # Possessive, and an open string runs to the end: each byte is looked at once.
@@ -29,39 +30,39 @@ _PADDING: Final = (b"", b"", b"==", b"=")
 
 
 class MalformedError(ValueError):
-    """A segment is not what a compact token is made of; says which and how, never its content."""
+    """A segment is malformed; the message says which and how, and never quotes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A compact token taken apart; nothing about it has been checked.
+    """The parts of a compact token; nothing about them has been checked.
 
     Attributes:
         header: The JOSE header.
         claims: The payload.
-        signing_input: What the signature is over (RFC 7515, section 5.1).
+        signing_input: The bytes that are signed (RFC 7515, section 5.1).
         signature: The signature's bytes.
-        irregularity: What is not strict about its form; empty where nothing is.
-        refusal: Jitsi's words for a token that its decoders cannot read either.
-        prologue_header: The header as Jitsi's key-server branch reads it, before the rest.
-        prologue_refusal: Jitsi's words where that branch cannot read it.
+        strict_error: Why the token is not strict; empty if it is.
+        refusal: Jitsi's words for a token that its decoders cannot read either; else None.
+        key_stage_header: The header as Jitsi reads it before it asks a key server.
+        key_stage_refusal: Jitsi's words if it cannot read the header then; else None.
     """
 
     header: dict[str, Any] = field(repr=False)
     claims: dict[str, Any] = field(repr=False)
     signing_input: bytes = field(repr=False)
     signature: bytes = field(repr=False)
-    irregularity: str = ""
+    strict_error: str = ""
     refusal: str | None = None
-    prologue_header: dict[str, Any] = field(default_factory=dict, repr=False)
-    prologue_refusal: str | None = None
+    key_stage_header: dict[str, Any] = field(default_factory=dict, repr=False)
+    key_stage_refusal: str | None = None
 
 
 def read(token: str) -> Token:
-    """Take a compact token apart.
+    """Read a compact token.
 
     Raises:
-        MalformedError: not three canonical base64url segments, the first two of them strict JSON
+        MalformedError: Not three canonical base64url segments, the first two of them strict JSON
             objects, or over 16 KB.
     """
     if len(token) > MAX_TOKEN_BYTES:
@@ -80,7 +81,7 @@ def read(token: str) -> Token:
     except MalformedError as error:
         raise MalformedError(f"{part}: {error}") from None
     signing_input = token[: token.rindex(".")].encode("ascii")
-    return Token(header, claims, signing_input, signature, prologue_header=header)
+    return Token(header, claims, signing_input, signature, key_stage_header=header)
 
 
 def token_digest(compact: str) -> str:
@@ -92,10 +93,10 @@ def decode_base64url(segment: bytes) -> bytes:
     """Decode one segment of unpadded, canonical base64url.
 
     Raises:
-        MalformedError: padding, another alphabet, or unused bits that are not zero.
+        MalformedError: Padding, another alphabet, or unused bits that are not zero.
     """
     beyond = len(segment) % 4
-    # a2b_base64 skips what it does not know, and the unused bits of the last character.
+    # a2b_base64 alone would skip characters that it does not know, and ignore the unused bits.
     if segment.translate(None, _ALPHABET) or (beyond and segment[-1] not in _LAST[beyond]):
         raise MalformedError("expected canonical, unpadded base64url")
     return binascii.a2b_base64(segment.translate(_TO_STANDARD) + _PADDING[beyond])
@@ -105,7 +106,7 @@ def decode_object(segment: bytes) -> dict[str, Any]:
     """Decode one segment into a JSON object (RFC 8259, and RFC 7493's I-JSON where it is vague).
 
     Raises:
-        MalformedError: bad base64url, bad UTF-8, no object, a doubled name, NaN or Infinity, a
+        MalformedError: Bad base64url, bad UTF-8, no object, a doubled name, NaN or Infinity, a
             number of 2^63 or more, a lone surrogate, or more than 64 levels.
     """
     return parse_object(decode_base64url(segment))
@@ -149,7 +150,7 @@ def nests_deeper(raw: bytes, depth: int) -> bool:
 
 
 def json_type(value: Any) -> str:
-    """Name a JSON value's type, for messages that must not quote it."""
+    """Return the name of a JSON value's type, for messages that must not quote the value."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
     return "null" if value is None else names.get(type(value), "a number")
 
@@ -162,7 +163,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
-    # Twenty digits are enough to be out of range, and int() on more is slow.
+    # Twenty digits are out of range, and int() is slow with many more.
     if len(text) > 20 or abs(value := int(text)) >= _MAX_INTEGER:
         raise MalformedError("expected numbers below 2^63")
     return value
@@ -188,7 +189,7 @@ _DECODER: Final = json.JSONDecoder(
 
 
 def _decode(text: str) -> Any:
-    """Parse as ``JSONDecoder.decode``, without its search for blanks where there are none."""
+    """Parse as ``JSONDecoder.decode`` does, but without its two searches for blanks."""
     if text[:1] == "{":
         value, end = _DECODER.raw_decode(text)
         if end == len(text):

@@ -1,9 +1,15 @@
-"""What Jitsi's own decoders make of a token that is not strict, to answer it in Jitsi's words.
+"""Reads a token that is not strict as Jitsi's own decoders do, to answer it in Jitsi's words.
 
-basexx skips padding anywhere and drops leftover bits; ``luajwtjitsi`` splits at backslashes too
-and ignores empty segments; lua-cjson takes the last of doubled names, bytes that are no UTF-8,
-``nan``, hexadecimal and ``+1``. A token read here is never accepted: its ``irregularity`` is the
-last thing that the rules look at, after everything that Jitsi would have answered before.
+A token that is read here is never accepted. It is read only because Jitsi's answer depends on what
+Jitsi finds first: a token with padding that has also expired is "Not acceptable by exp" to Jitsi.
+The rules look at ``strict_error`` last, after everything that Jitsi would have answered before.
+
+Upstream's decoders accept more than RFC 7515 and RFC 8259 do:
+
+- basexx (base64url) skips padding anywhere, and drops leftover bits.
+- luajwtjitsi splits at dots and backslashes, and ignores empty segments.
+- lua-cjson takes the last of doubled names, bytes that are no UTF-8, ``nan``, ``inf``, hexadecimal
+  numbers and ``+1``; it stops at a NUL.
 """
 
 from __future__ import annotations
@@ -30,27 +36,27 @@ _LITERALS: Final = frozenset({"true", "false", "null"})
 
 
 class _UndecodableError(ValueError):
-    """Not even Jitsi's decoders take this."""
+    """Jitsi's decoders raise an error at this, too."""
 
 
-def read_leniently(token: str, irregularity: str) -> Token:
+def read_leniently(token: str, strict_error: str) -> Token:
     """Read a token that ``jws.read`` refused.
 
     Args:
         token: The token as presented.
-        irregularity: What is not strict about it.
+        strict_error: Why ``jws.read`` refused it.
 
     Returns:
-        What can be made of it; ``refusal`` and ``prologue_refusal`` say in Jitsi's words where
-        nothing can.
+        The token; its ``refusal`` and ``key_stage_refusal`` are Jitsi's words for what its decoders
+        cannot read either.
     """
     raw = token.encode("utf-8", "surrogatepass")
     if len(raw) > _MAX_BYTES:
-        return _refused(irregularity, "Invalid token", "Invalid token")
-    prologue_header, prologue_refusal = _prologue(raw)
+        return _refused(strict_error, "Invalid token", "Invalid token")
+    key_stage_header, key_stage_refusal = _read_key_stage(raw)
     segments = [segment for segment in _SEPARATORS.split(raw) if segment]
     if len(segments) != 3:
-        return _refused(irregularity, "Invalid token", prologue_refusal, prologue_header)
+        return _refused(strict_error, "Invalid token", key_stage_refusal, key_stage_header)
     refusal = "Invalid header"
     try:
         header = _table(_json(_base64url(segments[0])))
@@ -59,29 +65,29 @@ def read_leniently(token: str, irregularity: str) -> Token:
         refusal = "Invalid signature"
         signature = _base64url(segments[2])
     except _UndecodableError:
-        return _refused(irregularity, refusal, prologue_refusal, prologue_header)
+        return _refused(strict_error, refusal, key_stage_refusal, key_stage_header)
     return Token(
         header,
         claims,
         b".".join(segments[:2]),
         signature,
-        irregularity,
-        prologue_header=prologue_header,
-        prologue_refusal=prologue_refusal,
+        strict_error,
+        key_stage_header=key_stage_header,
+        key_stage_refusal=key_stage_refusal,
     )
 
 
 def _refused(
-    irregularity: str,
+    strict_error: str,
     refusal: str,
-    prologue_refusal: str | None,
-    prologue_header: dict[str, Any] | None = None,
+    key_stage_refusal: str | None,
+    key_stage_header: dict[str, Any] | None = None,
 ) -> Token:
-    return Token({}, {}, b"", b"", irregularity, refusal, prologue_header or {}, prologue_refusal)
+    return Token({}, {}, b"", b"", strict_error, refusal, key_stage_header or {}, key_stage_refusal)
 
 
-def _prologue(raw: bytes) -> tuple[dict[str, Any], str | None]:
-    """Read the header as upstream's key-server branch does: up to the first dot."""
+def _read_key_stage(raw: bytes) -> tuple[dict[str, Any], str | None]:
+    """Read the header as upstream does before it asks a key server: up to the first dot."""
     segment, dot, _ = raw.partition(b".")
     if not dot:
         return {}, "Invalid token"
@@ -96,24 +102,24 @@ def _prologue(raw: bytes) -> tuple[dict[str, Any], str | None]:
 
 
 def _base64url(segment: bytes) -> bytes:
-    """Decode as basexx: padding counts nowhere, leftover bits are dropped."""
+    """Decode base64url as basexx does: padding is skipped, leftover bits are dropped."""
     text = segment.replace(b"=", b"")
     if _URLSAFE.fullmatch(text) is None:
         raise _UndecodableError
-    # Six bits alone make no byte.
+    # A last character alone has six bits, which make no byte.
     whole = text[:-1] if len(text) % 4 == 1 else text
     return binascii.a2b_base64(whole.translate(_TO_STANDARD) + b"=" * (-len(whole) % 4))
 
 
 def _json(raw: bytes) -> Any:
-    """Decode as lua-cjson, close enough to tell the same first refusal."""
+    """Decode JSON as lua-cjson does, close enough to find the same first error."""
     raw = raw.split(b"\0", 1)[0]
     if nests_deeper(raw, _MAX_DEPTH):
         raise _UndecodableError
     text = raw.decode("utf-8", "replace")
     try:
         value = json.loads(_STRING_OR_WORD.sub(_standard_number, text), strict=False)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # no lone surrogates for cjson either
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # cjson refuses lone surrogates
     except ValueError:
         raise _UndecodableError from None
     return value
@@ -132,7 +138,7 @@ def _standard_number(found: re.Match[str]) -> str:
 
 
 def _table(value: Any) -> dict[str, Any]:
-    """Index as Lua: a string or a list has no named members, other scalars cannot be indexed."""
+    """Return the members as Lua finds them: a string or list has none, other scalars raise."""
     if isinstance(value, dict):
         return value
     if isinstance(value, str | list):

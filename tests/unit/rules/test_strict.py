@@ -18,7 +18,7 @@ from verifier.explain import explain
 from verifier.keys.formats import parse_public_key, parse_secret
 from verifier.keys.model import bind
 from verifier.rooms.address import parse_jid
-from verifier.rules.strict import doubt_about, is_prepared
+from verifier.rules.strict import is_prepared, why_unused
 
 STRICT = replace(POLICY, strict=True)
 RS256 = replace(STRICT, signature_algorithm="RS256", key_server=True)
@@ -153,8 +153,8 @@ def test_a_certificate_serves_its_key_while_it_is_valid() -> None:
     for moment in (begins, ends):
         assert isinstance(ask_with(key, now=moment), Allow)
     for moment in (begins - 1, ends + 1):
-        assert doubt_about(key, moment)
-        assert not doubt_about(key, NOW)
+        assert why_unused(key, moment)
+        assert not why_unused(key, NOW)
         assert isinstance(ask_with(key, now=moment), Deny)
         assert isinstance(ask_with(key, replace(RS256, strict=False), moment), Allow)
 

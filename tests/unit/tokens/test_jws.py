@@ -23,7 +23,7 @@ def test_a_strict_token_comes_apart() -> None:
     read = jws.read(token())
     assert (read.header, read.claims, read.signature) == (HEADER, CLAIMS, b"signature")
     assert read.signing_input == token().rpartition(".")[0].encode()
-    assert not read.irregularity
+    assert not read.strict_error
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_forms_that_jitsis_decoders_take_are_read_as_they_read_them(text: str) -
     read = read_leniently(text, "irregular")
     assert read.refusal is None
     assert read.claims == CLAIMS
-    assert read.irregularity == "irregular"
+    assert read.strict_error == "irregular"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_what_jitsis_decoders_refuse_is_refused_in_its_words(text: str, refusal:
     ],
 )
 def test_the_key_servers_first_look_has_words_of_its_own(text: str, refusal: str | None) -> None:
-    assert read_leniently(text, "irregular").prologue_refusal == refusal
+    assert read_leniently(text, "irregular").key_stage_refusal == refusal
 
 
 @given(st.text(alphabet=st.characters(), max_size=80))
