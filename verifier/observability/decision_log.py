@@ -30,7 +30,7 @@ from verifier.tokens.jws import token_digest
 _CODES: Final = tuple(DenialCode)
 # Denial codes are ordered like the rules. A denial before the first rule about claims says nothing
 # about the signature.
-_BEFORE_SIGNATURE: Final = frozenset(
+_BEFORE_CLAIMS: Final = frozenset(
     (*_CODES[: _CODES.index(DenialCode.EXPIRY_MALFORMED)], DenialCode.OVERLOADED)
 )
 
@@ -175,7 +175,7 @@ def _token_fields(
     claims: Claims | None
     if isinstance(decision, Allow):
         claims = decision.claims
-    elif inputs is None or decision.code in _BEFORE_SIGNATURE:
+    elif inputs is None or decision.code in _BEFORE_CLAIMS:
         # Without a verifier for the host, no program has looked at the token at all.
         claims = None
     else:
