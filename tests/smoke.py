@@ -1,6 +1,6 @@
-"""``smoke.py COMMAND``: the installed console script serves, allows, denies, counts and stops.
+"""``smoke.py COMMAND`` checks that the installed command serves, allows, denies, counts and stops.
 
-Imports nothing but the standard library, so that it can stand outside of the source tree.
+It imports only the standard library, because it runs outside of the source tree.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DEADLINE = 20.0
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Return a port of 127.0.0.1 that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -25,7 +25,7 @@ def free_port() -> int:
 
 
 def get(port: int, path: str) -> tuple[int, http.client.HTTPMessage, str]:
-    """Ask for one path; return status, headers and body."""
+    """Send a GET request; return status, headers and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     connection.request("GET", path)
     response = connection.getresponse()
@@ -33,7 +33,7 @@ def get(port: int, path: str) -> tuple[int, http.client.HTTPMessage, str]:
 
 
 def wait_until_ready(port: int) -> None:
-    """Wait for ``/readyz``."""
+    """Wait until ``/readyz`` answers with 200; exit with an error after ``DEADLINE`` seconds."""
     end = time.monotonic() + DEADLINE
     while time.monotonic() < end:
         try:
@@ -45,7 +45,7 @@ def wait_until_ready(port: int) -> None:
 
 
 def check(command: str, environ: dict[str, str], port: int, admin: int) -> None:
-    """Judge one room that the token opens and one that it does not."""
+    """Check one allowed and one denied room, the metrics and the pages."""
     mint = [command, "mint", "--room", "standup", "--moderator"]
     token = subprocess.run(mint, env=environ, capture_output=True, text=True, check=True).stdout
     status, headers, _ = get(port, f"/ext-authz/standup?jwt={token.strip()}")
@@ -64,7 +64,7 @@ def check(command: str, environ: dict[str, str], port: int, admin: int) -> None:
 
 
 def main() -> None:
-    """Start the command given as the argument, check it and stop it."""
+    """Start the service, check it and stop it."""
     command, port, admin = sys.argv[1], free_port(), free_port()
     environ = {
         "PATH": os.environ["PATH"],

@@ -44,7 +44,7 @@ class Tab:
         self._events: list[dict[str, Any]] = []
 
     async def call(self, method: str, **parameters: Any) -> Any:
-        """Call a method of the protocol; give its result."""
+        """Call a method of the DevTools protocol; return its result."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         await self._socket.send_json(message)
@@ -54,26 +54,26 @@ class Tab:
         return answer["result"]
 
     async def open(self, url: str, *, referrer: str | None = None) -> None:
-        """Open an address as if it had been typed or followed, and wait until it has loaded."""
+        """Open a URL as if it had been typed or followed from ``referrer``; wait until it loads."""
         self._events.clear()
         await self.call("Page.navigate", url=url, **({"referrer": referrer} if referrer else {}))
-        await self._loaded()
+        await self._wait_for_load()
 
     async def reload(self) -> None:
-        """Reload as the user does."""
+        """Reload the page, and wait for its load event."""
         self._events.clear()
         await self.call("Page.reload")
-        await self._loaded()
+        await self._wait_for_load()
 
-    async def follow(self, words: str) -> None:
-        """Click the link whose text has these words, and wait until its page has loaded."""
+    async def click_link(self, words: str) -> None:
+        """Click the link whose text contains these words, and wait until the next page loads."""
         self._events.clear()
         link = f"[...document.links].find(link => link.textContent.includes({words!r}))"
-        await self.run(f"{link}.click()")
-        await self._loaded()
+        await self.evaluate(f"{link}.click()")
+        await self._wait_for_load()
 
-    async def run(self, script: str) -> Any:
-        """Run a script's expression in the page; give its value."""
+    async def evaluate(self, script: str) -> Any:
+        """Return the value of a script's expression in the page."""
         answer = await self.call(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
         )
@@ -81,15 +81,17 @@ class Tab:
         return answer["result"].get("value")
 
     def events(self, method: str) -> list[dict[str, Any]]:
-        """Give the parameters of the events of one kind since the page was opened."""
+        """Return the parameters of each event of one kind since the page was opened."""
         return [event["params"] for event in self._events if event.get("method") == method]
 
     async def screenshot(self) -> bytes:
-        """Give what is seen, as PNG."""
+        """Return a picture of the window, as PNG."""
         answer = await self.call("Page.captureScreenshot", format="png")
         return base64.b64decode(answer["data"])
 
-    async def look(self, *, width: int = 800, height: int = 500, scheme: str = "light") -> None:
+    async def set_appearance(
+        self, *, width: int = 800, height: int = 500, scheme: str = "light"
+    ) -> None:
         """Set the window's size and the preferred colour scheme."""
         await self.call(
             "Emulation.setDeviceMetricsOverride",
@@ -101,7 +103,7 @@ class Tab:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         await self.call("Emulation.setEmulatedMedia", features=features)
 
-    async def _loaded(self) -> None:
+    async def _wait_for_load(self) -> None:
         while all(event.get("method") != "Page.loadEventFired" for event in self._events):
             self._events.append(await self._receive())
 

@@ -1,3 +1,5 @@
+"""Types for tests that run a command of the CLI in this process."""
+
 from __future__ import annotations
 
 import json
@@ -8,6 +10,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Outcome:
+    """Exit status, standard output and standard error of one command."""
+
     status: int
     out: str
     err: str

@@ -1,3 +1,5 @@
+"""Hand-off cookies as browsers send and receive them."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ KEY = derive_key(SECRET.encode())
 
 HOST = ("Host", "meet.example.org")
 
-PLACE = CookieScope("meet.example.org", None, "standup")
+SCOPE = CookieScope("meet.example.org", None, "standup")
 
 
 @dataclass
@@ -26,11 +28,13 @@ class Clock:
         return self.now
 
 
-def cookie(place: CookieScope = PLACE, ends: int = NOW + 60, key: bytes = KEY) -> tuple[str, str]:
-    return ("Cookie", f"a=b; {cookie_name(place)}={cookie_value(key, place, ends)}; c=d")
+def cookie(scope: CookieScope = SCOPE, ends: int = NOW + 60, key: bytes = KEY) -> tuple[str, str]:
+    """Return the ``Cookie`` header of a browser that was handed off, among other cookies."""
+    return ("Cookie", f"a=b; {cookie_name(scope)}={cookie_value(key, scope, ends)}; c=d")
 
 
 def set_cookie(headers: CIMultiDict[str]) -> Morsel[str]:
-    (written,) = headers.getall("Set-Cookie")
-    (morsel,) = SimpleCookie(written).values()
+    """Return the one cookie that a response sets."""
+    (header,) = headers.getall("Set-Cookie")
+    (morsel,) = SimpleCookie(header).values()
     return morsel

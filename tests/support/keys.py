@@ -1,3 +1,5 @@
+"""An RSA key and its forms for tests, and a key source that has to fetch."""
+
 from __future__ import annotations
 
 import asyncio
@@ -57,7 +59,7 @@ FETCHED = VerificationKey("k", frozenset({"HS256"}), SECRET.encode(), "asap")
 
 @dataclass
 class Keys:
-    """No static keys; one key that has to be fetched."""
+    """No static keys; ``answer`` is the result of each fetch."""
 
     answer: VerificationKey | Missing = FETCHED
     static: tuple[VerificationKey, ...] = ()

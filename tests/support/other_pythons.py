@@ -1,9 +1,9 @@
-"""Run the unit tests and the recorded verdicts on every other CPython that this machine has.
+"""Run the unit tests and the conformance tests on every other CPython that this machine has.
 
 ``python -m tests.support.other_pythons`` looks for CPython 3.11 and newer on PATH and below
 ``~/.pyenv/versions``. Each minor version other than the running one gets a virtual environment of
 its own (``.venv-3.13``) with the packages that these tests need. The image is
-made of another Python than the one that developers use, so both have to give the same verdicts.
+made of another Python than the one that developers use, and both have to decide alike.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Version: TypeAlias = tuple[int, int, int]
 
 _OLDEST: Final = (3, 11)
 _NEWEST_MINOR: Final = 20
-_QUESTION: Final = (
+_PRINT_VERSION: Final = (
     "import sys; print(sys.implementation.name, sys.implementation.cache_tag,"
     " '.'.join(map(str, sys.version_info[:3])), sys.version_info.releaselevel)"
 )
-_ANSWER: Final = re.compile(r"cpython cpython-\d+ (\d+)\.(\d+)\.(\d+) final")
+_VERSION: Final = re.compile(r"cpython cpython-\d+ (\d+)\.(\d+)\.(\d+) final")
 _PYTEST: Final = (
     *("-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"),
     *("-p", "no:cacheprovider", "-m", "not slow"),
@@ -40,9 +40,9 @@ def main() -> int:
     others = find_others()
     for version, python in others.items():
         name = ".".join(map(str, version))
-        print(f"\n== CPython {name} ({python}): unit tests and recorded verdicts", flush=True)
-        python_here = environment(python, version) / "bin" / "python"
-        command = [str(python_here), *_PYTEST, *_TESTS]
+        print(f"\n== CPython {name} ({python}): unit tests and conformance tests", flush=True)
+        tested_python = environment(python, version) / "bin" / "python"
+        command = [str(tested_python), *_PYTEST, *_TESTS]
         status = subprocess.run(command, cwd=ROOT, check=False).returncode
         if status:
             print(f"\n== CPython {name}: failed", flush=True)
@@ -59,8 +59,8 @@ def find_others() -> dict[Version, Path]:
         version = version_of(python)
         if version is None or version[:2] < _OLDEST or version[:2] == sys.version_info[:2]:
             continue
-        known = newest.get(version[:2])
-        if known is None or known[0] < version:
+        best = newest.get(version[:2])
+        if best is None or best[0] < version:
             newest[version[:2]] = version, python
     return dict(sorted(newest.values()))
 
@@ -78,12 +78,12 @@ def candidates() -> Iterator[Path]:
 def version_of(python: Path) -> Version | None:
     """Return the version of a CPython; None where the program is another one or does not run."""
     try:
-        answer = subprocess.run(
-            [python, "-c", _QUESTION], capture_output=True, text=True, timeout=30, check=False
+        finished = subprocess.run(
+            [python, "-c", _PRINT_VERSION], capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    match = _ANSWER.fullmatch(answer.stdout.strip())
+    match = _VERSION.fullmatch(finished.stdout.strip())
     return None if match is None else (int(match[1]), int(match[2]), int(match[3]))
 
 

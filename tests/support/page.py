@@ -1,4 +1,4 @@
-"""A page of ours in a browser's tab: what is to be read in it, keys, and what keeps people out."""
+"""One of the service's pages in a browser's tab: its text, key presses and accessibility."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ class Page:
 
     Args:
         tab: The tab.
-        address: Where the page is.
+        address: The page's URL.
     """
 
     def __init__(self, tab: Tab, address: str) -> None:
         self.tab = tab
         self.address = address
 
-    async def text(self, script: str) -> str:
-        """Give a text in the page."""
-        found: str = await self.tab.run(script)
-        return found
+    async def evaluate_text(self, script: str) -> str:
+        """Return the value of a script's expression that is a string."""
+        text: str = await self.tab.evaluate(script)
+        return text
 
-    async def until(self, condition: str) -> None:
-        """Wait until a script's expression is true."""
-        await self.tab.run(
+    async def wait_for(self, condition: str) -> None:
+        """Wait until a script's expression is true; raise an error after 20 seconds."""
+        await self.tab.evaluate(
             f"""new Promise((resolve, reject) => {{
                 const end = performance.now() + 20000;
-                (function look() {{
+                (function check() {{
                     if ({condition}) resolve();
-                    else if (performance.now() > end) reject(new Error("in vain"));
-                    else setTimeout(look, 10);
+                    else if (performance.now() > end) reject(new Error("not within 20 s"));
+                    else setTimeout(check, 10);
                 }})();
             }})"""
         )
 
     async def press(self, key: str, modifiers: int = 0) -> None:
-        """Press a key."""
+        """Press and release a key; ``modifiers`` is a bit field of the DevTools protocol."""
         event = {
             "key": key,
             "code": key,
@@ -55,18 +55,20 @@ class Page:
         await self.tab.call("Input.dispatchKeyEvent", type="keyDown", **event, **text)
         await self.tab.call("Input.dispatchKeyEvent", type="keyUp", **event)
 
-    async def barriers(self) -> list[str]:
-        """Let axe-core look for what keeps people out, contrast included."""
-        await self.tab.run(_AXE.read_text("utf-8") + ";0")
-        found = await self.tab.run("axe.run().then(found => JSON.stringify(found.violations))")
+    async def accessibility_violations(self) -> list[str]:
+        """Return what axe-core reports about the page, contrast included."""
+        await self.tab.evaluate(_AXE.read_text("utf-8") + ";0")
+        violations = await self.tab.evaluate(
+            "axe.run().then(result => JSON.stringify(result.violations))"
+        )
         return [
             f"{rule['id']}: {node['target']} {node['failureSummary']}"
-            for rule in json.loads(found)
+            for rule in json.loads(violations)
             for node in rule["nodes"]
         ]
 
-    async def spoken(self) -> list[tuple[str, str]]:
-        """Give role and name of everything that a screen reader gets to know."""
+    async def accessibility_tree(self) -> list[tuple[str, str]]:
+        """Return the role and the name of every node that a screen reader is given."""
         await self.tab.call("Accessibility.enable")
         nodes: list[dict[str, Any]] = (await self.tab.call("Accessibility.getFullAXTree"))["nodes"]
         return [
@@ -77,6 +79,6 @@ class Page:
 
 
 def png_size(picture: bytes) -> tuple[int, ...]:
-    """Give a PNG picture's width and height."""
+    """Return the width and the height of a PNG picture, in pixels."""
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
     return struct.unpack("!II", picture[16:24])

@@ -1,4 +1,4 @@
-"""One request to a server, written byte for byte: no client here corrects a target or a header."""
+"""HTTP requests that are written byte for byte: no client library corrects a target or a header."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Header = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """A response with its whole body."""
 
     status: int
     headers: HTTPMessage
@@ -26,12 +26,12 @@ class Answer:
         return self.body.decode("utf-8", "surrogateescape")
 
     @property
-    def refusal(self) -> tuple[int, str | None]:
-        """The status, and the denial code if there is one."""
+    def denial(self) -> tuple[int, str | None]:
+        """The status and the denial code; the code is None if there is none."""
         return self.status, self.headers["X-Jitsi-Denial"]
 
     def json(self) -> Any:
-        """The body, read as JSON."""
+        """Return the body as JSON."""
         return json.loads(self.body)
 
 
@@ -44,7 +44,10 @@ def send(
     host: str = "meet.example.org",
     source: str = "127.0.0.1",
 ) -> Answer:
-    """Send one request on a connection of its own and read the whole answer."""
+    """Send one request on a new connection and return the whole response.
+
+    ``source`` is the loopback address of the client.
+    """
     fields: list[Header] = [("Host", host), *headers, ("Connection", "close")]
     if body:
         fields.append(("Content-Length", str(len(body))))
@@ -55,7 +58,7 @@ def send(
 
 
 def send_all(port: int, targets: Iterable[str], *headers: Header) -> list[Answer]:
-    """Send requests one after the other on one connection."""
+    """Send GET requests one after the other on one connection."""
     answers = []
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         for target in targets:

@@ -1,3 +1,5 @@
+"""A policy, keys and tokens for tests of the rules, and one function that decides."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -33,16 +35,18 @@ ROOM = "standup@conference.meet.example.org"
 
 
 def mint(header: dict[str, Any] | None = None, secret: str = SECRET, **claims: Any) -> str:
-    """Sign the usual claims; a claim given as ... is left out."""
+    """Return a token with the usual claims; a claim whose value is ... is left out."""
     return sign(present(CLAIMS | claims), header, secret)
 
 
 def ask(
     token: str | None, policy: Policy = POLICY, room: str | None = ROOM, **more: Any
 ) -> Allow | Deny:
+    """Return the decision about a token; ``more`` are attributes of the access request."""
     return decide(AccessRequest(token, room, **more), policy, KEYS, NOW)
 
 
 def code_of(decision: Allow | Deny) -> DenialCode:
+    """Return the code of a denial; an allow fails the test."""
     assert isinstance(decision, Deny), decision
     return decision.code

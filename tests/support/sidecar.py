@@ -1,3 +1,5 @@
+"""The service in this process: its application, a client, keys and tokens for unit tests."""
+
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
@@ -41,7 +43,7 @@ def mint(header: dict[str, Any] | None = None, **claims: Any) -> str:
 
 @dataclass
 class FakeKeys:
-    """Keys that are all at hand, and an answer for those that are not."""
+    """Static keys, and one answer for every key that would have to be fetched."""
 
     answer: Missing = Missing.UNKNOWN
     waits: bool = True
@@ -76,21 +78,21 @@ class Sidecar:
     async def ask(
         self, path: str, *headers: tuple[str, str], method: str = "GET", **more: Any
     ) -> tuple[int, CIMultiDict[str], str]:
-        """Send one request; doubled headers are possible."""
+        """Send one request; a header may be given twice. Return status, headers and body."""
         url, fields = URL(self.url + path, encoded=True), CIMultiDict(headers)
         async with self.client.request(method, url, headers=fields, **more) as response:
             return response.status, CIMultiDict(response.headers), await response.text()
 
     async def nginx(self, uri: str, *headers: tuple[str, str]) -> tuple[int, CIMultiDict[str], str]:
-        """Ask as nginx does."""
+        """Send the request that nginx sends for ``uri``."""
         return await self.ask("/auth", ("X-Original-URI", uri), *headers)
 
     def count(self, name: str, **labels: str) -> float:
-        """Read one sample."""
+        """Return one sample of the metrics; 0 if there is none."""
         return self.metrics.registry.get_sample_value(f"jitsi_verifier_{name}", labels) or 0.0
 
 
-NOBODY = Bypass()
+NO_BYPASS = Bypass()
 
 PLAIN_PAGES = Pages()
 

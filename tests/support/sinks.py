@@ -1,3 +1,5 @@
+"""A sink of the decision log for tests."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -8,13 +10,13 @@ from verifier.observability.sinks import LogContext, Outcome
 
 
 @dataclass
-class Everything:
-    """A sink that takes all there is."""
+class RecordingSink:
+    """A sink that accepts every decision and keeps its record."""
 
-    taken: list[Mapping[str, Any]] = field(default_factory=list)
+    records: list[Mapping[str, Any]] = field(default_factory=list)
 
     def wants(self, outcome: Outcome) -> bool:
         return bool(outcome)
 
     def write(self, record: Mapping[str, Any], _context: LogContext) -> None:
-        self.taken.append(record)
+        self.records.append(record)

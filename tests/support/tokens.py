@@ -12,7 +12,7 @@ SECRET = "a-secret-of-more-than-thirty-two-bytes"
 
 
 def segment(value: Any) -> str:
-    """Encode bytes, or a value as JSON, as one segment."""
+    """Return bytes, or a value as JSON, encoded as one segment of a token."""
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
@@ -20,7 +20,10 @@ def segment(value: Any) -> str:
 def sign(
     claims: Any, header: dict[str, Any] | None = None, key: Any = SECRET, algorithm: str = "HS256"
 ) -> str:
-    """Sign claims; header parameters override the usual ones without changing the signature's."""
+    """Return a signed token.
+
+    Header parameters replace the usual ones; the signature is made with ``algorithm`` all the same.
+    """
     usual = {"typ": "JWT", "alg": algorithm}
     signing_input = f"{segment(usual | (header or {}))}.{segment(claims)}"
     signer = jwt.get_algorithm_by_name(algorithm)
@@ -30,5 +33,5 @@ def sign(
 
 
 def present(claims: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the claims that are given as ``...``."""
+    """Return the claims without those whose value is ``...``."""
     return {name: value for name, value in claims.items() if value is not ...}

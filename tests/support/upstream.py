@@ -1,6 +1,6 @@
-"""A stand-in for Prosody, Jicofo and a whole Jitsi: answers with what arrived and remembers it.
+"""A server in the place of Prosody, Jicofo or a Jitsi; it records and returns each request.
 
-As forgiving as those are: a target may hold any byte, for nginx decodes what it hands on.
+A target may contain any byte, because nginx decodes the paths that it forwards.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _TEXT, _CLOSE = 0x81, 0x88
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One request as it arrived, bytes beyond ASCII read as UTF-8."""
+class RecordedRequest:
+    """One request as it arrived; bytes beyond ASCII are read as UTF-8."""
 
     method: str
     target: str
@@ -29,22 +29,22 @@ class Seen:
     body: str = ""
 
     def values(self, name: str) -> list[str]:
-        """Every value of a header; "_" counts as "-", as it does in many programs."""
+        """Return every value of a header; "_" in a name counts as "-", as in many programs."""
         wanted = name.lower()
         return [value for key, value in self.headers if key.lower().replace("_", "-") == wanted]
 
     @classmethod
-    def of(cls, document: dict[str, Any]) -> Seen:
-        """Read what the upstream answered."""
+    def from_json(cls, document: dict[str, Any]) -> RecordedRequest:
+        """Return the request that an answer of the upstream describes."""
         headers = [(name, value) for name, value in document["headers"]]
         return cls(document["method"], document["target"], headers, document["body"])
 
 
 @dataclass
 class Upstream:
-    """The server; ``requests`` holds everything that has reached it, in order."""
+    """The server; ``requests`` are all requests that have reached it, in order."""
 
-    requests: list[Seen] = field(default_factory=list)
+    requests: list[RecordedRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -54,18 +54,18 @@ class Upstream:
 
     @property
     def port(self) -> int:
-        """Where it listens on 127.0.0.1."""
+        """The port on 127.0.0.1."""
         return self._server.server_address[1]
 
     def stop(self) -> None:
-        """Take no more requests and wait for those in hand."""
+        """Accept no more requests, and end the thread."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
 
 class _Server(ThreadingHTTPServer):
-    requests: list[Seen]
+    requests: list[RecordedRequest]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -78,22 +78,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if not self.raw_requestline or not self.parse_request():
             return
-        seen = self._read()
-        self.server.requests.append(seen)
-        body = json.dumps(asdict(seen)).encode("utf-8", "surrogateescape")
+        request = self._read()
+        self.server.requests.append(request)
+        body = json.dumps(asdict(request)).encode("utf-8", "surrogateescape")
         if self.headers["Upgrade"] == "websocket":
-            self._converse(body)
+            self._echo(body)
         else:
             self._answer(body)
 
-    def _read(self) -> Seen:
+    def _read(self) -> RecordedRequest:
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         # The path without http.server's own corrections, such as of "//".
         target = self.raw_requestline.split()[1].decode("utf-8", "surrogateescape")
-        return Seen(self.command, target, list(self.headers.items()), body.decode())
+        return RecordedRequest(self.command, target, list(self.headers.items()), body.decode())
 
     def _answer(self, body: bytes) -> None:
-        """Answer in full, or a range as a file server would."""
+        """Send the whole body, or the requested range as a file server does."""
         part = (self.headers["Range"] or "").removeprefix("bytes=").partition("-")
         self.send_response(206 if part[1] else 200)
         if part[1]:
@@ -105,8 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def _converse(self, first: bytes) -> None:
-        """Upgrade, say what arrived, then repeat whatever is said."""
+    def _echo(self, first: bytes) -> None:
+        """Upgrade, send the recorded request, then return each text frame."""
         key = f"{self.headers['Sec-WebSocket-Key']}{_WEBSOCKET_ID}".encode()
         accept = base64.b64encode(hashlib.sha1(key, usedforsecurity=False).digest())
         self.send_response(101)
@@ -124,11 +124,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(_frame(_CLOSE, data))
 
     def log_message(self, *_args: Any) -> None:
-        """Write nothing: what arrives holds tokens."""
+        """Write nothing, because targets contain tokens."""
 
 
 def _frame(kind: int, data: bytes) -> bytes:
-    """Write one whole frame of at most 65,535 bytes (RFC 6455, section 5.2)."""
+    """Return one whole frame of at most 65,535 bytes (RFC 6455, section 5.2)."""
     length = bytes([len(data)]) if len(data) < 126 else b"\x7e" + struct.pack("!H", len(data))
     return bytes([kind]) + length + data
 

@@ -1,4 +1,4 @@
-"""Questions that stay in flight: their key's server answers when it is allowed to."""
+"""Requests that stay unanswered, because their key server waits for the test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.tokens import segment
 
 @dataclass
 class WaitingKeyServer:
-    """A key server that knows no key, and says so when it is allowed to answer."""
+    """A key server that answers each request with 404, as soon as ``answer`` is set."""
 
     environ: dict[str, str]
     answer: threading.Event = field(default_factory=threading.Event)
@@ -27,7 +27,7 @@ def waiting_key_server() -> Iterator[WaitingKeyServer]:
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             keys.answer.wait()
-            with contextlib.suppress(OSError):  # who asked may be dead
+            with contextlib.suppress(OSError):  # the client may have been killed
                 self.send_error(404)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name
@@ -47,7 +47,7 @@ def waiting_key_server() -> Iterator[WaitingKeyServer]:
 
 
 def begin_request(verifier: RunningVerifier) -> socket.socket:
-    """Ask with a token whose key has to be fetched."""
+    """Send a request with a token whose key has to be fetched; return the open connection."""
     segments = ({"alg": "RS256", "typ": "JWT", "kid": "k"}, {"iss": "app"})
     token = ".".join([*map(segment, segments), "AAAA"])
     client = socket.create_connection(("127.0.0.1", verifier.port), timeout=20)

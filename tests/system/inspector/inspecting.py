@@ -44,29 +44,29 @@ class InspectorPage(Page):
     async def open(self) -> None:
         """Open it, and wait until it knows whether it may ask."""
         await self.tab.open(self.address)
-        await self.until("document.readyState === 'complete'")
+        await self.wait_for("document.readyState === 'complete'")
 
     async def fill(self, field: str, text: str) -> None:
         """Put the caret into a field and insert a text, as pasting does."""
-        await self.tab.run(f"document.getElementById({field!r}).focus()")
-        await self.tab.run(f"document.getElementById({field!r}).select()")
+        await self.tab.evaluate(f"document.getElementById({field!r}).focus()")
+        await self.tab.evaluate(f"document.getElementById({field!r}).select()")
         await self.tab.call("Input.insertText", text=text)
 
     async def inspect(self, pasted: str, room: str = "") -> str:
         """Paste, ask and wait; give what is announced."""
         await self.fill("pasted", pasted)
         await self.fill("room", room)
-        await self.tab.run("document.querySelector('button[type=submit]').click()")
+        await self.tab.evaluate("document.querySelector('button[type=submit]').click()")
         return await self.heard()
 
     async def heard(self) -> str:
         """Wait for the verdict or the complaint; give its words."""
-        await self.until("verdict.innerText + problem.innerText")
-        return await self.text("verdict.innerText + problem.innerText")
+        await self.wait_for("verdict.innerText + problem.innerText")
+        return await self.evaluate_text("verdict.innerText + problem.innerText")
 
     async def seen(self) -> str:
         """Give all that is to be read."""
-        return await self.text("document.body.innerText")
+        return await self.evaluate_text("document.body.innerText")
 
 
 @asynccontextmanager
@@ -75,7 +75,7 @@ async def inspector(
 ) -> AsyncIterator[InspectorPage]:
     """Open the page in a browser of its own until the end of the block."""
     async with browser(folder) as tab:
-        await tab.look(width=width, height=900, scheme=scheme)
+        await tab.set_appearance(width=width, height=900, scheme=scheme)
         page = InspectorPage(tab, f"http://127.0.0.1:{verifier.admin}/")
         await page.open()
         yield page

@@ -37,10 +37,10 @@ async def take(folder: Path, verifier: RunningVerifier) -> dict[str, bytes]:
     token = mint(SECRET, iss="demo", room="demo", context=context)
     async with inspector(folder, verifier) as page:
         for name, (room, scheme, top, (width, height)) in PICTURES.items():
-            await page.tab.look(width=width, height=height, scheme=scheme)
+            await page.tab.set_appearance(width=width, height=height, scheme=scheme)
             await page.inspect(f"http://127.0.0.1:8090/ext-authz/{room}?jwt={token}")
-            await page.tab.run("document.activeElement.blur(), pasted.scrollTop = 0")
-            await page.tab.run(f"document.querySelector('{top}').scrollIntoView()")
+            await page.tab.evaluate("document.activeElement.blur(), pasted.scrollTop = 0")
+            await page.tab.evaluate(f"document.querySelector('{top}').scrollIntoView()")
             pictures[name] = await page.tab.screenshot()
     return pictures
 

@@ -20,7 +20,7 @@ async def test_no_barriers_and_no_sideways_scrolling(
 ) -> None:
     long = mint(room=LONG, context={"user": {"name": LONG}, "features": {LONG: True}})
     async with inspector(tmp_path, verifier, width=width, scheme=scheme) as page:
-        assert await page.barriers() == []
+        assert await page.accessibility_violations() == []
         for pasted in (
             mint(),
             f"https://m/retro?jwt={mint()}",
@@ -29,21 +29,21 @@ async def test_no_barriers_and_no_sideways_scrolling(
             "",
         ):
             await page.inspect(pasted)
-            assert await page.barriers() == []
-            assert await page.tab.run("document.documentElement.scrollWidth") == width
-        await page.tab.run(
+            assert await page.accessibility_violations() == []
+            assert await page.tab.evaluate("document.documentElement.scrollWidth") == width
+        await page.tab.evaluate(
             "for (const e of document.querySelectorAll('[hidden]')) e.hidden = false"
         )
-        assert await page.barriers() == []
+        assert await page.accessibility_violations() == []
 
 
 async def test_the_search_for_barriers_finds_them(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     async with inspector(tmp_path, verifier) as page:
-        await page.tab.run("document.documentElement.style.setProperty('--soft', '#aab')")
-        await page.tab.run("document.querySelector('label[for=room]').remove()")
-        assert {barrier.partition(":")[0] for barrier in await page.barriers()} >= {
+        await page.tab.evaluate("document.documentElement.style.setProperty('--soft', '#aab')")
+        await page.tab.evaluate("document.querySelector('label[for=room]').remove()")
+        assert {barrier.partition(":")[0] for barrier in await page.accessibility_violations()} >= {
             "color-contrast",
             "label",
         }
@@ -54,12 +54,12 @@ async def test_the_page_follows_the_readers_scheme(
     verifier: RunningVerifier, tmp_path: Path, scheme: str, dark: bool
 ) -> None:
     async with inspector(tmp_path, verifier, scheme=scheme) as page:
-        ground = await page.text("getComputedStyle(document.body).backgroundColor")
+        ground = await page.evaluate_text("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, ground[4:-1].split(","))) < 200) is dark
 
 
 async def focused(page: Page) -> str:
-    return await page.text("document.activeElement.id || document.activeElement.innerText")
+    return await page.evaluate_text("document.activeElement.id || document.activeElement.innerText")
 
 
 async def test_a_keyboard_is_enough(verifier: RunningVerifier, tmp_path: Path) -> None:
@@ -76,12 +76,12 @@ async def test_a_keyboard_is_enough(verifier: RunningVerifier, tmp_path: Path) -
         await page.press("Tab")
         await page.tab.call("Input.insertText", text="retro")
         await page.press("Enter")
-        await page.until("verdict.innerText.startsWith('Denied: room-mismatch')")
+        await page.wait_for("verdict.innerText.startsWith('Denied: room-mismatch')")
         behind = []
         for _ in range(6):
             await page.press("Tab")
             behind.append(
-                await page.text(
+                await page.evaluate_text(
                     "document.activeElement.ariaLabel || document.activeElement.innerText"
                 )
             )
@@ -94,14 +94,14 @@ async def test_a_keyboard_is_enough(verifier: RunningVerifier, tmp_path: Path) -
             "Copy",
         ]
         outline = "getComputedStyle(document.activeElement).outlineStyle"
-        assert await page.text(outline) == "solid"
+        assert await page.evaluate_text(outline) == "solid"
 
 
 async def test_a_screen_reader_gets_names_and_hears_the_verdict(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     async with inspector(tmp_path, verifier) as page:
-        known = await page.spoken()
+        known = await page.accessibility_tree()
         for part in (
             ("RootWebArea", "jitsi-verifier: token inspector"),
             ("heading", "Token inspector"),
@@ -113,9 +113,9 @@ async def test_a_screen_reader_gets_names_and_hears_the_verdict(
         ):
             assert part in known, part
         live = "[verdict.role, verdict.ariaAtomic, problem.role].join()"
-        assert await page.text(live) == "status,true,alert"
+        assert await page.evaluate_text(live) == "status,true,alert"
         await page.inspect(f"https://m/retro?jwt={mint()}")
-        known = await page.spoken()
+        known = await page.accessibility_tree()
         for part in (
             ("heading", "Denied: room-mismatch"),
             ("heading", "Rules, in Jitsi's order"),

@@ -16,7 +16,7 @@ OTHER_SECRET = "another-secret-of-more-than-thirty-two-bytes"
 
 
 async def steps(page: Page) -> list[list[str]]:
-    found: list[list[str]] = await page.tab.run(
+    found: list[list[str]] = await page.tab.evaluate(
         "[...document.querySelectorAll('.rules li')].map(item => [item.className,"
         " item.querySelector('.name').firstChild.data, item.querySelector('.words').innerText])"
     )
@@ -40,10 +40,14 @@ async def test_a_denied_token_is_told_rule_by_rule(
         seen = await page.seen()
         assert "not-allowed: Room and token mismatched" in seen
         assert "retro@conference.meet.jitsi" in seen
-        parts = await page.tab.run("[...document.querySelectorAll('pre')].map(p => p.textContent)")
+        parts = await page.tab.evaluate(
+            "[...document.querySelectorAll('pre')].map(p => p.textContent)"
+        )
         assert '"alg": "HS256"' in parts[0]
         assert '"name": "Ada Lovelace"' in parts[1]
-        assert token.rpartition(".")[2] not in await page.text("answer.innerText + text.value")
+        assert token.rpartition(".")[2] not in await page.evaluate_text(
+            "answer.innerText + text.value"
+        )
 
 
 async def test_an_allowed_token_shows_rights_and_times(
@@ -53,7 +57,7 @@ async def test_an_allowed_token_shows_rights_and_times(
     context = {"user": user, "features": {"recording": True, "sip-call": "false"}}
     async with inspector(tmp_path, verifier) as page:
         assert await page.inspect(mint(context=context), "StandUp") == "Allowed"
-        badges = await page.tab.run(
+        badges = await page.tab.evaluate(
             "[...document.querySelectorAll('.badges li')].map(b => [b.className, b.innerText])"
         )
         assert badges == [
@@ -103,16 +107,16 @@ async def test_what_is_broken_is_said_and_nothing_old_stays(
             ("x" * 70_000, "longer than is accepted"),
         ):
             assert words in await page.inspect(pasted)
-            assert await page.text("answer.innerText + verdict.innerText") == ""
-            assert await page.text("document.activeElement.id") == "pasted"
-            assert await page.text("pasted.getAttribute('aria-invalid')") == "true"
+            assert await page.evaluate_text("answer.innerText + verdict.innerText") == ""
+            assert await page.evaluate_text("document.activeElement.id") == "pasted"
+            assert await page.evaluate_text("pasted.getAttribute('aria-invalid')") == "true"
         assert "room: expected a name" in await page.inspect(mint(), "?#")
-        assert await page.text("document.activeElement.id") == "room"
+        assert await page.evaluate_text("document.activeElement.id") == "room"
         assert (await page.inspect("nonsense")).startswith("Denied: token-malformed")
         assert "This part cannot be decoded." in await page.seen()
         assert (await page.inspect(f"{header}.{claims}")).startswith("Denied: token-malformed")
         assert "Ada Lovelace" in await page.seen()
-        assert await page.text("String(pasted.getAttribute('aria-invalid'))") == "null"
+        assert await page.evaluate_text("String(pasted.getAttribute('aria-invalid'))") == "null"
 
 
 async def test_a_guest_is_asked_about_with_a_room_alone(
@@ -152,9 +156,9 @@ async def test_times_are_those_of_the_readers_zone(
             # In the table, at the rule that failed, and in what to change.
             assert seen.count(expiry) == 3
             assert beginning in seen
-            assert expiry in await page.text("text.value")
+            assert expiry in await page.evaluate_text("text.value")
             utc = "[...document.querySelectorAll('#verdict time')].map(t => t.title + t.dateTime)"
-            assert await page.tab.run(utc) == ["2017-07-14 02:40:00 UTC2017-07-14T02:40:00Z"]
+            assert await page.tab.evaluate(utc) == ["2017-07-14 02:40:00 UTC2017-07-14T02:40:00Z"]
 
 
 async def test_a_token_without_an_end_is_said_to_have_none(
@@ -177,7 +181,7 @@ async def test_a_clock_that_differs_from_the_verifiers_is_said(
     async with inspector(tmp_path, verifier) as page:
         await page.inspect(mint())
         assert "clock is" not in await page.seen()
-        await page.tab.run("Date.now = (now => () => now() + 600_000)(Date.now)")
+        await page.tab.evaluate("Date.now = (now => () => now() + 600_000)(Date.now)")
         await page.inspect(mint())
         assert "This computer's clock is 10 min ahead of the verifier's." in await page.seen()
 
@@ -195,13 +199,15 @@ async def test_nothing_in_a_token_becomes_markup_or_hides(
         assert hidden in seen
         assert "<b>f" in seen
         claims = "document.querySelectorAll('pre')[1].textContent"
-        for shown in (await page.text(claims), await page.text("text.value")):
+        for shown in (await page.evaluate_text(claims), await page.evaluate_text("text.value")):
             assert f'"name": "{hidden}"' in shown
             assert not {"\u202e", "\u200b"} & set(shown)
-        assert await page.tab.run("document.querySelectorAll('img, b, main script').length") == 0
+        assert (
+            await page.tab.evaluate("document.querySelectorAll('img, b, main script').length") == 0
+        )
         big = sign({"id": 9007199254740993, "x": 1.0, "exp": int(time.time()) - 5})
         await page.inspect(big)
-        assert '"id": 9007199254740993,' in (text := await page.text("text.value"))
+        assert '"id": 9007199254740993,' in (text := await page.evaluate_text("text.value"))
         assert '"x": 1.0' in text
         await page.inspect(f"{segment({'typ': 'JWT'})}.{endless}.c2ln")
         assert "This part cannot be decoded." in await page.seen()
@@ -217,10 +223,10 @@ async def test_the_text_has_all_of_it_but_the_signature(
             permissions=["clipboardReadWrite", "clipboardSanitizedWrite"],
         )
         await page.inspect(RETRO.format(token))
-        await page.tab.run("document.getElementById('copy').click()")
-        await page.until("copy.nextSibling.textContent.includes('Copied')")
-        text = await page.text("navigator.clipboard.readText()")
-        assert text == await page.text("text.value")
+        await page.tab.evaluate("document.getElementById('copy').click()")
+        await page.wait_for("copy.nextSibling.textContent.includes('Copied')")
+        text = await page.evaluate_text("navigator.clipboard.readText()")
+        assert text == await page.evaluate_text("text.value")
         for words in (
             "Denied: room-mismatch\nWhat to change: Set room",
             "Prosody would answer: not-allowed: Room and token mismatched\n",
@@ -245,8 +251,8 @@ async def test_inspector_and_dashboard_lead_to_each_other(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     async with inspector(tmp_path, verifier) as page:
-        await page.tab.follow("live")
-        await page.until("document.querySelectorAll('section').length > 10")
-        assert await page.text("location.href") == f"{page.address}dashboard"
-        await page.tab.follow("inspector")
-        assert await page.text("location.href + pasted.id") == f"{page.address}pasted"
+        await page.tab.click_link("live")
+        await page.wait_for("document.querySelectorAll('section').length > 10")
+        assert await page.evaluate_text("location.href") == f"{page.address}dashboard"
+        await page.tab.click_link("inspector")
+        assert await page.evaluate_text("location.href + pasted.id") == f"{page.address}pasted"

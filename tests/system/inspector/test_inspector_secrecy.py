@@ -72,12 +72,12 @@ async def test_a_token_is_in_the_body_of_one_post_and_nowhere_else(
         assert token in json.loads(post["postData"])["pasted"]
         assert post["headers"].get("Referer", "") == ""
         stored = "[localStorage.length, sessionStorage.length, document.cookie, location.href]"
-        assert await page.tab.run(stored) == [0, 0, "", page.address]
-        assert await page.tab.run("indexedDB.databases().then(all => all.length)") == 0
-        assert await page.tab.run("caches.keys().then(all => all.length)") == 0
+        assert await page.tab.evaluate(stored) == [0, 0, "", page.address]
+        assert await page.tab.evaluate("indexedDB.databases().then(all => all.length)") == 0
+        assert await page.tab.evaluate("caches.keys().then(all => all.length)") == 0
         # A browser that translates pages sends what they say to whoever translates.
         translated = "[pasted, verdict, answer].map(part => part.translate)"
-        assert await page.tab.run(translated) == [False, False, False]
+        assert await page.tab.evaluate(translated) == [False, False, False]
         history = await page.tab.call("Page.getNavigationHistory")
         assert "eyJ" not in json.dumps(history)
         # Neither the policy nor a missing file has anything to complain about.
@@ -104,27 +104,27 @@ async def test_nothing_is_left_after_clearing_leaving_and_coming_back(
     left = "pasted.value + room.value + verdict.innerText + answer.innerText"
     async with inspector(tmp_path, verifier) as page:
         await page.inspect(mint(), "standup")
-        await page.tab.run("document.getElementById('clear').click()")
-        assert await page.text(left) == ""
-        assert await page.text("document.activeElement.id") == "pasted"
+        await page.tab.evaluate("document.getElementById('clear').click()")
+        assert await page.evaluate_text(left) == ""
+        assert await page.evaluate_text("document.activeElement.id") == "pasted"
         # Whatever a browser keeps of a page that was left, is kept without what was in it.
         await page.inspect(mint(), "standup")
-        await page.tab.run("dispatchEvent(new PageTransitionEvent('pagehide'))")
-        assert await page.text(left) == ""
+        await page.tab.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
+        assert await page.evaluate_text(left) == ""
         for leave in (page.tab.reload, lambda: page.tab.open("about:blank")):
             await page.inspect(mint(), "standup")
             await leave()
-            if await page.text("location.href") == "about:blank":
-                await page.tab.run("history.back()")
-                await page.until("document.readyState === 'complete' && self.pasted")
-            assert await page.text(left) == ""
+            if await page.evaluate_text("location.href") == "about:blank":
+                await page.tab.evaluate("history.back()")
+                await page.wait_for("document.readyState === 'complete' && self.pasted")
+            assert await page.evaluate_text(left) == ""
 
 
 async def test_no_script_from_elsewhere_or_inline_runs(
     verifier: RunningVerifier, tmp_path: Path, elsewhere: str
 ) -> None:
     async with inspector(tmp_path, verifier) as page:
-        await page.tab.run(
+        await page.tab.evaluate(
             f"""for (const make of [
                 script => script.append('window.inline = true'),
                 script => script.setAttribute('src', '{elsewhere}x.js'),
@@ -134,9 +134,9 @@ async def test_no_script_from_elsewhere_or_inline_runs(
                 document.head.append(script);
             }}"""
         )
-        assert await page.tab.run("typeof inline") == "undefined"
+        assert await page.tab.evaluate("typeof inline") == "undefined"
         fetching = f"fetch('{elsewhere}').then(() => 'sent', error => error.name)"
-        assert await page.tab.run(fetching) == "TypeError"
+        assert await page.tab.evaluate(fetching) == "TypeError"
 
 
 async def test_no_other_page_frames_it(
@@ -151,7 +151,7 @@ async def test_no_other_page_frames_it(
     }})"""
     async with browser(tmp_path) as tab:
         await tab.open(elsewhere)
-        await tab.run(framed)
+        await tab.evaluate(framed)
         sent = [event["request"]["url"] for event in tab.events("Network.requestWillBeSent")]
         # The page itself is asked for, but nothing that it would load.
         assert [url for url in sent if url.startswith(page)] == [page]
@@ -164,7 +164,7 @@ async def test_another_sites_page_gets_nothing_done(
     async with browser(tmp_path) as tab:
         for site in (elsewhere, elsewhere.replace("127.0.0.1", "localhost")):
             await tab.open(site)
-            outcome = await tab.run(ATTACK.replace("TARGET", f"'{target}'"))
+            outcome = await tab.evaluate(ATTACK.replace("TARGET", f"'{target}'"))
             assert outcome == [
                 ["json", "failed", "TypeError"],
                 ["form", "failed", "TypeError"],
@@ -189,12 +189,12 @@ async def test_hosts_with_their_own_rules_can_be_chosen(tmp_path: Path) -> None:
     token = mint(other, iss="clinic")
     with running_verifier(tmp_path, config) as verifier:
         async with inspector(tmp_path, verifier) as page:
-            await page.until("!document.getElementById('host-field').hidden")
+            await page.wait_for("!document.getElementById('host-field').hidden")
             assert (await page.inspect(token)).startswith("Denied: signature-invalid")
-            await page.tab.run("host.value = 'clinic.example'")
+            await page.tab.evaluate("host.value = 'clinic.example'")
             assert await page.inspect(token) == "Allowed"
             assert "the host clinic.example" in await page.seen()
-            await page.tab.run("host.value = ''")
+            await page.tab.evaluate("host.value = ''")
             by_url = f"https://clinic.example/standup?jwt={token}"
             assert await page.inspect(by_url) == "Allowed"
 
@@ -204,19 +204,19 @@ async def test_the_admin_token_is_asked_for_and_kept_in_the_page_only(tmp_path: 
     config.write_text(f'{CONFIG}\n[hosts."clinic.example"]\n')
     with running_verifier(tmp_path, config, VERIFIER_ADMIN_TOKEN=ADMIN_TOKEN) as verifier:
         async with inspector(tmp_path, verifier) as page:
-            await page.until("!document.getElementById('admin-field').hidden")
-            assert await page.text("admin.type + admin.autocomplete") == "passwordoff"
+            await page.wait_for("!document.getElementById('admin-field').hidden")
+            assert await page.evaluate_text("admin.type + admin.autocomplete") == "passwordoff"
             assert await page.inspect(mint()) == "This verifier asks for its admin token."
-            assert await page.text("document.activeElement.id") == "admin"
+            assert await page.evaluate_text("document.activeElement.id") == "admin"
             await page.fill("admin", "wröng ✓")
             assert await page.inspect(mint()) == "This is not the admin token."
             await page.fill("admin", ADMIN_TOKEN)
             assert await page.inspect(mint()) == "Allowed"
-            await page.until("!document.getElementById('host-field').hidden")
+            await page.wait_for("!document.getElementById('host-field').hidden")
             stored = "[localStorage.length, sessionStorage.length, document.cookie]"
-            assert await page.tab.run(stored) == [0, 0, ""]
+            assert await page.tab.evaluate(stored) == [0, 0, ""]
             sent = [event["request"] for event in page.tab.events("Network.requestWillBeSent")]
             assert not [request["url"] for request in sent if ADMIN_TOKEN in request["url"]]
             await page.tab.reload()
-            assert await page.text("admin.value") == ""
+            assert await page.evaluate_text("admin.value") == ""
         assert ADMIN_TOKEN not in verifier.log

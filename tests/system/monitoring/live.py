@@ -23,24 +23,24 @@ class LivePage(Page):
         """Open it and let it read every second."""
         await self.tab.call("Log.enable")
         await self.tab.open(self.address)
-        await self.until("document.querySelectorAll('section').length > 0")
+        await self.wait_for("document.querySelectorAll('section').length > 0")
         await self.choose("1")
 
     async def choose(self, seconds: str) -> None:
         """Choose how often it reads."""
-        await self.tab.run(
+        await self.tab.evaluate(
             f"every.value = '{seconds}', every.dispatchEvent(new Event('change')), 0"
         )
 
     async def titles(self) -> list[str]:
         """Give the names of the panels and of the facts above them."""
         script = "[...document.querySelectorAll('h2, dt')].map(each => each.textContent)"
-        found: list[str] = await self.tab.run(script)
+        found: list[str] = await self.tab.evaluate(script)
         return found
 
     async def values(self) -> dict[str, dict[str, str]]:
         """Give what is read in each panel: by title and by line, the value in words."""
-        found: str = await self.tab.run(
+        found: str = await self.tab.evaluate(
             """JSON.stringify(Object.fromEntries([...document.querySelectorAll('section')].map(
                 section => [section.querySelector('h2').textContent, Object.fromEntries(
                     [...section.querySelectorAll('tr')].map(
@@ -88,7 +88,7 @@ async def live_page(
 ) -> AsyncIterator[LivePage]:
     """Open the page in a browser of its own until the end of the block."""
     async with browser(folder) as tab:
-        await tab.look(width=width, height=height, scheme=scheme)
+        await tab.set_appearance(width=width, height=height, scheme=scheme)
         page = LivePage(tab, f"http://127.0.0.1:{watched.verifier.admin}/dashboard")
         await page.open()
         yield page

@@ -28,7 +28,7 @@ async def take(folder: Path, seen: Watched, steps: int) -> dict[str, bytes]:
             await asyncio.to_thread(_ask, seen, step)
             await asyncio.sleep(0.5)
         for name, scheme in PICTURES.items():
-            await page.tab.look(width=width, height=height, scheme=scheme)
+            await page.tab.set_appearance(width=width, height=height, scheme=scheme)
             pictures[name] = await page.tab.screenshot()
     return pictures
 

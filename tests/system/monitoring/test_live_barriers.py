@@ -21,20 +21,20 @@ async def test_no_barriers_and_no_sideways_scrolling(
     watched: Watched, tmp_path: Path, width: int, scheme: str
 ) -> None:
     async with live_page(tmp_path, watched, width=width, scheme=scheme) as page:
-        assert await page.barriers() == []
+        assert await page.accessibility_violations() == []
         await page.fill(watched)
-        assert await page.barriers() == []
-        assert await page.tab.run("document.documentElement.scrollWidth") == width
-        await page.tab.run("document.getElementById('status').className = 'bad'")
-        await page.tab.run("document.getElementById('pause').ariaPressed = 'true'")
-        assert await page.barriers() == []
+        assert await page.accessibility_violations() == []
+        assert await page.tab.evaluate("document.documentElement.scrollWidth") == width
+        await page.tab.evaluate("document.getElementById('status').className = 'bad'")
+        await page.tab.evaluate("document.getElementById('pause').ariaPressed = 'true'")
+        assert await page.accessibility_violations() == []
 
 
 async def test_the_search_for_barriers_finds_them(watched: Watched, tmp_path: Path) -> None:
     async with live_page(tmp_path, watched) as page:
-        await page.tab.run("document.documentElement.style.setProperty('--quiet', '#aab')")
-        await page.tab.run("document.querySelector('label[for=back]').remove()")
-        found = {barrier.partition(":")[0] for barrier in await page.barriers()}
+        await page.tab.evaluate("document.documentElement.style.setProperty('--quiet', '#aab')")
+        await page.tab.evaluate("document.querySelector('label[for=back]').remove()")
+        found = {barrier.partition(":")[0] for barrier in await page.accessibility_violations()}
         assert found >= {"color-contrast", "label"}
 
 
@@ -51,7 +51,7 @@ async def test_every_line_stands_out_from_its_ground(
     watched: Watched, tmp_path: Path, scheme: str, dark: bool
 ) -> None:
     async with live_page(tmp_path, watched, scheme=scheme) as page:
-        ground, *lines = await page.tab.run(
+        ground, *lines = await page.tab.evaluate(
             f"""(() => {{ {LUMINANCE}
                 const section = document.querySelector('section');
                 const path = document.querySelector('path') ?? section.appendChild(
@@ -71,7 +71,7 @@ async def test_every_line_stands_out_from_its_ground(
 
 async def test_lines_are_told_apart_without_colours(watched: Watched, tmp_path: Path) -> None:
     async with live_page(tmp_path, watched) as page:
-        classes = await page.tab.run(
+        classes = await page.tab.evaluate(
             "import('/dashboard/chart.js').then("
             "({lineClass}) => Array.from({length: 32}, (_, index) => lineClass(index)))"
         )
@@ -81,7 +81,7 @@ async def test_lines_are_told_apart_without_colours(watched: Watched, tmp_path: 
 
 
 async def focused(page: LivePage) -> str:
-    return await page.text("document.activeElement.id || document.activeElement.className")
+    return await page.evaluate_text("document.activeElement.id || document.activeElement.className")
 
 
 async def test_a_keyboard_is_enough(watched: Watched, tmp_path: Path) -> None:
@@ -92,48 +92,50 @@ async def test_a_keyboard_is_enough(watched: Watched, tmp_path: Path) -> None:
             await page.press("Tab")
             order.append(await focused(page))
             outline = "getComputedStyle(document.activeElement).outlineStyle"
-            assert await page.text(outline) == "solid"
+            assert await page.evaluate_text(outline) == "solid"
             if order[-1] == "pause":
                 await page.press("Enter")
-                await page.until("document.getElementById('status').textContent === 'Paused'")
+                await page.wait_for("document.getElementById('status').textContent === 'Paused'")
         assert order == ["skip", "pause", "every", "back"]
         await page.press("Home")
-        await page.until("document.getElementById('ago').textContent.endsWith('s ago')")
+        await page.wait_for("document.getElementById('ago').textContent.endsWith('s ago')")
         caption = "document.querySelector('caption').textContent"
-        await page.until(f"{caption}.startsWith('Decisions by outcome, ')")
-        await page.until(f"{caption}.endsWith('s ago')")
-        assert await page.tab.run("document.querySelectorAll('.cursor').length") > 10
+        await page.wait_for(f"{caption}.startsWith('Decisions by outcome, ')")
+        await page.wait_for(f"{caption}.endsWith('s ago')")
+        assert await page.tab.evaluate("document.querySelectorAll('.cursor').length") > 10
         await page.press("End")
-        await page.until("document.getElementById('ago').textContent === 'now'")
+        await page.wait_for("document.getElementById('ago').textContent === 'now'")
 
 
 async def test_what_was_paused_goes_on(watched: Watched, tmp_path: Path) -> None:
     async with live_page(tmp_path, watched) as page:
-        await page.tab.run("document.getElementById('pause').focus()")
+        await page.tab.evaluate("document.getElementById('pause').focus()")
         for state, pressed in (("Paused", "true"), ("Live", "false")):
             await page.press("Enter")
-            await page.until(f"document.getElementById('status').textContent === {state!r}")
-            assert await page.text("document.getElementById('pause').ariaPressed") == pressed
+            await page.wait_for(f"document.getElementById('status').textContent === {state!r}")
+            assert (
+                await page.evaluate_text("document.getElementById('pause').ariaPressed") == pressed
+            )
 
 
 async def test_pointing_at_a_chart_shows_that_moment(watched: Watched, tmp_path: Path) -> None:
     async with live_page(tmp_path, watched) as page:
         await page.fill(watched)
-        box = await page.tab.run(
+        box = await page.tab.evaluate(
             "(({x, y, width}) => ({x, y, width}))"
             "(document.querySelector('.chart').getBoundingClientRect())"
         )
         move = {"type": "mouseMoved", "y": box["y"] + 20}
         await page.tab.call("Input.dispatchMouseEvent", x=box["x"] + box["width"] / 2, **move)
-        await page.until("document.getElementById('ago').textContent.endsWith('s ago')")
+        await page.wait_for("document.getElementById('ago').textContent.endsWith('s ago')")
         await page.tab.call("Input.dispatchMouseEvent", x=1, **move)
-        await page.until("document.getElementById('ago').textContent === 'now'")
+        await page.wait_for("document.getElementById('ago').textContent === 'now'")
 
 
 async def test_a_screen_reader_gets_every_value(watched: Watched, tmp_path: Path) -> None:
     async with live_page(tmp_path, watched) as page:
         values = await page.fill(watched)
-        spoken = await page.spoken()
+        spoken = await page.accessibility_tree()
     charts = set(TITLES) - FACTS
     assert {name for role, name in spoken if role == "region"} == charts
     assert {name for role, name in spoken if role == "heading"} >= charts
@@ -151,8 +153,8 @@ async def test_what_is_being_read_is_not_replaced(watched: Watched, tmp_path: Pa
     """New values come into the same cells, so that nobody loses the place."""
     async with live_page(tmp_path, watched) as page:
         await page.fill(watched)
-        await page.tab.run("window.cell = document.querySelector('td'), 0")
-        before = await page.text("window.cell.textContent")
+        await page.tab.evaluate("window.cell = document.querySelector('td'), 0")
+        before = await page.evaluate_text("window.cell.textContent")
         watched.ask()
-        await page.until(f"window.cell.textContent !== {before!r}")
-        assert await page.tab.run("window.cell.isConnected")
+        await page.wait_for(f"window.cell.textContent !== {before!r}")
+        assert await page.tab.evaluate("window.cell.isConnected")

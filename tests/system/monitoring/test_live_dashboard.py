@@ -21,8 +21,8 @@ async def test_it_has_the_panels_of_the_grafana_dashboard(watched: Watched, tmp_
 async def test_every_panel_shows_what_happens(watched: Watched, tmp_path: Path) -> None:
     async with live_page(tmp_path, watched) as page:
         values = await page.fill(watched)
-        await page.until("document.querySelectorAll('.chart path').length > 20")
-        assert await page.text("version.textContent + reload.textContent") == "0.1.0good"
+        await page.wait_for("document.querySelectorAll('.chart path').length > 20")
+        assert await page.evaluate_text("version.textContent + reload.textContent") == "0.1.0good"
         assert page.complaints() == []
     assert set(values["Decisions by outcome"]) >= {"allowed", "denied", "error"}
     assert set(values["Denials by code"]) >= {"token-expired", "room-mismatch", "keys-unavailable"}
@@ -40,12 +40,12 @@ async def test_an_outage_is_said_and_what_begins_anew_is_nothing_negative(tmp_pa
         async with live_page(tmp_path, own) as page:
             await page.fill(own)
             own.verifier.process.terminate()
-            await page.until("document.body.innerText.includes('Cannot read the metrics')")
+            await page.wait_for("document.body.innerText.includes('Cannot read the metrics')")
             own.verifier.process.wait()
             command: list[str | Path] = [COMMAND, "serve", "--config", own.config]
             again = Program(command, tmp_path / "again.log", own.verifier.environ)
             try:
-                await page.until("document.getElementById('status').textContent === 'Live'")
+                await page.wait_for("document.getElementById('status').textContent === 'Live'")
                 values = await page.fill(own)
             finally:
                 again.stop()
@@ -56,16 +56,18 @@ async def test_a_configuration_that_was_not_taken_is_said(tmp_path: Path) -> Non
     with start_watched(tmp_path) as own:
         async with live_page(tmp_path, own) as page:
             own.break_configuration()
-            await page.until("document.getElementById('reload').textContent.startsWith('failed')")
+            await page.wait_for(
+                "document.getElementById('reload').textContent.startsWith('failed')"
+            )
 
 
 async def test_a_pause_reads_nothing_until_it_is_over(watched: Watched, tmp_path: Path) -> None:
     async with live_page(tmp_path, watched) as page:
         await page.fill(watched)
-        await page.tab.run("document.getElementById('pause').click()")
-        await page.until("document.getElementById('status').textContent === 'Paused'")
+        await page.tab.evaluate("document.getElementById('pause').click()")
+        await page.wait_for("document.getElementById('status').textContent === 'Paused'")
         assert await page.requests_in(60) == []
-        await page.tab.run("document.getElementById('pause').click()")
+        await page.tab.evaluate("document.getElementById('pause').click()")
         assert {Path(url).name for url in await page.requests_in(60)} == {"metrics"}
 
 
@@ -74,10 +76,10 @@ async def test_a_quarter_of_an_hour_is_kept_and_no_more(watched: Watched, tmp_pa
         await page.fill(watched)
         await page.choose("15")
         await page.requests_in(20 * 60)
-        assert await page.text(
+        assert await page.evaluate_text(
             "document.querySelector('.chart text:nth-of-type(4)').textContent"
         ) == ("15 min ago")
-        assert -900 <= int(await page.text("document.getElementById('back').min")) < -880
+        assert -900 <= int(await page.evaluate_text("document.getElementById('back').min")) < -880
 
 
 READING = """
@@ -92,7 +94,7 @@ READING = """
 async def computed(page: LivePage, older: str, newer: str, expression: str) -> Any:
     """Give what the page computes from two readings, ten seconds apart; ``N_`` is our prefix."""
     script = READING.format(older=older, newer=newer, expression=expression)
-    return json.loads(await page.text(script))
+    return json.loads(await page.evaluate_text(script))
 
 
 async def test_it_computes_what_prometheus_would(watched: Watched, tmp_path: Path) -> None:

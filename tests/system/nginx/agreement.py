@@ -11,7 +11,7 @@ from unicodedata import normalize
 from urllib.parse import parse_qs, unquote
 
 from tests.support.raw_http import Answer
-from tests.support.upstream import Seen
+from tests.support.upstream import RecordedRequest
 from tests.system.nginx.sites import Site, mint
 
 ANY = mint(room="*", exp=98753496345768)
@@ -37,9 +37,9 @@ def plain(name: str) -> str:
     return _EXCLUDED.sub("", normalize("NFKC", lowered))
 
 
-def judged(seen: Seen) -> tuple[str, str]:
+def judged(forwarded: RecordedRequest) -> tuple[str, str]:
     """Give tenant and room as the sidecar has named them, decoded; an empty tenant is none."""
-    (room,), (tenant,) = seen.values("X-Jitsi-Room"), seen.values("X-Jitsi-Tenant")
+    (room,), (tenant,) = forwarded.values("X-Jitsi-Room"), forwarded.values("X-Jitsi-Tenant")
     return plain(unquote(unquote(tenant)) if tenant != "-" else ""), plain(unquote(unquote(room)))
 
 
@@ -54,22 +54,22 @@ def check(front: Site, jitsi: Site, target: str) -> bool:
         return False
     path = front.nginx.reads(target)
     assert path is not None, target
-    seen = Seen.of(answer.json())
-    if not seen.values("X-Jitsi-Room"):
+    forwarded = RecordedRequest.from_json(answer.json())
+    if not forwarded.values("X-Jitsi-Room"):
         assert not _WORDS.search(path), target
         return False
-    compare(path, seen)
-    compare_inside(path, inside, judged(seen)[0])
+    compare(path, forwarded)
+    compare_inside(path, inside, judged(forwarded)[0])
     return True
 
 
-def compare(path: str, seen: Seen) -> None:
+def compare(path: str, forwarded: RecordedRequest) -> None:
     """Compare what nginx reads with what the sidecar has judged."""
-    tenant, room = judged(seen)
+    tenant, room = judged(forwarded)
     signalling = _SIGNALLING.fullmatch(path)
     if signalling:
         assert plain(signalling[1] or "") == tenant, (path, tenant)
-        (sent,) = parse_qs(seen.target.partition("?")[2])["room"]
+        (sent,) = parse_qs(forwarded.target.partition("?")[2])["room"]
         assert plain(unquote(sent)) == room, (path, room)
     else:
         first, *more = path.removeprefix("/").split("/")
@@ -88,7 +88,7 @@ def compare_inside(path: str, inside: Answer, judged_tenant: str) -> None:
     signalling = _SIGNALLING.fullmatch(path)
     assert handed_on == bool(signalling), path
     if signalling and signalling[2]:
-        target = Seen.of(inside.json()).target
+        target = RecordedRequest.from_json(inside.json()).target
         (prefix,) = parse_qs(target.partition("?")[2], keep_blank_values=True)["prefix"]
         assert plain(prefix) == judged_tenant, (path, target)
     for subdomain in re.findall('"tenant": "(.*)",', inside.text) if not signalling else ():

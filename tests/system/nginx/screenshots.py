@@ -25,7 +25,7 @@ async def take(tab: Tab, site: Site) -> dict[str, bytes]:
     """Take every picture."""
     pictures = {}
     for name, (language, scheme, target) in PICTURES.items():
-        await tab.look(width=WIDTH, height=HEIGHT, scheme=scheme)
+        await tab.set_appearance(width=WIDTH, height=HEIGHT, scheme=scheme)
         await tab.call("Network.setUserAgentOverride", userAgent="x", acceptLanguage=language)
         await tab.open(f"http://127.0.0.1:{site.nginx.port}{target}")
         pictures[name] = await tab.screenshot()

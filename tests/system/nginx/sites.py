@@ -20,7 +20,7 @@ from tests.support import raw_http
 from tests.support.paths import ROOT
 from tests.support.processes import Program, accepts, answers_200, free_port, get
 from tests.support.tokens import SECRET, present, sign
-from tests.support.upstream import Seen, Upstream
+from tests.support.upstream import RecordedRequest, Upstream
 
 HERE = Path(__file__).parent
 FILES = ROOT / "contrib" / "nginx"
@@ -166,11 +166,11 @@ class Site:
         """Ask nginx for a target, as a client from outside."""
         return raw_http.send(self.nginx.port, target, *headers, method=method)
 
-    def seen(self, target: str, *headers: raw_http.Header) -> Seen:
+    def forwarded(self, target: str, *headers: raw_http.Header) -> RecordedRequest:
         """Ask for a target that is handed on; give what arrived behind nginx."""
         answer = self.get(target, *headers)
         assert answer.status == 200, (target, answer.status, answer.text)
-        return Seen.of(answer.json())
+        return RecordedRequest.from_json(answer.json())
 
     def logs(self) -> str:
         """Everything that nginx and the sidecar have written so far."""

@@ -15,7 +15,7 @@ from tests.support import raw_http
 from tests.support.identity import IDENTITY
 from tests.support.processes import get, wait_until
 from tests.support.tokens import SECRET
-from tests.support.upstream import Seen
+from tests.support.upstream import RecordedRequest
 from tests.system.nginx.handoffs import cookie
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint, questions
 
@@ -45,8 +45,8 @@ def files(site: Site) -> list[Path]:
 def test_who_is_remembered_has_the_same_name_as_before(site: Site) -> None:
     token, before = mint(exp=98753496345768), questions(site.sidecar)
     for _ in range(5):
-        seen = site.seen(f"/acme/http-bind?room=standup&token={token}")
-        assert {name: seen.values(name) for name in IDENTITY} == {
+        forwarded = site.forwarded(f"/acme/http-bind?room=standup&token={token}")
+        assert {name: forwarded.values(name) for name in IDENTITY} == {
             name: [value] for name, value in IDENTITY.items()
         }
     assert questions(site.sidecar) - before == 1
@@ -58,7 +58,7 @@ def test_a_post_is_remembered_with_its_body_going_on(site: Site) -> None:
     target, before = f"/http-bind?room=standup&token={mint()}", questions(site.sidecar)
     for body in (b"one", b"two", b"three"):
         answer = raw_http.send(site.nginx.port, target, method="POST", body=body)
-        assert Seen.of(answer.json()).body == body.decode()
+        assert RecordedRequest.from_json(answer.json()).body == body.decode()
     assert questions(site.sidecar) - before == 1
 
 
@@ -200,8 +200,8 @@ def _of_nginx(site: Site, target: str) -> Answer:
     answer = site.get(target)
     if answer.status != 200:
         return answer.status, answer.headers["X-Jitsi-Denial"], ()
-    seen = Seen.of(answer.json())
-    return 200, None, tuple(",".join(seen.values(name)) for name in IDENTITY)
+    forwarded = RecordedRequest.from_json(answer.json())
+    return 200, None, tuple(",".join(forwarded.values(name)) for name in IDENTITY)
 
 
 def _of_sidecar(site: Site, target: str) -> Answer:
@@ -217,7 +217,7 @@ def test_a_token_that_expires_is_refused_though_it_was_remembered(sites: StartSi
     target = f"/standup?jwt={mint(exp=int(time.time()) + 3)}"
     assert site.get(target).status == 200
     assert site.get(target).status == 200
-    wait_until(lambda: site.get(target).refusal == (401, "token-expired"), "the token's end")
+    wait_until(lambda: site.get(target).denial == (401, "token-expired"), "the token's end")
 
 
 def test_a_key_that_is_withdrawn_counts_no_longer_than_decision_ttl(
@@ -234,7 +234,7 @@ def test_a_key_that_is_withdrawn_counts_no_longer_than_decision_ttl(
     assert [site.get(target).status for _ in range(2)] == [200, 200]
     secret.write_text("another-secret-of-more-than-32-bytes")
     site.sidecar.reload()
-    wait_until(lambda: site.get(target).refusal == (401, "signature-invalid"), "the refusal")
+    wait_until(lambda: site.get(target).denial == (401, "signature-invalid"), "the refusal")
 
 
 def test_nginx_can_be_made_to_forget(sites: StartSite) -> None:
@@ -256,8 +256,8 @@ def test_long_questions_and_long_names_never_outgrow_the_buffer(site: Site) -> N
     for length in (*range(7_000, 8_000, 50), 9_000, 12_000, 15_000):
         target = f"/standup?jwt={token}&x=".ljust(length, "x")
         for _ in range(2):
-            seen = site.seen(target)
-            assert seen.values("X-Jitsi-Group") == ["%20" * 341]
+            forwarded = site.forwarded(target)
+            assert forwarded.values("X-Jitsi-Group") == ["%20" * 341]
         remembered.append(asked(site, (target,)) == 0)
     assert remembered == sorted(remembered, reverse=True)
     assert set(remembered) == {True, False}
@@ -279,7 +279,7 @@ def test_a_cache_that_cannot_be_written_to_lets_nobody_in_and_tells_nobody(
     with pytest.raises(RemoteDisconnected):
         site.get(f"/http-bind?room=standup&token={token}")
     assert len(site.upstream.requests) == arrived
-    assert site.get(f"/other?jwt={token}").refusal == (403, "room-mismatch")
+    assert site.get(f"/other?jwt={token}").denial == (403, "room-mismatch")
     site.nginx.cache.unlink()
     site.nginx.cache.mkdir()
     assert site.get(f"/http-bind?room=standup&token={token}").status == 200

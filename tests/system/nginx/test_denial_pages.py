@@ -92,7 +92,7 @@ def test_the_first_language_that_there_is_a_page_in(
     jitsi: Site, languages: str, shown: str
 ) -> None:
     answer = jitsi.get("/standup", accept(languages))
-    assert answer.refusal == (401, "token-missing")
+    assert answer.denial == (401, "token-missing")
     assert answer.headers["Content-Language"] == shown
     assert "Accept-Language" in answer.headers["Vary"]
     assert f'<html lang="{shown}">' in answer.text
@@ -123,7 +123,7 @@ async def test_people_read_what_is_wrong(jitsi: Site, tmp_path: Path, language: 
 
 
 async def check_words(tab: Tab, language: str, group: str) -> None:
-    """One heading and one explanation are seen, and the code below them."""
+    """One heading and one explanation are forwarded, and the code below them."""
     words = TEXTS[language]
     heading, explanation, *support = [line for line in (await text_of(tab)).split("\n") if line]
     assert [heading, explanation] == words["groups"][group]
@@ -131,14 +131,14 @@ async def check_words(tab: Tab, language: str, group: str) -> None:
         rf"{words['support']} {words['code']} ([a-z-]+), {words['request']} [0-9a-f]{{32}}",
         support[0],
     )
-    code = await tab.run("document.getElementById('code').textContent")
+    code = await tab.evaluate("document.getElementById('code').textContent")
     assert code in CODES[group]
-    assert await tab.run("document.documentElement.lang") == language
-    assert await tab.run("document.title") == words["title"]
+    assert await tab.evaluate("document.documentElement.lang") == language
+    assert await tab.evaluate("document.title") == words["title"]
 
 
 async def text_of(tab: Tab) -> str:
-    text: str = await tab.run("document.body.innerText")
+    text: str = await tab.evaluate("document.body.innerText")
     return text
 
 
@@ -168,22 +168,22 @@ async def test_a_page_is_legible_in_light_and_dark(
     jitsi: Site, tmp_path: Path, scheme: str
 ) -> None:
     async with browser(tmp_path) as tab:
-        await tab.look(scheme=scheme)
+        await tab.set_appearance(scheme=scheme)
         await tab.open(f"http://127.0.0.1:{jitsi.nginx.port}/standup")
         script = "getComputedStyle(document.querySelector('{}')).{}"
-        ground = await tab.run(script.format("body", "backgroundColor"))
+        ground = await tab.evaluate(script.format("body", "backgroundColor"))
         assert (luminance(ground) < 0.1) is (scheme == "dark")
         for element in ("h1", "p", "footer", "#code"):
-            ink = await tab.run(script.format(element, "color"))
+            ink = await tab.evaluate(script.format(element, "color"))
             assert contrast(ground, ink) >= 7, (element, ink)
 
 
 async def test_a_page_fits_a_small_telephone(jitsi: Site, tmp_path: Path) -> None:
     async with browser(tmp_path) as tab:
-        await tab.look(width=360, height=640)
+        await tab.set_appearance(width=360, height=640)
         for target, _ in DENIALS:
             await tab.open(f"http://127.0.0.1:{jitsi.nginx.port}{target}")
-            assert await tab.run("document.documentElement.scrollWidth") <= 360
+            assert await tab.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 async def test_the_readmes_pictures_can_be_taken_again(jitsi: Site, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_client_cannot_say_where_it_is_sent(site: Site) -> None:
 
 def test_signalling_stays_a_401(site: Site) -> None:
     answer = site.get("/http-bind?room=standup")
-    assert answer.refusal == (401, "token-missing")
+    assert answer.denial == (401, "token-missing")
     assert answer.headers["Location"] is None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.upstream import Seen
+from tests.support.upstream import RecordedRequest
 from tests.system.nginx import guides
 from tests.system.nginx.guides import (
     ALGORITHMS,
@@ -82,9 +82,9 @@ def docker(sites: StartSite, algorithm: str) -> Site:
     )
 
 
-def who(seen: Seen, *names: str) -> list[str]:
+def who(forwarded: RecordedRequest, *names: str) -> list[str]:
     """Read identity headers."""
-    return [value for name in names for value in seen.values(f"X-Jitsi-{name}")]
+    return [value for name in names for value in forwarded.values(f"X-Jitsi-{name}")]
 
 
 def denied(site: Site, room: str, token: str) -> tuple[int, Any]:
@@ -96,18 +96,18 @@ def test_a_booking_with_moderator_true_makes_an_owner(
     site: Site, library: Library, algorithm: str
 ) -> None:
     token = tokens(library)["booking", algorithm]
-    seen = site.seen(f"/http-bind?room=booking-123-3f9a&token={token}")
-    assert who(seen, "Moderator", "Affiliation") == ["true", "owner"]
-    assert who(seen, "User-Name") == ["%D0%97%D0%BE%D1%8F%20%3CM%C3%BCller%3E"]
-    assert who(seen, "User-Email") == ["zoe@example.org"]
+    forwarded = site.forwarded(f"/http-bind?room=booking-123-3f9a&token={token}")
+    assert who(forwarded, "Moderator", "Affiliation") == ["true", "owner"]
+    assert who(forwarded, "User-Name") == ["%D0%97%D0%BE%D1%8F%20%3CM%C3%BCller%3E"]
+    assert who(forwarded, "User-Email") == ["zoe@example.org"]
 
 
 def test_a_booking_with_moderator_false_makes_a_member(
     site: Site, library: Library, algorithm: str
 ) -> None:
     token = tokens(library)["guest", algorithm]
-    seen = site.seen(f"/http-bind?room=booking-123-3f9a&token={token}")
-    assert who(seen, "Moderator", "Affiliation") == ["false", "member"]
+    forwarded = site.forwarded(f"/http-bind?room=booking-123-3f9a&token={token}")
+    assert who(forwarded, "Moderator", "Affiliation") == ["false", "member"]
 
 
 def test_a_booking_opens_no_other_room(site: Site, library: Library, algorithm: str) -> None:
@@ -124,17 +124,17 @@ def test_the_copied_example_opens_any_room_and_makes_no_moderator(
     site: Site, library: Library, algorithm: str
 ) -> None:
     token = tokens(library)["wildcard", algorithm]
-    seen = site.seen(f"/http-bind?room=whatever&token={token}")
-    assert who(seen, "Moderator", "Affiliation") == ["false", "member"]
-    assert who(seen, "Expires") == ["98753496345768"]
-    assert who(seen, "User-Id") == ["abcd:a1b2c3-d4e5f6-0abc1-23de-abcdef01fedcba"]
+    forwarded = site.forwarded(f"/http-bind?room=whatever&token={token}")
+    assert who(forwarded, "Moderator", "Affiliation") == ["false", "member"]
+    assert who(forwarded, "Expires") == ["98753496345768"]
+    assert who(forwarded, "User-Id") == ["abcd:a1b2c3-d4e5f6-0abc1-23de-abcdef01fedcba"]
 
 
 def test_the_shortest_token_is_enough(site: Site, library: Library, algorithm: str) -> None:
     token = tokens(library)["plain", algorithm]
-    seen = site.seen(f"/http-bind?room=weekly&token={token}")
-    assert who(seen, "User-Name", "User-Id", "User-Email") == ["-", "-", "-"]
-    assert who(seen, "Subject", "Affiliation") == ["meet.example.org", "member"]
+    forwarded = site.forwarded(f"/http-bind?room=weekly&token={token}")
+    assert who(forwarded, "User-Name", "User-Id", "User-Email") == ["-", "-", "-"]
+    assert who(forwarded, "Subject", "Affiliation") == ["meet.example.org", "member"]
 
 
 def test_the_shortest_token_is_for_its_own_domain(
@@ -149,8 +149,8 @@ def test_an_accepted_audience_and_the_internal_domain_are_let_in(
     docker: Site, library: Library, algorithm: str
 ) -> None:
     token = tokens(library)["docker", algorithm]
-    seen = docker.seen(f"/http-bind?room=standup&token={token}")
-    assert who(seen, "Room", "Subject", "Affiliation") == ["standup", "meet.jitsi", "member"]
+    forwarded = docker.forwarded(f"/http-bind?room=standup&token={token}")
+    assert who(forwarded, "Room", "Subject", "Affiliation") == ["standup", "meet.jitsi", "member"]
     assert docker.get(f"/standup?jwt={token}").status == 200
 
 

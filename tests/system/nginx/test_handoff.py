@@ -27,7 +27,7 @@ def test_an_allowed_page_is_sent_to_its_fragment_and_then_passes_by_cookie(site:
     assert token not in answer.text
     page = location.partition("#")[0]
     assert site.get(page, sent).status == 200
-    assert site.get(page).refusal == (401, "token-missing")
+    assert site.get(page).denial == (401, "token-missing")
 
 
 def test_the_cookie_is_locked_down_and_ends_with_the_token(site: Site) -> None:
@@ -60,7 +60,7 @@ def test_a_tenants_page_is_handed_off_below_its_tenant(site: Site) -> None:
 def test_signalling_is_never_opened_by_a_cookie(site: Site, target: str) -> None:
     arrived = len(site.upstream.requests)
     for place in (STANDUP, CookieScope(HOST, "acme", "standup")):
-        assert site.get(target, cookie(place)).refusal == (401, "token-missing")
+        assert site.get(target, cookie(place)).denial == (401, "token-missing")
     assert len(site.upstream.requests) == arrived
     assert site.get(f"{target}&token={mint()}", cookie()).status == 200
 
@@ -82,7 +82,7 @@ def test_other_cookies_open_nothing(site: Site) -> None:
         ("Cookie", f"{name}="),
         ("Cookie", f"x{name}={value}"),
     ):
-        assert site.get("/standup", sent).refusal == (401, "token-missing")
+        assert site.get("/standup", sent).denial == (401, "token-missing")
 
 
 def test_of_several_cookies_the_rooms_own_counts(site: Site) -> None:
@@ -109,7 +109,7 @@ def test_who_is_refused_is_handed_nothing(site: Site) -> None:
 
 def test_an_expired_token_is_not_helped_by_a_cookie(site: Site) -> None:
     answer = site.get(f"/standup?jwt={mint(exp=1_500_000_000)}", cookie())
-    assert answer.refusal == (401, "token-expired")
+    assert answer.denial == (401, "token-expired")
 
 
 def test_a_room_named_like_a_host_leads_to_no_other_host(site: Site) -> None:
@@ -143,7 +143,7 @@ def test_a_long_cookie_beside_a_long_token_is_no_trouble(site: Site) -> None:
 
 def test_another_secret_ends_every_cookie(sites: StartSite) -> None:
     site = sites(VERIFIER_HANDOFF="true", VERIFIER_HANDOFF_SECRET="of-its-own-" * 4)
-    assert site.get("/standup", cookie()).refusal == (401, "token-missing")
+    assert site.get("/standup", cookie()).denial == (401, "token-missing")
 
 
 def test_a_sidecar_that_is_down_honours_no_cookie(sites: StartSite) -> None:
@@ -156,7 +156,7 @@ def test_a_sidecar_that_is_down_honours_no_cookie(sites: StartSite) -> None:
 
 def test_without_the_option_tokens_stay_and_cookies_open_nothing(jitsi: Site) -> None:
     assert jitsi.get(f"/standup?jwt={mint()}").status == 200
-    assert jitsi.get("/standup", cookie()).refusal == (401, "token-missing")
+    assert jitsi.get("/standup", cookie()).denial == (401, "token-missing")
 
 
 def test_no_log_holds_a_token_or_a_cookie(site: Site) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.browser import Tab, browser
-from tests.support.upstream import Seen
+from tests.support.upstream import RecordedRequest
 from tests.system.nginx.sites import JITSI, Site, StartSite, mint
 
 # How the web client reads its token: the fragment's parameters are JSON, the query's are not, and
@@ -58,9 +58,9 @@ async def test_the_client_finds_its_token_in_the_fragment(site: Site, tmp_path: 
     token = mint()
     async with browser(tmp_path) as tab:
         await tab.open(url(site, f"/acme/standup?lang=de&jwt={token}"))
-        assert await tab.run("token") == token
-        assert await tab.run("location.pathname + location.search") == "/acme/standup?lang=de"
-        assert await tab.run("location.hash") == f"#jwt=%22{token}%22"
+        assert await tab.evaluate("token") == token
+        assert await tab.evaluate("location.pathname + location.search") == "/acme/standup?lang=de"
+        assert await tab.evaluate("location.hash") == f"#jwt=%22{token}%22"
 
 
 async def test_history_and_referrer_hold_no_link_with_a_token(site: Site, tmp_path: Path) -> None:
@@ -68,11 +68,13 @@ async def test_history_and_referrer_hold_no_link_with_a_token(site: Site, tmp_pa
     async with browser(tmp_path) as tab:
         await tab.open(url(site, f"/standup?jwt={token}"), referrer="https://mail.example.org/")
         assert await history(tab) == ["about:blank", url(site, f"/standup#jwt=%22{token}%22")]
-        await tab.run("connect()")
+        await tab.evaluate("connect()")
         assert await history(tab) == ["about:blank", url(site, "/standup")]
-        seen = await tab.run("fetch('/colibri-ws/default-id/x').then(answer => answer.json())")
-        assert Seen.of(seen).values("Referer") == []
-        assert not [part for part in token.split(".") if part in str(seen)]
+        forwarded = await tab.evaluate(
+            "fetch('/colibri-ws/default-id/x').then(answer => answer.json())"
+        )
+        assert RecordedRequest.from_json(forwarded).values("Referer") == []
+        assert not [part for part in token.split(".") if part in str(forwarded)]
 
 
 async def test_a_reload_passes_by_the_cookie_with_and_without_the_fragment(
@@ -82,11 +84,11 @@ async def test_a_reload_passes_by_the_cookie_with_and_without_the_fragment(
     async with browser(tmp_path) as tab:
         await tab.open(url(site, f"/standup?jwt={token}"))
         await tab.reload()
-        assert await tab.run("token") == token
-        await tab.run("connect()")
+        assert await tab.evaluate("token") == token
+        await tab.evaluate("connect()")
         await tab.reload()
-        assert await tab.run("[document.title, token]") == ["Jitsi Meet", None]
-        assert await tab.run("location.href") == url(site, "/standup")
+        assert await tab.evaluate("[document.title, token]") == ["Jitsi Meet", None]
+        assert await tab.evaluate("location.href") == url(site, "/standup")
 
 
 async def test_no_script_reads_the_cookie_and_it_opens_this_room_only(
@@ -94,14 +96,15 @@ async def test_no_script_reads_the_cookie_and_it_opens_this_room_only(
 ) -> None:
     async with browser(tmp_path) as tab:
         await tab.open(url(site, f"/standup?jwt={mint()}"))
-        assert await tab.run("document.cookie") == ""
+        assert await tab.evaluate("document.cookie") == ""
         (cookie,) = (await tab.call("Network.getCookies"))["cookies"]
         assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, True, "Lax")
         assert (
-            await tab.run("fetch('/http-bind?room=standup').then(answer => answer.status)") == 401
+            await tab.evaluate("fetch('/http-bind?room=standup').then(answer => answer.status)")
+            == 401
         )
         await tab.open(url(site, "/retro"))
-        assert "You need an invitation" in await tab.run("document.body.innerText")
+        assert "You need an invitation" in await tab.evaluate("document.body.innerText")
 
 
 async def test_two_rooms_are_open_at_once(site: Site, tmp_path: Path) -> None:
@@ -110,7 +113,7 @@ async def test_two_rooms_are_open_at_once(site: Site, tmp_path: Path) -> None:
             await tab.open(url(site, f"/{room}?jwt={mint(room=room)}"))
         for room in ("standup", "retro"):
             await tab.open(url(site, f"/{room}"))
-            assert await tab.run("document.title") == "Jitsi Meet"
+            assert await tab.evaluate("document.title") == "Jitsi Meet"
 
 
 async def test_a_page_in_a_frame_keeps_its_own_fragment(site: Site, tmp_path: Path) -> None:
@@ -126,7 +129,7 @@ async def test_a_page_in_a_frame_keeps_its_own_fragment(site: Site, tmp_path: Pa
     async with browser(tmp_path) as tab:
         await tab.open(url(site, f"/retro?jwt={mint(room='retro')}"))
         whole = url(site, f"/standup?jwt={token}#config.startWithAudioMuted=true")
-        assert await tab.run(script) == [whole, token]
+        assert await tab.evaluate(script) == [whole, token]
 
 
 async def test_no_log_holds_what_the_browser_did(site: Site, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.identity import IDENTITY
-from tests.support.upstream import Seen
+from tests.support.upstream import RecordedRequest
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
 
 NEVER = ["X-Jitsi-Would-Deny", "X-Jitsi-Denial"]
@@ -32,22 +32,22 @@ def forged(count: int = 1) -> list[tuple[str, str]]:
     return [(name, "forged") for name in names for _ in range(count)]
 
 
-def identity(seen: Seen) -> dict[str, list[str]]:
-    return {name: seen.values(name) for name in IDENTITY}
+def identity(forwarded: RecordedRequest) -> dict[str, list[str]]:
+    return {name: forwarded.values(name) for name in IDENTITY}
 
 
 def test_the_upstream_gets_every_identity_header_once(site: Site) -> None:
-    seen = site.seen(f"/acme/http-bind?room=standup&token={mint(exp=98753496345768)}")
-    assert identity(seen) == {name: [value] for name, value in IDENTITY.items()}
+    forwarded = site.forwarded(f"/acme/http-bind?room=standup&token={mint(exp=98753496345768)}")
+    assert identity(forwarded) == {name: [value] for name, value in IDENTITY.items()}
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_a_client_sends_under_these_names_never_arrives(site: Site, count: int) -> None:
     token = mint(exp=98753496345768)
-    seen = site.seen(f"/acme/http-bind?room=standup&token={token}", *forged(count))
-    assert identity(seen) == {name: [value] for name, value in IDENTITY.items()}
-    assert not [name for name in NEVER if seen.values(name)]
-    assert "forged" not in str(seen.headers)
+    forwarded = site.forwarded(f"/acme/http-bind?room=standup&token={token}", *forged(count))
+    assert identity(forwarded) == {name: [value] for name, value in IDENTITY.items()}
+    assert not [name for name in NEVER if forwarded.values(name)]
+    assert "forged" not in str(forwarded.headers)
 
 
 def test_a_client_that_names_its_own_identity_gets_in_nowhere(site: Site) -> None:
@@ -58,9 +58,9 @@ def test_a_client_that_names_its_own_identity_gets_in_nowhere(site: Site) -> Non
 
 def test_a_guest_cannot_name_itself(sites: StartSite) -> None:
     site = sites(JITSI, JWT_ALLOW_EMPTY="1")
-    seen = site.seen("/http-bind?room=standup", *forged())
-    assert "forged" not in str(seen.headers)
-    assert seen.values("X-Jitsi-User-Name") == ["-"]
+    forwarded = site.forwarded("/http-bind?room=standup", *forged())
+    assert "forged" not in str(forwarded.headers)
+    assert forwarded.values("X-Jitsi-User-Name") == ["-"]
 
 
 def test_the_headers_of_every_other_convention_are_out_of_reach(site: Site) -> None:
@@ -83,22 +83,22 @@ def test_the_headers_of_every_other_convention_are_out_of_reach(site: Site) -> N
 
 
 def test_a_clients_request_id_is_replaced(site: Site) -> None:
-    seen = site.seen(f"/http-bind?room=standup&token={mint()}", ("X-Request-Id", "mine"))
-    (request_id,) = seen.values("X-Request-Id")
+    forwarded = site.forwarded(f"/http-bind?room=standup&token={mint()}", ("X-Request-Id", "mine"))
+    (request_id,) = forwarded.values("X-Request-Id")
     assert len(request_id) == 32
 
 
 def test_names_beyond_ascii_arrive_percent_encoded(site: Site) -> None:
     user = {"name": "Зоя\r\nX-Evil: 1", "email": "a b@example.org"}
-    seen = site.seen(f"/http-bind?room=standup&token={mint(context={'user': user})}")
-    assert seen.values("X-Jitsi-User-Name") == ["%D0%97%D0%BE%D1%8F%0D%0AX-Evil:%201"]
-    assert seen.values("X-Evil") == []
+    forwarded = site.forwarded(f"/http-bind?room=standup&token={mint(context={'user': user})}")
+    assert forwarded.values("X-Jitsi-User-Name") == ["%D0%97%D0%BE%D1%8F%0D%0AX-Evil:%201"]
+    assert forwarded.values("X-Evil") == []
 
 
 def test_the_longest_identity_passes_nginx_whole(site: Site) -> None:
     long = "n" * 1_000
     user = {"id": long, "name": long, "email": long}
     claims = {"context": {"user": user, "group": long, "features": {long: True}}, "sub": long}
-    seen = site.seen(f"/http-bind?room=standup&token={mint(**claims)}")
+    forwarded = site.forwarded(f"/http-bind?room=standup&token={mint(**claims)}")
     names = ("User-Id", "User-Name", "User-Email", "Group", "Features", "Subject")
-    assert [seen.values(f"X-Jitsi-{name}") for name in names] == [[long]] * 6
+    assert [forwarded.values(f"X-Jitsi-{name}") for name in names] == [[long]] * 6

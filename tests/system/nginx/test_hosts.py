@@ -35,5 +35,5 @@ def test_a_request_line_that_names_another_host_changes_nothing(
     before = len(site.upstream.requests)
     for line in (target, f"http://meet.example.org{target}"):
         answer = send(site.nginx.port, line, host="b.example.org")
-        assert answer.refusal == (401, "signature-invalid")
+        assert answer.denial == (401, "signature-invalid")
     assert len(site.upstream.requests) == before

@@ -88,5 +88,5 @@ def test_a_unix_socket_does_as_well(sites: StartSite, tmp_path: Path) -> None:
     site = sites(JITSI, name="unix", edits=edits, VERIFIER_LISTEN=socket)
     link = f"/standup?jwt={mint()}"
     assert [site.get(link).status for _ in range(2)] == [200, 200]
-    assert site.get(f"/other?jwt={mint()}").refusal == (403, "room-mismatch")
+    assert site.get(f"/other?jwt={mint()}").denial == (403, "room-mismatch")
     assert questions(site.sidecar) == 2

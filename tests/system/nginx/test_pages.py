@@ -54,7 +54,7 @@ def test_a_page_is_asked_about_once(sites: StartSite) -> None:
 
 def test_a_page_without_a_token_is_a_401_that_shows_the_code(jitsi: Site) -> None:
     answer = jitsi.get("/standup")
-    assert answer.refusal == (401, "token-missing")
+    assert answer.denial == (401, "token-missing")
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="jitsi"'
     assert answer.headers.get_content_type() == "text/html"
     assert '<code id="code">token-missing</code>' in answer.text
@@ -62,14 +62,14 @@ def test_a_page_without_a_token_is_a_401_that_shows_the_code(jitsi: Site) -> Non
 
 def test_a_page_with_a_token_for_another_room_is_a_403_that_shows_the_code(jitsi: Site) -> None:
     answer = jitsi.get(f"/standup?jwt={mint(room='other')}")
-    assert answer.refusal == (403, "room-mismatch")
+    assert answer.denial == (403, "room-mismatch")
     assert answer.headers["WWW-Authenticate"] is None
     assert '<code id="code">room-mismatch</code>' in answer.text
 
 
 def test_an_expired_token_is_challenged_with_the_reason(jitsi: Site) -> None:
     answer = jitsi.get(f"/http-bind?room=standup&token={mint(exp=1_500_000_000)}")
-    assert answer.refusal == (401, "token-expired")
+    assert answer.denial == (401, "token-expired")
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
 
 
@@ -99,9 +99,9 @@ def test_a_missing_static_file_is_a_404(jitsi: Site) -> None:
 
 
 def test_the_media_bridge_is_never_gated(jitsi: Site) -> None:
-    seen = jitsi.seen("/colibri-ws/default-id/abc?pwd=x", ("X-Jitsi-Room", "forged"))
-    assert seen.target == "/colibri-ws/default-id/abc?pwd=x"
-    assert seen.values("X-Jitsi-Room") == []
+    forwarded = jitsi.forwarded("/colibri-ws/default-id/abc?pwd=x", ("X-Jitsi-Room", "forged"))
+    assert forwarded.target == "/colibri-ws/default-id/abc?pwd=x"
+    assert forwarded.values("X-Jitsi-Room") == []
 
 
 @pytest.mark.parametrize("target", ["/_jitsi-verifier", "/_jitsi-verifier/en.html", "/auth"])
@@ -113,11 +113,11 @@ def test_a_cyrillic_room_opens_with_the_form_that_the_web_client_sends(jitsi: Si
     token = mint(room=CYRILLIC_ROOM)
     assert jitsi.get(f"{CYRILLIC}?jwt={token}").status == 200
     quoted = CYRILLIC_ROOM.replace("%", "%25")
-    seen = jitsi.seen(f"/http-bind?room={quoted}&token={token}")
-    assert seen.values("X-Jitsi-Room") == [quoted]
+    forwarded = jitsi.forwarded(f"/http-bind?room={quoted}&token={token}")
+    assert forwarded.values("X-Jitsi-Room") == [quoted]
 
 
 def test_raw_utf_8_is_the_same_room(front: Site) -> None:
     token = mint(room=CYRILLIC_ROOM)
-    seen = front.seen(f"/Комната?jwt={token}")
-    assert seen.values("X-Jitsi-Room") == [CYRILLIC_ROOM.replace("%", "%25")]
+    forwarded = front.forwarded(f"/Комната?jwt={token}")
+    assert forwarded.values("X-Jitsi-Room") == [CYRILLIC_ROOM.replace("%", "%25")]

@@ -7,15 +7,17 @@ import http.client
 import pytest
 
 from tests.support.raw_http import send
-from tests.support.upstream import Seen
+from tests.support.upstream import RecordedRequest
 from tests.system.nginx.sites import Site, mint
 
 
 def test_a_post_is_judged_by_its_url_and_keeps_its_body(jitsi: Site) -> None:
     body = b"<body xmlns='http://jabber.org/protocol/httpbind'/>"
     target = f"/http-bind?room=standup&token={mint()}"
-    seen = Seen.of(send(jitsi.nginx.port, target, method="POST", body=body).json())
-    assert (seen.method, seen.body) == ("POST", body.decode())
+    forwarded = RecordedRequest.from_json(
+        send(jitsi.nginx.port, target, method="POST", body=body).json()
+    )
+    assert (forwarded.method, forwarded.body) == ("POST", body.decode())
 
 
 def test_a_refused_post_never_reaches_the_upstream(jitsi: Site) -> None:
@@ -35,7 +37,7 @@ def test_a_chunked_post_with_a_trailer_is_judged_by_its_url_alone(jitsi: Site) -
     connection.send(f"3\r\nabc\r\n0\r\n{trailer}\r\n\r\n".encode())
     assert connection.getresponse().status == 401
     connection.close()
-    assert jitsi.get("/standup").refusal == (401, "token-missing")
+    assert jitsi.get("/standup").denial == (401, "token-missing")
 
 
 def test_head_is_judged_as_get_is(front: Site) -> None:
@@ -51,7 +53,7 @@ def test_head_is_judged_as_get_is(front: Site) -> None:
 def test_every_other_method_is_judged_as_well(front: Site, method: str) -> None:
     assert front.get("/standup", method=method).status == 401
     allowed = front.get(f"/standup?jwt={mint()}", method=method)
-    assert Seen.of(allowed.json()).method == method
+    assert RecordedRequest.from_json(allowed.json()).method == method
 
 
 def test_a_range_is_for_the_upstream_and_not_for_the_sidecar(front: Site) -> None:
@@ -66,14 +68,14 @@ def test_a_range_is_for_the_upstream_and_not_for_the_sidecar(front: Site) -> Non
 def test_a_token_of_8_kb_works(front: Site) -> None:
     token = mint(padding="x" * 6_000)
     assert 8_192 < len(token) < 9_000
-    seen = front.seen(f"/standup?jwt={token}")
-    assert seen.target == f"/standup?jwt={token}"
+    forwarded = front.forwarded(f"/standup?jwt={token}")
+    assert forwarded.target == f"/standup?jwt={token}"
 
 
 def test_what_else_a_browser_sends_leaves_room_for_the_token(front: Site) -> None:
     cookie, referrer = ("Cookie", f"a={'c' * 12_000}"), ("Referer", f"https://x/{'r' * 8_000}")
-    seen = front.seen(f"/standup?jwt={mint(padding='x' * 6_000)}", cookie, referrer)
-    assert seen.values("Cookie") == [cookie[1]]
+    forwarded = front.forwarded(f"/standup?jwt={mint(padding='x' * 6_000)}", cookie, referrer)
+    assert forwarded.values("Cookie") == [cookie[1]]
 
 
 def test_a_request_that_is_too_long_for_the_sidecar_is_refused(front: Site) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.raw_http import send
-from tests.support.upstream import Seen
+from tests.support.upstream import RecordedRequest
 from tests.system.nginx.sites import Site, StartSite, mint
 
 SIGNALLING = [
@@ -22,46 +22,46 @@ SIGNALLING = [
 
 @pytest.mark.parametrize("target", SIGNALLING)
 def test_signalling_is_refused_without_a_token(jitsi: Site, target: str) -> None:
-    assert jitsi.get(f"{target}?room=standup").refusal == (401, "token-missing")
+    assert jitsi.get(f"{target}?room=standup").denial == (401, "token-missing")
 
 
 @pytest.mark.parametrize("target", SIGNALLING)
 def test_signalling_is_refused_with_a_token_for_another_room(jitsi: Site, target: str) -> None:
     answer = jitsi.get(f"{target}?room=standup&token={mint(room='other')}")
-    assert answer.refusal == (403, "room-mismatch")
+    assert answer.denial == (403, "room-mismatch")
 
 
 @pytest.mark.parametrize("target", SIGNALLING)
 def test_signalling_that_names_no_room_is_refused(jitsi: Site, target: str) -> None:
     answer = jitsi.get(f"{target}?token={mint(room='*')}")
-    assert answer.refusal == (403, "room-address-invalid")
+    assert answer.denial == (403, "room-address-invalid")
 
 
 @pytest.mark.parametrize("target", SIGNALLING)
 def test_signalling_reaches_the_upstream_with_its_token(jitsi: Site, target: str) -> None:
-    seen = jitsi.seen(f"{target}?room=standup&token={mint()}")
-    assert seen.values("X-Jitsi-Room") == ["standup"]
-    assert seen.values("X-Jitsi-Tenant") == ["acme" if "acme" in target else "-"]
+    forwarded = jitsi.forwarded(f"{target}?room=standup&token={mint()}")
+    assert forwarded.values("X-Jitsi-Room") == ["standup"]
+    assert forwarded.values("X-Jitsi-Tenant") == ["acme" if "acme" in target else "-"]
 
 
 @pytest.mark.parametrize("target", [name for name in SIGNALLING if "conference" not in name])
 def test_prosody_is_told_the_tenant_that_was_judged(jitsi: Site, target: str) -> None:
     """Asking the sidecar makes nginx run the server's own ``set $prefix "";`` again."""
     tenant = "acme" if "acme" in target else ""
-    seen = jitsi.seen(f"{target}?room=standup&token={mint()}")
-    assert f"?prefix={tenant}&room=standup&" in seen.target
+    forwarded = jitsi.forwarded(f"{target}?room=standup&token={mint()}")
+    assert f"?prefix={tenant}&room=standup&" in forwarded.target
 
 
 def test_an_encoded_tenant_reaches_prosody_encoded(jitsi: Site) -> None:
-    seen = jitsi.seen(f"/%D0%BA%D0%BE/%68ttp-bind?room=standup&token={mint()}")
-    assert "?prefix=%D0%BA%D0%BE&room=" in seen.target
-    assert seen.values("X-Jitsi-Tenant") == ["%25d0%25ba%25d0%25be"]
+    forwarded = jitsi.forwarded(f"/%D0%BA%D0%BE/%68ttp-bind?room=standup&token={mint()}")
+    assert "?prefix=%D0%BA%D0%BE&room=" in forwarded.target
+    assert forwarded.values("X-Jitsi-Tenant") == ["%25d0%25ba%25d0%25be"]
 
 
 def test_prosody_is_told_no_tenant_for_an_encoded_path_without_one(jitsi: Site) -> None:
-    seen = jitsi.seen(f"/%5Fapi/room-info?room=standup&token={mint()}")
-    assert "?prefix=&room=" in seen.target
-    assert seen.values("X-Jitsi-Tenant") == ["-"]
+    forwarded = jitsi.forwarded(f"/%5Fapi/room-info?room=standup&token={mint()}")
+    assert "?prefix=&room=" in forwarded.target
+    assert forwarded.values("X-Jitsi-Tenant") == ["-"]
 
 
 def test_a_bearer_token_opens_the_conference_request(jitsi: Site) -> None:
@@ -69,9 +69,9 @@ def test_a_bearer_token_opens_the_conference_request(jitsi: Site) -> None:
     answer = send(
         jitsi.nginx.port, target, ("Authorization", bearer), method="POST", body=b'{"room":1}'
     )
-    seen = Seen.of(answer.json())
-    assert (seen.method, seen.body) == ("POST", '{"room":1}')
-    assert seen.values("Authorization") == [bearer]
+    forwarded = RecordedRequest.from_json(answer.json())
+    assert (forwarded.method, forwarded.body) == ("POST", '{"room":1}')
+    assert forwarded.values("Authorization") == [bearer]
 
 
 def test_a_doubled_authorization_header_is_refused(jitsi: Site) -> None:
@@ -82,8 +82,8 @@ def test_a_doubled_authorization_header_is_refused(jitsi: Site) -> None:
 
 def test_guests_are_let_in_without_a_token_where_that_is_allowed(sites: StartSite) -> None:
     site = sites(JWT_ALLOW_EMPTY="1")
-    seen = site.seen("/http-bind?room=standup")
-    assert seen.values("X-Jitsi-Affiliation") == ["none"]
-    assert seen.values("X-Jitsi-Moderator") == ["false"]
+    forwarded = site.forwarded("/http-bind?room=standup")
+    assert forwarded.values("X-Jitsi-Affiliation") == ["none"]
+    assert forwarded.values("X-Jitsi-Moderator") == ["false"]
     assert site.get("/standup").status == 200
-    assert site.get("/standup?jwt=a.b.c").refusal == (401, "token-malformed")
+    assert site.get("/standup?jwt=a.b.c").denial == (401, "token-malformed")

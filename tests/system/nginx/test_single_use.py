@@ -35,8 +35,8 @@ def test_the_first_browser_stays_in_and_nobody_else_gets_in(site: Site) -> None:
     assert site.get(location.partition("#")[0], mine).status == 200
     for target in (BOSH, SOCKET, BOSH):
         assert site.get(f"{target}&token={token}", mine).status == 200
-        assert site.get(f"{target}&token={token}").refusal == USED
-    assert site.get(f"/standup?jwt={token}").refusal == USED
+        assert site.get(f"{target}&token={token}").denial == USED
+    assert site.get(f"/standup?jwt={token}").denial == USED
     again, _ = handed_off(site.get(f"/standup?jwt={token}", mine))
     assert again == location
 
@@ -46,7 +46,7 @@ def test_ones_own_cookie_does_not_let_in_by_anothers_token(site: Site) -> None:
     handed_off(site.get(f"/standup?jwt={stolen}"))
     _, theirs = handed_off(site.get(f"/standup?jwt={own}"))
     assert site.get(f"{BOSH}&token={own}", theirs).status == 200
-    assert site.get(f"{BOSH}&token={stolen}", theirs).refusal == USED
+    assert site.get(f"{BOSH}&token={stolen}", theirs).denial == USED
 
 
 def test_the_rooms_cookie_is_found_among_others(site: Site) -> None:

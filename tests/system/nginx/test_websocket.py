@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.support.upstream import Seen
+from tests.support.upstream import RecordedRequest
 from tests.system.nginx.sites import FRONT, JITSI, Site, StartSite, mint
 
 
@@ -28,20 +28,20 @@ async def test_an_allowed_upgrade_becomes_a_conversation_with_the_upstream(site:
         aiohttp.ClientSession() as client,
         client.ws_connect(url, headers=headers, protocols=("xmpp",)) as socket,
     ):
-        seen = Seen.of(json.loads(await socket.receive_str()))
+        forwarded = RecordedRequest.from_json(json.loads(await socket.receive_str()))
         await socket.send_str("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>")
         assert (await socket.receive_str()).startswith("<open ")
         assert socket.protocol == "xmpp"
-    assert seen.values("X-Jitsi-Moderator") == ["false"]
-    assert seen.values("X-Jitsi-User-Name") == ["Ada%20Lovelace"]
+    assert forwarded.values("X-Jitsi-Moderator") == ["false"]
+    assert forwarded.values("X-Jitsi-User-Name") == ["Ada%20Lovelace"]
 
 
 async def test_a_tenants_upgrade_keeps_its_tenant(site: Site) -> None:
     url = address(site, f"/acme/xmpp-websocket?room=standup&token={mint()}")
     async with aiohttp.ClientSession() as client, client.ws_connect(url) as socket:
-        seen = Seen.of(json.loads(await socket.receive_str()))
-    assert seen.values("X-Jitsi-Tenant") == ["acme"]
-    assert "acme" in seen.target
+        forwarded = RecordedRequest.from_json(json.loads(await socket.receive_str()))
+    assert forwarded.values("X-Jitsi-Tenant") == ["acme"]
+    assert "acme" in forwarded.target
 
 
 @pytest.mark.parametrize(("room", "status"), [(None, 401), ("other", 403)])

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.support.upstream import Seen
+from tests.support.upstream import RecordedRequest
 
 
 class _Server(ThreadingHTTPServer):
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
-        self.questions: list[Seen] = []
+        self.questions: list[RecordedRequest] = []
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of proxies that leave without a word."""
@@ -27,8 +27,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Remember the question, and answer with 200 and nothing else."""
         body = self.rfile.read(int(self.headers["Content-Length"] or 0)).decode()
-        seen = Seen(self.command, self.path, list(self.headers.items()), body)
-        self.server.questions.append(seen)
+        forwarded = RecordedRequest(self.command, self.path, list(self.headers.items()), body)
+        self.server.questions.append(forwarded)
         self.send_response(200)
         self.send_header("Content-Length", "0")
         # Else a proxy could put a later question on a connection that has outlived the block.
@@ -43,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def allow_all_server(port: int) -> Iterator[list[Seen]]:
+def allow_all_server(port: int) -> Iterator[list[RecordedRequest]]:
     """Answer on this port until the end of the block; give the questions as they come."""
     server = _Server(port)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

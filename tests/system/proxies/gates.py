@@ -12,7 +12,7 @@ import pytest
 
 from tests.support import raw_http
 from tests.support.processes import free_port
-from tests.support.upstream import Seen, Upstream
+from tests.support.upstream import RecordedRequest, Upstream
 from tests.system.nginx.sites import Sidecar
 from tests.system.proxies.allow_all import allow_all_server
 from tests.system.proxies.auth_requests import AUTH_REQUESTS
@@ -42,11 +42,11 @@ class RealGate:
         """Ask the proxy, as a client from outside."""
         return raw_http.send(self.proxy.port, target, *headers, method=method, body=body)
 
-    def seen(self, target: str, *headers: raw_http.Header) -> Seen:
+    def forwarded(self, target: str, *headers: raw_http.Header) -> RecordedRequest:
         """Ask for something that is let in; give what arrived behind the proxy."""
         answer = self.ask(target, *headers)
-        assert answer.status == 200, (target, answer.refusal, answer.text)
-        return Seen.of(answer.json())
+        assert answer.status == 200, (target, answer.denial, answer.text)
+        return RecordedRequest.from_json(answer.json())
 
     def check(self, case: Case) -> None:
         """Send a case's request, and compare what comes of it."""
@@ -55,11 +55,11 @@ class RealGate:
         arrived = self.upstream.requests[before:]
         check_verdict(case, answer)
         assert len(arrived) == (case.refused is None)
-        for seen in arrived:
-            assert (seen.method, seen.target) == (case.method, case.target)
-            assert seen.body == case.body
-            assert seen.values("X-Jitsi-Room") == [case.room]
-            assert seen.values("X-Jitsi-Tenant") == [case.tenant]
+        for forwarded in arrived:
+            assert (forwarded.method, forwarded.target) == (case.method, case.target)
+            assert forwarded.body == case.body
+            assert forwarded.values("X-Jitsi-Room") == [case.room]
+            assert forwarded.values("X-Jitsi-Tenant") == [case.tenant]
 
     @contextmanager
     def instead(self, **options: str) -> Iterator[None]:
@@ -75,7 +75,7 @@ class RealGate:
             self.sidecar.start()
 
     @contextmanager
-    def open_to_all(self) -> Iterator[list[Seen]]:
+    def open_to_all(self) -> Iterator[list[RecordedRequest]]:
         """Put a stand-in in the place of the sidecar; give the questions that it is asked."""
         self.sidecar.stop()
         with allow_all_server(self.sidecar.port) as questions:
@@ -138,8 +138,8 @@ class ReproducedGate:
 def check_verdict(case: Case, answer: raw_http.Answer) -> None:
     """Compare status and code with the case's."""
     if case.refused is None:
-        assert answer.status == 200, (answer.refusal, answer.text)
+        assert answer.status == 200, (answer.denial, answer.text)
     elif case.refused == (0, ""):
         assert answer.status in {400, 401, 403}, (answer.status, answer.text)
     else:
-        assert answer.refusal == case.refused
+        assert answer.denial == case.refused

@@ -37,10 +37,10 @@ def test_an_allowed_page_is_sent_to_its_fragment_and_then_passes_by_cookie(gate:
         assert answer.headers.get_all("Referrer-Policy") == ["no-referrer"]
         assert answer.text == ""
         assert len(gate.upstream.requests) == before
-        seen = gate.seen("/standup?lang=de", sent)
-        assert seen.target == "/standup?lang=de"
-        assert seen.values("X-Jitsi-Room") == ["standup"]
-        assert gate.ask("/standup?lang=de").refusal == (401, "token-missing")
+        forwarded = gate.forwarded("/standup?lang=de", sent)
+        assert forwarded.target == "/standup?lang=de"
+        assert forwarded.values("X-Jitsi-Room") == ["standup"]
+        assert gate.ask("/standup?lang=de").denial == (401, "token-missing")
 
 
 @GATES_WITH_PAGES
@@ -49,11 +49,11 @@ def test_its_cookie_opens_no_signalling_no_other_room_and_no_other_host(gate: Re
         _, sent = handed_off(gate.ask(f"/standup?jwt={mint()}"))
         before = len(gate.upstream.requests)
         for target in (*SIGNALLING, "/other", "/acme/standup"):
-            assert gate.ask(target, sent).refusal == (401, "token-missing")
+            assert gate.ask(target, sent).denial == (401, "token-missing")
         send(gate.proxy.port, "/standup", sent, host="other.example.org")
         assert len(gate.upstream.requests) == before
         assert gate.ask(f"{SIGNALLING[0]}&token={mint()}", sent).status == 200
-    assert gate.ask("/standup", sent).refusal == (401, "token-missing")
+    assert gate.ask("/standup", sent).denial == (401, "token-missing")
 
 
 @GATES_WITH_PAGES
@@ -112,9 +112,9 @@ def test_nobody_else_is_sent_anywhere(gate: RealGate) -> None:
     forged = ("X-Jitsi-Redirect", "https://evil.example/")
     with gate.instead(VERIFIER_DENIED_REDIRECT_URL=LOGIN):
         sent_to(gate.ask("/standup", forged))
-        assert gate.ask(SIGNALLING[0], forged).refusal == (401, "token-missing")
+        assert gate.ask(SIGNALLING[0], forged).denial == (401, "token-missing")
         assert gate.ask(f"/standup?jwt={mint()}", forged).status == 200
-    assert gate.ask("/standup", forged).refusal == (401, "token-missing")
+    assert gate.ask("/standup", forged).denial == (401, "token-missing")
 
 
 @CADDY
@@ -135,4 +135,4 @@ def test_the_browser_that_was_first_with_a_one_use_token_stays_in(gate: RealGate
         among_others = (name, f"a=b; __Host-jitsi-0=1; {mine}; c=d")
         for _ in range(2):
             assert gate.ask(target, among_others).status == 200
-            assert gate.ask(target).refusal == (403, "token-already-used")
+            assert gate.ask(target).denial == (403, "token-already-used")

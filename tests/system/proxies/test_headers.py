@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.support.raw_http import Header
-from tests.support.upstream import Seen
+from tests.support.upstream import RecordedRequest
 from tests.system.nginx.sites import mint
 from tests.system.proxies.gates import REAL_GATES, RealGate
 from tests.system.proxies.programs import HOST
@@ -49,8 +49,8 @@ def conventions(value: str) -> list[Header]:
     return [(spelt, value) for name in names for spelt in (name, name.replace("-", "_"))]
 
 
-def identity(seen: Seen) -> dict[str, list[str]]:
-    return {name: seen.values(name) for name in (*IDENTITY, *NEVER)}
+def identity(forwarded: RecordedRequest) -> dict[str, list[str]]:
+    return {name: forwarded.values(name) for name in (*IDENTITY, *NEVER)}
 
 
 def entered(**claims: object) -> str:
@@ -62,66 +62,66 @@ WHOLE = {name: [value] for name, value in IDENTITY.items()} | {name: [] for name
 
 @REAL_GATES
 def test_jitsi_gets_every_identity_header_once(gate: RealGate) -> None:
-    assert identity(gate.seen(entered())) == WHOLE
+    assert identity(gate.forwarded(entered())) == WHOLE
 
 
 @REAL_GATES
 def test_what_a_client_sends_under_these_names_never_arrives(gate: RealGate) -> None:
     for headers in FORGED:
-        seen = gate.seen(entered(), *headers, *headers)
-        assert identity(seen) == WHOLE
-        assert "forged" not in str(seen.headers)
+        forwarded = gate.forwarded(entered(), *headers, *headers)
+        assert identity(forwarded) == WHOLE
+        assert "forged" not in str(forwarded.headers)
 
 
 @REAL_GATES
 def test_nor_does_it_where_the_sidecar_is_not_asked(gate: RealGate) -> None:
     for headers in FORGED:
-        assert "forged" not in str(gate.seen("/config.js", *headers).headers)
+        assert "forged" not in str(gate.forwarded("/config.js", *headers).headers)
 
 
 @REAL_GATES
 def test_a_client_cannot_have_identity_headers_taken_away_again(gate: RealGate) -> None:
     """``Connection`` names headers that the next program is to remove (RFC 9110, section 7.6.1)."""
     named = ("Connection", "keep-alive, X-Jitsi-Moderator, X-Jitsi-Room")
-    seen = gate.seen(entered(), named)
-    assert identity(seen) == WHOLE
-    assert "jitsi" not in "".join(seen.values("Connection")).lower()
+    forwarded = gate.forwarded(entered(), named)
+    assert identity(forwarded) == WHOLE
+    assert "jitsi" not in "".join(forwarded.values("Connection")).lower()
 
 
 @REAL_GATES
 def test_a_client_that_names_its_own_identity_gets_in_nowhere(gate: RealGate) -> None:
     for headers in FORGED:
-        assert gate.ask("/http-bind?room=standup", *headers).refusal == (401, "token-missing")
+        assert gate.ask("/http-bind?room=standup", *headers).denial == (401, "token-missing")
 
 
 @REAL_GATES
 def test_the_headers_of_every_other_convention_open_nothing(gate: RealGate) -> None:
     opened = f"/standup?jwt={mint()}"
     for value in (opened, f"https://meet.example.org{opened}"):
-        assert gate.ask("/other", *conventions(value)).refusal == (401, "token-missing")
+        assert gate.ask("/other", *conventions(value)).denial == (401, "token-missing")
         answer = gate.ask(f"/other?jwt={mint()}", *conventions(value))
-        assert answer.refusal == (403, "room-mismatch")
+        assert answer.denial == (403, "room-mismatch")
 
 
 @REAL_GATES
 def test_they_do_not_reach_jitsi_either(gate: RealGate) -> None:
     """nginx hands them on, to a Jitsi that reads none of them."""
     for target in (entered(), "/config.js"):
-        assert "forged" not in str(gate.seen(target, *conventions("/forged")).headers)
+        assert "forged" not in str(gate.forwarded(target, *conventions("/forged")).headers)
 
 
 @REAL_GATES
 def test_a_clients_request_id_is_replaced(gate: RealGate) -> None:
-    (request_id,) = gate.seen(entered(), ("X-Request-Id", "forged")).values("X-Request-Id")
+    (request_id,) = gate.forwarded(entered(), ("X-Request-Id", "forged")).values("X-Request-Id")
     assert len(request_id) in {32, 36}
 
 
 @REAL_GATES
 def test_names_beyond_ascii_arrive_percent_encoded(gate: RealGate) -> None:
     user = {"name": "Зоя\r\nX-Evil: 1", "email": "a b@example.org"}
-    seen = gate.seen(entered(context={"user": user}))
-    assert seen.values("X-Jitsi-User-Name") == ["%D0%97%D0%BE%D1%8F%0D%0AX-Evil:%201"]
-    assert seen.values("X-Evil") == []
+    forwarded = gate.forwarded(entered(context={"user": user}))
+    assert forwarded.values("X-Jitsi-User-Name") == ["%D0%97%D0%BE%D1%8F%0D%0AX-Evil:%201"]
+    assert forwarded.values("X-Evil") == []
 
 
 @REAL_GATES
@@ -129,9 +129,9 @@ def test_the_longest_identity_arrives_whole(gate: RealGate) -> None:
     long = "n" * 1_000
     user = {"id": long, "name": long, "email": long}
     context = {"user": user, "group": long, "features": {long: True}}
-    seen = gate.seen(entered(context=context, sub=long))
+    forwarded = gate.forwarded(entered(context=context, sub=long))
     names = ("User-Id", "User-Name", "User-Email", "Group", "Features", "Subject")
-    assert [seen.values(f"X-Jitsi-{name}") for name in names] == [[long]] * 6
+    assert [forwarded.values(f"X-Jitsi-{name}") for name in names] == [[long]] * 6
 
 
 @REAL_GATES
@@ -156,5 +156,5 @@ def test_the_sidecar_is_told_the_request_and_nothing_else(gate: RealGate) -> Non
 def test_what_the_sidecar_does_not_say_is_not_taken_from_the_client(gate: RealGate) -> None:
     """Several proxies copy no header that is missing in the answer, and leave the client's."""
     with gate.open_to_all():
-        arrived = [gate.seen("/standup", *headers) for headers in FORGED]
+        arrived = [gate.forwarded("/standup", *headers) for headers in FORGED]
     assert "forged" not in str(arrived)

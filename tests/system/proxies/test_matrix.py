@@ -28,9 +28,9 @@ def test_the_case_has_this_outcome(gate: RealGate | ReproducedGate, case: Case) 
 @pytest.mark.parametrize("target", STATIC)
 def test_what_everybody_may_fetch_is_not_gated(gate: RealGate, target: str) -> None:
     asked = gate.sidecar.log.read_text()
-    seen = gate.seen(target, ("X-Jitsi-Room", "forged"), ("X_Jitsi_Room", "forged"))
-    assert seen.target == target
-    assert seen.values("X-Jitsi-Room") == []
+    forwarded = gate.forwarded(target, ("X-Jitsi-Room", "forged"), ("X_Jitsi_Room", "forged"))
+    assert forwarded.target == target
+    assert forwarded.values("X-Jitsi-Room") == []
     assert gate.sidecar.log.read_text() == asked
 
 
@@ -41,7 +41,7 @@ def test_a_refusal_shows_its_code_and_is_never_kept(gate: RealGate) -> None:
         (f"/other?jwt={mint()}", 403, "room-mismatch"),
     ):
         answer = gate.ask(target)
-        assert answer.refusal == (status, code)
+        assert answer.denial == (status, code)
         assert code in answer.text
         assert answer.headers["Cache-Control"] == "no-store"
 
@@ -69,7 +69,7 @@ def test_a_trailer_is_never_the_next_question(gate: RealGate) -> None:
     with socket.create_connection(("127.0.0.1", gate.proxy.port), timeout=20) as connection:
         connection.sendall((head + chunked).encode())
         assert connection.recv(12) == b"HTTP/1.1 401"
-    assert gate.ask("/standup").refusal == (401, "token-missing")
+    assert gate.ask("/standup").denial == (401, "token-missing")
 
 
 @REAL_GATES

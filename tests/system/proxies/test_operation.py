@@ -13,7 +13,7 @@ from yarl import URL
 from tests.support.processes import client_ports, free_port
 from tests.support.raw_http import send_all
 from tests.support.tokens import sign
-from tests.support.upstream import Seen
+from tests.support.upstream import RecordedRequest
 from tests.system.nginx.sites import mint
 from tests.system.proxies.cases import CASES
 from tests.system.proxies.gates import REAL_GATES, RealGate
@@ -47,12 +47,12 @@ async def check_conversation(websocket: aiohttp.ClientWebSocketResponse) -> None
 async def test_an_allowed_upgrade_becomes_a_conversation(gate: RealGate) -> None:
     target = f"/acme/xmpp-websocket?room=standup&token={mint()}"
     async with connected(gate, target) as websocket:
-        seen = Seen.of(json.loads(await websocket.receive_str()))
+        forwarded = RecordedRequest.from_json(json.loads(await websocket.receive_str()))
         await check_conversation(websocket)
         assert websocket.protocol == "xmpp"
-    assert seen.target == target
-    assert seen.values("X-Jitsi-Moderator") == ["false"]
-    assert seen.values("X-Jitsi-Tenant") == ["acme"]
+    assert forwarded.target == target
+    assert forwarded.values("X-Jitsi-Moderator") == ["false"]
+    assert forwarded.values("X-Jitsi-Tenant") == ["acme"]
 
 
 @REAL_GATES
@@ -76,9 +76,9 @@ async def test_a_refused_upgrade_reaches_nobody(
 @REAL_GATES
 async def test_the_media_bridge_upgrades_without_a_token(gate: RealGate) -> None:
     async with connected(gate, "/colibri-ws/default-id/abc?pwd=x") as websocket:
-        seen = Seen.of(json.loads(await websocket.receive_str()))
+        forwarded = RecordedRequest.from_json(json.loads(await websocket.receive_str()))
         await check_conversation(websocket)
-    assert seen.values("X-Jitsi-Moderator") == []
+    assert forwarded.values("X-Jitsi-Moderator") == []
 
 
 @REAL_GATES
@@ -120,10 +120,10 @@ def test_a_sidecar_that_is_down_closes_the_gate_until_it_is_back(gate: RealGate)
 @REAL_GATES
 def test_guests_are_let_in_where_that_is_allowed(gate: RealGate) -> None:
     with gate.instead(JWT_ALLOW_EMPTY="1"):
-        seen = gate.seen("/http-bind?room=standup", ("X-Jitsi-Moderator", "true"))
-        refusal = gate.ask("/standup?jwt=a.b.c").refusal
-    assert seen.values("X-Jitsi-Affiliation") == ["none"]
-    assert seen.values("X-Jitsi-Moderator") == ["false"]
+        forwarded = gate.forwarded("/http-bind?room=standup", ("X-Jitsi-Moderator", "true"))
+        refusal = gate.ask("/standup?jwt=a.b.c").denial
+    assert forwarded.values("X-Jitsi-Affiliation") == ["none"]
+    assert forwarded.values("X-Jitsi-Moderator") == ["false"]
     assert refusal == (401, "token-malformed")
 
 
@@ -134,10 +134,10 @@ def test_in_report_only_mode_nobody_is_refused_and_nobody_has_a_name(gate: RealG
     assert len(refused) > 20
     with gate.instead(VERIFIER_MODE="report-only"):
         for case in refused:
-            seen = gate.seen(case.target, *case.headers, *forged)
+            forwarded = gate.forwarded(case.target, *case.headers, *forged)
             assert case.refused is not None
-            assert seen.values("X-Jitsi-Would-Deny") == [case.refused[1]], case.name
-            named = {name: seen.values(name) for name in NOBODY}
+            assert forwarded.values("X-Jitsi-Would-Deny") == [case.refused[1]], case.name
+            named = {name: forwarded.values(name) for name in NOBODY}
             assert named == {name: [value] for name, value in NOBODY.items()}, case.name
 
 
@@ -147,8 +147,8 @@ def test_in_report_only_mode_unavailable_keys_refuse_nobody(gate: RealGate) -> N
     token = sign({"iss": "x"}, {"kid": "of-nobody", "alg": "RS256"})
     options = {"JWT_APP_SECRET": "", "JWT_ASAP_KEYSERVER": nobody, "VERIFIER_MODE": "report-only"}
     with gate.instead(**options):
-        seen = gate.seen(f"/standup?jwt={token}")
-    assert seen.values("X-Jitsi-Would-Deny") == ["keys-unavailable"]
+        forwarded = gate.forwarded(f"/standup?jwt={token}")
+    assert forwarded.values("X-Jitsi-Would-Deny") == ["keys-unavailable"]
 
 
 @REAL_GATES
@@ -158,6 +158,6 @@ def test_keys_that_cannot_be_fetched_are_a_503(gate: RealGate) -> None:
     token = sign({"iss": "x"}, {"kid": "of-nobody", "alg": "RS256"})
     with gate.instead(JWT_APP_SECRET="", JWT_ASAP_KEYSERVER=nobody):
         answer = gate.ask(f"/standup?jwt={token}")
-    told = answer.refusal[1], answer.headers["Retry-After"]
+    told = answer.denial[1], answer.headers["Retry-After"]
     assert answer.status == 503
     assert told == ((None, None) if gate.name == "envoy" else ("keys-unavailable", "5"))

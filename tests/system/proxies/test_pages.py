@@ -55,7 +55,7 @@ def test_an_expired_link_is_explained_in_every_language(gate: RealGate, language
     answer = gate.ask(f"/standup?jwt={token}", accept(language))
     check_page(answer, language)
     _, code, request_id = said(answer)
-    assert answer.refusal == (401, code) == (401, "token-expired")
+    assert answer.denial == (401, code) == (401, "token-expired")
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
     assert f'"{request_id}"' in gate.sidecar.log.read_text()
     assert all(text in unescape(answer.text) for text in TEXTS[language]["groups"]["expired"])
@@ -84,7 +84,7 @@ def test_the_first_language_that_there_is_counts(
     gate: RealGate, languages: str, shown: str
 ) -> None:
     answer = gate.ask("/standup", accept(languages))
-    assert answer.refusal == (401, "token-missing")
+    assert answer.denial == (401, "token-missing")
     check_page(answer, shown)
     assert said(gate.ask("/standup"))[0] == "en"
 
@@ -97,7 +97,7 @@ def test_a_sidecar_that_is_down_has_a_page_of_its_own(gate: RealGate, language: 
     answer = gate.ask(f"/standup?jwt={token}", accept(language))
     gate.sidecar.start()
     check_page(answer, language)
-    assert answer.refusal == (503, None)
+    assert answer.denial == (503, None)
     assert said(answer)[1] in CODES["unavailable"]
     assert "eyJ" not in answer.text
 
@@ -117,7 +117,7 @@ def test_a_jitsi_that_is_down_is_not_blamed_on_the_invitation(gate: RealGate) ->
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS", "PROPFIND"])
 def test_a_page_answers_every_method(gate: RealGate, method: str) -> None:
     answer = gate.ask("/http-bind?room=standup", method=method, body=b"<body/>")
-    assert answer.refusal == (401, "token-missing")
+    assert answer.denial == (401, "token-missing")
     check_page(answer, "en")
 
 
@@ -133,7 +133,7 @@ def test_nobody_gets_a_part_of_a_page_or_an_empty_one(gate: RealGate) -> None:
         ("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT"),
     ):
         answer = gate.ask("/standup", header)
-        assert answer.refusal == (401, "token-missing")
+        assert answer.denial == (401, "token-missing")
         check_page(answer, "en")
 
 

@@ -11,7 +11,9 @@ from tests.system.nginx.sites import mint
 from tests.system.proxies.gates import REAL_GATES, RealGate
 from tests.system.proxies.programs import HOST
 
-SILENCE = 0.1  # seconds; answers come within few milliseconds, and what arrives late is seen, too
+SILENCE = (
+    0.1  # seconds; answers come within few milliseconds, and what arrives late is forwarded, too
+)
 BEHIND_PROXIES = b"GET /a HTTP/1.1\r\nHost: meet.example.org\r\n\r\n"  # a room, and no token
 
 
@@ -40,5 +42,5 @@ def test_what_is_hidden_in_a_request_never_reaches_jitsi_unasked(gate: RealGate)
     for form in SMUGGLED.values():
         for each in allowed:
             until_silent(gate.proxy.port, form(each).replace(HIDDEN, BEHIND_PROXIES))
-    arrived = {seen.target for seen in gate.upstream.requests[before:]}
+    arrived = {forwarded.target for forwarded in gate.upstream.requests[before:]}
     assert arrived <= {each.target for each in allowed}

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from tests.support.sidecar import (
-    NOBODY,
+    NO_BYPASS,
     NOW,
     PLAIN_PAGES,
     POLICY,
@@ -48,7 +48,7 @@ async def start() -> AsyncIterator[Start]:
         ttl: int = 30,
         keys: FakeKeys | None = None,
         cookie: str | None = None,
-        bypass: Bypass = NOBODY,
+        bypass: Bypass = NO_BYPASS,
         pages: Pages = PLAIN_PAGES,
         report_only: bool = False,
         sinks: Sequence[Sink] = (),

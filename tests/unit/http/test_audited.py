@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from tests.support.sidecar import NOW, Start, mint
-from tests.support.sinks import Everything
+from tests.support.sinks import RecordingSink
 from verifier.decisions.bypass import Bypass
 from verifier.http.handoff import Handoff
 from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value
@@ -19,7 +19,7 @@ ROOM = "standup@conference.meet.example.org"
 
 async def test_whoever_is_let_in_is_written_down_in_the_same_words(start: Start) -> None:
     """With a token, by its hand-off, by the cookie that it left, by address, from memory."""
-    sink = Everything()
+    sink = RecordingSink()
     sidecar = await start(
         sinks=[sink],
         bypass=Bypass([ip_network("10.9.0.0/16")], [ip_network("127.0.0.0/8")]),
@@ -37,11 +37,11 @@ async def test_whoever_is_let_in_is_written_down_in_the_same_words(start: Start)
         await sidecar.nginx(uri, *headers)
     guest = {"outcome": "allowed", "room": ROOM}
     known = guest | {"user_id": "u-1", "token_id": "t-1"}
-    assert sink.taken == [known, known, known, guest, guest]
+    assert sink.records == [known, known, known, guest, guest]
 
 
 async def test_every_endpoint_is_written_down(start: Start) -> None:
-    sink = Everything()
+    sink = RecordingSink()
     sidecar = await start(sinks=[sink])
     bearer = ("Authorization", f"Bearer {mint()}")
     answers: list[Any] = [
@@ -55,7 +55,7 @@ async def test_every_endpoint_is_written_down(start: Start) -> None:
         await sidecar.ask("/access", bearer),
         await sidecar.ask("/check_password?user=a&pass=x"),
     ]
-    told = [(each["outcome"], each.get("code"), each.get("room")) for each in sink.taken]
+    told = [(each["outcome"], each.get("code"), each.get("room")) for each in sink.records]
     assert len(answers) == len(told)
     assert told == [
         ("denied", "ambiguous-request", None),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.handoff import HOST, KEY, PLACE, Clock, cookie, set_cookie
+from tests.support.handoff import HOST, KEY, SCOPE, Clock, cookie, set_cookie
 from tests.support.sidecar import NOW, Sidecar, Start, mint
 from verifier.http.handoff import Handoff
 from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
@@ -46,7 +46,7 @@ async def test_proxies_that_pass_answers_on_get_a_redirect(sidecar: Sidecar, pat
     assert answered == 303
     assert headers["Location"] == f"/standup#jwt=%22{mint()}%22"
     assert headers["Referrer-Policy"] == "no-referrer"
-    assert set_cookie(headers).key == cookie_name(PLACE)
+    assert set_cookie(headers).key == cookie_name(SCOPE)
 
 
 async def test_ingress_nginx_knows_no_redirect_and_gets_none(sidecar: Sidecar) -> None:
@@ -65,7 +65,7 @@ async def test_the_cookie_has_every_lock_and_ends_with_the_token(sidecar: Sideca
     assert morsel.key.startswith("__Host-")
     assert (morsel["path"], morsel["domain"], morsel["samesite"]) == ("/", "", "Lax")
     assert (morsel["secure"], morsel["httponly"], morsel["max-age"]) == (True, True, "60")
-    assert morsel.value == cookie_value(KEY, PLACE, NOW + 60)
+    assert morsel.value == cookie_value(KEY, SCOPE, NOW + 60)
 
 
 async def test_the_cookie_is_not_the_token(sidecar: Sidecar) -> None:
@@ -115,8 +115,8 @@ async def test_host_and_room_are_compared_as_they_are_meant(sidecar: Sidecar) ->
         ("/acme/standup", cookie()),
         ("/standup", cookie(CookieScope("meet.example.org", "acme", "standup"))),
         ("/standup", cookie(CookieScope("other.example.org", None, "standup"))),
-        ("/standup", ("Cookie", f"{cookie_name(PLACE)}=x")),
-        ("/standup", ("Cookie", cookie_name(PLACE))),
+        ("/standup", ("Cookie", f"{cookie_name(SCOPE)}=x")),
+        ("/standup", ("Cookie", cookie_name(SCOPE))),
         ("/", cookie()),
     ],
 )
@@ -130,7 +130,7 @@ async def test_any_other_cookie_is_as_good_as_none(
 
 async def test_another_rooms_cookie_under_this_rooms_name_opens_nothing(sidecar: Sidecar) -> None:
     value = cookie_value(KEY, CookieScope("meet.example.org", None, "retro"), NOW + 60)
-    sent = ("Cookie", f"{cookie_name(PLACE)}={value}")
+    sent = ("Cookie", f"{cookie_name(SCOPE)}={value}")
     assert await status(sidecar, "/standup", HOST, sent) == (401, "token-missing")
 
 

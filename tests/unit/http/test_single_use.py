@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from tests.support.handoff import HOST, KEY, PLACE, cookie, set_cookie
+from tests.support.handoff import HOST, KEY, SCOPE, cookie, set_cookie
 from tests.support.sidecar import NOW, Sidecar, Start, mint
 from verifier.http.handoff import Handoff
 from verifier.http.handoff_cookie import cookie_value, new_browser_id
@@ -282,11 +282,11 @@ async def test_forged_cookies_and_cookies_without_a_browser_are_ignored(
     other_browser = new_browser_id(bytes(16))
     forged = [
         cookie(),
-        ("Cookie", f"{morsel.key}={cookie_value(b'x' * 32, PLACE, int(ends), browser)}"),
-        ("Cookie", f"{morsel.key}={cookie_value(KEY, PLACE, NOW, browser)}"),
+        ("Cookie", f"{morsel.key}={cookie_value(b'x' * 32, SCOPE, int(ends), browser)}"),
+        ("Cookie", f"{morsel.key}={cookie_value(KEY, SCOPE, NOW, browser)}"),
         (
             "Cookie",
-            f"{morsel.key}={cookie_value(KEY, PLACE, int(ends), other_browser)}",
+            f"{morsel.key}={cookie_value(KEY, SCOPE, int(ends), other_browser)}",
         ),
         ("Cookie", f"{morsel.key}={morsel.value}x"),
     ]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.keys import Keys
 from tests.support.rules import KEYS, NOW, POLICY, ROOM, mint
-from tests.support.sinks import Everything
+from tests.support.sinks import RecordingSink
 from verifier import AccessRequest, Decision, DenialCode, Deny, KeySet, decide
 from verifier.decisions.verifier import Verifier
 from verifier.log import LOGGER
@@ -24,12 +24,12 @@ USER = {"user": {"id": "u-1", "name": "Ada"}}
 
 def recorded(token: str | None, *, report_only: bool = False, **options: Any) -> dict[str, Any]:
     """Decide about a token for ROOM, and return the record of the decision."""
-    policy, sink = replace(POLICY, **options), Everything()
+    policy, sink = replace(POLICY, **options), RecordingSink()
     request = AccessRequest(token, ROOM)
     verifier = Verifier(policy, Keys(static=tuple(KEYS.static)), lambda: NOW)
     log = DecisionLog([sink], report_only=report_only)
     log.write(log.record(decide(request, policy, KEYS, NOW), request, inputs=verifier), CONTEXT)
-    return dict(sink.taken[0])
+    return dict(sink.records[0])
 
 
 def test_allow_record_names_user_room_and_token() -> None:
@@ -56,7 +56,7 @@ def test_denial_names_user_only_with_verified_signature() -> None:
 def test_unknown_host_records_no_claims() -> None:
     forged = mint(jti="t-1", context=USER)[:-4] + "AAAA"
     record = json.loads(
-        DecisionLog([Everything()]).record(
+        DecisionLog([RecordingSink()]).record(
             Deny(DenialCode.DOMAIN_MISMATCH), AccessRequest(forged, ROOM), inputs=None
         )
     )
@@ -66,7 +66,7 @@ def test_unknown_host_records_no_claims() -> None:
 
 @pytest.mark.parametrize("code", list(DenialCode))
 def test_every_denial_code_has_a_record_without_the_token(code: DenialCode) -> None:
-    log = DecisionLog([Everything()])
+    log = DecisionLog([RecordingSink()])
     for token in (None, "", "a.b.c", "\udcff", mint()):
         record = log.record(Deny(code, "why"), AccessRequest(token, ROOM))
         assert json.loads(record)["code"] == code
@@ -78,7 +78,7 @@ def test_guest_record_has_neither_user_nor_token() -> None:
 
 
 def test_record_has_room_and_tenant_of_url() -> None:
-    log = DecisionLog([Everything()])
+    log = DecisionLog([RecordingSink()])
     address = RoomAddress("standup", "acme")
     record = json.loads(log.record(Deny(DenialCode.DOMAIN_MISMATCH), AccessRequest(None), address))
     assert (record["room"], record["tenant"]) == ("standup", "acme")
@@ -102,7 +102,7 @@ def test_keys_unavailable_is_explained_after_keys_have_arrived() -> None:
     policy = replace(POLICY, key_server=True, signature_algorithm="RS256")
     request = AccessRequest(mint({"kid": "k", "alg": "RS256"}), ROOM)
     denied = decide(request, policy, KeySet(unavailable=True), NOW)
-    log = DecisionLog([Everything()], report_only=True)
+    log = DecisionLog([RecordingSink()], report_only=True)
     verifier = Verifier(policy, Keys(), lambda: NOW)
     record = json.loads(log.record(denied, request, inputs=verifier))
     assert (record["code"], record["step"]) == (DenialCode.KEYS_UNAVAILABLE, "key")
@@ -111,7 +111,7 @@ def test_keys_unavailable_is_explained_after_keys_have_arrived() -> None:
 
 def test_explanations_are_limited_to_the_log_rate() -> None:
     now = 5.0
-    log = DecisionLog([Everything()], report_only=True, monotonic=lambda: now)
+    log = DecisionLog([RecordingSink()], report_only=True, monotonic=lambda: now)
     verifier = Verifier(POLICY, Keys(static=tuple(KEYS.static)), lambda: NOW)
     request = AccessRequest(mint(iss="stranger"), ROOM)
     denied = decide(request, POLICY, KEYS, NOW)
@@ -132,7 +132,7 @@ def test_overload_is_recorded_without_checking_a_signature() -> None:
             assert name not in ("static", "known", "unavailable"), f"{name} was read"
             return super().__getattribute__(name)
 
-    log = DecisionLog([Everything()], report_only=True)
+    log = DecisionLog([RecordingSink()], report_only=True)
     verifier = Verifier(POLICY, UnreadableKeys(static=tuple(KEYS.static)), lambda: NOW)
     record = json.loads(log.record(OVERLOADED, AccessRequest(mint(), ROOM), inputs=verifier))
     assert (record["outcome"], record["code"]) == ("would-deny", DenialCode.OVERLOADED)
