@@ -77,7 +77,7 @@ class ExpressionEvaluator:
             LuaRuntimeError: Prosody would stop.
             LuaSyntaxError: A string literal is malformed.
         """
-        self.line = node.line or self.line
+        self.line = node.line or self.line  # luaparser does not know the line of every node
         match node:
             case lua.Nil():
                 return None
@@ -125,7 +125,7 @@ class ExpressionEvaluator:
             if isinstance(argument, LuaTable):
                 argument.make_unknown(Unknown("a table that a function may have changed"))
             elif isinstance(argument, LuaFunction):
-                # A callback: whoever receives it may call it, as pcall does.
+                # A callback: the unknown function may call it, as pcall does.
                 self._note_unevaluated_call()
         return _RESULT
 
@@ -142,7 +142,7 @@ class ExpressionEvaluator:
         if isinstance(table, LuaTable):
             if not is_text_or_number(key):
                 return Unknown("found by an unknown key")
-            return table.items.get(key)
+            return table.items.get(key)  # to Lua a missing item is nil, not an error
         if isinstance(table, LuaLibrary) and isinstance(key, str) and key in table.members:
             return table.members[key]
         if isinstance(table, str):  # ("x").upper is a function of Lua's library
@@ -162,6 +162,7 @@ class ExpressionEvaluator:
             is_name = isinstance(item.key, lua.Name) and not item.between_brackets
             key = item.key.id if is_name else self.evaluate(item.key)
             if not is_text_or_number(key):
+                # The item may replace any other item, so nothing in the table is certain.
                 return Unknown("a table with an unknown key")
             table.items[key] = value
         # Lua also stores list items after all others, so { "a", [1] = "b" } has "a" at 1.
@@ -202,6 +203,7 @@ class ExpressionEvaluator:
         truth = truth_of(left)
         if isinstance(truth, Unknown):
             return truth
+        # Only the side that Lua evaluates: in ``t and t.x`` the other one may be an error.
         return self.evaluate(node.right) if truth is isinstance(node, lua.AndLoOp) else left
 
     def _equality(self, node: Node) -> Value:
@@ -220,6 +222,7 @@ class ExpressionEvaluator:
         for operand in (left, right):
             _check_operand(operand)
         if not _is_number(left) or not _is_number(right):
+            # Lua converts a text that contains a number, by rules that are not followed here.
             return Unknown("a calculation that is not evaluated")
         result: int | float = left * right
         if not isinstance(node, lua.MultOp):

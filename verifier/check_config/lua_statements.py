@@ -94,6 +94,7 @@ class LuaFileReader:
         except LuaRuntimeError as error:
             self._add_problem(self.location, error.reason)
         except RecursionError:
+            # Blocks and operators nest without brackets, which ``parse`` counts.
             self._add_problem(self.location, "nested too deep to be read")
         else:
             return True
@@ -116,6 +117,7 @@ class LuaFileReader:
             case lua.LocalAssign():
                 self._assign_locals(node)
             case lua.Assign():
+                # As in Lua, all values are evaluated before the first one is assigned.
                 values = [self._expressions.evaluate(value) for value in node.values]
                 for target, value in zip(node.targets, _pad(values, node), strict=True):
                     self._assign(target, value)
@@ -151,6 +153,7 @@ class LuaFileReader:
             self._scopes[-1][target.id] = value
 
     def _assign(self, target: Node, value: Value) -> None:
+        # If Prosody may skip the assignment, neither the old nor the new value is certain.
         value = value if self._uncertainty is None else self._uncertainty
         if isinstance(target, lua.Index):
             self._assign_item(target, value)
@@ -174,6 +177,7 @@ class LuaFileReader:
             raise LuaRuntimeError("an assignment to an item of something that is not a table")
 
     def _call(self, node: Node) -> None:
+        # A function that is not executed may set any option, whatever it returns.
         if isinstance(self._expressions.call(node), Unknown):
             self._note_unevaluated_call()
 
@@ -244,6 +248,7 @@ class LuaFileReader:
 
 
 def _loop_names(node: Node) -> list[str]:
+    # ``for i = 1, 9`` has one target, ``for k, v in pairs(t)`` several, ``while`` none.
     targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
     return [target.id for target in targets if target is not None]
 

@@ -10,6 +10,9 @@ A host is entered by its name, and may be followed by a table of options::
 
 To Lua these are calls of calls: ``VirtualHost(name)(table)``, ``Component(name)(module)(table)``.
 Each function here returns the function for the next part.
+
+The cost is bounded: at most ``_MAX_FILES`` files are read, each of them as large as ``read_file``
+allows, and no file includes itself.
 """
 
 from __future__ import annotations
@@ -75,7 +78,7 @@ class ProsodyReader:
             source: The file's content.
             locate: The location that a line stands for; by default the line itself.
         """
-        self.config.files.append(file)
+        self.config.files.append(file)  # also a file that fails: it counts for the limit
         lua = LuaFileReader(locate or partial(Location, file), self.config, self.get_variable)
         lua.define_functions(self._functions(lua, file))
         self._open.append(file)
@@ -105,6 +108,7 @@ class ProsodyReader:
         if isinstance(name, Unknown) or lua.is_uncertain("a VirtualHost"):
             return self._enter_unknown_host(lua, "VirtualHost")
         if name in self.config.hosts and self.config.hosts[name].module is not None:
+            # Prosody refuses to start in this case, and in the opposite one.
             raise LuaRuntimeError("a VirtualHost has the name of a Component")
         self._enter_host(lua, name)
         return LuaFunction("VirtualHost", partial(self._options, lua, name))
@@ -115,17 +119,19 @@ class ProsodyReader:
             return self._enter_unknown_host(lua, "Component")
         if name in self.config.hosts and self.config.hosts[name].module is None:
             raise LuaRuntimeError("a Component has the name of a VirtualHost")
+        # Prosody's default, until the next call names a module.
         self._enter_host(lua, name).module = "component"
         return LuaFunction("Component", partial(self._component_module, lua, name))
 
     def _component_module(self, lua: LuaFileReader, name: str, arguments: list[Value]) -> Value:
-        if isinstance(arguments[0] if arguments else None, LuaTable):
+        if isinstance(arguments[0] if arguments else None, LuaTable):  # Component "name" { … }
             return self._options(lua, name, arguments)
         self.config.hosts[name].module = arguments[0] if arguments else None
         return LuaFunction("Component", partial(self._options, lua, name))
 
     def _enter_host(self, lua: LuaFileReader, name: str) -> Host:
         lua.host = name
+        # A host that is entered again goes on with its options.
         return self.config.hosts.setdefault(name, Host(name, lua.location))
 
     def _enter_unknown_host(self, lua: LuaFileReader, kind: str) -> Value:
@@ -169,6 +175,7 @@ class ProsodyReader:
             names = sorted(self.list_folder(folder))
         except OSError as error:
             raise LuaRuntimeError(f"a folder cannot be included: {_reason(error)}") from None
+        # Prosody's Include also leaves out hidden files.
         return [f"{folder}/{name}" for name in names if name[0] != "." and pattern.fullmatch(name)]
 
     def _include_file(self, file: str) -> None:
@@ -184,6 +191,7 @@ class ProsodyReader:
             raise LuaRuntimeError(f"an error in {file} stops this file, too")
 
     def _run_script(self, lua: LuaFileReader, _arguments: list[Value]) -> Value:
+        # The script is a program with access to everything, not a configuration.
         self.config.not_evaluated.append(Finding(lua.location, "a RunScript that is not run"))
         return None
 

@@ -38,7 +38,6 @@ from verifier.keys.sources.base import SourceContext
 from verifier.keys.sources.http import open_session
 from verifier.log import LOGGER
 from verifier.rules.model import AccessRequest
-from verifier.rules.policy import Policy
 from verifier.rules.room import access_request, jid_request
 from verifier.tokens.redact import hide_tokens
 
@@ -123,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
     if pasted.ambiguity:
         explanation = explain_ambiguity(pasted.ambiguity)
     else:
-        request = _access_request(options, pasted, settings.policy())
+        request = _access_request(options, pasted, settings)
         now = time.time() if options.now is None else options.now
         explanation = asyncio.run(_explain(request, settings, now))
     notes = tuple(map(hide_tokens, (*pasted.notes, *explanation.notes)))
@@ -154,7 +153,7 @@ def _read_arguments(options: argparse.Namespace) -> PastedInput:
 
 
 def _access_request(
-    options: argparse.Namespace, pasted: PastedInput, policy: Policy
+    options: argparse.Namespace, pasted: PastedInput, settings: Settings
 ) -> AccessRequest:
     if options.room_jid is not None:
         request = jid_request(pasted.token, options.room_jid)
@@ -162,11 +161,13 @@ def _access_request(
         address = room_address(options.room, options.tenant)
         if address.room != options.room:
             pasted.notes.append(f'To the web client the room is "{address.room}".')
-        request = access_request(pasted.token, address, policy)
+        request = access_request(pasted.token, address, settings.policy())
     elif pasted.url is not None:
-        request = access_request(pasted.token, pasted.url.target.address, policy)
+        request = access_request(pasted.token, pasted.url.target.address, settings.policy())
     else:
-        pasted.notes.append("No room was given, so only the token was judged: add --url or --room.")
+        pasted.notes.append(
+            "No room was given, so only the token was checked: add --url or --room."
+        )
         request = AccessRequest(pasted.token)
     return replace(request, creates_room=options.new_room)
 

@@ -84,7 +84,7 @@ def _note_moderator_claims(claims: Claims) -> Iterator[str]:
     for name in ("moderator", "affiliation"):
         if name in claims.raw:
             yield (
-                f"{name} stands at the top level of the token, where Jitsi ignores it. Only"
+                f"{name} is at the top level of the token, where Jitsi ignores it. Only"
                 " moderator: true within context.user makes a moderator."
             )
     flag: Any = claims.user.get("moderator", ABSENT)

@@ -107,7 +107,7 @@ class PastedInput:
             return access_request(self.token, address, policy)
         if self.url is not None:
             return access_request(self.token, self.url.target.address, policy)
-        self.notes.append("No room was given, so only the token was judged.")
+        self.notes.append("No room was given, so only the token was checked.")
         return AccessRequest(self.token)
 
     def _skip_own_endpoint(self, url: Url) -> Url:
@@ -127,7 +127,7 @@ class PastedInput:
         if in_query is not None and in_fragment is not None and in_query != in_fragment:
             self.notes.append(
                 "The URL has another token in its fragment (#jwt=). The web client uses that one; a"
-                " proxy sees only the token in the query, which was judged here."
+                " proxy sees only the token in the query, which was checked here."
             )
         elif in_query is None and in_fragment is not None:
             self.notes.append(

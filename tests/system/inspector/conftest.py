@@ -1,4 +1,4 @@
-"""A sidecar for the whole directory; its log must never hold what was pasted."""
+"""One verifier for the whole directory; its log must never contain a pasted text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.processes import RunningVerifier, running_verifier
-from tests.system.inspector.inspecting import CONFIG
+from tests.system.inspector.inspector_page import CONFIG
 
 
 @pytest.fixture(scope="session")

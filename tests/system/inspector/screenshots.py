@@ -1,4 +1,4 @@
-"""Take the pictures of the inspector: ``python -m tests.system.inspector.screenshots``."""
+"""Takes the pictures of the inspector: ``python -m tests.system.inspector.screenshots``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tests.support.paths import ROOT
 from tests.support.processes import RunningVerifier, running_verifier
-from tests.system.inspector.inspecting import inspector, mint
+from tests.system.inspector.inspector_page import inspector, mint
 
 FOLDER: Final = ROOT / "docs" / "screenshots"
 SECRET: Final = "demo-secret-that-everybody-knows"
@@ -26,11 +26,11 @@ PICTURES: Final = {
     "inspector-allowed-dark.png": ("demo", "dark", "body", (900, 860)),
     "inspector-phone-dark.png": ("other", "dark", "body", (360, 760)),
 }
-"""By file: room, colour scheme, what stands at the top, and size; the token is for ``demo``."""
+"""By file: room, colour scheme, element at the top, and size; the token is for ``demo``."""
 
 
 async def take(folder: Path, verifier: RunningVerifier) -> dict[str, bytes]:
-    """Take every picture; the verifier is one with the options ``DEMO``."""
+    """Return all pictures; the verifier has the options ``DEMO``."""
     pictures = {}
     user = {"name": "Ada", "moderator": True}
     context = {"user": user, "features": {"recording": True, "livestreaming": False}}

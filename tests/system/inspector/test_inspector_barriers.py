@@ -1,4 +1,4 @@
-"""Nobody is kept out: axe-core finds no barrier, a keyboard is enough, and verdicts are spoken."""
+"""The page is accessible: axe-core finds no barrier, keyboard and screen reader are enough."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 
 from tests.support.page import Page
 from tests.support.processes import RunningVerifier
-from tests.system.inspector.inspecting import inspector, mint
+from tests.system.inspector.inspector_page import inspector, mint
 
 LONG = "namewithoutabreak" * 20
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1000])
-async def test_no_barriers_and_no_sideways_scrolling(
+async def test_no_barriers_and_no_horizontal_scrolling(
     verifier: RunningVerifier, tmp_path: Path, width: int, scheme: str
 ) -> None:
     long = mint(room=LONG, context={"user": {"name": LONG}, "features": {LONG: True}})
@@ -37,9 +37,7 @@ async def test_no_barriers_and_no_sideways_scrolling(
         assert await page.accessibility_violations() == []
 
 
-async def test_the_search_for_barriers_finds_them(
-    verifier: RunningVerifier, tmp_path: Path
-) -> None:
+async def test_search_for_barriers_finds_them(verifier: RunningVerifier, tmp_path: Path) -> None:
     async with inspector(tmp_path, verifier) as page:
         await page.tab.evaluate("document.documentElement.style.setProperty('--soft', '#aab')")
         await page.tab.evaluate("document.querySelector('label[for=room]').remove()")
@@ -50,7 +48,7 @@ async def test_the_search_for_barriers_finds_them(
 
 
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
-async def test_the_page_follows_the_readers_scheme(
+async def test_page_follows_the_users_colour_scheme(
     verifier: RunningVerifier, tmp_path: Path, scheme: str, dark: bool
 ) -> None:
     async with inspector(tmp_path, verifier, scheme=scheme) as page:
@@ -62,7 +60,7 @@ async def focused(page: Page) -> str:
     return await page.evaluate_text("document.activeElement.id || document.activeElement.innerText")
 
 
-async def test_a_keyboard_is_enough(verifier: RunningVerifier, tmp_path: Path) -> None:
+async def test_keyboard_is_enough(verifier: RunningVerifier, tmp_path: Path) -> None:
     async with inspector(tmp_path, verifier) as page:
         order = []
         for _ in range(4):
@@ -71,7 +69,7 @@ async def test_a_keyboard_is_enough(verifier: RunningVerifier, tmp_path: Path) -
         assert order == ["pasted", "room", "Inspect", "clear"]
         await page.fill("pasted", mint())
         await page.press("Enter", modifiers=2)
-        assert await page.heard() == "Allowed"
+        assert await page.wait_for_announcement() == "Allowed"
         assert await focused(page) == "pasted"
         await page.press("Tab")
         await page.tab.call("Input.insertText", text="retro")
@@ -97,7 +95,7 @@ async def test_a_keyboard_is_enough(verifier: RunningVerifier, tmp_path: Path) -
         assert await page.evaluate_text(outline) == "solid"
 
 
-async def test_a_screen_reader_gets_names_and_hears_the_verdict(
+async def test_screen_reader_gets_names_and_the_decision(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     async with inspector(tmp_path, verifier) as page:

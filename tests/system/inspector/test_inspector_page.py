@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.page import Page
 from tests.support.processes import RunningVerifier
 from tests.support.tokens import segment, sign
-from tests.system.inspector.inspecting import inspector, mint
+from tests.system.inspector.inspector_page import inspector, mint
 from verifier.rules.model import STEPS
 
 RETRO = "https://meet.example.org/retro?jwt={}"
@@ -23,21 +23,21 @@ async def steps(page: Page) -> list[list[str]]:
     return found
 
 
-async def test_a_denied_token_is_told_rule_by_rule(
+async def test_denied_token_is_explained_rule_by_rule(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     token = mint()
     async with inspector(tmp_path, verifier) as page:
         heard = await page.inspect(RETRO.format(token))
         assert heard.startswith('Denied: room-mismatch\n\nWhat to change: Set room to "retro"')
-        told = await steps(page)
-        names = [name for _, name, _ in told]
+        shown = await steps(page)
+        names = [name for _, name, _ in shown]
         assert names == sorted(names, key=STEPS.index)
-        (failed,) = [step for step in told if step[0] == "fail"]
+        (failed,) = [step for step in shown if step[0] == "fail"]
         assert failed[1] == "room"
         assert failed[2].split() == ["expected", "standup", "found", "retro"]
-        assert told[-1] == ["not-reached", "claim types", "not reached"]
-        seen = await page.seen()
+        assert shown[-1] == ["not-reached", "claim types", "not reached"]
+        seen = await page.visible_text()
         assert "not-allowed: Room and token mismatched" in seen
         assert "retro@conference.meet.jitsi" in seen
         parts = await page.tab.evaluate(
@@ -50,7 +50,7 @@ async def test_a_denied_token_is_told_rule_by_rule(
         )
 
 
-async def test_an_allowed_token_shows_rights_and_times(
+async def test_allowed_token_shows_rights_and_times(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     user = {"name": "Ada Lovelace", "moderator": True}
@@ -66,16 +66,14 @@ async def test_an_allowed_token_shows_rights_and_times(
             ["on", "recording"],
             ["off", "sip-call: off"],
         ]
-        seen = await page.seen()
+        seen = await page.visible_text()
         for words in ("10 min ago", "expires in 3 h", "by the verifier's clock", "let in"):
             assert words in seen, words
         assert 'To the web client the room is "standup".' in seen
         assert {step[0] for step in await steps(page)} == {"pass"}
 
 
-async def test_join_urls_are_taken_as_people_have_them(
-    verifier: RunningVerifier, tmp_path: Path
-) -> None:
+async def test_join_urls_are_read_in_all_forms(verifier: RunningVerifier, tmp_path: Path) -> None:
     token = mint()
     async with inspector(tmp_path, verifier) as page:
         for pasted, note in (
@@ -84,18 +82,18 @@ async def test_join_urls_are_taken_as_people_have_them(
             (f'"https://meet.example.org/standup#jwt=%22{token}%22"', "no proxy ever sees"),
             (f"wss://meet.example.org/xmpp-websocket?room=standup&token={token}", ""),
             (f"http://127.0.0.1:8090/ext-authz/standup?jwt={token}", "own /ext-authz endpoint"),
-            (f"Bearer {token}", "only the token was judged"),
+            (f"Bearer {token}", "only the token was checked"),
             (f"  '{token}'\n", "quotes were removed"),
         ):
             assert await page.inspect(pasted) == "Allowed", pasted
-            assert note in await page.seen()
+            assert note in await page.visible_text()
         assert await page.inspect(f"https://m/standup?jwt={token}&jwt={token}") == (
             "Denied: ambiguous-request\n\nWhat to change: Send every parameter once, one and the"
             " same token, and no prefix that differs from the path's tenant."
         )
 
 
-async def test_what_is_broken_is_said_and_nothing_old_stays(
+async def test_broken_input_is_named_and_clears_old_results(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     header, claims, _ = mint().split(".")
@@ -113,35 +111,35 @@ async def test_what_is_broken_is_said_and_nothing_old_stays(
         assert "room: expected a name" in await page.inspect(mint(), "?#")
         assert await page.evaluate_text("document.activeElement.id") == "room"
         assert (await page.inspect("nonsense")).startswith("Denied: token-malformed")
-        assert "This part cannot be decoded." in await page.seen()
+        assert "This part cannot be decoded." in await page.visible_text()
         assert (await page.inspect(f"{header}.{claims}")).startswith("Denied: token-malformed")
-        assert "Ada Lovelace" in await page.seen()
+        assert "Ada Lovelace" in await page.visible_text()
         assert await page.evaluate_text("String(pasted.getAttribute('aria-invalid'))") == "null"
 
 
-async def test_a_guest_is_asked_about_with_a_room_alone(
+async def test_room_alone_is_the_request_of_a_guest(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     async with inspector(tmp_path, verifier) as page:
         assert (await page.inspect("", "standup")).startswith("Denied: token-missing")
-        assert "guest, without a token" in await page.seen()
+        assert "guest, without a token" in await page.visible_text()
 
 
-async def test_a_forged_token_is_not_believed(verifier: RunningVerifier, tmp_path: Path) -> None:
+async def test_forged_token_is_shown_as_unverified(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
     doubt = "anybody could have written this token"
     async with inspector(tmp_path, verifier) as page:
         heard = await page.inspect(mint(OTHER_SECRET))
         assert heard.startswith("Denied: signature-invalid")
-        assert doubt in await page.seen()
+        assert doubt in await page.visible_text()
         await page.inspect(mint(exp=1_500_000_000))
-        assert doubt not in await page.seen()
-        assert "expired 11 years ago" not in (seen := await page.seen())
+        assert doubt not in await page.visible_text()
+        assert "expired 11 years ago" not in (seen := await page.visible_text())
         assert "years ago" in seen
 
 
-async def test_times_are_those_of_the_readers_zone(
-    verifier: RunningVerifier, tmp_path: Path
-) -> None:
+async def test_times_are_in_the_users_zone(verifier: RunningVerifier, tmp_path: Path) -> None:
     token = mint(exp=1_500_000_000, nbf=1_400_000_000)
     async with inspector(tmp_path, verifier) as page:
         for zone, expiry, beginning in (
@@ -151,7 +149,7 @@ async def test_times_are_those_of_the_readers_zone(
         ):
             await page.tab.call("Emulation.setTimezoneOverride", timezoneId=zone)
             await page.inspect(token)
-            seen = await page.seen()
+            seen = await page.visible_text()
             assert f"Times, in {zone}" in seen
             # In the table, at the rule that failed, and in what to change.
             assert seen.count(expiry) == 3
@@ -161,32 +159,32 @@ async def test_times_are_those_of_the_readers_zone(
             assert await page.tab.evaluate(utc) == ["2017-07-14 02:40:00 UTC2017-07-14T02:40:00Z"]
 
 
-async def test_a_token_without_an_end_is_said_to_have_none(
+async def test_token_without_expiry_is_shown_as_endless(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     async with inspector(tmp_path, verifier) as page:
         for claim, words in ((..., "no exp claim\tnever expires"), ("1", "exp is no number")):
             await page.inspect(mint(exp=claim))
-            assert words in await page.seen()
+            assert words in await page.visible_text()
         # Milliseconds: a date so far away that few would read it as one.
         await page.inspect(mint(exp=int(time.time()) * 1000))
-        assert "looks like milliseconds" in await page.seen()
+        assert "looks like milliseconds" in await page.visible_text()
         await page.inspect(mint(exp=2**62))
-        assert "no date" in await page.seen()
+        assert "no date" in await page.visible_text()
 
 
-async def test_a_clock_that_differs_from_the_verifiers_is_said(
-    verifier: RunningVerifier, tmp_path: Path
-) -> None:
+async def test_clock_difference_is_shown(verifier: RunningVerifier, tmp_path: Path) -> None:
     async with inspector(tmp_path, verifier) as page:
         await page.inspect(mint())
-        assert "clock is" not in await page.seen()
+        assert "clock is" not in await page.visible_text()
         await page.tab.evaluate("Date.now = (now => () => now() + 600_000)(Date.now)")
         await page.inspect(mint())
-        assert "This computer's clock is 10 min ahead of the verifier's." in await page.seen()
+        assert (
+            "This computer's clock is 10 min ahead of the verifier's." in await page.visible_text()
+        )
 
 
-async def test_nothing_in_a_token_becomes_markup_or_hides(
+async def test_token_content_is_never_markup_or_hidden(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     name = "<img src=x onerror=alert(1)>\u202eadA\u200b"
@@ -195,7 +193,7 @@ async def test_nothing_in_a_token_becomes_markup_or_hides(
     context = {"user": {"name": name}, "features": {"<b>f": True}}
     async with inspector(tmp_path, verifier) as page:
         await page.inspect(mint(context=context))
-        seen = await page.seen()
+        seen = await page.visible_text()
         assert hidden in seen
         assert "<b>f" in seen
         claims = "document.querySelectorAll('pre')[1].textContent"
@@ -210,10 +208,10 @@ async def test_nothing_in_a_token_becomes_markup_or_hides(
         assert '"id": 9007199254740993,' in (text := await page.evaluate_text("text.value"))
         assert '"x": 1.0' in text
         await page.inspect(f"{segment({'typ': 'JWT'})}.{endless}.c2ln")
-        assert "This part cannot be decoded." in await page.seen()
+        assert "This part cannot be decoded." in await page.visible_text()
 
 
-async def test_the_text_has_all_of_it_but_the_signature(
+async def test_text_contains_everything_but_the_signature(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     token = mint()
@@ -241,13 +239,13 @@ async def test_the_text_has_all_of_it_but_the_signature(
         assert not [part for part in token.split(".") if part in text]
 
 
-async def test_a_verifier_that_is_gone_is_said(verifier: RunningVerifier, tmp_path: Path) -> None:
+async def test_unreachable_verifier_is_reported(verifier: RunningVerifier, tmp_path: Path) -> None:
     async with inspector(tmp_path, verifier) as page:
         await page.tab.call("Network.setBlockedURLs", urls=["*/v1/explain"])
         assert await page.inspect(mint()) == "The verifier cannot be reached."
 
 
-async def test_inspector_and_dashboard_lead_to_each_other(
+async def test_inspector_and_dashboard_link_to_each_other(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     async with inspector(tmp_path, verifier) as page:

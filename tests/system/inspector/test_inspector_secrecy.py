@@ -1,4 +1,4 @@
-"""What is pasted goes to the verifier in a body, and nowhere else; no other site asks for us."""
+"""A pasted token is sent to the verifier in a body, and nowhere else; other sites are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.browser import browser
 from tests.support.processes import RunningVerifier, running_verifier
-from tests.system.inspector.inspecting import CONFIG, inspector, mint
+from tests.system.inspector.inspector_page import CONFIG, inspector, mint
 
 ADMIN_TOKEN = "letmein-letmein"
 ATTACK = """
@@ -34,7 +34,7 @@ Promise.all([
 
 @pytest.fixture
 def elsewhere() -> Iterator[str]:
-    """Serve an empty page from another origin, which every page may read."""
+    """Serve an empty page of another origin that every page may read."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # http.server's own name
@@ -57,7 +57,7 @@ def elsewhere() -> Iterator[str]:
             thread.join()
 
 
-async def test_a_token_is_in_the_body_of_one_post_and_nowhere_else(
+async def test_token_is_only_in_the_body_of_one_post(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     token = mint()
@@ -75,7 +75,7 @@ async def test_a_token_is_in_the_body_of_one_post_and_nowhere_else(
         assert await page.tab.evaluate(stored) == [0, 0, "", page.address]
         assert await page.tab.evaluate("indexedDB.databases().then(all => all.length)") == 0
         assert await page.tab.evaluate("caches.keys().then(all => all.length)") == 0
-        # A browser that translates pages sends what they say to whoever translates.
+        # A browser sends the text of a page to a translation service, unless the page forbids it.
         translated = "[pasted, verdict, answer].map(part => part.translate)"
         assert await page.tab.evaluate(translated) == [False, False, False]
         history = await page.tab.call("Page.getNavigationHistory")
@@ -98,7 +98,7 @@ def _content(file: Path) -> bytes:
         return b""
 
 
-async def test_nothing_is_left_after_clearing_leaving_and_coming_back(
+async def test_nothing_remains_after_clearing_or_leaving(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     left = "pasted.value + room.value + verdict.innerText + answer.innerText"
@@ -107,7 +107,7 @@ async def test_nothing_is_left_after_clearing_leaving_and_coming_back(
         await page.tab.evaluate("document.getElementById('clear').click()")
         assert await page.evaluate_text(left) == ""
         assert await page.evaluate_text("document.activeElement.id") == "pasted"
-        # Whatever a browser keeps of a page that was left, is kept without what was in it.
+        # A browser may keep the page after the user leaves it, but without the pasted text.
         await page.inspect(mint(), "standup")
         await page.tab.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
         assert await page.evaluate_text(left) == ""
@@ -120,7 +120,7 @@ async def test_nothing_is_left_after_clearing_leaving_and_coming_back(
             assert await page.evaluate_text(left) == ""
 
 
-async def test_no_script_from_elsewhere_or_inline_runs(
+async def test_foreign_and_inline_scripts_do_not_run(
     verifier: RunningVerifier, tmp_path: Path, elsewhere: str
 ) -> None:
     async with inspector(tmp_path, verifier) as page:
@@ -139,7 +139,7 @@ async def test_no_script_from_elsewhere_or_inline_runs(
         assert await page.tab.evaluate(fetching) == "TypeError"
 
 
-async def test_no_other_page_frames_it(
+async def test_other_pages_cannot_frame_the_inspector(
     verifier: RunningVerifier, tmp_path: Path, elsewhere: str
 ) -> None:
     page = f"http://127.0.0.1:{verifier.admin}/"
@@ -153,11 +153,11 @@ async def test_no_other_page_frames_it(
         await tab.open(elsewhere)
         await tab.evaluate(framed)
         sent = [event["request"]["url"] for event in tab.events("Network.requestWillBeSent")]
-        # The page itself is asked for, but nothing that it would load.
+        # The browser requests the page itself, but nothing that the page would load.
         assert [url for url in sent if url.startswith(page)] == [page]
 
 
-async def test_another_sites_page_gets_nothing_done(
+async def test_requests_of_another_site_are_refused(
     verifier: RunningVerifier, tmp_path: Path, elsewhere: str
 ) -> None:
     target = f"http://127.0.0.1:{verifier.admin}/v1/explain"
@@ -181,7 +181,7 @@ async def test_another_sites_page_gets_nothing_done(
             assert statuses == {403}
 
 
-async def test_hosts_with_their_own_rules_can_be_chosen(tmp_path: Path) -> None:
+async def test_virtual_host_can_be_selected(tmp_path: Path) -> None:
     other = "clinic-secret-" + "c" * 32
     config = tmp_path / "verifier.toml"
     host = f'[hosts."clinic.example"]\napp_id = "clinic"\napp_secret = "{other}"\n'
@@ -193,13 +193,13 @@ async def test_hosts_with_their_own_rules_can_be_chosen(tmp_path: Path) -> None:
             assert (await page.inspect(token)).startswith("Denied: signature-invalid")
             await page.tab.evaluate("host.value = 'clinic.example'")
             assert await page.inspect(token) == "Allowed"
-            assert "the host clinic.example" in await page.seen()
+            assert "the host clinic.example" in await page.visible_text()
             await page.tab.evaluate("host.value = ''")
             by_url = f"https://clinic.example/standup?jwt={token}"
             assert await page.inspect(by_url) == "Allowed"
 
 
-async def test_the_admin_token_is_asked_for_and_kept_in_the_page_only(tmp_path: Path) -> None:
+async def test_admin_token_is_requested_and_stays_in_the_page(tmp_path: Path) -> None:
     config = tmp_path / "verifier.toml"
     config.write_text(f'{CONFIG}\n[hosts."clinic.example"]\n')
     with running_verifier(tmp_path, config, VERIFIER_ADMIN_TOKEN=ADMIN_TOKEN) as verifier:

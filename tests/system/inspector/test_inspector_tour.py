@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 from tests.support.processes import COMMAND, get, running_verifier
-from tests.system.inspector.inspecting import inspector
+from tests.system.inspector.inspector_page import inspector
 from tests.system.inspector.screenshots import DEMO
 
 

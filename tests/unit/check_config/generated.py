@@ -1,4 +1,4 @@
-"""Configurations made at random, of what such files are made of and of what they are not."""
+"""Random configurations of ordinary and extraordinary statements."""
 
 from __future__ import annotations
 

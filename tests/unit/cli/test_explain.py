@@ -64,7 +64,7 @@ def test_text_has_steps_decision_suggestion_and_notes(run: Run) -> None:
     assert end[0] == "denied: room-mismatch"
     assert end[1] == "Prosody would say: not-allowed: Room and token mismatched"
     assert end[2].startswith('To change: Set room to "retro"')
-    assert end[3].startswith("Note: moderator stands at the top level")
+    assert end[3].startswith("Note: moderator is at the top level")
 
 
 def test_text_shows_expiry_in_utc(run: Run) -> None:
@@ -155,7 +155,7 @@ def test_room_is_shown_in_the_clients_spelling(run: Run) -> None:
 def test_token_without_room_is_noted(run: Run) -> None:
     out = run("explain", token()).out
     assert "allowed" in out
-    assert "only the token was judged" in out
+    assert "only the token was checked" in out
 
 
 @pytest.mark.parametrize("wrapped", ["Bearer {}", '"{}"', "'{}'"])

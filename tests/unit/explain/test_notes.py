@@ -35,10 +35,10 @@ def test_ordinary_token_has_no_notes() -> None:
 
 def test_top_level_moderator_is_noted_as_ignored() -> None:
     found = notes(signed(moderator=True))
-    assert "moderator stands at the top level" in found
+    assert "moderator is at the top level" in found
     assert "context.user" in found
     assert "makes its user a moderator" not in found
-    assert "affiliation stands at the top level" in notes(signed(affiliation="owner"))
+    assert "affiliation is at the top level" in notes(signed(affiliation="owner"))
 
 
 def test_top_level_moderator_is_noted_on_denials() -> None:

@@ -48,7 +48,7 @@ def test_wrapped_token_is_read(pasted: str) -> None:
     assert (found.token, found.url) == (TOKEN, None)
     request = found.request(None, POLICY)
     assert (request.token, request.room_jid) == (TOKEN, None)
-    assert "No room was given, so only the token was judged." in found.notes
+    assert "No room was given, so only the token was checked." in found.notes
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The inspector's page in a real Chromium, used as people use it: pasting, typing, reading."""
+"""The inspector's page in a real Chromium: paste, type, and read as a user does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ muc_mapper_domain_base = "meet.jitsi"
 
 
 def mint(secret: str = SECRET, **claims: Any) -> str:
-    """Sign a token that opens the room ``standup`` for three hours, with these claims instead."""
+    """Return a token that opens the room ``standup`` for three hours, with changed claims."""
     now = int(time.time())
     usual = {
         "iss": "booking-site",
@@ -42,30 +42,30 @@ class InspectorPage(Page):
     """The inspector, open in a tab."""
 
     async def open(self) -> None:
-        """Open it, and wait until it knows whether it may ask."""
+        """Open the page, and wait until the page is loaded."""
         await self.tab.open(self.address)
         await self.wait_for("document.readyState === 'complete'")
 
     async def fill(self, field: str, text: str) -> None:
-        """Put the caret into a field and insert a text, as pasting does."""
+        """Focus a field and insert a text, as pasting does."""
         await self.tab.evaluate(f"document.getElementById({field!r}).focus()")
         await self.tab.evaluate(f"document.getElementById({field!r}).select()")
         await self.tab.call("Input.insertText", text=text)
 
     async def inspect(self, pasted: str, room: str = "") -> str:
-        """Paste, ask and wait; give what is announced."""
+        """Paste, submit and wait; return the announcement."""
         await self.fill("pasted", pasted)
         await self.fill("room", room)
         await self.tab.evaluate("document.querySelector('button[type=submit]').click()")
-        return await self.heard()
+        return await self.wait_for_announcement()
 
-    async def heard(self) -> str:
-        """Wait for the verdict or the complaint; give its words."""
+    async def wait_for_announcement(self) -> str:
+        """Wait for the decision or the error message, and return its text."""
         await self.wait_for("verdict.innerText + problem.innerText")
         return await self.evaluate_text("verdict.innerText + problem.innerText")
 
-    async def seen(self) -> str:
-        """Give all that is to be read."""
+    async def visible_text(self) -> str:
+        """Return all visible text."""
         return await self.evaluate_text("document.body.innerText")
 
 
@@ -73,7 +73,7 @@ class InspectorPage(Page):
 async def inspector(
     folder: Path, verifier: RunningVerifier, *, width: int = 1000, scheme: str = "light"
 ) -> AsyncIterator[InspectorPage]:
-    """Open the page in a browser of its own until the end of the block."""
+    """Open the page in a separate browser until the end of the block."""
     async with browser(folder) as tab:
         await tab.set_appearance(width=width, height=900, scheme=scheme)
         page = InspectorPage(tab, f"http://127.0.0.1:{verifier.admin}/")
