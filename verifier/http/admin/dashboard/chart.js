@@ -13,18 +13,18 @@ export function shape(name, attributes, text) {
   return element;
 }
 
-/** The classes of a line: eight colours, each in four ways to dash, neighbours always dashed apart. */
+/** The classes of a line: eight colours and four dashes. Neighbours never have the same dash. */
 export function lineClass(index) {
   return `line c${index % 8} d${(index + Math.floor(index / 8)) % 4}`;
 }
 
 /**
- * Draw.
- * @param svg the element; its size is that of the page's style.
+ * Draw the lines, the scale and the cursor.
+ * @param svg the element; the style sheet sets its size.
  * @param lines [{index, points: [{time, value}]}]; a null value is a gap.
- * @param range {from, to, at}: Unix seconds; `at` is where the cursor is, null for none.
- * @param write puts a value in words.
- * @param least where the scale ends at least.
+ * @param range {from, to, at}: Unix seconds; `at` is the cursor's time, null for none.
+ * @param write returns a value as text.
+ * @param least the smallest upper end of the scale.
  */
 export function draw(svg, lines, range, write, least) {
   const { width, height } = svg.getBoundingClientRect();
@@ -44,14 +44,14 @@ export function draw(svg, lines, range, write, least) {
   svg.replaceChildren(...parts);
 }
 
-/** The moment that a point of the chart stands for. */
+/** Return the time that belongs to a position in the chart. */
 export function timeAt(svg, clientX, range) {
   const { left, width } = svg.getBoundingClientRect();
   const part = (clientX - left - LEFT) / (width - LEFT - 4);
   return range.from + Math.min(1, Math.max(0, part)) * (range.to - range.from);
 }
 
-/** The next round number above all: 1, 2 or 5 times a power of ten; 1 where all is nothing. */
+/** Return the next round number above all values: 1, 2 or 5 times a power of ten; 1 if all are 0. */
 function ceiling(values, least) {
   const value = values.reduce((most, each) => Math.max(most, each), least);
   if (!(value > 0)) return 1;
@@ -66,7 +66,7 @@ function path(points, x, y) {
       pen = "M";
       return "";
     }
-    // A dot where there is only one point: a line of no length has round ends.
+    // `h0` draws a line of no length. Its round ends show as a dot where there is only one point.
     const step = `${pen}${x(time).toFixed(1)} ${y(value).toFixed(1)}${pen === "M" ? "h0" : ""}`;
     pen = "L";
     return step;

@@ -1,15 +1,15 @@
-// Reads /metrics again and again, keeps 15 minutes of what it says, and shows it.
+// Reads /metrics repeatedly, keeps 15 minutes of the computed lines, and shows them.
 
 import { PANELS } from "./panels.js";
 import { Interval, Scrape } from "./scrape.js";
 import { ago } from "./units.js";
 import { PanelView, write } from "./view.js";
 
-// Seconds: what is kept, what a chart shows at least, over what rates are taken, what a reading may take.
-const KEPT = 15 * 60;
-const LEAST = 60;
-const RATE_OVER = 30;
-const TIMEOUT = 10;
+// All in seconds.
+const KEPT = 15 * 60; // the history
+const LEAST = 60; // the shortest time that a chart shows
+const RATE_OVER = 30; // the time over which rates are computed
+const TIMEOUT = 10; // the longest time for one request
 
 const at = (id) => document.getElementById(id);
 const [state, pause, every, back, output] = ["status", "pause", "every", "back", "ago"].map(at);
@@ -25,7 +25,7 @@ let drawing = false;
 at("panels").append(...views.map((view) => view.element));
 pause.addEventListener("click", () => {
   pause.setAttribute("aria-pressed", String(!isPaused()));
-  if (isPaused()) say("Paused");
+  if (isPaused()) showStatus("Paused");
   schedule(0);
 });
 every.addEventListener("change", () => schedule(0));
@@ -38,15 +38,15 @@ function isPaused() {
   return pause.getAttribute("aria-pressed") === "true";
 }
 
-/** Read once, and again after the chosen time. */
+/** Read the metrics once, and again after the chosen time. */
 async function read() {
   if (reading) return;
   reading = true;
   try {
     take(await scrape());
-    say(isPaused() ? "Paused" : history.length ? "Live" : "Waiting for a second reading");
+    showStatus(isPaused() ? "Paused" : history.length ? "Live" : "Waiting for a second reading");
   } catch (error) {
-    say(`Cannot read the metrics: ${error.message}`, true);
+    showStatus(`Cannot read the metrics: ${error.message}`, true);
   }
   reading = false;
   schedule(Number(every.value));
@@ -62,18 +62,18 @@ async function scrape() {
   const response = await fetch("metrics", { cache: "no-store", signal });
   if (!response.ok) throw new Error(`status ${response.status}`);
   const time = (performance.timeOrigin + performance.now()) / 1000;
-  // How old a key is, is told by the server's clock.
+  // The age of a key needs the server's clock, because its timestamps come from there.
   const date = Date.parse(response.headers.get("Date")) / 1000 || time;
   return new Scrape(await response.text(), time, date);
 }
 
 function take(newest) {
   scrapes.push(newest);
-  // Rates are taken from the youngest reading that is old enough, or the oldest that there is.
+  // The rates need one reading that is 30 seconds old; older ones are dropped.
   while (scrapes.length > 2 && newest.time - scrapes[1].time >= RATE_OVER) scrapes.shift();
   if (scrapes.length > 1) {
-    const both = new Interval(scrapes[0], newest);
-    const lines = PANELS.map((panel) => panel.lines(both));
+    const interval = new Interval(scrapes[0], newest);
+    const lines = PANELS.map((panel) => panel.lines(interval));
     history.push({ time: newest.time, lines });
     history = history.filter(({ time }) => newest.time - time <= KEPT);
   }
@@ -93,7 +93,7 @@ function pointAt(time) {
   show();
 }
 
-/** Draw all, once for all that has changed until the next frame. */
+/** Draw in the next frame, once for all changes until then. */
 function show() {
   if (drawing) return;
   drawing = true;
@@ -107,18 +107,18 @@ function showAll() {
   const to = history.at(-1)?.time ?? 0;
   const from = Math.min(history[0]?.time ?? 0, to - LEAST);
   back.min = String(Math.ceil(from - to));
-  const looked = Number(back.value) < 0 ? to + Number(back.value) : null;
-  const range = { from, to, at: pointed ?? looked };
+  const lookedBack = Number(back.value) < 0 ? to + Number(back.value) : null;
+  const range = { from, to, at: pointed ?? lookedBack };
   const words = ago(range.at === null ? 0 : to - range.at);
   back.setAttribute("aria-valuetext", words);
   write(output, words);
   views.forEach((view, number) => {
-    const own = history.map(({ time, lines }) => ({ time, lines: lines[number] }));
-    view.show(own, range, words);
+    const ownHistory = history.map(({ time, lines }) => ({ time, lines: lines[number] }));
+    view.show(ownHistory, range, words);
   });
 }
 
-function say(words, bad = false) {
+function showStatus(words, bad = false) {
   write(state, words);
   state.classList.toggle("bad", bad);
 }

@@ -1,10 +1,10 @@
-// Reads Prometheus' text format, and computes what Prometheus would from two readings.
+// Reads Prometheus' text format, and computes rates and quantiles from two readings as Prometheus does.
 
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)/;
 const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 const NUMBERS = { "+Inf": Infinity, "-Inf": -Infinity };
 
-/** One reading: when it was taken, by this browser's and the server's clock, and its samples. */
+/** One reading: its samples, its time by this browser's clock, and its date by the server's. */
 export class Scrape {
   constructor(text, time, date) {
     this.time = time;
@@ -23,18 +23,18 @@ export class Scrape {
     this.series.get(name).set(inner, { labels: Object.fromEntries(pairs), value });
   }
 
-  /** The samples of a metric: [{labels, value}], none if there is no such metric. */
+  /** Return the samples of a metric: [{labels, value}]; empty if there is no such metric. */
   samples(name) {
     return [...(this.series.get(`jitsi_verifier_${name}`)?.values() ?? [])];
   }
 
-  /** A gauge's values summed by labels: a Map from label values, joined, to numbers. */
+  /** Return a gauge's sums by labels: a Map from the joined label values to numbers. */
   sum(name, ...by) {
     return sumBy(this.samples(name), by);
   }
 }
 
-/** Two readings: what happened between them. */
+/** Two readings, and the changes between them. */
 export class Interval {
   constructor(older, newer) {
     this.older = older;
@@ -42,7 +42,7 @@ export class Interval {
     this.seconds = newer.time - older.time;
   }
 
-  /** What a counter's series gained: [{labels, value}]; one that began anew gained all it has. */
+  /** Return the increases of a counter: [{labels, value}]. A series that was reset counts from 0. */
   increases(name) {
     const before = this.older.series.get(`jitsi_verifier_${name}`) ?? new Map();
     const now = this.newer.series.get(`jitsi_verifier_${name}`) ?? new Map();
@@ -52,19 +52,19 @@ export class Interval {
     });
   }
 
-  /** A counter's gain a second, summed by labels, of the series that `where` accepts. */
+  /** Return a counter's increase per second, summed by labels, of the series that `where` accepts. */
   rate(name, by = [], where = () => true) {
-    const gained = sumBy(this.increases(name).filter(({ labels }) => where(labels)), by);
-    return new Map([...gained].map(([key, value]) => [key, value / this.seconds]));
+    const increase = sumBy(this.increases(name).filter(({ labels }) => where(labels)), by);
+    return new Map([...increase].map(([key, value]) => [key, value / this.seconds]));
   }
 
-  /** The share of a counter's gain that `where` accepts; null where it gained nothing. */
+  /** Return the share of a counter's increase that `where` accepts; null without an increase. */
   share(name, where) {
     const all = total(this.increases(name));
     return all ? total(this.increases(name).filter(({ labels }) => where(labels))) / all : null;
   }
 
-  /** A histogram's quantile by labels, as histogram_quantile() has it; null without observations. */
+  /** Return a histogram's quantile by labels, as histogram_quantile() does; null without observations. */
   quantile(share, name, ...by) {
     const groups = new Map();
     for (const { labels, value } of this.increases(`${name}_bucket`)) {
@@ -94,7 +94,7 @@ function total(samples) {
   return samples.reduce((sum, { value }) => sum + value, 0);
 }
 
-/** Interpolate in cumulative buckets, a Map from upper ends to counts. */
+/** Interpolate in cumulative buckets: a Map from upper ends to counts. */
 function quantileOf(share, buckets) {
   const ends = [...buckets.keys()].sort((a, b) => a - b);
   const rank = share * buckets.get(Infinity);

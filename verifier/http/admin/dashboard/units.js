@@ -1,9 +1,9 @@
-// How numbers and times are written.
+// Numbers and times as text.
 
 const digits = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const DURATIONS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"], [1e-3, "ms"], [0, "µs"]];
 
-/** By unit: a number in words. */
+/** For each unit, the function that returns a number as text. */
 export const UNITS = {
   "a second": (value) => `${digits.format(value)} /s`,
   "a minute": (value) => `${digits.format(value)} /min`,
@@ -19,7 +19,7 @@ function seconds(value) {
   return `${digits.format(value / (size || 1e-6))} ${name}`;
 }
 
-/** Some seconds ago, in words. */
+/** Return a number of seconds as "… ago". */
 export function ago(count) {
   if (count < 1) return "now";
   const minutes = Math.floor(count / 60);

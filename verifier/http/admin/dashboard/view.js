@@ -1,4 +1,4 @@
-// One panel: heading, chart, and a table of its values, which is what a screen reader reads.
+// One panel: a heading, a chart, and a table of its values for screen readers and for exact numbers.
 
 import { draw, lineClass, shape, timeAt } from "./chart.js";
 import { UNITS } from "./units.js";
@@ -13,7 +13,7 @@ export class PanelView {
   #rows = new Map();
   #range = null;
 
-  /** @param look called with a moment (Unix seconds) that is pointed at, and with null after that. */
+  /** @param look called with the time under the pointer (Unix seconds), and with null when it leaves. */
   constructor(panel, number, look) {
     this.#panel = panel;
     const heading = document.createElement("h2");
@@ -37,10 +37,10 @@ export class PanelView {
   }
 
   /**
-   * Show.
+   * Show the panel's chart and table.
    * @param history [{time, lines: Map}], oldest first.
    * @param range {from, to, at} as in `draw`.
-   * @param words when the values of the table were, in words.
+   * @param words the time of the table's values, as text.
    */
   show(history, range, words) {
     this.#range = range;
@@ -83,7 +83,7 @@ export class PanelView {
       const value = values.get(label) ?? null;
       write(row.querySelector("td"), value === null ? "–" : UNITS[this.#panel.unit](value));
       const body = this.#table.tBodies[0];
-      // Rows stay where they are while nothing changes: somebody may be reading them.
+      // A row that does not change stays in place, so that a screen reader does not lose it.
       if (body.rows[index] !== row) body.insertBefore(row, body.rows[index] ?? null);
     });
   }
@@ -100,7 +100,7 @@ function newRow(label) {
   return row;
 }
 
-/** Change a text only if it is another one. */
+/** Set an element's text if it differs: setting an equal text would make screen readers repeat it. */
 export function write(element, words) {
   if (element.textContent !== words) element.textContent = words;
 }

@@ -1,4 +1,4 @@
-// An answer of /v1/explain as a part of the document; text only, never markup.
+// Shows a response of /v1/explain. All values become text nodes, never markup.
 
 import {
     asText, cures, localTime, mark, pretty, prosodyWords, RESULTS, rulesOf, skew, stepWords, times,
@@ -8,15 +8,15 @@ import {
 const UTC = /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/;
 
 export function element(name, attributes = {}, ...children) {
-    const made = document.createElement(name);
+    const created = document.createElement(name);
     for (const [attribute, value] of Object.entries(attributes)) {
-        made.setAttribute(attribute, value);
+        created.setAttribute(attribute, value);
     }
-    made.append(...children);
-    return made;
+    created.append(...children);
+    return created;
 }
 
-// The verifier's own words name times in UTC; people live elsewhere.
+// Replace the UTC times in the verifier's sentences by times in the reader's zone.
 export function withLocalTimes(text) {
     const parts = [];
     for (let rest = text; rest;) {
@@ -33,25 +33,25 @@ export function withLocalTimes(text) {
     return parts;
 }
 
-export function showVerdict(place, answer) {
-    place.className = answer.allowed ? "allowed" : "denied";
-    place.replaceChildren(
+export function showVerdict(parent, answer) {
+    parent.className = answer.allowed ? "allowed" : "denied";
+    parent.replaceChildren(
         element("h2", {}, verdictWords(answer)),
         ...cures(answer).map((cure) => element("p", {}, element("strong", {}, "What to change: "), ...withLocalTimes(cure))),
     );
 }
 
-export function showAnswer(place, answer, exact) {
+export function showAnswer(parent, answer, exact) {
     const notes = [...answer.notes, ...skew(answer)];
     const badges = badgesOf(answer.token);
     const words = badges.map(([, word]) => word);
-    place.replaceChildren(
+    parent.replaceChildren(
         element(
             "div", { class: "pair" },
             section("Verdict in detail", table(facts(answer), "Verdict in detail")),
             section(`Times, in ${zone()}`, table(times(answer), "Times")),
         ),
-        section("Rights", ...doubt(answer), element("ul", { class: "badges" }, ...badges.map(badge))),
+        section("Rights", ...warning(answer), element("ul", { class: "badges" }, ...badges.map(badge))),
         ...(notes.length ? [section("Worth knowing", list(notes))] : []),
         section("Rules, in Jitsi's order", rules(answer.steps)),
         ...decoded(exact.token),
@@ -71,7 +71,7 @@ function facts(answer) {
     return [
         ["Prosody would answer", prosodyWords(answer)],
         ["Room", answer.room_jid === null ? "none given" : visible(answer.room_jid) || "none in the URL"],
-        ["Judged by", rulesOf(answer)],
+        ["Decided by", rulesOf(answer)],
     ];
 }
 
@@ -82,8 +82,8 @@ function table(rows, label) {
     return element("table", { "aria-label": label }, element("tbody", {}, ...body));
 }
 
-// Whether the signature stands for what is shown below.
-function doubt(answer) {
+// The warning for a token whose signature is not verified: any program can write such a token.
+function warning(answer) {
     if (answer.token === null || answer.token.verified) {
         return [];
     }
@@ -134,16 +134,16 @@ function copyable(text) {
         "id": "text", "rows": "12", "readonly": "", "spellcheck": "false", "autocomplete": "off", "aria-label": "Everything above as text",
     });
     area.value = text;
-    const said = element("span", { role: "status" });
+    const status = element("span", { role: "status" });
     const button = element("button", { type: "button", id: "copy" }, "Copy");
     button.addEventListener("click", async () => {
         area.select();
         try {
             await navigator.clipboard.writeText(text);
-            said.textContent = " Copied.";
+            status.textContent = " Copied.";
         } catch {
-            said.textContent = " Selected: press Ctrl+C.";
+            status.textContent = " Selected: press Ctrl+C.";
         }
     });
-    return [area, element("p", { class: "buttons" }, button, said)];
+    return [area, element("p", { class: "buttons" }, button, status)];
 }

@@ -1,4 +1,4 @@
-// Times, JSON and the copyable text, as words; knows no document.
+// The texts of the page: times, JSON and the text to copy. No function here uses the document.
 
 const UNITS = [
     [730 * 86400, 365 * 86400, "years"],
@@ -13,13 +13,13 @@ export const RESULTS = { "pass": "passed", "fail": "failed", "not-reached": "not
 
 export const mark = (result) => MARKS[result];
 
-// A length of time in the largest unit of which there are two, as the verifier itself puts it.
+// A duration in the largest unit of which it has two, as in the verifier's own sentences.
 export function span(seconds) {
     const [, unit, name] = UNITS.find(([least]) => seconds >= least);
     return `${Math.round(seconds / unit).toLocaleString("en")} ${name}`;
 }
 
-// A Unix time in this computer's zone.
+// A Unix time in this computer's time zone.
 export function localTime(seconds) {
     const date = new Date(seconds * 1000);
     if (Number.isNaN(date.getTime())) {
@@ -33,7 +33,7 @@ export function localTime(seconds) {
 
 export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-// The rows of the table of times: what, when, and how far that is from the judgement.
+// The rows of the table of times: name, time, and distance from the time of the decision.
 export function times(answer) {
     const rows = [];
     const token = answer.token ?? {};
@@ -52,11 +52,11 @@ export function times(answer) {
     if (token.claims && token.expires === null) {
         rows.push("exp" in token.claims ? ["Expires", "exp is no number", ""] : ["Expires", "no exp claim", "never expires"]);
     }
-    rows.push(["Judged", localTime(answer.now), "by the verifier's clock"]);
+    rows.push(["Decided", localTime(answer.now), "by the verifier's clock"]);
     return rows;
 }
 
-// What this computer's clock says against the verifier's, where that could mislead.
+// A note if this computer's clock differs from the verifier's by 30 seconds or more.
 export function skew(answer) {
     const ahead = Date.now() / 1000 - answer.now;
     if (Math.abs(ahead) < 30) {
@@ -66,7 +66,7 @@ export function skew(answer) {
     return [`This computer's clock is ${span(Math.abs(ahead))} ${word} the verifier's.`];
 }
 
-// Characters that show nothing, or turn the text around them, become visible.
+// Replace invisible characters and those that change the direction of the text by their codes.
 export function visible(text) {
     return text.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, (found) => {
         const units = Array.from({ length: found.length }, (_, index) => found.charCodeAt(index));
@@ -74,7 +74,7 @@ export function visible(text) {
     });
 }
 
-// JSON as it was sent: JavaScript's numbers are too small for some that a token may hold.
+// Parse JSON, and keep numbers as they were sent: JavaScript cannot hold all that a token may hold.
 export function parseExactly(text) {
     return JSON.parse(text, (_name, value, context) => {
         const changed = typeof value === "number" && context && String(value) !== context.source;
@@ -86,7 +86,7 @@ export function pretty(value) {
     return JSON.stringify(value, null, 2).split("\n").map(visible).join("\n");
 }
 
-// What a step expected and found, one sentence each.
+// What a step expected and found, as two sentences.
 export function stepWords(step) {
     if (step.result === "not-reached") {
         return ["not reached"];
@@ -109,13 +109,13 @@ export function rulesOf(answer) {
     return answer.host === null ? "the options at the top of the configuration" : `the host ${visible(answer.host)}`;
 }
 
-// Everything on the page but the signature, for a ticket or a chat.
+// The whole page as text, for a ticket or a chat; the signature is left out.
 export function asText(answer, exact, notes, badges) {
     const lines = [verdictWords(answer)];
     lines.push(...cures(answer).map((cure) => `What to change: ${cure}`));
     lines.push(`Prosody would answer: ${prosodyWords(answer)}`);
     lines.push(`Room: ${answer.room_jid === null ? "none given" : visible(answer.room_jid)}`);
-    lines.push(`Judged by: ${rulesOf(answer)}`);
+    lines.push(`Decided by: ${rulesOf(answer)}`);
     lines.push(`Rights: ${badges.join(", ")}`);
     lines.push("", `Times (${zone()})`);
     lines.push(...times(answer).map(([name, when, far]) => `  ${name}: ${[when, far].filter(Boolean).join(", ")}`));

@@ -1,20 +1,22 @@
-// The form: asks this verifier, in the body of a POST, and keeps nothing.
+// The form: sends the token in the body of a POST to this verifier, and stores nothing.
 
 import { showAnswer, showVerdict } from "./inspector-answer.js";
 import { parseExactly } from "./inspector-words.js";
 
-const place = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 const FIELDS = ["pasted", "room", "admin", "host"];
-let asking = new AbortController();
+let running = new AbortController();
 
-// Header values are bytes to fetch(): a wrong token in other letters is to be refused, not an error.
+// fetch() raises an error for a header with letters beyond Latin-1. As UTF-8 bytes, a wrong token
+// reaches the verifier, which refuses it.
 function headers() {
-    const token = String.fromCharCode(...new TextEncoder().encode(place("admin").value));
+    const token = String.fromCharCode(...new TextEncoder().encode(byId("admin").value));
     return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-// An answer, or an Error in people's words; `status` is 401 where the admin token is wanted.
-async function ask(path, options) {
+// Return the response's text, or throw an Error with a sentence for the reader. Its `status` is 401
+// if the admin token is missing.
+async function request(path, options) {
     let response;
     try {
         response = await fetch(path, { cache: "no-store", redirect: "error", ...options });
@@ -36,42 +38,42 @@ function detailOf(text) {
     }
 }
 
-function question() {
-    const asked = { room: place("room").value.trim(), host: place("host").value, pasted: place("pasted").value.trim() };
-    return Object.fromEntries(Object.entries(asked).filter(([, value]) => value));
+function requestBody() {
+    const fields = { room: byId("room").value.trim(), host: byId("host").value, pasted: byId("pasted").value.trim() };
+    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value));
 }
 
 async function inspect() {
-    asking.abort();
-    asking = new AbortController();
-    forgetAnswer();
-    const body = question();
+    running.abort();
+    running = new AbortController();
+    clearAnswer();
+    const body = requestBody();
     if (!body.pasted && !body.room) {
-        complain("Paste a token or a join URL, or name a room to ask about guests.", place("pasted"));
+        showProblem("Paste a token or a join URL, or name a room to ask about guests.", byId("pasted"));
         return;
     }
     try {
-        const text = await ask("v1/explain", {
+        const text = await request("v1/explain", {
             method: "POST",
             body: JSON.stringify(body),
             headers: { "Content-Type": "application/json", ...headers() },
-            signal: asking.signal,
+            signal: running.signal,
         });
         show(text);
-        await learnHosts();
+        await loadHosts();
     } catch (error) {
-        refuse(error);
+        showError(error);
     }
 }
 
 function show(text) {
     const answer = JSON.parse(text);
-    showVerdict(place("verdict"), answer);
-    showAnswer(place("answer"), answer, parseExactly(text));
-    place("verdict").scrollIntoView({ block: "nearest" });
+    showVerdict(byId("verdict"), answer);
+    showAnswer(byId("answer"), answer, parseExactly(text));
+    byId("verdict").scrollIntoView({ block: "nearest" });
 }
 
-function refuse(error) {
+function showError(error) {
     if (error.name === "AbortError") {
         return;
     }
@@ -80,61 +82,61 @@ function refuse(error) {
         return;
     }
     const field = error.message.startsWith("room:") ? "room" : "pasted";
-    complain(error.message, place(field));
+    showProblem(error.message, byId(field));
 }
 
 function askForAdminToken() {
-    const given = place("admin").value;
-    place("admin-field").hidden = false;
-    complain(given ? "This is not the admin token." : "This verifier asks for its admin token.", place("admin"));
+    const token = byId("admin").value;
+    byId("admin-field").hidden = false;
+    showProblem(token ? "This is not the admin token." : "This verifier asks for its admin token.", byId("admin"));
 }
 
-function complain(words, field) {
-    place("problem").textContent = words;
+function showProblem(words, field) {
+    byId("problem").textContent = words;
     field.setAttribute("aria-invalid", "true");
     field.focus();
 }
 
-function forgetAnswer() {
-    place("problem").textContent = "";
-    FIELDS.forEach((id) => place(id).removeAttribute("aria-invalid"));
-    place("verdict").removeAttribute("class");
-    place("verdict").replaceChildren();
-    place("answer").replaceChildren();
+function clearAnswer() {
+    byId("problem").textContent = "";
+    FIELDS.forEach((id) => byId(id).removeAttribute("aria-invalid"));
+    byId("verdict").removeAttribute("class");
+    byId("verdict").replaceChildren();
+    byId("answer").replaceChildren();
 }
 
-function forgetAll() {
-    asking.abort();
-    forgetAnswer();
-    FIELDS.forEach((id) => { place(id).value = ""; });
+function clearAll() {
+    running.abort();
+    clearAnswer();
+    FIELDS.forEach((id) => { byId(id).value = ""; });
 }
 
-// The hosts with rules of their own, once it is known that we may ask for them.
-async function learnHosts() {
-    const select = place("host");
+// Fill the list of configured hosts. The request fails while the admin token is missing.
+async function loadHosts() {
+    const select = byId("host");
     if (select.options.length > 1) {
         return;
     }
-    const { hosts } = JSON.parse(await ask("v1/hosts", { headers: headers() }));
+    const { hosts } = JSON.parse(await request("v1/hosts", { headers: headers() }));
     select.append(...hosts.map((name) => new Option(name, name)));
-    place("host-field").hidden = !hosts.length;
+    byId("host-field").hidden = !hosts.length;
 }
 
-place("question").addEventListener("submit", (event) => {
+byId("question").addEventListener("submit", (event) => {
     event.preventDefault();
     inspect();
 });
-place("pasted").addEventListener("keydown", (event) => {
+byId("pasted").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
         inspect();
     }
 });
-place("clear").addEventListener("click", () => {
-    forgetAll();
-    place("pasted").focus();
+byId("clear").addEventListener("click", () => {
+    clearAll();
+    byId("pasted").focus();
 });
-addEventListener("pagehide", forgetAll);
-learnHosts().catch((error) => {
-    place("admin-field").hidden = error.status !== 401;
+addEventListener("pagehide", clearAll);
+loadHosts().catch((error) => {
+    byId("admin-field").hidden = error.status !== 401;
 });
