@@ -25,14 +25,15 @@ state    event                                                what happens
 trial    the first worker listens                             all workers start: ``running``
 trial    the first worker ends                                ``stopping`` with its exit status
 running  a worker ends                                        it is started again after a delay
-running  a worker sends no heartbeat for ``_silence_limit``   SIGKILL to that worker
+either   a worker sends no heartbeat for ``_silence_limit``   SIGKILL to that worker
 any      SIGHUP                                               SIGHUP to every worker
 any      SIGINT or SIGTERM                                    SIGTERM to every worker: ``stopping``
 stopping the last worker ends                                 ``run`` returns the exit status
 stopping ``job.shutdown_seconds()`` have passed               SIGKILL to every worker
 ======== ==================================================== =================================
 
-The trial exists so that a wrong configuration is reported once, and not by every worker.
+``either`` is trial or running. The trial exists so that a wrong configuration is reported once, and
+not by every worker.
 
 A worker whose event loop is blocked keeps its connections, and its clients wait. Workers therefore
 send heartbeats from their event loop. The supervisor in turn sends heartbeats to systemd, which

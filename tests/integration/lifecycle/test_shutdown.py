@@ -99,14 +99,14 @@ def test_drain_timeout_closes_connections_with_open_requests(tmp_path: Path, wor
         waiting_key_server() as keys,
         running_verifier(tmp_path, None, wait=True, **keys.environ, **given) as verifier,
     ):
-        question = begin_request(verifier)
+        request = begin_request(verifier)
         wait_until(lambda: verifier.metric("in_flight") == 1, "in flight")
         body = b"POST /v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
         explain = connect(verifier.admin, body + b"Content-Type: application/json\r\n\r\n{")
         wait_until(lambda: is_read(explain), "the head is read")
         verifier.process.terminate()
         assert verifier.process.wait(shutdown_seconds(0.5) + MARGIN) == 0
-        assert {read_all(question), read_all(explain)} == {b""}
+        assert {read_all(request), read_all(explain)} == {b""}
         assert counts(verifier) == 2
         assert "Traceback" not in verifier.log
         assert "shutdown timeout" not in verifier.log
@@ -137,10 +137,10 @@ def test_reload_changes_the_drain_timeout(tmp_path: Path) -> None:
             config.write_text(config.read_text().replace("drain_timeout = 60", "drain_timeout = 1"))
             verifier.process.send_signal(signal.SIGHUP)
             wait_until(lambda: verifier.log.count('"configuration reloaded"') == 2, "reloads")
-            question = begin_request(verifier)
+            request = begin_request(verifier)
             wait_until(lambda: verifier.metric("in_flight") == 1, "in flight")
             verifier.process.terminate()
-            assert read_all(question) == b""
+            assert read_all(request) == b""
             assert verifier.process.wait(shutdown_seconds(1) + MARGIN) == 0
             assert counts(verifier) == 1
 

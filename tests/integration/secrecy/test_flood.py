@@ -221,8 +221,8 @@ def test_leaking_service_is_detected(tmp_path: Path, collector: Collector) -> No
     sent, closing = TOKENS["a good token"], "Host: a\r\nConnection: close\r\n\r\n"
     with service(tmp_path, collector, VARIANTS[0], program) as running:
         flood([running], [f"GET /ext-authz/{sent} HTTP/1.1\r\n{closing}".encode()])
-    told = MARKS.where(running.sent | running.written())
-    assert {each.partition(": ")[0].rpartition("/")[2] for each in told} == {
+    reports = MARKS.where(running.sent | running.written())
+    assert {report.partition(": ")[0].rpartition("/")[2] for report in reports} == {
         "audit.log",
         running.verifier.log_path.name,
     }
