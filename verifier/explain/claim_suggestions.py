@@ -84,9 +84,10 @@ def suggest_issuer(decided: DecidedRequest) -> str:
         return f"Put iss into the token: {wanted}."
     if not isinstance(found, str):
         return f"Write iss as one string: {wanted}."
+    spelling = _hint_at_spelling(found, accepted)
+    cause = "The issuer is written as" if spelling else "The token comes from another issuer,"
     return (
-        f"The token comes from another issuer, {quote(found)}. Set iss to"
-        f" {wanted}{_hint_at_spelling(found, accepted)}, or add {quote(found)} to"
+        f"{cause} {quote(found)}. Set iss to {wanted}{spelling}, or add {quote(found)} to"
         " asap_accepted_issuers (JWT_ACCEPTED_ISSUERS)."
     )
 
@@ -104,10 +105,10 @@ def suggest_audience(decided: DecidedRequest) -> str:
         return f"Add an accepted audience to the list in aud: {wanted}."
     if isinstance(found, list):
         return (
-            "The claim aud is a list, which to Jitsi equals no string. Write aud as one string,"
-            f" {wanted}. Keycloak writes a list as soon as a token has two audiences, so remove"
-            ' the others ("account" comes with the roles scope), or accept any audience:'
-            ' asap_accepted_audiences (JWT_ACCEPTED_AUDIENCES) = "*".'
+            "The claim aud is a list, which Jitsi accepts only if it accepts any audience. Write"
+            f" aud as one string, {wanted}. Keycloak writes a list as soon as a token has two"
+            ' audiences, so remove the others ("account" comes with the roles scope), or accept any'
+            ' audience: asap_accepted_audiences (JWT_ACCEPTED_AUDIENCES) = "*".'
         )
     if not isinstance(found, str):
         return f"Write aud as one string: {wanted}."
@@ -136,13 +137,12 @@ def _fold(text: str) -> str:
 
 def suggest_room_claim(decided: DecidedRequest) -> str:
     """Suggest a ``room`` claim."""
-    room = quote_or_wildcard(decided.room or "the room's name")
     position = ""
     if decided.claims.context_room is not ABSENT:
         position = ", beside context and not in it"
     return (
-        f"Put room into the token{position}: {room} for every room. Tokens without room pass only"
-        " with asap_require_room_claim = false (JWT_REQUIRE_ROOM_CLAIM)."
+        f'Put room into the token{position}: {_quote_room(decided)}, or "*" for every room. Tokens'
+        " without room pass only with asap_require_room_claim = false (JWT_REQUIRE_ROOM_CLAIM)."
     )
 
 
@@ -158,7 +158,9 @@ def suggest_claim_type(decided: DecidedRequest) -> str:
     if decided.step == "context":
         return "This session requires context. Put context into the token."
     if claims.room == "":
-        return f"Name the room in room: {quote_or_wildcard(decided.room or '*')} for every room."
+        return (
+            f'Name the room in the claim room, {_quote_room(decided)}, or write "*" for every room.'
+        )
     if is_number(claims.room) and "room" in detail:
         return f'Write room as the string "{claims.room}", not as a number.'
     part = "header" if "kid" in detail else "payload"
@@ -210,7 +212,8 @@ def suggest_shorter_lifetime(decided: DecidedRequest) -> str:
 def suggest_jti(_decided: DecidedRequest) -> str:
     """Suggest a ``jti`` claim."""
     return (
-        "The option policy.require_jti requires a jti. Put jti into the token, a string of its own."
+        "The option policy.require_jti requires a jti. Put jti into the token, another string for"
+        " each token."
     )
 
 

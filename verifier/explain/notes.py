@@ -112,8 +112,8 @@ def _note_audience_list(policy: Policy) -> Iterator[str]:
         yield "aud is a list: with Jitsi it can pass only because every audience is accepted."
     elif policy.strict:
         yield (
-            "aud is a list. Strict rules compare each of its names, but to Jitsi's own plugins a"
-            " list equals no string: Prosody would refuse this token."
+            "aud is a list. Strict rules compare each of its names, but Jitsi's own plugins accept"
+            " no list here: Prosody would refuse this token."
         )
 
 

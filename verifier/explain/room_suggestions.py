@@ -86,8 +86,8 @@ def _suggest_matching_pattern(decided: DecidedRequest) -> str:
     matched = match_room_claim(name, claimed, decided.policy) if isinstance(claimed, str) else None
     if isinstance(matched, str):
         return (
-            "Jitsi compares what the pattern matched, or its first pair of parentheses if it has"
-            f" any, and that is {quote(matched)}. Let the pattern match the whole name,"
+            "Jitsi compares what the pattern matched, or what its first pair of parentheses"
+            f" matched, and that is {quote(matched)}. Let the pattern match the whole name,"
             f" {quote(name)}."
         )
     return f"Write a Lua pattern that matches {quote(name)}{_hint_at_mistake(claimed)}."
@@ -131,8 +131,8 @@ def suggest_pattern(decided: DecidedRequest) -> str:
             " (token_regex_max_quantifiers), and few ways to match."
         )
     return (
-        r"Write a valid Lua pattern: % escapes a character (not \), every ( and [ is closed, and"
-        f" no % stands at the end; {detail}."
+        f"{detail}. Write a valid Lua pattern, in which % escapes a character (not \\), every ( and"
+        " [ is closed, and no single % is at the end."
     )
 
 
@@ -147,8 +147,8 @@ def suggest_tenant(decided: DecidedRequest) -> str:
     base = decided.policy.muc_mapper_domain_base
     domain = "the domain " if "." in subject or ascii_lower(subject) == base else ""
     return (
-        f"Set sub to {quote_or_wildcard(needed)}: for a room below a tenant, sub is the tenant,"
-        f" and not {domain}{quote(subject)}."
+        f"For a room below a tenant, sub is the tenant, and not {domain}{quote(subject)}. Set sub"
+        f" to {quote_or_wildcard(needed)}."
     )
 
 
@@ -171,10 +171,10 @@ def suggest_domain(decided: DecidedRequest) -> str:
         )
     wanted = quote_or_wildcard(decided.needed_subject)
     path = f"/{format_value(subject)}/ROOM"
-    hint = "" if "." in subject else f" If it is a tenant, put it into the URL as well: {path}."
+    hint = "" if "." in subject else f" If sub names a tenant, put it into the URL as well: {path}."
     return (
-        f"Set sub to {wanted}: Jitsi compares sub with the XMPP domain (muc_mapper_domain_base,"
-        f" XMPP_DOMAIN), not with the public name, and {quote(subject)} is another.{hint}"
+        "Jitsi compares sub with the XMPP domain (muc_mapper_domain_base, XMPP_DOMAIN), not with"
+        f" the public name, and {quote(subject)} is another domain. Set sub to {wanted}.{hint}"
     )
 
 

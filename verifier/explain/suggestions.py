@@ -2,6 +2,9 @@
 
 A suggestion is a few plain words for an operator: first the cause, where the step's "expected" and
 "found" do not show it already, then what to do. Suggestions never contain a token or a secret.
+
+Where one code has several causes, a suggestion is chosen by words of the denial's detail. A change
+of such a detail in ``rules`` fails a test in ``tests/unit/explain``.
 """
 
 from __future__ import annotations

@@ -129,8 +129,9 @@ def suggest_key(decided: DecidedRequest) -> str:
     key_id: Any = decided.header.key_id
     if "is not used" in decided.detail:
         which = f" of kid {quote(key_id)}" if isinstance(key_id, str) else ""
+        reason = decided.detail.removeprefix("the key is not used: ")
         return (
-            f'The key is published, but rules = "strict" does not use it: {decided.detail}.'
+            f'The key is published, but rules = "strict" does not use it: {reason}.'
             f" Publish the key{which} again, in one plain form, and with a valid certificate or"
             " with none."
         )
