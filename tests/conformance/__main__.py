@@ -1,4 +1,4 @@
-"""``python -m tests.conformance PATH`` judges every case of a file of recorded verdicts."""
+"""``python -m tests.conformance PATH`` decides every case of a file of recorded decisions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.conformance.runner import run
 
 
 def main() -> int:
-    """Print every difference, then the count; the exit status is 0 only where there is none."""
+    """Print every difference, then the count; return 0 only if there is no difference."""
     default = Path(__file__).with_name("vectors.jsonl")
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else default
     passed, differences = asyncio.run(run(path))

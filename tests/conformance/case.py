@@ -1,4 +1,4 @@
-"""One recorded case: how it becomes a question to the verifier, and what its answer must be."""
+"""One recorded case: the request that it makes of the verifier, and the expected decision."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SESSION_NAMES = {
 
 @dataclass(frozen=True)
 class CaseKeys:
-    """The case's key answers, in the place of a key server."""
+    """The keys of a case, in the place of a key server."""
 
     case: dict[str, Any]
     unavailable: bool = False
@@ -132,14 +132,14 @@ def request_of(case: dict[str, Any], policy: Policy) -> AccessRequest:
     )
 
 
-async def judge(case: dict[str, Any]) -> Decision:
+async def decide_case(case: dict[str, Any]) -> Decision:
     policy = policy_of(case["config"])
     verifier = Verifier(policy, CaseKeys(case), lambda: case["now"])
     return await verifier.verify(request_of(case, policy))
 
 
 def problems(case: dict[str, Any], decision: Decision) -> list[str]:
-    """Say where a decision differs from what was recorded; see README.md, rules 1 to 5."""
+    """Return where a decision differs from the recorded one; see README.md, rules 1 to 5."""
     expect = case["expect"]
     if "uncertain" in case:
         return []
@@ -176,7 +176,7 @@ def _allow_problems(expect: dict[str, Any], decision: Allow) -> list[str]:
 
 
 def _lua(value: Any) -> Any:
-    """Read a JSON value back as Lua does: an empty array is a table, a number is a double."""
+    """Return a JSON value as Lua has it: an empty array is a table, a number is a double."""
     if isinstance(value, dict):
         return {name: _lua(member) for name, member in value.items()}
     if isinstance(value, list):

@@ -1,10 +1,11 @@
 """The keys that Jitsi itself had in a recorded case.
 
-Jitsi's Lua crashes on some key material that the verifier's own sources read (an EC key beside the
-right one, a certificate from a key server), picks one where they take none (two keys in one file,
-two with one kid), and never looks at a JWK's alg. The cases are about tokens, so they get the keys
-that Jitsi had. ``tests/unit/keys/test_formats.py`` holds what the verifier makes of the material,
-and names the cases in which that makes a difference.
+Jitsi's Lua reads key material otherwise than the verifier's own sources do. It crashes on some that
+they accept (an EC key besides the right one, a certificate from a key server). It picks one key
+where they accept none (two keys in one file, two keys with one kid), and it ignores a JWK's alg.
+The cases are about tokens, so that they get the keys that Jitsi had.
+``tests/unit/keys/test_formats.py`` tests how the verifier reads the material, and names the cases
+in which that makes a difference.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ _PUBLIC_KEY = re.compile(
 
 
 def key_of_jitsi(body: str) -> str | None:
-    """Give the one key that OpenSSL would read from a key server's answer."""
+    """Return the one key that OpenSSL would read from a key server's answer."""
     found = _PUBLIC_KEY.match(body)
     return found[0] if found else None
 
 
 def document_of_jitsi(document: Any) -> Any:
-    """Give what Jitsi has of a key document: all up to the first entry that crashes it."""
+    """Return what Jitsi has of a key document: all entries up to the first that crashes it."""
     if not isinstance(document, dict):
         return document
     if isinstance(document.get("keys"), list):

@@ -1,4 +1,4 @@
-"""Every recorded case under both sets of rules: what strict ones refuse more, and allow more."""
+"""Every recorded case under both sets of rules: what strict rules deny and allow in addition."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from tests.conformance.case import CaseKeys, judge, policy_of, problems, request_of
+from tests.conformance.case import CaseKeys, decide_case, policy_of, problems, request_of
 from tests.support.paths import VECTORS
 from verifier.config import ConfigError, load
 from verifier.decisions.verifier import Verifier
 from verifier.rules.model import Allow, Decision
 
-# A list in aud, of which one is accepted; to Jitsi a list equals nothing.
+# A list in aud with one accepted value; Jitsi accepts no list.
 ALLOWED_MORE: Final = {"audience-0075"}
-# Without a tag, since Jitsi means it: no room claim, where none is needed, opens every tenant.
-# Strict rules compare tenant and host always.
+# A token without an optional room claim opens every tenant. The case has no tag, because Jitsi
+# intends this. Strict rules always compare tenant and host.
 DENIED_MORE: Final = {"room-claim-type-0093"}
-# Why a configuration that Jitsi's rules serve is refused by strict ones at the start.
+# The options for which strict rules refuse a configuration that Jitsi's rules accept.
 REASONS: Final = ("enable_domain_verification", "muc_mapper_domain_base", "app_secret")
 OF_KEYS: Final = frozenset(
     {"jwk-use", "jwk-alg", "jwk-kty", "jwk-duplicate-kid", "jwk-form", "pem-form"}
@@ -28,7 +28,7 @@ OF_KEYS: Final = frozenset(
 
 
 class StrictKeys(CaseKeys):
-    """The case's key answers, read by the verifier's own sources and not as Jitsi reads them."""
+    """The keys of a case as the verifier's own sources read them, not as Jitsi does."""
 
     def document(self) -> Any:
         return self.case["jwks"]
@@ -44,10 +44,10 @@ def cases() -> Iterator[dict[str, Any]]:
             yield case
 
 
-async def judge_strictly(case: dict[str, Any]) -> Decision:
+async def decide_strictly(case: dict[str, Any]) -> Decision:
     policy = replace(policy_of(case["config"]), strict=True)
-    # What the verifier makes of key material that Jitsi crashes on is the same for both rules
-    # (tests/unit/keys/test_formats.py), so that only tags about keys are for its own sources.
+    # Key material on which Jitsi crashes is read alike under both rules (see
+    # tests/unit/keys/test_formats.py), so that only cases about keys need the verifier's sources.
     about_keys = OF_KEYS.intersection(case["expect"].get("may_deny", []))
     keys = StrictKeys(case) if about_keys else CaseKeys(case)
     verifier = Verifier(policy, keys, lambda: case["now"])
@@ -56,11 +56,11 @@ async def judge_strictly(case: dict[str, Any]) -> Decision:
 
 @cache
 def options_refused(config: str, rules: str) -> frozenset[str]:
-    """Name the options for which a configuration is not served under these rules."""
+    """Return the options for which these rules refuse a configuration."""
     given = {**json.loads(config), "rules": rules}
     if "allow_empty_token" in given:
         given["allow_empty_token"] = given["allow_empty_token"] in (True, "true")
-    # JSON's values are TOML's.
+    # A JSON value is also a TOML value.
     text = "\n".join(f"{name} = {json.dumps(value)}" for name, value in given.items())
     try:
         load({}, Path("/verifier.toml"), read_file=lambda _path: text.encode())
@@ -73,7 +73,7 @@ def served(case: dict[str, Any], rules: str) -> bool:
     return not options_refused(json.dumps(case["config"]), rules)
 
 
-def test_strict_rules_refuse_configurations_for_three_reasons_only() -> None:
+def test_strict_rules_refuse_configurations_for_three_reasons() -> None:
     found: set[str] = set()
     for case in cases():
         if served(case, "jitsi"):
@@ -83,29 +83,29 @@ def test_strict_rules_refuse_configurations_for_three_reasons_only() -> None:
     assert found == set(REASONS)
 
 
-async def test_strict_rules_deny_whatever_may_be_denied() -> None:
+async def test_strict_rules_deny_every_leniency() -> None:
     denied: set[str] = set()
     for case in cases():
         tags = set(case["expect"].get("may_deny", []))
-        # A short secret is refused at the start; no rule looks at it again.
+        # The configuration refuses a short secret; no rule checks it again.
         if tags == {"weak-secret"}:
             assert not served(case, "strict"), case["id"]
         elif tags:
-            assert not isinstance(await judge_strictly(case), Allow), case["id"]
+            assert not isinstance(await decide_strictly(case), Allow), case["id"]
             denied |= tags
     assert len(denied) >= 25
 
 
-async def test_strict_rules_allow_nothing_else_than_jitsi_does_but_a_list_in_aud() -> None:
+async def test_strict_rules_allow_more_only_with_an_audience_list() -> None:
     allowed_more = set()
     for case in cases():
-        strictly = served(case, "strict") and isinstance(await judge_strictly(case), Allow)
-        if strictly and not isinstance(await judge(case), Allow):
+        strictly = served(case, "strict") and isinstance(await decide_strictly(case), Allow)
+        if strictly and not isinstance(await decide_case(case), Allow):
             allowed_more.add(case["id"])
     assert allowed_more == ALLOWED_MORE
 
 
-async def test_every_other_verdict_is_jitsis_with_the_same_session_and_rights() -> None:
+async def test_other_strict_decisions_are_jitsis() -> None:
     denied_more, compared = set(), 0
     for case in cases():
         if case["expect"]["decision"] != "allow" or case["expect"].get("may_deny"):
@@ -113,7 +113,7 @@ async def test_every_other_verdict_is_jitsis_with_the_same_session_and_rights() 
         if not served(case, "strict"):
             assert options_refused(json.dumps(case["config"]), "strict") <= set(REASONS)
             continue
-        decision = await judge_strictly(case)
+        decision = await decide_strictly(case)
         if isinstance(decision, Allow):
             assert problems(case, decision) == [], case["id"]
             compared += 1

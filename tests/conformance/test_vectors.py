@@ -4,12 +4,12 @@ import json
 import subprocess
 import sys
 
-from tests.conformance.case import judge
+from tests.conformance.case import decide_case
 from tests.support.paths import ROOT, VECTORS
 from verifier.rules.model import Allow, DenialCode, Deny
 
-# What rules = "jitsi" refuses although Jitsi lets it through by accident, and what it lets
-# through because Jitsi means it; docs/differences-from-jitsi.md explains each tag.
+# Tags of what rules = "jitsi" denies although Jitsi allows it by accident, and of what it allows
+# because Jitsi intends it; docs/differences-from-jitsi.md explains each tag.
 ALWAYS_DENIED = {
     "token-form",
     "json-not-strict",
@@ -34,7 +34,7 @@ ALWAYS_DENIED = {
 ALWAYS_ALLOWED = {"aud-type", "iat-type", "host-not-checked", "weak-secret"}
 
 
-def test_every_recorded_verdict_is_the_verifiers_too() -> None:
+def test_every_recorded_decision_is_reproduced() -> None:
     command = [sys.executable, "-m", "tests.conformance", str(VECTORS)]
     root = ROOT
     finished = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
@@ -42,15 +42,15 @@ def test_every_recorded_verdict_is_the_verifiers_too() -> None:
     assert (finished.returncode, last) == (0, "3536 passed, 0 failed"), finished.stdout[-2000:]
 
 
-async def test_lenient_cases_are_denied_or_allowed_tag_by_tag() -> None:
+async def test_each_leniency_tag_has_one_decision() -> None:
     seen: dict[str, set[bool]] = {}
     for line in VECTORS.read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
         tags = case["expect"].get("may_deny", [])
-        # An empty secret is no secret: the configuration refuses it.
+        # The configuration refuses an empty secret.
         if not tags or case["config"].get("app_secret") == "":
             continue
-        allowed = isinstance(await judge(case), Allow)
+        allowed = isinstance(await decide_case(case), Allow)
         if ALWAYS_DENIED.intersection(tags):
             assert not allowed, case["id"]
         elif ALWAYS_ALLOWED.issuperset(tags):
@@ -58,15 +58,15 @@ async def test_lenient_cases_are_denied_or_allowed_tag_by_tag() -> None:
         for tag in tags:
             seen.setdefault(tag, set()).add(allowed)
     assert ALWAYS_ALLOWED.issubset(seen)
-    # A pattern that matches is no accident, so pattern-with-room-claim-optional has both verdicts.
+    # A pattern that matches is no accident, so that this tag has both decisions.
     assert seen["pattern-with-room-claim-optional"] == {True, False}
-    # json-not-object, nbf-type and room-empty are words of the format that no case needs alone.
+    # No case has json-not-object, nbf-type or room-empty as its only tag.
     assert len(ALWAYS_DENIED.intersection(seen)) >= 16
 
 
-async def test_no_case_is_denied_with_a_code_that_stands_for_a_server_fault() -> None:
+async def test_only_key_cases_are_denied_as_unavailable() -> None:
     for line in VECTORS.read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
-        decision = await judge(case)
+        decision = await decide_case(case)
         if isinstance(decision, Deny) and decision.code is DenialCode.KEYS_UNAVAILABLE:
             assert case["category"] in {"keys", "tenant-sub", "fuzz-claims", "pair", "triple"}

@@ -1,7 +1,7 @@
-"""Fuzz every kind of input for so long, two at a time: ``python -m tests.fuzz [NAME…]``.
+"""Fuzz every kind of input for some time, two at a time: ``python -m tests.fuzz [NAME…]``.
 
-What fails is printed in hexadecimal, to be kept in the corpus once it is mended. ``--keep`` makes
-the kept corpus anew of what the run has seen.
+Prints a failing input in hexadecimal; add it to the corpus when the bug is mended. ``--keep``
+replaces the corpus with inputs of this run.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import Final
 from tests.fuzz.harnesses import HARNESSES, keep
 
 _AT_ONCE: Final = 2
-_LONGEST_KEPT: Final = 1_500  # bytes of an input, and ...
-_MOST_KEPT: Final = 20_000  # ... of a harness
+_LONGEST_KEPT: Final = 1_500  # bytes of one input
+_MOST_KEPT: Final = 20_000  # bytes of all inputs of a harness
 
 
 def main() -> int:
-    """Fuzz; 1 if anything is wrong."""
+    """Fuzz; return 1 if a check failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Fuzz.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(HARNESSES))
-    parser.add_argument("--seconds", type=int, default=60, help="for each; 60")
-    parser.add_argument("--keep", action="store_true", help="make the kept corpus anew")
+    parser.add_argument("--seconds", type=int, default=60, help="for each harness; default 60")
+    parser.add_argument("--keep", action="store_true", help="replace the corpus")
     given = parser.parse_args()
     names = given.names or list(HARNESSES)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -42,7 +42,9 @@ def _fuzz(name: str, seconds: int, *, kept: bool) -> bool:
         seen.mkdir()
         ran = _run(name, seen, f"-max_total_time={seconds}", f"-artifact_prefix={found}")
         last = re.findall(r"^#(\d+)\s.*?cov: (\d+)", ran.stderr, re.MULTILINE)[-1:] or [("0", "0")]
-        print(f"{name:14} {int(last[0][0]):>9,} inputs, {last[0][1]:>6} places reached", flush=True)
+        print(
+            f"{name:14} {int(last[0][0]):>9,} inputs, {last[0][1]:>6} locations reached", flush=True
+        )
         fine = not ran.returncode and last[0][0] != "0"
         if kept and fine:
             _keep(name, seen)
@@ -54,7 +56,7 @@ def _fuzz(name: str, seconds: int, *, kept: bool) -> bool:
 
 
 def _keep(name: str, seen: Path) -> None:
-    """Keep inputs that have reached something new, of every length, within bounds."""
+    """Keep some of the inputs that reached new code, of every length, within bounds."""
     inputs = sorted((file.read_bytes() for file in seen.iterdir()), key=len)
     short = [data for data in inputs if len(data) <= _LONGEST_KEPT]
     keep(name, short[:: 1 + sum(map(len, short)) // _MOST_KEPT])

@@ -1,4 +1,4 @@
-"""Bodies of ``/v1/verify`` and ``/v1/explain``, from bytes to bytes."""
+"""Bodies of ``/v1/verify`` and ``/v1/explain``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TOKENS: Final = {
     "GOOD": sign({"iss": "app", "aud": "jitsi", "sub": "*", "room": "*", "exp": NOW + 60}),
     "FORGED": sign({"iss": "app", "aud": "j", "sub": "*", "room": "*"}, key=OTHER_SECRET),
 }
-"""What these words in an input stand for."""
+"""The tokens that these words in an input stand for."""
 
 
 def _written(data: bytes) -> bytes:
@@ -34,22 +34,22 @@ def _written(data: bytes) -> bytes:
 
 
 def verify(data: bytes) -> dict[str, Any] | str | None:
-    """Answer a body of ``/v1/verify``; say why where it is no question."""
+    """Return the answer to a body of ``/v1/verify``, or the error of a malformed body."""
     try:
-        question, host = parse_body(_written(data))
+        request, host = parse_body(_written(data))
     except BadBodyError as error:
         return str(error)
-    judge = _HOSTS.find(host)
-    if judge is None:
+    verifier = _HOSTS.find(host)
+    if verifier is None:
         return None
-    decision = judge.begin(question)
+    decision = verifier.begin(request)
     assert not isinstance(decision, SignatureCheck | None)
     answered: dict[str, Any] = json.loads(verify_response(decision).body)
     return answered
 
 
-def judge_verify(data: bytes, answered: dict[str, Any] | str | None) -> None:
-    """Allow only a token that PyJWT finds signed."""
+def check_verify(data: bytes, answered: dict[str, Any] | str | None) -> None:
+    """Assert that only tokens are allowed whose signature PyJWT accepts."""
     if answered is None or isinstance(answered, str):
         assert "eyJ" not in (answered or "")
         return
@@ -61,8 +61,8 @@ def judge_verify(data: bytes, answered: dict[str, Any] | str | None) -> None:
         assert answered["code"]
 
 
-def _now(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
-    """Run what has nothing to wait for."""
+def _run(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """Run a coroutine that has nothing to wait for."""
     try:
         work.send(None)
     except StopIteration as done:
@@ -74,18 +74,18 @@ def _now(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
 
 
 def explain(data: bytes) -> dict[str, Any] | None:
-    """Answer a body of ``/v1/explain``; None where it is no question."""
+    """Return the answer to a body of ``/v1/explain``; None for a malformed body."""
     try:
-        question = _parse(_written(data))
-        answered = _now(_explain(question | {"now": question.get("now", NOW)}, _HOSTS))
+        body = _parse(_written(data))
+        answered = _run(_explain(body | {"now": body.get("now", NOW)}, _HOSTS))
     except BadBodyError:
         return None
     json.dumps(answered, allow_nan=False).encode("utf-8")
     return answered
 
 
-def judge_explain(data: bytes, answered: dict[str, Any] | None) -> None:
-    """Tell the same story as the verdict, and verified only where PyJWT says so."""
+def check_explain(data: bytes, answered: dict[str, Any] | None) -> None:
+    """Assert that the steps agree with the decision, and the signature with PyJWT."""
     if answered is None:
         return
     failed = [step for step in answered["steps"] if step["result"] == "fail"]
@@ -96,26 +96,26 @@ def judge_explain(data: bytes, answered: dict[str, Any] | None) -> None:
 
 
 def _is_strict(token: Any) -> bool:
-    """Tell whether PyJWT reads a token as Jitsi does: Jitsi verifies some that are sloppy, too."""
+    """Return whether a token is strict: Jitsi verifies some that PyJWT does not read."""
     try:
         return token is not None and bool(read(token))
     except MalformedError:
         return False
 
 
-_QUESTIONS: Final = [
+_BODIES: Final = [
     b'{"token": "GOOD", "room_jid": "standup@conference.meet.example.org"}',
     b'{"token": "FORGED", "room_jid": "[acme]standup@conference.meet.example.org", "host": "x"}',
     b'{"token": null, "query_prefix": "acme", "room_requires_authentication": true}',
     b'{"token": "GOOD.", "room_jid": 1}',
     b'{"token": "GOOD", "token": "FORGED"}',
 ]
-VERIFY: Final = Harness(verify, judge_verify, _QUESTIONS, longest=17_000)
+VERIFY: Final = Harness(verify, check_verify, _BODIES, longest=17_000)
 EXPLAIN: Final = Harness(
     explain,
-    judge_explain,
+    check_explain,
     [
-        *_QUESTIONS,
+        *_BODIES,
         b'{"pasted": "https://meet.example.org/acme/standup#jwt=\\"GOOD\\"", "now": 1e9}',
         b'{"pasted": "Bearer GOOD", "room": "acme/standup"}',
         b'{"token": "FORGED", "url": "wss://meet.example.org/xmpp-websocket?room=a"}',

@@ -1,6 +1,6 @@
-"""Tells how long answers take, in a process in which nothing is instrumented: ``clock NAME``.
+"""Measures runs in a process without instrumented modules: ``python -m tests.fuzz.clock NAME``.
 
-Reads an input a line, in hexadecimal; writes the seconds of the quickest of several answers.
+Reads one input a line, in hexadecimal; writes the seconds of the quickest of several runs.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import sys
 from tests.fuzz.harnesses import HARNESSES
 
 
-def tell(name: str) -> None:
-    """Answer until nobody asks any more."""
+def measure(name: str) -> None:
+    """Measure inputs until standard input ends."""
     harness = HARNESSES[name]
     for line in sys.stdin:
         print(harness.quickest(bytes.fromhex(line)), flush=True)
 
 
 if __name__ == "__main__":
-    tell(sys.argv[1])
+    measure(sys.argv[1])

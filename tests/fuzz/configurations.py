@@ -1,4 +1,4 @@
-"""Configuration files: this program's own, and Prosody's in front of it."""
+"""Configuration files: this program's own, and Prosody's."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from verifier.config import ConfigError, Settings, load
 
 _FILE: Final = Path("/etc/fuzz/verifier.toml")
 _BETWEEN: Final = b"\n--\n"
-_SECONDS: Final = 2.0  # once, for whoever may write the file
+_SECONDS: Final = 2.0  # read once, and only an operator can write the file
 _MAIN: Final = "/etc/prosody/prosody.cfg.lua"
 
 
 def read_configuration(data: bytes) -> Settings | str:
-    """Read a TOML file, and the lines of an environment behind it; a refusal as text."""
+    """Return the settings of a TOML file and environment lines after it, or the error."""
     toml, _, lines = data.partition(_BETWEEN)
     pairs = [line.partition("=") for line in lines.decode("utf-8", "replace").split("\n")]
     environ = {name: value for name, _, value in pairs if name and "\0" not in name}
@@ -35,14 +35,14 @@ def read_configuration(data: bytes) -> Settings | str:
         return str(error)
 
 
-def judge_configuration(_data: bytes, found: Settings | str) -> None:
-    """Name every problem, and never a secret."""
+def check_configuration(_data: bytes, found: Settings | str) -> None:
+    """Assert that neither settings nor errors show a secret."""
     assert SECRET not in (found if isinstance(found, str) else repr(found))
     assert found
 
 
 def read_prosody(data: bytes) -> str:
-    """Read Prosody's configuration as ``check-config`` does; give what it says of it."""
+    """Return what ``check-config`` finds in Prosody's configuration."""
 
     def read_file(name: str) -> bytes:
         if name == _MAIN:
@@ -54,14 +54,14 @@ def read_prosody(data: bytes) -> str:
     return repr((find_token_hosts(reader.config), reader.config.problems))
 
 
-def judge_prosody(_data: bytes, found: str) -> None:
-    """Never execute; whatever it says is bounded."""
+def check_prosody(_data: bytes, found: str) -> None:
+    """Assert that the findings are bounded."""
     assert len(found) < 10_000_000
 
 
 CONFIGURATION: Final = Harness(
     read_configuration,
-    judge_configuration,
+    check_configuration,
     [
         b'app_id = "app"\nlisten = ["127.0.0.1:1", "unix:/a"]\n[policy]\nrequire_jti = true',
         b'app_id = "app"\n[hosts."a.test"]\napp_id = "b"\n[public_keys]\nk = "/a.pem"',
@@ -73,7 +73,7 @@ CONFIGURATION: Final = Harness(
 )
 PROSODY: Final = Harness(
     read_prosody,
-    judge_prosody,
+    check_prosody,
     [
         b'VirtualHost "a.test"\n  authentication = "token"\n  app_id = "x"; app_secret = "y"\n',
         b'local a = { "b", c = 1 + 2 * 3 .. "d" }\nmodules_enabled = a\nInclude "conf.d/*.lua"',

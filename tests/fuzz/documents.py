@@ -1,4 +1,4 @@
-"""JSON as tokens and bodies hold it, and the key documents of a server."""
+"""JSON in tokens and bodies, and key documents."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from verifier.keys.formats import Document, parse_document
 from verifier.keys.model import ALGORITHMS, InvalidKeyError
 from verifier.tokens.jws import MAX_DEPTH, MalformedError, parse_object
 
-_LONGEST_REFUSAL: Final = 200  # it repeats nothing
-_KEY_SECONDS: Final = 0.05  # a server's own document, read when it has changed
+_LONGEST_REFUSAL: Final = 200  # characters; an error quotes nothing of its input
+_KEY_SECONDS: Final = 0.05  # a key document is read only when it has changed
 
 
 def read_json(data: bytes) -> dict[str, Any] | str:
-    """Read a JSON object strictly; say why where it is none."""
+    """Return a strict JSON object, or the error."""
     try:
         return parse_object(data)
     except MalformedError as error:
         return str(error)
 
 
-def judge_json(data: bytes, found: dict[str, Any] | str) -> None:
-    """Say what Python's own reader says, and nothing that a strict one would not."""
+def check_json(data: bytes, found: dict[str, Any] | str) -> None:
+    """Assert that Python's own parser reads the same value, and that it is strict JSON."""
     if isinstance(found, str):
         assert len(found) < _LONGEST_REFUSAL
         return
@@ -44,15 +44,15 @@ def _depth(value: Any) -> int:
 
 
 def read_keys(data: bytes) -> Document | str:
-    """Read a key document; say why where it is none."""
+    """Return a key document, or the error."""
     try:
         return parse_document(data, "document")
     except InvalidKeyError as error:
         return str(error)
 
 
-def judge_keys(_data: bytes, found: Document | str) -> None:
-    """Take public keys only, each for what it is; a signature of nothing is none of theirs."""
+def check_keys(_data: bytes, found: Document | str) -> None:
+    """Assert that all keys are public, and that no key accepts a trivial signature."""
     if isinstance(found, str):
         assert len(found) < _LONGEST_REFUSAL
         return
@@ -87,7 +87,7 @@ def _key_seeds() -> list[bytes]:
 
 JSON: Final = Harness(
     read_json,
-    judge_json,
+    check_json,
     [
         b'{"a": [1, -2.5e3, "x\\u00e9", null, true], "b": {"c": {}}}',
         b'{"a": 1, "a": 2}',
@@ -99,4 +99,4 @@ JSON: Final = Harness(
     ],
     longest=17_000,
 )
-KEYS: Final = Harness(read_keys, judge_keys, _key_seeds(), _KEY_SECONDS, 8_192)
+KEYS: Final = Harness(read_keys, check_keys, _key_seeds(), _KEY_SECONDS, 8_192)

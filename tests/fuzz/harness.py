@@ -1,4 +1,4 @@
-"""What every harness has: an input, an answer to it, what holds of each answer, and a time."""
+"""A harness: it runs the product on an input, checks the result, and measures the time."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from time import process_time
 from typing import Any, Final
 
-ANSWER_SECONDS: Final = 0.005
-"""What an answer to anybody may cost; documents of an operator's own have more."""
+MAX_SECONDS: Final = 0.005
+"""The CPU time for an input that any client can send; an operator's own documents may take more."""
 _REPEATED: Final = 5
 
 
 class TooSlowError(AssertionError):
-    """An input takes longer each time than it may."""
+    """Every run of an input takes too long."""
 
 
 @dataclass(frozen=True)
@@ -21,32 +21,32 @@ class Harness:
     """One kind of input.
 
     Attributes:
-        answer: What the product does with an input; raises nothing.
-        judge: Holds, by other means than the product's, that the answer is right.
+        run: Runs the product on an input; raises nothing.
+        check_result: Asserts, by other means than the product's, that the result is right.
         seeds: Inputs to begin with.
-        seconds: How long an answer may take, CPU time.
+        seconds: The longest time of a run, CPU seconds.
         longest: Bytes of the longest input.
     """
 
-    answer: Callable[[bytes], Any]
-    judge: Callable[[bytes, Any], None]
+    run: Callable[[bytes], Any]
+    check_result: Callable[[bytes, Any], None]
     seeds: Sequence[bytes]
-    seconds: float = ANSWER_SECONDS
+    seconds: float = MAX_SECONDS
     longest: int = 4_096
 
     def check(self, data: bytes) -> float:
-        """Answer and judge; give the answer's seconds."""
+        """Run the product and check the result; return the run's seconds."""
         start = process_time()
-        found = self.answer(data)
+        found = self.run(data)
         spent = process_time() - start
-        self.judge(data, found)
+        self.check_result(data, found)
         return spent
 
     def check_in_time(self, data: bytes, clock: Callable[[bytes], float]) -> None:
-        """Answer and judge, in time by a clock that nothing here slows down.
+        """Run and check, and measure a slow run again with a clock that no instrument slows down.
 
         Raises:
-            TooSlowError: it takes longer each time.
+            TooSlowError: Every run takes too long.
         """
         if self.check(data) < self.seconds:
             return
@@ -55,10 +55,10 @@ class Harness:
             raise TooSlowError(f"{seconds * 1_000:.1f} ms")
 
     def quickest(self, data: bytes) -> float:
-        """Give the seconds of the quickest of several answers: the others were interrupted."""
+        """Return the seconds of the quickest of several runs: the slower ones were interrupted."""
         return min(self._timed(data) for _ in range(_REPEATED))
 
     def _timed(self, data: bytes) -> float:
         start = process_time()
-        self.answer(data)
+        self.run(data)
         return process_time() - start

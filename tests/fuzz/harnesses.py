@@ -24,7 +24,7 @@ _CORPUS: Final = Path(__file__).with_name("corpus")
 
 
 def kept(name: str) -> list[bytes]:
-    """Give the inputs that are kept because they once were new, or wrong: one file, a line each."""
+    """Return the kept inputs, which once reached new code or failed; the file has one a line."""
     file = _CORPUS / f"{name}.txt"
     if not file.exists():
         return []
@@ -32,7 +32,7 @@ def kept(name: str) -> list[bytes]:
 
 
 def keep(name: str, inputs: list[bytes]) -> None:
-    """Keep these, and no others."""
+    """Replace the kept inputs."""
     _CORPUS.mkdir(exist_ok=True)
     lines = sorted({data.hex() for data in inputs if data}, key=lambda line: (len(line), line))
     (_CORPUS / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines), "ascii")

@@ -1,4 +1,4 @@
-"""The keys that the harnesses hold, and PyJWT's own opinion of a token."""
+"""The keys of the harnesses, and PyJWT's check of a signature."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ _SIGNED: Final[Options] = {
     "verify_sub": False,
     "verify_jti": False,
 }
-"""A signature, and nothing else."""
+"""Options with which PyJWT checks the signature only."""
 
 
 @cache
 def rsa_key() -> rsa.RSAPrivateKey:
-    """Make the key pair that RS256 tokens are signed with."""
+    """Return the key pair that signs RS256 tokens."""
     return rsa.generate_private_key(65_537, 2_048)
 
 
 @cache
 def public_pem() -> str:
-    """Write its public half, which everybody has."""
+    """Return the public key of the pair, which any client may know."""
     form, kind = serialization.PublicFormat.SubjectPublicKeyInfo, serialization.Encoding.PEM
     return rsa_key().public_key().public_bytes(kind, form).decode()
 
 
 def signed(header: bytes, claims: bytes, algorithm: str, key: Any) -> str:
-    """Sign these very bytes."""
+    """Return a token of exactly these bytes."""
     head = f"{segment(header)}.{segment(claims)}"
     signer = jwt.get_algorithm_by_name(algorithm)
     return f"{head}.{segment(signer.sign(head.encode(), key))}"
 
 
 def is_signed(token: str, algorithm: str) -> bool:
-    """Tell what PyJWT thinks of a token's signature; it knows no other keys and no other ways."""
+    """Return whether PyJWT accepts a token's signature by the one key of the algorithm."""
     key = SECRET if algorithm == "HS256" else rsa_key().public_key()
     try:
         jwt.decode(token, key, algorithms=[algorithm], options=_SIGNED)

@@ -1,6 +1,6 @@
-"""One harness under libFuzzer, until its time is up or something is wrong; needs atheris.
+"""Runs one harness under libFuzzer, until its time is over or a check fails; needs atheris.
 
-Modules are instrumented as they are imported, so that nothing of the verifier may be before.
+Modules are instrumented when they are imported, so that the verifier must not be imported before.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CLOCK: Final = [sys.executable, "-m", "tests.fuzz.clock"]
 
 
 class Clock:
-    """Asks a process whose modules are not instrumented how long an answer takes."""
+    """Measures runs in a process whose modules are not instrumented."""
 
     def __init__(self, name: str) -> None:
         self._process = subprocess.Popen(
@@ -27,17 +27,17 @@ class Clock:
         )
 
     def seconds(self, data: bytes) -> float:
-        """Measure one input."""
-        asked, told = self._process.stdin, self._process.stdout
-        assert asked is not None
-        assert told is not None
-        asked.write(f"{data.hex()}\n")
-        asked.flush()
-        return float(told.readline())
+        """Return the seconds of the quickest run of an input."""
+        inputs, times = self._process.stdin, self._process.stdout
+        assert inputs is not None
+        assert times is not None
+        inputs.write(f"{data.hex()}\n")
+        inputs.flush()
+        return float(times.readline())
 
 
 def fuzz(name: str, folder: Path, options: list[str]) -> None:
-    """Fuzz; ends the process."""
+    """Fuzz one harness; this ends the process."""
     harness, clock = HARNESSES[name], Clock(name)
     for number, seed in enumerate([*harness.seeds, *kept(name)]):
         (folder / f"seed-{number}").write_bytes(seed)

@@ -1,4 +1,4 @@
-"""From URL to room, and from room to pattern."""
+"""URLs and rooms, rooms and patterns."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _POLICY: Final = Policy(asap_accepted_issuers=("app",))
 _PCALL: Final[Any] = lua54.LuaRuntime(encoding=None).eval(
     b"function(s, p) return pcall(s.match, s, p) end"
 )
-_AFFORDABLE: Final = 3  # quantifiers that Lua itself can be asked about
+_AFFORDABLE: Final = 3  # quantifiers with which Lua itself still ends in time
 _LONGEST_SUBJECT: Final = 48
 
 
 def read_url(data: bytes) -> list[RoomAddress]:
-    """Read a text in every way in which an address is read; give the rooms that were found."""
+    """Read a text in every way in which the product reads an address; return the rooms."""
     text = data.decode("utf-8", "surrogateescape")
     url, target = parse_url(text), parse_target(text)
     fragment_token(text)
@@ -43,8 +43,8 @@ def read_url(data: bytes) -> list[RoomAddress]:
     return [RoomAddress(name) for name in names if name] + [each for each in found if each]
 
 
-def judge_url(_data: bytes, found: list[RoomAddress]) -> None:
-    """Find only what an XMPP address can hold, and what comes out of it again."""
+def check_url(_data: bytes, found: list[RoomAddress]) -> None:
+    """Assert that an XMPP address can hold each room, and gives it back."""
     for address in found:
         assert _PRINTED.fullmatch(address.room), address
         jid = parse_jid(room_jid(address, _MUC))
@@ -55,7 +55,7 @@ def judge_url(_data: bytes, found: list[RoomAddress]) -> None:
 
 
 def match_pattern(data: bytes) -> object:
-    """Match a room name against a claim."""
+    """Match a room name against a room claim."""
     subject, _, pattern = data.partition(b"\n")
     room, claim = (part.decode("utf-8", "surrogateescape") for part in (subject, pattern))
     if any("\ud800" <= character <= "\udfff" for character in claim):
@@ -65,8 +65,8 @@ def match_pattern(data: bytes) -> object:
     return match_room_claim(room, claim, _POLICY)
 
 
-def judge_pattern(data: bytes, found: object) -> None:
-    """Say what Lua says, wherever Lua can be asked."""
+def check_pattern(data: bytes, found: object) -> None:
+    """Assert that Lua gives the same result, if Lua can end in time."""
     assert found is None or isinstance(found, str | PatternRefusal)
     subject, _, pattern = data.partition(b"\n")
     if len(subject) > _LONGEST_SUBJECT or count_quantifiers(pattern) > _AFFORDABLE:
@@ -88,7 +88,7 @@ def judge_pattern(data: bytes, found: object) -> None:
 
 URLS: Final = Harness(
     read_url,
-    judge_url,
+    check_url,
     [
         b"https://meet.example.org/standup?jwt=a.b.c",
         b"/acme/http-bind?room=standup&token=a.b.c&prefix=acme",
@@ -103,7 +103,7 @@ URLS: Final = Harness(
 )
 PATTERNS: Final = Harness(
     match_pattern,
-    judge_pattern,
+    check_pattern,
     [
         b"standup\n^stand.*$",
         b"team-blue-42\n(%a+)%-(%a+)%-(%d+)",

@@ -1,4 +1,4 @@
-"""Compact tokens: as they come, or signed here, so that what is behind the signature is reached."""
+"""Compact tokens: raw bytes, or signed here, so that the steps after the signature are reached."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ KEYS: Final = KeySet(static=[parse_secret(SECRET)])
 
 @cache
 def rs_keys() -> KeySet:
-    """Give the public key under the key id ``k``."""
+    """Return the public key under the key id ``k``."""
     material = rsa_key().public_key()
     return KeySet(by_id={"k": Key("k", frozenset({"RS256"}), material, "asap")})
 
 
 def _token(data: bytes) -> tuple[str, bool, bool]:
-    """Make a token; tell whether it is for the public key, and whether it must be refused."""
+    """Return a token, whether it is for the public key, and whether it must be denied."""
     kind, rest = data[:1], data[1:]
     header, _, claims = rest.partition(b"\n")
     if kind == b"s":
@@ -50,7 +50,7 @@ def _token(data: bytes) -> tuple[str, bool, bool]:
         return signed(header, claims, "HS256", OTHER_SECRET.encode()), False, True
     if kind == b"r":
         return signed(header, claims, "RS256", rsa_key()), True, False
-    if kind == b"c":  # the public key as if it were a secret
+    if kind == b"c":  # the public key in the place of a secret
         confused = signed(header, claims, "HS256", b"x").rpartition(".")[0]
         return f"{confused}.{_hmac_by_public_key(confused)}", True, True
     return rest.decode("latin-1"), kind < b"m", False
@@ -60,29 +60,29 @@ def _hmac_by_public_key(signing_input: str) -> str:
     return segment(hmac.digest(public_pem().encode(), signing_input.encode(), hashlib.sha256))
 
 
-_made: dict[bytes, tuple[str, bool, bool]] = {}
+_signed_tokens: dict[bytes, tuple[str, bool, bool]] = {}
 
 
-def _remembered(data: bytes) -> tuple[str, bool, bool]:
-    """Sign once: making the token is no part of the answer's time."""
-    if data not in _made:
-        _made.clear()
-        _made[data] = _token(data)
-    return _made[data]
+def _token_of(data: bytes) -> tuple[str, bool, bool]:
+    """Return the token of an input, signed once: signing is no part of the measured time."""
+    if data not in _signed_tokens:
+        _signed_tokens.clear()
+        _signed_tokens[data] = _token(data)
+    return _signed_tokens[data]
 
 
-def answer(data: bytes) -> Decision:
-    """Judge."""
-    token, by_public_key, _ = _remembered(data)
+def run(data: bytes) -> Decision:
+    """Decide the request with the input's token."""
+    token, by_public_key, _ = _token_of(data)
     request = AccessRequest(token, _ROOM, "acme")
     if by_public_key:
         return decide(request, _RS_POLICY, rs_keys(), NOW)
     return decide(request, POLICY, KEYS, NOW)
 
 
-def judge(data: bytes, decision: Decision) -> None:
-    """Allow only what PyJWT finds signed, and what says so itself."""
-    token, by_public_key, refused = _remembered(data)
+def check_result(data: bytes, decision: Decision) -> None:
+    """Assert that only tokens are allowed whose signature PyJWT accepts."""
+    token, by_public_key, refused = _token_of(data)
     if not isinstance(decision, Allow):
         assert not any(part in decision.detail for part in token.split(".") if len(part) > 24)
         return
@@ -98,8 +98,8 @@ def _seed(kind: str, header: bytes = _HEADER, **claims: object) -> bytes:
 
 
 HARNESS: Final = Harness(
-    answer,
-    judge,
+    run,
+    check_result,
     [
         _seed("s"),
         _seed("f"),

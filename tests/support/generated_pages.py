@@ -17,7 +17,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from tests.conformance.case import judge
+from tests.conformance.case import decide_case
 from tests.support.paths import CONTRIB, DOCS, VECTORS
 from verifier.config.option import Option, options_of
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS, TOPICS
@@ -189,7 +189,7 @@ async def _recorded_answers() -> dict[DenialCode, list[tuple[str, str]]]:
     """Return Jitsi's answers in the recorded cases, the usual one first: error and reason."""
     found: dict[DenialCode, Counter[tuple[str, str]]] = {}
     for line in VECTORS.read_text("utf-8").splitlines():
-        decision = await judge(json.loads(line))
+        decision = await decide_case(json.loads(line))
         if isinstance(decision, Deny):
             found.setdefault(decision.code, Counter()).update([decision.answer])
     return {code: [answer for answer, _ in each.most_common()] for code, each in found.items()}

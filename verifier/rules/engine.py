@@ -110,7 +110,7 @@ def begin(  # noqa: PLR0913  # as for decide
     Returns:
         The decision if the request needs no signature check, or else what is left to do.
     """
-    # 1. A token, unless guests are allowed. An empty string is a token, and a malformed one.
+    # 1. token. Required unless guests are allowed. An empty string is a token, a malformed one.
     found = "none" if request.token is None else "a token"
     record("token", REQUIRED[not policy.allow_empty_token], found)
     if request.token is None:
@@ -211,7 +211,7 @@ class SignatureCheck:
         # 17-24. What the operator asks of a token in addition.
         if policy.operator_policy is not None:
             refused = check_operator_policy(claims, policy, request, now, record)
-        # 25. After the signature, which vouches for the claims; before the room.
+        # 25. revocation. After the signature, which vouches for the claims; before the room.
         if refused is None and self.revoked is not None:
             refused = self.revoked(request, token, now, record)
         # 26-30. The room; the result says whether the tenants of token and URL differ.
@@ -255,7 +255,7 @@ def _decide_guest(
         refused = check_new_room(policy.operator_policy, request, record, moderator=False)
     if refused is None and not policy.allow_empty_token:
         return deny(DenialCode.TOKEN_MISSING, "expected a token")
-    # 25. A room or tenant can be revoked for guests, too.
+    # 25. revocation. A room or tenant can be revoked for guests, too.
     if refused is None and revoked is not None:
         refused = revoked(request, None, now, record)
     # 26-27. Guests enter every room that does not require authentication.

@@ -100,7 +100,7 @@ def _verify_domain(
         record("tenant", request.query_prefix, claims.context_tenant)
         return deny(DenialCode.TENANT_MISMATCH, "the token's context names another tenant")
 
-    # 28-30. The whole address, as the token would have it, has to be the requested one.
+    # 30. domain. The whole address, as the token would have it, has to be the requested one.
     if not isinstance(claims.subject, str):
         record("domain", "sub to be a string", claims.subject)
         return Deny(DenialCode.CLAIM_MALFORMED, not_a("string", "sub", claims.subject), None)

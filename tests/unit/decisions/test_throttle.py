@@ -13,90 +13,90 @@ async def rounds(count: int) -> None:
         await asyncio.sleep(0)
 
 
-async def test_each_round_of_the_loop_has_one_turn() -> None:
-    turns = SignatureThrottle()
+async def test_each_loop_round_has_one_turn() -> None:
+    throttle = SignatureThrottle()
     for _ in range(3):
-        assert turns.take()
-        assert not turns.take()
+        assert throttle.take()
+        assert not throttle.take()
         await rounds(1)
 
 
-async def test_who_has_waited_longest_goes_first_one_in_each_round() -> None:
-    turns, gone = SignatureThrottle(), list[int]()
-    assert turns.take()
+async def test_longest_wait_goes_first_one_per_round() -> None:
+    throttle, done = SignatureThrottle(), list[int]()
+    assert throttle.take()
     for number in range(3):
-        assert turns.queue(partial(gone.append, number))
+        assert throttle.queue(partial(done.append, number))
     for number in range(3):
         await rounds(1)
-        assert gone == list(range(number + 1))
+        assert done == list(range(number + 1))
 
 
-async def test_nobody_goes_before_those_who_wait() -> None:
-    turns, gone = SignatureThrottle(), list[str]()
-    turns.take()
-    turns.queue(lambda: gone.append("first"))
-    turns.queue(lambda: gone.append("second"))
+async def test_turn_cannot_be_taken_while_others_wait() -> None:
+    throttle, done = SignatureThrottle(), list[str]()
+    throttle.take()
+    throttle.queue(lambda: done.append("first"))
+    throttle.queue(lambda: done.append("second"))
     await rounds(1)
-    assert not turns.take()
-    turns.queue(lambda: gone.append("third"))
+    assert not throttle.take()
+    throttle.queue(lambda: done.append("third"))
     await rounds(2)
-    assert gone == ["first", "second", "third"]
+    assert done == ["first", "second", "third"]
     await rounds(1)
-    assert turns.take()
+    assert throttle.take()
 
 
-async def test_both_ways_to_wait_share_one_line() -> None:
-    turns, gone = SignatureThrottle(), list[str]()
+async def test_queue_and_wait_share_one_queue() -> None:
+    throttle, done = SignatureThrottle(), list[str]()
 
     async def wait(name: str) -> None:
-        assert await turns.wait()
-        gone.append(name)
+        assert await throttle.wait()
+        done.append(name)
 
-    turns.take()
+    throttle.take()
     tasks = [asyncio.create_task(wait("first"))]
     await asyncio.sleep(0)
-    turns.take()
-    turns.queue(lambda: gone.append("second"))
+    throttle.take()
+    throttle.queue(lambda: done.append("second"))
     await asyncio.gather(*tasks)
     await rounds(2)
-    assert sorted(gone) == ["first", "second"]
-    assert turns.take()
+    assert sorted(done) == ["first", "second"]
+    assert throttle.take()
 
 
-async def test_no_more_than_so_many_wait() -> None:
-    turns = SignatureThrottle(max_waiting=2)
-    turns.take()
-    assert [turns.queue(lambda: None) for _ in range(3)] == [True, True, False]
-    assert not await turns.wait()
+async def test_queue_is_bounded() -> None:
+    throttle = SignatureThrottle(max_waiting=2)
+    throttle.take()
+    assert [throttle.queue(lambda: None) for _ in range(3)] == [True, True, False]
+    assert not await throttle.wait()
     await rounds(3)
-    assert turns.take()
+    assert throttle.take()
 
 
-async def test_whoever_fails_at_its_turn_does_not_stop_the_line() -> None:
-    loop, failures, gone = asyncio.get_running_loop(), list[type](), list[str]()
+async def test_error_in_a_turn_does_not_stop_the_queue() -> None:
+    loop, failures, done = asyncio.get_running_loop(), list[type](), list[str]()
 
     def fail() -> None:
         raise ValueError
 
     loop.set_exception_handler(lambda _, context: failures.append(type(context["exception"])))
-    turns = SignatureThrottle()
-    turns.take()
-    turns.queue(fail)
-    turns.queue(lambda: gone.append("next"))
+    throttle = SignatureThrottle()
+    throttle.take()
+    throttle.queue(fail)
+    throttle.queue(lambda: done.append("next"))
     await rounds(3)
-    assert (len(failures), gone) == (1, ["next"])
-    assert turns.take()
+    assert (len(failures), done) == (1, ["next"])
+    assert throttle.take()
 
 
-async def test_who_no_longer_waits_does_not_stop_the_line() -> None:
-    turns, gone = SignatureThrottle(), list[str]()
-    turns.take()
-    waiting = asyncio.create_task(turns.wait())
+async def test_cancelled_wait_does_not_stop_the_queue() -> None:
+    throttle, done = SignatureThrottle(), list[str]()
+    throttle.take()
+    waiting = asyncio.create_task(throttle.wait())
     await rounds(1)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    turns.take()
-    turns.queue(lambda: gone.append("next"))
+    throttle.take()
+    throttle.queue(lambda: done.append("next"))
     await rounds(3)
-    assert gone == ["next"]
+    assert done == ["next"]

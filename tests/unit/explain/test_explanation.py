@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.case import CaseKeys, judge, policy_of, request_of
+from tests.conformance.case import CaseKeys, decide_case, policy_of, request_of
 from verifier.decisions.explaining import explain_request
 from verifier.explain import Explanation, explain, explain_ambiguity
 from verifier.explain.suggestions import SUGGESTIONS
@@ -47,7 +47,7 @@ def cases() -> list[ExplainedCase]:
 async def explain_all() -> list[ExplainedCase]:
     vectors = [json.loads(line) for line in VECTORS.read_text(encoding="utf-8").splitlines()]
     return [
-        ExplainedCase(vector, await judge(vector), await explain_vector(vector))
+        ExplainedCase(vector, await decide_case(vector), await explain_vector(vector))
         for vector in vectors
     ]
 

@@ -1,4 +1,4 @@
-"""URL and JID to room address: the table, Prosody's own Lua, and the web client in Node."""
+"""URLs and JIDs to room addresses, compared with a table, Prosody's Lua and the web client."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TABLE = tomllib.loads(Path(__file__).with_name("room_urls.toml").read_text(encod
 ROWS = [row for rows in TABLE.values() for row in rows]
 PROSODY = Path("/usr/lib/prosody/util")
 
-# What names are made of: much that is special to someone, and any assigned character.
+# The characters of names: those that some program treats specially, and any assigned character.
 SPECIAL = [
     *":?#[]@!$&'()*+,;=></\"\\ %.~|`^{}\t\x00",
     *("%2F", "%5c", "%2e", "%20", "%21", "%25", "%41", "%C3%89", "%c3%a9", "%E2", "%FF", "%C0%AF"),
@@ -59,7 +59,7 @@ LUA_TEXT = st.text(st.sampled_from("@/[].ab]\0\né"), max_size=12)
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    """Ask one Node process what the web client makes of a name or a URL."""
+    """Return a function that asks one Node process how the web client reads a name or URL."""
     script = Path(__file__).with_name("room_form.js")
     pipe = subprocess.PIPE
     with subprocess.Popen(["node", script], stdin=pipe, stdout=pipe, encoding="utf-8") as node:
@@ -78,7 +78,7 @@ def client() -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def lua() -> LuaRuntime:
     runtime = LuaRuntime(encoding=None)
-    # util.jid wants the string preparation in C, which `split` does not use.
+    # util.jid requires the string preparation in C, which `split` does not use.
     runtime.execute(b'package.preload["util.encodings"] = function() return {stringprep = {}} end')
     return runtime
 
@@ -91,7 +91,7 @@ def prosody_split(lua: LuaRuntime) -> Callable[[bytes], Any]:
 
 @pytest.fixture(scope="module")
 def prosody_parameters(lua: LuaRuntime) -> Parameters:
-    """Give what upstream reads from a query: the last value of each name."""
+    """Return what upstream reads from a query: the last value of each name."""
     formdecode = lua.execute((PROSODY / "http.lua").read_bytes())[b"formdecode"]
 
     def decode(query: str) -> dict[str, str]:
@@ -142,7 +142,7 @@ def test_page_and_the_signalling_it_starts_have_one_address(client: Client, row:
 
 
 @pytest.mark.parametrize("section", ["pages", "signalling"])
-def test_only_signalling_is_called_signalling(section: str) -> None:
+def test_signalling_is_recognised(section: str) -> None:
     read = [parse_target(row[0]) for row in TABLE[section]]
     assert {target.signalling for target in read if target} == {section == "signalling"}
 
@@ -154,7 +154,7 @@ def test_only_signalling_is_called_signalling(section: str) -> None:
 @given(name=NAMES)
 @example(name="ΌΣΟΣ ΟΔΌΣ.Σ")
 @example(name="%CE%A3%CC%81%CE%91%CE%A3\u00ad")
-def test_form_of_a_name_is_the_web_clients(client: Client, name: str) -> None:
+def test_form_of_a_name_is_that_of_the_web_client(client: Client, name: str) -> None:
     answer = client(name=name)
     assume(bool(answer["assigned"]))
     form = room_name(name)
@@ -163,7 +163,7 @@ def test_form_of_a_name_is_the_web_clients(client: Client, name: str) -> None:
 
 @settings(max_examples=1500, deadline=None)
 @given(path=st.lists(NAMES, min_size=1, max_size=3).map("/".join))
-def test_page_that_names_a_room_names_the_web_clients(client: Client, path: str) -> None:
+def test_page_names_the_room_of_the_web_client(client: Client, path: str) -> None:
     answer = client(url=f"https://meet.example.org/{path}")
     page = parse_target(answer["target"])
     assert page is not None
@@ -243,7 +243,7 @@ def test_parse_target_never_raises(text: str) -> None:
     fragment_token(f"https://meet.example.org/#jwt={text}")
 
 
-def test_every_value_of_a_parameter_is_shown() -> None:
+def test_all_values_of_a_parameter_are_returned() -> None:
     target = parse_target("/a?jwt=1&%6Awt=2&token=x+y&toke%6e=%7A&room&prefix=&x=jwt=3&jwt=a=b")
     assert target is not None
     assert (target.path, target.query[:9]) == ("/a", "jwt=1&%6A")
@@ -266,7 +266,7 @@ def test_token_is_not_in_the_repr() -> None:
         max_size=5,
     )
 )
-def test_parameters_are_prosodys(
+def test_parameters_are_decoded_as_by_prosody(
     prosody_parameters: Parameters, pairs: list[tuple[str, str]]
 ) -> None:
     query = "&".join(f"{name}={value}" for name, value in pairs)
@@ -278,7 +278,7 @@ def test_parameters_are_prosodys(
 @pytest.mark.parametrize(
     ("target", "ambiguous"),
     [
-        ("/standup?jwt=a&token=b", False),  # two sources: whoever reads them decides
+        ("/standup?jwt=a&token=b", False),  # two sources, which original_request compares
         ("/standup?jwt=a&jwt=a", True),
         ("/standup?token=a&%74oken=b", True),
         ("/http-bind?room=a&room=a", True),
@@ -289,10 +289,10 @@ def test_parameters_are_prosodys(
         ("/acme/http-bind?room=a&prefix=other", True),
         ("/acme/http-bind?room=a&prefix=acme&prefix=acme", True),
         ("/%D0%9A/http-bind?room=a&prefix=%D0%BA", False),
-        ("/standup?prefix=acme", False),  # means nothing on a page
+        ("/standup?prefix=acme", False),  # has no meaning on a page
     ],
 )
-def test_doubled_parameters_and_a_prefix_that_contradicts_the_path_are_ambiguous(
+def test_doubled_parameters_and_contradicting_prefix_are_ambiguous(
     target: str, ambiguous: bool
 ) -> None:
     read = parse_target(target)
@@ -372,7 +372,7 @@ def test_token_is_found_in_the_fragment(fragment: str, token: str | None) -> Non
         (RoomAddress("%d0%ba", "%d0%ba"), "[%d0%ba]%d0%ba@muc.example.org"),
     ],
 )
-def test_room_jid_is_the_one_that_prosody_sees(address: RoomAddress, jid: str) -> None:
+def test_room_jid_is_as_prosody_sees_it(address: RoomAddress, jid: str) -> None:
     assert room_jid(address, "muc.example.org") == jid
 
 

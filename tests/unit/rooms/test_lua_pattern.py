@@ -1,4 +1,4 @@
-"""`string.match` by hand-written table, and against the Lua 5.4 interpreter itself."""
+"""``string.match``, compared with a table written by hand and with the Lua 5.4 interpreter."""
 
 import string
 from collections import Counter
@@ -12,7 +12,7 @@ from lupa import lua54
 
 from verifier.rooms.lua_pattern import PatternError, PatternTooComplex, match
 
-# Captures, None where nothing matches, or the words of an error.
+# Captures, None if nothing matches, or the text of an error.
 Outcome: TypeAlias = tuple[bytes | int, ...] | str | None
 
 _PCALL: Any = lua54.LuaRuntime(encoding=None).eval(
@@ -145,7 +145,7 @@ ERRORS: list[tuple[bytes, bytes, str]] = [
     (b"", b"()" * 32 + b")", "invalid pattern capture"),
 ]
 
-# The same mistakes, where no path reaches them.
+# The same mistakes, at items that no path reaches.
 UNREACHED: list[tuple[bytes, bytes, Outcome]] = [
     (b"b", b"a[", None),
     (b"b", b"a%", None),
@@ -176,7 +176,7 @@ EXPENSIVE = {
     "very long subject": (b"a" * 10_000_000, b"a"),
 }
 
-# What has to fit into the steps that are given by default.
+# Patterns that have to fit into the default number of steps.
 AFFORDABLE = [
     b"^team%-(%a+)$",
     b"^[%w_-]+!",
@@ -192,7 +192,7 @@ AFFORDABLE = [
 ]
 
 
-# What it takes more than a small pattern to provoke.
+# Errors that small generated patterns do not cause.
 RARE = {"too many captures", "pattern too complex"}
 SUBJECT_PIECES = [bytes([byte]) for byte in b"ab-_%[]0()"]
 PATTERN_PIECES = [
@@ -205,20 +205,20 @@ PATTERN_PIECES = [
 ]
 
 
-def a_pair(rng: Random) -> tuple[bytes, bytes]:
-    """A subject, and a pattern that was either made for it or thrown together."""
+def random_pair(rng: Random) -> tuple[bytes, bytes]:
+    """Return a subject, and a pattern that was made for it or is random."""
     alphabet = rng.choice([b"ab", b"ab-_%[]0()", b"ab-_%[]0()", b"aZ0 \n\0\x7f\xff"])
     subject = bytes(rng.choices(alphabet, k=rng.randint(0, 8)))
     if rng.random() < 0.5:
-        pieces = [a_piece_for(byte, rng) for byte in subject[rng.randint(0, 3) :][:6]]
+        pieces = [piece_for(byte, rng) for byte in subject[rng.randint(0, 3) :][:6]]
     else:
         pieces = rng.choices(PATTERN_PIECES, k=rng.randint(0, 8))
     start = rng.choice([b"", b"", b"^"])
     return subject, start + b"".join(pieces) + rng.choice([b"", b"", b"$"])
 
 
-def a_piece_for(byte: int, rng: Random) -> bytes:
-    """A piece of a pattern that often matches this byte."""
+def piece_for(byte: int, rng: Random) -> bytes:
+    """Return a piece of a pattern that often matches this byte."""
     plain = bytes([byte])
     literal = plain if plain.isalnum() else b"%" + plain
     single = rng.choice([literal, literal, b".", b"[%w" + literal + b"]", b"[^x]", b"%w", b"%W"])
@@ -242,15 +242,13 @@ def lua(subject: bytes, pattern: bytes) -> Outcome:
 
 
 @pytest.mark.parametrize(("subject", "pattern", "expected"), SEMANTICS)
-def test_a_pattern_matches_as_in_lua(subject: bytes, pattern: bytes, expected: Outcome) -> None:
+def test_pattern_matches_as_in_lua(subject: bytes, pattern: bytes, expected: Outcome) -> None:
     assert lua(subject, pattern) == expected
     assert match(subject, pattern) == expected
 
 
 @pytest.mark.parametrize(("subject", "pattern", "message"), ERRORS)
-def test_a_mistake_raises_what_lua_would_raise(
-    subject: bytes, pattern: bytes, message: str
-) -> None:
+def test_malformed_pattern_raises_luas_error(subject: bytes, pattern: bytes, message: str) -> None:
     assert lua(subject, pattern) == message
     with pytest.raises(PatternError) as caught:
         match(subject, pattern)
@@ -258,14 +256,14 @@ def test_a_mistake_raises_what_lua_would_raise(
 
 
 @pytest.mark.parametrize(("subject", "pattern", "expected"), UNREACHED)
-def test_a_mistake_that_no_path_reaches_raises_nothing(
+def test_unreached_mistake_raises_nothing(
     subject: bytes, pattern: bytes, expected: Outcome
 ) -> None:
     assert lua(subject, pattern) == expected
     assert match(subject, pattern) == expected
 
 
-def test_every_escape_and_every_set_holds_the_same_bytes_as_in_lua() -> None:
+def test_classes_and_sets_hold_the_same_bytes_as_in_lua() -> None:
     names = [name.encode() for name in string.ascii_letters + string.punctuation]
     patterns = [b"^%" + name for name in names if name not in b"bf"]
     patterns += [b"^[%" + name + b"]" for name in names] + [
@@ -279,33 +277,31 @@ def test_every_escape_and_every_set_holds_the_same_bytes_as_in_lua() -> None:
 
 @pytest.mark.parametrize("pattern", AFFORDABLE)
 @pytest.mark.parametrize("unit", [b"a", b"ab", b"team-blue-42-%d0%b1", b"(", b"()"])
-def test_patterns_that_people_write_fit_into_the_steps_for_128_bytes(
-    unit: bytes, pattern: bytes
-) -> None:
+def test_common_patterns_fit_into_the_default_steps(unit: bytes, pattern: bytes) -> None:
     subject = (unit * 128)[:128]
     assert match(subject, pattern) == lua(subject, pattern)
 
 
 @pytest.mark.parametrize("sign", [b"*", b"-", b"+"])
-def test_six_quantifiers_in_a_row_cost_no_more_than_their_number(sign: bytes) -> None:
+def test_cost_grows_linearly_with_quantifiers(sign: bytes) -> None:
     subject = b"a" * 128
     assert match(subject, (b"." + sign) * 6 + b"!") is None
     assert match(subject, b"^" + (b"(." + sign + b")") * 6 + b"a?$") is not None
 
 
 @pytest.mark.parametrize(("subject", "pattern"), EXPENSIVE.values(), ids=EXPENSIVE)
-def test_a_pattern_that_costs_too_much_is_given_up(subject: bytes, pattern: bytes) -> None:
+def test_expensive_pattern_is_given_up(subject: bytes, pattern: bytes) -> None:
     with pytest.raises(PatternTooComplex):
         match(subject, pattern)
 
 
-def test_the_caller_sets_the_price() -> None:
+def test_caller_sets_the_number_of_steps() -> None:
     assert match(b"aaa", b"(.-)(.-)%1x", steps=1_000_000) is None
     with pytest.raises(PatternTooComplex):
         match(b"aaa", b"(.-)(.-)%1x", steps=50)
 
 
-def test_giving_up_says_nothing_about_the_pattern() -> None:
+def test_error_does_not_quote_the_pattern() -> None:
     with pytest.raises(PatternTooComplex) as caught:
         match(b"secret", b"secret", steps=0)
     assert "secret" not in str(caught.value)
@@ -314,7 +310,7 @@ def test_giving_up_says_nothing_about_the_pattern() -> None:
 @given(st.randoms(use_true_random=True), st.integers(0, 400))
 @settings(max_examples=500, deadline=None, database=None, derandomize=True)
 def test_fewer_steps_never_change_the_answer(rng: Random, steps: int) -> None:
-    subject, pattern = a_pair(rng)
+    subject, pattern = random_pair(rng)
     try:
         answer: Outcome = match(subject, pattern, steps=steps)
     except PatternTooComplex:
@@ -324,32 +320,32 @@ def test_fewer_steps_never_change_the_answer(rng: Random, steps: int) -> None:
     assert answer == ours(subject, pattern)
 
 
-def test_generated_patterns_do_what_lua_does() -> None:
+def test_generated_patterns_match_as_in_lua() -> None:
     outcomes: Counter[str] = Counter()
 
     @given(st.randoms(use_true_random=True))
     @settings(max_examples=500, deadline=None, database=None, derandomize=True)
     def compare_a_hundred(rng: Random) -> None:
         for _ in range(100):
-            subject, pattern = a_pair(rng)
+            subject, pattern = random_pair(rng)
             outcome = lua(subject, pattern)
             assert ours(subject, pattern) == outcome, (subject, pattern)
             outcomes[outcome if isinstance(outcome, str) else type(outcome).__name__] += 1
 
     compare_a_hundred()
     assert outcomes.total() >= 20_000
-    # The generator is worth its time: all outcomes turn up, and matches often.
+    # The generator is useful only if it produces all outcomes, and many matches.
     assert outcomes["tuple"] >= 10_000
     assert set(outcomes) >= {message for _, _, message in ERRORS} - RARE
 
 
-def test_lua_gives_up_at_the_same_depth() -> None:
+def test_depth_limit_is_luas() -> None:
     outcomes: Counter[Outcome] = Counter()
 
     @given(st.randoms(use_true_random=True))
     @settings(max_examples=500, deadline=None, database=None, derandomize=True)
     def compare(rng: Random) -> None:
-        # None of these items can fail, which spares Lua from going through all combinations.
+        # None of these items can fail, so that Lua does not try all combinations.
         items = rng.choices([b"a?", b"b*", b"b-"], [18, 1, 1], k=rng.randint(195, 240))
         pattern = b"".join(items) + rng.choice([b"", b"a*", b".-$", b"()", b"(.-)"])
         subject = b"a" * rng.randint(190, 210) + b"b"
@@ -366,5 +362,5 @@ def test_lua_gives_up_at_the_same_depth() -> None:
     st.lists(st.sampled_from(PATTERN_PIECES), max_size=8).map(b"".join),
 )
 @settings(max_examples=2_000, deadline=None, database=None, derandomize=True)
-def test_shrinkable_patterns_do_what_lua_does(subject: bytes, pattern: bytes) -> None:
+def test_shrinkable_patterns_match_as_in_lua(subject: bytes, pattern: bytes) -> None:
     assert ours(subject, pattern) == lua(subject, pattern)

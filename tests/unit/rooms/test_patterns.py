@@ -22,12 +22,12 @@ POLICY = Policy()
         ("%d0%bf%d1%80", "^[%%%x]+$", "%d0%bf%d1%80"),
         ("é", "^..$", "é"),
         ("é", "^.", "\udcc3"),
-        # A position is a number, which no room is called.
+        # A position capture is a number, and no room has a number as its name.
         ("1", "()", ""),
         ("1", "^(1)()", ""),
     ],
 )
-def test_a_pattern_gives_what_string_match_gives(
+def test_pattern_returns_what_string_match_returns(
     room: str, pattern: str, matched: str | None
 ) -> None:
     assert match_room_claim(room, pattern, POLICY) == matched
@@ -45,9 +45,7 @@ def test_a_pattern_gives_what_string_match_gives(
         ("a", "%", "Room claim is not a valid Lua pattern"),
     ],
 )
-def test_what_cannot_be_matched_is_refused_in_upstreams_words(
-    room: str, pattern: str, reason: str
-) -> None:
+def test_refusals_have_upstreams_words(room: str, pattern: str, reason: str) -> None:
     refusal = match_room_claim(room, pattern, POLICY)
     assert isinstance(refusal, PatternRefusal)
     assert refusal.reason == reason
@@ -82,5 +80,5 @@ def test_patterns_can_be_switched_off() -> None:
         (b"[a-", 0),
     ],
 )
-def test_the_items_that_repeat_are_counted_as_lua_reads_them(pattern: bytes, count: int) -> None:
+def test_quantifiers_are_counted_as_lua_reads_them(pattern: bytes, count: int) -> None:
     assert count_quantifiers(pattern) == count

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,11 +14,12 @@ from tests.support.rules import CLAIMS, HS, KEYS, NOW, POLICY, ROOM, ask, code_o
 from tests.support.tokens import SECRET, sign
 from verifier import AccessRequest, Allow, Claims, Deny, KeySet, Policy, decide
 from verifier.keys.model import VerificationKey
+from verifier.rules import engine
 from verifier.rules.denials import ANSWERS
 from verifier.rules.model import STEPS
 
 
-def test_a_good_token_enters_its_room_as_a_member() -> None:
+def test_good_token_enters_its_room_as_member() -> None:
     decision = ask(mint())
     assert isinstance(decision, Allow)
     assert (decision.affiliation, decision.expires_at) == ("member", NOW + 60)
@@ -62,7 +66,7 @@ def test_a_good_token_enters_its_room_as_a_member() -> None:
         ({"room": "other", "context": {"room": {"regex": "true"}}}, "room-mismatch"),
     ],
 )
-def test_each_refusal_has_its_code(claims: dict[str, Any], code: str) -> None:
+def test_each_denial_has_its_code(claims: dict[str, Any], code: str) -> None:
     assert code_of(ask(mint(**claims))) == code
 
 
@@ -84,7 +88,7 @@ def test_each_refusal_has_its_code(claims: dict[str, Any], code: str) -> None:
         {"user_id": "u", "context": ...},
     ],
 )
-def test_what_jitsi_means_to_allow_is_allowed(claims: dict[str, Any]) -> None:
+def test_claims_that_jitsi_accepts_are_allowed(claims: dict[str, Any]) -> None:
     assert isinstance(ask(mint(**claims)), Allow)
 
 
@@ -98,38 +102,38 @@ def test_what_jitsi_means_to_allow_is_allowed(claims: dict[str, Any]) -> None:
         ({"kid": "a"}, None),
     ],
 )
-def test_the_header_is_judged_too(header: dict[str, Any], code: str | None) -> None:
+def test_header_parameters_are_checked(header: dict[str, Any], code: str | None) -> None:
     decision = ask(mint(header))
     assert (decision.code if isinstance(decision, Deny) else None) == code
 
 
-def test_an_expired_token_is_denied_before_its_issuer_is_read() -> None:
+def test_expiry_comes_before_the_issuer() -> None:
     assert code_of(ask(mint(exp=0, iss="other"))) == "token-expired"
 
 
-def test_both_times_types_are_judged_before_either_time() -> None:
+def test_types_of_both_times_come_before_either_time() -> None:
     assert code_of(ask(mint(exp=0, nbf="now"))) == "not-before-malformed"
 
 
-def test_a_signature_by_another_secret_is_invalid_whatever_the_claims_say() -> None:
+def test_signature_by_another_secret_is_invalid() -> None:
     forged = mint(secret="another-secret-of-more-than-32-bytes", exp=0)
     assert code_of(ask(forged)) == "signature-invalid"
 
 
-def test_any_of_several_secrets_verifies() -> None:
+def test_any_configured_secret_verifies() -> None:
     old = VerificationKey(None, HS, b"another-secret-of-more-than-32-bytes", "secret")
     keys = KeySet(static=(old, *KEYS.static))
     assert isinstance(decide(AccessRequest(mint(), ROOM), POLICY, keys, NOW), Allow)
 
 
-def test_a_token_cannot_choose_its_algorithm() -> None:
+def test_token_cannot_choose_its_algorithm() -> None:
     assert code_of(ask(sign(CLAIMS, algorithm="HS384"))) == "algorithm-not-allowed"
     assert code_of(ask(mint({"alg": "none"}))) == "algorithm-not-allowed"
     assert code_of(ask(mint({"alg": ["HS256"]}))) == "algorithm-not-allowed"
     assert code_of(ask(mint({"alg": "none"}).rpartition(".")[0] + ".")) == "token-malformed"
 
 
-def test_no_token_is_refused_unless_guests_are_allowed() -> None:
+def test_guest_is_denied_unless_guests_are_allowed() -> None:
     guests = replace(POLICY, allow_empty_token=True)
     assert code_of(ask(None)) == "token-missing"
     assert ask(None, guests) == Allow()
@@ -141,15 +145,15 @@ def test_no_token_is_refused_unless_guests_are_allowed() -> None:
 
 
 @pytest.mark.parametrize("room", ["", "conference.meet.example.org", "@host", "a@", "a@b@c"])
-def test_an_address_that_names_no_room_is_invalid(room: str) -> None:
+def test_address_without_a_room_is_invalid(room: str) -> None:
     assert code_of(ask(mint(room="*"), room=room)) == "room-address-invalid"
 
 
-def test_an_empty_room_claim_is_malformed_also_where_no_room_is_asked_for() -> None:
+def test_empty_room_claim_is_malformed_without_a_room_address_too() -> None:
     assert code_of(ask(mint(room=""), room=None)) == "claim-malformed"
 
 
-def test_leeway_moves_both_times() -> None:
+def test_leeway_extends_both_times() -> None:
     late = replace(POLICY, leeway=5)
     assert isinstance(ask(mint(exp=NOW - 4), late), Allow)
     assert isinstance(ask(mint(nbf=NOW + 5), late), Allow)
@@ -159,25 +163,25 @@ def test_leeway_moves_both_times() -> None:
     assert (decision.code, decision.until) == ("token-not-yet-valid", NOW + 1)
 
 
-def test_a_denied_room_names_the_key_that_signed() -> None:
+def test_denial_of_a_room_carries_the_key_id() -> None:
     decision = ask(mint({"kid": "k"}, room="other"))
     assert isinstance(decision, Deny)
     assert (decision.code, decision.key_id) == ("room-mismatch", "k")
 
 
-def test_a_detail_names_few_of_many_accepted_values() -> None:
+def test_detail_lists_at_most_three_accepted_values() -> None:
     many = replace(POLICY, asap_accepted_issuers=tuple("abcde"))
     decision = ask(mint(), many)
     assert isinstance(decision, Deny)
     assert decision.detail == "expected iss to be one of a, b, c and 2 more; found another string"
 
 
-def test_a_string_in_the_place_of_a_list_is_a_mistake() -> None:
+def test_policy_refuses_a_string_in_place_of_a_list() -> None:
     with pytest.raises(TypeError, match="found a string"):
         Policy(asap_accepted_issuers="my_app")  # type: ignore[arg-type]  # the mistake
 
 
-def test_a_named_key_stands_beside_the_static_ones() -> None:
+def test_named_key_is_tried_besides_static_keys() -> None:
     named = VerificationKey("k", HS, b"another-secret-of-more-than-32-bytes", "file")
     keys = KeySet(KEYS.static, {"k": named})
     for secret in (SECRET, "another-secret-of-more-than-32-bytes"):
@@ -185,12 +189,12 @@ def test_a_named_key_stands_beside_the_static_ones() -> None:
         assert isinstance(decide(request, POLICY, keys, NOW), Allow)
 
 
-def test_without_a_room_address_only_the_token_is_judged() -> None:
+def test_without_a_room_address_only_the_token_counts() -> None:
     assert isinstance(ask(mint(room="elsewhere"), room=None), Allow)
     assert code_of(ask(mint(exp=0), room=None)) == "token-expired"
 
 
-def test_a_tenant_is_entered_with_its_name_as_subject() -> None:
+def test_subject_must_name_the_tenant() -> None:
     room = "[acme]" + ROOM
     assert isinstance(ask(mint(sub="ACME"), room=room), Allow)
     assert isinstance(ask(mint(sub="*"), room=room), Allow)
@@ -199,21 +203,21 @@ def test_a_tenant_is_entered_with_its_name_as_subject() -> None:
     assert code_of(ask(mint(sub="acme"), unknown_base, room)) == "server-misconfigured"
 
 
-def test_without_domain_verification_only_the_name_counts() -> None:
+def test_without_domain_verification_only_the_room_name_counts() -> None:
     policy = replace(POLICY, enable_domain_verification=False)
     assert isinstance(ask(mint(sub="whatever"), policy, "[acme]standup@elsewhere"), Allow)
     decision = ask(mint(room="^stand%a+$", context={"room": {"regex": True}}), policy)
     assert code_of(decision) == "room-mismatch"
 
 
-def test_an_optional_room_claim_opens_every_room_to_a_token_without_one() -> None:
+def test_token_without_an_optional_room_claim_opens_every_room() -> None:
     policy = replace(POLICY, asap_require_room_claim=False)
     assert isinstance(ask(mint(room=...), policy), Allow)
     pattern = mint(room="other", context={"room": {"regex": True}})
     assert code_of(ask(pattern, policy)) == "room-mismatch"
 
 
-def test_a_context_tenant_that_is_not_the_urls_is_flagged_or_refused() -> None:
+def test_other_context_tenant_is_flagged_or_denied() -> None:
     token = mint(context={"tenant": "Acme"})
     same = ask(token, query_prefix="acme")
     assert isinstance(same, Allow)
@@ -240,13 +244,13 @@ def test_a_context_tenant_that_is_not_the_urls_is_flagged_or_refused() -> None:
         ({}, "member"),
     ],
 )
-def test_the_users_claims_make_the_affiliation(user: dict[str, Any], affiliation: str) -> None:
+def test_user_claims_decide_the_affiliation(user: dict[str, Any], affiliation: str) -> None:
     decision = ask(mint(context={"user": user}, moderator=True))
     assert isinstance(decision, Allow)
     assert decision.affiliation == affiliation
 
 
-def test_with_a_key_server_the_key_comes_before_the_token() -> None:
+def test_with_a_key_server_the_key_comes_first() -> None:
     policy = replace(POLICY, key_server=True, signature_algorithm="RS256")
     assert code_of(ask("no-dot", policy)) == "token-malformed"
     assert code_of(ask(mint(), policy)) == "key-id-missing"
@@ -261,13 +265,13 @@ def test_with_a_key_server_the_key_comes_before_the_token() -> None:
     assert (decision.code, decision.key_id) == ("keys-unavailable", "a")
 
 
-def test_a_denial_that_time_turns_says_when() -> None:
+def test_denial_that_time_ends_says_when() -> None:
     decision = ask(mint(nbf=NOW + 5))
     assert isinstance(decision, Deny)
     assert decision.until == NOW + 5
 
 
-def test_every_step_that_is_recorded_is_one_of_the_listed_ones_and_in_order() -> None:
+def test_steps_are_recorded_in_their_order() -> None:
     seen: list[str] = []
     decide(
         AccessRequest(mint(), ROOM), POLICY, KEYS, NOW, record=lambda step, *_: seen.append(step)
@@ -276,12 +280,12 @@ def test_every_step_that_is_recorded_is_one_of_the_listed_ones_and_in_order() ->
     assert len(seen) >= 14
 
 
-def test_every_answer_is_in_jitsis_words() -> None:
+def test_each_answer_has_both_error_and_reason_or_neither() -> None:
     for code, (error, reason) in ANSWERS.items():
         assert (error is None) == (reason is None), code
 
 
-def test_nothing_of_the_token_is_in_a_denial_or_a_repr() -> None:
+def test_denials_and_reprs_contain_no_token() -> None:
     token = mint(iss="other")
     request = AccessRequest(token, ROOM)
     decision = decide(request, POLICY, KEYS, NOW)
@@ -292,7 +296,7 @@ def test_nothing_of_the_token_is_in_a_denial_or_a_repr() -> None:
 
 
 @given(st.text(max_size=60), st.text(max_size=40))
-def test_no_text_makes_the_rules_raise(token: str, room: str) -> None:
+def test_no_text_raises(token: str, room: str) -> None:
     assert isinstance(ask(token, room=room), Deny)
 
 
@@ -306,6 +310,33 @@ JSON = st.recursive(
 
 
 @given(JSON, st.sampled_from(["iss", "aud", "sub", "room", "exp", "nbf", "context", "user_id"]))
-def test_no_claim_of_any_type_makes_the_rules_raise(value: Any, name: str) -> None:
+def test_no_claim_type_raises(value: Any, name: str) -> None:
     policy = replace(POLICY, asap_accepted_issuers=("*",), asap_accepted_audiences=("*",))
     assert isinstance(ask(mint(**{name: value}), policy), Allow | Deny)
+
+
+def test_comments_number_the_steps_in_their_order() -> None:
+    found = {
+        (int(number), name)
+        for path in Path(engine.__file__).parent.glob("*.py")
+        for number, name in re.findall(r"# (\d+)\. ([a-z][a-z: ]+)\.", path.read_text("utf-8"))
+    }
+    assert found == set(enumerate(STEPS, 1))
+
+
+@pytest.mark.parametrize("key_server", [True, False])
+def test_suspended_check_looks_its_keys_up_again(*, key_server: bool) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    key = VerificationKey("k", frozenset({"ES256"}), private.public_key(), "asap")
+    by_id = {"k": key}
+    policy = replace(POLICY, key_server=key_server, signature_algorithm="ES256")
+    request = AccessRequest(sign(CLAIMS, {"kid": "k"}, private, "ES256"), ROOM)
+    check = engine.begin(request, policy, KeySet((), by_id), NOW)
+    assert isinstance(check, engine.SignatureCheck)
+    waiting = check.suspend()
+    assert isinstance(waiting.finish(NOW), Allow)
+    assert code_of(waiting.finish(NOW + 60)) == "token-expired"
+    by_id.clear()
+    denied = waiting.finish(NOW)
+    assert isinstance(denied, Deny)
+    assert (denied.code, denied.key_id) == ("key-unknown", "k")

@@ -19,15 +19,15 @@ PATTERN: dict[str, Any] = {"user": {"id": "u-1"}, "room": {"regex": True}}
 DAY = 86_400
 
 
-def ask(token: str | None, now: float = NOW, leeway: float = 0, **rules: Any) -> Decision:
-    """Ask under these rules of the house; ``policy`` and ``request`` may replace what else is."""
-    policy = replace(POLICY, leeway=leeway, **rules.pop("policy", {}))
-    request = AccessRequest(token, **{"room_jid": ROOM, **rules.pop("request", {})})
-    return decide(request, replace(policy, operator_policy=OperatorPolicy(**rules)), KEYS, now)
+def ask(token: str | None, now: float = NOW, leeway: float = 0, **options: Any) -> Decision:
+    """Decide with these ``[policy]`` options; ``policy`` and ``request`` replace other fields."""
+    policy = replace(POLICY, leeway=leeway, **options.pop("policy", {}))
+    request = AccessRequest(token, **{"room_jid": ROOM, **options.pop("request", {})})
+    return decide(request, replace(policy, operator_policy=OperatorPolicy(**options)), KEYS, now)
 
 
 @pytest.mark.parametrize(
-    ("rule", "claims", "code"),
+    ("option", "claims", "code"),
     [
         ({"forbid_wildcard_room": True}, {"room": "*"}, "policy-wildcard-room"),
         ({"forbid_wildcard_sub": True}, {"sub": "*"}, "policy-wildcard-sub"),
@@ -43,11 +43,11 @@ def ask(token: str | None, now: float = NOW, leeway: float = 0, **rules: Any) ->
         ({"require_user_id": True}, {"context": {"user": {"id": None}}}, "policy-user-id-missing"),
     ],
 )
-def test_each_rule_refuses_alone_what_no_other_would(
-    rule: dict[str, Any], claims: dict[str, Any], code: str
+def test_each_option_denies_what_jitsi_accepts(
+    option: dict[str, Any], claims: dict[str, Any], code: str
 ) -> None:
     token = mint(**claims)
-    refused = ask(token, **rule)
+    refused = ask(token, **option)
     assert code_of(refused) == code
     assert isinstance(refused, Deny)
     assert refused.answer == ANSWERS[refused.code]
@@ -56,7 +56,7 @@ def test_each_rule_refuses_alone_what_no_other_would(
 
 
 @pytest.mark.parametrize(
-    ("rule", "claims"),
+    ("option", "claims"),
     [
         ({"forbid_wildcard_room": True, "forbid_wildcard_sub": True}, {}),
         ({"forbid_room_patterns": True}, {"context": {"room": {"regex": False}}}),
@@ -70,13 +70,11 @@ def test_each_rule_refuses_alone_what_no_other_would(
         ({"moderators_create_rooms": True}, {}),
     ],
 )
-def test_each_rule_allows_what_it_does_not_speak_of(
-    rule: dict[str, Any], claims: dict[str, Any]
-) -> None:
-    assert isinstance(ask(mint(**claims), **rule), Allow)
+def test_each_option_allows_everything_else(option: dict[str, Any], claims: dict[str, Any]) -> None:
+    assert isinstance(ask(mint(**claims), **option), Allow)
 
 
-def test_rules_are_asked_in_the_order_of_their_codes() -> None:
+def test_options_are_checked_in_the_order_of_their_codes() -> None:
     everything: dict[str, Any] = {
         "forbid_wildcard_room": True,
         "forbid_wildcard_sub": True,
@@ -107,33 +105,33 @@ def test_rules_are_asked_in_the_order_of_their_codes() -> None:
     assert found == [code for code in operator_policy if code != "policy-expiry-missing"]
 
 
-def test_the_house_is_asked_after_the_token_and_before_the_room() -> None:
+def test_operator_policy_comes_between_token_and_room() -> None:
     assert code_of(ask(mint(exp=NOW), require_jti=True)) == "token-expired"
     assert code_of(ask(mint(room="other"), require_jti=True)) == "policy-jti-missing"
-    asked = AccessRequest(mint(), ROOM)
+    request = AccessRequest(mint(), ROOM)
 
     def revoked(*_: Any) -> Deny:
         return Deny(DenialCode.REVOKED)
 
     strict = replace(POLICY, operator_policy=OperatorPolicy(require_jti=True))
-    assert code_of(decide(asked, strict, KEYS, NOW, revoked=revoked)) == "policy-jti-missing"
-    assert code_of(decide(asked, POLICY, KEYS, NOW, revoked=revoked)) == "revoked"
+    assert code_of(decide(request, strict, KEYS, NOW, revoked=revoked)) == "policy-jti-missing"
+    assert code_of(decide(request, POLICY, KEYS, NOW, revoked=revoked)) == "revoked"
 
 
-def test_a_refusal_of_the_house_names_the_key() -> None:
+def test_denial_by_operator_policy_carries_the_key_id() -> None:
     refused = ask(mint({"kid": "k-1"}), require_jti=True)
     assert isinstance(refused, Deny)
     assert refused.key_id == "k-1"
 
 
-def test_no_room_claim_opens_as_much_as_the_wildcard() -> None:
+def test_absent_room_claim_counts_as_wildcard() -> None:
     optional = {"asap_require_room_claim": False}
     token = mint(room=...)
     assert isinstance(ask(token, policy=optional), Allow)
     assert code_of(ask(token, policy=optional, forbid_wildcard_room=True)) == "policy-wildcard-room"
 
 
-def test_a_wildcard_is_one_whether_or_not_domains_are_verified() -> None:
+def test_wildcards_are_denied_without_domain_verification_too() -> None:
     plain = {"enable_domain_verification": False}
     refused = ask(mint(room="*"), policy=plain, forbid_wildcard_room=True)
     assert code_of(refused) == "policy-wildcard-room"
@@ -145,7 +143,7 @@ def test_a_wildcard_is_one_whether_or_not_domains_are_verified() -> None:
     ("claims", "seconds"),
     [
         ({"iat": NOW - 1000, "exp": NOW + 60}, 1060),
-        # An iat to come shortens nothing.
+        # An iat in the future makes no token shorter.
         ({"iat": NOW + DAY, "exp": NOW + 2 * DAY}, 2 * DAY),
         ({"iat": NOW + 1e18, "exp": NOW + 60}, 60),
         ({"iat": 1e-9, "exp": NOW + 60}, NOW + 60),
@@ -157,21 +155,21 @@ def test_a_wildcard_is_one_whether_or_not_domains_are_verified() -> None:
         ({"exp": 9.2e18}, 9.2e18),
     ],
 )
-def test_a_lifetime_is_from_iat_or_now_to_exp(claims: dict[str, Any], seconds: float) -> None:
+def test_lifetime_counts_from_iat_or_now_to_exp(claims: dict[str, Any], seconds: float) -> None:
     token = mint(**claims)
     assert isinstance(ask(token, max_token_lifetime=seconds * 1.000001), Allow)
     short = ask(token, max_token_lifetime=seconds * 0.999)
     assert code_of(short) == "policy-token-lifetime"
 
 
-def test_an_iat_a_moment_ahead_is_borne_by_the_leeway() -> None:
+def test_leeway_covers_an_iat_in_the_near_future() -> None:
     token = mint(iat=NOW + 2, exp=NOW + 62)
     assert code_of(ask(token, max_token_lifetime=60)) == "policy-token-lifetime"
     assert isinstance(ask(token, max_token_lifetime=60, leeway=5), Allow)
 
 
 @pytest.mark.parametrize("payload", ['{"exp":NaN}', '{"exp":1e999}', '{"exp":1,"exp":1e400}'])
-def test_numbers_that_only_lenient_decoders_read_are_no_lifetime(payload: str) -> None:
+def test_nan_and_infinity_are_no_lifetime(payload: str) -> None:
     claims = f'{{"iss":"app","aud":"jitsi","sub":"a","room":"*",{payload[1:]}'.encode()
     assert isinstance(ask(sign(claims), max_token_lifetime=60), Deny)
 
@@ -181,9 +179,7 @@ def test_numbers_that_only_lenient_decoders_read_are_no_lifetime(payload: str) -
     left=st.integers(1, 10 * DAY),
     longest=st.integers(1, 5 * DAY),
 )
-def test_what_is_allowed_is_never_valid_for_longer_and_a_refusal_ends_when_it_says(
-    iat: float | None, left: int, longest: int
-) -> None:
+def test_lifetime_denial_ends_when_it_says(iat: float | None, left: int, longest: int) -> None:
     token = mint(exp=NOW + left, iat=... if iat is None else iat)
     decision = ask(token, max_token_lifetime=longest)
     if isinstance(decision, Allow):
@@ -199,7 +195,7 @@ def test_what_is_allowed_is_never_valid_for_longer_and_a_refusal_ends_when_it_sa
         assert isinstance(ask(token, after, max_token_lifetime=longest), Allow)
 
 
-def test_a_refusal_that_time_turns_is_not_kept_beyond_that_time() -> None:
+def test_denial_is_cached_only_until_it_ends() -> None:
     cache = DecisionCache(ttl=30)
     token = mint(exp=NOW + 70)
     refused = ask(token, max_token_lifetime=60)
@@ -211,14 +207,14 @@ def test_a_refusal_that_time_turns_is_not_kept_beyond_that_time() -> None:
     assert cache.valid_until(with_iat, NOW) == NOW + 30
 
 
-def test_only_a_moderator_opens_a_room_that_nobody_is_in() -> None:
-    rule: dict[str, Any] = {"moderators_create_rooms": True, "request": {"creates_room": True}}
-    assert code_of(ask(mint(), **dict(rule))) == "policy-moderator-required"
-    assert isinstance(ask(mint(context=MODERATOR), **dict(rule)), Allow)
+def test_only_moderators_create_rooms() -> None:
+    option: dict[str, Any] = {"moderators_create_rooms": True, "request": {"creates_room": True}}
+    assert code_of(ask(mint(), **dict(option))) == "policy-moderator-required"
+    assert isinstance(ask(mint(context=MODERATOR), **dict(option)), Allow)
     assert isinstance(ask(mint(), request={"creates_room": True}), Allow)
 
 
-def test_a_guest_opens_no_such_room_whether_or_not_guests_are_let_in() -> None:
+def test_guests_never_create_rooms() -> None:
     for guests in (True, False):
         policy = {"allow_empty_token": guests}
         new = ask(None, policy=policy, moderators_create_rooms=True, request={"creates_room": True})
@@ -229,6 +225,6 @@ def test_a_guest_opens_no_such_room_whether_or_not_guests_are_let_in() -> None:
     assert code_of(ask(None, moderators_create_rooms=True)) == "token-missing"
 
 
-def test_the_other_rules_ask_nothing_of_a_guest() -> None:
+def test_other_options_do_not_concern_guests() -> None:
     policy = {"allow_empty_token": True}
     assert isinstance(ask(None, policy=policy, require_jti=True, max_token_lifetime=1), Allow)

@@ -44,7 +44,7 @@ RS256 = replace(STRICT, signature_algorithm="RS256", key_server=True)
         (("*",), {"jitsi": True}, False),
     ],
 )
-def test_an_audience_is_one_string_or_a_list_of_which_one_is_accepted(
+def test_audience_list_passes_with_one_accepted_value(
     accepted: tuple[str, ...], audience: Any, allowed: bool
 ) -> None:
     decision = ask(mint(aud=audience), replace(STRICT, asap_accepted_audiences=accepted))
@@ -60,7 +60,7 @@ def test_iat_is_a_number_or_absent(issued_at: Any) -> None:
     assert isinstance(ask(mint(iat=NOW + 1.5), STRICT), Allow)
 
 
-def test_tenant_and_host_are_compared_whatever_else_is_open() -> None:
+def test_tenant_and_host_are_always_compared() -> None:
     unverified = replace(STRICT, enable_domain_verification=False)
     assert code_of(ask(mint(sub="other"), unverified)) == "domain-mismatch"
     optional = replace(STRICT, asap_require_room_claim=False)
@@ -72,7 +72,7 @@ def test_tenant_and_host_are_compared_whatever_else_is_open() -> None:
     assert code_of(ask(mint(room=..., sub="globex"), optional, tenant)) == "tenant-mismatch"
 
 
-def test_a_pattern_needs_a_room_claim_that_is_required() -> None:
+def test_pattern_requires_asap_require_room_claim() -> None:
     token = mint(room="stand.*", context={"room": {"regex": True}})
     assert isinstance(ask(token, STRICT), Allow)
     optional = replace(STRICT, asap_require_room_claim=False)
@@ -80,7 +80,7 @@ def test_a_pattern_needs_a_room_claim_that_is_required() -> None:
     assert code_of(ask(token, optional)) == "room-pattern-invalid"
 
 
-def test_leeway_is_honoured_at_both_ends() -> None:
+def test_leeway_extends_both_times() -> None:
     lenient = replace(STRICT, leeway=10)
     for token in mint(exp=NOW - 9), mint(nbf=NOW + 9):
         assert isinstance(ask(token, lenient), Allow)
@@ -106,7 +106,7 @@ def test_leeway_is_honoured_at_both_ends() -> None:
         ("stand\u0627a@conference.example.org", False),
     ],
 )
-def test_an_address_is_as_xmpp_prepares_it(address: str, prepared: bool) -> None:
+def test_address_has_to_be_prepared(address: str, prepared: bool) -> None:
     jid = parse_jid(address)
     assert jid is not None
     assert is_prepared(jid) is prepared
@@ -114,7 +114,7 @@ def test_an_address_is_as_xmpp_prepares_it(address: str, prepared: bool) -> None
     assert ("as XMPP prepares" in str(code)) is not prepared
 
 
-def test_preparation_is_that_of_prosody_for_every_recorded_address() -> None:
+def test_preparation_agrees_with_every_recorded_address() -> None:
     seen = set()
     for line in VECTORS.read_text("utf-8").splitlines():
         case = json.loads(line)
@@ -133,7 +133,7 @@ def ask_with(key: Any, policy: Any = RS256, now: float = NOW) -> Decision:
     return decide(AccessRequest(token, ROOM), policy, KeySet((), {"k": key}), now)
 
 
-def test_a_key_that_two_programs_read_in_two_ways_is_not_used() -> None:
+def test_key_with_an_interop_warning_is_not_used() -> None:
     padded = rsa_jwk(kid="k", e="AAEAAQ")
     for text in pem(RSA_KEY) + "trailing", "Bag Attributes\n" + pem(RSA_KEY), json.dumps(padded):
         key = parse_public_key(text, "k", "document")
@@ -145,7 +145,7 @@ def test_a_key_that_two_programs_read_in_two_ways_is_not_used() -> None:
     assert isinstance(ask_with(plain), Allow)
 
 
-def test_a_certificate_serves_its_key_while_it_is_valid() -> None:
+def test_key_is_used_while_its_certificate_is_valid() -> None:
     begins, ends = NOW - 1000.0, NOW + 1000.0
     key = parse_public_key(certificate(RSA_KEY, int(begins), int(ends)), "k", "document")
     assert key.validity == (begins, ends)
@@ -159,7 +159,7 @@ def test_a_certificate_serves_its_key_while_it_is_valid() -> None:
         assert isinstance(ask_with(key, replace(RS256, strict=False), moment), Allow)
 
 
-def test_a_configured_certificate_that_has_ended_is_named() -> None:
+def test_expired_certificate_is_named_in_the_denial() -> None:
     text = certificate(RSA_KEY, NOW - 1000, NOW - 500)
     policy = replace(RS256, key_server=False)
     for kid, keys in (
@@ -175,7 +175,7 @@ def test_a_configured_certificate_that_has_ended_is_named() -> None:
         assert "with a valid certificate" in str(found.steps)
 
 
-def test_several_algorithms_are_accepted_each_with_its_own_kind_of_key() -> None:
+def test_each_accepted_algorithm_needs_its_kind_of_key() -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     public = bind(private.public_key(), None, "file")
     keys = KeySet((parse_secret(SECRET), public))
@@ -190,7 +190,7 @@ def test_several_algorithms_are_accepted_each_with_its_own_kind_of_key() -> None
     assert code_of(decide(es256, one, keys, NOW)) == "algorithm-not-allowed"
 
 
-def test_a_public_key_is_never_taken_for_a_secret_whatever_is_accepted_beside() -> None:
+def test_public_key_is_never_used_as_a_secret() -> None:
     public = parse_public_key(pem(RSA_KEY), None, "file")
     policy = replace(STRICT, signature_algorithm="RS256", other_algorithms=("HS256",))
     for forged in (pem(RSA_KEY).encode(), pem(RSA_KEY).strip().encode()):
@@ -201,7 +201,7 @@ def test_a_public_key_is_never_taken_for_a_secret_whatever_is_accepted_beside() 
 
 
 def _hmac(secret: bytes) -> str:
-    """Sign with what PyJWT itself would refuse to sign with."""
+    """Return a token signed with a secret that PyJWT would refuse to sign with."""
     head, claims, _ = mint().split(".")
     digest = hmac.new(secret, f"{head}.{claims}".encode(), hashlib.sha256).digest()
     return f"{head}.{claims}.{segment(digest)}"

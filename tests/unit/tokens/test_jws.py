@@ -19,7 +19,7 @@ def token(header: Any = HEADER, payload: Any = CLAIMS, signature: bytes = b"sign
     return f"{segment(header)}.{segment(payload)}.{segment(signature)}"
 
 
-def test_a_strict_token_comes_apart() -> None:
+def test_strict_token_is_read() -> None:
     read = jws.read(token())
     assert (read.header, read.claims, read.signature) == (HEADER, CLAIMS, b"signature")
     assert read.signing_input == token().rpartition(".")[0].encode()
@@ -61,7 +61,7 @@ def test_a_strict_token_comes_apart() -> None:
         ("a" * 20_000, "expected at most 16384 bytes, found 20000"),
     ],
 )
-def test_what_is_not_strict_is_refused_by_name(given: str, complaint: str) -> None:
+def test_error_names_the_segment_and_the_mistake(given: str, complaint: str) -> None:
     with pytest.raises(jws.MalformedError, match="^" + complaint.replace("^", r"\^")) as caught:
         jws.read(given)
     assert segment(CLAIMS) not in str(caught.value)
@@ -92,13 +92,13 @@ def test_unused_bits_that_are_not_zero_are_refused() -> None:
 
 
 @given(st.binary(max_size=80))
-def test_every_encoding_of_bytes_decodes_to_them(raw: bytes) -> None:
+def test_encoded_bytes_decode_to_themselves(raw: bytes) -> None:
     assert jws.decode_base64url(base64.urlsafe_b64encode(raw).rstrip(b"=")) == raw
 
 
 @st.composite
 def damaged(draw: st.DrawFn) -> str:
-    """A valid token with one to three edits, or pieces put together at random."""
+    """Return a valid token with one to three edits, or random pieces."""
     text = jwt.encode(CLAIMS, SECRET, algorithm="HS256")
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(text)))
@@ -111,7 +111,7 @@ def damaged(draw: st.DrawFn) -> str:
 
 
 def unverified(text: str) -> bool:
-    """Tell whether PyJWT takes the form, looking neither at claims nor at the signature."""
+    """Return whether PyJWT accepts the form; it checks neither claims nor the signature."""
     try:
         jwt.decode(text, SECRET, algorithms=["HS256"], options={"verify_signature": False})
     except jwt.PyJWTError:
@@ -139,13 +139,13 @@ def readable(text: str) -> bool:
 @settings(max_examples=3000, deadline=None, derandomize=True)
 @given(damaged())
 @example(jwt.encode(CLAIMS, SECRET, algorithm="HS256"))
-def test_whatever_pyjwt_refuses_for_its_form_is_refused_here(text: str) -> None:
+def test_form_that_pyjwt_refuses_is_refused(text: str) -> None:
     assert unverified(text) or not readable(text)
 
 
 @settings(max_examples=1500, deadline=None, derandomize=True)
 @given(st.binary(max_size=60), st.binary(max_size=60))
-def test_whatever_pyjwt_refuses_of_any_json_is_refused_here(header: bytes, payload: bytes) -> None:
+def test_json_that_pyjwt_refuses_is_refused(header: bytes, payload: bytes) -> None:
     text = token(header, payload)
     assert unverified(text) or not readable(text)
 
@@ -153,7 +153,7 @@ def test_whatever_pyjwt_refuses_of_any_json_is_refused_here(header: bytes, paylo
 @settings(max_examples=3000, deadline=None, derandomize=True)
 @given(damaged())
 @example(jwt.encode(CLAIMS, SECRET, algorithm="HS256"))
-def test_whatever_pyjwt_refuses_for_its_signature_is_refused_here(text: str) -> None:
+def test_signature_that_pyjwt_refuses_is_refused(text: str) -> None:
     algorithm = jwt.get_algorithm_by_name("HS256")
     if readable(text):
         read = jws.read(text)

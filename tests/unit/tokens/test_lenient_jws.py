@@ -25,7 +25,7 @@ HEADER, PAYLOAD, SIGNATURE = TOKEN.split(".")
         f"{HEADER}.{PAYLOAD[:9]}=={PAYLOAD[9:]}.{SIGNATURE}",
     ],
 )
-def test_forms_that_jitsis_decoders_take_are_read_as_they_read_them(text: str) -> None:
+def test_forms_that_jitsi_accepts_are_read_as_by_jitsi(text: str) -> None:
     read = read_leniently(text, "irregular")
     assert read.refusal is None
     assert read.claims == CLAIMS
@@ -45,7 +45,7 @@ def test_forms_that_jitsis_decoders_take_are_read_as_they_read_them(text: str) -
         (b'"a"', {}),
     ],
 )
-def test_json_that_lua_cjson_takes_is_read_as_it_reads_it(payload: bytes, claims: Any) -> None:
+def test_json_that_cjson_accepts_is_read_as_by_cjson(payload: bytes, claims: Any) -> None:
     assert read_leniently(f"{HEADER}.{segment(payload)}.{SIGNATURE}", "x").claims == claims
 
 
@@ -56,7 +56,7 @@ def test_json_that_lua_cjson_takes_is_read_as_it_reads_it(payload: bytes, claims
         ("a.b", "Invalid token"),
         ("a.b.c.d", "Invalid token"),
         ("x" * 20_000, "Invalid token"),
-        # Longer than anybody's mistake: not read at all.
+        # Too long to be read leniently.
         (TOKEN + "=" * 9000, "Invalid token"),
         (f"%.{PAYLOAD}.{SIGNATURE}", "Invalid header"),
         (f"e30x.{PAYLOAD}.{SIGNATURE}", "Invalid header"),
@@ -69,7 +69,7 @@ def test_json_that_lua_cjson_takes_is_read_as_it_reads_it(payload: bytes, claims
         (f"{HEADER}.{PAYLOAD}.é", "Invalid signature"),
     ],
 )
-def test_what_jitsis_decoders_refuse_is_refused_in_its_words(text: str, refusal: str) -> None:
+def test_refusals_have_jitsis_words(text: str, refusal: str) -> None:
     assert read_leniently(text, "irregular").refusal == refusal
 
 
@@ -84,10 +84,10 @@ def test_what_jitsis_decoders_refuse_is_refused_in_its_words(text: str, refusal:
         (segment([1]) + ".x", None),
     ],
 )
-def test_the_key_servers_first_look_has_words_of_its_own(text: str, refusal: str | None) -> None:
+def test_key_stage_has_words_of_its_own(text: str, refusal: str | None) -> None:
     assert read_leniently(text, "irregular").key_stage_refusal == refusal
 
 
 @given(st.text(alphabet=st.characters(), max_size=80))
-def test_no_text_makes_it_raise(text: str) -> None:
+def test_no_text_raises(text: str) -> None:
     read_leniently(text, "irregular")

@@ -13,7 +13,7 @@ SECRET = "a-secret-of-more-than-thirty-two-bytes"
 SPEC = TokenSpec(room="standup", issuer="app", audience="jitsi", subject="*", lifetime=60)
 
 
-def test_a_minimal_token_has_no_context() -> None:
+def test_minimal_token_has_no_context() -> None:
     assert claims_of(SPEC, NOW + 0.7) == {
         "iss": "app",
         "aud": "jitsi",
@@ -24,7 +24,7 @@ def test_a_minimal_token_has_no_context() -> None:
     }
 
 
-def test_user_and_features_stand_where_jitsi_reads_them() -> None:
+def test_user_and_features_are_in_the_context() -> None:
     spec = replace(
         SPEC, user_id="7", user_name="Ada", user_email="a@b.c", features=("recording", "live")
     )
@@ -34,7 +34,7 @@ def test_user_and_features_stand_where_jitsi_reads_them() -> None:
     }
 
 
-def test_a_moderator_is_one_to_jitsi_and_to_the_affiliation_module() -> None:
+def test_moderator_has_both_claims() -> None:
     claims = claims_of(replace(SPEC, moderator=True), NOW)
     assert claims["context"]["user"] == {"moderator": True, "affiliation": "owner"}
     assert Claims(claims).is_moderator

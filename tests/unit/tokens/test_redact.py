@@ -27,7 +27,7 @@ WRITTEN = [
 
 @pytest.mark.parametrize("header", WRITTEN)
 @pytest.mark.parametrize("change", [str, str.lower, str.upper])
-def test_a_token_is_hidden_however_its_header_is_written(
+def test_token_is_hidden_however_its_header_is_written(
     header: str, change: Callable[[str], str]
 ) -> None:
     token = change(f"{segment(header.encode())}.{segment({'room': 'standup'})}.c2lnbmF0dXJl")
@@ -57,7 +57,7 @@ def test_a_token_is_hidden_however_its_header_is_written(
     ],
 )
 @pytest.mark.parametrize("change", [str, str.lower, str.upper])
-def test_a_name_is_shown(name: str, change: Callable[[str], str]) -> None:
+def test_name_is_shown(name: str, change: Callable[[str], str]) -> None:
     assert hide_tokens(change(name)) == change(name)
     assert not may_reveal_token(change(name))
 
@@ -67,13 +67,13 @@ TOKEN = ".".join(SEGMENTS)
 
 
 @pytest.mark.parametrize("change", [str, str.lower, str.upper])
-def test_a_lone_header_is_hidden(change: Callable[[str], str]) -> None:
+def test_lone_header_is_hidden(change: Callable[[str], str]) -> None:
     assert hide_tokens(f"({change(SEGMENTS[0])})") == "([token])"
 
 
 @pytest.mark.parametrize("change", [str, str.lower, str.upper])
 @pytest.mark.parametrize("header", WRITTEN[:6])
-def test_a_token_that_was_cut_off_is_hidden(change: Callable[[str], str], header: str) -> None:
+def test_cut_off_token_is_hidden(change: Callable[[str], str], header: str) -> None:
     token = change(f"{segment(header.encode())}.{SEGMENTS[1]}.{SEGMENTS[2]}")
     for length in range(12, len(token)):
         assert hide_tokens(token[:length]) == "[token]"
@@ -84,13 +84,13 @@ def test_no_segment_is_left_over(separator: str) -> None:
     assert hide_tokens(f"id-{separator.join(SEGMENTS)} a") in {"id-[token] a", "[token] a"}
 
 
-def test_a_token_inside_a_word_is_hidden() -> None:
+def test_token_inside_a_word_is_hidden() -> None:
     assert hide_tokens(f"id-{TOKEN}") == "id-[token]"
     assert hide_tokens(f"a{TOKEN}={TOKEN}/b") == "a[token]/b"
     assert hide_tokens(f"{TOKEN} and {TOKEN}", "…") == "… and …"
 
 
-def test_percent_encoding_hides_nothing() -> None:
+def test_percent_encoded_token_is_hidden() -> None:
     written = TOKEN
     for _ in range(5):
         written = quote(written, safe="").replace("e", "%65", 1)
@@ -100,12 +100,12 @@ def test_percent_encoding_hides_nothing() -> None:
     assert hide_tokens(f"/a%20b?jwt={TOKEN}&c=%20") == "/a%20b?jwt=[token]&c=%20"
 
 
-def test_percent_encoding_without_an_end_is_taken_for_a_token() -> None:
+def test_endless_percent_encoding_counts_as_a_token() -> None:
     assert holds_token("%" + "25" * 20 + "41")
 
 
 @pytest.mark.parametrize("url", ["/a?jwt=b", "/a%3FTOKEN%3Db", "/a%3Fto%256ben%3Db"])
-def test_a_parameter_for_a_token_may_reveal_one(url: str) -> None:
+def test_token_parameter_may_reveal_a_token(url: str) -> None:
     assert may_reveal_token(url)
     assert not holds_token(url)
 
