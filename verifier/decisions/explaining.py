@@ -1,4 +1,4 @@
-"""Explanations where keys may have to be fetched first, as the service fetches them."""
+"""Explains a decision with the service's keys, and fetches a key that is not in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from verifier.rules.model import AccessRequest, DenialCode, Deny, RevocationChec
 from verifier.rules.policy import Policy
 
 _NO_KEY: Final = (DenialCode.KEYS_UNAVAILABLE, DenialCode.KEY_UNKNOWN)
-_MOST_KEY_IDS: Final = 20
+_MAX_KEY_IDS: Final = 20
 
 
 async def explain_request(
@@ -26,34 +26,34 @@ async def explain_request(
     now: float,
     revoked: RevocationCheck | None = None,
 ) -> Explanation:
-    """Explain the verdict that the service would give; asks for a key that is not at hand.
+    """Explain the decision that the service would make; wait if a key has to be fetched.
 
     Args:
         request: The token and the room.
         policy: What is accepted.
-        keys: The configured sources.
+        keys: The keys of the configured sources.
         now: Unix time, seconds.
-        revoked: Refuses what has been taken back; None where that is not known here.
+        revoked: Denies what is revoked; None if the caller does not know the revocations.
     """
-    at_hand = await _keys_at_hand(request, policy, keys, now)
-    explanation = explain(request, policy, at_hand, now, revoked)
+    with_fetched = await _fetch_missing_key(request, policy, keys, now)
+    explanation = explain(request, policy, with_fetched, now, revoked)
     if explanation.code not in _NO_KEY or not isinstance(keys, KeyResolver):
         return explanation
-    return replace(explanation, notes=(*explanation.notes, *_on_sources(keys.status())))
+    return replace(explanation, notes=(*explanation.notes, *_source_notes(keys.status())))
 
 
-def _on_sources(sources: Iterable[SourceStatus]) -> Iterator[str]:
-    """Say why there is no key, where that is the trouble."""
+def _source_notes(sources: Iterable[SourceStatus]) -> Iterator[str]:
+    """Yield what each source says: its last error, and the key ids that it has."""
     for source in sources:
         if source.last_error:
             yield f"Key source {source.name}: {source.last_error}"
         key_ids = [str(key.key_id) for key in source.keys if key.key_id is not None]
         if key_ids:
-            more = ", …" if len(key_ids) > _MOST_KEY_IDS else ""
-            yield f"Key ids from {source.name}: {', '.join(key_ids[:_MOST_KEY_IDS])}{more}"
+            more = ", …" if len(key_ids) > _MAX_KEY_IDS else ""
+            yield f"Key ids from {source.name}: {', '.join(key_ids[:_MAX_KEY_IDS])}{more}"
 
 
-async def _keys_at_hand(
+async def _fetch_missing_key(
     request: AccessRequest, policy: Policy, keys: Keys, now: float
 ) -> KeyLookup:
     decision = decide(request, policy, keys, now)

@@ -65,23 +65,23 @@ ANSWERS: Final[dict[DenialCode, tuple[str | None, str | None]]] = {
 UNKNOWN_HOST: Final = Deny(DenialCode.DOMAIN_MISMATCH, "this host is not served here")
 """The request's host has no verifier, and ``strict_hosts`` is on."""
 
-OVERLOADED: Final = Deny(DenialCode.OVERLOADED, "too many tokens wait for their check")
+OVERLOADED: Final = Deny(DenialCode.OVERLOADED, "too many tokens wait for their signature check")
 """The signature's turn would come too late."""
 
 REVOCATIONS_NOT_LOADED: Final = Deny(
-    DenialCode.STORE_UNAVAILABLE, "what has been revoked has not been read yet"
+    DenialCode.STORE_UNAVAILABLE, "the revocations have not been read yet"
 )
 """The revocation store has not been read since the start, so that any token may be revoked."""
 
 ALREADY_USED: Final = Deny(
     DenialCode.TOKEN_ALREADY_USED,
-    "this token has let somebody in before",
+    "this token has opened its room before",
     *ANSWERS[DenialCode.TOKEN_ALREADY_USED],
 )
 """The token opens a room once, and has done so."""
 
 REDEMPTIONS_UNAVAILABLE: Final = Deny(
-    DenialCode.STORE_UNAVAILABLE, "whether this token has been used cannot be asked now"
+    DenialCode.STORE_UNAVAILABLE, "the store of used tokens does not answer"
 )
 """The store of redemptions does not answer."""
 

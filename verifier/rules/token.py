@@ -20,7 +20,7 @@ from verifier.tokens.jws import Token
 from verifier.tokens.lenient_jws import read_leniently
 
 _UNSUPPORTED: Final = "Algorithm not supported"
-_MAX_NAMED: Final = 3  # accepted values in one detail, which stands in a header that proxies bound
+_MAX_NAMED: Final = 3  # accepted values in one detail, which is sent in a header of bounded length
 _KINDS: Final = {str: "a string", dict: "an object"}
 
 
@@ -159,7 +159,7 @@ def check_times(
 
 
 def check_parties(claims: Claims, policy: Policy, key_id: Any, record: Recorder) -> Deny | None:
-    """Take steps 12 and 13: who issued the token, and for whom."""
+    """Take steps 12 and 13: the token's issuer and audience."""
     # 12. issuer. An absent iss is denied even if every issuer is accepted.
     record("issuer", policy.asap_accepted_issuers, claims.issuer)
     if claims.issuer is ABSENT:

@@ -89,7 +89,7 @@ async def test_a_second_entry_is_denied_with_its_code(sidecar: Sidecar) -> None:
     assert await ask(sidecar, f"/standup?jwt={once()}") == (200, "")
     status, headers, body = await sidecar.nginx(f"/standup?jwt={once()}", HOST)
     assert (status, headers["X-Jitsi-Denial"]) == (403, "token-already-used")
-    assert json.loads(body)["detail"] == "this token has let somebody in before"
+    assert json.loads(body)["detail"] == "this token has opened its room before"
     denied = {"endpoint": "auth", "outcome": "denied", "code": "token-already-used"}
     assert sidecar.count("decisions_total", **denied) == 1
 
