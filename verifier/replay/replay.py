@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from verifier.replay.access_log import LineReader, LoggedRequest, Unasked, UnreadableLineError
-from verifier.replay.courts import Courts
-from verifier.replay.lines import LONGEST_LINE, Line, LogLines
+from verifier.replay.log_file import LONGEST_LINE, Line, LogLines
 from verifier.replay.tally import HostTally, Tally
+from verifier.replay.verdicts import Courts
 from verifier.rules.model import DenialCode, Deny
 
 _TOO_LONG = f"longer than {LONGEST_LINE} bytes"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifier.replay.lines import CHUNK, LONGEST_LINE, LogLines
+from verifier.replay.log_file import CHUNK, LONGEST_LINE, LogLines
 
 TEXT = b"one\ntwo\r\n\nfour"
 
