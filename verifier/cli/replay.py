@@ -6,22 +6,25 @@ import argparse
 import logging
 import re
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from io import BufferedIOBase
 from typing import Final
 
-from verifier.cli.arguments import Parser, add_command, add_config, settings_of
-from verifier.cli.log_files import opened, size_of
+from verifier.cli.arguments import Parser, UsageError, add_command, add_config, settings_of
 from verifier.cli.manual import Manual
 from verifier.cli.progress import Report, progress
 from verifier.cli.replay_report import Log, as_json, as_text, notes
 from verifier.config import Settings
-from verifier.decisions.bypass import Bypass
 from verifier.log import LOGGER
-from verifier.replay import Court, Courts, KeyDesks, Replay, open_desks
-from verifier.replay.access_log import FIELDS, ROLES, LineReader, Role
+from verifier.replay.access_log import LineReader
+from verifier.replay.json_lines import FIELDS, ROLES, Role
+from verifier.replay.keys import ReplayKeys, open_keys
+from verifier.replay.log_file import LogLines, open_log, size_of_log
+from verifier.replay.replay import Replay, replay_verifier
 from verifier.rooms.host import name_of_host
 from verifier.rooms.url import parse_url
 
+_STANDARD_INPUT: Final = "-"
 _FIELD: Final = re.compile(r"(\w+)=([\w@.-]+)")
 
 _SUMMARY: Final = "judge the requests of an access log"
@@ -116,51 +119,69 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Replay the logs; the report goes to standard output.
+    """Replay the logs, and write the report to standard output.
 
     Raises:
-        UsageError: a log cannot be opened.
-        ConfigError: the configuration cannot be used.
-        KeySourceError: a configured key cannot be used.
+        UsageError: A log cannot be opened.
+        ConfigError: The configuration cannot be used.
+        KeySourceError: A configured key cannot be used.
     """
     settings = settings_of(options)
     if not LOGGER.handlers:
-        LOGGER.addHandler(logging.NullHandler())  # the report says what is wrong with keys
-    sizes = [size_of(name) for name in options.logs]
-    with _desks(settings, offline=options.offline) as desks, progress(sizes) as report:
-        reader = LineReader({**FIELDS, **dict(options.field)})
-        replay = Replay(_courts(settings, desks, options.host), reader)
-        read = [_replay(name, replay, report) for name in options.logs]
-        remarks = notes(replay.tally, settings, desks.troubles(), offline=options.offline)
+        LOGGER.addHandler(logging.NullHandler())  # the report contains the problems of key sources
+    sizes = [_size(name) for name in options.logs]
+    with _open_keys(settings, offline=options.offline) as keys, progress(sizes) as report:
+        verifier = replay_verifier(settings, keys, options.host)
+        replay = Replay(verifier, LineReader({**FIELDS, **dict(options.field)}))
+        logs = [_replay(name, replay, report) for name in options.logs]
+        remarks = notes(replay.tally, settings, keys.problems(), offline=options.offline)
     render = as_json if options.json else as_text
-    sys.stdout.write(render(replay.tally, read, remarks, several=bool(settings.hosts)))
-    broken = any(log.problem for log in read)
-    return 1 if broken or (options.fail_on_denied and replay.tally.denied) else 0
+    sys.stdout.write(render(replay.tally, logs, remarks, several=bool(settings.hosts)))
+    incomplete = any(log.problem for log in logs)
+    return 1 if incomplete or (options.fail_on_denied and replay.tally.denied) else 0
 
 
-def _desks(settings: Settings, *, offline: bool) -> AbstractContextManager[KeyDesks]:
-    every = [each.key_locations() for each in (settings, *settings.hosts.values())]
-    return open_desks(every, settings.key_source_settings(), offline=offline)
+def _open_keys(settings: Settings, *, offline: bool) -> AbstractContextManager[ReplayKeys]:
+    locations = [host.key_locations() for host in (settings, *settings.hosts.values())]
+    return open_keys(locations, settings.key_source_settings(), offline=offline)
 
 
-def _courts(settings: Settings, desks: KeyDesks, assumed_host: str | None) -> Courts:
-    def court(each: Settings) -> Court:
-        return Court(each.policy(), desks.of(each.key_locations()))
+def _size(name: str) -> int | None:
+    """Return the size of a log, bytes; None if it is not known before its end.
 
-    return Courts(
-        court(settings),
-        {host: court(each) for host, each in settings.hosts.items()},
-        strict=settings.strict_hosts,
-        bypass=Bypass(settings.bypass),
-        assumed_host=assumed_host,
-    )
+    Raises:
+        UsageError: The log cannot be read.
+    """
+    if name == _STANDARD_INPUT:
+        _standard_input()
+        return None
+    try:
+        return size_of_log(name)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no file can have this name"
+        raise UsageError(f"{name}: {reason}; expected a log file that can be read, or -") from None
+
+
+def _standard_input() -> BufferedIOBase:
+    buffer = getattr(sys.stdin, "buffer", None)
+    if not isinstance(buffer, BufferedIOBase):
+        raise UsageError("'-': there is no standard input")
+    return buffer
+
+
+def _open_log(name: str) -> AbstractContextManager[LogLines]:
+    if name == _STANDARD_INPUT:
+        # read1 returns what a pipe has; read would wait until the whole chunk is there.
+        return nullcontext(LogLines(_standard_input().read1))
+    return open_log(name)
 
 
 def _replay(name: str, replay: Replay, report: Report) -> Log:
-    before = replay.tally.lines
-    with opened(name) as lines:
+    lines_before = replay.tally.lines
+    # One log is open at a time, because there may be hundreds.
+    with _open_log(name) as lines:
         replay.run(name, lines, lambda: report(name, lines.position, replay.tally.lines))
-    return Log(name, replay.tally.lines - before, lines.problem)
+    return Log(name, replay.tally.lines - lines_before, lines.problem)
 
 
 def _host(value: str) -> str:

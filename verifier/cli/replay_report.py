@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from verifier.config import Settings
-from verifier.replay import HostTally, Tally
-from verifier.replay.access_log import Unasked
+from verifier.replay.logged_request import NotAsked
+from verifier.replay.tally import HostTally, Tally
 
-_UNASKED: Final = {
-    Unasked.PUBLIC: "public files",
-    Unasked.NO_REQUEST: "no HTTP request",
-    Unasked.NO_QUERY: "without the query, so without a token",
+_NOT_ASKED: Final = {
+    NotAsked.PUBLIC: "public files",
+    NotAsked.NO_REQUEST: "no HTTP request",
+    NotAsked.NO_QUERY: "without the query, so without a token",
 }
 _OTHERS: Final = "(all other hosts)"
 
@@ -46,11 +46,12 @@ def _notes(
     tally: Tally, settings: Settings, troubles: Sequence[str], *, offline: bool
 ) -> Iterator[str]:
     judged = tally.allowed + tally.denied
-    if tally.unasked[Unasked.NO_QUERY]:
+    without_query = tally.not_asked[NotAsked.NO_QUERY]
+    if without_query:
         yield (
-            f"{tally.unasked[Unasked.NO_QUERY]:,} lines are of the log format that comes with the"
-            " files for nginx: it leaves out the query, so that there is no token in it and"
-            " nothing can be replayed. Take a log from before the gate was there."
+            f"{without_query:,} lines are of the log format that comes with the files for nginx:"
+            " it leaves out the query, so that there is no token in it and nothing can be"
+            " replayed. Take a log from before the gate was there."
         )
     if judged and not tally.with_token:
         yield "No request has a token in its query: perhaps this log leaves the query out."
@@ -82,7 +83,7 @@ def as_json(tally: Tally, logs: Sequence[Log], remarks: Sequence[str], *, severa
         "allowed": tally.allowed,
         "denied": tally.denied,
         "codes": dict(tally.codes.most_common()),
-        "not_asked": {reason.value: tally.unasked[reason] for reason in Unasked},
+        "not_asked": {reason.value: tally.not_asked[reason] for reason in NotAsked},
         "unreadable": {
             "count": tally.unreadable,
             "first": [asdict(each) for each in tally.first_unreadable],
@@ -131,8 +132,8 @@ def _numbers(tally: Tally) -> Iterator[str]:
                 f"  ({_printable(example.detail)})" if example.detail else "",
             )
             yield f"      {example.log}:{example.line}  {when}  {example.request}{detail}"
-    reasons = [f"{_UNASKED[each]} {count:,}" for each, count in tally.unasked.most_common()]
-    yield _row("not asked about", tally.unasked.total()) + _listed(reasons)
+    reasons = [f"{_NOT_ASKED[each]} {count:,}" for each, count in tally.not_asked.most_common()]
+    yield _row("not asked about", tally.not_asked.total()) + _listed(reasons)
     yield _row("could not be read", tally.unreadable)
     for each in tally.first_unreadable:
         yield f"      {each.log}:{each.line}  {each.why}"

@@ -1,147 +1,182 @@
-"""Keys for a replay: fetched as the service fetches them, each once, and never for long.
+"""Keys for a replay: fetched as the service fetches them, each key id once, with limits.
 
-A log may name any number of invented key ids, and a source may be out of reach: neither may make
-a replay ask, or wait, once a line.
+A log may contain any number of invented key ids, and a key source may not respond. Neither may make
+a replay send a request, or wait, at every line. So each answer is kept until the end, and after
+``_MAX_KEY_IDS`` answers or ``_MAX_FAILURES`` failures no source is asked again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 
-from verifier.keys.model import KeySet, VerificationKey
-from verifier.keys.resolver import KeyResolver, open_resolver
+from verifier.keys.model import VerificationKey
+from verifier.keys.resolver import KeyResolver, KeyResolvers
 from verifier.keys.sources.base import KeyOrMissing, Missing, SourceContext
 from verifier.keys.sources.http import open_session
 from verifier.keys.sources.remote import RemoteSource
 from verifier.keys.sources.settings import KeyLocations, KeySourceSettings
 
-_MOST_ASKED: Final = 1000
-_MOST_FAILURES: Final = 3
+_MAX_KEY_IDS: Final = 1000
+_MAX_FAILURES: Final = 3
 
-_GAVE_UP: Final = (
-    f"After {_MOST_ASKED:,} key ids, or {_MOST_FAILURES} that could not be fetched, no source was"
-    " asked for another: those that came later count as keys-unavailable."
+T = TypeVar("T")
+
+_LIMIT_REACHED: Final = (
+    f"After {_MAX_KEY_IDS:,} key ids, or {_MAX_FAILURES} failures, no source was asked for another"
+    " key: tokens with later key ids count as keys-unavailable."
 )
 
-Await = Callable[[Coroutine[Any, Any, KeyOrMissing]], KeyOrMissing]
-"""Waits for an answer."""
 
-
-class KeyDesk:
-    """Answers for one ring of sources; a ``KeyLookup``.
+class LimitedResolver:
+    """The keys of one resolver, which asks its sources once for each key id, within the limits.
 
     Args:
-        ring: The configured sources.
-        wait: How to wait for them.
-        offline: Whether those that are elsewhere are not to be asked.
+        resolver: The configured sources.
+        offline: Whether no source may be asked that is on the network.
+
+    Attributes:
+        limit_reached: Whether sources were not asked for a key id because of a limit.
     """
 
     unavailable = False
 
-    def __init__(self, ring: KeyResolver, wait: Await, *, offline: bool = False) -> None:
-        self.ring = ring
-        self._wait = wait
-        self._remote = any(isinstance(source, RemoteSource) for source in ring.sources)
+    def __init__(self, resolver: KeyResolver, *, offline: bool = False) -> None:
+        self._resolver = resolver
+        self._has_remote = any(isinstance(source, RemoteSource) for source in resolver.sources)
         self._offline = offline
         self._answers: dict[str, KeyOrMissing] = {}
         self._failures = 0
-        self._gave_up = False
+        self.limit_reached = False
 
     @property
-    def gave_up(self) -> bool:
-        """Whether there were key ids that nobody was asked for."""
-        return self._gave_up
-
-    @property
-    def static(self) -> Sequence[VerificationKey]:
-        """Keys for tokens of any key id, tried in order."""
-        return self.ring.static
+    def static(self) -> tuple[VerificationKey, ...]:
+        """Keys that are tried for every token, in this order."""
+        return self._resolver.static
 
     def get(self, key_id: str) -> VerificationKey | None:
-        """Give the key of this ``kid``, if it is at hand."""
+        """Return the key if it is in memory; never waits."""
+        # The resolver drops a key when its freshness ends. A replay keeps it, because requests of
+        # one key id shall not get two verdicts.
         answer = self._answers.get(key_id)
-        return answer if isinstance(answer, VerificationKey) else self.ring.get(key_id)
+        return answer if isinstance(answer, VerificationKey) else self._resolver.get(key_id)
 
-    def find(self, key_id: str) -> KeySet:
-        """Give what there is for a key id that is not at hand; may wait for one fetch."""
+    def answer_without_fetch(self, key_id: str) -> Missing | None:
+        """Return the answer of ``fetch`` if it would not wait; None if a source is to be asked."""
         answer = self._answers.get(key_id)
-        if answer is None:
-            answer = self._ask(key_id)
-            if len(self._answers) < _MOST_ASKED:
-                self._answers[key_id] = answer
         if isinstance(answer, Missing):
-            return KeySet(self.static, unavailable=answer is Missing.UNAVAILABLE)
-        return KeySet(self.static, {key_id: answer})
-
-    def _ask(self, key_id: str) -> KeyOrMissing:
-        if not self._remote:
+            return answer
+        if not self._has_remote:
             return Missing.UNKNOWN
-        given_up = self._failures >= _MOST_FAILURES or len(self._answers) >= _MOST_ASKED
-        if self._offline or given_up:
-            self._gave_up = given_up
+        if self._offline:
             return Missing.UNAVAILABLE
-        answer = self._wait(self.ring.fetch(key_id))
-        self._failures += answer is Missing.UNAVAILABLE
-        return answer
+        if self._failures >= _MAX_FAILURES or len(self._answers) >= _MAX_KEY_IDS:
+            self.limit_reached = True
+            return Missing.UNAVAILABLE
+        return None
+
+    async def fetch(self, key_id: str) -> KeyOrMissing:
+        """Return a key that ``get`` does not return; waits for at most one fetch."""
+        answer = self.answer_without_fetch(key_id)
+        if answer is not None:
+            return answer
+        found = self._answers[key_id] = await self._resolver.fetch(key_id)
+        self._failures += found is Missing.UNAVAILABLE
+        return found
+
+    async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
+        """Return the key whose ``kid`` has this SHA-256 (hex), and its freshness in seconds."""
+        return await self._resolver.find_by_digest(digest)
 
 
-class KeyDesks:
-    """The desks of all hosts; those with the same keys share one."""
+class ReplayKeys:
+    """The keys of all hosts; hosts with the same locations share one resolver.
 
-    def __init__(self, desks: Sequence[tuple[KeyLocations, KeyDesk]]) -> None:
-        self._desks = desks
+    Args:
+        resolvers: The configured sources.
+        locations: The locations of every host; may contain duplicates.
+        run: Runs a coroutine to its end; the sources need an event loop.
+        offline: Whether no source may be asked that is on the network.
+    """
 
-    def of(self, locations: KeyLocations) -> KeyDesk:
-        """Give the desk of these locations."""
-        return next(desk for known, desk in self._desks if known == locations)
+    def __init__(
+        self,
+        resolvers: KeyResolvers,
+        locations: Sequence[KeyLocations],
+        run: Callable[[Coroutine[Any, Any, Any]], Any],
+        *,
+        offline: bool,
+    ) -> None:
+        self._resolvers = resolvers
+        self._run = run
+        self._limited = {
+            resolver: LimitedResolver(resolver, offline=offline)
+            for resolver in map(resolvers.resolver_for, locations)
+        }
 
-    def troubles(self) -> list[str]:
-        """Say what is wrong with sources, in words fit to be shown."""
-        every = [status for _, desk in self._desks for status in desk.ring.status()]
-        told = [f"Key source {each.name}: {each.last_error}" for each in every if each.last_error]
-        if any(desk.gave_up for _, desk in self._desks):
-            told.append(_GAVE_UP)
-        return list(dict.fromkeys(told))
+    def resolver_for(self, locations: KeyLocations) -> LimitedResolver:
+        """Return the resolver of these locations."""
+        return self._limited[self._resolvers.resolver_for(locations)]
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine that may wait for a source, and return its result."""
+        result: T = self._run(work)
+        return result
+
+    def problems(self) -> list[str]:
+        """Return what went wrong with the sources, in sentences for the report."""
+        found = [
+            f"Key source {status.name}: {status.last_error}"
+            for status in self._resolvers.status()
+            if status.last_error
+        ]
+        if any(resolver.limit_reached for resolver in self._limited.values()):
+            found.append(_LIMIT_REACHED)
+        return list(dict.fromkeys(found))
 
 
 @contextmanager
-def open_desks(
-    every: Iterable[KeyLocations], settings: KeySourceSettings, *, offline: bool = False
-) -> Iterator[KeyDesks]:
-    """Open what is configured; nothing is fetched before a token needs it.
+def open_keys(
+    locations: Sequence[KeyLocations], settings: KeySourceSettings, *, offline: bool = False
+) -> Iterator[ReplayKeys]:
+    """Open the configured sources; nothing is fetched before a token needs it.
+
+    Args:
+        locations: The locations of every host; may contain duplicates.
+        settings: Times and limits of the sources.
+        offline: Whether no source may be asked that is on the network.
 
     Raises:
-        KeySourceError: a configured key cannot be used.
+        KeySourceError: A configured key cannot be used.
     """
-    locations: list[KeyLocations] = []
-    for each in every:
-        locations += [] if each in locations else [each]
-    # Each key id is asked for once, and one at a time: that is bound enough.
-    surroundings = SourceContext(replace(settings, key_lookup_rate=float(_MOST_ASKED)))
+    # The service limits lookups of unknown key ids by time. A replay is one burst of them, which
+    # _MAX_KEY_IDS limits already.
+    context = SourceContext(replace(settings, key_lookup_rate=float(_MAX_KEY_IDS)))
     with asyncio.Runner() as runner:
-        session = runner.run(_opened_session())
+        session = runner.run(_open_session())
         try:
-            rings = [(each, open_resolver(each, session, surroundings)) for each in locations]
-            for _, ring in rings:
-                runner.run(_start(ring))
-            desks = [(each, KeyDesk(ring, runner.run, offline=offline)) for each, ring in rings]
-            yield KeyDesks(desks)
+            resolvers = KeyResolvers(locations, session, context)
+            for resolver in dict.fromkeys(map(resolvers.resolver_for, locations)):
+                runner.run(_start_configured(resolver))
+            yield ReplayKeys(resolvers, locations, runner.run, offline=offline)
         finally:
             runner.run(session.close())
 
 
-async def _opened_session() -> aiohttp.ClientSession:
-    return open_session()
+async def _open_session() -> aiohttp.ClientSession:
+    return open_session()  # aiohttp wants a running loop here
 
 
-async def _start(ring: KeyResolver) -> None:
-    """Read what is configured here; what works in the background would stand still half-way."""
-    for source in ring.sources:
+async def _start_configured(resolver: KeyResolver) -> None:
+    """Read the configured keys, and start no source that works in the background.
+
+    The event loop runs only while a key is fetched, so that such work would stop half-way.
+    """
+    for source in resolver.sources:
         if not isinstance(source, RemoteSource):
             await source.start()

@@ -1,19 +1,28 @@
-"""The lines of a log file, gzip or not, in constant memory however large or broken it is."""
+"""The lines of a log file, packed with gzip or not, in constant memory for any size and content.
+
+A log that cannot be read to its end is no error: its lines up to there are still counted. So
+``LogLines`` keeps the problem for the report and raises nothing.
+"""
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EISDIR
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Final
 
 CHUNK: Final = 1 << 18
 LONGEST_LINE: Final = 1 << 18
-"""Four 16 KB headers, each byte escaped with four."""
+"""Bytes: room for four 16 KB headers, each of their bytes escaped with four characters."""
 
 _GZIP: Final = b"\x1f\x8b"
-_GZIP_WINDOW: Final = 31
-_OTHERS: Final = {
+_GZIP_WINDOW: Final = 31  # zlib's number for "a gzip header, and the largest window"
+_UNSUPPORTED: Final = {
     b"BZh": "bzip2: pipe it through bzcat",
     b"\xfd7zXZ\x00": "xz: pipe it through xzcat",
     b"(\xb5/\xfd": "zstd: pipe it through zstdcat",
@@ -24,7 +33,7 @@ _OTHERS: Final = {
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 Read = Callable[[int], bytes]
-"""Gives the next bytes, at most that many; none at the end. Raises OSError."""
+"""Returns the next bytes, at most that many; no bytes at the end. Raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class Line:
 
     Attributes:
         number: Counted from 1.
-        text: Without its line end; None where it is longer than ``LONGEST_LINE``.
+        text: The line without its line end; None if it is longer than ``LONGEST_LINE``.
     """
 
     number: int
@@ -41,14 +50,14 @@ class Line:
 
 
 class LogLines:
-    """Iterates over one log's lines.
+    """Iterates over the lines of one log.
 
     Args:
-        read: The log's bytes.
+        read: Reads the bytes of the log.
 
     Attributes:
-        position: How many bytes have been read, packed as they are.
-        problem: Why the log could not be read to its end; empty while and where it could.
+        position: How many bytes have been read, before they are unpacked.
+        problem: Why the log could not be read to its end; empty if no problem was found so far.
     """
 
     def __init__(self, read: Read) -> None:
@@ -57,6 +66,8 @@ class LogLines:
         self.problem = ""
 
     def __iter__(self) -> Iterator[Line]:
+        # ``rest`` is the beginning of a line whose end has not been read. Once a line is too long,
+        # its bytes are dropped (``skipping``) until it ends.
         number, rest, skipping = 0, b"", False
         for chunk in self._chunks():
             *lines, rest = (rest + chunk).split(b"\n") if b"\n" in chunk else (rest + chunk,)
@@ -70,17 +81,18 @@ class LogLines:
             yield Line(number + 1, None if skipping else rest)
 
     def _chunks(self) -> Iterator[bytes]:
-        """Give the log's text; what goes wrong ends it and is remembered."""
+        """Yield the unpacked text; a problem ends the text and is kept in ``problem``."""
         try:
+            # A pipe may return a few bytes at a time; the longest signature has to be complete.
             first = self._next()
-            while 0 < len(first) < len(max(_OTHERS, key=len)) and (more := self._next()):
+            while 0 < len(first) < len(max(_UNSUPPORTED, key=len)) and (more := self._next()):
                 first += more
-            for magic, what in _OTHERS.items():
-                if first.startswith(magic):
-                    self.problem = what
+            for signature, problem in _UNSUPPORTED.items():
+                if first.startswith(signature):
+                    self.problem = problem
                     return
             if first.startswith(_GZIP):
-                yield from self._inflated(first)
+                yield from self._unpacked(first)
             else:
                 yield from self._plain(first.removeprefix(_BYTE_ORDER_MARK))
         except OSError as error:
@@ -98,21 +110,56 @@ class LogLines:
             yield chunk
             chunk = self._next()
 
-    def _inflated(self, chunk: bytes) -> Iterator[bytes]:
+    def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
         member = zlib.decompressobj(_GZIP_WINDOW)
         while True:
             text = member.decompress(chunk, CHUNK)
             if text:
                 yield text
             if not member.eof:
-                # What it was given may hold more than it gave.
+                # The output is limited to CHUNK, so part of the input may not be unpacked yet.
                 chunk = member.unconsumed_tail or (b"" if text else self._next())
                 if not chunk and not text:
                     self.problem = "the gzip data ends too early"
                     return
             else:
-                # Rotated logs are several members, one behind the other, or padded with zeros.
+                # A log may have several members, one after the other, and zeros as padding.
                 chunk = member.unused_data.lstrip(b"\0") or self._next().lstrip(b"\0")
                 if not chunk:
                     return
                 member = zlib.decompressobj(_GZIP_WINDOW)
+
+
+def size_of_log(name: str) -> int | None:
+    """Return the size of a log, bytes, after checking that it can be read; None for a pipe.
+
+    Raises:
+        OSError: The log cannot be read.
+        ValueError: No file can have this name.
+    """
+    status = os.stat(name)  # noqa: PTH116  # a Path would take "" for the current folder
+    if S_ISDIR(status.st_mode):
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+    if not S_ISREG(status.st_mode):
+        return None
+    Path(name).open("rb").close()
+    return status.st_size
+
+
+@contextmanager
+def open_log(name: str) -> Iterator[LogLines]:
+    """Open a log; if it has been removed since ``size_of_log``, that becomes its ``problem``."""
+    try:
+        file = Path(name).open("rb", buffering=0)  # noqa: SIM115  # closed below
+    except OSError as error:
+        yield LogLines(_raising(error))
+        return
+    with file:
+        yield LogLines(file.read)
+
+
+def _raising(error: OSError) -> Read:
+    def read(_size: int) -> bytes:
+        raise error
+
+    return read

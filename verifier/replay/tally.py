@@ -1,4 +1,4 @@
-"""What a replay has counted; everything in it is fit to be shown, and bounded."""
+"""What a replay has counted. It contains no token and does not grow with the log."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
-from verifier.replay.access_log import LoggedRequest, Unasked
+from verifier.replay.logged_request import LoggedRequest, NotAsked
 from verifier.rooms.url import Target
 from verifier.rules.model import Deny
 from verifier.tokens.redact import hide_tokens, may_reveal_token
 
 EXAMPLES: Final = 3
-"""How many of each code, and of the lines that cannot be read, are shown."""
+"""How many examples are kept of each code, and of the lines that cannot be read."""
 
-_LONGEST: Final = 120
+_MAX_SHOWN: Final = 120  # characters
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
-_FROM_A_PARAMETER_ON: Final = re.compile(r"(?i)(?:(?<=jwt)|(?<=token))(?:=|%(?:25)*3d).*")
+# The parameter and everything after it, encoded once or several times.
+_TOKEN_PARAMETER: Final = re.compile(r"(?i)(?:(?<=jwt)|(?<=token))(?:=|%(?:25)*3d).*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,12 @@ class Example:
     """One request that would be denied.
 
     Attributes:
-        code: Why.
-        detail: In words.
-        log: Where it stands.
-        line: Its line there.
-        time: Unix seconds.
-        request: What was asked for, without its token.
+        code: The denial code.
+        detail: What was expected and found.
+        log: The name of the log.
+        line: The number of the line.
+        time: The time of the request, Unix seconds.
+        request: The path and the room, without the token.
     """
 
     code: str
@@ -53,38 +54,39 @@ class Unreadable:
 
 @dataclass(slots=True)
 class HostTally:
-    """How one host's requests would fare."""
+    """What would have happened to the requests of one host."""
 
     allowed: int = 0
     codes: Counter[str] = field(default_factory=Counter)
 
     @property
     def denied(self) -> int:
-        """Count those that would be refused."""
+        """The number of requests that would be denied."""
         return self.codes.total()
 
 
 @dataclass(slots=True)
 class Tally:
-    """Everything that was found.
+    """The numbers of all logs.
 
     Attributes:
-        lines: How many there were.
-        hosts: By configured host; None stands for all others.
-        unasked: Lines about which the gate would not be asked, by reason.
+        lines: How many lines there were.
+        hosts: By configured host; None stands for every other host.
+        not_asked: Lines about which the service would not be asked, by reason.
         unreadable: How many lines could not be read.
-        first_unreadable: The first of them.
+        first_unreadable: The first lines that could not be read.
         examples: The first denials of each code.
-        without_host: How many of the judged requests came without the name of their host.
-        with_token: How many of the judged requests carried a token.
-        late_websockets: How many were denied as expired by a line written at a websocket's end.
+        without_host: How many of the decided requests have a line without their host.
+        with_token: How many of the decided requests have a token.
+        late_websockets: How many expired tokens are those of a websocket's line, which is written
+            when the websocket closes.
         begin: The earliest time, Unix seconds.
-        end: The latest.
+        end: The latest time, Unix seconds.
     """
 
     lines: int = 0
     hosts: dict[str | None, HostTally] = field(default_factory=dict)
-    unasked: Counter[Unasked] = field(default_factory=Counter)
+    not_asked: Counter[NotAsked] = field(default_factory=Counter)
     unreadable: int = 0
     first_unreadable: list[Unreadable] = field(default_factory=list)
     examples: dict[str, list[Example]] = field(default_factory=dict)
@@ -96,34 +98,34 @@ class Tally:
 
     @property
     def allowed(self) -> int:
-        """Count the requests that would be let in."""
+        """The number of requests that would be allowed."""
         return sum(host.allowed for host in self.hosts.values())
 
     @property
     def codes(self) -> Counter[str]:
-        """Count the denials by code."""
+        """The number of denials by code."""
         return sum((host.codes for host in self.hosts.values()), Counter())
 
     @property
     def denied(self) -> int:
-        """Count the requests that would be refused."""
+        """The number of requests that would be denied."""
         return sum(host.denied for host in self.hosts.values())
 
-    def saw(self, time: float) -> None:
-        """Take note of a time, Unix seconds."""
+    def add_time(self, time: float) -> None:
+        """Count the time of a request, Unix seconds, in ``begin`` and ``end``."""
         self.begin = time if self.begin is None else min(self.begin, time)
         self.end = time if self.end is None else max(self.end, time)
 
-    def could_not_read(self, log: str, line: int, why: str) -> None:
-        """Take note of a line that says nothing."""
+    def add_unreadable(self, log: str, line: int, why: str) -> None:
+        """Count a line that cannot be read."""
         self.unreadable += 1
         if len(self.first_unreadable) < EXAMPLES:
             self.first_unreadable.append(Unreadable(log, line, why))
 
-    def denied_by(
+    def add_example(
         self, deny: Deny, target: Target | None, request: LoggedRequest, log: str, line: int
     ) -> None:
-        """Keep a denial as an example, if there are not enough of its code."""
+        """Keep a denial as an example, unless there are enough examples of its code."""
         examples = self.examples.setdefault(deny.code.value, [])
         if len(examples) < EXAMPLES:
             shown = "(not a path)" if target is None else shown_target(target)
@@ -132,15 +134,15 @@ class Tally:
 
 
 def shown_target(target: Target) -> str:
-    """Write a target for people: its path, its room and that there was a token."""
+    """Return a target as the report shows it: its path, its room, and whether it has a token."""
     parts = [f"room={_without_token(room)}" for room in target.room]
     parts += ["jwt=…" for _ in target.jwt] + ["token=…" for _ in target.token]
     return _without_token(target.path) + ("?" + _cut("&".join(parts)) if parts else "")
 
 
 def _without_token(text: str) -> str:
-    shown = hide_tokens(_FROM_A_PARAMETER_ON.sub("…", _quoted(text)), "…")
-    # A parameter whose name is percent-encoded.
+    shown = hide_tokens(_TOKEN_PARAMETER.sub("…", _quoted(text)), "…")
+    # A parameter with an encoded name passes the expression above: then nothing is shown.
     return "…" if may_reveal_token(shown) else _cut(shown)
 
 
@@ -149,4 +151,4 @@ def _quoted(text: str) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"

@@ -1,29 +1,33 @@
-"""Which host's rules and keys judge, and the verdict on one request at its own time.
+"""Decides logged requests, each at the time of its line, as the service would have decided them.
 
-Reads a request as the gate does. Knows no file and no log.
+The decisions come from the same ``Verifier`` as the service's, with a clock that is set to each
+line's time. The service keeps a response for some seconds. A replay remembers a decision together
+with the times between which it holds, because times may go back: from one log to the next, or
+because a web server writes a line only when its request ends.
+
+Not in the replay, because no log contains them: revocations, single use, cookies and headers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, NamedTuple
 
 from verifier.decisions.bypass import Bypass
-from verifier.replay.access_log import LoggedRequest, Unasked, is_public
-from verifier.replay.keys import KeyDesk
-from verifier.rooms.host import name_of_host
+from verifier.decisions.hosts import Hosts
+from verifier.decisions.throttle import SignatureThrottle
+from verifier.decisions.verifier import Keys, Verifier
+from verifier.replay.logged_request import LoggedRequest, NotAsked
+from verifier.replay.public_paths import is_public
 from verifier.rooms.url import Target, parse_target, parse_url
 from verifier.rules.denials import UNKNOWN_HOST, ambiguous
-from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny
 from verifier.rules.policy import Policy
 from verifier.rules.room import access_request
 
 _AMBIGUOUS: Final = ambiguous("it can be read in two ways, or not at all")
-_REMEMBERED: Final = 2_000
-_NO_BYPASS: Final = Bypass()
+_MAX_REMEMBERED: Final = 2_000
 _BEFORE_TIMES: Final = frozenset(
     {
         DenialCode.ALGORITHM_NOT_ALLOWED,
@@ -31,51 +35,69 @@ _BEFORE_TIMES: Final = frozenset(
         DenialCode.SIGNATURE_INVALID,
     }
 )
-"""Found before a token's times are looked at."""
+"""Codes of steps before those that compare a token's times: they hold at any time."""
+
+Run = Callable[[Coroutine[Any, Any, Decision]], Decision]
+"""Runs a coroutine to its end."""
 
 
-class Court:
-    """One host's policy and keys."""
+class _NoThrottle(SignatureThrottle):
+    """Gives every signature check its turn at once: a replay has no other requests to delay."""
 
-    def __init__(self, policy: Policy, keys: KeyDesk) -> None:
-        self.policy = policy
-        self._keys = keys
-        # A session asks with one token again and again. No digest: the log holds them all anyway.
-        self._rulings: dict[AccessRequest, tuple[float, float, Decision]] = {}
+    def take(self) -> bool:
+        """Return that it is this check's turn."""
+        return True
 
-    def judge(self, request: AccessRequest, now: float) -> Decision:
-        """Judge at ``now``, Unix seconds, which may go back and forth."""
-        since, until, ruling = self._rulings.get(request, (0.0, 0.0, _AMBIGUOUS))
-        if since <= now < until:
-            return ruling
-        ruling = self._decide(request, now)
-        # Under strict rules a certificate's end counts, too, which a ruling does not tell.
-        held = None if self.policy.strict else _holds(ruling, now)
-        if held is not None:
-            if len(self._rulings) >= _REMEMBERED:
-                self._rulings.clear()
-            # Who it was is of no interest here, and takes room.
-            kept = Allow() if isinstance(ruling, Allow) else ruling
-            self._rulings[request] = (*held, kept)
-        return ruling
 
-    def _decide(self, request: AccessRequest, now: float) -> Decision:
-        decision = decide(request, self.policy, self._keys, now)
-        if not isinstance(decision, Deny) or decision.code is not DenialCode.KEY_UNKNOWN:
+class TimedVerifier:
+    """The verifier of one host, for any time, with a memory of its decisions.
+
+    Args:
+        policy: What the host accepts.
+        keys: Where verification keys are found.
+        run: Runs a decision that has to wait for a key.
+    """
+
+    def __init__(self, policy: Policy, keys: Keys, run: Run) -> None:
+        self.verifier = Verifier(policy, keys, lambda: self._now, _NoThrottle())
+        self._run = run
+        self._now = 0.0
+        # Strict rules also compare the time with the end of a certificate, and a decision does not
+        # tell that end.
+        self._remembers = not policy.strict
+        # By the request itself and not by a digest: the log contains the tokens anyway.
+        self._remembered: dict[AccessRequest, tuple[float, float, Decision]] = {}
+
+    def verify(self, request: AccessRequest, now: float) -> Decision:
+        """Decide a request as of ``now``, Unix seconds, which may be earlier than the last one."""
+        begin, end, decision = self._remembered.get(request, (0.0, 0.0, _AMBIGUOUS))
+        if begin <= now < end:
             return decision
-        if decision.key_id is None:
+        self._now = now
+        decision = self._decide(request)
+        times = _holds_between(decision, now) if self._remembers else None
+        if times is not None:
+            if len(self._remembered) >= _MAX_REMEMBERED:
+                self._remembered.clear()
+            # Without the claims, which need much memory.
+            remembered = Allow() if isinstance(decision, Allow) else decision
+            self._remembered[request] = (*times, remembered)
+        return decision
+
+    def _decide(self, request: AccessRequest) -> Decision:
+        decision = self.verifier.begin(request)
+        if isinstance(decision, Allow | Deny):
             return decision
-        return decide(request, self.policy, self._keys.find(decision.key_id), now)
+        return self._run(self.verifier.verify(request))
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """What the gate would have said.
+class Verdict(NamedTuple):
+    """What the service would have answered.
 
     Attributes:
-        host: The configured host that judged; None for the one of all others.
-        target: What was asked for; None where it cannot be read.
-        decision: The verdict.
+        host: The configured host whose rules applied; None for every other host.
+        target: The request's target; None if it cannot be read.
+        decision: The decision.
     """
 
     host: str | None
@@ -83,55 +105,56 @@ class Ruling:
     decision: Decision
 
 
-class Courts:
-    """All hosts.
+class ReplayVerifier:
+    """Decides logged requests for all hosts.
 
     Args:
-        default: For every host that has none of its own.
+        default: For every host that has no verifier of its own.
         by_host: By host name, lower case.
-        strict: Whether hosts that have none of their own are refused.
-        bypass: Clients that need no token.
-        assumed_host: The host of requests whose log does not name one.
+        strict: Whether hosts without a verifier of their own are denied.
+        bypass: Knows the clients that need no token.
+        assumed_host: The host of requests whose line does not contain it.
     """
 
     def __init__(
         self,
-        default: Court,
-        by_host: Mapping[str, Court],
+        default: TimedVerifier,
+        by_host: Mapping[str, TimedVerifier],
         *,
         strict: bool = False,
-        bypass: Bypass = _NO_BYPASS,
+        bypass: Bypass | None = None,
         assumed_host: str | None = None,
     ) -> None:
-        self._default = default
-        self._by_host = by_host
-        self._strict = strict
-        self._bypass = bypass
-        self._assumed_host = assumed_host
+        verifiers = {host: timed.verifier for host, timed in by_host.items()}
+        self._hosts = Hosts(default.verifier, verifiers, strict=strict)
+        self._timed = {timed.verifier: timed for timed in (default, *by_host.values())}
+        self._bypass = bypass or Bypass()
+        self._assumed_host = assumed_host or ""
 
-    def judge(self, request: LoggedRequest) -> Ruling | Unasked:
-        """Judge one request as the gate would have, or say that it would not have been asked."""
-        written, host = _target(request)
-        if is_public(written.partition("?")[0]):
-            return Unasked.PUBLIC
-        target = parse_target(written)
-        name = name_of_host(host or self._assumed_host or "")
-        court = self._by_host.get(name)
-        own = name if court else None
+    def verify(self, request: LoggedRequest) -> Verdict | NotAsked:
+        """Decide one request at its own time, or say why the service would not be asked."""
+        text, host = _target_and_host(request)
+        if is_public(text.partition("?")[0]):
+            return NotAsked.PUBLIC
+        target, host = parse_target(text), host or self._assumed_host
+        name = self._hosts.configured_name(host)
         tokens = set() if target is None else {*target.jwt, *target.token}
         if target is None or target.ambiguous or len(tokens) > 1:
-            return Ruling(own, target, _AMBIGUOUS)
-        if court is None and self._strict:
-            return Ruling(None, target, UNKNOWN_HOST)
-        court = court or self._default
-        if not tokens and target.address and self._bypass.includes(request.address):
-            return Ruling(own, target, Allow())
-        question = access_request(tokens.pop() if tokens else None, target.address, court.policy)
-        return Ruling(own, target, court.judge(question, request.time))
+            return Verdict(name, target, _AMBIGUOUS)
+        verifier = self._hosts.find(host)
+        if verifier is None:
+            return Verdict(None, target, UNKNOWN_HOST)
+        token = tokens.pop() if tokens else None
+        question = access_request(token, target.address, verifier.policy)
+        # The proxy's address does not matter here: the web server wrote the log itself.
+        if token is None and target.address and self._bypass.includes(request.address):
+            return Verdict(name, target, verifier.allow_without_token(question))
+        decision = self._timed[verifier].verify(question, request.time)
+        return Verdict(name, target, decision)
 
 
-def _target(request: LoggedRequest) -> tuple[str, str | None]:
-    """Give path and query, and the host: a proxy sends an absolute URL on as these."""
+def _target_and_host(request: LoggedRequest) -> tuple[str, str | None]:
+    """Return path and query, and the host: a proxy splits an absolute URL into these, too."""
     if request.target.startswith("/"):
         return request.target, request.host
     url = parse_url(request.target)
@@ -141,12 +164,12 @@ def _target(request: LoggedRequest) -> tuple[str, str | None]:
     return f"{url.target.path}{query}", request.host or url.host
 
 
-def _holds(ruling: Decision, now: float) -> tuple[float, float] | None:
-    """Say from when to when a ruling holds, as far as it tells; None where it does not."""
-    if isinstance(ruling, Allow):
-        return now, math.inf if ruling.expires_at is None else ruling.expires_at
-    if ruling.code in _BEFORE_TIMES:
+def _holds_between(decision: Decision, now: float) -> tuple[float, float] | None:
+    """Return the times between which a decision holds; None if it does not tell them."""
+    if isinstance(decision, Allow):
+        return now, math.inf if decision.expires_at is None else decision.expires_at
+    if decision.code in _BEFORE_TIMES:
         return -math.inf, math.inf
-    if ruling.code is DenialCode.TOKEN_EXPIRED:
+    if decision.code is DenialCode.TOKEN_EXPIRED:
         return now, math.inf
     return None

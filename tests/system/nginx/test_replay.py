@@ -15,8 +15,11 @@ from tests.support.tokens import SECRET
 from tests.support.upstream import Upstream
 from tests.system.nginx.sites import APP_ID, FRONT, HERE, Nginx, Sidecar, mint
 from verifier.config import load
-from verifier.replay import Court, Courts, open_desks
-from verifier.replay.access_log import LineReader, LoggedRequest, Unasked
+from verifier.replay.access_log import LineReader
+from verifier.replay.keys import open_keys
+from verifier.replay.logged_request import LoggedRequest, NotAsked
+from verifier.replay.replay import replay_verifier
+from verifier.replay.verdicts import ReplayVerifier
 from verifier.rules.model import Deny
 
 _FORMATS = """
@@ -81,19 +84,19 @@ def logs(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def outcomes(log: Path) -> list[str]:
-    """Give the code of each line, ``200`` where it is allowed, and nothing where nobody asks."""
+    """Return the code of each line; 200 if it is allowed, "" if the verifier is not asked."""
     settings = load({"JWT_APP_ID": APP_ID, "JWT_APP_SECRET": SECRET})
-    locations, reader = settings.key_locations(), LineReader()
-    with open_desks([locations], settings.key_source_settings()) as desks:
-        courts = Courts(Court(settings.policy(), desks.of(locations)), {})
-        return [_outcome(reader.read(line), courts) for line in log.read_bytes().splitlines()]
+    reader = LineReader()
+    with open_keys([settings.key_locations()], settings.key_source_settings()) as keys:
+        verifier = replay_verifier(settings, keys)
+        return [outcome(reader.read(line), verifier) for line in log.read_bytes().splitlines()]
 
 
-def _outcome(request: LoggedRequest | Unasked, courts: Courts) -> str:
-    ruling = courts.judge(request) if isinstance(request, LoggedRequest) else request
-    if isinstance(ruling, Unasked):
+def outcome(request: LoggedRequest | NotAsked, verifier: ReplayVerifier) -> str:
+    verdict = verifier.verify(request) if isinstance(request, LoggedRequest) else request
+    if isinstance(verdict, NotAsked):
         return ""
-    return ruling.decision.code if isinstance(ruling.decision, Deny) else "200"
+    return verdict.decision.code if isinstance(verdict.decision, Deny) else "200"
 
 
 def happened_at(line: dict[str, str]) -> str:
@@ -122,4 +125,4 @@ def test_the_format_of_the_files_for_nginx_is_recognised(logs: Path) -> None:
     ours = (logs / "jitsi_verifier").read_bytes().splitlines()
     reader = LineReader()
     assert ours
-    assert {reader.read(line) for line in ours} == {Unasked.NO_QUERY}
+    assert {reader.read(line) for line in ours} == {NotAsked.NO_QUERY}

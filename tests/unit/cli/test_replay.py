@@ -16,7 +16,7 @@ from jwt.algorithms import RSAAlgorithm
 from tests.support.access_logs import NOON, key_server, line, record, token
 from tests.support.commands import Outcome, Run
 from tests.support.tokens import SECRET
-from verifier.cli.log_files import opened
+from verifier.replay.log_file import open_log
 
 GOOD = f"/standup?jwt={token()}"
 
@@ -331,6 +331,6 @@ def test_offline_asks_nobody(
 
 
 def test_a_log_that_is_rotated_away_meanwhile_ends_nothing(tmp_path: Path) -> None:
-    with opened(str(tmp_path / "access.log.1")) as lines:
+    with open_log(str(tmp_path / "access.log.1")) as lines:
         assert list(lines) == []
     assert lines.problem == "No such file or directory"

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifier.replay.access_log import LineReader, LoggedRequest, Unasked, UnreadableLineError
+from verifier.replay.access_log import LineReader
+from verifier.replay.logged_request import LoggedRequest, NotAsked, UnreadableLineError
 
 NOON = 1_795_348_800.0
 STAMP = "22/Nov/2026:12:00:00 +0000"
@@ -23,7 +24,7 @@ def combined(
     return f'{before} [{STAMP}] "{request}" {status} 5 "-" "curl/8"'.encode()
 
 
-def read(line: bytes | dict[str, Any]) -> LoggedRequest | Unasked:
+def read(line: bytes | dict[str, Any]) -> LoggedRequest | NotAsked:
     return LineReader().read(line if isinstance(line, bytes) else json.dumps(line).encode())
 
 
@@ -88,8 +89,8 @@ def test_the_log_s_escapes_are_undone(written: str, meant: str) -> None:
 
 @pytest.mark.parametrize("line", ["-", "", "\\x16\\x03\\x01", "GET", "CONNECT a:443 HTTP/1.1"])
 def test_what_is_no_http_request_is_nothing_to_ask_about(line: str) -> None:
-    assert read(combined(line)) is Unasked.NO_REQUEST
-    assert read({"request": line, "msec": 5}) is Unasked.NO_REQUEST
+    assert read(combined(line)) is NotAsked.NO_REQUEST
+    assert read({"request": line, "msec": 5}) is NotAsked.NO_REQUEST
 
 
 def test_a_request_of_old_and_one_with_blanks_are_requests() -> None:
@@ -102,7 +103,7 @@ def test_our_own_format_is_known_and_has_no_query() -> None:
         b'10.0.0.1 [2026-11-22T12:00:00+00:00] "GET /standup HTTP/2.0" 200 5 0.001 '
         b'gate=200 denial= id=0123456789abcdef "curl/8"'
     )
-    assert read(line) is Unasked.NO_QUERY
+    assert read(line) is NotAsked.NO_QUERY
 
 
 @pytest.mark.parametrize(
@@ -181,9 +182,9 @@ def test_json_that_lacks_its_escapes_is_read_all_the_same() -> None:
     [
         (b"hello", "neither nginx' combined form nor a JSON object"),
         (b"\xff\xfe\x00", "neither nginx' combined form nor a JSON object"),
-        (b"{not json", "begins like a JSON object and is none"),
-        (b"{" * 100_000, "begins like a JSON object and is none"),
-        (b'{"a":' * 100_000, "begins like a JSON object and is none"),
+        (b"{not json", "begins like a JSON object, but is not one"),
+        (b"{" * 100_000, "begins like a JSON object, but is not one"),
+        (b'{"a":' * 100_000, "begins like a JSON object, but is not one"),
         (b"{}", "JSON without a member for the request; see --field"),
         (b'{"request_uri":"/a"}', "JSON without a member for the time; see --field"),
     ],

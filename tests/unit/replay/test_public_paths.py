@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.paths import ROOT
-from verifier.replay.access_log import is_public
+from verifier.replay.public_paths import is_public
 
 CONF = ROOT / "contrib/nginx/jitsi-verifier.conf"
 _MAP = re.compile(r"map \$uri \$jitsi_verifier_public \{(.*?)\n\}", re.DOTALL)

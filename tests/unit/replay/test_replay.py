@@ -1,8 +1,7 @@
-"""What is remembered for speed changes no verdict, and what is asked for stays within bounds."""
+"""The decisions that a replay remembers change no verdict, and its key lookups are limited."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -15,16 +14,20 @@ from tests.support.tokens import SECRET, sign
 from verifier.keys.formats import parse_secret
 from verifier.keys.model import KeySet
 from verifier.keys.resolver import open_resolver
+from verifier.keys.sources.base import Missing
 from verifier.keys.sources.http import open_session
 from verifier.keys.sources.settings import KeyLocations, KeySourceSettings
-from verifier.replay import Court, KeyDesk, open_desks
 from verifier.replay import keys as replay_keys
+from verifier.replay.keys import LimitedResolver, open_keys
+from verifier.replay.verdicts import TimedVerifier
 from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, Allow, Decision
 from verifier.rules.policy import OperatorPolicy, Policy
 
 POLICY = Policy(asap_accepted_issuers=("app",), enable_domain_verification=False, leeway=2)
-HOUSE = replace(POLICY, operator_policy=OperatorPolicy(max_token_lifetime=5, require_expiry=True))
+OPERATOR_POLICY = replace(
+    POLICY, operator_policy=OperatorPolicy(max_token_lifetime=5, require_expiry=True)
+)
 KEYS = KeySet((parse_secret(SECRET),))
 TIMES = st.integers(0, 20)
 
@@ -43,46 +46,40 @@ def tokens(draw: st.DrawFn) -> str:
 
 @given(st.lists(tokens(), min_size=1, max_size=3), st.data())
 @settings(deadline=None)
-def test_a_court_that_remembers_says_what_the_rules_say(
-    every: list[str], data: st.DataObject
+def test_remembered_decisions_are_those_of_the_rules(
+    candidates: list[str], data: st.DataObject
 ) -> None:
-    with open_desks([KeyLocations(secrets=(SECRET,))], KeySourceSettings()) as desks:
-        policy = data.draw(st.sampled_from((POLICY, HOUSE)))
-        court = Court(policy, desks.of(KeyLocations(secrets=(SECRET,))))
+    locations = KeyLocations(secrets=(SECRET,))
+    with open_keys([locations], KeySourceSettings()) as keys:
+        policy = data.draw(st.sampled_from((POLICY, OPERATOR_POLICY)))
+        verifier = TimedVerifier(policy, keys.resolver_for(locations), keys.run)
         for now in data.draw(st.lists(TIMES, max_size=12)):
-            for token in every:
+            for token in candidates:
                 for room in ("a@muc", "b@muc"):
                     request = AccessRequest(token, room)
-                    said = verdict(court.judge(request, now))
-                    assert said == verdict(decide(request, policy, KEYS, now))
+                    expected = verdict(decide(request, policy, KEYS, now))
+                    assert verdict(verifier.verify(request, now)) == expected
 
 
-def test_hosts_with_the_same_keys_share_a_desk() -> None:
+def test_hosts_with_the_same_keys_share_a_resolver() -> None:
     one, two = KeyLocations(secrets=(SECRET,)), KeyLocations(secrets=(SECRET * 2,))
-    with open_desks([one, two, one], KeySourceSettings()) as desks:
-        assert desks.of(one) is desks.of(KeyLocations(secrets=(SECRET,)))
-        assert desks.of(one) is not desks.of(two)
+    with open_keys([one, two, one], KeySourceSettings()) as keys:
+        assert keys.resolver_for(one) is keys.resolver_for(KeyLocations(secrets=(SECRET,)))
+        assert keys.resolver_for(one) is not keys.resolver_for(two)
 
 
-async def test_invented_key_ids_are_asked_for_a_bounded_number_of_times(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(replay_keys, "_MOST_ASKED", 20)
-    loop = asyncio.get_running_loop()
+async def test_lookups_of_invented_key_ids_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay_keys, "_MAX_KEY_IDS", 20)
     async with running_key_server() as server, open_session() as session:
-        ring = open_resolver(KeyLocations(asap_url=server.url), session)
-        desk = KeyDesk(ring, lambda work: asyncio.run_coroutine_threadsafe(work, loop).result())
-
-        def ask() -> list[bool]:
-            return [desk.find(f"invented-{number % 50}").unavailable for number in range(100)]
-
-        unavailable = await asyncio.to_thread(ask)
+        resolver = open_resolver(KeyLocations(asap_url=server.url), session)
+        keys = LimitedResolver(resolver)
+        answers = [await keys.fetch(f"invented-{number % 50}") for number in range(100)]
         assert len(server.requests) == 20
-        assert unavailable == ([False] * 20 + [True] * 30) * 2
-        await ring.close()
+        assert answers == ([Missing.UNKNOWN] * 20 + [Missing.UNAVAILABLE] * 30) * 2
+        await resolver.close()
 
 
-def test_a_court_of_strict_rules_looks_at_a_certificates_end_each_time() -> None:
+def test_strict_rules_compare_a_certificates_end_each_time() -> None:
     text = certificate(RSA_KEY, 5, 15)
     locations = KeyLocations(public_keys={"k": text})
     policy = replace(
@@ -98,7 +95,7 @@ def test_a_court_of_strict_rules_looks_at_a_certificates_end_each_time() -> None
         "RS256",
     )
     request = AccessRequest(token, "a@conference.x")
-    with open_desks([locations], KeySourceSettings()) as desks:
-        court = Court(policy, desks.of(locations))
-        told = [verdict(court.judge(request, now)) for now in (10, 20, 10, 0)]
-    assert told == ["allowed", "key-unknown", "allowed", "key-unknown"]
+    with open_keys([locations], KeySourceSettings()) as keys:
+        verifier = TimedVerifier(policy, keys.resolver_for(locations), keys.run)
+        verdicts = [verdict(verifier.verify(request, now)) for now in (10, 20, 10, 0)]
+    assert verdicts == ["allowed", "key-unknown", "allowed", "key-unknown"]

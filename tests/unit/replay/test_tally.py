@@ -7,9 +7,8 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.tokens import sign
-from verifier.replay import Tally
-from verifier.replay.access_log import LoggedRequest
-from verifier.replay.tally import EXAMPLES, shown_target
+from verifier.replay.logged_request import LoggedRequest
+from verifier.replay.tally import EXAMPLES, Tally, shown_target
 from verifier.rooms.url import parse_target
 from verifier.rules.model import DenialCode, Deny
 
@@ -58,7 +57,7 @@ def test_a_few_examples_of_each_code_are_kept() -> None:
     request = LoggedRequest("/a", 5)
     for code in (DenialCode.TOKEN_MISSING, DenialCode.TOKEN_EXPIRED):
         for number in range(10):
-            tally.denied_by(Deny(code), target, request, "log", number)
+            tally.add_example(Deny(code), target, request, "log", number)
     assert {code: len(each) for code, each in tally.examples.items()} == {
         "token-missing": EXAMPLES,
         "token-expired": EXAMPLES,

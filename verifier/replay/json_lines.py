@@ -1,6 +1,6 @@
-"""A line that is a JSON object: which of its members is what.
+"""Log lines that are JSON objects: which member contains what.
 
-Knows the names that nginx' variables, Caddy, Traefik and Envoy give them; others can be named.
+Knows the member names of nginx' variables, Caddy, Traefik and Envoy. ``--field`` names others.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
-from verifier.replay.access_log.logged import (
+from verifier.replay.logged_request import (
     LoggedRequest,
-    Unasked,
+    NotAsked,
     UnreadableLineError,
     known,
     target_of,
+    unix_time,
 )
-from verifier.replay.access_log.times import unix_time
 
 Role = Literal["request", "target", "args", "host", "time", "duration", "address", "status"]
-"""What a member can be: the request line, or target and arguments; and what is beside it."""
+"""What a member may contain. A line has the request line (``request``) or target and arguments."""
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
@@ -40,32 +40,34 @@ FIELDS: Final[Mapping[Role, Sequence[str]]] = MappingProxyType(
         "status": ("status", "DownstreamStatus", "response_code"),
     }
 )
-"""The names that are looked for, the best first; a dot leads into a nested object."""
+"""The member names of each role, in the order of search; a dot leads into a nested object."""
 
-# Read only where there is no other: behind a rewrite they name another path than was asked for.
-_LAST_RESORT: Final = ("uri", "path")
-_STARTS: Final = frozenset(("StartUTC", "start_time"))
-# What nginx writes into hand-made JSON where the format lacks escape=json.
-_NOT_JSON: Final = re.compile(r"\\x([0-9A-Fa-f]{2})")
+# Read only if no other member names the target: after a rewrite they contain another path than the
+# client sent.
+_FALLBACK: Final = ("uri", "path")
+# Times of the start of a request. Other times are those of its line, written at its end.
+_START_TIMES: Final = frozenset(("StartUTC", "start_time"))
+# The escape that nginx writes into JSON if the log_format lacks escape=json.
+_NGINX_ESCAPE: Final = re.compile(r"\\x([0-9A-Fa-f]{2})")
 _ASCII_END: Final = 0x80
 
 
 def parse_record(line: bytes) -> dict[str, Any]:
-    """Read a JSON object.
+    """Return the JSON object in a line.
 
     Raises:
-        UnreadableLineError: the line is none.
+        UnreadableLineError: The line is no JSON object.
     """
     text = line.decode("utf-8", "surrogateescape")
     try:
         try:
             record = json.loads(text, strict=False)
         except ValueError:
-            record = json.loads(_NOT_JSON.sub(_escaped, text), strict=False)
+            record = json.loads(_NGINX_ESCAPE.sub(_json_escape, text), strict=False)
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
-        raise UnreadableLineError("begins like a JSON object and is none")
+        raise UnreadableLineError("begins like a JSON object, but is not one")
     return record
 
 
@@ -73,7 +75,7 @@ class RecordReader:
     """Reads JSON objects.
 
     Args:
-        fields: The names of each role, the best first; a role that is not there has none.
+        fields: The member names of each role, in the order of search; a role may be left out.
     """
 
     def __init__(self, fields: Mapping[Role, Sequence[str]]) -> None:
@@ -82,42 +84,41 @@ class RecordReader:
             for role in ROLES
         }
 
-    def read(self, record: Mapping[str, Any]) -> LoggedRequest | Unasked:
-        """Read one object.
+    def read(self, record: Mapping[str, Any]) -> LoggedRequest | NotAsked:
+        """Return the request in one object.
 
         Raises:
-            UnreadableLineError: it lacks the request or the time.
+            UnreadableLineError: The object lacks the request or the time.
         """
         target = self._target(record)
-        if isinstance(target, Unasked):
+        if isinstance(target, NotAsked):
             return target
-        name, written = self._find("time", record)
-        if written is None:
+        name, value = self._find("time", record)
+        if value is None:
             raise UnreadableLineError("JSON without a member for the time; see --field")
-        time = unix_time(written)
+        time = unix_time(value)
         duration = _seconds(self._find("duration", record)[1])
-        starts = name in _STARTS or duration is not None
         return LoggedRequest(
             target,
-            time if name in _STARTS else time - (duration or 0),
+            time if name in _START_TIMES else time - (duration or 0),
             self._text("host", record),
             self._text("address", record) or "",
             str(self._find("status", record)[1]) == "101",
-            starts,
+            time_is_start=name in _START_TIMES or duration is not None,
         )
 
-    def _target(self, record: Mapping[str, Any]) -> str | Unasked:
+    def _target(self, record: Mapping[str, Any]) -> str | NotAsked:
         target = self._text("target", record)
         line = None if target else self._text("request", record)
         if line is not None:
-            return target_of(line) or Unasked.NO_REQUEST
-        for name in _LAST_RESORT:
+            return target_of(line) or NotAsked.NO_REQUEST
+        for name in _FALLBACK:
             target = target or _clean(record.get(name))
         if target is None:
-            # A server writes these for a request that it could not read.
-            empty = (*self._fields["target"], *self._fields["request"])
-            if any(_member(record, path) in ("", "-") for _, path in empty):
-                return Unasked.NO_REQUEST
+            # Servers write these values for a request that they could not read.
+            members = (*self._fields["target"], *self._fields["request"])
+            if any(_member(record, path) in ("", "-") for _, path in members):
+                return NotAsked.NO_REQUEST
             raise UnreadableLineError("JSON without a member for the request; see --field")
         args = None if "?" in target else self._text("args", record)
         return target if args is None else f"{target}?{args}"
@@ -144,7 +145,7 @@ def _member(record: Any, path: Sequence[str]) -> Any:
 
 
 def _clean(value: Any) -> str | None:
-    """Give a text, its surrogates joined to the characters that they are parts of."""
+    """Return a member's text, with pairs of surrogates joined; None if it has no text."""
     if not isinstance(value, str):
         return None
     if not value.isascii():
@@ -154,7 +155,8 @@ def _clean(value: Any) -> str | None:
 
 
 def _only_bytes(text: str) -> bool:
-    return not any("\ud800" <= each <= "\udc7f" or "\udd00" <= each <= "\udfff" for each in text)
+    """Return whether every surrogate in the text stands for one byte that is not UTF-8."""
+    return not any("\ud800" <= char <= "\udc7f" or "\udd00" <= char <= "\udfff" for char in text)
 
 
 def _seconds(value: Any) -> float | None:
@@ -165,6 +167,6 @@ def _seconds(value: Any) -> float | None:
     return seconds if 0 <= seconds < 1e7 else None
 
 
-def _escaped(found: re.Match[str]) -> str:
+def _json_escape(found: re.Match[str]) -> str:
     byte = int(found[1], 16)
     return f"\\u00{byte:02x}" if byte < _ASCII_END else f"\\udc{byte:02x}"

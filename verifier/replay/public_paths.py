@@ -1,7 +1,7 @@
-"""What everybody may fetch: the paths about which the gate is not asked.
+"""The public paths, which a proxy serves without asking the verifier.
 
-The list is that of the files for nginx (``contrib/nginx/jitsi-verifier.conf``). It looks at the
-path as nginx understands it: decoded, slashes merged, dots resolved.
+The list is that of the files for nginx (``contrib/nginx/jitsi-verifier.conf``), and a test holds
+the two together. nginx compares its normalised path: decoded, slashes merged, dots resolved.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _PUBLIC: Final = re.compile(
     r"|/\.well-known/"
     r"|/(colibri-ws|colibri-relay-ws|etherpad|socket\.io|rtcstats-ws)/"
 )
-_TO_RESOLVE: Final = re.compile(r"[%#]|//|/\.")
+_NOT_NORMALISED: Final = re.compile(r"[%#]|//|/\.")
 
 
 def is_public(path: str) -> bool:
-    """Tell whether a request for this path, as it was sent, is let in without asking."""
-    if _TO_RESOLVE.search(path):
-        path = _resolved(unquote(path.partition("#")[0], errors="surrogateescape"))
+    """Return whether a path, as it was sent, is served without asking the verifier."""
+    if _NOT_NORMALISED.search(path):
+        path = _normalised(unquote(path.partition("#")[0], errors="surrogateescape"))
     return _PUBLIC.match(path) is not None and _SIGNALLING.search(path) is None
 
 
-def _resolved(path: str) -> str:
+def _normalised(path: str) -> str:
     segments: list[str] = []
     names = path.split("/")
     for name in names:
