@@ -157,10 +157,10 @@ def room_address(room: str, tenant: str | None) -> RoomAddress:
 
 
 def read_standard_input() -> str:
-    """Read what was given for ``-``.
+    """Return the text on standard input, which the argument ``-`` stands for.
 
     Raises:
-        UsageError: standard input is closed.
+        UsageError: Standard input is closed.
     """
     if sys.stdin is None:
         raise UsageError("'-': there is no standard input")

@@ -9,15 +9,15 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.unit.check_config.generated import Generator
-from tests.unit.check_config.oracle import (
-    DEPLOYMENTS,
+from tests.support.prosody_oracle import (
     ask_prosody,
     in_prosodys_form,
     is_known,
     read,
 )
+from tests.support.random_prosody_config import Generator
 
+DEPLOYMENTS = Path(__file__).parent / "deployments"
 FILES = sorted(DEPLOYMENTS.rglob("*.lua"))
 
 SAME = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.check_config.oracle import read
+from tests.support.prosody_oracle import read
 from verifier.check_config.lua_values import Unknown, as_strings
 from verifier.check_config.prosody_config import ProsodyConfig
 

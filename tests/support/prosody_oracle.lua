@@ -1,5 +1,5 @@
 -- Reads configuration files with Prosody's own code, and prints the options, one JSON line a file.
--- Usage: lua5.4 oracle.lua FILE… Strings are in hexadecimal, because they may be any bytes.
+-- Usage: lua5.4 prosody_oracle.lua FILE… Strings are in hexadecimal, because they may be any bytes.
 package.path = "/usr/lib/prosody/?.lua;" .. package.path
 package.cpath = "/usr/lib/prosody/?.so;" .. package.cpath
 local configmanager = require "core.configmanager"

@@ -1,4 +1,4 @@
-"""Random configurations of ordinary and extraordinary statements."""
+"""Random configurations of Prosody, of ordinary and extraordinary statements."""
 
 from __future__ import annotations
 

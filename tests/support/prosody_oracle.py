@@ -16,8 +16,7 @@ from verifier.check_config.lua_values import LuaFunction, LuaTable, Unknown, Val
 from verifier.check_config.prosody_config import ProsodyConfig
 from verifier.check_config.prosody_reader import ProsodyReader
 
-HERE = Path(__file__).parent
-DEPLOYMENTS = HERE / "deployments"
+SCRIPT = Path(__file__).with_suffix(".lua")
 # Prosody adds these to a host's options; here they are attributes of the host. Prosody also keeps
 # the list items of a host's table, which no module ever reads.
 ADDED = {"defined", "component_module", "load_global_modules"}
@@ -34,7 +33,7 @@ class Answer:
 
 def ask_prosody(*files: Path) -> list[Answer]:
     """Let the installed Prosody read files, each on its own."""
-    command: list[str | Path] = ["lua5.4", HERE / "oracle.lua", *files]
+    command: list[str | Path] = ["lua5.4", SCRIPT, *files]
     done = subprocess.run(
         command, capture_output=True, check=True, env={"PATH": os.environ["PATH"]}
     )
@@ -63,7 +62,7 @@ def _is_known(value: Value, depth: int) -> bool:
 
 
 def in_prosodys_form(config: ProsodyConfig) -> dict[str, dict[str, Any]]:
-    """Return what this program read, in the form of ``oracle.lua``."""
+    """Return what this program read, in the form of ``prosody_oracle.lua``."""
     return {
         host.name: {
             name: _written(option.value)
