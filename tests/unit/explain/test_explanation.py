@@ -6,12 +6,12 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conformance.case import CaseKeys, decide_case, policy_of, request_of
+from tests.support.paths import VECTORS
 from verifier.decisions.explaining import explain_request
 from verifier.explain import Explanation, explain, explain_ambiguity
 from verifier.explain.suggestions import SUGGESTIONS
@@ -20,7 +20,6 @@ from verifier.rules.engine import decide
 from verifier.rules.model import STEPS, AccessRequest, Decision, DenialCode, Deny
 from verifier.rules.policy import OperatorPolicy, Policy
 
-VECTORS = Path(__file__).parents[2] / "conformance" / "vectors.jsonl"
 LONG_ENOUGH = 12
 """A shorter segment may be a part of a sentence by chance."""
 
