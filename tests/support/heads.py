@@ -1,4 +1,4 @@
-"""Heads as proxies send them, for tests that then do strange things to them."""
+"""Heads as proxies send them, for tests that change them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ HOST = "meet.example.org"
 ENDPOINTS = ("auth", "auth-url", "forward-auth", "ext-authz")
 
 
-def question(
+def proxy_request(
     endpoint: str, token: str | None = GOOD, room: str = "standup", host: str = HOST
 ) -> tuple[str, list[Field]]:
-    """Give the target and the fields of a proxy's question; a room may have a query."""
-    blank = "&" if "?" in room else "?"
-    uri = f"/{room}" if token is None else f"/{room}{blank}jwt={token}"
+    """Return the target and the fields of a proxy's request; a room may have a query."""
+    separator = "&" if "?" in room else "?"
+    uri = f"/{room}" if token is None else f"/{room}{separator}jwt={token}"
     if endpoint == "auth":
         return "/auth", [("Host", host), ("X-Original-URI", uri)]
     if endpoint == "auth-url":
@@ -38,8 +38,10 @@ def question(
     return f"/ext-authz{uri}", [("Host", host)]
 
 
-def written(method: str, target: str, fields: Sequence[Field], version: str = "HTTP/1.1") -> bytes:
-    """Write a head; bytes that are no characters are lone surrogates."""
+def write_head(
+    method: str, target: str, fields: Sequence[Field], version: str = "HTTP/1.1"
+) -> bytes:
+    """Return a head; bytes that are not UTF-8 are lone surrogates in the arguments."""
     lines = [f"{method} {target} {version}", *(f"{name}: {value}" for name, value in fields)]
     return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
 
@@ -51,6 +53,6 @@ def head(
     token: str = GOOD,
     room: str = "standup",
 ) -> bytes:
-    """Write a proxy's question, and more fields behind its own."""
-    target, fields = question(endpoint, token, room)
-    return written(method, target, [*fields, *more])
+    """Return the head of a proxy's request, with more fields after its own."""
+    target, fields = proxy_request(endpoint, token, room)
+    return write_head(method, target, [*fields, *more])

@@ -53,7 +53,7 @@ class CachedResponse(NamedTuple):
     log_record: bytes
 
 
-# A call of `CachedResponse` itself would take three times as long.
+# A call of `CachedResponse` itself would take twice as long.
 _new = tuple.__new__
 
 

@@ -134,7 +134,7 @@ class HardenedServer(web.Server):
 
     def abort(self) -> int:
         """Close every connection, and return the number of those that were open."""
-        open_connections = [cast("Connection", each) for each in self.connections]
+        open_connections = [cast("Connection", connection) for connection in self.connections]
         for connection in open_connections:
             connection.force_close()
         return len(open_connections)

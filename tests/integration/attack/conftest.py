@@ -1,4 +1,4 @@
-"""A sidecar under attack: one process for each file, whose log holds no token at its end."""
+"""A sidecar under attack: one process for each file; at the end its log holds no token."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.attack.places import OPTIONS, TOKEN
+from tests.integration.attack.good_requests import OPTIONS, TOKEN
 from tests.support.processes import RunningVerifier, running_verifier
 
 
 @pytest.fixture(scope="module")
 def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVerifier]:
-    """Start it; nothing that is sent to it may be taken for a mistake of its own."""
+    """Start the sidecar. No request may make it report an internal error."""
     with running_verifier(
         tmp_path_factory.mktemp("attacked"), None, wait=True, **OPTIONS
     ) as running:

@@ -1,7 +1,7 @@
-"""What is no HTTP/1.1, or means one thing to one program and another thing to the next.
+"""Malformed requests, and requests that two programs can read in different ways.
 
-Each form makes bytes of a good request that have to be refused. Where a form hides a second
-request, that one asks for ``HIDDEN``, which would be answered 200.
+Each form turns a good request into bytes that must be refused. Where a form hides a second request,
+it is ``HIDDEN``, which would be answered with 200.
 Sources: RFC 9112 (sections 2.2, 3, 5, 6, 7, 11.2), and the published families of request smuggling.
 """
 
@@ -9,77 +9,77 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.integration.attack.places import TOKEN, Place
+from tests.integration.attack.good_requests import TOKEN, GoodRequest
 
-Form = Callable[[Place], bytes]
+Form = Callable[[GoodRequest], bytes]
 
-HIDDEN = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.10\r\n\r\n"  # 43 bytes, as some forms say
+HIDDEN = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.10\r\n\r\n"  # 43 bytes, a length in some forms
 CHUNKED = b"Transfer-Encoding: chunked"
 _LAST = b"0\r\n\r\n"
 
 
 def chunked(body: bytes) -> bytes:
-    """Write a body as one chunk and the last one."""
+    """Return a body as one chunk and the last chunk."""
     return b"%x\r\n%s\r\n" % (len(body), body) + _LAST
 
 
 def _with(*lines: bytes, behind: bytes = b"") -> Form:
-    """Put lines behind the fields; what follows stands where a body would."""
-    return lambda place: place.head(*lines) + (behind or place.body)
+    """Add lines after the fields, and ``behind`` in place of the body."""
+    return lambda good: good.head(*lines) + (behind or good.body)
 
 
 def _two_lengths(first: bytes, second: bytes) -> Form:
-    return lambda place: (
-        place.head(b"Content-Length: " + first, b"Content-Length: " + second) + place.body + HIDDEN
+    return lambda good: (
+        good.head(b"Content-Length: " + first, b"Content-Length: " + second) + good.body + HIDDEN
     )
 
 
 def _coded(*lines: bytes) -> Form:
-    """Announce chunks in some strange way beside a length that covers them."""
+    """Announce chunks with these lines beside a length that covers the chunks."""
 
-    def write(place: Place) -> bytes:
-        body = chunked(place.body) if place.body else _LAST
+    def write(good: GoodRequest) -> bytes:
+        body = chunked(good.body) if good.body else _LAST
         length = b"Content-Length: %d" % len(body + HIDDEN)
-        return place.head(length, *lines) + body + HIDDEN
+        return good.head(length, *lines) + body + HIDDEN
 
     return write
 
 
 def _coded_alone(*lines: bytes) -> Form:
-    """The same without a length."""
-    return lambda place: place.head(*lines) + chunked(place.body or b"x") + HIDDEN
+    """Announce chunks with these lines and without a length."""
+    return lambda good: good.head(*lines) + chunked(good.body or b"x") + HIDDEN
 
 
 def _in_the_path(found: bytes) -> Form:
-    return lambda place: place.whole().replace(b" HTTP/", found + b" HTTP/", 1)
+    return lambda good: good.whole().replace(b" HTTP/", found + b" HTTP/", 1)
 
 
 def _of_version(version: str) -> Form:
-    return lambda place: place.whole(version=version)
+    return lambda good: good.whole(version=version)
 
 
 def _lines(end: bytes) -> Form:
-    """End lines otherwise."""
-    return lambda place: place.whole().replace(b"\r\n", end)
+    """End lines with ``end``."""
+    return lambda good: good.whole().replace(b"\r\n", end)
 
 
 SMUGGLED: Mapping[str, Form] = {
-    "CL.TE": lambda place: (
-        place.head(b"Content-Length: %d" % len(_LAST + HIDDEN), CHUNKED) + _LAST + HIDDEN
+    "CL.TE": lambda good: (
+        good.head(b"Content-Length: %d" % len(_LAST + HIDDEN), CHUNKED) + _LAST + HIDDEN
     ),
-    "TE.CL": lambda place: (
-        place.head(CHUNKED, b"Content-Length: 4")
+    "TE.CL": lambda good: (
+        good.head(CHUNKED, b"Content-Length: 4")
         + b"%x\r\n" % len(HIDDEN)
         + HIDDEN
         + b"\r\n"
         + _LAST
     ),
-    "CL.0": lambda place: place.head(b"Content-Length: 0", CHUNKED) + _LAST + HIDDEN,
+    "CL.0": lambda good: good.head(b"Content-Length: 0", CHUNKED) + _LAST + HIDDEN,
     "two lengths": _two_lengths(b"0", b"43"),
     "two lengths the other way": _two_lengths(b"43", b"0"),
-    "two equal lengths": lambda place: _two_lengths(*[b"%d" % len(place.body)] * 2)(place),
-    "a list of lengths": lambda place: place.head(b"Content-Length: 0, 43") + HIDDEN,
-    "a list of equal lengths": lambda place: place.head(b"Content-Length: 43, 43") + HIDDEN,
+    "two equal lengths": lambda good: _two_lengths(*[b"%d" % len(good.body)] * 2)(good),
+    "a list of lengths": lambda good: good.head(b"Content-Length: 0, 43") + HIDDEN,
+    "a list of equal lengths": lambda good: good.head(b"Content-Length: 43, 43") + HIDDEN,
     **{
         f"length {length!r}": _with(b"Content-Length: " + length, behind=HIDDEN)
         for length in (b"+43", b"-1", b"0x2b", b"4 3", b"43.0", b"4_3", b"1e1", b"43;", b'"43"')
@@ -119,8 +119,8 @@ SMUGGLED: Mapping[str, Form] = {
             (CHUNKED, b"Transfer-Encoding: identity"),
         )
     },
-    "chunks in HTTP/1.0": lambda place: (
-        place.head(CHUNKED, version="HTTP/1.0") + chunked(place.body or b"x") + HIDDEN
+    "chunks in HTTP/1.0": lambda good: (
+        good.head(CHUNKED, version="HTTP/1.0") + chunked(good.body or b"x") + HIDDEN
     ),
 }
 
@@ -128,10 +128,10 @@ HEADS: Mapping[str, Form] = {
     "bare LF": _lines(b"\n"),
     "bare CR": _lines(b"\r"),
     "LF CR": _lines(b"\n\r"),
-    "bare LF behind the request line": lambda place: place.whole().replace(b"\r\n", b"\n", 1),
-    "bare LF at the end of the head": lambda place: place.head()[:-2] + b"\n" + place.body,
-    "NUL in the path": lambda place: place.whole().replace(b" /", b" /\x00", 1),
-    "NUL at the end of the path": lambda place: place.whole().replace(b" HTTP/", b"\x00 HTTP/", 1),
+    "bare LF behind the request line": lambda good: good.whole().replace(b"\r\n", b"\n", 1),
+    "bare LF at the end of the head": lambda good: good.head()[:-2] + b"\n" + good.body,
+    "NUL in the path": lambda good: good.whole().replace(b" /", b" /\x00", 1),
+    "NUL at the end of the path": lambda good: good.whole().replace(b" HTTP/", b"\x00 HTTP/", 1),
     **{
         f"{found!r} in the path": _in_the_path(found)
         for found in (b"\t", b" /a", b"\x01", b"\x7f", b"\x80", b"\xff", b"\r", b"\n", b"\xc3\xa9")
@@ -145,13 +145,13 @@ HEADS: Mapping[str, Form] = {
         )
         if line  # an empty line ends the head
     },
-    "no Host": lambda place: place.whole().replace(b"Host: 127.0.0.1\r\n", b"", 1),
+    "no Host": lambda good: good.whole().replace(b"Host: 127.0.0.1\r\n", b"", 1),
     "two Hosts": _with(b"Host: 127.0.0.1"),
-    "a Host of elsewhere in the target": lambda place: place.whole().replace(
+    "a Host of elsewhere in the target": lambda good: good.whole().replace(
         b" /", b" http://evil.example/", 1
     ),
-    "an authority as target": lambda place: place.whole().replace(
-        place.target.encode(), b"127.0.0.1:80", 1
+    "an authority as target": lambda good: good.whole().replace(
+        good.target.encode(), b"127.0.0.1:80", 1
     ),
     **{
         f"version {version}": _of_version(version)
@@ -160,34 +160,32 @@ HEADS: Mapping[str, Form] = {
             *("HTTP/1.1 x", "HTTPS/1.1", "HTTP/ 1.1", "HTTP/1,1", "JTTP/1.1"),
         )
     },
-    "no version": lambda place: place.whole().replace(b" HTTP/1.1", b"", 1),
-    "lower-case method": lambda place: place.whole().replace(
-        place.method.encode(), place.method.lower().encode(), 1
+    "no version": lambda good: good.whole().replace(b" HTTP/1.1", b"", 1),
+    "lower-case method": lambda good: good.whole().replace(
+        good.method.encode(), good.method.lower().encode(), 1
     ),
-    "unknown method": lambda place: b"STEAL" + place.whole().removeprefix(place.method.encode()),
-    "CONNECT": lambda place: b"CONNECT" + place.whole().removeprefix(place.method.encode()),
-    "blank before the line": lambda place: b" " + place.whole(),
-    "byte order mark": lambda place: b"\xef\xbb\xbf" + place.whole(),
-    "HTTP/2 preface": lambda place: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + place.whole(),
-    "TLS": lambda place: b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + place.whole(),
+    "unknown method": lambda good: b"STEAL" + good.whole().removeprefix(good.method.encode()),
+    "CONNECT": lambda good: b"CONNECT" + good.whole().removeprefix(good.method.encode()),
+    "blank before the line": lambda good: b" " + good.whole(),
+    "byte order mark": lambda good: b"\xef\xbb\xbf" + good.whole(),
+    "HTTP/2 preface": lambda good: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + good.whole(),
+    "TLS": lambda good: b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + good.whole(),
     "too many fields": _with(*[b"X-%d: a" % n for n in range(200)]),
     "a field too long": _with(b"X: " + TOKEN.encode() * 100),
     "fields too long together": _with(*[b"X-%d: %s" % (n, TOKEN.encode()) for n in range(90)]),
     "a name too long": _with(b"X" * 20_000 + b": a"),
-    "a target too long": lambda place: place.whole().replace(
-        b" HTTP/", b"a" * 20_000 + b" HTTP/", 1
-    ),
-    "a method too long": lambda place: b"G" * 20_000 + place.whole(),
-    "a megabyte without a line end": lambda place: place.line()[:-9] + b"a" * 2**20,
+    "a target too long": lambda good: good.whole().replace(b" HTTP/", b"a" * 20_000 + b" HTTP/", 1),
+    "a method too long": lambda good: b"G" * 20_000 + good.whole(),
+    "a megabyte without a line end": lambda good: good.line()[:-9] + b"a" * 2**20,
 }
 
 
 def _chunks(write: Callable[[bytes], bytes]) -> Form:
-    return lambda place: place.head(CHUNKED) + write(place.body) + HIDDEN
+    return lambda good: good.head(CHUNKED) + write(good.body) + HIDDEN
 
 
 def _sized(size: bytes) -> Form:
-    """Write the first chunk's size otherwise."""
+    """Write the first chunk's size as ``size``, with N for the number."""
     return _chunks(lambda body: size.replace(b"N", b"%x" % len(body)) + body + b"\r\n" + _LAST)
 
 
@@ -234,18 +232,18 @@ BODIES: Mapping[str, Form] = {
     ),
     "chunks too long together": _chunks(lambda _: chunked(b" " * 70_000)),
     "many small chunks, too long together": _chunks(lambda _: b"1\r\n \r\n" * 70_000 + _LAST),
-    "a body too long": lambda place: place.head(b"Content-Length: 70000") + b" " * 70_000,
+    "a body too long": lambda good: good.head(b"Content-Length: 70000") + b" " * 70_000,
     "a length that no memory holds": _with(b"Content-Length: 9223372036854775807"),
-    "a compressed body": lambda place: place.whole(b"Content-Encoding: gzip"),
-    "a body in UTF-16": lambda place: (
-        place.head(b"Content-Length: %d" % (2 * len(place.body)))
-        + place.body.decode().encode("utf-16-le")
+    "a compressed body": lambda good: good.whole(b"Content-Encoding: gzip"),
+    "a body in UTF-16": lambda good: (
+        good.head(b"Content-Length: %d" % (2 * len(good.body)))
+        + good.body.decode().encode("utf-16-le")
     ),
-    "two questions": lambda place: (
-        place.head(b"Content-Length: %d" % (2 * len(place.body))) + place.body * 2
+    "two JSON bodies": lambda good: (
+        good.head(b"Content-Length: %d" % (2 * len(good.body))) + good.body * 2
     ),
-    "a question cut short": lambda place: (
-        place.head(b"Content-Length: %d" % (len(place.body) - 1)) + place.body
+    "a JSON body cut short": lambda good: (
+        good.head(b"Content-Length: %d" % (len(good.body) - 1)) + good.body
     ),
-    "no body": lambda place: place.head(),
+    "no body": lambda good: good.head(),
 }

@@ -1,4 +1,4 @@
-"""A client's end of a socket: bytes out, and everything that comes until the server closes."""
+"""A client's end of a socket: sends bytes, and reads all bytes until the server closes."""
 
 from __future__ import annotations
 
@@ -8,51 +8,51 @@ from contextlib import suppress
 
 from tests.support.processes import RunningVerifier
 
-PATIENCE = 8.0  # seconds; less than the server gives a body
+TIMEOUT = 8.0  # seconds; less than the server gives a body
 _STATUS = re.compile(rb"HTTP/\d\.\d (\d{3}) ")
 
 
-def connect(port: int, patience: float = PATIENCE) -> socket.socket:
-    """Connect."""
-    client = socket.create_connection(("127.0.0.1", port), timeout=patience)
+def connect(port: int, timeout: float = TIMEOUT) -> socket.socket:
+    """Return a new connection."""
+    client = socket.create_connection(("127.0.0.1", port), timeout=timeout)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return client
 
 
 def rest(client: socket.socket) -> bytes:
-    """Read until the server has closed the connection, or has reset it."""
-    said = bytearray()
+    """Return all bytes until the server closes or resets the connection."""
+    received = bytearray()
     with suppress(ConnectionError):
         while part := client.recv(65_536):
-            said += part
-    return bytes(said)
+            received += part
+    return bytes(received)
 
 
-def exchange(port: int, request: bytes, *, leaves: bool = False) -> bytes:
-    """Send a request; give what comes until the server closes.
+def exchange(port: int, request: bytes, *, half_close: bool = False) -> bytes:
+    """Send a request, and return all bytes until the server closes.
 
     Args:
-        port: Where to.
-        request: All of it.
-        leaves: Say that nothing more will come once an answer begins: a server may wait for the
-            body that was announced.
+        port: The port.
+        request: The bytes of the request.
+        half_close: Close this side once a response begins: the server may wait for a body that
+            was announced.
     """
     with connect(port) as client:
-        with suppress(ConnectionError):  # it may have refused what it has seen so far
+        with suppress(ConnectionError):  # the server may have refused the first part already
             client.sendall(request)
-        said = b""
-        if leaves:
+        received = b""
+        if half_close:
             with suppress(ConnectionError):
-                said = client.recv(65_536)
+                received = client.recv(65_536)
                 client.shutdown(socket.SHUT_WR)
-        return said + rest(client)
+        return received + rest(client)
 
 
 def port_of(verifier: RunningVerifier, *, admin: bool) -> int:
-    """Give the port of one of the two addresses."""
+    """Return the port of one of the two addresses."""
     return verifier.admin if admin else verifier.port
 
 
-def statuses(said: bytes) -> list[int]:
-    """Give the status of each answer."""
-    return [int(found) for found in _STATUS.findall(said)]
+def statuses(received: bytes) -> list[int]:
+    """Return the status of each response."""
+    return [int(found) for found in _STATUS.findall(received)]

@@ -1,4 +1,4 @@
-"""``/openapi.json`` is what is served: every route, every status, every member of every answer."""
+"""``/openapi.json`` documents what is served: every route, status and member."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from tests.integration.attack.places import EXPLAIN, LANE, OPTIONS, QUESTION
+from tests.integration.attack.good_requests import EXPLAIN_BODY, FAST_LANE, OPTIONS, VERIFY_BODY
 from tests.support.processes import Answer, RunningVerifier, get, post, running_verifier
 from verifier.http import original_request, prosody_api, service, verify_api
 from verifier.http.admin import api, explain
@@ -34,9 +34,9 @@ ADMIN_TOKEN = "an-admin-token-of-more-than-thirty-two-bytes"
 BEARER = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 DOCUMENT = json.loads(files(api.__package__).joinpath("openapi.json").read_text())
 ROUTE = re.compile(r"/(?:[a-z0-9_-]+/?)*(?:\.json)?")
-# Whether a URL or a room can be read is no matter of form: nothing says 400 before it has tried.
-BY_MEANING = {"/v1/explain", "/v1/revocations"}
-# One of the methods of a gate stands for all of them.
+# A schema cannot say whether a URL or a room can be read, so these may answer 400 to valid bodies.
+CHECKED_BY_MEANING = {"/v1/explain", "/v1/revocations"}
+# A decision endpoint has the same operation for all methods; GET is enough.
 METHODS = {"get", "post", "delete"}
 OPERATIONS = [
     pytest.param(path, method, server["url"].endswith("8091"), mode, id=f"{mode}-{method}-{path}")
@@ -57,11 +57,11 @@ def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVerifi
         assert '"event": "internal error"' not in each.log
 
 
-def test_the_document_is_served_to_everybody(verifier: RunningVerifier) -> None:
+def test_the_document_is_served_without_a_token(verifier: RunningVerifier) -> None:
     assert get(verifier.admin, "/openapi.json").json == DOCUMENT
 
 
-def test_it_is_an_openapi_document() -> None:
+def test_the_document_is_valid_openapi() -> None:
     assert DOCUMENT["openapi"] == "3.1.0"
     assert DOCUMENT["info"]["version"] == VERSION
     schemathesis.openapi.from_dict(DOCUMENT).validate()
@@ -70,13 +70,13 @@ def test_it_is_an_openapi_document() -> None:
 
 
 def routes_of(*modules: ModuleType) -> set[str]:
-    """Give every path that the source of a module names."""
+    """Return every path that the source of a module names."""
     constants = [node for each in modules for node in ast.walk(ast.parse(getsource(each)))]
     texts = [node.value for node in constants if isinstance(node, ast.Constant)]
     return {text for text in texts if isinstance(text, str) and ROUTE.fullmatch(text)}
 
 
-def test_every_route_is_in_the_document_and_every_path_of_the_document_is_a_route() -> None:
+def test_the_documents_paths_are_the_routes() -> None:
     named = routes_of(api, service) | {*original_request.PATHS, api.OPENAPI_PATH}
     pages = {path for path in (*DASHBOARD.bodies, *INSPECTOR.bodies) if "." not in path}
     spelt = {f"{original_request.EXT_AUTHZ}/{{target}}", "/asap/{digest}.pem"}
@@ -85,7 +85,7 @@ def test_every_route_is_in_the_document_and_every_path_of_the_document_is_a_rout
 
 
 def read_from(name: str, source: str) -> set[str]:
-    """Give the members that a source takes from the object of this name."""
+    """Return the members that a source reads from the object of this name."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         match node:
@@ -103,7 +103,7 @@ def read_from(name: str, source: str) -> set[str]:
     return found
 
 
-def test_every_member_that_is_read_from_a_body_is_in_the_document() -> None:
+def test_members_read_in_the_source_are_documented() -> None:
     read = {
         "VerifyRequest": read_from("members", getsource(verify_api)) | {*MEMBERS},
         "ExplainRequest": read_from("members", getsource(explain)) | {*explain._STRINGS},
@@ -113,12 +113,12 @@ def test_every_member_that_is_read_from_a_body_is_in_the_document() -> None:
     assert {name: {*schemas[name]["properties"]} for name in read} == read
 
 
-def test_members_are_found_however_they_are_read() -> None:
+def test_members_are_found_in_every_form_of_access() -> None:
     source = "a['b'], a.get('c'), a.pop('d', 1), 'e' in a, a.setdefault('f', 0), other['g'], 'h'"
     assert read_from("a", source) == {*"bcdef"}
 
 
-def test_every_code_is_in_the_document_and_its_status_at_every_gate() -> None:
+def test_every_denial_code_and_status_is_documented() -> None:
     assert DOCUMENT["components"]["schemas"]["DenialCode"]["enum"] == [*DenialCode]
     for path in (*original_request.PATHS, f"{original_request.EXT_AUTHZ}/{{target}}"):
         described = DOCUMENT["paths"][path]["get"]["responses"]
@@ -126,7 +126,7 @@ def test_every_code_is_in_the_document_and_its_status_at_every_gate() -> None:
 
 
 @pytest.mark.parametrize(("path", "method", "admin_address", "mode"), OPERATIONS)
-def test_what_is_sent_by_the_document_is_answered_by_the_document(
+def test_generated_requests_get_documented_responses(
     verifier: RunningVerifier, path: str, method: str, admin_address: bool, mode: str
 ) -> None:
     load_all_checks()
@@ -134,7 +134,7 @@ def test_what_is_sent_by_the_document_is_answered_by_the_document(
     item = {path: {name: each for name, each in DOCUMENT["paths"][path].items() if name == method}}
     schema = schemathesis.openapi.from_dict(DOCUMENT | {"paths": item})
     headers = BEARER if "security" in item[path][method] else None
-    left_out: list[Any] | None = [positive_data_acceptance] if path in BY_MEANING else None
+    left_out: list[Any] | None = [positive_data_acceptance] if path in CHECKED_BY_MEANING else None
     url = f"http://127.0.0.1:{port}"
 
     @settings(
@@ -152,7 +152,7 @@ def test_what_is_sent_by_the_document_is_answered_by_the_document(
     send()
 
 
-def test_every_member_that_is_read_of_a_question_is_described(verifier: RunningVerifier) -> None:
+def test_members_of_real_requests_are_documented(verifier: RunningVerifier) -> None:
     schemas = DOCUMENT["components"]["schemas"]
     assert schemas["VerifyRequest"]["properties"].keys() == MEMBERS.keys()
     for name in schemas["ExplainRequest"]["properties"]:
@@ -172,10 +172,10 @@ def asked(verifier: RunningVerifier, path: str, body: bytes) -> Answer:
     return post(verifier.port if path == "/v1/verify" else verifier.admin, path, body, headers)
 
 
-def test_real_answers_are_as_described(verifier: RunningVerifier) -> None:
-    conforms(asked(verifier, "/v1/verify", QUESTION), "VerifyResponse")
+def test_real_responses_conform(verifier: RunningVerifier) -> None:
+    conforms(asked(verifier, "/v1/verify", VERIFY_BODY), "VerifyResponse")
     conforms(asked(verifier, "/v1/verify", b'{"token": "e30.e30.e30"}'), "VerifyResponse")
-    conforms(asked(verifier, "/v1/explain", EXPLAIN), "Explanation")
+    conforms(asked(verifier, "/v1/explain", EXPLAIN_BODY), "Explanation")
     conforms(asked(verifier, "/v1/explain", b'{"token": null, "room": "a"}'), "Explanation")
     conforms(asked(verifier, "/v1/revocations", b'{"jti": "a", "reason": "b"}'), "Revocation")
     for path, name in (("keys", "Keys"), ("hosts", "Hosts"), ("revocations", "Revocations")):
@@ -184,8 +184,8 @@ def test_real_answers_are_as_described(verifier: RunningVerifier) -> None:
     conforms(get(verifier.port, "/auth"), "Problem")
 
 
-def test_an_allow_has_the_headers_that_are_described(verifier: RunningVerifier) -> None:
-    answer = get(verifier.port, LANE.target, dict(LANE.fields))
+def test_an_allow_has_the_documented_headers(verifier: RunningVerifier) -> None:
+    answer = get(verifier.port, FAST_LANE.target, dict(FAST_LANE.fields))
     assert DOCUMENT["paths"]["/auth"]["get"]["responses"]["200"] == {
         "$ref": "#/components/responses/Allowed"
     }
@@ -194,7 +194,7 @@ def test_an_allow_has_the_headers_that_are_described(verifier: RunningVerifier) 
     assert {name for name in answer.headers if name.startswith("X-Jitsi-")} == set(described)
 
 
-def test_what_is_not_as_described_is_noticed(verifier: RunningVerifier) -> None:
-    answer: Any = asked(verifier, "/v1/verify", QUESTION)
+def test_an_undocumented_member_is_noticed(verifier: RunningVerifier) -> None:
+    answer: Any = asked(verifier, "/v1/verify", VERIFY_BODY)
     with pytest.raises(Exception, match="Additional properties"):
         conforms(Answer(200, {}, json.dumps(answer.json | {"more": 1})), "VerifyResponse")

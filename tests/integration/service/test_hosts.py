@@ -1,4 +1,4 @@
-"""Several virtual hosts in one sidecar: none of them opens another's rooms."""
+"""Several virtual hosts in one sidecar: a host's tokens open no rooms of another host."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def ask(verifier: RunningVerifier, convention: str, host: str, token: str) -> An
 @pytest.mark.parametrize("convention", ["auth", "auth-url", "forward-auth", "ext-authz"])
 @pytest.mark.parametrize("host", TOKENS)
 @pytest.mark.parametrize("issuer", TOKENS)
-def test_a_token_opens_its_own_hosts_rooms_only(
+def test_a_token_opens_only_its_hosts_rooms(
     verifier: RunningVerifier, convention: str, host: str, issuer: str
 ) -> None:
     for name in (host, host.upper() + ":8443"):
@@ -80,7 +80,7 @@ def test_a_token_opens_its_own_hosts_rooms_only(
             assert answer.code == "signature-invalid"
 
 
-def test_each_host_has_its_own_rules(verifier: RunningVerifier) -> None:
+def test_each_host_has_its_own_policy(verifier: RunningVerifier) -> None:
     guest = get(verifier.port, "/ext-authz/standup", {"Host": "meet.clinic.example"})
     assert guest.status == 200
     assert get(verifier.port, "/ext-authz/standup", {"Host": "meet.university.example"}).code == (
@@ -90,7 +90,7 @@ def test_each_host_has_its_own_rules(verifier: RunningVerifier) -> None:
     assert ask(verifier, "auth", "meet.clinic.example", other_domain).code == "domain-mismatch"
 
 
-def test_programs_name_the_host_in_the_question(verifier: RunningVerifier) -> None:
+def test_programs_name_the_host_in_their_request(verifier: RunningVerifier) -> None:
     for host, allowed in (("meet.clinic.example", True), (None, False), ("other", False)):
         connection = http.client.HTTPConnection("127.0.0.1", verifier.port, timeout=10)
         body = json.dumps({"token": TOKENS["meet.clinic.example"], "host": host})
@@ -102,7 +102,7 @@ def test_programs_name_the_host_in_the_question(verifier: RunningVerifier) -> No
     assert get(verifier.port, query + "meet.university.example").body == "false"
 
 
-def test_strict_hosts_refuse_all_that_have_no_table(tmp_path: Path) -> None:
+def test_strict_hosts_refuse_hosts_without_a_table(tmp_path: Path) -> None:
     config = tmp_path / "strict.toml"
     config.write_text("strict_hosts = true\n" + CONFIG)
     with running_verifier(tmp_path, config) as strict:
@@ -126,7 +126,7 @@ def test_hosts_with_the_same_keys_share_one_source(tmp_path: Path) -> None:
         assert ask(shared, "auth", "b.example", mint("a", SECRET)).code == "issuer-not-accepted"
 
 
-def test_the_bridge_serves_each_hosts_own_keys(tmp_path: Path) -> None:
+def test_each_host_serves_its_own_keys(tmp_path: Path) -> None:
     ours, theirs = (rsa.generate_private_key(65537, 2048) for _ in range(2))
     for name, key in (("ours.pem", ours), ("theirs.pem", theirs)):
         encoding, form = Encoding.PEM, PublicFormat.SubjectPublicKeyInfo

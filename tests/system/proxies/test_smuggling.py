@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from tests.integration.attack.forms import HIDDEN, SMUGGLED
-from tests.integration.attack.places import Place
+from tests.integration.attack.good_requests import GoodRequest
 from tests.integration.attack.raw import connect, exchange, statuses
 from tests.system.nginx.sites import mint
 from tests.system.proxies.gates import REAL_GATES, RealGate
@@ -17,9 +17,9 @@ SILENCE = (
 BEHIND_PROXIES = b"GET /a HTTP/1.1\r\nHost: meet.example.org\r\n\r\n"  # a room, and no token
 
 
-def place(method: str, body: bytes) -> Place:
+def good(method: str, body: bytes) -> GoodRequest:
     target = f"/acme/http-bind?room=standup&token={mint()}"
-    return Place(method, target, (("Host", HOST),), method, body)
+    return GoodRequest(method, target, (("Host", HOST),), method, body)
 
 
 def until_silent(port: int, request: bytes) -> bytes:
@@ -34,7 +34,7 @@ def until_silent(port: int, request: bytes) -> bytes:
 
 @REAL_GATES
 def test_what_is_hidden_in_a_request_never_reaches_jitsi_unasked(gate: RealGate) -> None:
-    allowed = [place("GET", b""), place("POST", b"<body/>")]
+    allowed = [good("GET", b""), good("POST", b"<body/>")]
     for each in allowed:
         assert 200 in statuses(exchange(gate.proxy.port, each.whole(b"Connection: close")))
     assert len(BEHIND_PROXIES) == len(HIDDEN)

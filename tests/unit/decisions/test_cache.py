@@ -23,7 +23,7 @@ def put(
     cache.put(key, response, now)
 
 
-def test_an_allow_is_kept_for_the_ttl_and_no_longer_than_the_token() -> None:
+def test_an_allow_is_valid_for_the_ttl_or_the_token() -> None:
     cache = DecisionCache(ttl=30)
     put(cache, allow(exp=NOW + 5), NOW)
     assert cache.get(KEY, NOW + 4.9)
@@ -34,7 +34,7 @@ def test_an_allow_is_kept_for_the_ttl_and_no_longer_than_the_token() -> None:
     assert len(cache) == 0
 
 
-def test_a_clock_that_was_ahead_for_a_moment_does_not_have_the_last_word() -> None:
+def test_an_entry_from_a_clock_ahead_is_dropped() -> None:
     cache = DecisionCache(ttl=30)
     day = 86_400
     put(cache, Deny(DenialCode.TOKEN_EXPIRED), NOW + day)
@@ -42,34 +42,34 @@ def test_a_clock_that_was_ahead_for_a_moment_does_not_have_the_last_word() -> No
     assert cache.get(KEY, NOW) is None
 
 
-def test_a_denial_that_time_turns_is_kept_no_longer() -> None:
+def test_a_denial_is_valid_until_time_changes_it() -> None:
     cache = DecisionCache(ttl=30)
     put(cache, ask(mint(nbf=NOW + 3)), NOW)
     assert cache.get(KEY, NOW + 2)
     assert cache.get(KEY, NOW + 3) is None
 
 
-def test_what_a_key_source_may_change_at_any_moment_is_not_kept() -> None:
+def test_denials_for_missing_keys_are_not_cached() -> None:
     cache = DecisionCache(ttl=30)
     for code in (DenialCode.KEY_UNKNOWN, DenialCode.KEYS_UNAVAILABLE):
         put(cache, Deny(code), NOW)
     assert len(cache) == 0
 
 
-def test_without_a_ttl_nothing_is_kept() -> None:
+def test_without_a_ttl_nothing_is_cached() -> None:
     cache = DecisionCache(ttl=0)
     put(cache, allow(), NOW)
     assert len(cache) == 0
 
 
-def test_the_oldest_goes_first() -> None:
+def test_the_oldest_entry_is_dropped_first() -> None:
     cache = DecisionCache(ttl=30, size=2)
     for name in (b"a", b"b", b"c"):
         put(cache, allow(), NOW, name)
     assert [bool(cache.get(name, NOW)) for name in (b"a", b"b", b"c")] == [False, True, True]
 
 
-def test_the_length_of_all_answers_together_is_bounded() -> None:
+def test_the_total_length_of_responses_is_bounded() -> None:
     cache = DecisionCache(ttl=30, size=10)
     for name, length in ((b"a", 6_000), (b"b", 4_000), (b"a", 5_000), (b"c", 10_241)):
         put(cache, allow(), NOW, name, bytes(length))
@@ -81,7 +81,7 @@ def test_the_length_of_all_answers_together_is_bounded() -> None:
     assert cache.get(b"e", NOW)
 
 
-def test_clearing_forgets_also_what_is_being_judged() -> None:
+def test_clearing_changes_the_generation() -> None:
     cache = DecisionCache(ttl=30)
     generation = cache.generation
     put(cache, allow(), NOW)
@@ -89,7 +89,7 @@ def test_clearing_forgets_also_what_is_being_judged() -> None:
     assert (len(cache), cache.generation) == (0, generation + 1)
 
 
-def test_no_entry_costs_a_collection_anything() -> None:
+def test_the_collector_does_not_track_entries() -> None:
     cache = DecisionCache(ttl=30)
     put(cache, allow(), NOW)
     entry = cache._entries[KEY]
@@ -100,7 +100,7 @@ def test_no_entry_costs_a_collection_anything() -> None:
     assert response == entry
 
 
-def test_questions_that_differ_anywhere_have_keys_that_differ() -> None:
+def test_different_parts_give_different_keys() -> None:
     questions: list[list[bytes | None]] = [
         [b"auth", b"a", b"b"],
         [b"auth", b"ab", b""],

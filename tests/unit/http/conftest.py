@@ -35,7 +35,7 @@ from verifier.revocation.stores.base import RevocationStore
 from verifier.revocation.stores.memory import MemoryStore
 from verifier.single_use import SingleUse
 
-pytest.register_assert_rewrite("tests.support.twins")
+pytest.register_assert_rewrite("tests.support.reader_pair")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Every endpoint, and every way in, is written down: who, where, and with which token."""
+"""Every endpoint and every way in is recorded: who, which room, and with which token."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value
 from verifier.http.pages import Pages
 
 KEY = b"a key of cookies"
-PLACE = CookieScope("127.0.0.1", None, "standup")
+SCOPE = CookieScope("127.0.0.1", None, "standup")
 ROOM = "standup@conference.meet.example.org"
 
 
-async def test_whoever_is_let_in_is_written_down_in_the_same_words(start: Start) -> None:
-    """With a token, by its hand-off, by the cookie that it left, by address, from memory."""
+async def test_every_way_in_is_recorded_with_the_same_members(start: Start) -> None:
+    """With a token, from the cache, by hand-off, by the hand-off cookie, and by address."""
     sink = RecordingSink()
     sidecar = await start(
         sinks=[sink],
@@ -26,7 +26,7 @@ async def test_whoever_is_let_in_is_written_down_in_the_same_words(start: Start)
         pages=Pages(handoff=Handoff(KEY, lambda: NOW)),
     )
     token = mint(jti="t-1")
-    cookie = f"{cookie_name(PLACE)}={cookie_value(KEY, PLACE, NOW + 60)}"
+    cookie = f"{cookie_name(SCOPE)}={cookie_value(KEY, SCOPE, NOW + 60)}"
     for uri, *headers in (
         (f"/http-bind?room=standup&token={token}",),
         (f"/http-bind?room=standup&token={token}",),
@@ -40,7 +40,7 @@ async def test_whoever_is_let_in_is_written_down_in_the_same_words(start: Start)
     assert sink.records == [known, known, known, guest, guest]
 
 
-async def test_every_endpoint_is_written_down(start: Start) -> None:
+async def test_every_endpoint_is_recorded(start: Start) -> None:
     sink = RecordingSink()
     sidecar = await start(sinks=[sink])
     bearer = ("Authorization", f"Bearer {mint()}")
@@ -55,9 +55,9 @@ async def test_every_endpoint_is_written_down(start: Start) -> None:
         await sidecar.ask("/access", bearer),
         await sidecar.ask("/check_password?user=a&pass=x"),
     ]
-    told = [(each["outcome"], each.get("code"), each.get("room")) for each in sink.records]
-    assert len(answers) == len(told)
-    assert told == [
+    records = [(each["outcome"], each.get("code"), each.get("room")) for each in sink.records]
+    assert len(answers) == len(records)
+    assert records == [
         ("denied", "ambiguous-request", None),
         ("allowed", None, ROOM),
         ("denied", "token-missing", ROOM),

@@ -11,7 +11,7 @@ JIBRI = [ip_network("10.9.0.0/16"), ip_network("fd00::/8")]
 LOOPBACK = [ip_network("127.0.0.0/8")]
 
 
-async def test_a_service_participant_needs_no_token_and_is_nobody(start: Start) -> None:
+async def test_a_bypassed_client_needs_no_token_and_has_no_identity(start: Start) -> None:
     sidecar = await start(bypass=Bypass(JIBRI, LOOPBACK))
     for address in ("10.9.1.2", "fd00::1", "::ffff:10.9.1.2"):
         status, headers, _ = await sidecar.nginx("/http-bind?room=standup", ("X-Real-IP", address))
@@ -32,20 +32,20 @@ async def test_a_service_participant_needs_no_token_and_is_nobody(start: Start) 
         [("X-Forwarded-For", "10.9.1.2")],
     ],
 )
-async def test_everybody_else_needs_one(start: Start, headers: list[tuple[str, str]]) -> None:
+async def test_other_clients_need_a_token(start: Start, headers: list[tuple[str, str]]) -> None:
     sidecar = await start(bypass=Bypass(JIBRI, LOOPBACK))
     _, answer, _ = await sidecar.nginx("/http-bind?room=standup", *headers)
     assert answer["X-Jitsi-Denial"] == "token-missing"
 
 
-async def test_only_a_trusted_proxy_is_believed(start: Start) -> None:
+async def test_only_a_trusted_proxys_header_counts(start: Start) -> None:
     for trusted in ([], [ip_network("192.0.2.0/24")], ["unix"]):
         sidecar = await start(bypass=Bypass(JIBRI, trusted))
         _, answer, _ = await sidecar.nginx("/standup", ("X-Real-IP", "10.9.1.2"))
         assert answer["X-Jitsi-Denial"] == "token-missing"
 
 
-async def test_a_token_that_is_sent_is_judged(start: Start) -> None:
+async def test_a_bypassed_clients_token_is_verified(start: Start) -> None:
     sidecar = await start(bypass=Bypass(JIBRI, LOOPBACK))
     _, answer, _ = await sidecar.nginx(f"/standup?jwt={mint(exp=1)}", ("X-Real-IP", "10.9.1.2"))
     assert answer["X-Jitsi-Denial"] == "token-expired"

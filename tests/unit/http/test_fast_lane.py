@@ -1,7 +1,7 @@
-"""Whatever a client sends, the fast lane and plain aiohttp answer alike.
+"""The fast lane and plain aiohttp answer any bytes equally.
 
-Each case goes twice over connections of its own, so that it meets a cold and a warm cache, in one
-read, in several, and byte by byte, patiently and in a rush.
+Each case is sent over new connections with an empty and with a filled cache, in one read and in
+several, and with and without waiting for responses.
 """
 
 from __future__ import annotations
@@ -10,56 +10,62 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
-from tests.support.heads import ENDPOINTS, GOOD, HOST, TOKENS, head, question, written
-from tests.support.twins import Setup, Twins, twins
+from tests.support.heads import ENDPOINTS, GOOD, HOST, TOKENS, head, proxy_request, write_head
+from tests.support.reader_pair import ReaderPair, Setup, reader_pair
 
 POST = "POST"
 CHUNKED = ("Transfer-Encoding", "chunked")
 TRAILER = f"0\r\nX-Original-URI: /standup?jwt={GOOD}\r\n\r\n".encode()
-NO_URI = written("GET", "/auth", [("Host", HOST)])
+NO_URI = write_head("GET", "/auth", [("Host", HOST)])
 
 
 @pytest.fixture
-async def pair() -> AsyncIterator[Twins]:
-    async with twins() as both:
+async def pair() -> AsyncIterator[ReaderPair]:
+    async with reader_pair() as both:
         yield both
 
 
-async def alike(pair: Twins, *parts: bytes) -> list[str]:
-    """Hold that both answer alike in every way of sending, and give the first status lines."""
+async def compare_all(pair: ReaderPair, *parts: bytes) -> list[str]:
+    """Check that both answer equally in every way of sending; return the first status lines."""
     whole = b"".join(parts)
-    seen = [await pair.alike(*parts, rush=rush) for rush in (False, True) for _ in range(2)]
+    observed = [
+        await pair.compare(*parts, pipelined=pipelined)
+        for pipelined in (False, True)
+        for _ in range(2)
+    ]
     for cut in (1, len(whole) // 2, len(whole) - 1, len(whole) - 3):
-        await pair.alike(whole[:cut], whole[cut:], rush=True)
-    await pair.alike(whole)
-    return [status for status, _, _ in seen[0].answers]
+        await pair.compare(whole[:cut], whole[cut:], pipelined=True)
+    await pair.compare(whole)
+    return [status for status, _, _ in observed[0].responses]
 
 
-# What the lane takes
+# What the fast lane takes
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
 @pytest.mark.parametrize("token", TOKENS)
-async def test_a_question_is_answered_alike_and_by_the_lane(
-    pair: Twins, endpoint: str, method: str, token: str
+async def test_usual_requests_are_answered_equally_by_the_fast_lane(
+    pair: ReaderPair, endpoint: str, method: str, token: str
 ) -> None:
-    asked = head(endpoint, method=method, token=TOKENS[token])
-    await pair.alike(asked)
-    await pair.alike(asked, asked, asked)
-    assert pair.fast.taken == 4
-    assert pair.plain.taken == 0
+    request = head(endpoint, method=method, token=TOKENS[token])
+    await pair.compare(request)
+    await pair.compare(request, request, request)
+    assert pair.fast.fast_count == 4
+    assert pair.plain.fast_count == 0
 
 
 @pytest.mark.parametrize("write", [str.lower, str.title, str.upper, str.swapcase])
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-async def test_names_may_be_written_in_any_case(pair: Twins, endpoint: str, write: type) -> None:
-    target, fields = question(endpoint)
+async def test_header_names_may_be_in_any_case(
+    pair: ReaderPair, endpoint: str, write: type
+) -> None:
+    target, fields = proxy_request(endpoint)
     odd = [(write(name), value) for name, value in fields]
     mixed = [(write(name) if i else name, value) for i, (name, value) in enumerate(fields)]
     for each in (fields, odd, mixed):
-        assert await alike(pair, written("GET", target, each)) == ["HTTP/1.1 200 OK"]
-    assert pair.fast.taken > 0
+        assert await compare_all(pair, write_head("GET", target, each)) == ["HTTP/1.1 200 OK"]
+    assert pair.fast.fast_count > 0
 
 
 @pytest.mark.parametrize(
@@ -78,19 +84,19 @@ async def test_names_may_be_written_in_any_case(pair: Twins, endpoint: str, writ
     ],
 )
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-async def test_a_known_field_is_taken_by_the_lane(
-    pair: Twins, endpoint: str, field: tuple[str, str]
+async def test_a_known_header_stays_in_the_fast_lane(
+    pair: ReaderPair, endpoint: str, field: tuple[str, str]
 ) -> None:
-    target, fields = question(endpoint)
+    target, fields = proxy_request(endpoint)
     if field[0] in dict(fields):
         return
-    await pair.alike(written("GET", target, [*fields, field]))
-    assert pair.fast.taken == 1
+    await pair.compare(write_head("GET", target, [*fields, field]))
+    assert pair.fast.fast_count == 1
 
 
-# What it leaves to aiohttp
+# What the fast lane leaves to aiohttp
 
-LEFT = [
+LEFT_TO_AIOHTTP = [
     ("X-Unknown", "a"),
     ("X-Empty", ""),
     ("User-Agent", ""),
@@ -149,24 +155,26 @@ LEFT = [
 ]
 
 
-@pytest.mark.parametrize("field", LEFT, ids=lambda field: ascii(f"{field[0]}:{field[1]}")[:60])
-async def test_an_odd_field_changes_nothing(pair: Twins, field: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "field", LEFT_TO_AIOHTTP, ids=lambda field: ascii(f"{field[0]}:{field[1]}")[:60]
+)
+async def test_odd_headers_are_answered_equally(pair: ReaderPair, field: tuple[str, str]) -> None:
     for endpoint in ("auth", "forward-auth"):
-        await alike(pair, head(endpoint, field))
-        await alike(pair, head(endpoint, field), head(endpoint))
+        await compare_all(pair, head(endpoint, field))
+        await compare_all(pair, head(endpoint, field), head(endpoint))
 
 
 @pytest.mark.parametrize("form", [" {}", "{} ", "\t{}", "{}\t", " {} ", "  {}", "{},", "\r\n {}"])
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-async def test_what_stands_around_a_value_counts_alike(
-    pair: Twins, endpoint: str, form: str
+async def test_blanks_around_a_value_are_read_equally(
+    pair: ReaderPair, endpoint: str, form: str
 ) -> None:
-    target, good = question(endpoint)
+    target, good = proxy_request(endpoint)
     fields = [*good, ("Authorization", f"Bearer {GOOD}"), ("X-Request-Id", "r-1")]
     for at, (name, value) in enumerate(fields):
         changed = [*fields[:at], (name, form.format(value)), *fields[at + 1 :]]
         for each in (fields, changed, fields):
-            await pair.alike(written("GET", target, each))
+            await pair.compare(write_head("GET", target, each))
 
 
 HOSTS = ["", "a b", "a,b", "a/b", "user@a", "a:99999", "a:", "[::1]:80", "[::1", "a..b", "\u00e9"]
@@ -174,11 +182,13 @@ HOSTS = ["", "a b", "a,b", "a/b", "user@a", "a:99999", "a:", "[::1]:80", "[::1",
 
 @pytest.mark.parametrize("host", [*HOSTS, "meet.example.org.", "MEET.example.org:443", "a_b"])
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-async def test_a_host_is_taken_or_refused_alike(pair: Twins, endpoint: str, host: str) -> None:
-    target, fields = question(endpoint)
-    await pair.alike(written("GET", target, fields))
-    await alike(pair, written("GET", target, [*fields[1:], ("Host", host)]))
-    await alike(pair, written("GET", target, fields[1:]))
+async def test_hosts_are_accepted_or_refused_equally(
+    pair: ReaderPair, endpoint: str, host: str
+) -> None:
+    target, fields = proxy_request(endpoint)
+    await pair.compare(write_head("GET", target, fields))
+    await compare_all(pair, write_head("GET", target, [*fields[1:], ("Host", host)]))
+    await compare_all(pair, write_head("GET", target, fields[1:]))
 
 
 LINES = [
@@ -200,17 +210,17 @@ LINES = [
 
 
 @pytest.mark.parametrize("line", LINES)
-async def test_any_request_line_is_answered_alike(pair: Twins, line: str) -> None:
-    _, fields = question("auth")
+async def test_any_request_line_is_answered_equally(pair: ReaderPair, line: str) -> None:
+    _, fields = proxy_request("auth")
     text = "\r\n".join([line, *(f"{name}: {value}" for name, value in fields), "", ""])
-    await alike(pair, text.encode(), head())
+    await compare_all(pair, text.encode(), head())
 
 
 # Where a head ends
 
 
 def forms() -> Iterable[bytes]:
-    """Write a good head in wrong ways."""
+    """Return malformed variants of a good head."""
     good = head()
     yield from (b"\r\n" + good, b"\r\n\r\n" + good, b"\n" + good, b"\r" + good, b"\0" + good)
     yield from (good.replace(b"\r\n", b"\n"), good.replace(b"\r\n", b"\r"))
@@ -221,41 +231,41 @@ def forms() -> Iterable[bytes]:
 
 
 @pytest.mark.parametrize("form", [*forms()], ids=lambda form: ascii(form)[:40])
-async def test_a_head_that_is_written_wrongly_is_answered_alike(pair: Twins, form: bytes) -> None:
-    await alike(pair, form)
-    await alike(pair, form, head())
-    await alike(pair, head(), form)
+async def test_malformed_heads_are_answered_equally(pair: ReaderPair, form: bytes) -> None:
+    await compare_all(pair, form)
+    await compare_all(pair, form, head())
+    await compare_all(pair, head(), form)
 
 
 @pytest.mark.parametrize("size", [16_383, 16_384, 16_385, 17_000, 33_000])
 @pytest.mark.parametrize("name", ["Cookie", "X-Original-Method"])
-async def test_a_long_head_is_taken_or_refused_alike(pair: Twins, size: int, name: str) -> None:
+async def test_long_heads_are_answered_equally(pair: ReaderPair, size: int, name: str) -> None:
     short = head("auth", (name, ""))
-    asked = head("auth", (name, "a" * (size - len(short))))
-    assert len(asked) == size
-    statuses = await alike(pair, asked)
+    request = head("auth", (name, "a" * (size - len(short))))
+    assert len(request) == size
+    statuses = await compare_all(pair, request)
     assert statuses == ["HTTP/1.1 200 OK" if size <= 16_384 else statuses[0]]
-    assert bool(pair.fast.taken) is (size <= 16_384)
+    assert bool(pair.fast.fast_count) is (size <= 16_384)
 
 
 @pytest.mark.parametrize("count", [40, 41, 60, 120, 127, 128, 200])
-async def test_many_fields_are_taken_or_refused_alike(pair: Twins, count: int) -> None:
-    await alike(pair, head("auth", *((f"X-{number}", "a") for number in range(count))))
-    await alike(pair, head("auth", *(("Accept", "a") for _ in range(count))))
+async def test_many_headers_are_answered_equally(pair: ReaderPair, count: int) -> None:
+    await compare_all(pair, head("auth", *((f"X-{number}", "a") for number in range(count))))
+    await compare_all(pair, head("auth", *(("Accept", "a") for _ in range(count))))
 
 
 # Several requests on a connection
 
 
-async def test_every_place_to_split_a_head_is_alike(pair: Twins) -> None:
-    asked = head()
-    for place in range(1, len(asked)):
-        await pair.alike(asked[:place], asked[place:], rush=True)
+async def test_a_head_split_anywhere_is_answered_equally(pair: ReaderPair) -> None:
+    request = head()
+    for cut in range(1, len(request)):
+        await pair.compare(request[:cut], request[cut:], pipelined=True)
 
 
-async def test_byte_by_byte_is_alike(pair: Twins) -> None:
-    seen = await pair.alike(*(bytes([byte]) for byte in head() + head()), rush=True)
-    assert len(seen.answers) == 2
+async def test_single_bytes_are_answered_equally(pair: ReaderPair) -> None:
+    observed = await pair.compare(*(bytes([byte]) for byte in head() + head()), pipelined=True)
+    assert len(observed.responses) == 2
 
 
 BODIES = [
@@ -267,28 +277,28 @@ BODIES = [
     (head("auth", CHUNKED, method=POST), b"%x\r\n%s\r\n0\r\n\r\n" % (len(head()), head())),
     (head("auth", ("Expect", "100-continue"), CHUNKED, method=POST), TRAILER),
     (head("auth", CHUNKED, ("Connection", "close"), method=POST), head()),
-    (written(POST, "/auth", [("Host", HOST), CHUNKED]), TRAILER),
+    (write_head(POST, "/auth", [("Host", HOST), CHUNKED]), TRAILER),
     (head("auth", ("Upgrade", "h2c"), ("Connection", "Upgrade")), head()),
     (head("auth", ("Upgrade", "websocket"), ("Connection", "Upgrade")), head()),
-    (written("CONNECT", "a:80", [("Host", HOST)]), head()),
-    (written("GET", "/auth", [("Host", HOST)], "HTTP/1.0"), head()),
+    (write_head("CONNECT", "a:80", [("Host", HOST)]), head()),
+    (write_head("GET", "/auth", [("Host", HOST)], "HTTP/1.0"), head()),
     (head("auth", ("Connection", "close")), head()),
 ]
 
 
 @pytest.mark.parametrize("number", range(len(BODIES)))
-async def test_what_stands_behind_such_a_head_is_never_a_question(pair: Twins, number: int) -> None:
+async def test_bytes_behind_a_body_are_never_a_request(pair: ReaderPair, number: int) -> None:
     first, body = BODIES[number]
     for rest in ((), (NO_URI,), (NO_URI, head())):
-        assert len(await alike(pair, first, body, *rest)) == 1
-        assert len(await alike(pair, first + body, *rest)) == 1
-        assert len(await alike(pair, head(), first, body, *rest)) == 2
+        assert len(await compare_all(pair, first, body, *rest)) == 1
+        assert len(await compare_all(pair, first + body, *rest)) == 1
+        assert len(await compare_all(pair, head(), first, body, *rest)) == 2
 
 
-async def test_a_body_of_a_programs_question_is_never_a_proxys(pair: Twins) -> None:
+async def test_a_body_is_never_a_proxys_request(pair: ReaderPair) -> None:
     body = head()
     fields = [("Host", HOST), ("Content-Length", str(len(body)))]
-    await pair.alike(written(POST, "/v1/verify", fields), body, head(), rush=True)
+    await pair.compare(write_head(POST, "/v1/verify", fields), body, head(), pipelined=True)
 
 
 STREAMS = [
@@ -306,28 +316,28 @@ STREAMS = [
 
 
 @pytest.mark.parametrize("number", range(len(STREAMS)))
-async def test_streams_are_answered_alike_and_in_order(pair: Twins, number: int) -> None:
+async def test_streams_are_answered_equally_and_in_order(pair: ReaderPair, number: int) -> None:
     parts = STREAMS[number]
-    await alike(pair, *parts)
+    await compare_all(pair, *parts)
     for size in (1, 2, 3):
         grouped = [b"".join(parts[at : at + size]) for at in range(0, len(parts), size)]
-        await pair.alike(*grouped, rush=True)
-        await pair.alike(*grouped)
-    await pair.alike(*parts, half_close=True)
+        await pair.compare(*grouped, pipelined=True)
+        await pair.compare(*grouped)
+    await pair.compare(*parts, half_close=True)
 
 
-async def test_a_mix_of_both_keeps_each_answer_with_its_question(pair: Twins) -> None:
+async def test_mixed_readers_keep_responses_in_order(pair: ReaderPair) -> None:
     rooms = [f"room{number}" for number in range(12)]
     parts = [
         head("auth", *[("X-Unknown", "a")] * (i % 3 == 0), room=r) for i, r in enumerate(rooms)
     ]
-    seen = await pair.alike(*parts)
-    assert len(seen.answers) == len(rooms)
-    warm = await pair.alike(*parts, rush=True)
-    assert warm.answers == seen.answers
+    observed = await pair.compare(*parts)
+    assert len(observed.responses) == len(rooms)
+    warm = await pair.compare(*parts, pipelined=True)
+    assert warm.responses == observed.responses
 
 
-async def test_without_a_cache_nothing_differs() -> None:
-    async with twins(Setup(ttl=0)) as pair:
-        await alike(pair, head(), head("auth", token=TOKENS["expired"]), head())
-        assert pair.fast.taken > 0
+async def test_without_a_cache_responses_are_equal() -> None:
+    async with reader_pair(Setup(ttl=0)) as pair:
+        await compare_all(pair, head(), head("auth", token=TOKENS["expired"]), head())
+        assert pair.fast.fast_count > 0

@@ -1,4 +1,4 @@
-"""No two questions share an answer, whatever an operator has set and whoever has asked before."""
+"""No two requests share a response, whatever the options and the earlier requests are."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from itertools import product
 
 import pytest
 
-from tests.support.heads import ENDPOINTS, GOOD, HOST, Field, question, written
+from tests.support.heads import ENDPOINTS, GOOD, HOST, Field, proxy_request, write_head
+from tests.support.reader_pair import DecisionListener, Setup, reader_pair
 from tests.support.sidecar import NOW, mint
-from tests.support.twins import Setup, Twin, twins
 from verifier.decisions.bypass import Bypass
 from verifier.http.handoff import Handoff
 from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value
@@ -18,11 +18,11 @@ from verifier.http.pages import Pages
 from verifier.http.proxy_auth import ProxyAuthOptions
 
 KEY = b"a key of cookies"
-PLACE = CookieScope(HOST, None, "standup")
+SCOPE = CookieScope(HOST, None, "standup")
 HANDOFF = Pages(handoff=Handoff(KEY, lambda: NOW))
 REDIRECT = Pages("https://login.example.org/?room={room}&code={code}&url={url}")
 OTHER = "other.example.org"
-PASS = f"{cookie_name(PLACE)}={cookie_value(KEY, PLACE, NOW + 60)}"
+PASS = f"{cookie_name(SCOPE)}={cookie_value(KEY, SCOPE, NOW + 60)}"
 
 SETUPS = {
     "plain": Setup(),
@@ -60,37 +60,39 @@ EXTRAS: tuple[Field, ...] = (
 )
 
 
-def questions(seed: int) -> list[bytes]:
-    """Give a good part of all combinations, in some order, many of them more than once."""
+def all_requests(seed: int) -> list[bytes]:
+    """Return many combinations in random order, some of them more than once."""
     chance = random.Random(seed)  # noqa: S311  # an order, not a secret
-    asked = []
+    requests = []
     for endpoint, token, room, host in product(
         ENDPOINTS, TOKENS, ("standup", "retro", "http-bind?room=standup"), (HOST, OTHER)
     ):
-        target, fields = question(endpoint, token, room, host)
+        target, fields = proxy_request(endpoint, token, room, host)
         for _ in range(2):
             more = dict(chance.sample(EXTRAS, chance.randint(0, 3))) | dict(fields)
-            asked.append(written(chance.choice(("GET", "HEAD")), target, [*more.items()]))
+            requests.append(write_head(chance.choice(("GET", "HEAD")), target, [*more.items()]))
     for endpoint in ENDPOINTS:
-        target, fields = question(endpoint)
+        target, fields = proxy_request(endpoint)
         singles = [dict([extra]) | dict(fields) for extra in EXTRAS]
-        asked += [written("GET", target, [*each.items()]) for each in (dict(fields), *singles)]
-    asked += chance.sample(asked, len(asked) // 2)
-    chance.shuffle(asked)
-    return asked
+        requests += [
+            write_head("GET", target, [*each.items()]) for each in (dict(fields), *singles)
+        ]
+    requests += chance.sample(requests, len(requests) // 2)
+    chance.shuffle(requests)
+    return requests
 
 
 @pytest.mark.parametrize("name", SETUPS)
-async def test_every_answer_is_the_one_that_a_memory_without_a_past_would_give(name: str) -> None:
-    setup, asked = SETUPS[name], questions(len(name))
-    async with twins(setup) as pair:
-        seen = await pair.alike(*asked)
-        assert len(seen.answers) == len(asked)
-        assert pair.fast.taken == len(asked)
+async def test_a_cached_response_equals_an_uncached_one(name: str) -> None:
+    setup, requests = SETUPS[name], all_requests(len(name))
+    async with reader_pair(setup) as pair:
+        observed = await pair.compare(*requests)
+        assert len(observed.responses) == len(requests)
+        assert pair.fast.fast_count == len(requests)
         assert pair.fast.cache._entries
         assert GOOD not in f"{pair.fast.cache._entries}"
-        forgetful = Twin(setup, fast=False)
-        for head, answer in zip(asked, seen.answers, strict=True):
-            forgetful.cache.clear()
-            assert (await forgetful.see([head], rush=False)).answers == [answer], head
-        await forgetful.stop()
+        uncached = DecisionListener(setup, fast=False)
+        for head, answer in zip(requests, observed.responses, strict=True):
+            uncached.cache.clear()
+            assert (await uncached.exchange([head], pipelined=False)).responses == [answer], head
+        await uncached.stop()

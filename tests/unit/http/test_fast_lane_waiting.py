@@ -1,4 +1,4 @@
-"""Answers that have to wait: for a signature's turn in the lane, for a key behind aiohttp."""
+"""Responses that wait: for a signature's turn in the fast lane, for a key in aiohttp."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.heads import head
+from tests.support.reader_pair import (
+    TIMEOUT,
+    Client,
+    DecisionListener,
+    Setup,
+    parse_responses,
+    reader_pair,
+    until,
+)
 from tests.support.sidecar import CLAIMS, FakeKeys
 from tests.support.tokens import sign
-from tests.support.twins import PATIENCE, Client, Setup, Twin, parsed, twins, until
 from verifier.decisions.throttle import SignatureThrottle
 from verifier.keys.model import VerificationKey
 from verifier.keys.sources.base import Missing
@@ -24,11 +32,11 @@ PUBLIC = VerificationKey(None, frozenset({"ES256"}), PRIVATE.public_key(), "file
 FETCHED = VerificationKey("new", frozenset({"ES256"}), PRIVATE.public_key(), "asap")
 UNKNOWN_FIELD = ("X-Unknown", "a")
 
-Story = Callable[[Twin], Awaitable[object]]
+Scenario = Callable[[DecisionListener], Awaitable[object]]
 
 
-class HeldTurns(SignatureThrottle):
-    """Nobody's turn comes before ``release``, unless they are ``open``."""
+class HeldThrottle(SignatureThrottle):
+    """A throttle without a turn before ``release``, unless it is ``open``."""
 
     open = False
 
@@ -37,8 +45,8 @@ class HeldTurns(SignatureThrottle):
 
     def release(self) -> None:
         waiting, self._queue = self._queue, type(self._queue)()
-        for go in waiting:
-            go()
+        for take_turn in waiting:
+            take_turn()
 
     @property
     def waiting(self) -> int:
@@ -47,7 +55,7 @@ class HeldTurns(SignatureThrottle):
 
 @dataclass
 class Keys(FakeKeys):
-    """A public key at hand, and one that is only fetched when ``fetched`` is set."""
+    """A static public key, and a key that is fetched once ``fetched`` is set."""
 
     static: list[VerificationKey] = field(default_factory=lambda: [PUBLIC])
     fetched: asyncio.Event = field(default_factory=asyncio.Event)
@@ -67,7 +75,7 @@ class Keys(FakeKeys):
 
 STATIC = {"signature_algorithm": "ES256"}
 SERVED = STATIC | {"key_server": True}
-TURNS = Setup(policy=STATIC, keys=Keys, turns=HeldTurns)
+HELD = Setup(policy=STATIC, keys=Keys, throttle=HeldThrottle)
 
 
 def signed(room: str = "standup", key_id: str | None = None) -> str:
@@ -79,34 +87,39 @@ def ask(room: str = "standup", key_id: str | None = None, *more: tuple[str, str]
     return head("auth", *more, token=signed(room, key_id), room=room)
 
 
-async def waiting(twin: Twin, count: int = 1) -> HeldTurns:
-    """Wait until so many wait for their turn."""
-    turns = twin.turns
-    assert isinstance(turns, HeldTurns)
-    await until(lambda: turns.waiting == count)
-    return turns
+async def waiting(listener: DecisionListener, count: int = 1) -> HeldThrottle:
+    """Wait until ``count`` signature checks wait for their turn."""
+    throttle = listener.throttle
+    assert isinstance(throttle, HeldThrottle)
+    await until(lambda: throttle.waiting == count)
+    return throttle
 
 
-async def release(twin: Twin, count: int = 1) -> None:
-    (await waiting(twin, count)).release()
+async def release(listener: DecisionListener, count: int = 1) -> None:
+    (await waiting(listener, count)).release()
 
 
-async def both(setup: Setup, story: Story) -> Any:
-    """Hold that a story ends alike with both, and that the lane has a part in it."""
-    async with twins(setup) as pair:
-        endings = [
-            (await story(twin), twin.observer.counted, twin.lines.written, twin.observer.working)
-            for twin in (pair.fast, pair.plain)
+async def both(setup: Setup, scenario: Scenario) -> Any:
+    """Check that a scenario ends equally with both listeners, and that the fast lane is used."""
+    async with reader_pair(setup) as pair:
+        results = [
+            (
+                await scenario(listener),
+                listener.observer.counted,
+                listener.lines.written,
+                listener.observer.in_flight,
+            )
+            for listener in (pair.fast, pair.plain)
         ]
-        assert endings[0] == endings[1]
-        assert pair.fast.taken > 0
-        return endings[0][0]
+        assert results[0] == results[1]
+        assert pair.fast.fast_count > 0
+        return results[0][0]
 
 
 def rooms(raw: bytes) -> list[str]:
-    """Name the rooms that were opened, in order; for others the status."""
+    """Return the opened rooms in order; for other responses the status."""
     found = []
-    for status, fields, _ in parsed(raw):
+    for status, fields, _ in parse_responses(raw):
         named = [line[14:] for line in fields if line.startswith("X-Jitsi-Room: ")]
         found += named or [status.split(" ")[1]]
     return found
@@ -115,44 +128,44 @@ def rooms(raw: bytes) -> list[str]:
 # Turns
 
 
-async def test_a_flood_over_many_connections_gives_everyone_their_own_answer() -> None:
+async def test_simultaneous_requests_get_their_own_responses() -> None:
     names = [f"room{number}" for number in range(30)]
 
-    async def story(twin: Twin) -> object:
-        clients = [await twin.connect() for _ in names]
+    async def scenario(listener: DecisionListener) -> object:
+        clients = [await listener.connect() for _ in names]
         for client, name in zip(clients, names, strict=True):
             await client.send(ask(name))
         for client in clients:
-            await client.settle()
+            await client.wait_idle()
         return [rooms(client.read()) for client in clients]
 
-    assert await story_of_turns(story) == [[name] for name in names]
+    assert await run_with_turns(scenario) == [[name] for name in names]
 
 
-async def story_of_turns(story: Story) -> object:
-    async with twins(Setup(policy=STATIC, keys=Keys)) as pair:
-        fast, plain = await story(pair.fast), await story(pair.plain)
+async def run_with_turns(scenario: Scenario) -> object:
+    async with reader_pair(Setup(policy=STATIC, keys=Keys)) as pair:
+        fast, plain = await scenario(pair.fast), await scenario(pair.plain)
         assert fast == plain
-        assert pair.fast.taken > 0
+        assert pair.fast.fast_count > 0
         return fast
 
 
-async def test_what_comes_behind_a_waiting_question_is_answered_behind_it() -> None:
-    async def story(twin: Twin) -> object:
-        client = await twin.connect()
+async def test_a_deferred_response_keeps_the_order() -> None:
+    async def scenario(listener: DecisionListener) -> object:
+        client = await listener.connect()
         await client.send(ask("a"))
         await client.send(ask("b") + ask("c", None, UNKNOWN_FIELD))
-        await release(twin)
+        await release(listener)
         for _ in range(2):
-            await release(twin)
-        await client.settle()
+            await release(listener)
+        await client.wait_idle()
         return rooms(client.read())
 
-    assert await both(TURNS, story) == ["a", "b", "c"]
+    assert await both(HELD, scenario) == ["a", "b", "c"]
 
 
-async def test_a_waiting_question_does_not_make_the_server_take_in_what_follows() -> None:
-    async with twins(TURNS) as pair:
+async def test_reading_pauses_while_a_response_is_deferred() -> None:
+    async with reader_pair(HELD) as pair:
         client = await pair.fast.connect()
         await client.send(ask())
         await client.send(ask() * 100)
@@ -164,161 +177,163 @@ async def test_a_waiting_question_does_not_make_the_server_take_in_what_follows(
         await until(lambda: client.all_read)
 
 
-async def test_a_connection_is_not_idle_while_its_question_waits() -> None:
-    async def story(twin: Twin) -> object:
-        client = await twin.connect()
+async def test_a_connection_with_a_deferred_response_is_not_idle() -> None:
+    async def scenario(listener: DecisionListener) -> object:
+        client = await listener.connect()
         await client.send(ask())
-        await waiting(twin)
-        client.held.close_if_idle(asyncio.get_running_loop().time() + 3_600)
-        await release(twin)
-        await client.settle()
+        await waiting(listener)
+        client.connection.close_if_idle(asyncio.get_running_loop().time() + 3_600)
+        await release(listener)
+        await client.wait_idle()
         return rooms(client.read())
 
-    assert await both(TURNS, story) == ["standup"]
+    assert await both(HELD, scenario) == ["standup"]
 
 
-async def test_who_waits_is_in_flight_until_there_is_an_answer() -> None:
-    async def story(twin: Twin) -> object:
-        client = await twin.connect()
+async def test_a_deferred_request_is_in_flight() -> None:
+    async def scenario(listener: DecisionListener) -> object:
+        client = await listener.connect()
         await client.send(ask())
-        await waiting(twin)
-        working = twin.observer.working
-        await release(twin)
-        await client.settle()
-        return working, twin.observer.working
+        await waiting(listener)
+        in_flight = listener.observer.in_flight
+        await release(listener)
+        await client.wait_idle()
+        return in_flight, listener.observer.in_flight
 
-    assert await both(TURNS, story) == (1, 0)
+    assert await both(HELD, scenario) == (1, 0)
 
 
-async def test_a_client_that_half_closes_while_it_waits_has_its_answer() -> None:
-    async def story(twin: Twin) -> object:
-        client = await twin.connect()
+async def test_a_half_closed_client_gets_its_deferred_response() -> None:
+    async def scenario(listener: DecisionListener) -> object:
+        client = await listener.connect()
         await client.send(ask())
         client.half_close()
-        await release(twin)
-        return rooms(await client.rest())
+        await release(listener)
+        return rooms(await client.read_rest())
 
-    assert await both(TURNS, story) == ["standup"]
+    assert await both(HELD, scenario) == ["standup"]
 
 
-async def test_a_client_that_half_closes_and_then_needs_a_key_has_its_answer() -> None:
-    async def story(twin: Twin) -> object:
-        client, keys = await twin.connect(), twin.keys
+async def test_a_half_closed_client_gets_its_response_after_a_fetch() -> None:
+    async def scenario(listener: DecisionListener) -> object:
+        client, keys = await listener.connect(), listener.keys
         assert isinstance(keys, Keys)
         await client.send(ask("standup", "at-hand"))
         client.half_close()
-        await waiting(twin)
+        await waiting(listener)
         keys.lost = True
         keys.fetched.set()
-        await release(twin)
-        return rooms(await client.rest())
+        await release(listener)
+        return rooms(await client.read_rest())
 
-    assert await both(Setup(policy=SERVED, keys=Keys, turns=HeldTurns), story) == ["401"]
+    assert await both(Setup(policy=SERVED, keys=Keys, throttle=HeldThrottle), scenario) == ["401"]
 
 
-async def test_a_client_that_leaves_while_it_waits_harms_nobody() -> None:
-    async def story(twin: Twin) -> object:
-        gone, other = await twin.connect(), await twin.connect()
+async def test_a_client_that_leaves_does_not_affect_others() -> None:
+    async def scenario(listener: DecisionListener) -> object:
+        gone, other = await listener.connect(), await listener.connect()
         await gone.send(ask("a"))
         await other.send(ask("b"))
-        gone.leave()
-        await release(twin, 2)
-        await other.settle()
-        await until(gone.is_gone)
-        return rooms(other.read()), twin.reports
+        gone.close()
+        await release(listener, 2)
+        await other.wait_idle()
+        await until(gone.is_closed)
+        return rooms(other.read()), listener.reports
 
-    assert await both(TURNS, story) == (["b"], [])
+    assert await both(HELD, scenario) == (["b"], [])
 
 
-async def test_who_would_wait_too_long_is_told_so() -> None:
-    async def story(twin: Twin) -> object:
-        first, second = await twin.connect(), await twin.connect()
+async def test_a_full_queue_is_answered_with_503() -> None:
+    async def scenario(listener: DecisionListener) -> object:
+        first, second = await listener.connect(), await listener.connect()
         await first.send(ask("a"))
         await second.send(ask("b"))
-        await second.settle()
-        await release(twin)
-        await first.settle()
-        return parsed(first.read()), parsed(second.read())
+        await second.wait_idle()
+        await release(listener)
+        await first.wait_idle()
+        return parse_responses(first.read()), parse_responses(second.read())
 
-    answers = await both(Setup(policy=STATIC, keys=Keys, turns=lambda: HeldTurns(1)), story)
-    assert "503" in answers[1][0][0]
+    responses = await both(
+        Setup(policy=STATIC, keys=Keys, throttle=lambda: HeldThrottle(1)), scenario
+    )
+    assert "503" in responses[1][0][0]
 
 
-async def test_draining_lets_a_waiting_question_have_an_answer_that_says_goodbye() -> None:
-    async def story(twin: Twin) -> object:
-        client = await twin.connect()
+async def test_a_deferred_response_announces_the_end_while_draining() -> None:
+    async def scenario(listener: DecisionListener) -> object:
+        client = await listener.connect()
         await client.send(ask())
-        turns = await waiting(twin)
-        runner = web.ServerRunner(twin.server, shutdown_timeout=PATIENCE)
+        throttle = await waiting(listener)
+        runner = web.ServerRunner(listener.server, shutdown_timeout=TIMEOUT)
         await runner.setup()
         stopping = asyncio.create_task(runner.cleanup())
         while not stopping.done():
-            if twin.server._draining:
-                turns.release()
+            if listener.server._draining:
+                throttle.release()
             await asyncio.sleep(0)
-        return parsed(await client.rest())
+        return parse_responses(await client.read_rest())
 
-    ((status, fields, _),) = await both(TURNS, story)
+    ((status, fields, _),) = await both(HELD, scenario)
     assert status == "HTTP/1.1 200 OK"
     assert "Connection: close" in fields
 
 
-async def test_a_bug_while_a_question_waits_is_an_error_answer_and_nobody_else_is_kept() -> None:
-    async with twins(Setup(policy=SERVED, keys=Keys, turns=HeldTurns)) as pair:
-        twin, secret = pair.fast, signed("a", "at-hand")
-        client, other = await twin.connect(), await twin.connect()
+async def test_a_bug_in_a_deferred_response_is_a_500() -> None:
+    async with reader_pair(Setup(policy=SERVED, keys=Keys, throttle=HeldThrottle)) as pair:
+        listener, secret = pair.fast, signed("a", "at-hand")
+        client, other = await listener.connect(), await listener.connect()
         await client.send(head("auth", token=secret, room="a"))
-        keys = twin.keys
+        keys = listener.keys
         assert isinstance(keys, Keys)
         keys.broken = secret
-        await release(twin)
-        ((status, _, body),) = parsed(await client.rest())
+        await release(listener)
+        ((status, _, body),) = parse_responses(await client.read_rest())
         assert status.endswith("500 Internal Server Error")
-        assert len(twin.reports) == 2  # the lane's and aiohttp's, which failed as well
-        assert all(report.startswith("ValueError at ") for report in twin.reports)
-        assert secret not in f"{body!r}{twin.reports}"
+        assert (
+            len(listener.reports) == 2
+        )  # one of the fast lane, and one of aiohttp, which fails as well
+        assert all(report.startswith("ValueError at ") for report in listener.reports)
+        assert secret not in f"{body!r}{listener.reports}"
         keys.broken = ""
         await other.send(ask("b", "at-hand"))
-        await release(twin)
-        await other.settle()
+        await release(listener)
+        await other.wait_idle()
         assert rooms(other.read()) == ["b"]
 
 
-async def test_a_bug_in_the_lane_is_reported_and_aiohttp_answers() -> None:
-    async with twins(Setup(policy=SERVED, keys=Keys)) as pair:
-        twin, secret = pair.fast, signed("a", "at-hand")
-        client = await twin.connect()
-        keys = twin.keys
+async def test_a_bug_in_the_fast_lane_is_reported_and_answered() -> None:
+    async with reader_pair(Setup(policy=SERVED, keys=Keys)) as pair:
+        listener, secret = pair.fast, signed("a", "at-hand")
+        client = await listener.connect()
+        keys = listener.keys
         assert isinstance(keys, Keys)
         keys.broken = secret
         await client.send(head("auth", token=secret, room="a"))
-        ((status, _, body),) = parsed(await client.rest())
+        ((status, _, body),) = parse_responses(await client.read_rest())
         assert status.endswith("500 Internal Server Error")
-        assert secret not in f"{body!r}{twin.reports}"
+        assert secret not in f"{body!r}{listener.reports}"
 
 
 @pytest.mark.parametrize("cleared", [False, True])
-async def test_a_reload_while_a_question_waits_leaves_nothing_of_it_behind(
-    *, cleared: bool
-) -> None:
-    async def story(twin: Twin) -> object:
-        client = await twin.connect()
+async def test_a_response_deferred_across_a_reload_is_not_cached(*, cleared: bool) -> None:
+    async def scenario(listener: DecisionListener) -> object:
+        client = await listener.connect()
         await client.send(ask())
-        await waiting(twin)
+        await waiting(listener)
         if cleared:
-            twin.cache.clear()
+            listener.cache.clear()
         else:
-            twin.install(Setup(keys=FakeKeys))
-        await release(twin)
-        await client.settle()
-        kept = len(twin.cache)
+            listener.install(Setup(keys=FakeKeys))
+        await release(listener)
+        await client.wait_idle()
+        cached = len(listener.cache)
         if cleared:
-            return rooms(client.read()), kept
+            return rooms(client.read()), cached
         await client.send(ask())
-        await client.settle()
-        return rooms(client.read()), kept
+        await client.wait_idle()
+        return rooms(client.read()), cached
 
-    assert await both(TURNS, story) == ((["standup"] if cleared else ["standup", "401"]), 0)
+    assert await both(HELD, scenario) == ((["standup"] if cleared else ["standup", "401"]), 0)
 
 
 # Keys
@@ -326,116 +341,116 @@ async def test_a_reload_while_a_question_waits_leaves_nothing_of_it_behind(
 FETCH = Setup(policy=SERVED, keys=Keys)
 
 
-async def fetch(twin: Twin, client: Client) -> None:
-    await until(lambda: client.held._served)
-    keys = twin.keys
+async def fetch(listener: DecisionListener, client: Client) -> None:
+    await until(lambda: client.connection._served)
+    keys = listener.keys
     assert isinstance(keys, Keys)
     keys.fetched.set()
 
 
 @dataclass
 class NoKeys(FakeKeys):
-    """No key at hand, and nobody who would be asked for one."""
+    """No key, and no source from which one could be fetched."""
 
     static: list[VerificationKey] = field(default_factory=list)
     waits: bool = False
 
 
 @pytest.mark.parametrize("answer", Missing)
-async def test_a_key_that_nobody_would_be_asked_for_is_refused_in_the_lane(
+async def test_a_key_without_a_source_is_denied_in_the_fast_lane(
     answer: Missing,
 ) -> None:
-    async def story(twin: Twin) -> object:
-        client = await twin.connect()
+    async def scenario(listener: DecisionListener) -> object:
+        client = await listener.connect()
         for room in ("a", "b"):
             await client.send(ask(room, "invented"))
-            await client.settle()
-        return rooms(client.read()), len(twin.cache)
+            await client.wait_idle()
+        return rooms(client.read()), len(listener.cache)
 
     def keys() -> NoKeys:
         return NoKeys(answer)
 
     status = "401" if answer is Missing.UNKNOWN else "503"
-    assert await both(Setup(policy=SERVED, keys=keys), story) == ([status] * 2, 0)
+    assert await both(Setup(policy=SERVED, keys=keys), scenario) == ([status] * 2, 0)
 
 
-async def test_the_lane_is_taken_again_behind_a_question_whose_key_was_fetched() -> None:
-    async def story(twin: Twin) -> object:
-        client = await twin.connect()
+async def test_the_fast_lane_is_used_again_after_a_fetch() -> None:
+    async def scenario(listener: DecisionListener) -> object:
+        client = await listener.connect()
         await client.send(ask("a", "new"))
-        assert twin.taken == 0
-        await fetch(twin, client)
-        await client.settle()
+        assert listener.fast_count == 0
+        await fetch(listener, client)
+        await client.wait_idle()
         await client.send(ask("b", "at-hand"))
-        await client.settle()
+        await client.wait_idle()
         return rooms(client.read())
 
-    assert await both(FETCH, story) == ["a", "b"]
+    assert await both(FETCH, scenario) == ["a", "b"]
 
 
-async def test_the_lane_is_taken_again_behind_a_head_that_came_in_two_pieces() -> None:
-    async with twins(FETCH) as pair:
-        asked = ask("a", "at-hand")
-        for place in (1, 20, len(asked) - 2):
-            taken = pair.fast.taken
-            seen = await pair.alike(asked[:place], asked[place:], asked)
-            assert len(seen.answers) == 2
-            assert pair.fast.taken == taken + 1
+async def test_the_fast_lane_is_used_again_after_a_split_head() -> None:
+    async with reader_pair(FETCH) as pair:
+        request = ask("a", "at-hand")
+        for cut in (1, 20, len(request) - 2):
+            before = pair.fast.fast_count
+            observed = await pair.compare(request[:cut], request[cut:], request)
+            assert len(observed.responses) == 2
+            assert pair.fast.fast_count == before + 1
 
 
 @pytest.mark.parametrize("two", [ask("a", "at-hand") * 2, ask("a", "at-hand") + b"GET"])
-async def test_the_lane_is_never_taken_again_on_a_connection_whose_heads_came_mixed(
+async def test_the_fast_lane_is_never_used_after_pipelining(
     two: bytes,
 ) -> None:
-    async with twins(FETCH) as pair:
-        await pair.alike(two, ask("a", "at-hand"), ask("a", "at-hand"))
-        assert pair.fast.taken == 0
+    async with reader_pair(FETCH) as pair:
+        await pair.compare(two, ask("a", "at-hand"), ask("a", "at-hand"))
+        assert pair.fast.fast_count == 0
 
 
-async def test_a_question_behind_one_that_waits_for_its_key_is_answered_behind_it() -> None:
-    async def story(twin: Twin) -> object:
-        other = await twin.connect()
+async def test_a_request_behind_a_key_fetch_keeps_the_order() -> None:
+    async def scenario(listener: DecisionListener) -> object:
+        other = await listener.connect()
         await other.send(ask("c", "at-hand"))
-        client = await twin.connect()
+        client = await listener.connect()
         await client.send(ask("a", "new"))
         await client.send(ask("b", "at-hand"))
         assert not client.read()
-        await fetch(twin, client)
-        await client.settle()
+        await fetch(listener, client)
+        await client.wait_idle()
         await client.send(ask("c", "at-hand"))
-        await client.settle()
-        return rooms(client.read()), twin.taken <= 1
+        await client.wait_idle()
+        return rooms(client.read()), listener.fast_count <= 1
 
-    assert await both(FETCH, story) == (["a", "b", "c"], True)
+    assert await both(FETCH, scenario) == (["a", "b", "c"], True)
 
 
 @pytest.mark.parametrize("ending", ["half-close", "leave", "drain", "reload"])
-async def test_whatever_happens_while_a_key_is_fetched_is_alike(ending: str) -> None:
-    async def story(twin: Twin) -> object:
-        client = await twin.connect()
+async def test_events_during_a_key_fetch_end_equally(ending: str) -> None:
+    async def scenario(listener: DecisionListener) -> object:
+        client = await listener.connect()
         await client.send(ask("b", "at-hand"))
-        await client.settle()
+        await client.wait_idle()
         await client.send(ask("a", "new"))
-        keys = twin.keys
+        keys = listener.keys
         assert isinstance(keys, Keys)
-        await until(lambda: twin.observer.working)
+        await until(lambda: listener.observer.in_flight)
         if ending == "half-close":
             client.half_close()
         elif ending == "leave":
-            client.leave()
-            await until(client.is_gone)
+            client.close()
+            await until(client.is_closed)
         elif ending == "drain":
-            twin.server.drain()
+            listener.server.drain()
         else:
-            twin.install(Setup(keys=FakeKeys))
+            listener.install(Setup(keys=FakeKeys))
         keys.fetched.set()
-        await until(lambda: not twin.observer.working)
+        await until(lambda: not listener.observer.in_flight)
         if ending == "leave":
-            return len(twin.cache)
+            return len(listener.cache)
         if ending == "reload":
-            await client.settle()
-            return rooms(client.read()), len(twin.cache)
-        return rooms(await client.rest())
+            await client.wait_idle()
+            return rooms(client.read()), len(listener.cache)
+        return rooms(await client.read_rest())
 
     expected = {"leave": 2, "reload": (["b", "a"], 0)}
-    assert await both(FETCH, story) == expected.get(ending, ["b", "a"])
+    assert await both(FETCH, scenario) == expected.get(ending, ["b", "a"])

@@ -24,7 +24,7 @@ async def status(sidecar: Sidecar, uri: str, *headers: tuple[str, str]) -> tuple
     return answered, found.get("X-Jitsi-Denial", "")
 
 
-async def test_nginx_is_told_to_send_the_reader_to_the_fragment(sidecar: Sidecar) -> None:
+async def test_nginx_gets_the_address_with_the_fragment(sidecar: Sidecar) -> None:
     token = mint(sub="acme")
     answered, headers, body = await sidecar.nginx(f"/Acme/StandUp?a=1&jwt={token}&b=%20", HOST)
     assert (answered, body) == (401, "")
@@ -35,7 +35,7 @@ async def test_nginx_is_told_to_send_the_reader_to_the_fragment(sidecar: Sidecar
 
 
 @pytest.mark.parametrize("path", ["forward-auth", "ext-authz"])
-async def test_proxies_that_pass_answers_on_get_a_redirect(sidecar: Sidecar, path: str) -> None:
+async def test_capable_proxies_get_a_303(sidecar: Sidecar, path: str) -> None:
     uri = f"/standup?jwt={mint()}"
     forwarded = [("X-Forwarded-Host", "meet.example.org"), ("X-Forwarded-Uri", uri)]
     target = "/forward-auth" if path == "forward-auth" else f"/ext-authz{uri}"
@@ -49,7 +49,7 @@ async def test_proxies_that_pass_answers_on_get_a_redirect(sidecar: Sidecar, pat
     assert set_cookie(headers).key == cookie_name(SCOPE)
 
 
-async def test_ingress_nginx_knows_no_redirect_and_gets_none(sidecar: Sidecar) -> None:
+async def test_ingress_nginx_gets_no_redirect(sidecar: Sidecar) -> None:
     page = "https://meet.example.org/standup"
     answered, headers, _ = await sidecar.ask(
         "/auth-url", ("X-Original-URL", f"{page}?jwt={mint()}")
@@ -59,7 +59,7 @@ async def test_ingress_nginx_knows_no_redirect_and_gets_none(sidecar: Sidecar) -
     assert answered == 200
 
 
-async def test_the_cookie_has_every_lock_and_ends_with_the_token(sidecar: Sidecar) -> None:
+async def test_the_cookie_is_restricted_and_ends_with_the_token(sidecar: Sidecar) -> None:
     _, headers, _ = await sidecar.nginx(f"/standup?jwt={mint()}", HOST)
     morsel = set_cookie(headers)
     assert morsel.key.startswith("__Host-")
@@ -77,17 +77,17 @@ async def test_the_cookie_is_not_the_token(sidecar: Sidecar) -> None:
     assert await status(sidecar, f"/standup?jwt={value}", HOST) == (401, "token-malformed")
 
 
-async def test_a_token_without_a_near_end_gets_a_day(sidecar: Sidecar) -> None:
+async def test_a_long_token_gets_a_cookie_for_one_day(sidecar: Sidecar) -> None:
     token = mint(exp=98_753_496_345_768)
     _, headers, _ = await sidecar.nginx(f"/standup?jwt={token}", HOST)
     assert set_cookie(headers)["max-age"] == "86400"
 
 
-async def test_a_token_in_its_last_second_is_left_where_it_is(sidecar: Sidecar) -> None:
+async def test_a_token_in_its_last_second_is_not_handed_off(sidecar: Sidecar) -> None:
     assert await status(sidecar, f"/standup?jwt={mint(exp=NOW + 0.5)}", HOST) == (200, "")
 
 
-async def test_a_page_passes_by_its_cookie(sidecar: Sidecar) -> None:
+async def test_a_cookie_opens_its_page(sidecar: Sidecar) -> None:
     answered, headers, _ = await sidecar.nginx("/standup?lang=de", HOST, cookie())
     assert answered == 200
     assert (headers["X-Jitsi-Room"], headers["X-Jitsi-User-Id"]) == ("standup", "-")
@@ -95,13 +95,13 @@ async def test_a_page_passes_by_its_cookie(sidecar: Sidecar) -> None:
     assert sidecar.count("decisions_total", endpoint="auth", outcome="allowed", code="") == 1
 
 
-async def test_who_keeps_answers_by_url_must_not_keep_this_one(sidecar: Sidecar) -> None:
+async def test_a_page_opened_by_cookie_is_not_cacheable(sidecar: Sidecar) -> None:
     _, headers, _ = await sidecar.nginx("/standup", HOST, cookie())
     assert headers["Cache-Control"] == "no-store"
     assert "X-Accel-Expires" not in headers
 
 
-async def test_host_and_room_are_compared_as_they_are_meant(sidecar: Sidecar) -> None:
+async def test_host_and_room_are_compared_in_their_normal_form(sidecar: Sidecar) -> None:
     other = ("Host", "MEET.example.org:8443")
     assert await status(sidecar, "/StandUp", other, cookie()) == (200, "")
 
@@ -120,9 +120,7 @@ async def test_host_and_room_are_compared_as_they_are_meant(sidecar: Sidecar) ->
         ("/", cookie()),
     ],
 )
-async def test_any_other_cookie_is_as_good_as_none(
-    sidecar: Sidecar, uri: str, sent: tuple[str, str]
-) -> None:
+async def test_other_cookies_are_ignored(sidecar: Sidecar, uri: str, sent: tuple[str, str]) -> None:
     without = await status(sidecar, uri, HOST)
     assert await status(sidecar, uri, HOST, sent) == without
     assert without[0] in {401, 403}
@@ -143,14 +141,14 @@ async def test_another_rooms_cookie_under_this_rooms_name_opens_nothing(sidecar:
         "/_api/room-info?room=standup",
     ],
 )
-async def test_signalling_asks_for_the_token(sidecar: Sidecar, uri: str) -> None:
+async def test_signalling_needs_the_token(sidecar: Sidecar, uri: str) -> None:
     assert await status(sidecar, uri, HOST, cookie()) == (401, "token-missing")
     token = f"{uri}&token={mint()}"
     answered, headers, _ = await sidecar.nginx(token, HOST, cookie())
     assert (answered, "Set-Cookie" in headers) == (200, False)
 
 
-async def test_a_bad_token_is_judged_whatever_the_cookie_says(sidecar: Sidecar) -> None:
+async def test_a_bad_token_is_denied_despite_the_cookie(sidecar: Sidecar) -> None:
     expired = f"/standup?jwt={mint(exp=NOW - 1)}"
     answered, headers, _ = await sidecar.nginx(expired, HOST, cookie())
     assert (answered, headers["X-Jitsi-Denial"]) == (401, "token-expired")
@@ -164,47 +162,45 @@ async def test_a_cookie_ends_while_the_sidecar_runs(sidecar: Sidecar, clock: Clo
     assert await status(sidecar, "/standup", HOST, cookie()) == (401, "token-missing")
 
 
-async def test_tokens_from_elsewhere_than_the_query_stay_there(sidecar: Sidecar) -> None:
+async def test_tokens_outside_the_query_are_not_handed_off(sidecar: Sidecar) -> None:
     for header in (("Authorization", f"Bearer {mint()}"), ("Cookie", f"jwt={mint()}")):
         answered, headers, _ = await sidecar.nginx("/standup", HOST, header)
         assert (answered, "Set-Cookie" in headers) == (200, False)
 
 
 @pytest.mark.parametrize("parameter", ["token", "%6awt"])
-async def test_every_spelling_of_the_parameter_leaves_the_url(
-    sidecar: Sidecar, parameter: str
-) -> None:
+async def test_every_spelling_of_the_parameter_is_removed(sidecar: Sidecar, parameter: str) -> None:
     _, headers, _ = await sidecar.nginx(f"/standup?{parameter}={mint()}&a=1", HOST)
     assert headers["X-Jitsi-Redirect"] == f"/standup?a=1#jwt=%22{mint()}%22"
 
 
 @pytest.mark.parametrize("destination", ["iframe", "frame", "embed", "empty", "script"])
-async def test_an_embedded_page_keeps_its_fragment(sidecar: Sidecar, destination: str) -> None:
+async def test_embedded_pages_are_not_handed_off(sidecar: Sidecar, destination: str) -> None:
     embedded = ("Sec-Fetch-Dest", destination)
     assert await status(sidecar, f"/standup?jwt={mint()}", HOST, embedded) == (200, "")
 
 
 @pytest.mark.parametrize("destination", ["document", ""])
-async def test_a_page_of_its_own_is_handed_off(sidecar: Sidecar, destination: str) -> None:
+async def test_top_level_pages_are_handed_off(sidecar: Sidecar, destination: str) -> None:
     _, headers, _ = await sidecar.nginx(
         f"/standup?jwt={mint()}", HOST, ("Sec-Fetch-Dest", destination)
     )
     assert "Set-Cookie" in headers
 
 
-async def test_a_room_that_is_named_like_a_host_is_on_this_host(sidecar: Sidecar) -> None:
+async def test_a_room_named_like_a_host_stays_on_this_host(sidecar: Sidecar) -> None:
     token = mint(room="evil.example")
     _, headers, _ = await sidecar.nginx(f"//evil.example?jwt={token}", HOST)
     assert headers["X-Jitsi-Redirect"] == f"/evil.example#jwt=%22{token}%22"
 
 
-async def test_names_beyond_ascii_are_sent_encoded(sidecar: Sidecar) -> None:
+async def test_non_ascii_names_are_percent_encoded(sidecar: Sidecar) -> None:
     token = mint(room="%d0%ba")
     _, headers, _ = await sidecar.nginx(f"/\N{CYRILLIC CAPITAL LETTER KA}?ü=1&jwt={token}", HOST)
     assert headers["X-Jitsi-Redirect"] == f"/%D0%9A?%C3%BC=1#jwt=%22{token}%22"
 
 
-async def test_guests_have_nothing_to_hand_off(start: Start, clock: Clock) -> None:
+async def test_guests_are_not_handed_off(start: Start, clock: Clock) -> None:
     sidecar = await start(pages=Pages(handoff=Handoff(KEY, clock)), allow_empty_token=True)
     answered, headers, _ = await sidecar.nginx("/standup", HOST)
     assert (answered, "Set-Cookie" in headers) == (200, False)

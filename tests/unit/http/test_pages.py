@@ -25,7 +25,7 @@ async def redirect(sidecar: Sidecar, uri: str) -> dict[str, str] | None:
     return {name: value for name, (value,) in query.items()}
 
 
-async def test_a_refused_reader_of_a_page_is_sent_on(sidecar: Sidecar) -> None:
+async def test_a_denied_reader_is_redirected(sidecar: Sidecar) -> None:
     status, headers, _ = await sidecar.nginx("/Acme/StandUp?lang=de", HOST)
     assert (status, headers["X-Jitsi-Denial"]) == (401, "token-missing")
     assert headers["X-Jitsi-Redirect"] == (
@@ -35,7 +35,7 @@ async def test_a_refused_reader_of_a_page_is_sent_on(sidecar: Sidecar) -> None:
 
 
 @pytest.mark.parametrize("parameter", ["jwt", "token", "%6Awt", "toke%6e"])
-async def test_the_token_stays_behind(sidecar: Sidecar, parameter: str) -> None:
+async def test_the_redirect_holds_no_token(sidecar: Sidecar, parameter: str) -> None:
     token = mint(exp=NOW - 1)
     found = await redirect(sidecar, f"/standup?a=1&{parameter}={token}&b=2")
     assert found == {
@@ -45,14 +45,14 @@ async def test_the_token_stays_behind(sidecar: Sidecar, parameter: str) -> None:
     }
 
 
-async def test_a_room_can_be_read_as_the_claim_that_a_token_needs(sidecar: Sidecar) -> None:
+async def test_the_redirect_names_the_room_as_its_claim_does(sidecar: Sidecar) -> None:
     found = await redirect(sidecar, "/%D0%9A?jwt=x")
     assert found is not None
     assert (found["why"], found["room"]) == ("token-malformed", "%d0%ba")
     assert found["to"] == "https://meet.example.org/%D0%9A"
 
 
-async def test_an_address_that_is_no_room_has_no_room(sidecar: Sidecar) -> None:
+async def test_the_redirect_has_no_room_for_an_invalid_address(sidecar: Sidecar) -> None:
     found = await redirect(sidecar, f"/a/b/c?jwt={mint()}")
     assert found is not None
     assert (found["why"], found["room"]) == ("room-address-invalid", "")
@@ -62,30 +62,28 @@ async def test_an_address_that_is_no_room_has_no_room(sidecar: Sidecar) -> None:
     "path",
     ["/standup%3Fjwt={}", "/standup&jwt={}", "/standup%25253Fjwt={}", "/{}", "/a?u=jwt%3D{}"],
 )
-async def test_a_token_that_stands_where_no_token_stands_is_not_sent_on(
-    sidecar: Sidecar, path: str
-) -> None:
+async def test_a_misplaced_token_is_not_in_the_redirect(sidecar: Sidecar, path: str) -> None:
     _, headers, _ = await sidecar.nginx(path.format(mint(exp=1)), HOST)
     assert headers["X-Jitsi-Redirect"].endswith("&room=&to=")
 
 
-async def test_another_host_in_the_path_is_a_path(sidecar: Sidecar) -> None:
+async def test_a_host_in_the_path_stays_a_path(sidecar: Sidecar) -> None:
     found = await redirect(sidecar, "//evil.example")
     assert found is not None
     assert found["to"] == "https://meet.example.org/evil.example"
 
 
 @pytest.mark.parametrize("uri", ["/http-bind?room=standup", "/acme/xmpp-websocket?room=standup"])
-async def test_signalling_is_sent_nowhere(sidecar: Sidecar, uri: str) -> None:
+async def test_signalling_is_not_redirected(sidecar: Sidecar, uri: str) -> None:
     assert await redirect(sidecar, uri) is None
 
 
-async def test_who_is_let_in_is_sent_nowhere(sidecar: Sidecar) -> None:
+async def test_an_allow_is_not_redirected(sidecar: Sidecar) -> None:
     status, headers, _ = await sidecar.nginx(f"/standup?jwt={mint()}", HOST)
     assert (status, "X-Jitsi-Redirect" in headers) == (200, False)
 
 
-async def test_an_outage_is_no_reason_to_log_in_again(start: Start) -> None:
+async def test_an_outage_is_not_redirected(start: Start) -> None:
     sidecar = await start(
         pages=Pages(LOGIN),
         keys=FakeKeys(Missing.UNAVAILABLE),
@@ -97,10 +95,10 @@ async def test_an_outage_is_no_reason_to_log_in_again(start: Start) -> None:
     assert (status, "X-Jitsi-Redirect" in headers) == (503, False)
 
 
-async def test_what_is_too_long_for_a_proxys_buffers_is_left_out(sidecar: Sidecar) -> None:
+async def test_a_redirect_too_long_for_buffers_is_left_out(sidecar: Sidecar) -> None:
     assert await redirect(sidecar, f"/standup?a={'b' * 3_000}") is not None
     assert await redirect(sidecar, f"/standup?a={'b' * 5_000}") is None
 
 
-async def test_without_the_option_there_is_no_such_header(start: Start) -> None:
+async def test_without_the_option_there_is_no_redirect(start: Start) -> None:
     assert await redirect(await start(), "/standup") is None

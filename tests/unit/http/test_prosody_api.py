@@ -17,7 +17,7 @@ async def access(sidecar: Sidecar, *headers: tuple[str, str]) -> tuple[int, str]
     return status, body
 
 
-async def test_the_access_manager_lets_a_good_token_in(start: Start) -> None:
+async def test_the_access_manager_allows_a_good_token(start: Start) -> None:
     sidecar = await start()
     # What mod_muc_auth_ban sends: the token, and the words of a JSON API.
     headers = [("Authorization", f"Bearer {mint()}"), ("Content-Type", "application/json")]
@@ -35,13 +35,13 @@ async def test_the_access_manager_lets_a_good_token_in(start: Start) -> None:
         [("Authorization", f"Bearer {mint()}")] * 2,
     ],
 )
-async def test_the_access_manager_answers_200_and_false_to_all_else(
+async def test_the_access_manager_denies_with_200(
     start: Start, headers: list[tuple[str, str]]
 ) -> None:
     assert await access(await start(), *headers) == (200, '{"access": false}')
 
 
-async def test_the_access_manager_fails_closed(start: Start) -> None:
+async def test_the_access_manager_denies_without_keys(start: Start) -> None:
     keys = FakeKeys(Missing.UNAVAILABLE)
     sidecar = await start(keys=keys, key_server=True, signature_algorithm="RS256")
     token = mint({"kid": "k", "alg": "RS256"})

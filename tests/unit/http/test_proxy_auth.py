@@ -39,7 +39,7 @@ async def test_an_allow_is_an_empty_200_with_every_identity_header(start: Start)
     assert "Date" in headers
 
 
-async def test_what_the_house_refuses_is_a_403_but_for_what_no_proxy_knows(start: Start) -> None:
+async def test_operator_policy_denials_are_403(start: Start) -> None:
     sidecar = await start(operator_policy=OperatorPolicy(max_token_lifetime=50))
     for _ in range(2):
         status, headers, _ = await sidecar.nginx(f"/standup?jwt={mint(exp=NOW + 60)}")
@@ -95,7 +95,7 @@ async def test_guests_have_every_identity_header_and_no_value(start: Start) -> N
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "PROPFIND", "DELETE"])
-async def test_each_convention_reads_its_own_place_by_any_method(
+async def test_each_convention_is_read_for_any_method(
     start: Start, path: str, header: tuple[str, str], method: str
 ) -> None:
     sidecar = await start()
@@ -114,7 +114,7 @@ CONVENTIONS = {
 
 
 @pytest.mark.parametrize("path", [*CONVENTIONS, "/ext-authz/other"])
-async def test_other_conventions_headers_open_nothing(start: Start, path: str) -> None:
+async def test_headers_of_other_conventions_are_ignored(start: Start, path: str) -> None:
     sidecar = await start()
     good = f"/standup?jwt={mint()}"
     smuggled = [
@@ -160,7 +160,7 @@ async def test_doubled_methods_are_ambiguous(start: Start, path: str) -> None:
 @pytest.mark.parametrize(
     "uri", ["", "standup", "*", "http://meet.example.org/standup", "\\standup", "?jwt=x"]
 )
-async def test_a_target_in_no_origin_form_is_ambiguous(start: Start, uri: str) -> None:
+async def test_a_target_not_in_origin_form_is_ambiguous(start: Start, uri: str) -> None:
     sidecar = await start(allow_empty_token=True)
     status, headers, _ = await sidecar.nginx(uri)
     assert (status, headers["X-Jitsi-Denial"]) == (401, "ambiguous-request")
@@ -232,7 +232,7 @@ async def test_a_bearer_token_counts_and_other_schemes_do_not(start: Start) -> N
     assert headers["WWW-Authenticate"] == 'Bearer realm="jitsi"'
 
 
-async def test_a_cookie_counts_only_where_it_is_configured_and_nothing_else_is_sent(
+async def test_a_token_cookie_counts_only_if_configured_and_alone(
     start: Start,
 ) -> None:
     plain, with_cookie = await start(), await start(cookie="jitsi_token")
@@ -275,7 +275,7 @@ async def test_a_denial_is_a_problem_document_with_its_code(
     assert not [name for name in headers if name.startswith("X-Jitsi-") and name in IDENTITY]
 
 
-async def test_the_challenge_is_quotable_whatever_the_configuration_says(start: Start) -> None:
+async def test_the_challenge_replaces_unquotable_characters(start: Start) -> None:
     sidecar = await start(asap_accepted_issuers=('a"b\\ü',))
     _, headers, body = await sidecar.nginx(f"/standup?jwt={mint()}")
     assert headers["WWW-Authenticate"] == (
@@ -298,7 +298,7 @@ async def test_keys_that_cannot_be_obtained_are_a_503(start: Start) -> None:
     )
 
 
-async def test_an_allow_may_be_kept_no_longer_than_the_token(start: Start) -> None:
+async def test_an_allow_is_cacheable_until_the_tokens_end(start: Start) -> None:
     sidecar = await start(ttl=300)
     _, headers, _ = await sidecar.nginx(f"/standup?jwt={mint(exp=NOW + 7.9)}")
     assert headers["Cache-Control"] == "private, max-age=7"
@@ -332,7 +332,7 @@ async def test_unknown_paths_open_nothing(start: Start) -> None:
         assert (status, "X-Jitsi-Room" in headers) == (404, False), path
 
 
-async def test_health_is_told(start: Start) -> None:
+async def test_health_is_served(start: Start) -> None:
     sidecar = await start()
     status, _, body = await sidecar.ask("/healthz")
     assert (status, body) == (200, "ok\n")
@@ -362,7 +362,7 @@ async def test_a_denial_is_one_log_line_without_token_or_query(
     assert third["room"].startswith("[token]")
 
 
-async def test_a_request_is_in_flight_while_it_is_judged(start: Start) -> None:
+async def test_a_request_is_in_flight_during_a_key_fetch(start: Start) -> None:
     asked, release = asyncio.Event(), asyncio.Event()
 
     class SlowKeys(FakeKeys):

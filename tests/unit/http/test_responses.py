@@ -1,4 +1,4 @@
-"""The bytes of an answer: what may not get into them, and what is written when it is sent."""
+"""The bytes of a response: which headers are refused, and what is written when it is sent."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ TOKEN = "SECRETTOKEN"
 @pytest.mark.parametrize(
     "value", ["a\r\nX-Evil: b", "a\nb", "a\rb", "a\0b", "a\x7fb", "\u00e9", "\udcff", "a\u2028b"]
 )
-def test_a_header_that_is_no_line_of_printable_ascii_is_refused(value: str) -> None:
+def test_headers_beyond_printable_ascii_are_refused(value: str) -> None:
     for headers in ({"X-A": value}, {value: "a"}):
         with pytest.raises(ValueError, match=r"printable|ascii"):
             Response(HTTPStatus.OK, headers).head()
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
-def test_no_header_ever_becomes_two(name: str, value: str) -> None:
+def test_one_header_never_becomes_two(name: str, value: str) -> None:
     try:
         head = Response(HTTPStatus.OK, {name: value}).head()
     except ValueError:
@@ -38,14 +38,14 @@ def test_no_header_ever_becomes_two(name: str, value: str) -> None:
     assert len(head.split(b"\r\n")) in (4, 5)  # the status, two or three fields, the end
 
 
-def test_a_head_has_the_length_and_a_type_even_of_nothing() -> None:
+def test_every_head_has_a_length_and_a_type() -> None:
     assert Response(HTTPStatus.FORBIDDEN, {"Server": "a"}, b"four").head() == (
         b"HTTP/1.1 403 Forbidden\r\nServer: a\r\n"
         b"Content-Type: application/octet-stream\r\nContent-Length: 4\r\n"
     )
 
 
-def test_aiohttps_answer_says_the_same() -> None:
+def test_aiohttps_response_is_equal() -> None:
     answer = Response(
         HTTPStatus.UNAUTHORIZED, {"X-A": "b: c", "Content-Type": "text/plain"}, b"four"
     )
@@ -68,11 +68,11 @@ def test_aiohttps_answer_says_the_same() -> None:
         (951_782_400, b"Date: Tue, 29 Feb 2000 00:00:00 GMT\r\n"),
     ],
 )
-def test_the_date_has_the_one_form_that_http_has(now: int, line: bytes) -> None:
+def test_the_date_is_an_imf_fixdate(now: int, line: bytes) -> None:
     assert HttpDate().line(now) == line
 
 
-def test_the_date_changes_with_the_second_and_in_both_directions() -> None:
+def test_the_date_follows_the_clock_in_both_directions() -> None:
     date = HttpDate()
     first = date.line(784_111_777.0)
     assert date.line(784_111_777.999) is first
@@ -81,7 +81,7 @@ def test_the_date_changes_with_the_second_and_in_both_directions() -> None:
 
 
 @given(st.integers(0, 4_000_000_000))
-def test_the_date_is_the_second_that_it_was_made_for(now: int) -> None:
+def test_the_date_is_the_given_second(now: int) -> None:
     text = HttpDate().line(now + 0.5).decode().removeprefix("Date: ").strip()
     assert parsedate_to_datetime(text).timestamp() == now
 
@@ -89,38 +89,38 @@ def test_the_date_is_the_second_that_it_was_made_for(now: int) -> None:
 NO_STORE = b"Cache-Control: no-store\r\n"
 
 
-def kept(seconds: int, until: bytes = b"30") -> bytes:
+def lifetime(seconds: int, until: bytes = b"30") -> bytes:
     return b"Cache-Control: private, max-age=%d\r\nX-Accel-Expires: %b\r\n" % (seconds, until)
 
 
 @pytest.mark.parametrize(
-    ("ends", "lines"),
+    ("until", "lines"),
     [
         (None, b""),
-        (inf, kept(30)),
-        (132, kept(30)),
-        # nginx keeps what has n seconds for up to n + 1: close to the end, it has one less.
-        (131, kept(30, b"30")),
-        (130.5, kept(30, b"29")),
-        (129.9, kept(29, b"28")),
-        (101, kept(1, b"0")),
+        (inf, lifetime(30)),
+        (132, lifetime(30)),
+        # nginx caches a response of n seconds for up to n + 1 seconds, so it gets one second less.
+        (131, lifetime(30, b"30")),
+        (130.5, lifetime(30, b"29")),
+        (129.9, lifetime(29, b"28")),
+        (101, lifetime(1, b"0")),
         (100.9, NO_STORE),
         (100, NO_STORE),
         (99, NO_STORE),
         (-1e300, NO_STORE),
     ],
 )
-def test_an_answer_is_kept_no_longer_than_it_holds(ends: float | None, lines: bytes) -> None:
+def test_the_lifetime_ends_with_the_decision(until: float | None, lines: bytes) -> None:
     lifetime = Lifetime(30)
     for _ in range(2):
-        assert lifetime.lines(ends, 100) == lines
+        assert lifetime.lines(until, 100) == lines
 
 
-def test_without_a_time_nothing_is_kept() -> None:
+def test_without_a_ttl_nothing_is_cacheable() -> None:
     assert Lifetime(0).lines(inf, 100) == NO_STORE
 
 
-def test_no_request_shows_its_token_when_it_is_shown() -> None:
+def test_the_repr_of_a_request_holds_no_token() -> None:
     shown: list[ParsedHead | _Route] = [
         ParsedHead("GET", f"/ext-authz/{TOKEN}", CIMultiDict({"X-Original-URI": TOKEN})),
         _Route("ext-authz", "GET", f"/ext-authz/{TOKEN}", (b"ext-authz", TOKEN.encode())),

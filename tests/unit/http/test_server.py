@@ -1,6 +1,6 @@
-"""Raw sockets against ``HardenedServer``: what a hostile or clumsy client gets.
+"""Raw sockets against ``HardenedServer``: what a hostile or faulty client gets.
 
-``MARK`` stands in every request where a token could; no answer and no log line may repeat it.
+``MARK`` stands where a token could be in every request; no response and no log line may repeat it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from verifier.log import traceback_summary
 
 MARK = "MARKEDTOKEN"
 TARGET = f"/auth?jwt={MARK}"
-PATIENCE = 10.0  # seconds after which a test that waits for a condition has failed
-SOON = 0.3  # seconds: a limit that is reached, yet longer than a busy machine may stumble
-BRIEF = Limits(linger_seconds=0.05)
+TIMEOUT = 10.0  # seconds after which a test that waits for a condition has failed
+SOON = 0.3  # seconds: short, but longer than the pauses of a busy machine
+SHORT_LINGER = Limits(linger_seconds=0.05)
 
 Serve = Callable[..., Awaitable["Wire"]]
 
@@ -55,12 +55,12 @@ def assert_constant(answer: bytes, status: int) -> None:
     assert answer.count(b"HTTP/1.") == 1 + body_of(status).count(b"HTTP/1.")
 
 
-def inside(held: web.RequestHandler, name: str) -> Any:
-    return getattr(held, name)
+def attribute_of(protocol: web.RequestHandler, name: str) -> Any:
+    return getattr(protocol, name)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while not condition():  # noqa: ASYNC110 (the server has no event for what is awaited)
             await asyncio.sleep(0.001)
 
@@ -76,14 +76,14 @@ class Connection:
         self.writer.write(data)
 
     async def until(self, end: bytes) -> bytes:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             answer = await self.reader.readuntil(end)
         assert MARK.encode() not in answer
         return answer
 
     async def rest(self) -> bytes:
-        """Everything until the server has closed the connection."""
-        async with asyncio.timeout(PATIENCE):
+        """Return all bytes until the server closes the connection."""
+        async with asyncio.timeout(TIMEOUT):
             answer = await self.reader.read()
         assert MARK.encode() not in answer
         return answer
@@ -91,7 +91,7 @@ class Connection:
 
 @dataclass
 class Wire:
-    """A running server, the requests that reached its handler, and the bugs that it reported."""
+    """A running server, the requests of its handler, and its reports of bugs."""
 
     server: HardenedServer
     port: int
@@ -120,7 +120,11 @@ class Wire:
 
     async def has_read_part_of_a_head(self) -> None:
         """Wait until the server has read the part of a head that was sent."""
-        await until(lambda: any(inside(held, "_head_bytes") for held in self.server.connections))
+        await until(
+            lambda: any(
+                attribute_of(protocol, "_head_bytes") for protocol in self.server.connections
+            )
+        )
 
     @staticmethod
     async def _hang_up(writer: asyncio.StreamWriter) -> None:
@@ -134,7 +138,7 @@ async def answer_ok(request: web.BaseRequest) -> web.Response:
 
 
 async def answer_body(request: web.BaseRequest) -> web.StreamResponse:
-    body = await read_body(request, limit=100, seconds=PATIENCE)
+    body = await read_body(request, limit=100, seconds=TIMEOUT)
     return web.Response(body=b"got " + body[:5]) if isinstance(body, bytes) else body
 
 
@@ -150,7 +154,7 @@ async def flood(_: web.BaseRequest) -> web.StreamResponse:
 
 @pytest.fixture(autouse=True)
 def silence(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Hold that no test makes aiohttp or asyncio complain, and that no line repeats the token."""
+    """Check that aiohttp and asyncio log no warning, and that no log line repeats the token."""
     caplog.set_level(logging.DEBUG)
     yield
     records = [*caplog.get_records("call"), *caplog.get_records("teardown")]
@@ -183,7 +187,7 @@ async def serve(silence: None) -> AsyncIterator[Serve]:
 # Connections
 
 
-async def test_requests_on_one_connection_are_answered_one_after_the_other(serve: Serve) -> None:
+async def test_requests_on_one_connection_are_answered_in_order(serve: Serve) -> None:
     connection = await (await serve()).connect()
     for method in ("GET", "OPTIONS", "GET"):
         connection.send(head(line=f"{method} {TARGET} HTTP/1.1"))
@@ -198,7 +202,7 @@ async def test_pipelined_requests_are_answered_in_order(serve: Serve) -> None:
     assert [part[:3] for part in answer.split(b"ok:")[1:]] == [b"GET", b"PUT", b"DEL"]
 
 
-async def test_a_pipeline_longer_than_its_queue_is_answered_whole(serve: Serve) -> None:
+async def test_a_pipeline_longer_than_the_queue_is_answered(serve: Serve) -> None:
     wire = await serve()
     answer = await wire.exchange(head() * 100 + head("Connection: close"))
     assert answer.count(b"ok:GET") == len(wire.seen) == 101
@@ -207,16 +211,14 @@ async def test_a_pipeline_longer_than_its_queue_is_answered_whole(serve: Serve) 
 @pytest.mark.parametrize(
     "garbage", [b"%s\r\n\r\n" % MARK.encode(), b"\x16\x03\x01\x02", head(host="")]
 )
-async def test_garbage_behind_a_good_request_does_not_cost_its_answer(
-    serve: Serve, garbage: bytes
-) -> None:
+async def test_garbage_does_not_affect_the_request_before_it(serve: Serve, garbage: bytes) -> None:
     answer = await (await serve()).exchange(head() + garbage)
     good, _, bad = answer.partition(b"ok:GET")
     assert b"200 OK" in good
     assert_constant(bad, 400)
 
 
-async def test_garbage_behind_a_blank_line_that_two_reads_share_costs_no_answer(
+async def test_garbage_after_a_split_blank_line_affects_no_request(
     serve: Serve,
 ) -> None:
     wire = await serve()
@@ -229,18 +231,18 @@ async def test_garbage_behind_a_blank_line_that_two_reads_share_costs_no_answer(
     assert b"400 Bad Request" in answer
 
 
-def test_one_read_is_cut_into_few_pieces_and_loses_nothing() -> None:
+def test_one_read_is_split_into_few_pieces() -> None:
     pieces = list(_pieces(b"\r\n\r", b"\n\r\n" + b"a\r\n\r\n" * 1000 + b"b"))
     assert b"".join(pieces) == b"\n\r\n" + b"a\r\n\r\n" * 1000 + b"b"
     assert pieces[:2] == [b"\n", b"\r\na\r\n\r\n"]
     assert len(pieces) == 17
 
 
-async def test_a_client_that_half_closes_gets_its_answer(serve: Serve) -> None:
+async def test_a_half_closed_client_gets_its_response(serve: Serve) -> None:
     assert b"ok:GET" in await (await serve()).exchange(head(), half_close=True)
 
 
-async def test_http_1_0_is_kept_alive_only_on_demand(serve: Serve) -> None:
+async def test_http_1_0_is_kept_alive_only_on_request(serve: Serve) -> None:
     wire = await serve()
     line = f"GET {TARGET} HTTP/1.0"
     answer = await wire.exchange(head("Connection: keep-alive", line=line), head(line=line))
@@ -254,7 +256,7 @@ async def test_http_1_0_needs_no_host(serve: Serve) -> None:
     assert answer.startswith(b"HTTP/1.0 200 OK\r\n")
 
 
-async def test_answers_name_the_product_and_no_version(serve: Serve) -> None:
+async def test_responses_name_the_product_without_version(serve: Serve) -> None:
     wire = await serve()
     for request in (head("Connection: close"), b"garbage\r\n\r\n", head(host="Host: a b")):
         answer = await wire.exchange(request)
@@ -281,7 +283,7 @@ async def test_a_trailer_does_not_become_a_header_of_the_next_request(serve: Ser
     assert b"\r\nConnection: close\r\n" in answer
 
 
-async def test_a_connection_ends_with_a_body_even_if_the_next_request_comes_later(
+async def test_a_connection_ends_after_a_body(
     serve: Serve,
 ) -> None:
     wire = await serve(answer_body)
@@ -305,7 +307,7 @@ async def test_an_empty_body_does_not_end_the_connection(serve: Serve) -> None:
 
 @pytest.mark.parametrize("protocol", ["h2c", "TLS/1.0", "websocket", MARK])
 @pytest.mark.parametrize("connection", ["Upgrade", "keep-alive"])
-async def test_nothing_is_read_behind_an_upgrade(
+async def test_nothing_is_read_after_an_upgrade(
     serve: Serve, protocol: str, connection: str
 ) -> None:
     wire = await serve()
@@ -409,7 +411,7 @@ async def test_a_plain_host_is_accepted(serve: Serve, host: str) -> None:
     )
 
 
-async def test_a_doubled_header_is_no_header(serve: Serve) -> None:
+async def test_a_doubled_header_counts_as_missing(serve: Serve) -> None:
     wire = await serve()
     await wire.exchange(head("X-A: 1", "X-B: 2", "x-a: 3", "Connection: close"))
     found = [sole_header(wire.seen[0], name) for name in ("X-A", "x-b", "X-C")]
@@ -420,7 +422,7 @@ async def test_a_doubled_header_is_no_header(serve: Serve) -> None:
 
 
 def padded(size: int, fields: int = 1) -> bytes:
-    """Make a head of exactly this size, the padding spread over so many fields."""
+    """Return a head of exactly this size; ``fields`` headers share the padding."""
     bare = head(*["X-P: "] * fields, "Connection: close")
     share, left = divmod(size - len(bare), fields)
     pads = [f"X-P: {'a' * (share + (left if n == 0 else 0))}" for n in range(fields)]
@@ -441,7 +443,7 @@ async def test_a_head_beyond_16_kilobytes_gets_a_constant_431(serve: Serve, fiel
     assert not wire.seen
 
 
-async def test_a_head_beyond_16_kilobytes_is_refused_in_pieces_and_behind_others(
+async def test_a_long_head_in_pieces_is_refused(
     serve: Serve,
 ) -> None:
     wire = await serve()
@@ -452,13 +454,13 @@ async def test_a_head_beyond_16_kilobytes_is_refused_in_pieces_and_behind_others
     assert_constant(bad, 431)
 
 
-async def test_many_small_heads_in_one_read_are_no_large_head(serve: Serve) -> None:
+async def test_many_small_heads_in_one_read_are_served(serve: Serve) -> None:
     wire = await serve()
     answer = await wire.exchange(head(f"X-P: {'a' * 5000}") * 8 + head("Connection: close"))
     assert answer.count(b"ok:GET") == 9
 
 
-async def test_a_target_of_15_kilobytes_is_served_and_one_beyond_16_is_not(serve: Serve) -> None:
+async def test_targets_up_to_16_kilobytes_are_served(serve: Serve) -> None:
     wire = await serve()
     target = "/" + "a" * 15 * 1024
     assert b"ok:GET" in await wire.exchange(
@@ -499,7 +501,7 @@ async def test_an_incomplete_head_is_closed(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 3, 4, -1])
-async def test_an_incomplete_head_behind_an_answer_is_closed(serve: Serve, length: int) -> None:
+async def test_an_incomplete_head_after_a_response_is_closed(serve: Serve, length: int) -> None:
     connection = await (await serve(limits=Limits(head_seconds=SOON))).connect()
     connection.send(head())
     await connection.until(b"ok:GET")
@@ -507,14 +509,14 @@ async def test_an_incomplete_head_behind_an_answer_is_closed(serve: Serve, lengt
     assert not await connection.rest()
 
 
-async def test_an_incomplete_head_pipelined_behind_a_request_is_closed(serve: Serve) -> None:
+async def test_an_incomplete_pipelined_head_is_closed(serve: Serve) -> None:
     wire = await serve(limits=Limits(head_seconds=SOON))
     answer = await wire.exchange(head() + head()[:-1])
     assert answer.endswith(b"ok:GET")
     assert len(wire.seen) == 1
 
 
-async def test_a_head_that_drips_is_closed(serve: Serve) -> None:
+async def test_a_slow_head_is_closed(serve: Serve) -> None:
     wire = await serve(limits=Limits(head_seconds=SOON))
     connection = await wire.connect()
     connection.send(b"GET /")
@@ -536,16 +538,16 @@ async def test_an_idle_connection_is_closed(serve: Serve) -> None:
     assert answer.endswith(b"ok:GET")
 
 
-async def test_a_slow_handler_is_not_cut_short_by_the_head_that_follows(serve: Serve) -> None:
+async def test_an_incomplete_head_does_not_interrupt_a_handler(serve: Serve) -> None:
     async def slow(request: web.BaseRequest) -> web.Response:
-        await until(lambda: not inside(request.protocol, "_head_timer"))
+        await until(lambda: not attribute_of(request.protocol, "_head_timer"))
         return await answer_ok(request)
 
     answer = await (await serve(slow, Limits(head_seconds=SOON))).exchange(head() + head()[:-1])
     assert answer.endswith(b"ok:GET")
 
 
-async def test_a_head_that_comes_byte_by_byte_is_served(serve: Serve) -> None:
+async def test_a_head_in_single_bytes_is_served(serve: Serve) -> None:
     wire = await serve()
     connection = await wire.connect()
     for byte in head():
@@ -553,7 +555,7 @@ async def test_a_head_that_comes_byte_by_byte_is_served(serve: Serve) -> None:
         await connection.writer.drain()
         await asyncio.sleep(0)
     await connection.until(b"ok:GET")
-    assert not any(inside(held, "_head_timer") for held in wire.server.connections)
+    assert not any(attribute_of(protocol, "_head_timer") for protocol in wire.server.connections)
 
 
 async def test_a_client_that_does_not_read_is_dropped(serve: Serve) -> None:
@@ -568,10 +570,10 @@ async def test_a_client_that_reads_late_keeps_its_connection(serve: Serve) -> No
     wire = await serve(flood)
     connection = await wire.connect()
     connection.send(head())
-    await until(lambda: bool(wire.seen and inside(wire.seen[0].protocol, "_write_timer")))
+    await until(lambda: bool(wire.seen and attribute_of(wire.seen[0].protocol, "_write_timer")))
     while b"end" not in await connection.reader.read(2**20):
         pass
-    assert inside(wire.seen[0].protocol, "_write_timer") is None
+    assert attribute_of(wire.seen[0].protocol, "_write_timer") is None
 
 
 # Bodies
@@ -586,24 +588,24 @@ async def test_a_body_may_take_longer_than_a_head(serve: Serve) -> None:
     wire = await serve(answer_body, Limits(head_seconds=SOON))
     connection = await wire.connect()
     connection.send(post("Content-Length: 5") + b"he")
-    await until(lambda: bool(wire.seen) and not inside(wire.seen[0].protocol, "_head_timer"))
+    await until(lambda: bool(wire.seen) and not attribute_of(wire.seen[0].protocol, "_head_timer"))
     connection.send(b"llo")
     assert (await connection.rest()).endswith(b"got hello")
 
 
-async def test_a_body_that_no_handler_wants_does_not_delay_the_answer(serve: Serve) -> None:
-    answer = await (await serve(limits=BRIEF)).exchange(post("Content-Length: 5"))
+async def test_an_unread_body_does_not_delay_the_response(serve: Serve) -> None:
+    answer = await (await serve(limits=SHORT_LINGER)).exchange(post("Content-Length: 5"))
     assert answer.endswith(b"ok:POST")
 
 
-async def test_a_body_that_never_comes_is_a_constant_408(serve: Serve) -> None:
-    wire = await serve(refuse_late_body, BRIEF)
+async def test_a_missing_body_is_a_constant_408(serve: Serve) -> None:
+    wire = await serve(refuse_late_body, SHORT_LINGER)
     assert_constant(await wire.exchange(post("Content-Length: 11") + MARK.encode()[:10]), 408)
 
 
 @pytest.mark.parametrize("length", [100, 101])
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_beyond_its_limit_is_a_constant_413(
+async def test_a_body_over_the_limit_is_a_constant_413(
     serve: Serve, length: int, *, chunked: bool
 ) -> None:
     body = MARK.encode().ljust(length, b".")
@@ -618,13 +620,13 @@ async def test_a_body_beyond_its_limit_is_a_constant_413(
 
 
 async def test_an_endless_body_is_refused_before_it_is_read(serve: Serve) -> None:
-    wire = await serve(answer_body, BRIEF)
+    wire = await serve(answer_body, SHORT_LINGER)
     assert_constant(await wire.exchange(post("Content-Length: 18446744073709551614")), 413)
 
 
 @pytest.mark.parametrize("chunk", [f"{MARK}\r\n", f"5;{MARK}\n\r\n", f"-1\r\n{MARK}"])
 async def test_a_broken_chunk_is_a_constant_400_at_once(serve: Serve, chunk: str) -> None:
-    wire = await serve(answer_body, BRIEF)
+    wire = await serve(answer_body, SHORT_LINGER)
     connection = await wire.connect()
     connection.send(post("Transfer-Encoding: chunked"))
     await until(lambda: bool(wire.seen))
@@ -633,8 +635,8 @@ async def test_a_broken_chunk_is_a_constant_400_at_once(serve: Serve, chunk: str
     assert not wire.reports
 
 
-async def test_a_broken_chunk_in_the_same_read_as_its_head_is_one_too(serve: Serve) -> None:
-    wire = await serve(answer_body, BRIEF)
+async def test_a_broken_chunk_with_its_head_is_a_400(serve: Serve) -> None:
+    wire = await serve(answer_body, SHORT_LINGER)
     broken = post("Transfer-Encoding: chunked") + f"3\r\nabc\r\n{MARK}\r\n".encode()
     assert_constant(await wire.exchange(broken + head()), 400)
     assert len(wire.seen) == 1
@@ -643,18 +645,18 @@ async def test_a_broken_chunk_in_the_same_read_as_its_head_is_one_too(serve: Ser
 @pytest.mark.parametrize(
     ("coding", "version"), [("gzip, chunked", "1.1"), ("chunked", "1.0"), ("gzip, chunked", "1.0")]
 )
-async def test_a_body_whose_end_others_see_elsewhere_is_refused(
+async def test_bodies_with_an_ambiguous_end_are_refused(
     serve: Serve, coding: str, version: str
 ) -> None:
-    wire = await serve(answer_body, BRIEF)
+    wire = await serve(answer_body, SHORT_LINGER)
     line = f"POST {TARGET} HTTP/{version}"
     request = head(f"Transfer-Encoding: {coding}", line=line) + b"3\r\nabc\r\n0\r\n\r\n"
     assert_constant(await wire.exchange(request + head()), 400)
     assert not wire.seen
 
 
-async def test_chunk_extensions_without_end_are_a_constant_400(serve: Serve) -> None:
-    wire = await serve(answer_body, BRIEF)
+async def test_endless_chunk_extensions_are_a_constant_400(serve: Serve) -> None:
+    wire = await serve(answer_body, SHORT_LINGER)
     endless = post("Transfer-Encoding: chunked") + b"3;" + b"a" * 2**20 + b"\r\nabc\r\n0\r\n\r\n"
     assert_constant(await wire.exchange(endless), 400)
 
@@ -665,8 +667,8 @@ async def test_a_body_in_chunks_of_one_byte_is_read(serve: Serve) -> None:
     assert answer.endswith(b"got aaaaa")
 
 
-async def test_a_broken_chunk_behind_an_answer_is_passed_over_in_silence(serve: Serve) -> None:
-    wire = await serve(limits=BRIEF)
+async def test_a_broken_chunk_after_the_response_is_ignored(serve: Serve) -> None:
+    wire = await serve(limits=SHORT_LINGER)
     connection = await wire.connect()
     connection.send(post("Transfer-Encoding: chunked"))
     await connection.until(b"ok:POST")
@@ -685,14 +687,14 @@ async def test_a_compressed_body_is_not_decompressed(serve: Serve) -> None:
     assert (await (await serve(count)).exchange(request)).endswith(b"11 bytes")
 
 
-async def test_a_client_that_leaves_within_a_body_ends_its_connection(serve: Serve) -> None:
+async def test_a_client_leaving_within_a_body_is_no_bug(serve: Serve) -> None:
     wire = await serve(answer_body)
     assert not await wire.exchange(post("Content-Length: 11") + MARK.encode()[:10], half_close=True)
     await wire.emptied()
     assert not wire.reports
 
 
-async def test_a_client_that_waits_for_100_continue_gets_it_when_the_body_is_read(
+async def test_100_continue_is_sent_when_the_body_is_read(
     serve: Serve,
 ) -> None:
     connection = await (await serve(answer_body)).connect()
@@ -704,8 +706,8 @@ async def test_a_client_that_waits_for_100_continue_gets_it_when_the_body_is_rea
     assert answer.endswith(b"got hello")
 
 
-async def test_a_client_that_waits_for_100_continue_gets_a_refusal_at_once(serve: Serve) -> None:
-    wire = await serve(answer_body, BRIEF)
+async def test_a_refusal_comes_before_100_continue(serve: Serve) -> None:
+    wire = await serve(answer_body, SHORT_LINGER)
     assert_constant(await wire.exchange(post("Content-Length: 101", "Expect: 100-continue")), 413)
 
 
@@ -767,7 +769,7 @@ async def test_every_bug_becomes_a_constant_500(serve: Serve, handler: Handler) 
     assert MARK not in wire.reports[0]
 
 
-async def test_a_bug_within_an_answer_cuts_it_short(serve: Serve) -> None:
+async def test_a_bug_within_a_response_cuts_it(serve: Serve) -> None:
     async def half(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "100"})
         await response.prepare(request)
@@ -781,7 +783,7 @@ async def test_a_bug_within_an_answer_cuts_it_short(serve: Serve) -> None:
     assert [report.split()[0] for report in wire.reports] == ["ValueError"]
 
 
-async def test_bytes_that_are_no_utf_8_reach_the_handler_and_can_be_answered(serve: Serve) -> None:
+async def test_invalid_utf_8_reaches_the_handler(serve: Serve) -> None:
     async def echo(request: web.BaseRequest) -> web.Response:
         return web.Response(headers={"X-Echo": request.headers["X-A"]})
 
@@ -791,7 +793,7 @@ async def test_bytes_that_are_no_utf_8_reach_the_handler_and_can_be_answered(ser
     assert wire.seen[0].headers["X-A"].encode("utf-8", "surrogateescape") == b"\xff\xc3\xa9\xc3 ("
 
 
-async def test_a_parser_that_breaks_is_a_bug_without_values(serve: Serve) -> None:
+async def test_a_parser_error_is_reported_without_values(serve: Serve) -> None:
     class Broken:
         def feed_data(self, data: bytes) -> None:
             raise IndexError(data)
@@ -800,14 +802,14 @@ async def test_a_parser_that_breaks_is_a_bug_without_values(serve: Serve) -> Non
     connection = await wire.connect()
     connection.send(head())
     await connection.until(b"ok:GET")
-    (held,) = wire.server.connections
-    held._parser = Broken()  # type: ignore[assignment]  # only the method that is called
+    (protocol,) = wire.server.connections
+    protocol._parser = Broken()  # type: ignore[assignment]  # only the method that is called
     connection.send(head())
     assert not await connection.rest()
     assert wire.reports[0].startswith("IndexError at ")
 
 
-def test_a_description_has_types_and_places_only() -> None:
+def test_a_traceback_summary_has_types_and_places_only() -> None:
     assert traceback_summary(ValueError(MARK)) == "ValueError at "
     assert traceback_summary(None) == "unknown error"
 
@@ -815,7 +817,7 @@ def test_a_description_has_types_and_places_only() -> None:
 # Drain
 
 
-async def test_a_draining_server_says_goodbye_in_its_next_answer(serve: Serve) -> None:
+async def test_a_draining_server_announces_the_connections_end(serve: Serve) -> None:
     wire = await serve()
     connection = await wire.connect()
     connection.send(head())
@@ -827,7 +829,7 @@ async def test_a_draining_server_says_goodbye_in_its_next_answer(serve: Serve) -
     assert b"\r\nConnection: close\r\n" in answer
 
 
-async def test_a_shutdown_answers_what_is_in_flight_and_closes_what_is_idle(serve: Serve) -> None:
+async def test_a_shutdown_answers_requests_in_flight(serve: Serve) -> None:
     started, release = asyncio.Event(), asyncio.Event()
 
     async def waiting(request: web.BaseRequest) -> web.Response:
@@ -842,7 +844,7 @@ async def test_a_shutdown_answers_what_is_in_flight_and_closes_what_is_idle(serv
     await idle.until(b"ok:GET")
     busy.send(post("Content-Length: 0"))
     await started.wait()
-    runner = web.ServerRunner(wire.server, shutdown_timeout=PATIENCE)
+    runner = web.ServerRunner(wire.server, shutdown_timeout=TIMEOUT)
     await runner.setup()
     cleanup = asyncio.create_task(runner.cleanup())
     assert not await idle.rest()

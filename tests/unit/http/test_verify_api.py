@@ -54,7 +54,7 @@ async def test_an_allow_holds_what_jitsi_binds_to_a_session(start: Start) -> Non
     )
 
 
-async def test_a_denial_answers_in_jitsis_words(start: Start) -> None:
+async def test_a_denial_holds_jitsis_error_and_reason(start: Start) -> None:
     sidecar = await start()
     _, expired = await post(sidecar, {"token": mint(exp=1), "room_jid": ROOM})
     assert (expired["allowed"], expired["code"]) == (False, "token-expired")
@@ -66,7 +66,7 @@ async def test_a_denial_answers_in_jitsis_words(start: Start) -> None:
     assert (none["code"], none["reason"]) == ("token-missing", "token required")
 
 
-async def test_without_a_room_the_token_alone_is_judged(start: Start) -> None:
+async def test_without_a_room_only_the_token_is_verified(start: Start) -> None:
     sidecar = await start()
     _, answer = await post(sidecar, {"token": mint(room="elsewhere"), "unknown": [1]})
     assert (answer["allowed"], answer["affiliation"]) == (True, "member")
@@ -80,7 +80,7 @@ async def test_a_guest_is_allowed_with_an_empty_session(start: Start) -> None:
     assert (await post(sidecar, closed))[1]["error"] == "authentication-required"
 
 
-async def test_a_context_tenant_of_another_url_is_flagged(start: Start) -> None:
+async def test_a_tenant_mismatch_is_reported(start: Start) -> None:
     sidecar = await start()
     question = {
         "token": mint(context={"tenant": "acme"}),
@@ -90,7 +90,7 @@ async def test_a_context_tenant_of_another_url_is_flagged(start: Start) -> None:
     assert (await post(sidecar, question))[1]["tenant_mismatch"] is True
 
 
-async def test_only_a_moderator_creates_a_room_where_the_policy_says_so(start: Start) -> None:
+async def test_only_moderators_create_rooms_if_configured(start: Start) -> None:
     sidecar = await start(operator_policy=OperatorPolicy(moderators_create_rooms=True))
     moderator = mint(context={"user": {"moderator": True}})
     for token, new, code in (
@@ -126,7 +126,7 @@ async def test_only_a_moderator_creates_a_room_where_the_policy_says_so(start: S
         ({"token": None, "creates_room": 1}, "creates_room: expected a boolean or null, found a"),
     ],
 )
-async def test_a_wrong_question_is_a_400_that_names_the_member(
+async def test_a_malformed_body_is_a_400_naming_the_member(
     start: Start, question: Any, complaint: str
 ) -> None:
     sidecar = await start(allow_empty_token=True)
@@ -135,7 +135,7 @@ async def test_a_wrong_question_is_a_400_that_names_the_member(
     assert problem["detail"].startswith(complaint)
 
 
-async def test_only_post_is_served_and_only_up_to_64_kib(start: Start) -> None:
+async def test_only_posts_up_to_64_kib_are_served(start: Start) -> None:
     sidecar = await start()
     status, headers, _ = await sidecar.ask("/v1/verify")
     assert (status, headers["Allow"]) == (405, "POST")

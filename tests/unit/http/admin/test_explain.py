@@ -1,4 +1,4 @@
-"""``POST /v1/explain``: what people paste, whose rules judge, and what the answer shows of it."""
+"""``POST /v1/explain``: what is pasted, which host's rules apply, and what the response shows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def explain(verifier: RunningVerifier, **question: Any) -> tuple[int, Any]:
     return response.status, answer
 
 
-def test_the_answer_is_the_commands_and_more(verifier: RunningVerifier) -> None:
+def test_the_response_holds_the_explanation_and_the_token(verifier: RunningVerifier) -> None:
     context = {"user": {"moderator": True}, "features": {"recording": True}}
     token = mint(context=context)
     status, answer = explain(verifier, pasted=token, room="standup", now=1_900_000_000)
@@ -94,7 +94,7 @@ def test_a_guest_has_no_token(verifier: RunningVerifier) -> None:
         assert (answer["code"], answer["token"]) == ("token-missing", None)
 
 
-def test_a_typed_room_goes_before_the_urls(verifier: RunningVerifier) -> None:
+def test_a_given_room_overrides_the_urls(verifier: RunningVerifier) -> None:
     url = f"https://meet.example.org/retro?jwt={mint()}"
     assert explain(verifier, pasted=url)[1]["code"] == "room-mismatch"
     for room in ("standup", "https://other.example/standup", "/standup", "standup@muc.x"):
@@ -102,7 +102,7 @@ def test_a_typed_room_goes_before_the_urls(verifier: RunningVerifier) -> None:
     assert explain(verifier, room=f"https://m/standup?jwt={mint()}")[1]["allowed"] is True
 
 
-def test_the_host_is_named_or_the_urls(verifier: RunningVerifier) -> None:
+def test_the_host_is_given_or_the_urls(verifier: RunningVerifier) -> None:
     token = mint("booking", CLINIC)
     named = explain(verifier, pasted=token, host="Meet.Clinic.example:443")[1]
     assert (named["allowed"], named["host"]) == (True, "meet.clinic.example")
@@ -112,7 +112,7 @@ def test_the_host_is_named_or_the_urls(verifier: RunningVerifier) -> None:
     assert (default["code"], default["host"]) == ("signature-invalid", None)
 
 
-def test_the_hosts_can_be_asked_for(verifier: RunningVerifier) -> None:
+def test_the_configured_hosts_are_listed(verifier: RunningVerifier) -> None:
     answer = get(verifier.admin, "/v1/hosts")
     assert (answer.status, answer.json) == (
         200,
@@ -120,7 +120,7 @@ def test_the_hosts_can_be_asked_for(verifier: RunningVerifier) -> None:
     )
 
 
-def test_strict_hosts_shut_out_hosts_here_too(tmp_path: Path) -> None:
+def test_strict_hosts_are_explained(tmp_path: Path) -> None:
     (tmp_path / "verifier.toml").write_text(f"strict_hosts = true\n{CONFIG}")
     with running_verifier(tmp_path, tmp_path / "verifier.toml") as strict:
         _, answer = explain(strict, pasted=f"https://elsewhere.example/standup?jwt={mint()}")
@@ -148,7 +148,7 @@ def test_strict_hosts_shut_out_hosts_here_too(tmp_path: Path) -> None:
         ({"pasted": "a", "room": "ftp://x/y"}, "room"),
     ],
 )
-def test_what_is_no_question_is_refused_by_the_members_name(
+def test_a_malformed_body_is_refused_naming_the_member(
     verifier: RunningVerifier, question: dict[str, Any], member: str
 ) -> None:
     status, problem = explain(verifier, **question)
@@ -158,15 +158,13 @@ def test_what_is_no_question_is_refused_by_the_members_name(
 
 
 @pytest.mark.parametrize("token", ["x", "a.b", "eyJ" * 5000, ".." * 400, "\u202e", '{"a":1}'])
-def test_any_text_in_a_tokens_place_gets_an_explanation(
-    verifier: RunningVerifier, token: str
-) -> None:
+def test_any_text_as_a_token_is_explained(verifier: RunningVerifier, token: str) -> None:
     status, answer = explain(verifier, pasted=token)
     assert (status, answer["code"]) == (200, "token-malformed")
     assert answer["token"]["claims"] is None
 
 
-def test_an_unknown_key_names_those_that_there_are(tmp_path: Path) -> None:
+def test_an_unavailable_key_source_is_in_the_notes(tmp_path: Path) -> None:
     (tmp_path / "verifier.toml").write_text(
         'app_id = "app"\ncache_keys_url = "http://127.0.0.1:9/keys"\n'
     )
@@ -177,7 +175,7 @@ def test_an_unknown_key_names_those_that_there_are(tmp_path: Path) -> None:
         assert any(note.startswith("Key source document: ") for note in answer["notes"])
 
 
-def test_a_new_room_is_asked_for_as_prosody_does(verifier: RunningVerifier) -> None:
+def test_creating_a_room_is_explained(verifier: RunningVerifier) -> None:
     question = {"token": mint("booking", CLINIC), "room": "standup", "host": "meet.clinic.example"}
     assert explain(verifier, **question)[1]["allowed"] is True
     answer = explain(verifier, **question, creates_room=True)[1]

@@ -31,9 +31,7 @@ def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVerifi
 
 
 @pytest.mark.parametrize("path", BODIES)
-def test_every_file_is_served_without_the_admin_token_and_with_strict_headers(
-    verifier: RunningVerifier, path: str
-) -> None:
+def test_page_files_are_open_and_have_strict_headers(verifier: RunningVerifier, path: str) -> None:
     answer = get(verifier.admin, f"{path}?anything")
     assert (answer.status, answer.body.encode()) == (200, BODIES[path])
     policy = dict(
@@ -56,7 +54,7 @@ def test_every_file_is_served_without_the_admin_token_and_with_strict_headers(
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_what_the_dashboard_reads_is_open_too_and_the_rest_is_not(
+def test_metrics_are_open_and_other_endpoints_guarded(
     verifier: RunningVerifier,
 ) -> None:
     (read,) = set(re.findall(r'fetch\("(.*?)"', BODIES["/dashboard/page.js"].decode()))
@@ -65,9 +63,7 @@ def test_what_the_dashboard_reads_is_open_too_and_the_rest_is_not(
 
 
 @pytest.mark.parametrize(("page", "name", "first"), PAGES)
-def test_every_file_is_served_and_every_one_that_is_named_is_there(
-    page: Assets, name: str, first: str
-) -> None:
+def test_every_page_file_is_served(page: Assets, name: str, first: str) -> None:
     folder = ROOT / "verifier" / "http" / "admin" / name
     there = {file.name for file in folder.iterdir() if file.suffix not in (".py", "")}
     served = {Path(path).name for path in page.bodies if Path(path).suffix}
@@ -77,7 +73,7 @@ def test_every_file_is_served_and_every_one_that_is_named_is_there(
 
 
 @pytest.mark.parametrize("path", BODIES)
-def test_no_file_needs_anything_from_elsewhere_or_holds_a_script_inline(path: str) -> None:
+def test_page_files_use_no_other_site_and_no_inline_script(path: str) -> None:
     text = BODIES[path].decode()
     assert not re.search(
         r"https?://(?!www\.w3\.org/2000/svg\")|@import|url\(|\sstyle=|\son[a-z]+=|<style", text
@@ -89,13 +85,13 @@ def test_no_file_needs_anything_from_elsewhere_or_holds_a_script_inline(path: st
 
 @pytest.mark.parametrize("path", ["/", "/dashboard"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_the_files_are_to_be_read_only(verifier: RunningVerifier, method: str, path: str) -> None:
+def test_page_files_are_read_only(verifier: RunningVerifier, method: str, path: str) -> None:
     response, _ = exchange(verifier, method, path)
     assert (response.status, response.headers["Allow"]) == (405, "GET")
 
 
 @pytest.mark.parametrize("path", ["/", "/dashboard"])
-def test_a_head_has_no_body(verifier: RunningVerifier, path: str) -> None:
+def test_a_head_request_has_no_body(verifier: RunningVerifier, path: str) -> None:
     response, body = exchange(verifier, "HEAD", path)
     assert (response.status, body) == (200, b"")
 

@@ -1,7 +1,7 @@
 """The decision listener twice in one process: once with the fast lane, once with aiohttp alone.
 
-Both get the same bytes in the same reads, from the same state; whatever a client, a dashboard or a
-log could tell them apart by is compared.
+Both get the same bytes in the same reads, from the same state. Everything that a client, a metric
+or a log shows of them is compared. "Equally" in the name of a test means: equally by both.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from verifier.observability.decision_log import DecisionLog
 from verifier.observability.sinks import LogContext, Outcome
 from verifier.rules.model import Decision, Deny
 
-PATIENCE = 10.0  # seconds after which a test that waits for a condition has failed
+TIMEOUT = 10.0  # seconds after which a test that waits for a condition has failed
 PROBE = b"GET /healthz HTTP/1.1\r\nHost: probe\r\n\r\n"
-BRIEF = Limits(linger_seconds=0.05)
+SHORT_LINGER = Limits(linger_seconds=0.05)
 
 
-async def until(condition: Callable[[], Any], patience: float = PATIENCE) -> None:
-    async with asyncio.timeout(patience):
+async def until(condition: Callable[[], Any], seconds: float = TIMEOUT) -> None:
+    async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 (the server has no event for what is awaited)
             await asyncio.sleep(0)
 
 
-class Lines:
-    """Keeps what would be written down; a ``Sink`` that takes allows, too."""
+class RecordedLines:
+    """A ``Sink`` that keeps all records."""
 
     def __init__(self) -> None:
         self.written: list[tuple[Any, ...]] = []
@@ -50,27 +50,27 @@ class Lines:
     def wants(self, outcome: Outcome) -> bool:
         return bool(outcome)
 
-    def write(self, record: Mapping[str, Any], asking: LogContext) -> None:
+    def write(self, record: Mapping[str, Any], context: LogContext) -> None:
         # Two signatures by an EC key differ, and so do the tokens' digests.
-        told = {name: value for name, value in record.items() if name != "token_id"}
-        self.written.append((told, asking.endpoint, asking.request_id, asking.traceparent))
+        fields = {name: value for name, value in record.items() if name != "token_id"}
+        self.written.append((fields, context.endpoint, context.request_id, context.traceparent))
 
 
-class Counts:
-    """Keeps what would be counted; an ``Observer``."""
+class RecordedCounts:
+    """An ``Observer`` that keeps all counts."""
 
     def __init__(self) -> None:
         self.counted: list[tuple[Any, ...]] = []
-        self.working = 0
+        self.in_flight = 0
 
     def count_cache_lookup(self, *, hit: bool) -> None:
         self.counted.append(("hit" if hit else "miss",))
 
     @contextmanager
     def track_in_flight(self) -> Iterator[None]:
-        self.working += 1
+        self.in_flight += 1
         yield
-        self.working -= 1
+        self.in_flight -= 1
 
     def outcome_index(self, endpoint: str, decision: Decision, *, enforced: bool = True) -> int:
         code = decision.code if isinstance(decision, Deny) else str(decision.affiliation)
@@ -83,22 +83,22 @@ class Counts:
 
 @dataclass(frozen=True)
 class Setup:
-    """What both are built from; keys and turns are made for each."""
+    """What both listeners are built from; keys and throttle are made for each of them."""
 
     options: ProxyAuthOptions = ProxyAuthOptions()  # noqa: RUF009  # immutable
     policy: dict[str, Any] = field(default_factory=dict)
     hosts: dict[str, dict[str, Any]] = field(default_factory=dict)
     keys: Callable[[], Keys] = FakeKeys
     ttl: int = 30
-    turns: Callable[[], SignatureThrottle] = SignatureThrottle
-    limits: Limits = BRIEF
+    throttle: Callable[[], SignatureThrottle] = SignatureThrottle
+    limits: Limits = SHORT_LINGER
 
 
 @dataclass
-class Seen:
-    """What one of them did with a connection."""
+class Observed:
+    """What one listener did with a connection."""
 
-    answers: list[tuple[str, list[str], bytes]]
+    responses: list[tuple[str, list[str], bytes]]
     closed: bool
     after: list[tuple[str, list[str], bytes]]
     counted: list[tuple[Any, ...]]
@@ -107,34 +107,34 @@ class Seen:
 
 
 class Client:
-    """A client's end of a connection whose other end is watched."""
+    """A client's end of a connection, with access to the server's end."""
 
-    def __init__(self, near: socket.socket, far: socket.socket, held: Connection) -> None:
+    def __init__(self, near: socket.socket, far: socket.socket, connection: Connection) -> None:
         self._near = near
         self._far = far
-        self.held = held
+        self.connection = connection
 
-    def is_gone(self) -> bool:
-        transport = self.held.transport
+    def is_closed(self) -> bool:
+        transport = self.connection.transport
         return transport is None or transport.is_closing()
 
     @property
     def idle(self) -> bool:
-        """Whether the server has nothing to do but to wait for bytes, or will close soon."""
-        if self.is_gone():
+        """Whether the server waits for bytes, or is about to close."""
+        if self.is_closed():
             return True
-        waiter = self.held._waiter
-        if self.held._deferred_head or not self.all_read:
+        waiter = self.connection._waiter
+        if self.connection._deferred_head or not self.all_read:
             return False
         return self.is_ending() or (waiter is not None and not waiter.done())
 
     def is_ending(self) -> bool:
-        """Whether the connection is closed, or will be as soon as its time to linger is up."""
-        return self.is_gone() or (self.held._has_body and self.held._served is None)
+        """Whether the connection is closed, or will be when its linger time is over."""
+        return self.is_closed() or (self.connection._has_body and self.connection._served is None)
 
     @property
     def all_read(self) -> bool:
-        if self._far.fileno() < 0 or self.is_gone():
+        if self._far.fileno() < 0 or self.is_closed():
             return True
         unread = fcntl.ioctl(self._far, termios.FIONREAD, bytes(4))
         return unread == bytes(4)
@@ -143,44 +143,44 @@ class Client:
         """Send bytes, and wait until the server has read them, unless it will not read."""
         with suppress(ConnectionError):
             await asyncio.get_running_loop().sock_sendall(self._near, data)
-        await until(lambda: self.all_read or self.held._deferred_head)
+        await until(lambda: self.all_read or self.connection._deferred_head)
 
-    async def settle(self) -> None:
+    async def wait_idle(self) -> None:
         await until(lambda: self.idle)
 
     def half_close(self) -> None:
         with suppress(OSError):
             self._near.shutdown(socket.SHUT_WR)
 
-    def leave(self) -> None:
+    def close(self) -> None:
         self._near.close()
 
     def read(self) -> bytes:
-        """Give what has come so far."""
+        """Return the bytes received so far."""
         found = b""
         with suppress(BlockingIOError, ConnectionError):
             while data := self._near.recv(65_536):
                 found += data
         return found
 
-    async def rest(self) -> bytes:
-        """Give everything until the server has closed the connection."""
+    async def read_rest(self) -> bytes:
+        """Return all bytes until the server closes the connection."""
         found = b""
         with suppress(ConnectionError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 while data := await asyncio.get_running_loop().sock_recv(self._near, 65_536):
                     found += data
         return found
 
 
-class Twin:
-    """One of the two."""
+class DecisionListener:
+    """One of the two listeners."""
 
     def __init__(self, setup: Setup, *, fast: bool) -> None:
-        self.taken = 0
+        self.fast_count = 0
         self.reports: list[str] = []
-        self.observer = Counts()
-        self.turns = setup.turns()
+        self.observer = RecordedCounts()
+        self.throttle = setup.throttle()
         self._clients: list[Client] = []
         self.install(setup)
         lane = {"fast_handler": self._try_fast} if fast else {}
@@ -189,13 +189,15 @@ class Twin:
         )
 
     def install(self, setup: Setup) -> None:
-        """Reload: new parts in the place of the old ones."""
+        """Replace all parts, as a reload does."""
         self.keys = setup.keys()
         default = self._verifier(setup.policy)
         by_host = {host: self._verifier(setup.policy | own) for host, own in setup.hosts.items()}
         hosts = Hosts(default, by_host, strict=bool(by_host))
-        self.lines = Lines()
-        clock = count().__next__  # another second each time: a busy machine changes no record
+        self.lines = RecordedLines()
+        clock = (
+            count().__next__
+        )  # one second later at each call, so that a busy machine changes no record
         report_only = setup.options.report_only
         log = DecisionLog([self.lines], report_only=report_only, monotonic=clock)
         self.cache = DecisionCache(setup.ttl)
@@ -203,62 +205,68 @@ class Twin:
         self.service = DecisionService(hosts, self.cache, self.observer, log, options)
 
     def _verifier(self, policy: dict[str, Any]) -> Verifier:
-        return Verifier(replace(POLICY, **policy), self.keys, lambda: NOW, self.turns)
+        return Verifier(replace(POLICY, **policy), self.keys, lambda: NOW, self.throttle)
 
     async def connect(self) -> Client:
         near, far = socket.socketpair()
         near.setblocking(False)
         far.setblocking(False)
         loop = asyncio.get_running_loop()
-        _, held = await loop.connect_accepted_socket(self.server, far)
-        assert isinstance(held, Connection)
-        client = Client(near, far, held)
+        _, connection = await loop.connect_accepted_socket(self.server, far)
+        assert isinstance(connection, Connection)
+        client = Client(near, far, connection)
         self._clients.append(client)
-        await client.settle()
+        await client.wait_idle()
         return client
 
-    async def see(self, parts: Sequence[bytes], *, rush: bool, half_close: bool = False) -> Seen:
-        """Send parts over a connection of their own, each to be read before the next is sent.
+    async def exchange(
+        self, parts: Sequence[bytes], *, pipelined: bool, half_close: bool = False
+    ) -> Observed:
+        """Send parts over a new connection, each after the one before it was read.
 
         Args:
-            parts: What to send.
-            rush: Whether the next part does not wait for the answers to those before.
-            half_close: Whether the client then says that it will say no more.
+            parts: The bytes to send.
+            pipelined: Whether a part is sent before the responses to the parts before it have come.
+            half_close: Whether the client closes its side of the connection at the end.
         """
         self.lines.written.clear()
         self.observer.counted.clear()
-        client, said = await self.connect(), b""
+        client, received = await self.connect(), b""
         for part in parts:
             await client.send(part)
-            if not rush:
-                await client.settle()
-                said += client.read()
+            if not pipelined:
+                await client.wait_idle()
+                received += client.read()
         if half_close:
             client.half_close()
-            answers, closed, after = parsed(said + await client.rest()), True, []
+            responses, closed, after = (
+                parse_responses(received + await client.read_rest()),
+                True,
+                [],
+            )
         else:
-            await client.settle()
-            answers, closed = parsed(said + client.read()), client.is_ending()
+            await client.wait_idle()
+            responses, closed = parse_responses(received + client.read()), client.is_ending()
             await client.send(PROBE)
-            await client.settle()
+            await client.wait_idle()
             client.half_close()
-            after = parsed(await client.rest())
-        client.leave()
-        assert not self.observer.working
+            after = parse_responses(await client.read_rest())
+        client.close()
+        assert not self.observer.in_flight
         counted, lines = list(self.observer.counted), list(self.lines.written)
-        return Seen(answers, closed, after, counted, lines, len(self.reports))
+        return Observed(responses, closed, after, counted, lines, len(self.reports))
 
     async def stop(self) -> None:
         for client in self._clients:
-            client.leave()
+            client.close()
         self.server.pre_shutdown()
-        await self.server.shutdown(PATIENCE)
+        await self.server.shutdown(TIMEOUT)
 
     def _try_fast(
         self, head: bytes, transport: asyncio.Transport, respond_later: RespondLater
     ) -> bytes | Deferred | None:
         answer = self.service.fast_lane.answer(head, transport, respond_later)
-        self.taken += answer is not None
+        self.fast_count += answer is not None
         return answer
 
     async def _handle(self, request: Any) -> Any:
@@ -266,16 +274,18 @@ class Twin:
 
 
 @dataclass
-class Twins:
-    """Both."""
+class ReaderPair:
+    """Both listeners."""
 
-    fast: Twin
-    plain: Twin
+    fast: DecisionListener
+    plain: DecisionListener
 
-    async def alike(self, *parts: bytes, rush: bool = False, half_close: bool = False) -> Seen:
-        """Hold that both do the same with these parts, and give what they do."""
-        fast = await self.fast.see(parts, rush=rush, half_close=half_close)
-        plain = await self.plain.see(parts, rush=rush, half_close=half_close)
+    async def compare(
+        self, *parts: bytes, pipelined: bool = False, half_close: bool = False
+    ) -> Observed:
+        """Check that both listeners do the same with these parts, and return what they do."""
+        fast = await self.fast.exchange(parts, pipelined=pipelined, half_close=half_close)
+        plain = await self.plain.exchange(parts, pipelined=pipelined, half_close=half_close)
         assert fast == plain
         assert self.fast.cache._entries == self.plain.cache._entries  # the keys above all
         return fast
@@ -286,9 +296,9 @@ class Twins:
 
 
 @asynccontextmanager
-async def twins(setup: Setup | None = None) -> AsyncIterator[Twins]:
+async def reader_pair(setup: Setup | None = None) -> AsyncIterator[ReaderPair]:
     setup = setup or Setup()
-    both = Twins(Twin(setup, fast=True), Twin(setup, fast=False))
+    both = ReaderPair(DecisionListener(setup, fast=True), DecisionListener(setup, fast=False))
     try:
         yield both
     finally:
@@ -296,12 +306,12 @@ async def twins(setup: Setup | None = None) -> AsyncIterator[Twins]:
         await both.plain.stop()
 
 
-def parsed(raw: bytes) -> list[tuple[str, list[str], bytes]]:
-    """Split what a server has said into answers: status line, sorted headers, body.
+def parse_responses(raw: bytes) -> list[tuple[str, list[str], bytes]]:
+    """Split the bytes of a server into responses: status line, sorted headers, body.
 
-    ``Date`` has to be there and is otherwise left out; so is the order of the headers.
+    Each response must have one ``Date``, which is left out. The order of headers does not count.
     """
-    answers = []
+    responses = []
     while raw:
         head, end, raw = raw.partition(b"\r\n\r\n")
         assert end, f"an incomplete answer: {head!r}"
@@ -309,8 +319,8 @@ def parsed(raw: bytes) -> list[tuple[str, list[str], bytes]]:
         dates = [line for line in fields if line.startswith("Date: ")]
         assert len(dates) == (0 if " 100 " in status else 1), fields
         lengths = [int(line[16:]) for line in fields if line.startswith("Content-Length: ")]
-        length = 0 if raw.startswith(b"HTTP/1.") else sum(lengths)  # behind HEAD, none
+        length = 0 if raw.startswith(b"HTTP/1.") else sum(lengths)  # a response to HEAD has none
         body, raw = raw[:length], raw[length:]
-        answers.append((status, sorted(set(fields) - set(dates)), body))
+        responses.append((status, sorted(set(fields) - set(dates)), body))
         assert len(set(fields)) == len(fields)
-    return answers
+    return responses
