@@ -211,7 +211,10 @@ class KeyResolvers:
         the best one is the last: the one with the same locations, else the one with the most keys.
         """
         for locations, new in self._resolvers:
-            for _, old in sorted(other._resolvers, key=lambda entry: _merit(entry, locations)):
+            # ``_merit`` reads the state of every key. A thousand hosts have a million pairs of
+            # resolvers, and this runs in the event loop: only related pairs may cost that much.
+            related = [entry for entry in other._resolvers if _share_a_url(entry[0], locations)]
+            for _, old in sorted(related, key=lambda entry: _merit(entry, locations)):
                 new.copy_from(old)
 
     def take_over_metrics(self, other: KeyResolvers) -> None:
@@ -296,6 +299,11 @@ def _best_answer(lookups: Sequence[asyncio.Task[KeyOrMissing]]) -> KeyOrMissing:
         if isinstance(answer, VerificationKey):
             return answer
     return Missing.UNAVAILABLE if Missing.UNAVAILABLE in answers else Missing.UNKNOWN
+
+
+def _share_a_url(one: KeyLocations, other: KeyLocations) -> bool:
+    document = one.document_url is not None and one.document_url == other.document_url
+    return document or (one.asap_url is not None and one.asap_url == other.asap_url)
 
 
 def _merit(entry: tuple[KeyLocations, KeyResolver], locations: KeyLocations) -> tuple[bool, int]:

@@ -21,7 +21,7 @@ from tests.support.key_server import (
     source_context,
     until,
 )
-from verifier.keys.resolver import KeyResolver, open_resolver
+from verifier.keys.resolver import KeyResolver, KeyResolvers, open_resolver
 from verifier.keys.sources.asap import AsapSource
 from verifier.keys.sources.base import KeySourceError, Missing
 from verifier.keys.sources.jwks import DocumentSource
@@ -182,6 +182,16 @@ async def test_keys_of_another_url_are_not_copied(
     new = open_resolver(KeyLocations(asap_url=f"{server.url}/other"), session, source_context())
     new.copy_from(old)
     assert new.get("b") is None
+
+
+def test_copying_reads_no_unrelated_resolver(
+    session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload copies in the event loop, which a thousand hosts must not block for seconds."""
+    locations = [KeyLocations(secrets=[f"secret-{number}"]) for number in range(3)]
+    old, new = (KeyResolvers(locations, session, source_context()) for _ in range(2))
+    monkeypatch.setattr(KeyResolver, "status", lambda _: pytest.fail("an unrelated state was read"))
+    new.copy_from(old)
 
 
 async def test_keys_of_every_source_are_found_by_their_hash(
