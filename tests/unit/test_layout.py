@@ -6,8 +6,6 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.support.paths import ROOT, TESTS
 
 
@@ -22,10 +20,15 @@ def imported_modules(path: Path) -> Iterator[str]:
                 yield alias.name
 
 
-@pytest.mark.parametrize(
-    "path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
-)
-def test_no_module_imports_a_test_module(path: Path) -> None:
-    names = [name for name in imported_modules(path) if name.startswith("tests.")]
-    parts = [part for name in names for part in name.split(".")[1:-1]]
-    assert not [part for part in parts if part.startswith("test_") or part == "conftest"]
+def test_no_module_imports_a_test_module() -> None:
+    offenders = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sorted(TESTS.rglob("*.py"))
+        for name in imported_modules(path)
+        if name.startswith("tests.") and _is_test_module(name.split(".")[1:-1])
+    ]
+    assert not offenders
+
+
+def _is_test_module(parts: list[str]) -> bool:
+    return any(part.startswith("test_") or part == "conftest" for part in parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ OPTIONS = ("app_id", "app_secret", "asap_accepted_issuers", "cache_keys_url", "a
 LUA_VALUES = ("nil", "true", "0", "1.5", "''", "'a'", "{}", "{ 'a', {} }", "{ {} }", "f", "'\\255'")
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(
     st.dictionaries(st.sampled_from(NAMES), VALUES),

@@ -63,6 +63,7 @@ def test_equal_options_agree(deploy: Deploy) -> None:
     assert names(deploy(PLAIN), ours()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prosody", "environ", "option", "result"),
     [

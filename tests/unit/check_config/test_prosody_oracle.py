@@ -146,6 +146,7 @@ def test_component_has_global_options_only(tmp_path: Path) -> None:
     assert config.value("not.configured", "app_id") == "global"
 
 
+@pytest.mark.slow
 def test_random_configurations_are_read_as_by_prosody(folder: Path) -> None:
     files = [folder / f"{seed}.cfg.lua" for seed in range(200)]
     for seed, file in enumerate(files):

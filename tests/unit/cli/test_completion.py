@@ -84,6 +84,7 @@ def test_bash_takes_an_option_and_its_value_in_one_word(home: Path) -> None:
     assert bash(home, "serve", "--config", "=") >= {"script.bash"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [

@@ -106,6 +106,7 @@ def status_of(*arguments: str, stdin: bytes = b"", **environ: str) -> int:
     return done.returncode
 
 
+@pytest.mark.slow
 def test_explain_ends_with_what_it_documents() -> None:
     good = token(exp=2**40).encode()
     assert status_of("explain", "-", "--room", "standup", stdin=good) == 0
@@ -114,12 +115,14 @@ def test_explain_ends_with_what_it_documents() -> None:
     assert status_of("explain", "-", JWT_APP_ID="") == 78
 
 
+@pytest.mark.slow
 def test_mint_ends_with_what_it_documents() -> None:
     assert status_of("mint", "--room", "standup") == 0
     assert status_of("mint") == 2
     assert status_of("mint", "--room", "standup", JWT_APP_ID="") == 78
 
 
+@pytest.mark.slow
 def test_replay_ends_with_what_it_documents() -> None:
     log = line("/standup").encode()
     assert status_of("replay", "-", stdin=log) == 0
@@ -130,11 +133,13 @@ def test_replay_ends_with_what_it_documents() -> None:
     assert status_of("replay", "-", JWT_APP_SECRET="", JWT_ASAP_KEYSERVER="ftp://x") == 78
 
 
+@pytest.mark.slow
 def test_completion_ends_with_what_it_documents() -> None:
     assert status_of("completion", "bash") == 0
     assert status_of("completion", "ksh") == 2
 
 
+@pytest.mark.slow
 def test_serve_ends_with_what_it_documents(tmp_path: Path) -> None:
     with running_verifier(tmp_path, JWT_APP_ID="app", JWT_APP_SECRET=SECRET) as verifier:
         verifier.process.send_signal(signal.SIGTERM)

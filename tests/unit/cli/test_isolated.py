@@ -50,6 +50,7 @@ def outcome(
     return done.returncode, done.stdout
 
 
+@pytest.mark.slow
 def test_what_needs_no_key_of_elsewhere_works(nowhere: tuple[str, ...]) -> None:
     assert outcome(nowhere, "--version")[0] == 0
     assert outcome(nowhere, "--help")[0] == 0
@@ -60,6 +61,7 @@ def test_what_needs_no_key_of_elsewhere_works(nowhere: tuple[str, ...]) -> None:
     assert outcome(nowhere, "replay", "-", stdin=line("/standup"))[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["JWT_CACHE_KEYS_URL", "JWT_ASAP_KEYSERVER"])
 def test_keys_that_cannot_be_fetched_are_said_to_be_so(
     nowhere: tuple[str, ...], option: str
@@ -100,6 +102,7 @@ def test_the_service_serves_on_its_sockets(nowhere: tuple[str, ...], tmp_path: P
         assert process.wait(20) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [["--version"], ["mint", "--room", "x"], ["explain", "a.b.c"], ["replay", os.devnull]],

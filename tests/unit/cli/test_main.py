@@ -61,6 +61,7 @@ def on_a_terminal(*arguments: str, **environ: str) -> str:
     return written.decode()
 
 
+@pytest.mark.slow
 def test_a_minted_token_goes_from_one_process_to_the_other() -> None:
     status, token, _ = installed("mint", "--room", "standup", "--moderator")
     assert status == 0
@@ -70,6 +71,7 @@ def test_a_minted_token_goes_from_one_process_to_the_other() -> None:
     assert installed("explain", token.strip(), "--room", "retro")[0] == 1
 
 
+@pytest.mark.slow
 def test_colour_is_for_terminals_that_want_it() -> None:
     command = ("explain", "--room", "standup")
     assert "\x1b[" in on_a_terminal(*command)
@@ -111,6 +113,7 @@ def test_output_that_cannot_be_written_is_said() -> None:
     assert shell('exec "$1" completion bash >/dev/full') == (1, told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["mint --room x", "replay /dev/null", "explain x"])
 def test_streams_that_are_closed_change_no_status(arguments: str) -> None:
     status, _ = shell(f'exec "$1" {arguments}')
@@ -124,6 +127,7 @@ def test_no_standard_input_at_all_is_bad_usage() -> None:
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_bad_configuration_names_all_problems_and_ends_with_78() -> None:
     for command in (["serve"], ["explain", "a.b.c"], ["mint", "--room", "x"]):
         status, out, err = installed(*command, JWT_APP_ID="", VERIFIER_LISTEN="nowhere")
@@ -164,6 +168,7 @@ def test_a_token_in_the_wrong_place_is_not_repeated(run: Run) -> None:
         assert token[:12] not in outcome.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["explain", "mint"])
 @given(arguments=st.lists(GARBAGE, max_size=4))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

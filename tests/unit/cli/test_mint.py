@@ -33,6 +33,7 @@ def claims_of(token: str) -> Claims:
     return Claims(read(token.strip()).claims)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 @pytest.mark.parametrize("room", ROOMS)
 @pytest.mark.parametrize("tenant", [None, "acme", "Acme.Corp", "müller"])

@@ -60,6 +60,7 @@ def test_a_terminal_that_has_gone_ends_nothing() -> None:
     bar.clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("terminal", "shown"), [("xterm", True), ("dumb", False)])
 def test_it_is_for_terminals_and_leaves_nothing_behind(
     tmp_path: Path, terminal: str, *, shown: bool

@@ -63,6 +63,7 @@ def denials(cases: list[ExplainedCase]) -> Iterator[tuple[ExplainedCase, Deny]]:
             yield case, case.decision
 
 
+@pytest.mark.slow
 def test_explanation_has_the_services_decision(cases: list[ExplainedCase]) -> None:
     for case in cases:
         code = case.decision.code if isinstance(case.decision, Deny) else None
@@ -145,6 +146,7 @@ def test_every_denial_code_has_a_suggestion() -> None:
     assert set(SUGGESTIONS) == set(DenialCode)
 
 
+@pytest.mark.slow
 def test_recorder_changes_no_decision(cases: list[ExplainedCase]) -> None:
     for case in cases:
         policy = policy_of(case.vector["config"])

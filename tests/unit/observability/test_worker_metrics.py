@@ -77,6 +77,7 @@ def test_reload_of_all_workers_counts_once(make: Make) -> None:
     assert samples(first)['config_reloads_total{result="ok"}'] == 1
 
 
+@pytest.mark.slow
 def test_dead_worker_loses_gauges_and_keeps_counters(make: Make, tmp_path: Path) -> None:
     dead = make(0)
     dead.decisions.watch_cache_size(lambda: 10)

@@ -150,6 +150,7 @@ def test_signalling_is_recognised(section: str) -> None:
 # --- the form of a name, against the web client
 
 
+@pytest.mark.slow
 @settings(max_examples=3000, deadline=None)
 @given(name=NAMES)
 @example(name="ΌΣΟΣ ΟΔΌΣ.Σ")
@@ -161,6 +162,7 @@ def test_form_of_a_name_is_that_of_the_web_client(client: Client, name: str) -> 
     assert (form or "") == answer["form"]
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(path=st.lists(NAMES, min_size=1, max_size=3).map("/".join))
 def test_page_names_the_room_of_the_web_client(client: Client, path: str) -> None:
@@ -231,6 +233,7 @@ def test_target_that_is_not_in_origin_form_is_none(target: str) -> None:
     assert parse_target(target) is None
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=9).map("".join)))
 @example("/\udcff?room=\udcff&token=%FF")
@@ -399,6 +402,7 @@ def test_parse_jid_is_prosodys_split(prosody_split: Callable[[bytes], Any], text
     assert parse_jid(text) == (Jid(parts[0], parts[1], parts[2]) if parts[1] else None)
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(LUA_TEXT)
 @example("[acme]]standup")

@@ -275,6 +275,7 @@ def test_classes_and_sets_hold_the_same_bytes_as_in_lua() -> None:
             assert ours(subject, pattern) == lua(subject, pattern), (subject, pattern)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", AFFORDABLE)
 @pytest.mark.parametrize("unit", [b"a", b"ab", b"team-blue-42-%d0%b1", b"(", b"()"])
 def test_common_patterns_fit_into_the_default_steps(unit: bytes, pattern: bytes) -> None:
@@ -320,6 +321,7 @@ def test_fewer_steps_never_change_the_answer(rng: Random, steps: int) -> None:
     assert answer == ours(subject, pattern)
 
 
+@pytest.mark.slow
 def test_generated_patterns_match_as_in_lua() -> None:
     outcomes: Counter[str] = Counter()
 
@@ -339,6 +341,7 @@ def test_generated_patterns_match_as_in_lua() -> None:
     assert set(outcomes) >= {message for _, _, message in ERRORS} - RARE
 
 
+@pytest.mark.slow
 def test_depth_limit_is_luas() -> None:
     outcomes: Counter[Outcome] = Counter()
 
@@ -357,6 +360,7 @@ def test_depth_limit_is_luas() -> None:
     assert min(outcomes[None], outcomes["pattern too complex"]) >= 100
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.sampled_from(SUBJECT_PIECES), max_size=12).map(b"".join),
     st.lists(st.sampled_from(PATTERN_PIECES), max_size=8).map(b"".join),

@@ -136,6 +136,7 @@ def readable(text: str) -> bool:
     return True
 
 
+@pytest.mark.slow
 @settings(max_examples=3000, deadline=None, derandomize=True)
 @given(damaged())
 @example(jwt.encode(CLAIMS, SECRET, algorithm="HS256"))
@@ -143,6 +144,7 @@ def test_form_that_pyjwt_refuses_is_refused(text: str) -> None:
     assert unverified(text) or not readable(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None, derandomize=True)
 @given(st.binary(max_size=60), st.binary(max_size=60))
 def test_json_that_pyjwt_refuses_is_refused(header: bytes, payload: bytes) -> None:
@@ -150,6 +152,7 @@ def test_json_that_pyjwt_refuses_is_refused(header: bytes, payload: bytes) -> No
     assert unverified(text) or not readable(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=3000, deadline=None, derandomize=True)
 @given(damaged())
 @example(jwt.encode(CLAIMS, SECRET, algorithm="HS256"))

@@ -110,6 +110,7 @@ def test_token_parameter_may_reveal_a_token(url: str) -> None:
     assert not holds_token(url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["eyj", "eyjhywfh", "eyJhIjoi-", "ewo", "-", "%25", "a%", "eyJ."])
 def test_long_texts_take_linear_time(part: str) -> None:
     def seconds(length: int) -> float:
