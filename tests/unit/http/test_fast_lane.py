@@ -13,6 +13,8 @@ import pytest
 from tests.support.heads import ENDPOINTS, GOOD, HOST, TOKENS, head, proxy_request, write_head
 from tests.support.reader_pair import ReaderPair, Setup, reader_pair
 
+pytestmark = pytest.mark.slow  # each question is asked in two ways
+
 POST = "POST"
 CHUNKED = ("Transfer-Encoding", "chunked")
 TRAILER = f"0\r\nX-Original-URI: /standup?jwt={GOOD}\r\n\r\n".encode()

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from tests.support.heads import ENDPOINTS, GOOD, HOST, TOKENS, head, proxy_request, write_head
 from tests.support.reader_pair import ReaderPair, Setup, reader_pair
 
+pytestmark = pytest.mark.slow  # each question is asked in two ways
+
 Fields = tuple[tuple[str, str], ...]
 
 CASES = (str.lower, str.title, str.upper)
