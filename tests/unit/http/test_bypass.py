@@ -17,7 +17,7 @@ async def test_a_bypassed_client_needs_no_token_and_has_no_identity(start: Start
         status, headers, _ = await sidecar.nginx("/http-bind?room=standup", ("X-Real-IP", address))
         assert (status, headers["X-Jitsi-Room"]) == (200, "standup")
         assert (headers["X-Jitsi-Affiliation"], headers["X-Jitsi-Subject"]) == ("none", "-")
-        # A proxy's cache knows no addresses.
+        # A proxy caches by URL and token, so it must not cache a decision by address.
         assert (headers["Cache-Control"], "X-Accel-Expires" in headers) == ("no-store", False)
 
 

@@ -289,9 +289,8 @@ async def test_a_bug_in_a_deferred_response_is_a_500() -> None:
         await release(listener)
         ((status, _, body),) = parse_responses(await client.read_rest())
         assert status.endswith("500 Internal Server Error")
-        assert (
-            len(listener.reports) == 2
-        )  # one of the fast lane, and one of aiohttp, which fails as well
+        # One report is the fast lane's, one is aiohttp's, which fails as well.
+        assert len(listener.reports) == 2
         assert all(report.startswith("ValueError at ") for report in listener.reports)
         assert secret not in f"{body!r}{listener.reports}"
         keys.broken = ""

@@ -39,7 +39,7 @@ async def test_capable_proxies_get_a_303(sidecar: Sidecar, path: str) -> None:
     uri = f"/standup?jwt={mint()}"
     forwarded = [("X-Forwarded-Host", "meet.example.org"), ("X-Forwarded-Uri", uri)]
     target = "/forward-auth" if path == "forward-auth" else f"/ext-authz{uri}"
-    # One that does not say that it does would lock everybody out.
+    # Without the header: a proxy that does not pass a 303 on would refuse every client.
     assert (await sidecar.ask(target, HOST, *forwarded, allow_redirects=False))[0] == 200
     asked = [HOST, *forwarded, ("X-Jitsi-Handoff", "1")]
     answered, headers, _ = await sidecar.ask(target, *asked, allow_redirects=False)

@@ -65,8 +65,8 @@ def test_a_changed_end_is_refused() -> None:
 def test_a_changed_character_is_refused(position: int) -> None:
     other = "A" if VALUE[position] != "A" else "B"
     changed = VALUE[:position] + other + VALUE[position + 1 :]
-    # The last character of 43 carries four bits only: a neighbour decodes to the same bytes, and
-    # is refused all the same.
+    # The last of the 43 characters has only four bits, so that another character can decode to the
+    # same bytes. The comparison of texts refuses it too.
     assert not is_valid(changed, KEY, SCOPE, NOW)
 
 

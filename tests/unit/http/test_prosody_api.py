@@ -19,7 +19,7 @@ async def access(sidecar: Sidecar, *headers: tuple[str, str]) -> tuple[int, str]
 
 async def test_the_access_manager_allows_a_good_token(start: Start) -> None:
     sidecar = await start()
-    # What mod_muc_auth_ban sends: the token, and the words of a JSON API.
+    # The headers that mod_muc_auth_ban sends.
     headers = [("Authorization", f"Bearer {mint()}"), ("Content-Type", "application/json")]
     assert await access(sidecar, *headers) == (200, '{"access": true}')
     assert sidecar.count("decisions_total", endpoint="access", outcome="allowed", code="") == 1
@@ -61,7 +61,7 @@ async def test_a_token_is_a_password(start: Start) -> None:
     for query in ("?user=ada", "", "?" + "a&" * 2000, "?pass=&server=a&server=b"):
         none = await guests.ask("/check_password" + query)
         assert (none[0], none[2]) == (200, "false"), query[:30]
-    # mod_auth_http can send credentials of its own; they are not the user's.
+    # mod_auth_http can send its own credentials in Authorization; they are not the user's.
     status, _, body = await sidecar.ask(path + mint(), ("Authorization", "Basic dTpw"))
     assert (status, body) == (200, "true")
 

@@ -45,7 +45,7 @@ async def test_operator_policy_denials_are_403(start: Start) -> None:
         status, headers, _ = await sidecar.nginx(f"/standup?jwt={mint(exp=NOW + 60)}")
         assert (status, headers["X-Jitsi-Denial"]) == (403, "policy-token-lifetime")
     assert (await sidecar.nginx(f"/standup?jwt={mint(exp=NOW + 50)}"))[0] == 200
-    # A proxy cannot know whether anybody is in the room.
+    # A proxy does not know whether the room is empty.
     sidecar = await start(operator_policy=OperatorPolicy(moderators_create_rooms=True))
     assert (await sidecar.nginx(f"/standup?jwt={mint()}"))[0] == 200
 
@@ -239,7 +239,7 @@ async def test_a_token_cookie_counts_only_if_configured_and_alone(
     cookie = ("Cookie", f"theme=dark; jitsi_token={mint()}; x")
     assert (await plain.nginx("/standup", cookie))[0] == 401
     assert (await with_cookie.nginx("/standup", cookie))[0] == 200
-    # An old cookie must not stand in the way of a new link.
+    # A new link must work although the browser still has an old cookie.
     other = mint(room="other")
     assert (await with_cookie.nginx(f"/other?jwt={other}", cookie))[0] == 200
     twice = ("Cookie", f"jitsi_token={mint()}; jitsi_token={other}")

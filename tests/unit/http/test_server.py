@@ -105,7 +105,7 @@ class Wire:
         return Connection(reader, writer)
 
     async def exchange(self, *parts: bytes, half_close: bool = False) -> bytes:
-        """Send the parts, each as its own write; return all that comes until the server closes."""
+        """Send the parts, each as its own write; return all bytes until the server closes."""
         connection = await self.connect()
         for part in parts:
             connection.send(part)
@@ -269,7 +269,7 @@ def test_the_c_parser_is_the_one_in_use() -> None:
     assert aiohttp.http_parser.HttpRequestParser.__module__ == "aiohttp._http_parser"
 
 
-# Bodies, trailers, upgrades: nothing may follow
+# Bodies, trailers and upgrades: no request may follow them
 
 
 async def test_a_trailer_does_not_become_a_header_of_the_next_request(serve: Serve) -> None:
@@ -742,7 +742,7 @@ async def test_a_bug_is_one_line_in_the_log_by_default(caplog: pytest.LogCapture
 
 
 async def nothing(_: web.BaseRequest) -> web.Response:
-    return None  # type: ignore[return-value]  # the bug that is tested
+    return None  # type: ignore[return-value]  # the bug of this test
 
 
 async def late(request: web.BaseRequest) -> web.Response:
@@ -803,7 +803,7 @@ async def test_a_parser_error_is_reported_without_values(serve: Serve) -> None:
     connection.send(head())
     await connection.until(b"ok:GET")
     (protocol,) = wire.server.connections
-    protocol._parser = Broken()  # type: ignore[assignment]  # only the method that is called
+    protocol._parser = Broken()  # type: ignore[assignment]  # only the method that is used
     connection.send(head())
     assert not await connection.rest()
     assert wire.reports[0].startswith("IndexError at ")

@@ -12,9 +12,9 @@ from verifier.rules.policy import OperatorPolicy
 ROOM = "standup@conference.meet.example.org"
 
 
-async def post(sidecar: Sidecar, question: Any) -> tuple[int, dict[str, Any]]:
-    body = question if isinstance(question, bytes) else json.dumps(question).encode()
-    status, headers, text = await sidecar.ask("/v1/verify", method="POST", data=body)
+async def post(sidecar: Sidecar, body: Any) -> tuple[int, dict[str, Any]]:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    status, headers, text = await sidecar.ask("/v1/verify", method="POST", data=data)
     assert headers["Content-Type"].startswith("application/")
     return status, json.loads(text)
 
@@ -28,8 +28,8 @@ async def test_an_allow_holds_what_jitsi_binds_to_a_session(start: Start) -> Non
         "room": {"regex": False},
         "tenant": "acme",
     }
-    question = {"token": mint(context=context), "room_jid": ROOM, "query_prefix": "acme"}
-    assert await post(sidecar, question) == (
+    body = {"token": mint(context=context), "room_jid": ROOM, "query_prefix": "acme"}
+    assert await post(sidecar, body) == (
         200,
         {
             "allowed": True,
@@ -82,12 +82,12 @@ async def test_a_guest_is_allowed_with_an_empty_session(start: Start) -> None:
 
 async def test_a_tenant_mismatch_is_reported(start: Start) -> None:
     sidecar = await start()
-    question = {
+    body = {
         "token": mint(context={"tenant": "acme"}),
         "room_jid": ROOM,
         "query_prefix": "other",
     }
-    assert (await post(sidecar, question))[1]["tenant_mismatch"] is True
+    assert (await post(sidecar, body))[1]["tenant_mismatch"] is True
 
 
 async def test_only_moderators_create_rooms_if_configured(start: Start) -> None:
@@ -101,14 +101,14 @@ async def test_only_moderators_create_rooms_if_configured(start: Start) -> None:
         (None, True, "policy-moderator-required"),
         (None, False, "token-missing"),
     ):
-        question = {"token": token, "room_jid": ROOM, "creates_room": new}
-        status, answer = await post(sidecar, question)
+        body = {"token": token, "room_jid": ROOM, "creates_room": new}
+        status, answer = await post(sidecar, body)
         assert (status, answer["code"]) == (200, code)
     assert answer["error"] == "not-allowed"
 
 
 @pytest.mark.parametrize(
-    ("question", "complaint"),
+    ("body", "expected"),
     [
         (b"", "body: expected strict JSON"),
         (b"\xff", "body: expected UTF-8"),
@@ -127,12 +127,12 @@ async def test_only_moderators_create_rooms_if_configured(start: Start) -> None:
     ],
 )
 async def test_a_malformed_body_is_a_400_naming_the_member(
-    start: Start, question: Any, complaint: str
+    start: Start, body: Any, expected: str
 ) -> None:
     sidecar = await start(allow_empty_token=True)
-    status, problem = await post(sidecar, question)
+    status, problem = await post(sidecar, body)
     assert (status, problem["status"]) == (400, 400)
-    assert problem["detail"].startswith(complaint)
+    assert problem["detail"].startswith(expected)
 
 
 async def test_only_posts_up_to_64_kib_are_served(start: Start) -> None:

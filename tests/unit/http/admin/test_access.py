@@ -118,7 +118,7 @@ def test_a_preflight_is_refused(verifier: RunningVerifier) -> None:
     "host", ["evil.example:8091", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1"]
 )
 def test_rebound_names_are_refused(verifier: RunningVerifier, path: str, host: str) -> None:
-    # To the browser this is the same origin, and so it says.
+    # The browser takes this for the same origin, and says so in the headers.
     rebound = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
     method = "POST" if path == "/v1/explain" else "GET"
     status, detail = ask(verifier, method, path, JSON | rebound)

@@ -41,10 +41,10 @@ def mint(issuer: str = "app", secret: str = SECRET, **claims: Any) -> str:
     return sign(usual | claims, key=secret)
 
 
-def explain(verifier: RunningVerifier, **question: Any) -> tuple[int, Any]:
+def explain(verifier: RunningVerifier, **members: Any) -> tuple[int, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", verifier.admin, timeout=10)
     headers = {"Content-Type": "application/json"}
-    connection.request("POST", "/v1/explain", json.dumps(question), headers)
+    connection.request("POST", "/v1/explain", json.dumps(members), headers)
     response = connection.getresponse()
     answer = json.loads(response.read())
     connection.close()
@@ -89,8 +89,8 @@ def test_a_forged_token_is_shown_as_unverified(verifier: RunningVerifier) -> Non
 
 
 def test_a_guest_has_no_token(verifier: RunningVerifier) -> None:
-    for question in ({"room": "standup"}, {"pasted": "https://m/standup"}, {"pasted": ""}):
-        _, answer = explain(verifier, **question)
+    for members in ({"room": "standup"}, {"pasted": "https://m/standup"}, {"pasted": ""}):
+        _, answer = explain(verifier, **members)
         assert (answer["code"], answer["token"]) == ("token-missing", None)
 
 
@@ -134,7 +134,7 @@ def test_strict_hosts_are_explained(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "member"),
+    ("members", "member"),
     [
         ({"pasted": 5}, "pasted"),
         ({"room": []}, "room"),
@@ -149,9 +149,9 @@ def test_strict_hosts_are_explained(tmp_path: Path) -> None:
     ],
 )
 def test_a_malformed_body_is_refused_naming_the_member(
-    verifier: RunningVerifier, question: dict[str, Any], member: str
+    verifier: RunningVerifier, members: dict[str, Any], member: str
 ) -> None:
-    status, problem = explain(verifier, **question)
+    status, problem = explain(verifier, **members)
     assert (status, problem["status"]) == (400, 400)
     assert problem["detail"].startswith(f"{member}: expected ")
     assert "secret" not in problem["detail"]
@@ -176,9 +176,9 @@ def test_an_unavailable_key_source_is_in_the_notes(tmp_path: Path) -> None:
 
 
 def test_creating_a_room_is_explained(verifier: RunningVerifier) -> None:
-    question = {"token": mint("booking", CLINIC), "room": "standup", "host": "meet.clinic.example"}
-    assert explain(verifier, **question)[1]["allowed"] is True
-    answer = explain(verifier, **question, creates_room=True)[1]
+    members = {"token": mint("booking", CLINIC), "room": "standup", "host": "meet.clinic.example"}
+    assert explain(verifier, **members)[1]["allowed"] is True
+    answer = explain(verifier, **members, creates_room=True)[1]
     assert answer["code"] == "policy-moderator-required"
     assert explain(verifier, token="x", creates_room=1) == (
         400,

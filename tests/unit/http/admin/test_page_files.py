@@ -1,4 +1,4 @@
-"""The pages' files as they are served: strict headers, open, and nothing from elsewhere."""
+"""The files of the pages: open to all, with strict headers, and without other sites' files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from verifier.http.admin.dashboard import DASHBOARD
 from verifier.http.admin.inspector import INSPECTOR
 
 PAGES = [(INSPECTOR, "inspector", "inspector.html"), (DASHBOARD, "dashboard", "page.html")]
-"""Each with its folder and its first file."""
+"""For each page its folder and its first file."""
 BODIES = INSPECTOR.bodies | DASHBOARD.bodies
 
 

@@ -1,6 +1,7 @@
 """Random heads close to those that the fast lane takes: it never differs from plain aiohttp.
 
-They are good heads with a change; the fast lane must have answered a fair part of them."""
+They are good heads with a change; the fast lane must have answered more than half of the parts.
+"""
 
 from __future__ import annotations
 
