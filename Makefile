@@ -9,7 +9,7 @@ FUZZ_STAMP := $(VENV)/.fuzz
 # For trying it out: everybody knows this secret.
 DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-that-everybody-knows XMPP_DOMAIN=meet.jitsi
 
-.PHONY: run test unit unit-pythons check docs-generated requirements sbom image-test conformance fuzz soak soak-keys bench \
+.PHONY: run test unit unit-pythons check docs-generated man requirements sbom image-test conformance fuzz soak soak-keys bench \
   bench-memory bench-prosody clean
 
 run: $(RUN_STAMP)
@@ -42,10 +42,13 @@ check: $(TEST_STAMP)
 	$(BIN)/python -m tests.supply.audit
 
 # The pages, lists and files that are made from the code. Tests fail until this has run.
-docs-generated: $(TEST_STAMP)
+docs-generated: $(TEST_STAMP) man
 	$(BIN)/python -m tests.support.generated_pages
-	$(BIN)/python -m tests.support.man_page
 	$(BIN)/python contrib/docker-compose/build.py
+
+# The manual page, from what --help says.
+man: $(TEST_STAMP)
+	$(BIN)/python contrib/man/build.py
 
 # What the image installs: every package and what builds ours, pinned and hashed for any platform.
 requirements: $(TEST_STAMP)

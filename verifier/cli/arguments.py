@@ -29,17 +29,17 @@ class Parser(argparse.ArgumentParser):
     """A parser whose complaints quote no token, and whose help is a manual page.
 
     Args:
-        summary: What the command does, in a few words; without it the description's beginning.
+        summary: What the command does, in a few words.
         manual: What there is to say beside the options.
         options: As ``ArgumentParser`` takes them.
     """
 
-    def __init__(self, *, summary: str = "", manual: Manual | None = None, **options: Any) -> None:
+    def __init__(self, *, summary: str, manual: Manual, **options: Any) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)
-        self.summary = summary or (self.description or "").partition(".")[0]
-        self.manual = manual or Manual()
+        self.summary = summary
+        self.manual = manual
 
     @property
     def arguments(self) -> Sequence[argparse.Action]:
@@ -75,7 +75,7 @@ def add_command(
     name: str,
     summary: str,
     description: str,
-    manual: Manual | None = None,
+    manual: Manual,
 ) -> Parser:
     """Add a sub-command.
 

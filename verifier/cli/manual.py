@@ -1,4 +1,7 @@
-"""What ``--help`` and the manual page say of a command beside its options."""
+"""What ``--help`` and the manual page say about a command besides its options.
+
+The manual page is written by ``contrib/man/build.py`` from the same values.
+"""
 
 from __future__ import annotations
 
@@ -9,93 +12,87 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from verifier.config import CONFIG_VARIABLE, OPTIONS, Option
+from verifier.config import CONFIG_VARIABLE, OPTIONS
+from verifier.config.option import REQUIRED
 
-_WIDEST: Final = 100
+_MAX_WIDTH: Final = 100
 _INDENT: Final = " " * 4
 
-USAGE: Final = 2
-CONFIGURATION: Final = 78
 INTERRUPTED: Final = 130
-"""As shells report SIGINT."""
+"""The exit status after SIGINT, as shells report it."""
 
-ALWAYS: Final[Mapping[int, str]] = MappingProxyType(
+_USAGE: Final = 2
+_CONFIGURATION: Final = 78
+
+COMMON_STATUSES: Final[Mapping[int, str]] = MappingProxyType(
     {
-        USAGE: "The command line is wrong; what was expected is on standard error.",
-        CONFIGURATION: "The configuration cannot be used; every problem is on standard error.",
+        _USAGE: "The command line is wrong; standard error says what was expected.",
+        _CONFIGURATION: "The configuration cannot be used; standard error lists every problem.",
         INTERRUPTED: "Interrupted from the keyboard.",
     }
 )
-"""The statuses that mean the same for every command."""
+"""The exit statuses that mean the same for every command."""
 
-_DEFAULT: Final = MappingProxyType(
-    {0: "Done, and nothing was found wanting.", 1: "What was looked at was found wanting."}
-)
-
-ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
+_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
     {
-        CONFIG_VARIABLE: "The configuration file, where --config names none.",
-        "JWT_*, XMPP_*, VERIFIER_*": "Options of the configuration; they win over the file."
+        CONFIG_VARIABLE: "The configuration file, if --config names none.",
+        "JWT_*, XMPP_*, VERIFIER_*": "Options of the configuration; they override the file."
         " 'jitsi-verifier serve --help' lists them.",
     }
 )
 
-FILES: Final[Mapping[str, str]] = MappingProxyType(
+_FILES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "the configuration file": "TOML, with the options that 'jitsi-verifier serve --help' lists;"
-        " there is none unless --config or VERIFIER_CONFIG names one.",
-        "secret and key files": "The ones that the configuration names; read, never written.",
+        "the configuration file": "TOML, with the options that 'jitsi-verifier serve --help' lists."
+        " There is none unless --config or VERIFIER_CONFIG names one.",
+        "secret and key files": "The files that the configuration names. They are only read.",
     }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Manual:
-    """Sections of a manual page.
+    """The sections that follow the options of one command.
 
     Attributes:
-        statuses: Exit statuses besides the ones that every command has; no text takes one away.
-        notes: More sections by title, each of terms and what they mean.
-        examples: Command lines, each with what it does.
+        statuses: The command's own exit statuses, with their meaning.
+        notes: More sections by title; each has terms and their meaning.
+        examples: Command lines, each with its effect.
     """
 
-    statuses: Mapping[int, str] = field(default_factory=lambda: _DEFAULT)
+    statuses: Mapping[int, str]
     notes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     examples: Sequence[tuple[str, str]] = ()
 
     def sections(self, *, configured: bool) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """Give each section's title and terms, in their order.
+        """Yield the title and the terms of each section.
 
         Args:
             configured: Whether the command reads the configuration.
         """
         yield from self.notes.items()
-        always = ALWAYS if configured else {USAGE: ALWAYS[USAGE]}
-        statuses = {**self.statuses, **always}
-        yield (
-            "EXIT STATUS",
-            {str(number): statuses[number] for number in sorted(statuses) if statuses[number]},
-        )
+        common = COMMON_STATUSES if configured else {_USAGE: COMMON_STATUSES[_USAGE]}
+        statuses = {**self.statuses, **common}
+        yield "EXIT STATUS", {str(number): statuses[number] for number in sorted(statuses)}
         if configured:
-            yield "ENVIRONMENT", ENVIRONMENT
-            yield "FILES", FILES
+            yield "ENVIRONMENT", _ENVIRONMENT
+            yield "FILES", _FILES
         if self.examples:
-            yield "EXAMPLES", {f"$ {command}": what for command, what in self.examples}
+            yield "EXAMPLES", {f"$ {command}": effect for command, effect in self.examples}
 
 
 def option_terms() -> dict[str, str]:
-    """Give every option of the configuration, and what it is for."""
-    return {", ".join(option.names): f"{option.help} {_default(option)}" for option in OPTIONS}
-
-
-def _default(option: Option) -> str:
-    required = option.default_text == "required"
-    return "Required." if required else f"Default: {option.default_text}."
+    """Return the names of every option of the configuration, with its purpose and default."""
+    return {
+        ", ".join(option.names): f"{option.help} "
+        + ("Required." if option.default_text == REQUIRED else f"Default: {option.default_text}.")
+        for option in OPTIONS
+    }
 
 
 def render(title: str, terms: Mapping[str, str]) -> str:
-    """Write a section for a terminal."""
-    width = min(shutil.get_terminal_size().columns, _WIDEST) - 2
+    """Return a section as text for a terminal."""
+    width = min(shutil.get_terminal_size().columns, _MAX_WIDTH) - 2
     lines = [f"\n{title}:"]
     for term, meaning in terms.items():
         if len(term) < len(_INDENT):
