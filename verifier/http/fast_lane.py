@@ -138,9 +138,8 @@ class FastLane:
         self._date = HttpDate()
         self._lifetime = Lifetime(decision_ttl)
         # Some proxies send header names as in the lists, others in lower case; a mix is rare.
-        self._spellings = tuple(
-            _spell(write, handler.key_headers) for write in (str.__str__, str.lower)
-        )
+        self._as_listed = _spell(str.__str__, handler.key_headers)
+        self._in_lower_case = _spell(str.lower, handler.key_headers)
 
     def answer(
         self, head: bytes, transport: asyncio.Transport | None, respond_later: RespondLater
@@ -171,10 +170,15 @@ class FastLane:
             fields = dict([line.split(b": ", 1) for line in lines[1:]])
         except ValueError:  # a line without ": "
             return None
-        names = fields.keys()
-        spelling = self._spellings[0] if names <= self._spellings[0].names else self._spellings[1]
         # Fewer fields than lines means that a header is doubled.
-        if len(fields) != len(lines) - 1 or not names <= spelling.names:
+        if len(fields) != len(lines) - 1:
+            return None
+        names = fields.keys()
+        if names <= self._as_listed.names:
+            spelling = self._as_listed
+        elif names <= self._in_lower_case.names:
+            spelling = self._in_lower_case
+        else:
             return None
         if spelling.host not in fields or fields.get(spelling.connection) not in _KEEP_ALIVE:
             return None
