@@ -1,1 +1,1 @@
-"""HTTP, and the only place that imports ``aiohttp.web``."""
+"""HTTP: the server, the endpoints of both listeners, and their responses."""
