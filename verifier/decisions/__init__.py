@@ -1,1 +1,1 @@
-"""Decisions of a running service: the verifier of each host, the cache, bypass and throttle."""
+"""Decisions: the verifier of each host, cache, bypass and throttle."""

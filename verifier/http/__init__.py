@@ -1,1 +1,1 @@
-"""HTTP: the server, the endpoints of both listeners, and their responses."""
+"""HTTP: the server, the endpoints of both listeners, the responses."""

@@ -1,1 +1,1 @@
-"""Verification keys: their formats, their sources and the resolver that finds one."""
+"""Verification keys: their formats, their sources, and the resolver."""

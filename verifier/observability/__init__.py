@@ -1,1 +1,1 @@
-"""What operators see: metrics, the decision log, the audit log and traces."""
+"""What operators see: metrics, decision log, audit log and traces."""

@@ -1,1 +1,1 @@
-"""Replays access logs: which of their requests the configured rules would allow and deny."""
+"""Replay: which requests of an access log the rules would allow."""

@@ -1,1 +1,1 @@
-"""Revocations: what a revocation is, which requests it matches, and where it is stored."""
+"""Revocations: what one is, what it matches, and where it is stored."""

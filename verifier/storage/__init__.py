@@ -1,1 +1,1 @@
-"""Access to SQLite and Redis, shared by the stores of revocations and of redemptions."""
+"""SQLite and Redis, for the stores of revocations and redemptions."""

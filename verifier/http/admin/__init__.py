@@ -1,1 +1,1 @@
-"""The admin address: metrics, health, keys, explanations, revocations and two pages."""
+"""The admin address: metrics, health, keys, explanations, two pages."""

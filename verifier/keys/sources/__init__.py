@@ -1,1 +1,1 @@
-"""Sources of verification keys: configuration and files, one key document, an ASAP key server."""
+"""Sources of keys: configuration, files, a document, an ASAP server."""
