@@ -1,4 +1,4 @@
-"""Access logs for tests, and key servers that count who asks."""
+"""Access logs for tests, and a key server that records its requests."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ NOON = 1_795_348_800
 def token(
     key: Any = SECRET, algorithm: str = "HS256", kid: str | None = None, **claims: Any
 ) -> str:
-    """Sign a token for the room ``standup`` that is good from 11:00 to 13:00."""
+    """Return a token for the room ``standup``, valid from 11:00 to 13:00."""
     usual: dict[str, Any] = {"iss": "app", "aud": "jitsi", "sub": "meet.jitsi", "room": "standup"}
     usual |= {"nbf": NOON - 3600, "exp": NOON + 3600, **claims}
     return sign(usual, {} if kid is None else {"kid": kid}, key, algorithm)
 
 
 def line(target: str, time: float = NOON, status: int = 200, host: str = "") -> str:
-    """Write a line of the combined form, with a virtual host before it or not."""
+    """Return a line of the combined form, with or without a virtual host before it."""
     when = datetime.fromtimestamp(time, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
     before = f"{host} 10.0.0.1" if host else "10.0.0.1"
     return f'{before} - - [{when}] "GET {target} HTTP/2.0" {status} 5 "-" "curl/8"\n'
 
 
 def record(target: str, time: float = NOON, **members: Any) -> str:
-    """Write a line of JSON."""
+    """Return a line of JSON."""
     return json.dumps({"request_uri": target, "msec": f"{time:.3f}"} | members) + "\n"
 
 
@@ -40,13 +40,13 @@ def record(target: str, time: float = NOON, **members: Any) -> str:
 def key_server(
     status: int, body: bytes, *, silent: bool = False
 ) -> Iterator[tuple[str, list[str]]]:
-    """Serve one answer, or none, on a free port of the loopback; give its URL and who asked."""
-    asked: list[str] = []
+    """Run a server with one response, or none; yield its URL and the paths of its requests."""
+    requests: list[str] = []
     release = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # http.server's own name
-            asked.append(self.path)
+            requests.append(self.path)
             if silent:
                 release.wait()
                 return
@@ -62,7 +62,7 @@ def key_server(
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/keys", asked
+            yield f"http://127.0.0.1:{server.server_port}/keys", requests
         finally:
             release.set()
             server.shutdown()

@@ -1,4 +1,4 @@
-"""The command line: one module for each command."""
+"""The command line; each command has a module of its own."""
 
 from verifier.cli.main import main
 

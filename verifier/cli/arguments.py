@@ -1,4 +1,4 @@
-"""What the sub-commands share: complaints, configuration, and rooms as people type them."""
+"""What the sub-commands share: their parser, common options, and the reading of arguments."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from verifier.rooms.address import RoomAddress, room_name
 from verifier.tokens.redact import hide_tokens
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_LONGEST: Final = 36_500 * 86_400
-_LONGEST_INPUT: Final = 1_000_000
+_MAX_SECONDS: Final = 36_500 * 86_400
+_MAX_INPUT_BYTES: Final = 1_000_000
 
 
 class UsageError(Exception):
-    """The command cannot be carried out as it was given; says what was expected."""
+    """The arguments of a command are wrong. The text says what was expected."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints quote no token, and whose help is a manual page.
+    """A parser with errors that quote no token, and with help in the form of a manual page.
 
     Args:
         summary: What the command does, in a few words.
-        manual: What there is to say beside the options.
-        options: As ``ArgumentParser`` takes them.
+        manual: The sections that follow the options.
+        options: The options of ``ArgumentParser``.
     """
 
     def __init__(self, *, summary: str, manual: Manual, **options: Any) -> None:
@@ -43,30 +43,30 @@ class Parser(argparse.ArgumentParser):
 
     @property
     def arguments(self) -> Sequence[argparse.Action]:
-        """Everything that may stand on the command line, in its order."""
+        """The options and positional arguments, in the order in which they were added."""
         return self._actions
 
     @property
     def commands(self) -> Mapping[str, Parser]:
         """The sub-commands by name."""
         for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # it has no other name
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # no public name
                 found: Mapping[str, Parser] = action.choices
                 return found
         return {}
 
     def sections(self) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """Give the sections of the manual that follow the options."""
+        """Yield the sections of the manual that follow the options."""
         configured = any("--config" in action.option_strings for action in self._actions)
         return self.manual.sections(configured=configured)
 
     def format_help(self) -> str:
-        """Write the manual page."""
+        """Return the manual page as text for a terminal."""
         page = f"{self.prog} - {self.summary}\n\n{super().format_help()}"
         return page + "".join(render(title, terms) for title, terms in self.sections())
 
     def error(self, message: str) -> NoReturn:
-        """Complain, and exit with status 2."""
+        """Write an error to standard error, and exit with status 2."""
         super().error(hide_tokens(message))
 
 
@@ -80,11 +80,11 @@ def add_command(
     """Add a sub-command.
 
     Args:
-        commands: Where to.
-        name: What it is called by.
-        summary: What it does, in a few words.
-        description: What there is to know of it, in lines of at most 78 characters.
-        manual: The sections behind its options.
+        commands: The commands to add it to.
+        name: The name of the command.
+        summary: What the command does, in a few words.
+        description: The description in the help, in lines of at most 80 characters.
+        manual: The sections that follow the options.
     """
     return commands.add_parser(
         name, help=summary, summary=summary, description=description, manual=manual
@@ -92,66 +92,71 @@ def add_command(
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    """Add the option that every sub-command has."""
+    """Add the option ``--config``."""
     parser.add_argument(
         "--config",
         type=Path,
         metavar="FILE",
-        help="TOML file (default: the one that VERIFIER_CONFIG names); the environment wins",
+        help="configuration file, TOML (default: the file that VERIFIER_CONFIG names);"
+        " environment variables override it",
     )
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """Read the configuration.
+    """Return the configuration.
 
     Raises:
-        ConfigError: with all problems at once.
+        ConfigError: The configuration cannot be used; contains all problems.
     """
     return load(os.environ, options.config)
 
 
 def text(value: str) -> str:
-    """Take an argument that goes into a claim.
+    """Return an argument that becomes the value of a claim.
 
     Raises:
-        ArgumentTypeError: it is empty, or no UTF-8.
+        ArgumentTypeError: The argument is empty, or is not UTF-8.
     """
     try:
         value.encode()
     except UnicodeEncodeError:
         raise argparse.ArgumentTypeError("expected UTF-8 text") from None
     if not value:
-        raise argparse.ArgumentTypeError("expected some text, found none")
+        raise argparse.ArgumentTypeError("expected text, found none")
     return value
 
 
 def duration(value: str) -> int:
-    """Read for how long something holds; gives seconds.
+    """Return the seconds of a duration such as ``15m``.
 
     Raises:
-        ArgumentTypeError: it is no time, none at all, or more than a hundred years.
+        ArgumentTypeError: The argument is no duration, is zero, or is more than a hundred years.
     """
     found = re.fullmatch(r"([0-9]{1,10})([smhd])", value)
     seconds = int(found[1]) * _UNITS[found[2]] if found else 0
-    if not 0 < seconds <= _LONGEST:
-        raise argparse.ArgumentTypeError("expected such as 90s, 15m, 24h or 7d, at most 36500d")
+    if not 0 < seconds <= _MAX_SECONDS:
+        raise argparse.ArgumentTypeError("expected a time such as 90s, 15m or 7d, at most 36500d")
     return seconds
 
 
 def room_address(room: str, tenant: str | None) -> RoomAddress:
-    """Bring room and tenant, as people write them, to the form that the web client sends.
+    """Return the room's address in the form that the web client sends.
+
+    Args:
+        room: The room's name as people write it.
+        tenant: The tenant as people write it; None without a tenant.
 
     Raises:
-        UsageError: nothing is left of the name in that form, it is too long for an address, or
-            the tenant is none that a URL can name.
+        UsageError: The web client would send no room for this name, the name is too long for an
+            address, or a URL cannot name the tenant.
     """
-    form = room_name(room)
-    if form is None:
+    name = room_name(room)
+    if name is None:
         raise UsageError("--room: expected a name that the web client could send")
     if tenant is None:
-        return RoomAddress(form)
+        return RoomAddress(name)
     try:
-        return RoomAddress(form, parse_tenant(tenant))
+        return RoomAddress(name, parse_tenant(tenant))
     except UnreadableError as error:
         raise UsageError(f"--tenant: {error}") from None
 
@@ -164,4 +169,4 @@ def read_standard_input() -> str:
     """
     if sys.stdin is None:
         raise UsageError("'-': there is no standard input")
-    return sys.stdin.buffer.read(_LONGEST_INPUT).decode("utf-8", "surrogateescape")
+    return sys.stdin.buffer.read(_MAX_INPUT_BYTES).decode("utf-8", "surrogateescape")

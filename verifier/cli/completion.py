@@ -26,18 +26,21 @@ _MANUAL: Final = Manual(
     {0: "The script was printed."},
     {},
     (
-        ('eval "$(jitsi-verifier completion bash)"', "For this bash; or in ~/.bashrc."),
+        (
+            'eval "$(jitsi-verifier completion bash)"',
+            "Enable it in this bash, or in each one from ~/.bashrc.",
+        ),
         (
             "jitsi-verifier completion bash > /etc/bash_completion.d/jitsi-verifier",
-            "For bash, for all users.",
+            "Install it for bash, for all users.",
         ),
         (
             "jitsi-verifier completion zsh > /usr/local/share/zsh/site-functions/_jitsi-verifier",
-            "For zsh, for all users.",
+            "Install it for zsh, for all users.",
         ),
         (
             "jitsi-verifier completion fish > ~/.config/fish/completions/jitsi-verifier.fish",
-            "For fish.",
+            "Install it for fish.",
         ),
     ),
 )
@@ -80,10 +83,10 @@ def add(commands: argparse._SubParsersAction[Parser], program: Parser) -> None:
 
 
 def _prepare(parser: Parser) -> None:
-    """Tell ``shtab`` which values are file names; have it show each command's summary."""
+    """Mark the values that are file names, and make each command's summary its description."""
     for action in parser.arguments:
-        named = str(action.metavar or "")
-        if action.type is Path or named.startswith(("FILE", "ACCESS_LOG")):
+        metavar = str(action.metavar or "")
+        if action.type is Path or metavar.startswith(("FILE", "ACCESS_LOG")):
             action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab's own attribute
     for command in parser.commands.values():
         command.description = command.summary

@@ -1,4 +1,8 @@
-"""From arguments to a sub-command and from its end to an exit status."""
+"""The command line: runs one sub-command and turns its result or error into an exit status.
+
+A sub-command is a module with ``add``, which adds its parser, and ``run``, which returns the exit
+status. Errors that any command may raise are handled here, once.
+"""
 
 from __future__ import annotations
 
@@ -24,31 +28,36 @@ from verifier.version import VERSION
 
 _LIBRARIES: Final = ("aiohttp", "cachetools", "cryptography", "prometheus-client", "pyjwt")
 _DESCRIPTION: Final = """\
-Serves Jitsi's verdict to proxies and to Prosody, explains it, makes tokens for
-it, tells what it would have been, and takes tokens back. 'jitsi-verifier
-COMMAND --help' tells more of each command. Nothing but 'serve' needs a network,
-unless keys have to be fetched from a URL; 'revoke' and 'revocations' ask the
-running service."""
+Gives Jitsi's verdict on JWT room links: to proxies and to Prosody, as an
+explanation, and for the requests of an access log. It also signs tokens and
+revokes them. 'jitsi-verifier COMMAND --help' describes each command.
+
+Only 'serve' needs a network, and other commands if a key has to be fetched from
+a URL. 'revoke' and 'revocations' connect to the running service."""
 _MANUAL: Final = Manual(
     {0: "Done.", 1: "See the command."},
     {},
     (
-        ("jitsi-verifier serve --config /etc/jitsi-verifier.toml", "Answer nginx' questions."),
-        ("jitsi-verifier explain 'https://meet.example.org/standup?jwt=...'", "Explain a verdict."),
+        ("jitsi-verifier serve --config /etc/jitsi-verifier.toml", "Answer nginx."),
+        (
+            "jitsi-verifier explain 'https://meet.example.org/standup?jwt=...'",
+            "Explain a decision.",
+        ),
     ),
 )
 _SERVE: Final = """\
-Serves until SIGTERM, and then finishes what is in flight. SIGHUP reads the
-configuration again; one that cannot be used leaves the running one in force."""
+Answers requests until SIGTERM, then finishes the requests in flight and ends.
+SIGHUP reads the configuration again. If the new configuration cannot be used,
+the service goes on with the old one."""
 _SERVE_MANUAL: Final = Manual(
     {0: "Stopped by SIGTERM or SIGINT.", 1: "An address cannot be listened on."},
     {"configuration": option_terms()},
     (
         (
             "JWT_APP_ID=my_app JWT_APP_SECRET_FILE=/etc/jitsi/secret jitsi-verifier serve",
-            "With the environment of docker-jitsi-meet.",
+            "Configured by the variables of docker-jitsi-meet.",
         ),
-        ("jitsi-verifier serve --config /etc/jitsi-verifier.toml", "With a file."),
+        ("jitsi-verifier serve --config /etc/jitsi-verifier.toml", "Configured by a file."),
     ),
 )
 
@@ -57,36 +66,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: Without the program's name; None takes the process' own.
+        arguments: The arguments without the program's name; None for those of the process.
 
     Returns:
         The exit status, as ``--help`` lists it.
 
     Raises:
-        SystemExit: with status 2 for bad usage, 0 after ``--help`` and ``--version``.
+        SystemExit: With status 2 for wrong usage, 0 after ``--help`` and ``--version``.
     """
     protect_memory()
-    _open_what_is_closed()
+    _open_closed_streams()
     parser = program()
     options = parser.parse_args(arguments)
-    _never_fail_to_encode()
+    _escape_unencodable()
     try:
         status: int = options.run(options)
         sys.stdout.flush()
     except UsageError as error:
         options.parser.error(str(error))
     except (ConfigError, KeySourceError) as error:
-        sys.stderr.write(f"{hide_tokens(str(error))}\n")  # such as one for the name of a file
+        # A token given where a file name belongs would be in the error.
+        sys.stderr.write(f"{hide_tokens(str(error))}\n")
         return os.EX_CONFIG
     except NoAnswerError as error:
         sys.stderr.write(f"jitsi-verifier: {error}\n")
         return 1
     except BrokenPipeError:
-        _give_up_output()  # whoever read has had enough
+        _discard_output()  # the reader, such as head, has closed the pipe
         return 1
     except OSError as error:
         sys.stderr.write(f"jitsi-verifier: {error.strerror or error}\n")
-        _give_up_output()
+        _discard_output()
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -94,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def program() -> Parser:
-    """Describe the whole command line."""
+    """Return the parser of the whole command line."""
     parser = Parser(
         prog="jitsi-verifier",
         summary="Jitsi Meet's verdict on JWT room links",
@@ -103,7 +113,9 @@ def program() -> Parser:
     )
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    serve = add_command(commands, "serve", "answer a proxy's questions", _SERVE, _SERVE_MANUAL)
+    serve = add_command(
+        commands, "serve", "run the service that answers proxies and Prosody", _SERVE, _SERVE_MANUAL
+    )
     add_config(serve)
     serve.set_defaults(run=_serve, parser=serve)
     explain.add(commands)
@@ -117,7 +129,7 @@ def program() -> Parser:
 
 
 class _Version(argparse.Action):
-    """Print the version, and those of what a report of a bug should name."""
+    """Prints the versions that a bug report should contain."""
 
     def __init__(self, option_strings: Sequence[str], dest: str) -> None:
         super().__init__(option_strings, dest, nargs=0, help="print versions and exit")
@@ -130,34 +142,35 @@ class _Version(argparse.Action):
 
 
 def _serve(options: argparse.Namespace) -> int:
-    # Whoever asks for a reload this early gets it: nothing has been read yet.
+    # A reload requested this early needs no work: the configuration has not been read yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # A container's first process gets no signal that it does not handle; this is handled always.
-    signal.signal(signal.SIGTERM, _end)
-    # The other commands shall not wait for a web server to be imported.
+    # Linux sends the first process of a container only the signals that it handles.
+    signal.signal(signal.SIGTERM, _exit)
+    # Imported here, because importing the web server would delay the other commands.
     from verifier.process.main import serve  # noqa: PLC0415
 
     return serve(options.config)
 
 
-def _end(*_: object) -> NoReturn:
-    """End a start that has not come far enough to have anything to finish."""
+def _exit(*_: object) -> NoReturn:
+    """End the process during its start, when there are no requests to finish."""
     sys.exit(0)
 
 
-def _open_what_is_closed() -> None:
-    """Stand in for streams that were closed by ``>&-``, so that no socket gets their numbers."""
+def _open_closed_streams() -> None:
+    """Open streams that were closed by ``>&-``, so that no socket gets their descriptors."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
-def _give_up_output() -> None:
-    """Keep the interpreter from failing once more when it flushes at its end."""
+def _discard_output() -> None:
+    """Discard the rest of the output, so that the interpreter's last flush does not fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _never_fail_to_encode() -> None:
+def _escape_unencodable() -> None:
+    """Write characters that the terminal's encoding lacks as escapes, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

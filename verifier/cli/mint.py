@@ -1,4 +1,4 @@
-"""``mint``: a signed token, or a join URL, that this configuration accepts."""
+"""``mint``: print a signed token, or a URL with one, that this configuration accepts."""
 
 from __future__ import annotations
 
@@ -30,26 +30,29 @@ from verifier.rules.policy import Policy
 from verifier.rules.room import access_request
 from verifier.tokens.mint import TokenSpec, claims_of, sign
 
-# What encodeURIComponent leaves as it is, but the client takes out of a path.
+# encodeURIComponent leaves these characters as they are, but the client removes them from a path.
 _IN_A_PATH: Final = {ord(character): f"%{ord(character):02X}" for character in "!'()*"}
 
-_SUMMARY: Final = "sign a token for tests and small set-ups"
+_SUMMARY: Final = "sign a token, for tests and small deployments"
 _DESCRIPTION: Final = """\
 Prints a token that this configuration accepts, signed with its first secret.
-What is worth knowing of it goes to standard error."""
+Notes, such as one on a token that a rule denies, go to standard error."""
 _MANUAL: Final = Manual(
     {0: "A token was printed."},
     {},
     (
         (
             "jitsi-verifier mint --room standup --user Ada --moderator",
-            "A token for one room, for a day.",
+            "Print a token for one room and one day.",
         ),
         (
             "jitsi-verifier mint --room standup --expires 15m --url https://meet.example.org",
-            "A link to send.",
+            "Print a link to send.",
         ),
-        ("jitsi-verifier mint --room '*' --tenant acme", "A token for every room of a tenant."),
+        (
+            "jitsi-verifier mint --room '*' --tenant acme",
+            "Print a token for every room of a tenant.",
+        ),
     ),
 )
 
@@ -57,12 +60,14 @@ _MANUAL: Final = Manual(
 def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the sub-command."""
     parser = add_command(commands, "mint", _SUMMARY, _DESCRIPTION, _MANUAL)
-    parser.add_argument("--room", metavar="R", required=True, type=text, help="* for every room")
+    parser.add_argument(
+        "--room", metavar="R", required=True, type=text, help="the room; * for every room"
+    )
     parser.add_argument("--tenant", metavar="T", type=text, help="the room's tenant")
     parser.add_argument(
-        "--expires", type=duration, default="24h", metavar="24h", help="such as 90s, 15m, 24h, 7d"
+        "--expires", type=duration, default="24h", metavar="24h", help="lifetime: 90s, 15m, 24h, 7d"
     )
-    parser.add_argument("--url", metavar="BASE", help="print BASE/[TENANT/]ROOM?jwt=TOKEN instead")
+    parser.add_argument("--url", metavar="BASE", help="print the URL BASE/[TENANT/]ROOM?jwt=TOKEN")
     _add_user(parser.add_argument_group("the user"))
     _add_claims(parser.add_argument_group("claims and header"))
     add_config(parser)
@@ -73,9 +78,14 @@ def _add_user(user: argparse._ArgumentGroup) -> None:
     user.add_argument("--user", metavar="NAME", type=text, help="context.user.name")
     user.add_argument("--email", metavar="E", type=text, help="context.user.email")
     user.add_argument("--user-id", metavar="ID", type=text, help="context.user.id")
-    user.add_argument("--moderator", action="store_true", help="make the user the room's owner")
+    user.add_argument("--moderator", action="store_true", help="make the user an owner of the room")
     user.add_argument(
-        "--feature", metavar="F", type=text, action="append", default=[], help="may be repeated"
+        "--feature",
+        metavar="F",
+        type=text,
+        action="append",
+        default=[],
+        help="a feature; repeatable",
     )
 
 
@@ -84,7 +94,7 @@ def _add_claims(claims: argparse._ArgumentGroup) -> None:
         "--sub",
         metavar="S",
         type=text,
-        help="default: the tenant, else the XMPP domain where domains are verified, else *",
+        help="default: the tenant, else the XMPP domain if domains are verified, else *",
     )
     claims.add_argument(
         "--aud", metavar="A", type=text, help="default: the first accepted audience, else jitsi"
@@ -96,47 +106,47 @@ def _add_claims(claims: argparse._ArgumentGroup) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the token or the URL; what is worth knowing goes to standard error.
+    """Print the token or the URL; notes go to standard error.
 
     Raises:
-        UsageError: room, tenant and URL do not fit together.
-        ConfigError: the configuration cannot be used.
+        UsageError: Room, tenant and URL do not fit together.
+        ConfigError: The configuration cannot be used.
     """
     settings = settings_of(options)
     policy, algorithm = settings.policy(), settings.signature_algorithm
     if not is_symmetric(algorithm):
         sys.stderr.write(
-            f"mint signs with a shared secret, and this configuration accepts {algorithm}, for"
-            " which it has only public keys; sign with the private key elsewhere\n"
+            f"mint signs with a shared secret, but this configuration accepts {algorithm} and has"
+            " only public keys for it: sign elsewhere, with the private key\n"
         )
         return os.EX_CONFIG
     address = _address(options)
     key = parse_secret(settings.app_secret[0])
     secret: bytes = key.material
     now = time.time()
-    token = sign(claims_of(_order(options, address, settings), now), secret, algorithm, options.kid)
+    token = sign(claims_of(_spec(options, address, settings), now), secret, algorithm, options.kid)
     line = token if options.url is None else _join_url(options.url, address, token)
     request = AccessRequest(token) if address is None else access_request(token, address, policy)
     decision = decide(request, policy, KeySet((key,)), now)
     if isinstance(decision, Deny):
-        _tell(f"this configuration denies this token: {decision.code} ({decision.detail})")
+        _note(f"this configuration denies this token: {decision.code} ({decision.detail})")
     sys.stdout.write(f"{line}\n")
     return 0
 
 
 def _address(options: argparse.Namespace) -> RoomAddress | None:
-    """Give the one room that the token is for; None where it is for every one."""
+    """Return the room that the token is for; None if the token is for every room."""
     if options.room == "*":
-        # The tenant has to be one all the same.
+        # This checks the tenant.
         room_address("room", options.tenant)
         return None
     address = room_address(options.room, options.tenant)
     if address.room != options.room:
-        _tell(f'to the web client the room is "{address.room}", and so the token names it')
+        _note(f'the token names the room "{address.room}", as the web client does')
     return address
 
 
-def _order(
+def _spec(
     options: argparse.Namespace, address: RoomAddress | None, settings: Settings
 ) -> TokenSpec:
     policy = settings.policy()
@@ -182,7 +192,7 @@ def default_subject(policy: Policy, tenant: str | None) -> str:
 
 
 def _tenant(options: argparse.Namespace, policy: Policy) -> str | None:
-    """Give the tenant as it stands in the address of its rooms."""
+    """Return the tenant as it is written in the address of its rooms."""
     jid = parse_jid(room_jid(room_address("room", options.tenant), policy.muc_mapper_domain_prefix))
     return None if jid is None or jid.node is None else split_tenant(jid.node)[0]
 
@@ -198,5 +208,5 @@ def _join_url(base: str, address: RoomAddress | None, token: str) -> str:
     return url
 
 
-def _tell(note: str) -> None:
+def _note(note: str) -> None:
     sys.stderr.write(f"note: {note}\n")

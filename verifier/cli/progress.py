@@ -1,4 +1,4 @@
-"""A progress bar on a terminal's last line; knows nothing of what is in the lines."""
+"""A progress bar on the last line of a terminal."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from contextlib import contextmanager, suppress
 from typing import Final, TextIO
 
 Report = Callable[[str, int, int], None]
-"""Told of a part, how much of it is done, and of how many lines there were in all."""
+"""Is called with a part's name, how much of the part is done, and the number of all lines."""
 
-_PAUSE: Final = 0.1
-_WIDTH: Final = 20
-_BLANK: Final = "\r\x1b[K"
+_MIN_SECONDS: Final = 0.1  # between two drawings
+_WIDTH: Final = 20  # of the bar, characters
+_CLEAR_LINE: Final = "\r\x1b[K"
 
 
 @contextmanager
 def progress(sizes: Sequence[int | None]) -> Iterator[Report]:
-    """Show on a terminal how far it has got; elsewhere nothing.
+    """Show the progress if standard error is a terminal; otherwise show nothing.
 
     Args:
-        sizes: How much each part is; None where nobody knows.
+        sizes: The size of each part; None for an unknown size.
     """
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda _name, _done, _lines: None
@@ -43,12 +43,12 @@ def progress(sizes: Sequence[int | None]) -> Iterator[Report]:
 
 
 class Progress:
-    """Draws how far something has got.
+    """Draws a progress bar.
 
     Args:
         stream: A terminal.
-        clock: Seconds that only go forward.
-        total: How much there is; None where nobody knows.
+        clock: Monotonic time, seconds.
+        total: The size of the whole; None if it is not known.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float], total: int | None) -> None:
@@ -59,26 +59,26 @@ class Progress:
         self._drawn_at = self._started
 
     def update(self, done: int, lines: int) -> None:
-        """Draw anew, unless that was done a moment ago.
+        """Draw the bar again, unless it was drawn a moment ago.
 
         Args:
-            done: So much of the total.
-            lines: How many lines that was.
+            done: How much of the total is done.
+            lines: How many lines this part of the total has.
         """
         now = self._clock()
-        if now - self._drawn_at < _PAUSE:
+        if now - self._drawn_at < _MIN_SECONDS:
             return
         self._drawn_at = now
         rate = lines / (now - self._started)
         text = f"{self._bar(done)}{lines:,} lines, {rate:,.0f}/s"
-        self._draw(_BLANK + text[: shutil.get_terminal_size().columns - 1])
+        self._draw(_CLEAR_LINE + text[: shutil.get_terminal_size().columns - 1])
 
     def clear(self) -> None:
-        """Leave nothing behind."""
-        self._draw(_BLANK)
+        """Remove the bar from the terminal."""
+        self._draw(_CLEAR_LINE)
 
     def _draw(self, text: str) -> None:
-        # A terminal that has gone takes no result with it.
+        # A closed terminal must not end the command, because its result goes elsewhere.
         with suppress(OSError):
             self._stream.write(text)
             self._stream.flush()

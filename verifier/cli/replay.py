@@ -1,4 +1,4 @@
-"""``replay``: what would happen to the requests of an access log if the gate were switched on."""
+"""``replay``: report which requests of an access log the service would allow and deny."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 from verifier.cli.arguments import Parser, UsageError, add_command, add_config, settings_of
 from verifier.cli.manual import Manual
 from verifier.cli.progress import Report, progress
-from verifier.cli.replay_report import Log, as_json, as_text, notes
+from verifier.cli.replay_report import Log, as_json, as_text, notes_on
 from verifier.config import Settings
 from verifier.log import LOGGER
 from verifier.replay.access_log import LineReader
@@ -27,54 +27,56 @@ from verifier.rooms.url import parse_url
 _STANDARD_INPUT: Final = "-"
 _FIELD: Final = re.compile(r"(\w+)=([\w@.-]+)")
 
-_SUMMARY: Final = "judge the requests of an access log"
+_SUMMARY: Final = "report which requests of access logs would be denied"
 _DESCRIPTION: Final = """\
-Tells what would have happened to the requests of an access log if the gate had
-been switched on: how many would be allowed, how many denied and with which
-code, with examples that hold no token. Every request is judged at the time of
-its line, with the configured rules and keys. Public files, about which the
-gate is not asked, are counted and not judged.
+Decides the requests of access logs with the configured rules and keys, each as
+of the time of its line. The report says how many requests would have been
+allowed, how many denied with which code, and shows examples without tokens. Use
+it before the rollout. Public files, for which a proxy does not ask the
+verifier, are only counted.
 
-Lines are nginx' or Apache's combined form, with a virtual host before it or
-not, or JSON objects of nginx, Caddy, Traefik or Envoy; logs may be packed with
-gzip, and come out of Docker or Kubernetes. A log holds what the client sent in
-the URL: a token in a header, a cookie or behind a # is not in it. A websocket's
-line is written when it closes; only lines that say how long it took
-($request_time) tell when it was opened. Keys are today's: a token that was
-signed with one that is gone since counts as key-unknown or signature-invalid,
-unless public_keys or app_secret still have it.
+Log lines have nginx' or Apache's combined form, with or without a virtual host
+before it, or they are JSON objects of nginx, Caddy, Traefik or Envoy. Logs may
+be packed with gzip and may have the prefixes of Docker and Kubernetes.
 
-Memory use does not grow with the log. On a terminal a progress bar is drawn on
-standard error. A key that has to be fetched is waited for; a source that does
-not answer is given up after the third key, and tokens that need it are
-keys-unavailable."""
+The report can differ from what the service would have done:
+- Logs contain the URL. A token in a header, a cookie or a fragment is missing.
+- A websocket's line is written when the websocket closes. Its start is known
+  only if the line has the duration ($request_time).
+- Keys are those of today. A token signed with a removed key is counted as
+  key-unknown or signature-invalid, unless public_keys or app_secret has the key.
+- A key source that does not respond is not asked again after the third key.
+  Tokens that need it are counted as keys-unavailable.
+
+Memory use does not grow with the log. On a terminal, standard error shows a
+progress bar."""
 _MANUAL: Final = Manual(
     {
-        0: "All logs were read to their ends, whatever the verdicts.",
-        1: "A log could not be read to its end; or, with --fail-on-denied, a request would be"
+        0: "All logs were read to their ends, whatever the decisions are.",
+        1: "A log could not be read to its end. With --fail-on-denied also: a request would be"
         " denied.",
     },
     {
-        "members of JSON lines, of which the first that is there counts": {
+        "members of JSON lines (the first one that a line has is used)": {
             role: ", ".join(FIELDS[role]) for role in ROLES
         }
     },
     (
         (
             "jitsi-verifier replay /var/log/nginx/access.log /var/log/nginx/access.log.*.gz",
-            "All that is left of the last weeks.",
+            "Replay the logs of the last weeks.",
         ),
         (
             "docker compose logs --no-log-prefix web | jitsi-verifier replay -",
-            "What the web container has written.",
+            "Replay the log of the web container.",
         ),
         (
             "jitsi-verifier replay --json --fail-on-denied --host meet.example.org access.log",
-            "For a program, with the rules of one virtual host.",
+            "Print JSON, with the rules of one virtual host.",
         ),
         (
             "jitsi-verifier replay --field target=http.url --field time=when requests.json",
-            "JSON lines with names of their own.",
+            "Replay JSON lines with member names of your own.",
         ),
     ),
 )
@@ -87,13 +89,13 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         "logs",
         nargs="+",
         metavar="ACCESS_LOG",
-        help="nginx' combined form or JSON, packed with gzip or not; - reads standard input",
+        help="a log in combined form or JSON, packed with gzip or not; - for standard input",
     )
     parser.add_argument(
         "--host",
         metavar="HOST",
         type=_host,
-        help="the host of requests whose log does not name one (combined form); default: the"
+        help="the host of requests whose line does not contain it (combined form); default: the"
         " options at the top of the configuration apply",
     )
     parser.add_argument(
@@ -102,18 +104,18 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         type=_field,
         action="append",
         default=[],
-        help=f"where JSON lines have {', '.join(ROLES)}: a member's name, with dots into nested"
-        " objects; may be repeated",
+        help=f"the member of JSON lines that has the {', '.join(ROLES)}; a dot leads into a nested"
+        " object; repeatable",
     )
     parser.add_argument(
         "--offline",
         action="store_true",
-        help="fetch no keys; tokens that need one from a URL are keys-unavailable",
+        help="fetch no keys; tokens that need a key from a URL are keys-unavailable",
     )
     parser.add_argument(
         "--fail-on-denied", action="store_true", help="exit with 1 if a request would be denied"
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
     add_config(parser)
     parser.set_defaults(run=run, parser=parser)
 
@@ -134,9 +136,9 @@ def run(options: argparse.Namespace) -> int:
         verifier = replay_verifier(settings, keys, options.host)
         replay = Replay(verifier, LineReader({**FIELDS, **dict(options.field)}))
         logs = [_replay(name, replay, report) for name in options.logs]
-        remarks = notes(replay.tally, settings, keys.problems(), offline=options.offline)
+        notes = notes_on(replay.tally, settings, keys.problems(), offline=options.offline)
     render = as_json if options.json else as_text
-    sys.stdout.write(render(replay.tally, logs, remarks, several=bool(settings.hosts)))
+    sys.stdout.write(render(replay.tally, logs, notes, several=bool(settings.hosts)))
     incomplete = any(log.problem for log in logs)
     return 1 if incomplete or (options.fail_on_denied and replay.tally.denied) else 0
 
@@ -196,4 +198,4 @@ def _field(value: str) -> tuple[Role, tuple[str, ...]]:
     for role in ROLES:
         if found and found[1] == role:
             return role, (found[2],)
-    raise argparse.ArgumentTypeError(f"expected WHAT=NAME, WHAT one of {', '.join(ROLES)}")
+    raise argparse.ArgumentTypeError(f"expected WHAT=NAME; WHAT is one of {', '.join(ROLES)}")

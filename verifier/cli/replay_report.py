@@ -1,4 +1,4 @@
-"""What a replay has found, as text for people and as JSON for programs."""
+"""The report of a replay, as text for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from verifier.replay.tally import HostTally, Tally
 _NOT_ASKED: Final = {
     NotAsked.PUBLIC: "public files",
     NotAsked.NO_REQUEST: "no HTTP request",
-    NotAsked.NO_QUERY: "without the query, so without a token",
+    NotAsked.NO_QUERY: "the log leaves out the query, and with it the token",
 }
 _OTHERS: Final = "(all other hosts)"
 
@@ -25,9 +25,9 @@ class Log:
     """One log that was read.
 
     Attributes:
-        name: As it was given.
-        lines: How many it had.
-        problem: Why it could not be read to its end; empty where it could.
+        name: The name on the command line.
+        lines: The number of its lines.
+        problem: Why it could not be read to its end; empty if it could be read.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Log:
     problem: str
 
 
-def notes(
-    tally: Tally, settings: Settings, troubles: Sequence[str], *, offline: bool
+def notes_on(
+    tally: Tally, settings: Settings, key_problems: Sequence[str], *, offline: bool
 ) -> tuple[str, ...]:
-    """Say what the numbers do not, or what they should not be taken for."""
-    return tuple(_notes(tally, settings, troubles, offline=offline))
+    """Return what a reader has to know to understand the numbers."""
+    return tuple(_notes(tally, settings, key_problems, offline=offline))
 
 
 def _notes(
-    tally: Tally, settings: Settings, troubles: Sequence[str], *, offline: bool
+    tally: Tally, settings: Settings, key_problems: Sequence[str], *, offline: bool
 ) -> Iterator[str]:
     judged = tally.allowed + tally.denied
     without_query = tally.not_asked[NotAsked.NO_QUERY]
@@ -51,30 +51,30 @@ def _notes(
         yield (
             f"{without_query:,} lines are of the log format that comes with the files for nginx:"
             " it leaves out the query, so that there is no token in it and nothing can be"
-            " replayed. Take a log from before the gate was there."
+            " replayed. Use a log from before these files were installed."
         )
     if judged and not tally.with_token:
         yield "No request has a token in its query: perhaps this log leaves the query out."
     if judged and (settings.token_cookie or settings.handoff):
-        yield "Cookies are in no access log: requests that rely on one count as without a token."
+        yield "Cookies are in no access log: a request with a token in a cookie has none here."
     if tally.late_websockets:
         yield (
             f"{tally.late_websockets:,} of the expired are websockets, whose lines are written"
-            " when they close: their tokens may have been good when they opened. JSON lines with"
-            " $request_time tell."
+            " when they close: their tokens may have been valid when they opened. JSON lines with"
+            " $request_time show the start."
         )
     if tally.without_host and settings.hosts:
         yield (
-            f"{tally.without_host:,} requests came without the name of their host, and this"
-            " configuration has several: --host names one."
+            f"The lines of {tally.without_host:,} requests do not contain the host, and this"
+            " configuration has several hosts: --host names one."
         )
     if "keys-unavailable" in tally.codes and offline:
         yield "Keys from URLs were not fetched (--offline)."
-    yield from troubles
+    yield from key_problems
 
 
-def as_json(tally: Tally, logs: Sequence[Log], remarks: Sequence[str], *, several: bool) -> str:
-    """Write everything as one JSON object."""
+def as_json(tally: Tally, logs: Sequence[Log], notes: Sequence[str], *, several: bool) -> str:
+    """Return the report as one JSON object."""
     report: dict[str, Any] = {
         "lines": tally.lines,
         "from": tally.begin,
@@ -86,11 +86,11 @@ def as_json(tally: Tally, logs: Sequence[Log], remarks: Sequence[str], *, severa
         "not_asked": {reason.value: tally.not_asked[reason] for reason in NotAsked},
         "unreadable": {
             "count": tally.unreadable,
-            "first": [asdict(each) for each in tally.first_unreadable],
+            "first": [asdict(unreadable) for unreadable in tally.first_unreadable],
         },
         "examples": [asdict(each) for code in tally.examples.values() for each in code],
         "logs": [asdict(log) for log in logs],
-        "notes": list(remarks),
+        "notes": list(notes),
     }
     if several:
         report["hosts"] = {
@@ -104,14 +104,14 @@ def as_json(tally: Tally, logs: Sequence[Log], remarks: Sequence[str], *, severa
     return json.dumps(report, indent=2) + "\n"
 
 
-def as_text(tally: Tally, logs: Sequence[Log], remarks: Sequence[str], *, several: bool) -> str:
-    """Write the numbers, examples of every denial, and what is to be said about them."""
+def as_text(tally: Tally, logs: Sequence[Log], notes: Sequence[str], *, several: bool) -> str:
+    """Return the report as text: the numbers, examples of each denial code, and the notes."""
     return "\n".join(
         [
             *_numbers(tally),
             *(_hosts(tally) if several else ()),
             *(f"{log.name}: not read to its end: {log.problem}" for log in logs if log.problem),
-            *(f"Note: {remark}" for remark in remarks),
+            *(f"Note: {remark}" for remark in notes),
             "",
         ]
     )
@@ -135,8 +135,8 @@ def _numbers(tally: Tally) -> Iterator[str]:
     reasons = [f"{_NOT_ASKED[each]} {count:,}" for each, count in tally.not_asked.most_common()]
     yield _row("not asked about", tally.not_asked.total()) + _listed(reasons)
     yield _row("could not be read", tally.unreadable)
-    for each in tally.first_unreadable:
-        yield f"      {each.log}:{each.line}  {each.why}"
+    for unreadable in tally.first_unreadable:
+        yield f"      {unreadable.log}:{unreadable.line}  {unreadable.why}"
 
 
 def _hosts(tally: Tally) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _host(each: HostTally) -> str:
 
 
 def _printable(text: str) -> str:
-    """Keep a terminal from obeying what stands in a claim."""
+    """Return a text without control characters, which could command a terminal."""
     shown = (each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
     return "".join(shown)
 

@@ -1,4 +1,4 @@
-"""``revocations``: what the running service refuses, and until when."""
+"""``revocations``: list the revocations of the running service."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
-from verifier.cli.admin_client import NoAnswerError, ask
+from verifier.cli.admin_client import NoAnswerError, send_request
 from verifier.cli.arguments import Parser, add_command, add_config, settings_of
 from verifier.cli.manual import Manual
 from verifier.config.addresses import Address, parse_address
 from verifier.revocation.model import BadRevocationError, Revocation
 
 ENDPOINT: Final = "/v1/revocations"
-"""Where on the admin address revocations are."""
+"""The endpoint on the admin address."""
 
-_SUMMARY: Final = "list what has been revoked"
+_SUMMARY: Final = "list the revocations in force"
 _DESCRIPTION: Final = """\
-Prints what the running service refuses though it would accept it: one line for
-each revocation, the first to end first."""
+Prints one line for each revocation of the running service, in the order in
+which they end."""
 _MANUAL: Final = Manual(
-    {0: "They were listed.", 1: "There is no service, or it says why not."},
+    {
+        0: "The revocations were listed.",
+        1: "The service did not answer, or answered with an error.",
+    },
     {},
     (
-        ("jitsi-verifier revocations", "What is revoked?"),
-        ("jitsi-verifier revocations --json", "For a program."),
+        ("jitsi-verifier revocations", "List the revocations."),
+        ("jitsi-verifier revocations --json", "List them as JSON."),
     ),
 )
 
@@ -34,48 +37,48 @@ _MANUAL: Final = Manual(
 def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the sub-command."""
     parser = add_command(commands, "revocations", _SUMMARY, _DESCRIPTION, _MANUAL)
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
     add_admin(parser)
     add_config(parser)
     parser.set_defaults(run=run, parser=parser)
 
 
 def add_admin(parser: Parser) -> None:
-    """Add the option that says where the running service is."""
+    """Add the option ``--admin``."""
     parser.add_argument(
         "--admin",
         metavar="ADDRESS",
         type=_address,
-        help="the service's admin address (default: admin_listen of the configuration)",
+        help="admin address of the service (default: admin_listen of the configuration)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """List them.
+    """Print the revocations.
 
     Raises:
-        ConfigError: the configuration cannot be used.
-        NoAnswerError: the service does not answer.
+        ConfigError: The configuration cannot be used.
+        NoAnswerError: The service did not answer as expected.
     """
-    reply = ask(settings_of(options), options.admin, "GET", ENDPOINT)
-    if not reply.is_good:
+    reply = send_request(settings_of(options), options.admin, "GET", ENDPOINT)
+    if not reply.is_success:
         sys.stderr.write(f"jitsi-verifier: {reply.detail}\n")
         return 1
     if options.json:
         sys.stdout.write(json.dumps(reply.body, indent=2) + "\n")
         return 0
     try:
-        found = [
-            Revocation.from_json(json.dumps(each)) for each in reply.body.get("revocations", [])
+        revocations = [
+            Revocation.from_json(json.dumps(entry)) for entry in reply.body.get("revocations", [])
         ]
     except BadRevocationError as error:
-        raise NoAnswerError(f"expected revocations as this version writes them: {error}") from None
-    sys.stdout.write("".join([f"{in_words(each)}\n" for each in found]))
+        raise NoAnswerError(f"expected revocations in the form of this version: {error}") from None
+    sys.stdout.write("".join([f"{in_words(revocation)}\n" for revocation in revocations]))
     return 0
 
 
 def in_words(revocation: Revocation, *, ended: bool = False) -> str:
-    """Say in one line what a revocation is for; unless it has ended, also until when and why."""
+    """Return a revocation as one line: its criteria, and its end and reason unless it has ended."""
     criteria = " ".join(
         f"{name}={json.dumps(value)}" for name, value in revocation.criteria.items()
     )

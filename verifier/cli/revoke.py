@@ -1,4 +1,4 @@
-"""``revoke``: take tokens back before their time, or undo that."""
+"""``revoke``: revoke tokens in the running service before they end, or undo a revocation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from verifier.cli.admin_client import Reply, ask
+from verifier.cli.admin_client import Reply, send_request
 from verifier.cli.arguments import (
     Parser,
     UsageError,
@@ -33,38 +33,41 @@ from verifier.revocation.model import (
     parse_revocation,
 )
 
-_SUMMARY: Final = "refuse good tokens from now on"
+_SUMMARY: Final = "revoke tokens in the running service"
 _DESCRIPTION: Final = """\
-Has the running service refuse tokens that it would accept, at every endpoint
-and from the next decision on: one token, or all that meet every criterion
-given. Who is in a room already stays there. What proxies remember they remember
-for up to decision_ttl.
+Makes the running service deny tokens that it would allow: one token, or all
+tokens that meet every given criterion. The revocation applies to every endpoint
+from the next decision on. Users who are in a room stay there. A proxy's cache
+may allow a revoked token for up to decision_ttl.
 
-The service is asked over its admin address; the token itself is not sent. An
-argument shows up in the list of processes: on a machine that others use, pass
-'-' and give the token on standard input."""
+The command connects to the admin address and does not send the token itself.
+Other users of the machine can see arguments in the list of processes. If there
+are other users, pass '-' and give the token on standard input."""
 _MANUAL: Final = Manual(
-    {0: "It is stored.", 1: "It is not: there is no service, or it says why not."},
+    {
+        0: "The revocation is stored, or removed with --undo.",
+        1: "The service did not answer, or answered with an error.",
+    },
     {},
     (
         (
             "jitsi-verifier revoke --reason 'posted in a forum' - < token",
-            "One token, until it ends.",
+            "Revoke one token until it ends.",
         ),
-        ("jitsi-verifier revoke --user-id 4711 --expires 7d", "All tokens of one user."),
+        ("jitsi-verifier revoke --user-id 4711 --expires 7d", "Revoke all tokens of one user."),
         (
             "jitsi-verifier revoke --iss my_app --issued-before now --expires 30d",
-            "All that an issuer has issued so far.",
+            "Revoke all tokens that an issuer has issued until now.",
         ),
-        ("jitsi-verifier revoke --room standup --tenant acme", "Close a room, to guests too."),
-        ("jitsi-verifier revoke --undo --user-id 4711", "Accept the user's tokens again."),
+        ("jitsi-verifier revoke --room standup --tenant acme", "Close a room, also to guests."),
+        ("jitsi-verifier revoke --undo --user-id 4711", "Allow the user's tokens again."),
     ),
 )
 _TEXTS: Final = {
     "--jti": ("ID", "the token's jti"),
-    "--token-digest": ("SHA256", "the digest of the compact token, as the audit log has it"),
+    "--token-digest": ("SHA256", "the digest of the compact token, as in the audit log"),
     "--user-id": ("ID", "context.user.id"),
-    "--kid": ("K", "the id of the key that signed it"),
+    "--kid": ("K", "the key id in the token's header"),
 }
 
 
@@ -75,18 +78,22 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         "subject",
         nargs="?",
         metavar="TOKEN|URL|-",
-        help="a token, or a URL with one in it; - reads it from standard input",
+        help="a token, or a URL that contains one; - for standard input",
     )
-    _add_criteria(parser.add_argument_group("criteria, all of which have to be met"))
-    parser.add_argument("--reason", metavar="TEXT", type=text, help="why, for people")
+    _add_criteria(parser.add_argument_group("criteria; a token has to meet all of them"))
+    parser.add_argument(
+        "--reason", metavar="TEXT", type=text, help="the reason, shown to operators"
+    )
     parser.add_argument(
         "--expires",
         metavar="24h",
         type=duration,
-        help="for how long, such as 15m, 24h, 7d (default: until the token ends, else 24h)",
+        help="duration, such as 15m, 24h, 7d (default: until the token ends, else 24h)",
     )
-    parser.add_argument("--undo", action="store_true", help="take such a revocation back")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--undo", action="store_true", help="remove the revocation with these criteria"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
     add_admin(parser)
     add_config(parser)
     parser.set_defaults(run=run, parser=parser)
@@ -95,47 +102,49 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
 def _add_criteria(criteria: argparse._ArgumentGroup) -> None:
     for name, (metavar, meaning) in _TEXTS.items():
         criteria.add_argument(name, metavar=metavar, type=text, help=meaning)
-    criteria.add_argument("--iss", metavar="I", type=text, help="the issuer; with --issued-before")
+    criteria.add_argument("--iss", metavar="I", type=text, help="the issuer; needs --issued-before")
     criteria.add_argument(
         "--issued-before",
         metavar="UNIX|now",
         type=_moment,
-        help="with --iss: an earlier iat, or none",
+        help="tokens of --iss with an earlier iat, or without iat",
     )
-    criteria.add_argument("--room", metavar="R", type=text, help="the room, of every tenant")
+    criteria.add_argument(
+        "--room", metavar="R", type=text, help="the room; without --tenant, of every tenant"
+    )
     criteria.add_argument("--tenant", metavar="T", type=text, help="the tenant")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Ask the service to refuse, or to accept again.
+    """Store a revocation in the service, or remove it with ``--undo``.
 
     Raises:
-        UsageError: there are no criteria, or one of them is none.
-        ConfigError: the configuration cannot be used.
-        NoAnswerError: the service does not answer.
+        UsageError: There are no criteria, or a criterion is not valid.
+        ConfigError: The configuration cannot be used.
+        NoAnswerError: The service did not answer as expected.
     """
     settings = settings_of(options)
-    revocation = _read(options, settings)
+    revocation = _revocation(options, settings)
     method = "DELETE" if options.undo else "POST"
-    reply = ask(settings, options.admin, method, ENDPOINT, revocation.to_json())
-    if not reply.is_good:
-        sys.stderr.write(f"jitsi-verifier: {_complaint(reply, revocation)}\n")
+    reply = send_request(settings, options.admin, method, ENDPOINT, revocation.to_json())
+    if not reply.is_success:
+        sys.stderr.write(f"jitsi-verifier: {_error(reply, revocation)}\n")
         return 1
     if options.json:
-        sys.stdout.write(f"{_shown(revocation, undone=options.undo)}\n")
+        sys.stdout.write(f"{_as_json(revocation, undone=options.undo)}\n")
     else:
         done = "accepted again" if options.undo else "revoked"
         sys.stdout.write(f"{done}: {in_words(revocation, ended=options.undo)}\n")
     return 0
 
 
-def _shown(revocation: Revocation, *, undone: bool) -> str:
+def _as_json(revocation: Revocation, *, undone: bool) -> str:
     return json.dumps(revocation.criteria) if undone else revocation.to_json()
 
 
-def _read(options: argparse.Namespace, settings: Settings) -> Revocation:
+def _revocation(options: argparse.Namespace, settings: Settings) -> Revocation:
     if options.undo and (options.reason or options.expires):
-        raise UsageError("--undo: expected neither --reason nor --expires with it")
+        raise UsageError("--undo: expected neither --reason nor --expires beside it")
     raw = json.dumps(_members(options)).encode()
     try:
         if options.undo:
@@ -156,7 +165,7 @@ def _members(options: argparse.Namespace) -> Mapping[str, Any]:
         members["room"] = None if options.room is None else address.room
     members["token"] = None if options.subject is None else _token(options.subject)
     if members["token"] and options.expires is None and not options.undo:
-        _warn_of_no_end(members["token"])
+        _note_missing_exp(members["token"])
     given = {name: value for name, value in members.items() if value is not None}
     if not given.keys() - {"reason", "expires"}:
         raise UsageError("expected a token, a URL or '-', or at least one criterion")
@@ -164,22 +173,22 @@ def _members(options: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _token(subject: str) -> str:
-    found = PastedInput()
+    pasted = PastedInput()
     try:
-        found.read(read_standard_input() if subject == "-" else subject)
+        pasted.read(read_standard_input() if subject == "-" else subject)
     except UnreadableError as error:
         raise UsageError(str(error)) from None
-    if found.ambiguity:
-        raise UsageError(f"expected one token, found {found.ambiguity}")
-    if found.token is None:
-        raise UsageError("expected a URL with a token in it; a room is revoked by --room")
-    return found.token
+    if pasted.ambiguity:
+        raise UsageError(f"expected one token, found {pasted.ambiguity}")
+    if pasted.token is None:
+        raise UsageError("expected a URL that contains a token; use --room to revoke a room")
+    return pasted.token
 
 
-def _warn_of_no_end(token: str) -> None:
+def _note_missing_exp(token: str) -> None:
     claims = view_token(token).claims
     if claims is not None and "exp" not in claims:
-        note = "the token has no exp: it is accepted again in 24 hours, unless --expires says more"
+        note = "the token has no exp: the revocation ends in 24 hours, unless --expires is given"
         sys.stderr.write(f"note: {note}\n")
 
 
@@ -195,7 +204,7 @@ def _moment(value: str) -> float:
     return seconds
 
 
-def _complaint(reply: Reply, revocation: Revocation) -> str:
-    if reply.is_unknown:
+def _error(reply: Reply, revocation: Revocation) -> str:
+    if reply.is_not_found:
         return f"there is no revocation for {in_words(revocation, ended=True)}"
     return reply.detail

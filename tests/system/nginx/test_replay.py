@@ -1,4 +1,4 @@
-"""A replay of what a real nginx has logged gives the verdicts that its gate gave."""
+"""A replay of the logs of a real nginx gives the decisions that the verifier gave nginx."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def targets() -> list[str]:
     good, forged = mint(), mint(room="*")[:-4] + "AAAA"
     tokens = [f"jwt={good}", f"token={good}", f"jwt={forged}", f"jwt={mint(exp=1)}", "jwt=", ""]
     paths = ["/standup", "/Acme/StandUp", "/retro", "/http-bind?room=standup", "/", "/libs/a.js"]
-    asked = [f"{path}{'&' if '?' in path else '?'}{token}" for path in paths for token in tokens]
-    asked += [f"{target.partition('#')[0]}?token={good}" for target in hostile]
+    urls = [f"{path}{'&' if '?' in path else '?'}{token}" for path in paths for token in tokens]
+    urls += [f"{target.partition('#')[0]}?token={good}" for target in hostile]
     return [
-        *asked,
+        *urls,
         *hostile,
         '/a"b',
         "/caf\xe9",
@@ -66,17 +66,17 @@ def targets() -> list[str]:
 
 @pytest.fixture(scope="module")
 def logs(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give the folder of logs of every target, each asked for once."""
+    """Return the folder of the logs, after one request for each target."""
     folder = tmp_path_factory.mktemp("replay")
     sidecar = Sidecar(folder, {})
     sidecar.start()
     nginx = LoggingNginx(folder / "nginx", FRONT, sidecar.port, upstream.port)
     try:
-        every = targets()
-        for target in every:
+        requested = targets()
+        for target in requested:
             send(nginx.port, target)
         whole = nginx.logs / "whole"
-        wait_until(lambda: len(whole.read_bytes().splitlines()) == len(every), "every line")
+        wait_until(lambda: len(whole.read_bytes().splitlines()) == len(requested), "every line")
         yield nginx.logs
     finally:
         nginx.stop()
@@ -99,30 +99,30 @@ def outcome(request: LoggedRequest | NotAsked, verifier: ReplayVerifier) -> str:
     return verdict.decision.code if isinstance(verdict.decision, Deny) else "200"
 
 
-def happened_at(line: dict[str, str]) -> str:
-    # HIT is an allow that nginx remembered; empty, nobody was asked.
+def decision_at(line: dict[str, str]) -> str:
+    # HIT is an allow from nginx' cache; an empty value means that nginx did not ask.
     return line["denial"] or line["gate"].replace("HIT", "200")
 
 
-def test_a_replay_gives_the_verdicts_of_the_gate(logs: Path) -> None:
+def test_replay_gives_the_decisions_of_the_verifier(logs: Path) -> None:
     lines = [
         json.loads(line)
         for line in (logs / "whole").read_text("utf-8", "surrogateescape").split("\n")[:-1]
     ]
-    happened = [happened_at(line) for line in lines]
+    decisions = [decision_at(line) for line in lines]
     assert "HIT" in {line["gate"] for line in lines}
-    # What nginx itself answers with 400 reaches no gate.
-    asked = [index for index, line in enumerate(lines) if line["status"] != "400"]
-    assert {"200", "", "token-expired", "room-mismatch", "token-missing"} < set(happened)
+    # nginx itself answers these requests with 400 and does not ask the verifier.
+    compared = [index for index, line in enumerate(lines) if line["status"] != "400"]
+    assert {"200", "", "token-expired", "room-mismatch", "token-missing"} < set(decisions)
     for form in ("whole", "combined", "line", "careless", "virtual"):
         replayed = outcomes(logs / form)
-        assert len(replayed) == len(happened), form
-        for index in asked:
-            assert replayed[index] == happened[index], (form, lines[index])
+        assert len(replayed) == len(decisions), form
+        for index in compared:
+            assert replayed[index] == decisions[index], (form, lines[index])
 
 
-def test_the_format_of_the_files_for_nginx_is_recognised(logs: Path) -> None:
-    ours = (logs / "jitsi_verifier").read_bytes().splitlines()
+def test_log_format_of_the_files_for_nginx_is_recognised(logs: Path) -> None:
+    lines = (logs / "jitsi_verifier").read_bytes().splitlines()
     reader = LineReader()
-    assert ours
-    assert {reader.read(line) for line in ours} == {NotAsked.NO_QUERY}
+    assert lines
+    assert {reader.read(line) for line in lines} == {NotAsked.NO_QUERY}

@@ -16,7 +16,7 @@ OURS = ("JWT_", "XMPP_", "VERIFIER_", "NO_COLOR")
 
 @pytest.fixture
 def configured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Give a function that sets exactly these variables of ours."""
+    """Return a function that sets these variables of ours and removes all others."""
 
     def configure(**environ: str) -> None:
         for name in list(os.environ):
@@ -35,7 +35,7 @@ def run(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Run:
-    """Give a function that runs one command line in this process."""
+    """Return a function that runs one command line in this process."""
     del configured
 
     def call(*arguments: str, stdin: bytes = b"") -> Outcome:

@@ -1,4 +1,4 @@
-"""Completion by real shells, none of which may start Python for it."""
+"""Completion in real shells, which must not start Python for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.support.commands import Run
 from tests.support.processes import wait_until
 
-Offered = Callable[..., set[str]]
+Complete = Callable[..., set[str]]
 
 COMMANDS = {"serve", "explain", "mint", "check-config", "replay", "completion"}
 COMMANDS |= {"revoke", "revocations"}
@@ -28,7 +28,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 @pytest.fixture
 def home(run: Run, tmp_path: Path) -> Path:
-    """A folder with a script for each shell, a log and a folder, and no program at all."""
+    """Return a folder with a script for each shell, a log and a folder, but no program."""
     for shell in ("bash", "zsh", "fish"):
         outcome = run("completion", shell)
         assert (outcome.status, outcome.err) == (0, "")
@@ -48,38 +48,38 @@ def shell(command: Sequence[str], home: Path) -> set[str]:
 
 
 def bash(home: Path, *words: str) -> set[str]:
-    """Give what bash would offer for the last word."""
+    """Return the completions of bash for the last word."""
     script = str(home / "script.bash")
     return shell(("bash", "--norc", "-c", _BASH, "-", script, "jitsi-verifier", *words), home)
 
 
 def fish(home: Path, *words: str) -> set[str]:
-    """Give what fish would offer for the last word."""
+    """Return the completions of fish for the last word."""
     line = " ".join(("jitsi-verifier", *words))
     script = 'source script.fish; complete -C "$argv[1]"'
     return shell(("fish", "--no-config", "-c", script, line), home)
 
 
-@pytest.mark.parametrize("offered", [bash, fish])
-def test_commands_options_and_words_are_completed(offered: Offered, home: Path) -> None:
-    assert offered(home, "") >= COMMANDS
-    assert offered(home, "rep") == {"replay"}
-    assert offered(home, "--v") == {"--version"}
-    assert offered(home, "replay", "--fa") == {"--fail-on-denied"}
-    assert offered(home, "mint", "--room", "standup", "--mod") == {"--moderator"}
-    assert offered(home, "completion", "z") == {"zsh"}
-    assert offered(home, "completion", "") == {"bash", "zsh", "fish"}
+@pytest.mark.parametrize("complete", [bash, fish])
+def test_commands_options_and_choices_are_completed(complete: Complete, home: Path) -> None:
+    assert complete(home, "") >= COMMANDS
+    assert complete(home, "rep") == {"replay"}
+    assert complete(home, "--v") == {"--version"}
+    assert complete(home, "replay", "--fa") == {"--fail-on-denied"}
+    assert complete(home, "mint", "--room", "standup", "--mod") == {"--moderator"}
+    assert complete(home, "completion", "z") == {"zsh"}
+    assert complete(home, "completion", "") == {"bash", "zsh", "fish"}
 
 
-@pytest.mark.parametrize("offered", [bash, fish])
-def test_file_names_are_completed_where_files_are_wanted(offered: Offered, home: Path) -> None:
-    logs = {name.rstrip("/").replace("\\", "") for name in offered(home, "replay", "acc")}
+@pytest.mark.parametrize("complete", [bash, fish])
+def test_file_names_are_completed_only_for_files(complete: Complete, home: Path) -> None:
+    logs = {name.rstrip("/").replace("\\", "") for name in complete(home, "replay", "acc")}
     assert logs == {"access log.gz", "access.d"}
-    assert offered(home, "serve", "--config", "script.b") == {"script.bash"}
-    assert offered(home, "replay", "--host", "acc") == set()
+    assert complete(home, "serve", "--config", "script.b") == {"script.bash"}
+    assert complete(home, "replay", "--host", "acc") == set()
 
 
-def test_bash_takes_an_option_and_its_value_in_one_word(home: Path) -> None:
+def test_bash_completes_a_value_after_an_equals_sign(home: Path) -> None:
     assert bash(home, "serve", "--config", "=", "script.b") == {"script.bash"}
     assert bash(home, "serve", "--config", "=") >= {"script.bash"}
 
@@ -95,19 +95,19 @@ def test_bash_takes_an_option_and_its_value_in_one_word(home: Path) -> None:
         ("completion z", "completion zsh "),
     ],
 )
-def test_zsh_completes_on_its_own_terminal(home: Path, typed: str, completed: str) -> None:
-    terminal, theirs = pty.openpty()
+def test_zsh_completes_on_a_terminal(home: Path, typed: str, completed: str) -> None:
+    terminal, shell_side = pty.openpty()
     environ = {"PATH": os.environ["PATH"], "HOME": str(home), "TERM": "dumb"}
     process = subprocess.Popen(
         ["zsh", "-f", "-i"],
         cwd=home,
         env=environ,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
+        stdin=shell_side,
+        stdout=shell_side,
+        stderr=shell_side,
         start_new_session=True,
     )
-    os.close(theirs)
+    os.close(shell_side)
     os.set_blocking(terminal, False)
     seen = ""
 

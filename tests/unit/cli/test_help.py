@@ -1,4 +1,4 @@
-"""Help, manual page and exit statuses: what is documented is what happens."""
+"""Help, manual page and exit statuses agree with each other and with what happens."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ COMMANDS = sorted(program().commands)
 _STATUS = re.compile(r"^  (\d+) ", re.MULTILINE)
 
 
-def documented(page: str) -> set[int]:
+def documented_statuses(page: str) -> set[int]:
     section = page.partition("\nEXIT STATUS:\n")[2].partition("\n\n")[0]
     return {int(number) for number in _STATUS.findall(section)}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_a_manual_page(run: Run, command: str) -> None:
+def test_help_has_the_sections_of_a_manual_page(run: Run, command: str) -> None:
     page = run(command, "--help").out
     first = page.partition("\n")[0]
     assert re.fullmatch(rf"jitsi-verifier {command} - \S.{{10,60}}", first)
     assert f"\nusage: jitsi-verifier {command}" in page
-    assert {0, 2} <= documented(page)
+    assert {0, 2} <= documented_statuses(page)
     reads_configuration = "--config" in page
     for title in ("ENVIRONMENT", "FILES"):
         assert (f"\n{title}:\n" in page) == reads_configuration
 
 
-def test_help_of_serve_names_every_option_of_the_configuration(run: Run) -> None:
+def test_help_of_serve_lists_the_configuration_options(run: Run) -> None:
     page = run("serve", "--help").out
     for name in ("app_id, JWT_APP_ID\n", "mode, VERIFIER_MODE\n", "VERIFIER_ADMIN_TOKEN_FILE\n"):
         assert name in page
@@ -61,9 +61,10 @@ def test_help_fits_the_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("COLUMNS", "80")
     for command in COMMANDS:
         page = run(command, "--help").out
-        long = [each for each in page.splitlines() if len(each) > 80]
-        assert all(each.startswith("  ") for each in long)
-        assert all("$" in each or ", " in each for each in long), long
+        long = [row for row in page.splitlines() if len(row) > 80]
+        assert all(row.startswith("  ") for row in long)
+        # Command lines and lists of names are not wrapped.
+        assert all("$" in row or ", " in row for row in long), long
 
 
 def test_commands_page_has_every_command_and_status(run: Run) -> None:
@@ -72,8 +73,8 @@ def test_commands_page_has_every_command_and_status(run: Run) -> None:
     rows = dict(re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", table, re.MULTILINE))
     assert sorted(rows) == COMMANDS
     for command, row in rows.items():
-        told = documented(run(command, "--help").out) - {2, 78, 130}
-        assert {int(number) for number in re.findall(r"\b(\d+)\b", row)} == told, command
+        own = documented_statuses(run(command, "--help").out) - {2, 78, 130}
+        assert {int(number) for number in re.findall(r"\b(\d+)\b", row)} == own, command
 
 
 def test_manual_page_is_the_generated_one() -> None:
@@ -94,7 +95,7 @@ def test_manual_page_is_correct_for_mandoc() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_version_names_what_a_report_of_a_bug_should(run: Run) -> None:
+def test_version_has_the_versions_for_a_bug_report(run: Run) -> None:
     outcome = run("--version")
     lines = outcome.out.splitlines()
     assert (outcome.status, outcome.err) == (0, "")
@@ -112,7 +113,7 @@ def status_of(*arguments: str, stdin: bytes = b"", **environ: str) -> int:
 
 
 @pytest.mark.slow
-def test_explain_ends_with_what_it_documents() -> None:
+def test_explain_ends_with_a_documented_status() -> None:
     good = token(exp=2**40).encode()
     assert status_of("explain", "-", "--room", "standup", stdin=good) == 0
     assert status_of("explain", "-", "--room", "retro", stdin=good) == 1
@@ -121,14 +122,14 @@ def test_explain_ends_with_what_it_documents() -> None:
 
 
 @pytest.mark.slow
-def test_mint_ends_with_what_it_documents() -> None:
+def test_mint_ends_with_a_documented_status() -> None:
     assert status_of("mint", "--room", "standup") == 0
     assert status_of("mint") == 2
     assert status_of("mint", "--room", "standup", JWT_APP_ID="") == 78
 
 
 @pytest.mark.slow
-def test_replay_ends_with_what_it_documents() -> None:
+def test_replay_ends_with_a_documented_status() -> None:
     log = line("/standup").encode()
     assert status_of("replay", "-", stdin=log) == 0
     assert status_of("replay", "-", "--fail-on-denied", stdin=log) == 1
@@ -139,13 +140,13 @@ def test_replay_ends_with_what_it_documents() -> None:
 
 
 @pytest.mark.slow
-def test_completion_ends_with_what_it_documents() -> None:
+def test_completion_ends_with_a_documented_status() -> None:
     assert status_of("completion", "bash") == 0
     assert status_of("completion", "ksh") == 2
 
 
 @pytest.mark.slow
-def test_serve_ends_with_what_it_documents(tmp_path: Path) -> None:
+def test_serve_ends_with_a_documented_status(tmp_path: Path) -> None:
     with running_verifier(tmp_path, JWT_APP_ID="app", JWT_APP_SECRET=SECRET) as verifier:
         verifier.process.send_signal(signal.SIGTERM)
         assert verifier.process.wait(20) == 0
@@ -159,7 +160,7 @@ def test_serve_ends_with_what_it_documents(tmp_path: Path) -> None:
     assert status_of("serve", JWT_APP_ID="") == 78
 
 
-def test_an_interrupted_replay_ends_with_130_and_without_a_traceback() -> None:
+def test_interrupted_replay_ends_with_130_and_no_traceback() -> None:
     process = subprocess.Popen(
         [COMMAND, "replay", "-"],
         env=ENVIRON,
@@ -168,7 +169,7 @@ def test_an_interrupted_replay_ends_with_130_and_without_a_traceback() -> None:
         stderr=subprocess.PIPE,
     )
     assert process.stdin is not None
-    # More than a pipe holds: this ends once the command has begun to read.
+    # More than the pipe holds, so that this returns only after the command has begun to read.
     process.stdin.write(line("/standup").encode() * 5_000)
     process.stdin.flush()
     process.send_signal(signal.SIGINT)

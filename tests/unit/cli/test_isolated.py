@@ -1,4 +1,4 @@
-"""Every command where there is no network, and none slower for what only the service needs."""
+"""Commands without a network; and no command imports the web server except ``serve``."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ ENVIRON = {
     "JWT_APP_SECRET": SECRET,
     "XMPP_DOMAIN": "meet.jitsi",
 }
-# No such name exists anywhere (RFC 6761).
-ELSEWHERE = "https://keys.invalid/jwks"
+# RFC 6761 reserves this name, so that it never exists.
+UNREACHABLE = "https://keys.invalid/jwks"
 _NAMESPACE = ("unshare", "--map-root-user", "--net")
 
 
 @pytest.fixture(scope="module")
-def nowhere() -> tuple[str, ...]:
-    """Give what to put before a command: no interfaces; where that is forbidden, only no names."""
+def isolated() -> tuple[str, ...]:
+    """Return a prefix for commands that removes the network, if this system permits that."""
     allowed = subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False)
     return _NAMESPACE if allowed.returncode == 0 else ()
 
 
 def outcome(
-    nowhere: tuple[str, ...], *arguments: str, stdin: str = "", **environ: str
+    isolated: tuple[str, ...], *arguments: str, stdin: str = "", **environ: str
 ) -> tuple[int, str]:
     done = subprocess.run(
-        [*nowhere, COMMAND, *arguments],
+        [*isolated, COMMAND, *arguments],
         env=ENVIRON | environ,
         input=stdin,
         capture_output=True,
@@ -51,41 +51,39 @@ def outcome(
 
 
 @pytest.mark.slow
-def test_what_needs_no_key_of_elsewhere_works(nowhere: tuple[str, ...]) -> None:
-    assert outcome(nowhere, "--version")[0] == 0
-    assert outcome(nowhere, "--help")[0] == 0
-    assert outcome(nowhere, "completion", "bash")[0] == 0
-    status, minted = outcome(nowhere, "mint", "--room", "standup")
+def test_commands_without_key_urls_need_no_network(isolated: tuple[str, ...]) -> None:
+    assert outcome(isolated, "--version")[0] == 0
+    assert outcome(isolated, "--help")[0] == 0
+    assert outcome(isolated, "completion", "bash")[0] == 0
+    status, minted = outcome(isolated, "mint", "--room", "standup")
     assert status == 0
-    assert outcome(nowhere, "explain", "-", "--room", "standup", stdin=minted)[0] == 0
-    assert outcome(nowhere, "replay", "-", stdin=line("/standup"))[0] == 0
+    assert outcome(isolated, "explain", "-", "--room", "standup", stdin=minted)[0] == 0
+    assert outcome(isolated, "replay", "-", stdin=line("/standup"))[0] == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("option", ["JWT_CACHE_KEYS_URL", "JWT_ASAP_KEYSERVER"])
-def test_keys_that_cannot_be_fetched_are_said_to_be_so(
-    nowhere: tuple[str, ...], option: str
-) -> None:
+def test_keys_that_cannot_be_fetched_are_reported(isolated: tuple[str, ...], option: str) -> None:
     private = rsa.generate_private_key(65537, 2048)
-    environ = {"JWT_APP_SECRET": "", option: ELSEWHERE}
+    environ = {"JWT_APP_SECRET": "", option: UNREACHABLE}
     signed = [token(private, "RS256", f"k-{number}") for number in range(20)]
-    status, told = outcome(nowhere, "explain", "-", stdin=signed[0], **environ)
+    status, out = outcome(isolated, "explain", "-", stdin=signed[0], **environ)
     assert status == 1
-    assert "denied: keys-unavailable" in told
-    assert "Key source" in told
-    log = "".join(line(f"/standup?jwt={each}") for each in signed)
-    status, told = outcome(nowhere, "replay", "-", "--json", stdin=log, **environ)
+    assert "denied: keys-unavailable" in out
+    assert "Key source" in out
+    log = "".join(line(f"/standup?jwt={jwt}") for jwt in signed)
+    status, out = outcome(isolated, "replay", "-", "--json", stdin=log, **environ)
     assert status == 0
-    assert json.loads(told)["codes"] == {"keys-unavailable": 20}
-    assert "https://keys.invalid" in json.loads(told)["notes"][0]
+    assert json.loads(out)["codes"] == {"keys-unavailable": 20}
+    assert "https://keys.invalid" in json.loads(out)["notes"][0]
 
 
-def test_the_service_serves_on_its_sockets(nowhere: tuple[str, ...], tmp_path: Path) -> None:
+def test_serve_works_on_unix_sockets(isolated: tuple[str, ...], tmp_path: Path) -> None:
     gate, admin = tmp_path / "gate", tmp_path / "admin"
     environ = {"VERIFIER_LISTEN": f"unix:{gate}", "VERIFIER_ADMIN_LISTEN": f"unix:{admin}"}
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*nowhere, COMMAND, "serve"], env=ENVIRON | environ, stdout=log, stderr=log
+            [*isolated, COMMAND, "serve"], env=ENVIRON | environ, stdout=log, stderr=log
         )
 
     def healthy() -> bool:
@@ -107,7 +105,7 @@ def test_the_service_serves_on_its_sockets(nowhere: tuple[str, ...], tmp_path: P
     "arguments",
     [["--version"], ["mint", "--room", "x"], ["explain", "a.b.c"], ["replay", os.devnull]],
 )
-def test_no_command_but_serve_loads_a_web_server(arguments: list[str]) -> None:
+def test_only_serve_imports_the_web_server(arguments: list[str]) -> None:
     code = (
         "import sys; from verifier.cli import main\n"
         "try: main(sys.argv[1:])\n"

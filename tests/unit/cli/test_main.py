@@ -1,4 +1,4 @@
-"""The frame: statuses, help, and an end without a traceback whatever the arguments are."""
+"""The command line as a whole: exit statuses, help, and no traceback for any arguments."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def on_a_terminal(*arguments: str, **environ: str) -> str:
         try:
             while chunk := os.read(ours, 65_536):
                 written += chunk
-        except OSError:  # how Linux says that the other side has closed
+        except OSError:  # Linux raises this when the other side has closed
             pass
         process.wait()
     os.close(ours)
@@ -62,7 +62,7 @@ def on_a_terminal(*arguments: str, **environ: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_minted_token_goes_from_one_process_to_the_other() -> None:
+def test_explain_reads_a_minted_token_from_standard_input() -> None:
     status, token, _ = installed("mint", "--room", "standup", "--moderator")
     assert status == 0
     status, out, err = installed("explain", "-", "--room", "standup", stdin=token.encode())
@@ -72,7 +72,7 @@ def test_a_minted_token_goes_from_one_process_to_the_other() -> None:
 
 
 @pytest.mark.slow
-def test_colour_is_for_terminals_that_want_it() -> None:
+def test_colour_only_on_terminals_that_support_it() -> None:
     command = ("explain", "--room", "standup")
     assert "\x1b[" in on_a_terminal(*command)
     assert "\x1b[" not in on_a_terminal(*command, NO_COLOR="1")
@@ -86,13 +86,13 @@ def test_python_m_verifier_is_the_same_command() -> None:
     assert (done.returncode, done.stdout.partition("\n")[0]) == (0, f"jitsi-verifier {VERSION}")
 
 
-def test_a_terminal_of_another_encoding_is_no_reason_to_fail() -> None:
+def test_terminal_with_another_encoding_works() -> None:
     status, out, err = installed("explain", "x", PYTHONIOENCODING="ascii")
     assert (status, err) == (1, "")
     assert "token-malformed" in out
 
 
-def test_a_reader_that_leaves_early_sees_no_traceback() -> None:
+def test_closed_pipe_causes_no_traceback() -> None:
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb") as closed:
@@ -108,19 +108,19 @@ def shell(script: str) -> tuple[int, bytes]:
     return done.returncode, done.stderr
 
 
-def test_output_that_cannot_be_written_is_said() -> None:
-    told = b"jitsi-verifier: No space left on device\n"
-    assert shell('exec "$1" completion bash >/dev/full') == (1, told)
+def test_output_error_is_reported() -> None:
+    expected = b"jitsi-verifier: No space left on device\n"
+    assert shell('exec "$1" completion bash >/dev/full') == (1, expected)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["mint --room x", "replay /dev/null", "explain x"])
-def test_streams_that_are_closed_change_no_status(arguments: str) -> None:
+def test_closed_streams_do_not_change_the_status(arguments: str) -> None:
     status, _ = shell(f'exec "$1" {arguments}')
     assert shell(f'exec "$1" {arguments} >&- 2>&-') == (status, b"")
 
 
-def test_no_standard_input_at_all_is_bad_usage() -> None:
+def test_closed_standard_input_is_wrong_usage() -> None:
     script = f"exec '{COMMAND}' explain - <&-"
     done = subprocess.run(["sh", "-c", script], env=ENVIRON, capture_output=True, check=False)
     assert done.returncode == 2
@@ -128,7 +128,7 @@ def test_no_standard_input_at_all_is_bad_usage() -> None:
 
 
 @pytest.mark.slow
-def test_a_bad_configuration_names_all_problems_and_ends_with_78() -> None:
+def test_unusable_configuration_lists_all_problems_and_ends_with_78() -> None:
     for command in (["serve"], ["explain", "a.b.c"], ["mint", "--room", "x"]):
         status, out, err = installed(*command, JWT_APP_ID="", VERIFIER_LISTEN="nowhere")
         assert (status, out) == (78, "")
@@ -137,13 +137,13 @@ def test_a_bad_configuration_names_all_problems_and_ends_with_78() -> None:
         assert SECRET not in err
 
 
-def test_serve_serves(tmp_path: Path) -> None:
+def test_serve_answers_requests(tmp_path: Path) -> None:
     with running_verifier(tmp_path, JWT_APP_ID="app", JWT_APP_SECRET=SECRET) as verifier:
         assert verifier.ask("/standup").code == "token-missing"
 
 
 @pytest.mark.parametrize("command", [[], ["serve"], ["explain"], ["mint"]])
-def test_every_command_explains_itself(run: Run, command: list[str]) -> None:
+def test_every_command_has_help(run: Run, command: list[str]) -> None:
     outcome = run(*command, "--help")
     assert outcome.status == 0
     assert "usage: jitsi-verifier" in outcome.out
@@ -154,13 +154,13 @@ def test_help_warns_of_tokens_in_the_list_of_processes(run: Run) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["guess"], ["explain", "--no-such"], ["mint"]])
-def test_bad_usage_ends_with_2(run: Run, arguments: list[str]) -> None:
+def test_wrong_usage_ends_with_2(run: Run, arguments: list[str]) -> None:
     outcome = run(*arguments)
     assert outcome.status == 2
     assert "usage:" in outcome.err
 
 
-def test_a_token_in_the_wrong_place_is_not_repeated(run: Run) -> None:
+def test_usage_error_quotes_no_token(run: Run) -> None:
     token = "eyJ0eXAiOiJKV1QifQ.eyJpc3MiOiJhIn0.c2lnbmF0dXJl"
     for arguments in ([token], ["explain", "a", token], ["explain", "a", "--now", token]):
         outcome = run(*arguments)
@@ -172,7 +172,7 @@ def test_a_token_in_the_wrong_place_is_not_repeated(run: Run) -> None:
 @pytest.mark.parametrize("command", ["explain", "mint"])
 @given(arguments=st.lists(GARBAGE, max_size=4))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_no_arguments_end_in_a_traceback(
+def test_no_arguments_cause_a_traceback(
     configured: Callable[..., None], command: str, arguments: list[str]
 ) -> None:
     del configured

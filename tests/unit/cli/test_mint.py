@@ -1,4 +1,4 @@
-"""``mint`` on the command line: what it prints, and that ``explain`` agrees."""
+"""``mint``: what it prints, and that ``explain`` allows every minted token."""
 
 from __future__ import annotations
 
@@ -41,45 +41,45 @@ def test_explain_allows_every_minted_token(
     run: Run, configured: Callable[..., None], name: str, room: str, tenant: str | None
 ) -> None:
     configured(**CONFIGURATIONS[name])
-    below = [] if tenant is None else ["--tenant", tenant]
-    minted = run("mint", "--room", room, *below, "--user", "Ada", "--moderator")
+    tenant_option = [] if tenant is None else ["--tenant", tenant]
+    minted = run("mint", "--room", room, *tenant_option, "--user", "Ada", "--moderator")
     assert minted.status == 0
     assert "denies" not in minted.err
-    asked = run("explain", minted.out, "--room", room, *below)
-    assert asked.status == 0, asked.out
+    explained = run("explain", minted.out, "--room", room, *tenant_option)
+    assert explained.status == 0, explained.out
 
 
 @pytest.mark.parametrize("room", ["standup", "Team Sync", "Команда", "50%", "a!'()*b", "%21", "İ"])
 @pytest.mark.parametrize("tenant", [None, "acme", "Acme.Corp", "müller"])
 def test_explain_allows_every_join_url(run: Run, room: str, tenant: str | None) -> None:
-    below = [] if tenant is None else ["--tenant", tenant]
-    minted = run("mint", "--room", room, *below, "--url", "https://meet.example.org/")
+    tenant_option = [] if tenant is None else ["--tenant", tenant]
+    minted = run("mint", "--room", room, *tenant_option, "--url", "https://meet.example.org/")
     assert minted.out.startswith("https://meet.example.org/")
     outcome = run("explain", minted.out)
     assert outcome.status == 0, outcome.out
 
 
-def test_the_url_has_tenant_room_and_token(run: Run) -> None:
+def test_url_has_tenant_room_and_token(run: Run) -> None:
     arguments = ("mint", "--room", "standup", "--tenant", "acme")
     parts = urlsplit(run(*arguments, "--url", "https://meet.example.org:8443").out.strip())
     assert (parts.netloc, parts.path) == ("meet.example.org:8443", "/acme/standup")
     assert list(parse_qs(parts.query)) == ["jwt"]
 
 
-def test_the_token_stands_alone_on_standard_output(run: Run) -> None:
+def test_standard_output_is_only_the_token(run: Run) -> None:
     minted = run("mint", "--room", "standup")
     assert (minted.status, minted.err) == (0, "")
     assert minted.out.count("\n") == 1
     assert jwt.decode(minted.out.strip(), SECRET, ["HS256"], audience="jitsi")["iss"] == "app"
 
 
-def test_a_room_that_changes_is_noted_on_standard_error(run: Run) -> None:
+def test_room_in_another_form_is_noted(run: Run) -> None:
     minted = run("mint", "--room", "Team Sync")
-    assert 'note: to the web client the room is "team%20sync"' in minted.err
+    assert 'note: the token names the room "team%20sync", as the web client does' in minted.err
     assert claims_of(minted.out).room == "team%20sync"
 
 
-def test_every_claim_can_be_ordered(run: Run) -> None:
+def test_every_claim_has_its_option(run: Run) -> None:
     minted = run(
         *("mint", "--room", "*", "--user", "Ada", "--email", "a@b.c", "--user-id", "7"),
         *("--moderator", "--feature", "recording", "--feature", "live", "--kid", "k-1"),
@@ -95,7 +95,7 @@ def test_every_claim_can_be_ordered(run: Run) -> None:
     assert jwt.get_unverified_header(minted.out.strip())["kid"] == "k-1"
 
 
-def test_a_token_that_this_configuration_denies_is_minted_with_a_warning(run: Run) -> None:
+def test_denied_token_is_minted_with_a_note(run: Run) -> None:
     minted = run("mint", "--room", "standup", "--iss", "other")
     assert minted.status == 0
     assert "issuer-not-accepted" in minted.err
@@ -104,13 +104,13 @@ def test_a_token_that_this_configuration_denies_is_minted_with_a_warning(run: Ru
 @pytest.mark.parametrize(
     ("expires", "seconds"), [("90s", 90), ("15m", 900), ("24h", 86_400), ("7d", 604_800)]
 )
-def test_a_lifetime_has_a_unit(run: Run, expires: str, seconds: int) -> None:
+def test_lifetime_has_a_unit(run: Run, expires: str, seconds: int) -> None:
     minted = run("mint", "--room", "x", "--expires", expires)
     assert abs(claims_of(minted.out).expiry - seconds - time.time()) < 60
 
 
 @pytest.mark.parametrize("expires", ["", "1", "0s", "-1h", "1.5h", "99999d", "9" * 400 + "d", "1w"])
-def test_any_other_lifetime_is_bad_usage(run: Run, expires: str) -> None:
+def test_any_other_lifetime_is_wrong_usage(run: Run, expires: str) -> None:
     assert run("mint", "--room", "x", f"--expires={expires}").status == 2
 
 
@@ -130,7 +130,7 @@ def test_any_other_lifetime_is_bad_usage(run: Run, expires: str) -> None:
         ["--room", "x", "--user", ""],
     ],
 )
-def test_what_makes_no_token_or_url_is_bad_usage(run: Run, arguments: list[str]) -> None:
+def test_unusable_arguments_are_wrong_usage(run: Run, arguments: list[str]) -> None:
     outcome = run("mint", *arguments)
     assert (outcome.status, outcome.out) == (2, "")
     assert "expected" in outcome.err or "needs" in outcome.err
@@ -146,7 +146,7 @@ def test_only_the_first_secret_signs(
     assert jwt.decode(token, SECRET, ["HS256"], audience="jitsi")["room"] == "x"
 
 
-def test_a_configuration_with_public_keys_alone_is_refused_clearly(
+def test_configuration_without_a_secret_is_refused(
     run: Run, configured: Callable[..., None]
 ) -> None:
     configured(JWT_APP_ID="app", JWT_CACHE_KEYS_URL="http://127.0.0.1:9/")

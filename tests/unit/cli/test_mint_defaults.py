@@ -1,3 +1,5 @@
+"""The claims of a minted token that no option names follow from the configuration."""
+
 from __future__ import annotations
 
 import pytest
@@ -18,7 +20,7 @@ SECRET = "a-secret-of-more-than-thirty-two-bytes"
 KEY = parse_secret(SECRET)
 
 
-def test_defaults_are_what_is_accepted() -> None:
+def test_defaults_are_accepted_values() -> None:
     policy = Policy(asap_accepted_issuers=("*", "a"), asap_accepted_audiences=("*", "b"))
     assert (default_issuer(policy, "app"), default_audience(policy)) == ("a", "b")
     anything = Policy(asap_accepted_issuers=("*",))
@@ -32,12 +34,12 @@ def test_defaults_are_what_is_accepted() -> None:
         (Policy(enable_domain_verification=False), "acme", "acme"),
         (Policy(muc_mapper_domain_base="m.j", muc_mapper_domain="conference.m.j"), None, "m.j"),
         (Policy(muc_mapper_domain_base="m.j", muc_mapper_domain="conference.m.j"), "acme", "acme"),
-        # What prefix and base do not make, and what is in capitals, only the wildcard opens.
+        # Only the wildcard opens rooms of another MUC domain, or of one with capitals.
         (Policy(muc_mapper_domain_base="m.j", muc_mapper_domain="rooms.m.j"), None, "*"),
         (Policy(muc_mapper_domain_base="M.j", muc_mapper_domain="conference.M.j"), None, "*"),
     ],
 )
-def test_the_subject_follows_tenant_and_domain(
+def test_subject_follows_tenant_and_domain(
     policy: Policy, tenant: str | None, subject: str
 ) -> None:
     assert default_subject(policy, tenant) == subject
@@ -51,7 +53,7 @@ def test_the_subject_follows_tenant_and_domain(
     issuers=st.sampled_from([("app",), ("*",), ("*", "other")]),
     audiences=st.sampled_from([("*",), ("one", "two")]),
 )
-def test_the_rules_accept_what_the_defaults_say(
+def test_rules_allow_tokens_with_the_defaults(
     *,
     room: str,
     tenant: str | None,

@@ -1,4 +1,4 @@
-"""The progress bar: on a terminal only, and gone at the end."""
+"""The progress bar: drawn only on a terminal, and removed at the end."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ def drawn(total: int | None, *updates: tuple[float, int, int]) -> list[str]:
     return stream.getvalue().split("\r\x1b[K")[1:]
 
 
-def test_a_bar_shows_share_lines_and_speed() -> None:
+def test_bar_shows_share_lines_and_speed() -> None:
     assert drawn(200, (2, 50, 4000)) == [" 25% [#####...............] 4,000 lines, 2,000/s"]
     assert drawn(200, (1, 900, 1)) == ["100% [####################] 1 lines, 1/s"]
 
 
-def test_without_a_known_total_there_is_no_bar() -> None:
+def test_no_bar_without_a_known_total() -> None:
     assert drawn(None, (1, 50, 10)) == ["10 lines, 10/s"]
     assert drawn(0, (1, 0, 10)) == ["10 lines, 10/s"]
 
 
-def test_it_is_drawn_ten_times_a_second_at_most() -> None:
+def test_bar_is_drawn_at_most_ten_times_a_second() -> None:
     assert len(drawn(None, *[(0.0625, 1, 1)] * 10)) == 5
 
 
-class Gone(io.StringIO):
+class ClosedTerminal(io.StringIO):
     def flush(self) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
-def test_a_terminal_that_has_gone_ends_nothing() -> None:
+def test_closed_terminal_is_ignored() -> None:
     clock = Clock()
-    bar = Progress(Gone(), clock, None)
+    bar = Progress(ClosedTerminal(), clock, None)
     clock.now += 1
     bar.update(1, 1)
     bar.clear()
@@ -62,9 +62,7 @@ def test_a_terminal_that_has_gone_ends_nothing() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("terminal", "shown"), [("xterm", True), ("dumb", False)])
-def test_it_is_for_terminals_and_leaves_nothing_behind(
-    tmp_path: Path, terminal: str, *, shown: bool
-) -> None:
+def test_bar_is_for_terminals_and_is_removed(tmp_path: Path, terminal: str, *, shown: bool) -> None:
     log = tmp_path / "a.log"
     log.write_text(line(f"/standup?jwt={token()}") * 20_000)
     environ = {"PATH": os.environ["PATH"], "TERM": terminal}
@@ -77,7 +75,7 @@ def test_it_is_for_terminals_and_leaves_nothing_behind(
         out = process.communicate()[0].decode()
     try:
         bar = os.read(ours, 65_536).decode()
-    except OSError:  # how Linux says that nothing was written
+    except OSError:  # Linux raises this if nothing was written
         bar = ""
     os.close(ours)
     assert process.returncode == 0

@@ -1,4 +1,4 @@
-"""``replay``: what an access log says would have been allowed and denied."""
+"""``replay``: the report on the requests of access logs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ GOOD = f"/standup?jwt={token()}"
 
 @pytest.fixture
 def replay(run: Run, tmp_path: Path) -> Callable[..., Outcome]:
-    """Give a function that replays these lines, as JSON unless told otherwise."""
+    """Return a function that replays these lines and, without other options, prints JSON."""
 
     def call(*lines: str | bytes, options: tuple[str, ...] = ("--json",)) -> Outcome:
         log = tmp_path / "access.log"
         log.write_bytes(
-            b"".join(each.encode() if isinstance(each, str) else each for each in lines)
+            b"".join(text.encode() if isinstance(text, str) else text for text in lines)
         )
         return run("replay", str(log), *options)
 
@@ -40,12 +40,12 @@ Replay = Callable[..., Outcome]
 
 def numbers(outcome: Outcome) -> tuple[int, int, dict[str, int]]:
     assert outcome.err == ""
-    told = outcome.json
-    assert told["judged"] == told["allowed"] + told["denied"]
-    return told["allowed"], told["denied"], told["codes"]
+    report = outcome.json
+    assert report["judged"] == report["allowed"] + report["denied"]
+    return report["allowed"], report["denied"], report["codes"]
 
 
-def test_each_line_is_judged_at_its_own_time(replay: Replay) -> None:
+def test_each_line_is_decided_at_its_own_time(replay: Replay) -> None:
     times = (NOON - 3601, NOON - 3600, NOON + 3599, NOON + 3600, NOON, NOON - 4000, NOON + 9999)
     outcome = replay(*(line(GOOD, time) for time in times))
     assert outcome.status == 0
@@ -53,14 +53,14 @@ def test_each_line_is_judged_at_its_own_time(replay: Replay) -> None:
     assert (outcome.json["from"], outcome.json["to"]) == (NOON - 4000, NOON + 9999)
 
 
-def test_a_remembered_verdict_never_outlives_its_time(replay: Replay) -> None:
+def test_remembered_decision_ends_with_its_time(replay: Replay) -> None:
     other = f"/retro?jwt={token()}"
     times = (NOON, NOON + 3600, NOON, NOON + 3600)
     outcome = replay(*(line(target, time) for time in times for target in (GOOD, other)))
     assert numbers(outcome) == (2, 6, {"token-expired": 4, "room-mismatch": 2})
 
 
-def test_pages_signalling_and_guests_are_judged_and_files_are_not(replay: Replay) -> None:
+def test_pages_and_signalling_are_decided_and_files_are_not(replay: Replay) -> None:
     outcome = replay(
         line(GOOD),
         line(f"/http-bind?room=standup&token={token()}"),
@@ -86,7 +86,7 @@ def test_pages_signalling_and_guests_are_judged_and_files_are_not(replay: Replay
     assert outcome.json["not_asked"] == {"public": 2, "no-request": 0, "no-query": 0}
 
 
-def test_examples_name_the_line_and_hold_nothing_that_could_be_used(replay: Replay) -> None:
+def test_examples_name_the_line_and_contain_no_token(replay: Replay) -> None:
     bad = token(key="another-secret-of-more-than-32-bytes")
     doubled = bad.replace(".", "%2E")
     outcome = replay(
@@ -109,14 +109,14 @@ def test_examples_name_the_line_and_hold_nothing_that_could_be_used(replay: Repl
     assert SECRET not in outcome.out
 
 
-def test_no_claim_can_give_orders_to_a_terminal(replay: Replay) -> None:
+def test_control_characters_of_claims_are_escaped(replay: Replay) -> None:
     bold = token(iss="\x1b[1m")
     out = replay(line(f"/standup?jwt={bold}"), options=()).out
     assert "issuer-not-accepted" in out
     assert "\x1b" not in out
 
 
-def test_hundreds_of_logs_need_no_hundreds_of_descriptors(run: Run, tmp_path: Path) -> None:
+def test_logs_are_opened_one_at_a_time(run: Run, tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     names = [str(tmp_path / f"{number}.log") for number in range(100)]
     for name in names:
@@ -131,7 +131,7 @@ def test_hundreds_of_logs_need_no_hundreds_of_descriptors(run: Run, tmp_path: Pa
     assert numbers(outcome) == (100, 0, {})
 
 
-def test_text_tells_shares_codes_and_what_was_not_judged(replay: Replay) -> None:
+def test_text_has_shares_codes_and_unreadable_lines(replay: Replay) -> None:
     outcome = replay(line(GOOD), line(GOOD), line(GOOD), line("/a"), "garbage\n", options=())
     words = [" ".join(row.split()) for row in outcome.out.splitlines()]
     assert words[0] == "5 lines, 2026-11-22 12:00:00 to 2026-11-22 12:00:00 UTC"
@@ -140,16 +140,16 @@ def test_text_tells_shares_codes_and_what_was_not_judged(replay: Replay) -> None
     assert words[-1].endswith("access.log:5 neither nginx' combined form nor a JSON object")
 
 
-def test_lines_that_cannot_be_read_are_counted_and_end_nothing(replay: Replay) -> None:
+def test_unreadable_lines_are_counted(replay: Replay) -> None:
     outcome = replay(b"\xff\x00\n", "{}\n", b"x" * 300_000 + b"\n", "-\n", line(GOOD))
     assert numbers(outcome) == (1, 0, {})
-    told = outcome.json["unreadable"]
-    assert told["count"] == 4
-    assert [each["line"] for each in told["first"]] == [1, 2, 3]
-    assert told["first"][2]["why"] == "longer than 262144 bytes"
+    unreadable = outcome.json["unreadable"]
+    assert unreadable["count"] == 4
+    assert [line["line"] for line in unreadable["first"]] == [1, 2, 3]
+    assert unreadable["first"][2]["why"] == "longer than 262144 bytes"
 
 
-def test_a_log_of_our_own_format_says_that_it_holds_no_token(replay: Replay) -> None:
+def test_log_format_without_query_is_noted(replay: Replay) -> None:
     ours = (
         '10.0.0.1 [2026-11-22T12:00:00+00:00] "GET /standup HTTP/2.0" 200 5 0.001 '
         'gate=200 denial= id=0123456789abcdef "curl/8"\n'
@@ -160,14 +160,12 @@ def test_a_log_of_our_own_format_says_that_it_holds_no_token(replay: Replay) -> 
     assert "there is no token in it" in outcome.json["notes"][0]
 
 
-def test_a_log_without_any_token_is_wondered_at(replay: Replay) -> None:
+def test_log_without_any_token_is_noted(replay: Replay) -> None:
     assert "perhaps this log leaves the query out" in replay(line("/a"), options=()).out
     assert "perhaps" not in replay(line(GOOD), line("/a"), options=()).out
 
 
-def test_several_logs_of_any_packing_and_standard_input_are_one_replay(
-    run: Run, tmp_path: Path
-) -> None:
+def test_logs_of_any_packing_and_standard_input_are_one_replay(run: Run, tmp_path: Path) -> None:
     packed, plain = tmp_path / "a.log", tmp_path / "b.gz"
     packed.write_bytes(gzip.compress(line(GOOD).encode()))
     plain.write_text(record(GOOD) + record("/a"))
@@ -178,10 +176,13 @@ def test_several_logs_of_any_packing_and_standard_input_are_one_replay(
     read = [(Path(log["name"]).name, log["lines"], log["problem"]) for log in outcome.json["logs"]]
     assert read == [("a.log", 1, ""), ("b.gz", 2, ""), ("-", 1, "")]
     examples = outcome.json["examples"]
-    assert [(Path(each["log"]).name, each["line"]) for each in examples] == [("b.gz", 2), ("-", 1)]
+    assert [(Path(example["log"]).name, example["line"]) for example in examples] == [
+        ("b.gz", 2),
+        ("-", 1),
+    ]
 
 
-def test_a_log_that_breaks_off_is_judged_so_far_and_ends_with_1(run: Run, tmp_path: Path) -> None:
+def test_truncated_log_is_reported_and_ends_with_1(run: Run, tmp_path: Path) -> None:
     log = tmp_path / "a.gz"
     log.write_bytes(gzip.compress(line(GOOD).encode() * 1000)[:-8])
     outcome = run("replay", str(log))
@@ -190,7 +191,7 @@ def test_a_log_that_breaks_off_is_judged_so_far_and_ends_with_1(run: Run, tmp_pa
     assert "allowed" in outcome.out
 
 
-def test_fail_on_denied_ends_with_1_only_if_something_is(replay: Replay) -> None:
+def test_fail_on_denied_ends_with_1_only_after_a_denial(replay: Replay) -> None:
     assert replay(line(GOOD), options=("--fail-on-denied",)).status == 0
     assert replay(line(GOOD), line("/a"), options=("--fail-on-denied",)).status == 1
     assert replay(line(GOOD), line("/a"), options=()).status == 0
@@ -208,20 +209,20 @@ def test_fail_on_denied_ends_with_1_only_if_something_is(replay: Replay) -> None
         ["-", "--field", "what=name"],
     ],
 )
-def test_what_cannot_be_replayed_is_bad_usage(run: Run, arguments: list[str]) -> None:
+def test_unusable_arguments_are_wrong_usage(run: Run, arguments: list[str]) -> None:
     outcome = run("replay", *arguments)
     assert (outcome.status, outcome.out) == (2, "")
     assert "expected" in outcome.err or "required" in outcome.err
 
 
-def test_the_names_of_json_members_can_be_given(replay: Replay) -> None:
+def test_names_of_json_members_can_be_given(replay: Replay) -> None:
     written = json.dumps({"http": {"url": GOOD}, "when": NOON}) + "\n"
     options = ("--json", "--field", "target=http.url", "--field", "time=when")
     assert numbers(replay(written, options=options)) == (1, 0, {})
     assert replay(written).json["unreadable"]["count"] == 1
 
 
-def test_websockets_that_were_written_at_their_end_are_told_apart(replay: Replay) -> None:
+def test_websockets_written_at_their_end_are_noted(replay: Replay) -> None:
     stream = f"/xmpp-websocket?room=standup&token={token()}"
     late = replay(line(stream, NOON + 7200, status=101))
     assert "1 of the expired are websockets" in late.json["notes"][0]
@@ -276,7 +277,7 @@ def test_bypassed_clients_need_no_token(
     assert numbers(run("replay", str(log), "--json"))[:2] == (1, 1)
 
 
-def test_strict_hosts_refuse_the_others(
+def test_strict_hosts_deny_other_hosts(
     run: Run, configured: Callable[..., None], tmp_path: Path
 ) -> None:
     config, log = tmp_path / "v.toml", tmp_path / "a.log"
@@ -292,45 +293,45 @@ def private() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
-def test_each_key_id_is_asked_for_once(
+def test_each_key_id_is_requested_once(
     replay: Replay, configured: Callable[..., None], private: rsa.RSAPrivateKey
 ) -> None:
     jwk = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True) | {"kid": "k-1"}
     signed = {kid: token(private, "RS256", kid) for kid in ("k-1", "k-2")}
-    with key_server(200, json.dumps({"keys": [jwk]}).encode()) as (url, asked):
+    with key_server(200, json.dumps({"keys": [jwk]}).encode()) as (url, requests):
         configured(JWT_APP_ID="app", JWT_CACHE_KEYS_URL=url)
         outcome = replay(*(line(f"/standup?jwt={signed[kid]}") for kid in ("k-1", "k-2") * 50))
     assert numbers(outcome) == (50, 50, {"key-unknown": 50})
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 @pytest.mark.parametrize("option", ["JWT_CACHE_KEYS_URL", "JWT_ASAP_KEYSERVER"])
-def test_a_silent_key_source_is_waited_for_a_few_times_and_not_once_a_line(
+def test_silent_key_source_delays_only_a_few_lines(
     replay: Replay, configured: Callable[..., None], private: rsa.RSAPrivateKey, option: str
 ) -> None:
     targets = [f"/standup?jwt={token(private, 'RS256', f'k-{number}')}" for number in range(30)]
-    with key_server(200, b"", silent=True) as (url, asked):
+    with key_server(200, b"", silent=True) as (url, requests):
         configured(JWT_APP_ID="app", VERIFIER_KEY_FETCH_TIMEOUT="0.2", **{option: url})
         outcome = replay(*map(line, targets * 3))
     assert numbers(outcome) == (0, 90, {"keys-unavailable": 90})
-    assert 1 <= len(asked) <= 3
+    assert 1 <= len(requests) <= 3
     assert any("no response in time" in note for note in outcome.json["notes"])
     assert any("no source was asked for another" in note for note in outcome.json["notes"])
 
 
-def test_offline_asks_nobody(
+def test_offline_requests_no_keys(
     replay: Replay, configured: Callable[..., None], private: rsa.RSAPrivateKey
 ) -> None:
-    with key_server(200, b"") as (url, asked):
+    with key_server(200, b"") as (url, requests):
         configured(JWT_APP_ID="app", JWT_CACHE_KEYS_URL=url)
         target = f"/standup?jwt={token(private, 'RS256', 'k-1')}"
         outcome = replay(line(target), options=("--json", "--offline"))
     assert numbers(outcome) == (0, 1, {"keys-unavailable": 1})
-    assert asked == []
+    assert requests == []
     assert outcome.json["notes"] == ["Keys from URLs were not fetched (--offline)."]
 
 
-def test_a_log_that_is_rotated_away_meanwhile_ends_nothing(tmp_path: Path) -> None:
+def test_log_removed_before_it_is_opened_is_a_problem(tmp_path: Path) -> None:
     with open_log(str(tmp_path / "access.log.1")) as lines:
         assert list(lines) == []
     assert lines.problem == "No such file or directory"

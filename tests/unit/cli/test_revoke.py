@@ -1,4 +1,4 @@
-"""``revoke`` and ``revocations``, asking a service that runs."""
+"""``revoke`` and ``revocations`` with a running service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPTIONS: dict[str, Any] = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "XMPP_
 
 @pytest.fixture(scope="module")
 def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVerifier]:
-    folder = tmp_path_factory.mktemp("asked")
+    folder = tmp_path_factory.mktemp("verifier")
     with running_verifier(folder, **OPTIONS, VERIFIER_ADMIN_TOKEN=ADMIN_TOKEN) as running:
         yield running
     assert "eyJ" not in running.log
@@ -41,35 +41,35 @@ def call(run: Run, configured: Callable[..., None], verifier: RunningVerifier) -
     return run
 
 
-def good(outcome: Outcome) -> str:
+def output_of(outcome: Outcome) -> str:
     assert (outcome.status, outcome.err) == (0, "")
     return outcome.out
 
 
-def test_a_token_from_standard_input_is_revoked_until_it_ends(
+def test_token_from_standard_input_is_revoked_until_it_ends(
     call: Run, verifier: RunningVerifier
 ) -> None:
-    ends = int(time.time()) + 600
-    given = token(exp=ends, sub="m.e")
-    assert verifier.ask("/standup", given).status == 200
-    said = good(call("revoke", "--reason", "posted", "-", stdin=given.encode()))
-    date = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(ends))
-    assert said == f'revoked: token_digest="{token_digest(given)}" until {date} (posted)\n'
-    assert verifier.ask("/standup", given).code == "revoked"
-    shown = good(call("revocations"))
-    assert shown == said.removeprefix("revoked: ")
-    undone = good(call("revoke", "--undo", "-", stdin=given.encode()))
-    assert undone == f'accepted again: token_digest="{token_digest(given)}"\n'
-    assert verifier.ask("/standup", given).status == 200
-    assert good(call("revocations")) == ""
+    end = int(time.time()) + 600
+    jwt = token(exp=end, sub="m.e")
+    assert verifier.ask("/standup", jwt).status == 200
+    printed = output_of(call("revoke", "--reason", "posted", "-", stdin=jwt.encode()))
+    date = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(end))
+    assert printed == f'revoked: token_digest="{token_digest(jwt)}" until {date} (posted)\n'
+    assert verifier.ask("/standup", jwt).code == "revoked"
+    shown = output_of(call("revocations"))
+    assert shown == printed.removeprefix("revoked: ")
+    undone = output_of(call("revoke", "--undo", "-", stdin=jwt.encode()))
+    assert undone == f'accepted again: token_digest="{token_digest(jwt)}"\n'
+    assert verifier.ask("/standup", jwt).status == 200
+    assert output_of(call("revocations")) == ""
 
 
 @pytest.mark.parametrize("link", ["https://m.e/standup?jwt={}", "https://m.e/standup#jwt={}"])
-def test_a_links_token_is_revoked(call: Run, verifier: RunningVerifier, link: str) -> None:
-    given = token(sub="m.e", link=link)
-    good(call("revoke", link.format(given)))
-    assert verifier.ask("/standup", given).code == "revoked"
-    good(call("revoke", "--undo", given))
+def test_token_of_a_url_is_revoked(call: Run, verifier: RunningVerifier, link: str) -> None:
+    jwt = token(sub="m.e", link=link)
+    output_of(call("revoke", link.format(jwt)))
+    assert verifier.ask("/standup", jwt).code == "revoked"
+    output_of(call("revoke", "--undo", jwt))
 
 
 @pytest.mark.parametrize(
@@ -88,35 +88,39 @@ def test_each_criterion_has_its_option(
     call: Run, verifier: RunningVerifier, arguments: tuple[str, ...], criteria: dict[str, Any]
 ) -> None:
     before = time.time()
-    shown = json.loads(good(call("revoke", *arguments, "--expires", "7d", "--json")))
+    shown = json.loads(output_of(call("revoke", *arguments, "--expires", "7d", "--json")))
     assert shown == criteria | {"reason": "", "expires": shown["expires"]}
     assert before <= shown["expires"] - 7 * 86_400 <= time.time() + 1
     assert listed(verifier, **BEARER) == [shown]
-    assert json.loads(good(call("revocations", "--json"))) == {"revocations": [shown]}
-    assert json.loads(good(call("revoke", "--undo", *arguments, "--json"))) == criteria
+    assert json.loads(output_of(call("revocations", "--json"))) == {"revocations": [shown]}
+    assert json.loads(output_of(call("revoke", "--undo", *arguments, "--json"))) == criteria
     assert listed(verifier, **BEARER) == []
 
 
-def test_everything_that_an_issuer_has_issued_so_far(call: Run, verifier: RunningVerifier) -> None:
+def test_all_tokens_of_an_issuer_until_now_are_revoked(
+    call: Run, verifier: RunningVerifier
+) -> None:
     before = time.time()
-    good(call("revoke", "--iss", "app", "--issued-before", "now"))
+    output_of(call("revoke", "--iss", "app", "--issued-before", "now"))
     (found,) = listed(verifier, **BEARER)
     assert before <= found["issued_before"] <= time.time() + 1
-    good(call("revoke", "--undo", "--iss", "app", "--issued-before", str(found["issued_before"])))
+    output_of(
+        call("revoke", "--undo", "--iss", "app", "--issued-before", str(found["issued_before"]))
+    )
 
 
-def test_a_token_without_an_end_is_told(call: Run) -> None:
+def test_token_without_exp_is_noted(call: Run) -> None:
     endless = sign({"iss": "app", "sub": "m.e", "aud": "a", "room": "*"})
     outcome = call("revoke", "-", stdin=endless.encode())
     assert outcome.status == 0
     assert outcome.err == (
-        "note: the token has no exp: it is accepted again in 24 hours, unless --expires says more\n"
+        "note: the token has no exp: the revocation ends in 24 hours, unless --expires is given\n"
     )
-    good(call("revoke", "--expires", "30d", "-", stdin=endless.encode()))
-    good(call("revoke", "--undo", "-", stdin=endless.encode()))
+    output_of(call("revoke", "--expires", "30d", "-", stdin=endless.encode()))
+    output_of(call("revoke", "--undo", "-", stdin=endless.encode()))
 
 
-def test_what_is_not_there_cannot_be_undone(call: Run) -> None:
+def test_undo_of_an_unknown_revocation_fails(call: Run) -> None:
     outcome = call("revoke", "--undo", "--jti", "unheard of")
     assert outcome == Outcome(
         1, "", 'jitsi-verifier: there is no revocation for jti="unheard of"\n'
@@ -124,26 +128,31 @@ def test_what_is_not_there_cannot_be_undone(call: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
         ((), "expected a token, a URL or '-', or at least one criterion"),
         (("--reason", "x"), "expected a token, a URL or '-', or at least one criterion"),
         (("--iss", "app"), "issued_before: expected it, as iss and issued_before go together"),
         (("--room", "///"), "--room: expected a name that the web client could send"),
         (("--tenant", "a/b"), "--tenant: expected one segment of a path"),
-        (("--jti", "a", "--expires", "never"), "argument --expires: expected such as 90s"),
+        (("--jti", "a", "--expires", "never"), "argument --expires: expected a time such as 90s"),
         (("--iss", "a", "--issued-before", "x"), "expected a Unix time in seconds, or now"),
         (("--token-digest", "abc"), "token_digest: expected the SHA-256 of a compact token"),
         (("--undo", "--jti", "a", "--reason", "x"), "--undo: expected neither --reason nor"),
-        (("https://m.e/standup",), "expected a URL with a token in it; a room is revoked by"),
+        (
+            ("https://m.e/standup",),
+            "expected a URL that contains a token; use --room to revoke a room",
+        ),
         (("a.b",), "token: expected three non-empty segments, found 2"),
         (("--jti", "a", "--admin", "nowhere"), "argument --admin: expected HOST:PORT"),
     ],
 )
-def test_a_wrong_command_line_is_told(call: Run, arguments: tuple[str, ...], said: str) -> None:
+def test_wrong_usage_says_what_was_expected(
+    call: Run, arguments: tuple[str, ...], error: str
+) -> None:
     outcome = call("revoke", *arguments)
     assert (outcome.status, outcome.out) == (2, "")
-    assert said in outcome.err
+    assert error in outcome.err
 
 
 def test_an_expired_token_needs_no_revocation(call: Run) -> None:
@@ -154,7 +163,7 @@ def test_an_expired_token_needs_no_revocation(call: Run) -> None:
     assert expired not in outcome.err
 
 
-def test_a_wrong_admin_token_is_told(
+def test_wrong_admin_token_is_reported(
     call: Run, configured: Callable[..., None], verifier: RunningVerifier
 ) -> None:
     admin = verifier.environ["VERIFIER_ADMIN_LISTEN"]
@@ -165,7 +174,7 @@ def test_a_wrong_admin_token_is_told(
         assert outcome.err == "jitsi-verifier: expected the admin token as a bearer token\n"
 
 
-def test_nobody_there_is_told(call: Run) -> None:
+def test_unreachable_service_is_reported(call: Run) -> None:
     address = f"127.0.0.1:{free_port()}"
     for arguments in (("revocations",), ("revoke", "--jti", "a")):
         outcome = call(*arguments, "--admin", address)
@@ -174,7 +183,9 @@ def test_nobody_there_is_told(call: Run) -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", b"SSH-2.0\r\n", b"HTTP/1.1 200 OK\r\n\r\n<html>"])
-def test_somebody_else_there_is_told(call: Run, tmp_path: Path, answer: bytes) -> None:
+def test_another_server_at_the_address_is_reported(
+    call: Run, tmp_path: Path, answer: bytes
+) -> None:
     path = tmp_path / "socket"
     with closing(socket.socket(socket.AF_UNIX)) as listener:
         listener.bind(str(path))
@@ -194,7 +205,7 @@ def test_somebody_else_there_is_told(call: Run, tmp_path: Path, answer: bytes) -
     assert outcome.err.endswith("expected the running service's admin address\n")
 
 
-def test_the_service_is_found_at_its_unix_socket(
+def test_service_on_a_unix_socket_is_reached(
     run: Run, configured: Callable[..., None], tmp_path: Path
 ) -> None:
     admin = f"unix:{tmp_path}/admin"
@@ -202,11 +213,11 @@ def test_the_service_is_found_at_its_unix_socket(
     with running_verifier(tmp_path, wait=False, **configuration) as service:
         service.wait_for_log('"serving"')
         configured(**configuration)
-        good(run("revoke", "--jti", "a"))
-        assert good(run("revocations")).startswith('jti="a" until ')
+        output_of(run("revoke", "--jti", "a"))
+        assert output_of(run("revocations")).startswith('jti="a" until ')
 
 
-def test_a_bad_configuration_is_told(run: Run, configured: Callable[..., None]) -> None:
+def test_unusable_configuration_ends_with_78(run: Run, configured: Callable[..., None]) -> None:
     configured()
     for arguments in (("revocations",), ("revoke", "--jti", "a")):
         assert run(*arguments).status == 78

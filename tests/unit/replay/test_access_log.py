@@ -1,4 +1,4 @@
-"""Lines as servers write them, and lines that nobody would."""
+"""Lines as servers write them, and lines that no server would write."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def why(line: bytes | dict[str, Any]) -> str:
     return str(raised.value)
 
 
-def test_a_combined_line_has_target_time_and_address() -> None:
+def test_combined_line_has_target_time_and_address() -> None:
     assert request(combined()) == LoggedRequest(TARGET, NOON, None, "10.0.0.1")
 
 
@@ -58,20 +58,20 @@ def test_a_combined_line_has_target_time_and_address() -> None:
         ("\0\0\0" + "10.0.0.1 - -", None, "10.0.0.1"),
     ],
 )
-def test_what_stands_before_the_time_is_told_apart(
+def test_host_and_address_before_the_time_are_recognised(
     before: str, host: str | None, address: str
 ) -> None:
     found = request(combined(before=before))
     assert (found.host, found.address, found.target) == (host, address, TARGET)
 
 
-def test_a_user_name_cannot_pretend_to_be_a_request() -> None:
+def test_user_name_cannot_imitate_a_request() -> None:
     user = "[22/Nov/1990:12:00:00 +0000] \\x22GET /other?jwt=d.e.f HTTP/1.1\\x22 200"
     assert request(combined(before=f"10.0.0.1 - {user}")).target == TARGET
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"),
+    ("escaped", "target"),
     [
         ("/caf\\xC3\\xA9", "/café"),
         ("/a\\x22b", '/a"b'),
@@ -83,22 +83,22 @@ def test_a_user_name_cannot_pretend_to_be_a_request() -> None:
         ("/café", "/café"),
     ],
 )
-def test_the_log_s_escapes_are_undone(written: str, meant: str) -> None:
-    assert request(combined(f"GET {written} HTTP/1.1")).target == meant
+def test_escapes_of_the_log_are_removed(escaped: str, target: str) -> None:
+    assert request(combined(f"GET {escaped} HTTP/1.1")).target == target
 
 
 @pytest.mark.parametrize("line", ["-", "", "\\x16\\x03\\x01", "GET", "CONNECT a:443 HTTP/1.1"])
-def test_what_is_no_http_request_is_nothing_to_ask_about(line: str) -> None:
+def test_line_without_an_http_request_is_not_asked_about(line: str) -> None:
     assert read(combined(line)) is NotAsked.NO_REQUEST
     assert read({"request": line, "msec": 5}) is NotAsked.NO_REQUEST
 
 
-def test_a_request_of_old_and_one_with_blanks_are_requests() -> None:
+def test_request_lines_without_version_or_with_blanks_are_read() -> None:
     assert request(combined("GET /a")).target == "/a"
     assert request(combined("GET /a b HTTP/1.1")).target == "/a b"
 
 
-def test_our_own_format_is_known_and_has_no_query() -> None:
+def test_log_format_of_contrib_nginx_has_no_query() -> None:
     line = (
         b'10.0.0.1 [2026-11-22T12:00:00+00:00] "GET /standup HTTP/2.0" 200 5 0.001 '
         b'gate=200 denial= id=0123456789abcdef "curl/8"'
@@ -107,7 +107,7 @@ def test_our_own_format_is_known_and_has_no_query() -> None:
 
 
 @pytest.mark.parametrize(
-    "written",
+    "members",
     [
         {"time_iso8601": "2026-11-22T13:00:00+01:00"},
         {"time_local": "22/Nov/2026:07:00:00 -0500"},
@@ -118,16 +118,16 @@ def test_our_own_format_is_known_and_has_no_query() -> None:
         {"time": 1795348800000},
     ],
 )
-def test_every_way_to_write_the_time_is_one_time(written: dict[str, Any]) -> None:
-    assert request({"request_uri": "/a", **written}).time == NOON
+def test_every_form_of_the_time_is_read(members: dict[str, Any]) -> None:
+    assert request({"request_uri": "/a", **members}).time == NOON
 
 
 @pytest.mark.parametrize(
-    "written", ["yesterday", "nan", "-5", "1e999", "2026-11-22T12:00:00", True, [], "99/Foo/1"]
+    "value", ["yesterday", "nan", "-5", "1e999", "2026-11-22T12:00:00", True, [], "99/Foo/1"]
 )
-def test_what_is_no_time_is_said_to_be_none(written: Any) -> None:
-    if written is not True:
-        assert "expected a time with its zone" in why({"request_uri": "/a", "msec": written})
+def test_value_that_is_no_time_is_unreadable(value: Any) -> None:
+    if value is not True:
+        assert "expected a time with its zone" in why({"request_uri": "/a", "msec": value})
     assert "time" in why(combined().replace(STAMP.encode(), b"22/oNo/2026:12:00:00 +0000"))
     assert "time" in why(combined().replace(STAMP.encode(), b"32/Nov/2026:12:00:00 +0000"))
 
@@ -143,19 +143,19 @@ def test_what_is_no_time_is_said_to_be_none(written: Any) -> None:
         {"path": TARGET, "authority": "h", "start_time": "2026-11-22T12:00:00.000Z"},
     ],
 )
-def test_the_names_of_nginx_caddy_traefik_and_envoy_are_known(record: dict[str, Any]) -> None:
+def test_member_names_of_known_servers_are_recognised(record: dict[str, Any]) -> None:
     found = request(record)
     assert (found.target, found.host, found.time) == (TARGET, "h", NOON)
 
 
-def test_other_names_can_be_given() -> None:
+def test_other_member_names_can_be_given() -> None:
     reader = LineReader({"target": ("http.url",), "time": ("when",)})
     found = reader.read(json.dumps({"http": {"url": TARGET}, "when": 5, "msec": 6}).encode())
     assert isinstance(found, LoggedRequest)
     assert (found.target, found.time) == (TARGET, 5)
 
 
-def test_the_time_of_a_line_that_says_how_long_it_took_is_when_it_came() -> None:
+def test_duration_moves_the_time_to_the_start() -> None:
     found = request({"request_uri": "/a", "msec": NOON, "request_time": "3600.5", "status": 101})
     assert (found.time, found.upgraded, found.time_is_start) == (NOON - 3600.5, True, True)
     found = request(combined(status=101))
@@ -163,14 +163,14 @@ def test_the_time_of_a_line_that_says_how_long_it_took_is_when_it_came() -> None
     assert request({"request_uri": "/a", "msec": 5, "duration": -9}).time == 5
 
 
-def test_docker_s_own_files_hold_lines_as_strings() -> None:
+def test_docker_json_files_contain_lines_as_strings() -> None:
     wrapped = {"log": combined().decode() + "\n", "stream": "stdout", "time": "x"}
     assert request(wrapped).target == TARGET
     wrapped["log"] = json.dumps({"request_uri": TARGET, "msec": 5})
     assert request(wrapped).target == TARGET
 
 
-def test_json_that_lacks_its_escapes_is_read_all_the_same() -> None:
+def test_json_with_wrong_escapes_is_read() -> None:
     line = rb'{"request_uri":"/caf\xC3\xA9\x22?jwt=a","msec":5}'
     assert request(line).target == '/café"?jwt=a'
     assert request(b'{"request_uri":"/\xff","msec":5}').target == "/\udcff"
@@ -189,13 +189,13 @@ def test_json_that_lacks_its_escapes_is_read_all_the_same() -> None:
         (b'{"request_uri":"/a"}', "JSON without a member for the time; see --field"),
     ],
 )
-def test_what_cannot_be_read_says_why(line: bytes, reason: str) -> None:
+def test_unreadable_line_has_a_reason(line: bytes, reason: str) -> None:
     assert why(line) == reason
 
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(combined))
 @settings(deadline=None)
-def test_no_line_ends_in_anything_but_a_reading_or_a_reason(line: bytes) -> None:
+def test_any_line_is_read_or_unreadable(line: bytes) -> None:
     with suppress(UnreadableLineError):
         assert read(line)
 
@@ -210,7 +210,7 @@ NAMES = st.sampled_from(("request", "request_uri", "args", "host", "msec", "requ
 
 @given(st.dictionaries(NAMES, JSON))
 @settings(deadline=None)
-def test_no_member_of_any_type_ends_in_anything_else(record: dict[str, Any]) -> None:
+def test_members_of_any_type_are_read_or_unreadable(record: dict[str, Any]) -> None:
     try:
         found = read({"request_uri": "/a", "msec": 5} | record)
     except UnreadableLineError:

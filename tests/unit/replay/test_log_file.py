@@ -1,4 +1,4 @@
-"""Lines out of files of every size, packed or not, whole or not."""
+"""Lines of log files of every size, packed or not, complete or not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def lines(data: bytes) -> LogLines:
 
 
 class InPieces(io.BytesIO):
-    """Gives no more than ``most`` bytes at once."""
+    """Returns at most ``most`` bytes at once."""
 
     most = 1
 
@@ -37,7 +37,7 @@ def texts(data: bytes) -> list[bytes | None]:
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_lines_are_numbered_and_packing_is_seen_by_content(pack: Callable[[bytes], bytes]) -> None:
+def test_lines_are_numbered_and_gzip_is_recognised(pack: Callable[[bytes], bytes]) -> None:
     found = lines(pack(TEXT))
     assert [(line.number, line.text) for line in found] == [
         (1, b"one"),
@@ -51,7 +51,7 @@ def test_lines_are_numbered_and_packing_is_seen_by_content(pack: Callable[[bytes
 
 @given(st.lists(st.binary(max_size=9), max_size=9), st.integers(1, 7))
 @settings(deadline=None)
-def test_reading_in_pieces_changes_nothing(parts: list[bytes], size: int) -> None:
+def test_lines_do_not_depend_on_the_size_of_reads(parts: list[bytes], size: int) -> None:
     text = b"#" + b"\n".join(parts)
     for data in (text, gzip.compress(text)):
         stream = InPieces(data)
@@ -61,14 +61,14 @@ def test_reading_in_pieces_changes_nothing(parts: list[bytes], size: int) -> Non
         )
 
 
-def test_members_that_follow_each_other_and_padding_are_one_log() -> None:
+def test_gzip_members_and_padding_are_one_log() -> None:
     packed = gzip.compress(b"a\n") + gzip.compress(b"b\n") + b"\0" * 1000
     found = lines(packed)
     assert [line.text for line in found] == [b"a", b"b"]
     assert found.problem == ""
 
 
-def test_a_cut_gzip_gives_what_is_there_and_says_so() -> None:
+def test_truncated_gzip_has_its_lines_and_a_problem() -> None:
     whole = b"".join(f"line {number * 7919}\n".encode() for number in range(50_000))
     found = lines(gzip.compress(whole)[:-20])
     count = sum(1 for _ in found)
@@ -76,7 +76,7 @@ def test_a_cut_gzip_gives_what_is_there_and_says_so() -> None:
     assert found.problem == "the gzip data ends too early"
 
 
-def test_damage_ends_a_log_and_is_named() -> None:
+def test_damaged_gzip_ends_the_log_with_a_problem() -> None:
     packed = bytearray(gzip.compress(b"".join(b"%d\n" % (n * n) for n in range(20_000))))
     packed[len(packed) // 2] ^= 0xFF
     found = lines(bytes(packed))
@@ -88,7 +88,7 @@ def test_damage_ends_a_log_and_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "named"),
+    ("data", "remedy"),
     [
         (bz2.compress(TEXT), "bzcat"),
         (lzma.compress(TEXT), "xzcat"),
@@ -97,39 +97,39 @@ def test_damage_ends_a_log_and_is_named() -> None:
         ("a".encode("utf-16"), "UTF-8"),
     ],
 )
-def test_other_packings_are_named_with_what_helps(data: bytes, named: str) -> None:
+def test_other_formats_are_named_with_a_remedy(data: bytes, remedy: str) -> None:
     found = lines(data)
     assert list(found) == []
-    assert named in found.problem
+    assert remedy in found.problem
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
+def test_byte_order_mark_is_removed() -> None:
     assert texts(b"\xef\xbb\xbfone\n") == [b"one"]
 
 
-def test_nothing_has_no_lines() -> None:
+def test_empty_log_has_no_lines() -> None:
     assert texts(b"") == []
     assert texts(gzip.compress(b"")) == []
 
 
 @pytest.mark.parametrize("length", [LONGEST_LINE + 1, CHUNK * 4])
-def test_a_huge_line_is_left_out_and_the_next_is_read(length: int) -> None:
+def test_line_after_a_huge_line_is_read(length: int) -> None:
     for end in (b"\nnext\n", b""):
         expected = [b"a", None] + ([b"next"] if end else [])
         assert texts(b"a\n" + b"x" * length + end) == expected
 
 
-def test_gigabytes_in_one_packed_line_are_never_in_memory() -> None:
+def test_unpacked_text_is_never_whole_in_memory() -> None:
     packer = zlib.compressobj(wbits=31)
     packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(40)) + packer.flush()
     found = LogLines(io.BytesIO(packed).read)
-    held = 0
+    largest = 0
     for chunk in found._chunks():
-        held = max(held, len(chunk))
-    assert held <= CHUNK
+        largest = max(largest, len(chunk))
+    assert largest <= CHUNK
 
 
-def test_an_error_of_the_system_ends_a_log_and_is_named() -> None:
+def test_read_error_ends_the_log_with_a_problem() -> None:
     def fail(_size: int) -> bytes:
         raise IsADirectoryError(21, "Is a directory")
 

@@ -1,4 +1,4 @@
-"""The paths that are let in without asking are those of the files for nginx."""
+"""The public paths are those of the files for nginx."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ PIECES = st.sampled_from(
 )
 
 
-def nginx_says(uri: str) -> bool:
-    """Read the map as nginx does: texts first, then patterns in their order."""
+def is_public_to_nginx(uri: str) -> bool:
+    """Return the value in nginx' map: texts come first, then patterns in their order."""
     found = _MAP.search(CONF.read_text(encoding="utf-8"))
     assert found
     entries = list(_ENTRY.finditer(found[1]))
@@ -49,9 +49,9 @@ def nginx_says(uri: str) -> bool:
 
 @given(st.lists(PIECES, max_size=4).map("".join))
 @settings(deadline=None)
-def test_the_list_is_the_one_of_the_files_for_nginx(path: str) -> None:
+def test_list_is_that_of_the_files_for_nginx(path: str) -> None:
     uri = "/" + re.sub("//+", "/", path).lstrip("/")
-    assert is_public(uri) == nginx_says(uri)
+    assert is_public(uri) == is_public_to_nginx(uri)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_the_list_is_the_one_of_the_files_for_nginx(path: str) -> None:
         "/a%2F..%2Flibs/",
     ],
 )
-def test_public_paths_are_so_in_every_spelling(path: str) -> None:
+def test_public_path_is_public_in_every_spelling(path: str) -> None:
     assert is_public(path)
 
 

@@ -1,4 +1,4 @@
-"""Examples show where and what, and never a token, however a link was mangled."""
+"""Examples show the path and the room, and never a token in any encoding."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def shown(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("target", "seen"),
+    ("target", "expected"),
     [
         (f"/standup?jwt={TOKEN}&lang=de&secret=s", "/standup?jwt=…"),
         (f"/a/http-bind?room=standup&token={TOKEN}", "/a/http-bind?room=standup&token=…"),
@@ -35,30 +35,30 @@ def shown(text: str) -> str:
         ("/" + "a" * 500, "/" + "a" * 119 + "…"),
     ],
 )
-def test_an_example_shows_path_and_room(target: str, seen: str) -> None:
-    assert shown(target) == seen
+def test_example_shows_path_and_room(target: str, expected: str) -> None:
+    assert shown(target) == expected
 
 
 @pytest.mark.parametrize(
-    "place", ["/{}", "/a?x={}", "/a%3Fjwt={}", "/a?room={}", "/a;jwt={}", "/a&token={}"]
+    "form", ["/{}", "/a?x={}", "/a%3Fjwt={}", "/a?room={}", "/a;jwt={}", "/a&token={}"]
 )
-def test_no_place_and_no_encoding_lets_a_token_through(place: str) -> None:
-    every = [TOKEN]
+def test_example_contains_no_token_in_any_encoding(form: str) -> None:
+    encoded = [TOKEN]
     for _ in range(4):
-        every.append(quote(every[-1], safe=""))
-    every += ["".join(f"%{ord(each):02x}" for each in TOKEN)]
-    for written in every:
-        out = shown(place.format(written))
-        assert not any(part in out for part in (*PARTS, *written.split(".")[:1]))
+        encoded.append(quote(encoded[-1], safe=""))
+    encoded += ["".join(f"%{ord(character):02x}" for character in TOKEN)]
+    for text in encoded:
+        out = shown(form.format(text))
+        assert not any(part in out for part in (*PARTS, *text.split(".")[:1]))
 
 
-def test_a_few_examples_of_each_code_are_kept() -> None:
+def test_few_examples_of_each_code_are_kept() -> None:
     tally, target = Tally(), parse_target("/a")
     request = LoggedRequest("/a", 5)
     for code in (DenialCode.TOKEN_MISSING, DenialCode.TOKEN_EXPIRED):
         for number in range(10):
             tally.add_example(Deny(code), target, request, "log", number)
-    assert {code: len(each) for code, each in tally.examples.items()} == {
+    assert {code: len(examples) for code, examples in tally.examples.items()} == {
         "token-missing": EXAMPLES,
         "token-expired": EXAMPLES,
     }
