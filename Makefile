@@ -6,8 +6,8 @@ RUN_STAMP := $(VENV)/.run
 TEST_STAMP := $(VENV)/.test
 FUZZ_STAMP := $(VENV)/.fuzz
 
-# For trying it out: everybody knows this secret.
-DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-that-everybody-knows XMPP_DOMAIN=meet.jitsi
+# For trials only: this secret is published.
+DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-for-trials-on-one-machine XMPP_DOMAIN=meet.jitsi
 
 .PHONY: run test unit unit-pythons check docs-generated man requirements sbom image-test conformance fuzz soak soak-keys bench \
   bench-memory bench-prosody clean

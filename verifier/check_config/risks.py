@@ -29,7 +29,8 @@ _STRONG: Final = 32
 """Bytes; RFC 7518, section 3.2 requires at least the length of the hash (SHA-256)."""
 
 _EXAMPLES: Final = """
-    example_app_secret my_jitsi_app_secret demo-secret-that-everybody-knows app_secret
+    demo-secret-for-trials-on-one-machine demo-secret-that-everybody-knows
+    example_app_secret my_jitsi_app_secret app_secret
     my_app_secret your_app_secret yourappsecret your-app-secret jitsi jitsi-secret secret
     mysecret my_secret my-secret supersecret super-secret your_secret your-secret password
     passw0rd changeme change_me change-me test admin your-256-bit-secret

@@ -12,7 +12,7 @@ from tests.support.processes import RunningVerifier, running_verifier
 from tests.system.inspector.inspector_page import inspector, mint
 
 FOLDER: Final = ROOT / "docs" / "screenshots"
-SECRET: Final = "demo-secret-that-everybody-knows"
+SECRET: Final = "demo-secret-for-trials-on-one-machine"
 DEMO: Final[dict[str, Any]] = {
     "JWT_APP_ID": "demo",
     "JWT_APP_SECRET": SECRET,
