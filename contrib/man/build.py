@@ -29,8 +29,8 @@ def build() -> str:
     """Return the page as it should be."""
     parser = program()
     for command in (parser, *parser.commands.values()):
-        # The page indents usage lines by 7 columns; they have to fit into 80.
-        command.formatter_class = partial(RawDescriptionHelpFormatter, width=70)
+        # One line: roff wraps it, and each version of Python would wrap it in another way.
+        command.formatter_class = partial(RawDescriptionHelpFormatter, width=1000)
     data = {"description": parser.summary, "date": _DATE, "manual_title": "User Commands"}
     page = Manpage(parser, data, format="single-commands-section")
     for heading, content in _sections(parser).items():

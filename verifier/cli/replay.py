@@ -40,13 +40,13 @@ before it, or they are JSON objects of nginx, Caddy, Traefik or Envoy. Logs may
 be packed with gzip and may have the prefixes of Docker and Kubernetes.
 
 The report can differ from what the service would have done:
-- Logs contain the URL. A token in a header, a cookie or a fragment is missing.
-- A websocket's line is written when the websocket closes. Its start is known
-  only if the line has the duration ($request_time).
-- Keys are those of today. A token signed with a removed key is counted as
-  key-unknown or signature-invalid, unless public_keys or app_secret has the key.
-- A key source that does not respond is not asked again after the third key.
-  Tokens that need it are counted as keys-unavailable.
+  - Logs contain the URL. A token in a header, cookie or fragment is missing.
+  - A websocket's line is written when the websocket closes. Its start is known
+    only if the line has the duration ($request_time).
+  - Keys are those of today. A token signed with a removed key is counted as
+    key-unknown or signature-invalid, unless public_keys or app_secret has it.
+  - A key source that does not respond is not asked again after the third key.
+    Tokens that need it are counted as keys-unavailable.
 
 Memory use does not grow with the log. On a terminal, standard error shows a
 progress bar."""

@@ -45,7 +45,7 @@ def notes_on(
 def _notes(
     tally: Tally, settings: Settings, key_problems: Sequence[str], *, offline: bool
 ) -> Iterator[str]:
-    judged = tally.allowed + tally.denied
+    decided = tally.allowed + tally.denied
     without_query = tally.not_asked[NotAsked.NO_QUERY]
     if without_query:
         yield (
@@ -53,9 +53,9 @@ def _notes(
             " it leaves out the query, so that there is no token in it and nothing can be"
             " replayed. Use a log from before these files were installed."
         )
-    if judged and not tally.with_token:
+    if decided and not tally.with_token:
         yield "No request has a token in its query: perhaps this log leaves the query out."
-    if judged and (settings.token_cookie or settings.handoff):
+    if decided and (settings.token_cookie or settings.handoff):
         yield "Cookies are in no access log: a request with a token in a cookie has none here."
     if tally.late_websockets:
         yield (
@@ -88,18 +88,18 @@ def as_json(tally: Tally, logs: Sequence[Log], notes: Sequence[str], *, several:
             "count": tally.unreadable,
             "first": [asdict(unreadable) for unreadable in tally.first_unreadable],
         },
-        "examples": [asdict(each) for code in tally.examples.values() for each in code],
+        "examples": [asdict(one) for code in tally.examples.values() for one in code],
         "logs": [asdict(log) for log in logs],
         "notes": list(notes),
     }
     if several:
         report["hosts"] = {
             host or "": {
-                "allowed": each.allowed,
-                "denied": each.denied,
-                "codes": dict(each.codes.most_common()),
+                "allowed": numbers.allowed,
+                "denied": numbers.denied,
+                "codes": dict(numbers.codes.most_common()),
             }
-            for host, each in tally.hosts.items()
+            for host, numbers in tally.hosts.items()
         }
     return json.dumps(report, indent=2) + "\n"
 
@@ -111,28 +111,26 @@ def as_text(tally: Tally, logs: Sequence[Log], notes: Sequence[str], *, several:
             *_numbers(tally),
             *(_hosts(tally) if several else ()),
             *(f"{log.name}: not read to its end: {log.problem}" for log in logs if log.problem),
-            *(f"Note: {remark}" for remark in notes),
+            *(f"Note: {note}" for note in notes),
             "",
         ]
     )
 
 
 def _numbers(tally: Tally) -> Iterator[str]:
-    judged = tally.allowed + tally.denied
+    decided = tally.allowed + tally.denied
     span = "" if tally.begin is None else f", {_moment(tally.begin)} to {_moment(tally.end)} UTC"
     yield f"{tally.lines:,} lines{span}"
     yield ""
-    yield _row("allowed", tally.allowed, judged)
-    yield _row("denied", tally.denied, judged)
+    yield _row("allowed", tally.allowed, decided)
+    yield _row("denied", tally.denied, decided)
     for code, count in tally.codes.most_common():
-        yield f"  {_row(code, count, judged)}"
+        yield f"  {_row(code, count, decided)}"
         for example in tally.examples[code]:
-            when, detail = (
-                _moment(example.time),
-                f"  ({_printable(example.detail)})" if example.detail else "",
-            )
-            yield f"      {example.log}:{example.line}  {when}  {example.request}{detail}"
-    reasons = [f"{_NOT_ASKED[each]} {count:,}" for each, count in tally.not_asked.most_common()]
+            moment = _moment(example.time)
+            detail = f"  ({_printable(example.detail)})" if example.detail else ""
+            yield f"      {example.log}:{example.line}  {moment}  {example.request}{detail}"
+    reasons = [f"{_NOT_ASKED[reason]} {count:,}" for reason, count in tally.not_asked.most_common()]
     yield _row("not asked about", tally.not_asked.total()) + _listed(reasons)
     yield _row("could not be read", tally.unreadable)
     for unreadable in tally.first_unreadable:
@@ -141,24 +139,23 @@ def _numbers(tally: Tally) -> Iterator[str]:
 
 def _hosts(tally: Tally) -> Iterator[str]:
     yield ""
-    for host, each in sorted(tally.hosts.items(), key=lambda item: item[0] or "~"):
-        yield f"{host or _OTHERS}: {_host(each)}"
+    for host, numbers in sorted(tally.hosts.items(), key=lambda item: item[0] or "~"):
+        yield f"{host or _OTHERS}: {_host(numbers)}"
 
 
-def _host(each: HostTally) -> str:
-    codes = [f"{code} {count:,}" for code, count in each.codes.most_common()]
-    return f"allowed {each.allowed:,}, denied {each.denied:,}{_listed(codes)}"
+def _host(numbers: HostTally) -> str:
+    codes = [f"{code} {count:,}" for code, count in numbers.codes.most_common()]
+    return f"allowed {numbers.allowed:,}, denied {numbers.denied:,}{_listed(codes)}"
 
 
 def _printable(text: str) -> str:
     """Return a text without control characters, which could command a terminal."""
-    shown = (each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
-    return "".join(shown)
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
-def _row(what: str, count: int, whole: int = 0) -> str:
+def _row(name: str, count: int, whole: int = 0) -> str:
     share = f"  {count / whole:6.1%}" if whole else ""
-    return f"{what:24}{count:>12,}{share}"
+    return f"{name:24}{count:>12,}{share}"
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -77,9 +77,10 @@ class TimedVerifier:
         decision = self._decide(request)
         times = _holds_between(decision, now) if self._remembers else None
         if times is not None:
+            # Cleared as a whole, because most sessions of an older part of the log have ended.
             if len(self._remembered) >= _MAX_REMEMBERED:
                 self._remembered.clear()
-            # Without the claims, which need much memory.
+            # A remembered allow has no claims, because they need much memory.
             remembered = Allow() if isinstance(decision, Allow) else decision
             self._remembered[request] = (*times, remembered)
         return decision
@@ -132,7 +133,7 @@ class ReplayVerifier:
         self._assumed_host = assumed_host or ""
 
     def verify(self, request: LoggedRequest) -> Verdict | NotAsked:
-        """Decide one request at its own time, or say why the service would not be asked."""
+        """Return the verdict at the request's own time, or why the service would not be asked."""
         text, host = _target_and_host(request)
         if is_public(text.partition("?")[0]):
             return NotAsked.PUBLIC
@@ -145,11 +146,12 @@ class ReplayVerifier:
         if verifier is None:
             return Verdict(None, target, UNKNOWN_HOST)
         token = tokens.pop() if tokens else None
-        question = access_request(token, target.address, verifier.policy)
-        # The proxy's address does not matter here: the web server wrote the log itself.
+        access = access_request(token, target.address, verifier.policy)
+        # The service believes a client's address only from a trusted proxy. Here the web server
+        # itself wrote the address.
         if token is None and target.address and self._bypass.includes(request.address):
-            return Verdict(name, target, verifier.allow_without_token(question))
-        decision = self._timed[verifier].verify(question, request.time)
+            return Verdict(name, target, verifier.allow_without_token(access))
+        decision = self._timed[verifier].verify(access, request.time)
         return Verdict(name, target, decision)
 
 

@@ -1,24 +1,18 @@
-"""The decisions that a replay remembers change no verdict, and its key lookups are limited."""
+"""The decisions that a replay remembers are those of the rules at every time."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.key_server import running_key_server
 from tests.support.keys import RSA_KEY, RSA_PRIVATE_KEY, certificate
 from tests.support.tokens import SECRET, sign
 from verifier.keys.formats import parse_secret
 from verifier.keys.model import KeySet
-from verifier.keys.resolver import open_resolver
-from verifier.keys.sources.base import Missing
-from verifier.keys.sources.http import open_session
 from verifier.keys.sources.settings import KeyLocations, KeySourceSettings
-from verifier.replay import keys as replay_keys
-from verifier.replay.keys import LimitedResolver, open_keys
+from verifier.replay.keys import open_keys
 from verifier.replay.verdicts import TimedVerifier
 from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, Allow, Decision
@@ -59,24 +53,6 @@ def test_remembered_decisions_are_those_of_the_rules(
                     request = AccessRequest(token, room)
                     expected = verdict(decide(request, policy, KEYS, now))
                     assert verdict(verifier.verify(request, now)) == expected
-
-
-def test_hosts_with_the_same_keys_share_a_resolver() -> None:
-    one, two = KeyLocations(secrets=(SECRET,)), KeyLocations(secrets=(SECRET * 2,))
-    with open_keys([one, two, one], KeySourceSettings()) as keys:
-        assert keys.resolver_for(one) is keys.resolver_for(KeyLocations(secrets=(SECRET,)))
-        assert keys.resolver_for(one) is not keys.resolver_for(two)
-
-
-async def test_lookups_of_invented_key_ids_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay_keys, "_MAX_KEY_IDS", 20)
-    async with running_key_server() as server, open_session() as session:
-        resolver = open_resolver(KeyLocations(asap_url=server.url), session)
-        keys = LimitedResolver(resolver)
-        answers = [await keys.fetch(f"invented-{number % 50}") for number in range(100)]
-        assert len(server.requests) == 20
-        assert answers == ([Missing.UNKNOWN] * 20 + [Missing.UNAVAILABLE] * 30) * 2
-        await resolver.close()
 
 
 def test_strict_rules_compare_a_certificates_end_each_time() -> None:
