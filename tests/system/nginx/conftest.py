@@ -1,4 +1,4 @@
-"""Sites, started once per session for each set of options."""
+"""Sites: each set of options is started once in a session."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="session")
 def sites(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSite]:
-    """Start a site, or give the one that has these options: ``sites(example, **environment)``.
+    """Return a function that starts a site, or returns the running site with the same options.
 
-    A site that is to be stopped by a test has a name of its own: ``sites(name="stopped")``.
-    ``edits`` are what an operator has changed in nginx' files.
+    It is called as ``sites(example, **environment)``. A test that stops or changes a site gives it
+    a name, so that no other test gets it: ``sites(name="stopped")``. ``edits`` are an operator's
+    changes to the files of nginx. At the end, no log may contain a token.
     """
     started: dict[tuple[Any, ...], Site] = {}
     root = tmp_path_factory.mktemp("sites")
@@ -46,12 +47,12 @@ def sites(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def jitsi(sites: StartSite) -> Site:
-    """Give the server that serves Jitsi itself; the token's domain is not looked at."""
+def jitsi_site(sites: StartSite) -> Site:
+    """Return the site whose nginx serves Jitsi itself; it ignores the token's domain."""
     return sites(JITSI)
 
 
 @pytest.fixture
-def front(sites: StartSite) -> Site:
-    """Give the server in front of a Jitsi."""
+def front_site(sites: StartSite) -> Site:
+    """Return the site whose nginx forwards everything to a Jitsi."""
     return sites(FRONT)

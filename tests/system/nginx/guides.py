@@ -1,4 +1,4 @@
-"""The tokens that four widely read guides tell people to make, and libraries that make them."""
+"""The tokens of four widely read guides, and the libraries with which sites make them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BOOKING: Final = {
         "user": {"name": "Зоя <Müller>", "email": "zoe@example.org", "moderator": "true"},
     },
 }
-"""A booking site: who pays is moderator, the other side is not."""
+"""A booking site: the host is a moderator, the guest is not."""
 
 WILDCARD: Final = {
     "iss": APP_ID,
@@ -51,10 +51,10 @@ WILDCARD: Final = {
         },
     },
 }
-"""The most copied: any room, an expiry that looks like milliseconds, top-level moderator."""
+"""The most copied example: any room, ``exp`` like milliseconds, ``moderator`` at the top level."""
 
 PLAIN: Final = {"iss": APP_ID, "aud": APP_ID, "sub": "meet.example.org", "room": "weekly"}
-"""The shortest: nobody's name in it."""
+"""The shortest token: it names no user."""
 
 DOCKER: Final = {
     "iss": APP_ID,
@@ -63,12 +63,15 @@ DOCKER: Final = {
     "room": "standup",
     "context": {"user": {"name": "Ada", "email": "ada@example.org"}},
 }
-"""For docker-jitsi-meet: an audience of one's own, and the internal domain as subject."""
+"""docker-jitsi-meet: an audience of the operator's, and the internal domain as subject."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """One token to be made; ``expires_in`` in seconds, None where the claims say it or nobody."""
+class TokenSpec:
+    """One token to make.
+
+    ``expires_in`` is in seconds. None adds no ``exp`` to the claims.
+    """
 
     algorithm: str
     claims: Mapping[str, Any]
@@ -77,7 +80,7 @@ class Order:
 
 @cache
 def private_key() -> str:
-    """Make the key for RS256, as PEM."""
+    """Return the private key for RS256, as PEM."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(
         serialization.Encoding.PEM,
@@ -88,42 +91,42 @@ def private_key() -> str:
 
 @cache
 def public_key() -> str:
-    """Give its public half, as PEM."""
+    """Return the public key for RS256, as PEM."""
     key = serialization.load_pem_private_key(private_key().encode(), None).public_key()
     return key.public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     ).decode()
 
 
-def pyjwt(orders: list[Order]) -> list[str]:
-    """Python's PyJWT."""
+def pyjwt(specs: list[TokenSpec]) -> list[str]:
+    """Make tokens with PyJWT (Python)."""
     tokens = []
-    for order in orders:
-        claims = dict(order.claims)
-        if order.expires_in is not None:
-            claims["exp"] = int(time.time()) + order.expires_in
-        key = SECRET if order.algorithm == "HS256" else private_key()
-        tokens.append(jwt.encode(claims, key, order.algorithm))
+    for spec in specs:
+        claims = dict(spec.claims)
+        if spec.expires_in is not None:
+            claims["exp"] = int(time.time()) + spec.expires_in
+        key = SECRET if spec.algorithm == "HS256" else private_key()
+        tokens.append(jwt.encode(claims, key, spec.algorithm))
     return tokens
 
 
-def jsonwebtoken(orders: list[Order]) -> list[str]:
-    """Node's jsonwebtoken."""
-    return _run(["node", MINT / "jsonwebtoken.js"], orders, {})
+def jsonwebtoken(specs: list[TokenSpec]) -> list[str]:
+    """Make tokens with jsonwebtoken (Node.js)."""
+    return _run(["node", MINT / "jsonwebtoken.js"], specs, {})
 
 
-def golang_jwt(orders: list[Order]) -> list[str]:
-    """Go's golang-jwt, as Debian packages it."""
+def golang_jwt(specs: list[TokenSpec]) -> list[str]:
+    """Make tokens with Debian's package of golang-jwt (Go)."""
     environ = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": ""}
-    return _run(["go", "run", MINT / "golang_jwt.go"], orders, environ)
+    return _run(["go", "run", MINT / "golang_jwt.go"], specs, environ)
 
 
-def plain_php(orders: list[Order]) -> list[str]:
-    """PHP without a library, as plug-ins of learning platforms do it."""
-    return _run(["php", MINT / "plain_php.php"], orders, {})
+def plain_php(specs: list[TokenSpec]) -> list[str]:
+    """Make tokens in PHP without a library, as plug-ins of learning platforms do."""
+    return _run(["php", MINT / "plain_php.php"], specs, {})
 
 
-LIBRARIES: Final[tuple[Callable[[list[Order]], list[str]], ...]] = (
+LIBRARIES: Final[tuple[Callable[[list[TokenSpec]], list[str]], ...]] = (
     pyjwt,
     jsonwebtoken,
     golang_jwt,
@@ -131,15 +134,17 @@ LIBRARIES: Final[tuple[Callable[[list[Order]], list[str]], ...]] = (
 )
 
 
-def _run(command: list[str | Path], orders: list[Order], environ: Mapping[str, str]) -> list[str]:
-    asked = {
+def _run(
+    command: list[str | Path], specs: list[TokenSpec], environ: Mapping[str, str]
+) -> list[str]:
+    document = {
         "secret": SECRET,
         "private_key": private_key(),
-        "requests": [asdict(order) for order in orders],
+        "requests": [asdict(spec) for spec in specs],
     }
     done = subprocess.run(
         command,
-        input=json.dumps(asked),
+        input=json.dumps(document),
         capture_output=True,
         text=True,
         check=False,

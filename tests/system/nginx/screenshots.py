@@ -1,4 +1,4 @@
-"""Take the pictures of the denial pages: ``python -m tests.system.nginx.screenshots``."""
+"""``python -m tests.system.nginx.screenshots`` takes the pictures of the denial pages."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PICTURES = {
     "denied-other-room-dark.png": ("de", "dark", f"/standup?jwt={mint(room='other')}"),
     "denied-no-token-dark.png": ("fr", "dark", "/standup"),
 }
-"""By file: language, colour scheme and what is asked for."""
+"""For each file: the language, the colour scheme and the target."""
 
 
 async def take(tab: Tab, site: Site) -> dict[str, bytes]:
-    """Take every picture."""
+    """Take every picture; return them by file name."""
     pictures = {}
     for name, (language, scheme, target) in PICTURES.items():
         await tab.set_appearance(width=WIDTH, height=HEIGHT, scheme=scheme)
@@ -32,7 +32,7 @@ async def take(tab: Tab, site: Site) -> dict[str, bytes]:
     return pictures
 
 
-async def _retake(folder: Path, site: Site) -> None:
+async def _write(folder: Path, site: Site) -> None:
     async with browser(folder) as tab:
         pictures = await take(tab, site)
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -41,12 +41,12 @@ async def _retake(folder: Path, site: Site) -> None:
 
 
 def main() -> None:
-    """Take them, and keep them where the documents show them."""
+    """Take the pictures and write them to the folder of the documents."""
     with TemporaryDirectory() as name:
         upstream = Upstream()
         site = start_site(Path(name) / "site", JITSI, upstream, {})
         try:
-            asyncio.run(_retake(Path(name), site))
+            asyncio.run(_write(Path(name), site))
         finally:
             site.stop()
             upstream.stop()

@@ -1,6 +1,6 @@
-"""A gated Jitsi: a real nginx with the files of ``contrib/nginx``, the sidecar and an upstream.
+"""A site: a real nginx with the files of ``contrib/nginx``, the service and a recording upstream.
 
-The files run as they are but for the addresses and folders in ``Nginx.substitutions``.
+Only the addresses and folders in ``Nginx.substitutions`` differ from the shipped files.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ APP_ID = "booking-site"
 Edits = Sequence[tuple[str, str]]
 
 JITSI = "example.conf"
-"""nginx serves Jitsi's files itself and hands signalling to Prosody and Jicofo."""
+"""nginx serves Jitsi's files itself and forwards signalling to Prosody and Jicofo."""
 FRONT = "example-front.conf"
-"""nginx stands before a Jitsi and hands on everything."""
+"""nginx forwards every request to a Jitsi."""
 
 INDEX = """<!DOCTYPE html><title>Jitsi Meet</title>
 {"target": "<!--# echo var="request_uri" encoding="none" -->",
@@ -42,51 +42,51 @@ INDEX = """<!DOCTYPE html><title>Jitsi Meet</title>
 
 
 class Sidecar:
-    """The installed console script.
+    """The installed service in a process of its own, which tests stop and start.
 
     Args:
-        folder: Where its log goes.
-        options: Environment variables, beside those that every test shares.
+        folder: The folder of its log.
+        options: Environment variables that are added to those of every test.
     """
 
     def __init__(self, folder: Path, options: Mapping[str, str]) -> None:
         self.port, self.admin_port = free_port(), free_port()
         self.log = folder / "sidecar.log"
-        own = {
+        common = {
             "JWT_APP_ID": APP_ID,
             "JWT_APP_SECRET": SECRET,
             "VERIFIER_LISTEN": f"127.0.0.1:{self.port}",
             "VERIFIER_ADMIN_LISTEN": f"127.0.0.1:{self.admin_port}",
             "VERIFIER_LOG_FORMAT": "json",
         }
-        self.environ = {**PATH, **own, **options}
+        self.environ = {**PATH, **common, **options}
         self._program: Program | None = None
 
     def start(self) -> None:
-        """Start it on its own port and wait until it is ready."""
+        """Start the service on its own port, and wait until it is ready."""
         self._program = Program([COMMAND, "serve"], self.log, self.environ)
         self._program.wait_until(lambda: answers_200(self.admin_port, "/readyz"), "the sidecar")
 
     def reload(self) -> None:
-        """Have it read its configuration again."""
+        """Make the service read its configuration again (SIGHUP)."""
         if self._program is not None:
             os.kill(self._program.pid, signal.SIGHUP)
 
     def stop(self) -> int:
-        """Stop it, if it runs; give its exit status."""
+        """Stop the service if it runs; return its exit status, or 0 if it did not run."""
         program, self._program = self._program, None
         return program.stop() if program else 0
 
 
 class Nginx:
-    """The real nginx with one of the examples.
+    """A real nginx with one of the examples.
 
     Args:
-        folder: Where its files, logs and cache go.
-        example: Which example.
-        sidecar: The sidecar's port.
-        upstream: The port of everything behind the gate.
-        edits: What an operator has changed in the files: text and its replacement.
+        folder: The folder of its files, logs and cache.
+        example: ``JITSI`` or ``FRONT``.
+        sidecar: The port of the service.
+        upstream: The port that stands for all of Jitsi's servers.
+        edits: An operator's changes to the files: pairs of a text and its replacement.
     """
 
     def __init__(
@@ -107,31 +107,31 @@ class Nginx:
             "@EXAMPLE@": example,
             "@READING_PORT@": str(self.reading_port),
         }
-        self._lay_out()
-        # Workers of a root's nginx would lose their rights, and with them this folder.
-        rights = ["-g", "user root;"] if os.geteuid() == 0 else []
-        command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), *rights]
-        self._program = Program(command, self.logs / "output.log", _sbin())
+        self._write_files()
+        # nginx that root starts runs its workers as another user, who cannot read this folder.
+        user_option = ["-g", "user root;"] if os.geteuid() == 0 else []
+        command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), *user_option]
+        self._program = Program(command, self.logs / "output.log", _path_with_sbin())
         self._program.wait_until(lambda: accepts(self.port), "nginx")
 
     def stop(self) -> None:
-        """Stop it."""
+        """Stop nginx."""
         self._program.stop()
 
     def reload(self) -> None:
-        """Have it read its configuration again, in new workers."""
+        """Make nginx read its configuration again, in new workers (SIGHUP)."""
         os.kill(self._program.pid, signal.SIGHUP)
 
-    def reads(self, target: str) -> str | None:
-        """Give the path that nginx understands, decoded and normalised; None where it refuses."""
+    def normalized_path(self, target: str) -> str | None:
+        """Return nginx' decoded, normalised path of a target; None if nginx rejects the target."""
         answer = raw_http.send(self.reading_port, target)
         return answer.text if answer.status == 200 else None
 
-    def _lay_out(self) -> None:
+    def _write_files(self) -> None:
         for name in ("temp", "logs"):
             (self.folder / name).mkdir(parents=True)
         shutil.copytree(FILES, self.folder / "jitsi-verifier")
-        _lay_out_web(self.folder / "web")
+        _write_web_root(self.folder / "web")
         shutil.copy(HERE / "nginx.conf", self.folder)
         for file in (self.folder / "nginx.conf", *(self.folder / "jitsi-verifier").glob("*.conf")):
             file.write_text(self._substituted(self._edited(file.read_text())))
@@ -142,13 +142,13 @@ class Nginx:
         return text
 
     def _substituted(self, text: str) -> str:
-        # In one pass: what is put in may look like something to be replaced.
-        found = "|".join(map(re.escape, self.substitutions))
-        return re.sub(found, lambda match: self.substitutions[match[0]], text)
+        # One pass, because a replacement may contain another text that is to be replaced.
+        pattern = "|".join(map(re.escape, self.substitutions))
+        return re.sub(pattern, lambda match: self.substitutions[match[0]], text)
 
 
-def questions(sidecar: Sidecar) -> int:
-    """Count the decisions that a sidecar has been asked for."""
+def decision_count(sidecar: Sidecar) -> int:
+    """Return the number of decisions that a service has made."""
     text = get(sidecar.admin_port, "/metrics").body
     counts = re.findall(r"^jitsi_verifier_decisions_total{.*} (.*)$", text, re.MULTILINE)
     return int(sum(map(float, counts)))
@@ -156,35 +156,35 @@ def questions(sidecar: Sidecar) -> int:
 
 @dataclass
 class Site:
-    """Nginx, sidecar and upstream together."""
+    """nginx, the service and the upstream."""
 
     nginx: Nginx
     sidecar: Sidecar
     upstream: Upstream
 
     def get(self, target: str, *headers: raw_http.Header, method: str = "GET") -> raw_http.Answer:
-        """Ask nginx for a target, as a client from outside."""
+        """Send a request to nginx, as a client does."""
         return raw_http.send(self.nginx.port, target, *headers, method=method)
 
     def forwarded(self, target: str, *headers: raw_http.Header) -> RecordedRequest:
-        """Ask for a target that is handed on; give what arrived behind nginx."""
+        """Send a request that nginx forwards; return the request that reached the upstream."""
         answer = self.get(target, *headers)
         assert answer.status == 200, (target, answer.status, answer.text)
         return RecordedRequest.from_json(answer.json())
 
     def logs(self) -> str:
-        """Everything that nginx and the sidecar have written so far."""
+        """Return all logs of nginx and the service."""
         files = [self.sidecar.log, *sorted(self.nginx.logs.iterdir())]
         return "\n".join(file.read_text() for file in files)
 
     def stop(self) -> None:
-        """Stop both programs."""
+        """Stop nginx and the service."""
         self.nginx.stop()
         self.sidecar.stop()
 
 
 def mint(**claims: Any) -> str:
-    """Sign a token that opens the room ``standup`` for an hour, with these claims instead."""
+    """Return a token for the room ``standup``, valid for an hour; ``claims`` replace its own."""
     usual = {
         "iss": APP_ID,
         "aud": "jitsi",
@@ -203,7 +203,7 @@ def start_site(
     options: Mapping[str, str],
     edits: Edits = (),
 ) -> Site:
-    """Start a sidecar with these options and an nginx with this example before it."""
+    """Start the service with these options, and nginx with this example in front of it."""
     folder.mkdir()
     sidecar = Sidecar(folder, options)
     sidecar.start()
@@ -212,15 +212,15 @@ def start_site(
 
 
 StartSite = Callable[..., Site]
-"""The fixture ``sites``."""
+"""The type of the fixture ``sites``."""
 
 
-def _sbin() -> dict[str, str]:
+def _path_with_sbin() -> dict[str, str]:
     return {"PATH": f"{PATH['PATH']}:/usr/sbin:/sbin"}
 
 
-def _lay_out_web(root: Path) -> None:
-    """Lay out a few files with Jitsi's names."""
+def _write_web_root(root: Path) -> None:
+    """Write a few files with the names of Jitsi's files."""
     files = {
         "index.html": INDEX,
         "config.js": 'var subdomain = "<!--# echo var="subdomain" default="" -->";',

@@ -1,29 +1,24 @@
-"""The denial pages: raw, by language and code, and as people see them in a real Chromium."""
+"""The denial pages: their HTML by language and code, and what Chromium shows of them."""
 
 from __future__ import annotations
 
 import re
 import runpy
-import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.browser import Tab, browser
+from tests.support.denial_pages import CODES, LANGUAGES, SELECTED_LANGUAGES, TEXTS, accept
 from tests.support.page import png_size
 from tests.support.paths import CONTRIB
 from tests.system.nginx import screenshots
 from tests.system.nginx.sites import JITSI, Site, StartSite, mint
 from verifier.rules.model import DenialCode
 
-TEXTS: dict[str, Any] = tomllib.loads((CONTRIB / "pages/texts.toml").read_text("utf-8"))
-CODES: dict[str, list[str]] = TEXTS.pop("codes")
-LANGUAGES = list(TEXTS)
-
 EXPIRED = f"/standup?jwt={mint(exp=1_500_000_000)}"
-ELSEWHERE = f"/standup?jwt={mint(room='other')}"
+OTHER_ROOM = f"/standup?jwt={mint(room='other')}"
 DENIALS = [
     ("/standup", "invitation"),
     (EXPIRED, "expired"),
@@ -31,32 +26,29 @@ DENIALS = [
     ("/standup?jwt=x", "damaged"),
     (f"/standup?jwt={mint(iss='another-site')}", "foreign"),
     (f"/a/b/c?jwt={mint()}", "address"),
-    (ELSEWHERE, "room"),
+    (OTHER_ROOM, "room"),
 ]
 
 
-def accept(languages: str) -> tuple[str, str]:
-    return ("Accept-Language", languages)
-
-
 def luminance(color: str) -> float:
-    """WCAG 2.2, relative luminance of ``rgb(r, g, b)``."""
+    """Return the relative luminance of ``rgb(r, g, b)`` (WCAG 2.2)."""
     parts = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
     linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def contrast(first: str, second: str) -> float:
+    """Return the contrast ratio of two colours (WCAG 2.2)."""
     darker, lighter = sorted((luminance(first), luminance(second)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def test_the_pages_are_what_their_texts_make_of_them() -> None:
+def test_pages_are_built_from_their_texts() -> None:
     for path, page in runpy.run_path(str(CONTRIB / "pages/build.py"))["pages"]().items():
         assert (CONTRIB / path).read_text("utf-8") == page, "python3 contrib/pages/build.py"
 
 
-def test_every_denial_code_has_its_words() -> None:
+def test_every_denial_code_has_a_text() -> None:
     named = [code for members in CODES.values() for code in members]
     assert len(named) == len(set(named))
     unnamed = {code for code in DenialCode if not any(fnmatchcase(code, name) for name in named)}
@@ -72,58 +64,44 @@ def test_every_language_has_every_text(language: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("languages", "shown"),
-    [
-        ("de", "de"),
-        ("de-AT,de;q=0.9,en;q=0.8", "de"),
-        ("pt-BR,pt;q=0.9, fr;q=0.8, en;q=0.7", "fr"),
-        ("en-GB,ru;q=0.5", "en"),
-        ("RU", "ru"),
-        ("es-419", "es"),
-        ("den,frr,rub", "en"),
-        ("ja", "en"),
-        ("*", "en"),
-        ("", "en"),
-        ("/../../x", "en"),
-        (", , " * 2000 + "!", "en"),
-    ],
+    ("languages", "expected"), [*SELECTED_LANGUAGES, (", , " * 2000 + "!", "en")]
 )
-def test_the_first_language_that_there_is_a_page_in(
-    jitsi: Site, languages: str, shown: str
+def test_first_accepted_language_with_a_page_is_used(
+    jitsi_site: Site, languages: str, expected: str
 ) -> None:
-    answer = jitsi.get("/standup", accept(languages))
+    answer = jitsi_site.get("/standup", accept(languages))
     assert answer.denial == (401, "token-missing")
-    assert answer.headers["Content-Language"] == shown
+    assert answer.headers["Content-Language"] == expected
     assert "Accept-Language" in answer.headers["Vary"]
-    assert f'<html lang="{shown}">' in answer.text
+    assert f'<html lang="{expected}">' in answer.text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_page_needs_nothing_from_elsewhere(jitsi: Site, language: str) -> None:
-    answer = jitsi.get("/standup", accept(language))
+def test_page_loads_no_other_resource(jitsi_site: Site, language: str) -> None:
+    answer = jitsi_site.get("/standup", accept(language))
     assert not re.search(r"src=|href=|url\(|@import|<script|<link|//", answer.text)
     policy = answer.headers["Content-Security-Policy"]
     assert policy == "default-src 'none'; style-src 'unsafe-inline'"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_nothing_of_the_request_gets_into_the_page(jitsi: Site) -> None:
+def test_page_contains_nothing_from_the_request(jitsi_site: Site) -> None:
     forged = ("X-Jitsi-Denial", "<b>forged"), ("X-Request-Id", "<b>forged")
-    text = jitsi.get("/standup?jwt=<b>forged", *forged, accept("<b>forged")).text
+    text = jitsi_site.get("/standup?jwt=<b>forged", *forged, accept("<b>forged")).text
     assert "forged" not in text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-async def test_people_read_what_is_wrong(jitsi: Site, tmp_path: Path, language: str) -> None:
+async def test_page_explains_the_denial(jitsi_site: Site, tmp_path: Path, language: str) -> None:
     async with browser(tmp_path) as tab:
         await tab.call("Network.setUserAgentOverride", userAgent="x", acceptLanguage=language)
         for target, group in DENIALS:
-            await tab.open(f"http://127.0.0.1:{jitsi.nginx.port}{target}")
+            await tab.open(f"http://127.0.0.1:{jitsi_site.nginx.port}{target}")
             await check_words(tab, language, group)
 
 
 async def check_words(tab: Tab, language: str, group: str) -> None:
-    """One heading and one explanation are forwarded, and the code below them."""
+    """Check that the tab shows the heading, the explanation and, below them, the denial code."""
     words = TEXTS[language]
     heading, explanation, *support = [line for line in (await text_of(tab)).split("\n") if line]
     assert [heading, explanation] == words["groups"][group]
@@ -142,17 +120,17 @@ async def text_of(tab: Tab) -> str:
     return text
 
 
-async def test_a_sidecar_that_is_down_is_not_the_readers_fault(
+async def test_page_for_unavailable_service_does_not_blame_the_reader(
     sites: StartSite, tmp_path: Path
 ) -> None:
-    site = sites(JITSI, name="down for a page")
+    site = sites(JITSI, name="page while the service is down")
     site.sidecar.stop()
     async with browser(tmp_path) as tab:
         await tab.open(f"http://127.0.0.1:{site.nginx.port}/standup")
         assert "Invitations cannot be checked now" in await text_of(tab)
 
 
-async def test_an_unknown_code_has_words_too(tmp_path: Path) -> None:
+async def test_unknown_code_gets_a_general_text(tmp_path: Path) -> None:
     page = runpy.run_path(str(CONTRIB / "pages/build.py"))["pages"]()[Path("nginx/pages/en.html")]
     async with browser(tmp_path) as tab:
         for code, group in (("of-the-future", "other"), ("policy-lifetime", "foreign")):
@@ -164,33 +142,37 @@ async def test_an_unknown_code_has_words_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_a_page_is_legible_in_light_and_dark(
-    jitsi: Site, tmp_path: Path, scheme: str
+async def test_page_has_contrast_in_light_and_dark(
+    jitsi_site: Site, tmp_path: Path, scheme: str
 ) -> None:
     async with browser(tmp_path) as tab:
         await tab.set_appearance(scheme=scheme)
-        await tab.open(f"http://127.0.0.1:{jitsi.nginx.port}/standup")
+        await tab.open(f"http://127.0.0.1:{jitsi_site.nginx.port}/standup")
         script = "getComputedStyle(document.querySelector('{}')).{}"
-        ground = await tab.evaluate(script.format("body", "backgroundColor"))
-        assert (luminance(ground) < 0.1) is (scheme == "dark")
+        background = await tab.evaluate(script.format("body", "backgroundColor"))
+        assert (luminance(background) < 0.1) is (scheme == "dark")
         for element in ("h1", "p", "footer", "#code"):
-            ink = await tab.evaluate(script.format(element, "color"))
-            assert contrast(ground, ink) >= 7, (element, ink)
+            text_color = await tab.evaluate(script.format(element, "color"))
+            assert contrast(background, text_color) >= 7, (element, text_color)
 
 
-async def test_a_page_fits_a_small_telephone(jitsi: Site, tmp_path: Path) -> None:
+async def test_page_fits_a_small_phone(jitsi_site: Site, tmp_path: Path) -> None:
     async with browser(tmp_path) as tab:
         await tab.set_appearance(width=360, height=640)
         for target, _ in DENIALS:
-            await tab.open(f"http://127.0.0.1:{jitsi.nginx.port}{target}")
+            await tab.open(f"http://127.0.0.1:{jitsi_site.nginx.port}{target}")
             assert await tab.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-async def test_the_readmes_pictures_can_be_taken_again(jitsi: Site, tmp_path: Path) -> None:
+async def test_pictures_in_the_documents_can_be_taken_again(
+    jitsi_site: Site, tmp_path: Path
+) -> None:
     async with browser(tmp_path) as tab:
-        pictures = await screenshots.take(tab, jitsi)
-    kept = {file.name: file.read_bytes() for file in screenshots.FOLDER.glob("denied-*.png")}
-    assert kept.keys() == pictures.keys()
+        pictures = await screenshots.take(tab, jitsi_site)
+    stored = {file.name: file.read_bytes() for file in screenshots.FOLDER.glob("denied-*.png")}
+    assert stored.keys() == pictures.keys()
     for name, picture in pictures.items():
-        assert png_size(picture) == png_size(kept[name]) == (screenshots.WIDTH, screenshots.HEIGHT)
-        assert len(kept[name]) < 50_000
+        assert (
+            png_size(picture) == png_size(stored[name]) == (screenshots.WIDTH, screenshots.HEIGHT)
+        )
+        assert len(stored[name]) < 50_000

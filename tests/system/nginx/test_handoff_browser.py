@@ -1,4 +1,4 @@
-"""The hand-off in a real Chromium: what its page, its history and other servers get to see."""
+"""The hand-off in Chromium: what the page, the history and other servers see of the token."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ function parameters(text, isJson) {
         try {
             found[pieces[0]] = isJson ? JSON.parse(decodeURIComponent(pieces[1])) : pieces[1];
         } catch {
-            // A value that is no JSON is as good as none.
+            // The client ignores a value that is not JSON.
         }
     }
     return found;
@@ -54,7 +54,7 @@ async def history(tab: Tab) -> list[str]:
     return [entry["url"] for entry in entries]
 
 
-async def test_the_client_finds_its_token_in_the_fragment(site: Site, tmp_path: Path) -> None:
+async def test_web_client_finds_its_token_in_the_fragment(site: Site, tmp_path: Path) -> None:
     token = mint()
     async with browser(tmp_path) as tab:
         await tab.open(url(site, f"/acme/standup?lang=de&jwt={token}"))
@@ -63,7 +63,7 @@ async def test_the_client_finds_its_token_in_the_fragment(site: Site, tmp_path: 
         assert await tab.evaluate("location.hash") == f"#jwt=%22{token}%22"
 
 
-async def test_history_and_referrer_hold_no_link_with_a_token(site: Site, tmp_path: Path) -> None:
+async def test_history_and_referrer_contain_no_token(site: Site, tmp_path: Path) -> None:
     token = mint()
     async with browser(tmp_path) as tab:
         await tab.open(url(site, f"/standup?jwt={token}"), referrer="https://mail.example.org/")
@@ -77,7 +77,7 @@ async def test_history_and_referrer_hold_no_link_with_a_token(site: Site, tmp_pa
         assert not [part for part in token.split(".") if part in str(forwarded)]
 
 
-async def test_a_reload_passes_by_the_cookie_with_and_without_the_fragment(
+async def test_reload_is_allowed_by_cookie_with_or_without_fragment(
     site: Site, tmp_path: Path
 ) -> None:
     token = mint()
@@ -91,9 +91,7 @@ async def test_a_reload_passes_by_the_cookie_with_and_without_the_fragment(
         assert await tab.evaluate("location.href") == url(site, "/standup")
 
 
-async def test_no_script_reads_the_cookie_and_it_opens_this_room_only(
-    site: Site, tmp_path: Path
-) -> None:
+async def test_cookie_is_hidden_from_scripts_and_opens_one_room(site: Site, tmp_path: Path) -> None:
     async with browser(tmp_path) as tab:
         await tab.open(url(site, f"/standup?jwt={mint()}"))
         assert await tab.evaluate("document.cookie") == ""
@@ -107,7 +105,7 @@ async def test_no_script_reads_the_cookie_and_it_opens_this_room_only(
         assert "You need an invitation" in await tab.evaluate("document.body.innerText")
 
 
-async def test_two_rooms_are_open_at_once(site: Site, tmp_path: Path) -> None:
+async def test_two_rooms_can_be_open_at_once(site: Site, tmp_path: Path) -> None:
     async with browser(tmp_path) as tab:
         for room in ("standup", "retro"):
             await tab.open(url(site, f"/{room}?jwt={mint(room=room)}"))
@@ -116,8 +114,8 @@ async def test_two_rooms_are_open_at_once(site: Site, tmp_path: Path) -> None:
             assert await tab.evaluate("document.title") == "Jitsi Meet"
 
 
-async def test_a_page_in_a_frame_keeps_its_own_fragment(site: Site, tmp_path: Path) -> None:
-    """The iframe API passes settings there, which a redirect would replace."""
+async def test_framed_page_keeps_its_own_fragment(site: Site, tmp_path: Path) -> None:
+    """The iframe API passes settings in the fragment, and a redirect would replace them."""
     token = mint()
     script = f"""new Promise(resolve => {{
         const frame = document.createElement("iframe");
@@ -132,7 +130,7 @@ async def test_a_page_in_a_frame_keeps_its_own_fragment(site: Site, tmp_path: Pa
         assert await tab.evaluate(script) == [whole, token]
 
 
-async def test_no_log_holds_what_the_browser_did(site: Site, tmp_path: Path) -> None:
+async def test_logs_contain_no_token_from_the_browser(site: Site, tmp_path: Path) -> None:
     token = mint(nonce="of-this-test")
     async with browser(tmp_path) as tab:
         await tab.open(url(site, f"/standup?jwt={token}"))

@@ -1,4 +1,4 @@
-"""The host that is judged is the one that Jitsi is handed."""
+"""The service decides for the same host that nginx forwards to Jitsi."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ app_secret = "{OTHER_SECRET}"
 
 
 @pytest.mark.parametrize("example", [JITSI, FRONT])
-def test_a_request_line_that_names_another_host_changes_nothing(
+def test_host_in_the_request_line_is_ignored(
     sites: StartSite, tmp_path_factory: pytest.TempPathFactory, example: str
 ) -> None:
     config = tmp_path_factory.mktemp("hosts") / "verifier.toml"

@@ -1,4 +1,4 @@
-"""How much one address may ask, and several sidecars behind one nginx."""
+"""The rate limit for each client address, and several services behind one nginx."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.support import raw_http
-from tests.system.nginx.sites import JITSI, Edits, Sidecar, StartSite, mint, questions
+from tests.system.nginx.sites import JITSI, Edits, Sidecar, StartSite, decision_count, mint
 
-SMALL = [("rate=500r/s", "rate=1r/m"), ("burst=10000 delay=5000", "burst=20 delay=20")]
+LOW_LIMITS = [("rate=500r/s", "rate=1r/m"), ("burst=10000 delay=5000", "burst=20 delay=20")]
 SERVER = "    server 127.0.0.1:8090;\n"
 
 
-def test_a_school_behind_one_address_may_come_all_at_once(sites: StartSite) -> None:
-    """500 pupils, 10 questions each."""
+def test_500_users_behind_one_address_are_not_limited(sites: StartSite) -> None:
+    """A school: 500 pupils send 10 requests each, all from one address."""
     site = sites(JITSI, name="school")
     links = [f"/standup?jwt={mint(iat=pupil)}" for pupil in range(500)]
     shares = [[f"{link}&n={n}" for link in links for n in range(10)][i::8] for i in range(8)]
-    with ThreadPoolExecutor(8) as rooms:
-        answers = rooms.map(lambda share: raw_http.send_all(site.nginx.port, share), shares)
-    assert [answer.status for each in answers for answer in each] == [200] * 5_000
-    assert questions(site.sidecar) == 5_000
+    with ThreadPoolExecutor(8) as clients:
+        answers = clients.map(lambda share: raw_http.send_all(site.nginx.port, share), shares)
+    assert [answer.status for share in answers for answer in share] == [200] * 5_000
+    assert decision_count(site.sidecar) == 5_000
 
 
-def test_who_floods_is_refused_and_nobody_else_is(sites: StartSite) -> None:
-    site = sites(JITSI, name="flood", edits=SMALL)
+def test_flooding_address_is_limited_and_others_are_not(sites: StartSite) -> None:
+    site = sites(JITSI, name="flood", edits=LOW_LIMITS)
     answers = [site.get(f"/standup?jwt={mint()}{'x' * number}") for number in range(40)]
     assert [answer.status for answer in answers] == [200] + [401] * 20 + [503] * 19
-    assert questions(site.sidecar) == 21
+    assert decision_count(site.sidecar) == 21
     assert answers[-1].headers["Retry-After"] == "10"
     assert '<code id="code">no-answer</code>' in answers[-1].text
     link = f"/standup?jwt={mint()}"
@@ -36,13 +36,13 @@ def test_who_floods_is_refused_and_nobody_else_is(sites: StartSite) -> None:
     assert (site.nginx.logs / "access.log").read_text().count(" gate=429 denial= ") == 20
 
 
-def test_who_has_to_wait_is_answered_in_the_end(sites: StartSite) -> None:
-    small = [
+def test_delayed_requests_are_answered(sites: StartSite) -> None:
+    limits = [
         ("rate=500r/s", "rate=20r/s"),
         ("burst=10000 delay=5000", "burst=20 delay=2"),
         ("gate=$jitsi_verifier_gate", "limit=$jitsi_verifier_limited"),
     ]
-    site, link = sites(JITSI, name="waiting", edits=small), f"/standup?jwt={mint()}"
+    site, link = sites(JITSI, name="waiting", edits=limits), f"/standup?jwt={mint()}"
     with ThreadPoolExecutor(12) as clients:
         targets = [link, "/standup"] * 6
         answers = list(clients.map(site.get, targets))
@@ -50,8 +50,8 @@ def test_who_has_to_wait_is_answered_in_the_end(sites: StartSite) -> None:
     assert "limit=DELAYED" in (site.nginx.logs / "access.log").read_text()
 
 
-def test_what_is_public_is_never_limited(sites: StartSite) -> None:
-    site = sites(JITSI, name="public", edits=SMALL)
+def test_public_files_are_not_limited(sites: StartSite) -> None:
+    site = sites(JITSI, name="public", edits=LOW_LIMITS)
     answers = raw_http.send_all(site.nginx.port, ["/libs/app.bundle.min.js"] * 40)
     assert {answer.status for answer in answers} == {200}
 
@@ -61,9 +61,7 @@ def several(*servers: str) -> Edits:
     return [(SERVER, f"    hash $arg_jwt$arg_token$http_authorization consistent;\n{lines}")]
 
 
-def test_of_several_sidecars_each_token_has_its_own_and_one_is_enough(
-    sites: StartSite, tmp_path: Path
-) -> None:
+def test_tokens_stay_with_one_of_several_services(sites: StartSite, tmp_path: Path) -> None:
     second = Sidecar(tmp_path, {})
     second.start()
     try:
@@ -72,7 +70,7 @@ def test_of_several_sidecars_each_token_has_its_own_and_one_is_enough(
         links = [f"/standup?jwt={mint(iat=number)}" for number in range(40)]
         for n in range(3):
             assert {site.get(f"{link}&n={n}").status for link in links} == {200}
-        shares = questions(site.sidecar), questions(second)
+        shares = decision_count(site.sidecar), decision_count(second)
         assert sum(shares) == 120
         assert all(share and share % 3 == 0 for share in shares)
         site.sidecar.stop()
@@ -82,11 +80,11 @@ def test_of_several_sidecars_each_token_has_its_own_and_one_is_enough(
     assert site.get(f"{links[0]}&both").status == 503
 
 
-def test_a_unix_socket_does_as_well(sites: StartSite, tmp_path: Path) -> None:
+def test_unix_socket_works_too(sites: StartSite, tmp_path: Path) -> None:
     socket = f"unix:{tmp_path}/listen.sock"
     edits = [(SERVER, f"    server {socket};\n")]
     site = sites(JITSI, name="unix", edits=edits, VERIFIER_LISTEN=socket)
     link = f"/standup?jwt={mint()}"
     assert [site.get(link).status for _ in range(2)] == [200, 200]
     assert site.get(f"/other?jwt={mint()}").denial == (403, "room-mismatch")
-    assert questions(site.sidecar) == 2
+    assert decision_count(site.sidecar) == 2

@@ -1,4 +1,4 @@
-"""Pages and files: what the real nginx shows, and what it shows when it does not."""
+"""Pages and static files through nginx, and its error pages."""
 
 from __future__ import annotations
 
@@ -29,95 +29,97 @@ STATIC = [
 ]
 
 
-def test_a_room_page_opens_with_its_token(jitsi: Site) -> None:
-    answer = jitsi.get(f"/standup?jwt={mint()}")
+def test_room_page_opens_with_its_token(jitsi_site: Site) -> None:
+    answer = jitsi_site.get(f"/standup?jwt={mint()}")
     assert answer.status == 200
     assert '"room": "standup"' in answer.text
 
 
-def test_a_room_page_tells_nobody_its_url(jitsi: Site) -> None:
-    assert jitsi.get(f"/standup?jwt={mint()}").headers["Referrer-Policy"] == "no-referrer"
-    assert jitsi.get("/standup").headers["Referrer-Policy"] == "no-referrer"
+def test_room_page_sends_no_referrer(jitsi_site: Site) -> None:
+    assert jitsi_site.get(f"/standup?jwt={mint()}").headers["Referrer-Policy"] == "no-referrer"
+    assert jitsi_site.get("/standup").headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_a_tenants_page_opens_with_its_token(jitsi: Site) -> None:
-    answer = jitsi.get(f"/Acme/StandUp?jwt={mint()}")
+def test_page_of_a_tenant_opens_with_its_token(jitsi_site: Site) -> None:
+    answer = jitsi_site.get(f"/Acme/StandUp?jwt={mint()}")
     assert answer.status == 200
     assert '"tenant": "Acme."' in answer.text
 
 
-def test_a_page_is_asked_about_once(sites: StartSite) -> None:
+def test_page_causes_one_decision(sites: StartSite) -> None:
     site = sites(name="counted", VERIFIER_LOG_LEVEL="debug")
     assert site.get(f"/acme/standup?jwt={mint()}").status == 200
     assert site.sidecar.log.read_text().count('"allowed"') == 1
 
 
-def test_a_page_without_a_token_is_a_401_that_shows_the_code(jitsi: Site) -> None:
-    answer = jitsi.get("/standup")
+def test_page_without_token_is_a_401_with_the_code(jitsi_site: Site) -> None:
+    answer = jitsi_site.get("/standup")
     assert answer.denial == (401, "token-missing")
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="jitsi"'
     assert answer.headers.get_content_type() == "text/html"
     assert '<code id="code">token-missing</code>' in answer.text
 
 
-def test_a_page_with_a_token_for_another_room_is_a_403_that_shows_the_code(jitsi: Site) -> None:
-    answer = jitsi.get(f"/standup?jwt={mint(room='other')}")
+def test_token_of_another_room_is_a_403_with_the_code(
+    jitsi_site: Site,
+) -> None:
+    answer = jitsi_site.get(f"/standup?jwt={mint(room='other')}")
     assert answer.denial == (403, "room-mismatch")
     assert answer.headers["WWW-Authenticate"] is None
     assert '<code id="code">room-mismatch</code>' in answer.text
 
 
-def test_an_expired_token_is_challenged_with_the_reason(jitsi: Site) -> None:
-    answer = jitsi.get(f"/http-bind?room=standup&token={mint(exp=1_500_000_000)}")
+def test_expired_token_gets_a_challenge_with_the_reason(jitsi_site: Site) -> None:
+    answer = jitsi_site.get(f"/http-bind?room=standup&token={mint(exp=1_500_000_000)}")
     assert answer.denial == (401, "token-expired")
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
 
 
-def test_an_error_page_is_never_kept(jitsi: Site) -> None:
-    answer = jitsi.get("/standup", ("If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT"))
+def test_error_page_is_not_cached(jitsi_site: Site) -> None:
+    answer = jitsi_site.get("/standup", ("If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT"))
     assert answer.status == 401
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_an_error_page_names_the_request_that_the_sidecar_has_logged(jitsi: Site) -> None:
-    text = jitsi.get("/standup").text
+def test_error_page_shows_the_logged_request_id(jitsi_site: Site) -> None:
+    text = jitsi_site.get("/standup").text
     request_id = text.partition('<code id="request">')[2].partition("<")[0]
     assert len(request_id) == 32
-    assert request_id in jitsi.sidecar.log.read_text()
-    assert f"id={request_id}" in (jitsi.nginx.logs / "access.log").read_text()
+    assert request_id in jitsi_site.sidecar.log.read_text()
+    assert f"id={request_id}" in (jitsi_site.nginx.logs / "access.log").read_text()
 
 
 @pytest.mark.parametrize("target", STATIC)
-def test_static_files_are_never_gated(jitsi: Site, target: str) -> None:
-    asked = jitsi.sidecar.log.read_text()
-    assert jitsi.get(target).status == 200
-    assert jitsi.sidecar.log.read_text() == asked
+def test_static_files_need_no_token(jitsi_site: Site, target: str) -> None:
+    log = jitsi_site.sidecar.log.read_text()
+    assert jitsi_site.get(target).status == 200
+    assert jitsi_site.sidecar.log.read_text() == log
 
 
-def test_a_missing_static_file_is_a_404(jitsi: Site) -> None:
-    assert jitsi.get("/libs/none.js").status == 404
+def test_missing_static_file_is_a_404(jitsi_site: Site) -> None:
+    assert jitsi_site.get("/libs/none.js").status == 404
 
 
-def test_the_media_bridge_is_never_gated(jitsi: Site) -> None:
-    forwarded = jitsi.forwarded("/colibri-ws/default-id/abc?pwd=x", ("X-Jitsi-Room", "forged"))
+def test_media_bridge_needs_no_token(jitsi_site: Site) -> None:
+    forwarded = jitsi_site.forwarded("/colibri-ws/default-id/abc?pwd=x", ("X-Jitsi-Room", "forged"))
     assert forwarded.target == "/colibri-ws/default-id/abc?pwd=x"
     assert forwarded.values("X-Jitsi-Room") == []
 
 
 @pytest.mark.parametrize("target", ["/_jitsi-verifier", "/_jitsi-verifier/en.html", "/auth"])
-def test_the_gates_own_addresses_are_closed_from_outside(jitsi: Site, target: str) -> None:
-    assert jitsi.get(target).status in {401, 404}
+def test_internal_locations_are_closed_to_clients(jitsi_site: Site, target: str) -> None:
+    assert jitsi_site.get(target).status in {401, 404}
 
 
-def test_a_cyrillic_room_opens_with_the_form_that_the_web_client_sends(jitsi: Site) -> None:
+def test_cyrillic_room_opens_in_the_web_clients_form(jitsi_site: Site) -> None:
     token = mint(room=CYRILLIC_ROOM)
-    assert jitsi.get(f"{CYRILLIC}?jwt={token}").status == 200
+    assert jitsi_site.get(f"{CYRILLIC}?jwt={token}").status == 200
     quoted = CYRILLIC_ROOM.replace("%", "%25")
-    forwarded = jitsi.forwarded(f"/http-bind?room={quoted}&token={token}")
+    forwarded = jitsi_site.forwarded(f"/http-bind?room={quoted}&token={token}")
     assert forwarded.values("X-Jitsi-Room") == [quoted]
 
 
-def test_raw_utf_8_is_the_same_room(front: Site) -> None:
+def test_raw_utf_8_target_is_the_same_room(front_site: Site) -> None:
     token = mint(room=CYRILLIC_ROOM)
-    forwarded = front.forwarded(f"/Комната?jwt={token}")
+    forwarded = front_site.forwarded(f"/Комната?jwt={token}")
     assert forwarded.values("X-Jitsi-Room") == [CYRILLIC_ROOM.replace("%", "%25")]

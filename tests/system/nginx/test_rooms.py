@@ -1,4 +1,4 @@
-"""nginx and the sidecar never disagree about the room: path, tenant and signalling."""
+"""nginx and the service read the same room, tenant and endpoint from every target."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ QUERIES = ["", "?room=standup", "?room=Other&prefix=acme", "?prefix=", "?room=a&
 
 
 @pytest.mark.parametrize("table", list(TABLE))
-def test_every_url_of_the_room_table_means_the_same_to_nginx(
-    front: Site, jitsi: Site, table: str
+def test_nginx_reads_the_urls_of_the_room_table_alike(
+    front_site: Site, jitsi_site: Site, table: str
 ) -> None:
-    let_in = [check(front, jitsi, target) for target, *_ in TABLE[table]]
-    assert any(let_in) == (table != "nowhere")
+    allowed = [check(front_site, jitsi_site, target) for target, *_ in TABLE[table]]
+    assert any(allowed) == (table != "nowhere")
 
 
-def test_no_hostile_url_is_let_in_as_another_room(front: Site, jitsi: Site) -> None:
+def test_hostile_urls_open_no_other_room(front_site: Site, jitsi_site: Site) -> None:
     for target in HOSTILE["targets"]:
-        check(front, jitsi, target)
+        check(front_site, jitsi_site, target)
 
 
 @settings(
@@ -43,15 +43,15 @@ def test_no_hostile_url_is_let_in_as_another_room(front: Site, jitsi: Site) -> N
     st.lists(st.sampled_from(HOSTILE["pieces"]), min_size=1, max_size=7), st.sampled_from(QUERIES)
 )
 @example(["Acme", "/", "http-bind"], QUERIES[1])
-def test_no_mixture_of_slashes_dots_and_names_is_let_in_as_another_room(
-    front: Site, jitsi: Site, pieces: list[str], query: str
+def test_mixed_slashes_dots_and_names_open_no_other_room(
+    front_site: Site, jitsi_site: Site, pieces: list[str], query: str
 ) -> None:
-    check(front, jitsi, "/" + "".join(pieces) + query)
+    check(front_site, jitsi_site, "/" + "".join(pieces) + query)
 
 
-def test_nothing_before_signalling_makes_it_public(front: Site, jitsi: Site) -> None:
-    openings = ["/static", "/libs", "/static/..", "/libs/%2e%2e", "/.well-known/../acme", ""]
+def test_no_path_prefix_makes_signalling_public(front_site: Site, jitsi_site: Site) -> None:
+    prefixes = ["/static", "/libs", "/static/..", "/libs/%2e%2e", "/.well-known/../acme", ""]
     names = ["/http-bind", "//http-bind", "/%68ttp-bind", "/xmpp-websocket", "/_api/room-info"]
-    for site, opening, name in product((front, jitsi), openings, names):
-        answer = site.get(f"{opening}{name}?room=standup")
-        assert answer.status in {401, 403}, (opening, name)
+    for site, prefix, name in product((front_site, jitsi_site), prefixes, names):
+        answer = site.get(f"{prefix}{name}?room=standup")
+        assert answer.status in {401, 403}, (prefix, name)

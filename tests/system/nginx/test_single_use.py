@@ -1,4 +1,4 @@
-"""One-use tokens through the real nginx: the browser that was first, and everybody else."""
+"""Single-use tokens through nginx: only the first browser may use a token again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOCKET = "/xmpp-websocket?room=standup"
 numbers = count()
 
 
-def once(**claims: object) -> str:
+def single_use_token(**claims: object) -> str:
     return mint(jti=f"j-{next(numbers)}", **claims)
 
 
@@ -29,8 +29,8 @@ def site(request: pytest.FixtureRequest, sites: StartSite) -> Site:
     )
 
 
-def test_the_first_browser_stays_in_and_nobody_else_gets_in(site: Site) -> None:
-    token = once()
+def test_only_the_first_browser_may_use_the_token_again(site: Site) -> None:
+    token = single_use_token()
     location, mine = handed_off(site.get(f"/standup?jwt={token}"))
     assert site.get(location.partition("#")[0], mine).status == 200
     for target in (BOSH, SOCKET, BOSH):
@@ -41,37 +41,37 @@ def test_the_first_browser_stays_in_and_nobody_else_gets_in(site: Site) -> None:
     assert again == location
 
 
-def test_ones_own_cookie_does_not_let_in_by_anothers_token(site: Site) -> None:
-    stolen, own = once(), once()
+def test_cookie_of_another_token_does_not_allow(site: Site) -> None:
+    stolen, own = single_use_token(), single_use_token()
     handed_off(site.get(f"/standup?jwt={stolen}"))
     _, theirs = handed_off(site.get(f"/standup?jwt={own}"))
     assert site.get(f"{BOSH}&token={own}", theirs).status == 200
     assert site.get(f"{BOSH}&token={stolen}", theirs).denial == USED
 
 
-def test_the_rooms_cookie_is_found_among_others(site: Site) -> None:
-    token = once()
+def test_cookie_of_the_room_is_found_among_others(site: Site) -> None:
+    token = single_use_token()
     _, (name, mine) = handed_off(site.get(f"/standup?jwt={token}"))
     cookies = ["a=b"]
     for room in ("one", "two", "three"):
-        _, (_, other) = handed_off(site.get(f"/{room}?jwt={once(room=room)}"))
+        _, (_, other) = handed_off(site.get(f"/{room}?jwt={single_use_token(room=room)}"))
         cookies += [other, "c=d"]
-    for place in range(len(cookies) + 1):
-        sent = "; ".join([*cookies[:place], mine, *cookies[place:]])
+    for index in range(len(cookies) + 1):
+        sent = "; ".join([*cookies[:index], mine, *cookies[index:]])
         assert site.get(f"{BOSH}&token={token}", (name, sent)).status == 200
 
 
-def test_a_long_cookie_and_a_cookie_with_a_token_are_not_sent_beside_a_token(site: Site) -> None:
-    token = once()
+def test_long_cookies_do_not_break_a_request_with_token(site: Site) -> None:
+    token = single_use_token()
     _, (name, mine) = handed_off(site.get(f"/standup?jwt={token}"))
     long = f"{mine}; a={'c' * 12_000}; __Host-jitsi-{'d' * 2_000}"
     target = f"{BOSH}&token={token}&a={'b' * 6_000}"
     assert site.get(target, (name, long)).status == 200
 
 
-def test_nginx_remembers_no_entry(sites: StartSite) -> None:
+def test_nginx_caches_no_redemption(sites: StartSite) -> None:
     site = sites(name="once", VERIFIER_SINGLE_USE="jti", VERIFIER_SINGLE_USE_WINDOW="600")
-    target = f"{BOSH}&token={once()}"
+    target = f"{BOSH}&token={single_use_token()}"
     for _ in range(3):
         assert site.get(target).status == 200
     site.get("/standup")

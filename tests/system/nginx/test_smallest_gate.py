@@ -1,4 +1,4 @@
-"""The smallest gate of docs/debian-nginx.md, in a real nginx."""
+"""The shortest configuration of docs/debian-nginx.md works in a real nginx."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def port(upstream: Upstream, tmp_path: Path) -> Iterator[int]:
     configuration = CONFIGURATION.replace("SNIPPET", text)
     configuration = configuration.replace("FOLDER", str(tmp_path)).replace("PORT", str(port))
     (tmp_path / "nginx.conf").write_text(configuration)
-    rights = ["-g", "user root;"] if os.geteuid() == 0 else []
-    command = ["nginx", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), *rights]
+    user_option = ["-g", "user root;"] if os.geteuid() == 0 else []
+    command = ["nginx", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), *user_option]
     sidecar.start()
     nginx = Program(command, tmp_path / "output.log", {"PATH": f"{os.environ['PATH']}:/usr/sbin"})
     try:

@@ -1,4 +1,4 @@
-"""Upgrades: judged by nginx and the sidecar first, then handed through to the upstream."""
+"""WebSocket upgrades are decided first, and then forwarded to the upstream."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def address(site: Site, target: str) -> URL:
     return URL(f"http://127.0.0.1:{site.nginx.port}{target}", encoded=True)
 
 
-async def test_an_allowed_upgrade_becomes_a_conversation_with_the_upstream(site: Site) -> None:
+async def test_allowed_upgrade_connects_to_the_upstream(site: Site) -> None:
     url = address(site, f"/xmpp-websocket?room=standup&token={mint()}")
     headers = {"X-Jitsi-Moderator": "true"}
     async with (
@@ -36,7 +36,7 @@ async def test_an_allowed_upgrade_becomes_a_conversation_with_the_upstream(site:
     assert forwarded.values("X-Jitsi-User-Name") == ["Ada%20Lovelace"]
 
 
-async def test_a_tenants_upgrade_keeps_its_tenant(site: Site) -> None:
+async def test_upgrade_keeps_its_tenant(site: Site) -> None:
     url = address(site, f"/acme/xmpp-websocket?room=standup&token={mint()}")
     async with aiohttp.ClientSession() as client, client.ws_connect(url) as socket:
         forwarded = RecordedRequest.from_json(json.loads(await socket.receive_str()))
@@ -45,13 +45,15 @@ async def test_a_tenants_upgrade_keeps_its_tenant(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("room", "status"), [(None, 401), ("other", 403)])
-async def test_a_refused_upgrade_reaches_nobody(site: Site, room: str | None, status: int) -> None:
+async def test_denied_upgrade_does_not_reach_the_upstream(
+    site: Site, room: str | None, status: int
+) -> None:
     before = len(site.upstream.requests)
     token = f"&token={mint(room=room)}" if room else ""
     async with aiohttp.ClientSession() as client:
-        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as denied:
             await client.ws_connect(address(site, f"/xmpp-websocket?room=standup{token}"))
-    assert refused.value.status == status
-    assert refused.value.headers is not None
-    assert refused.value.headers["X-Jitsi-Denial"] in {"token-missing", "room-mismatch"}
+    assert denied.value.status == status
+    assert denied.value.headers is not None
+    assert denied.value.headers["X-Jitsi-Denial"] in {"token-missing", "room-mismatch"}
     assert len(site.upstream.requests) == before

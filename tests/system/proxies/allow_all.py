@@ -1,4 +1,4 @@
-"""A server in the sidecar's place that lets everybody in and never says who it is."""
+"""A server in the place of the service: it allows every request, without identity headers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.support.upstream import RecordedRequest
 class _Server(ThreadingHTTPServer):
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
-        self.questions: list[RecordedRequest] = []
+        self.requests: list[RecordedRequest] = []
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of proxies that leave without a word."""
+        """Report no error if a proxy closes its connection early."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -25,13 +25,13 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """Remember the question, and answer with 200 and nothing else."""
+        """Record the request, and answer with 200 and an empty body."""
         body = self.rfile.read(int(self.headers["Content-Length"] or 0)).decode()
-        forwarded = RecordedRequest(self.command, self.path, list(self.headers.items()), body)
-        self.server.questions.append(forwarded)
+        request = RecordedRequest(self.command, self.path, list(self.headers.items()), body)
+        self.server.requests.append(request)
         self.send_response(200)
         self.send_header("Content-Length", "0")
-        # Else a proxy could put a later question on a connection that has outlived the block.
+        # Otherwise a proxy could send a later request on a connection that outlives the context.
         self.send_header("Connection", "close")
         self.end_headers()
 
@@ -44,12 +44,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def allow_all_server(port: int) -> Iterator[list[RecordedRequest]]:
-    """Answer on this port until the end of the block; give the questions as they come."""
+    """Serve on this port inside the context; yield the list of requests, which grows."""
     server = _Server(port)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield server.questions
+        yield server.requests
     finally:
         server.shutdown()
         server.server_close()

@@ -1,6 +1,6 @@
-"""What Traefik and ingress-nginx ask the sidecar, byte for byte, with the files of ``contrib``.
+"""The auth requests of Traefik and ingress-nginx, byte for byte, with the files of ``contrib``.
 
-Neither can be installed where the tests run. Sources: Traefik's ForwardAuth page and
+Neither program can be installed here. Sources: Traefik's ForwardAuth page and
 ``pkg/middlewares/auth/forward.go`` (3.x; Go's HTTP client sorts headers); ingress-nginx's external
 authentication and ``nginx.tmpl`` (1.x; nginx writes its own headers first, then the client's).
 """
@@ -13,7 +13,7 @@ from tests.support.raw_http import Header
 from tests.system.proxies.cases import Case
 from tests.system.proxies.programs import HOST
 
-Question = Callable[[Case], bytes]
+BuildAuthRequest = Callable[[Case], bytes]
 
 CLIENT = "192.0.2.7"
 REQUEST_ID = "1d8a5bf0c9f1c1a7a1b5ad3f2f3f8f0e"
@@ -38,7 +38,7 @@ REPLACED_BY_NGINX = {
 
 
 def traefik(case: Case) -> bytes:
-    """``forwardAuth`` with ``authRequestHeaders``; Traefik itself has set ``X-Real-Ip``."""
+    """Return the request of ``forwardAuth``; Traefik itself sets ``X-Real-Ip``."""
     passed = [(name, value) for name, value in case.headers if name in {"Authorization", "Cookie"}]
     own = [
         ("X-Forwarded-For", CLIENT),
@@ -54,7 +54,7 @@ def traefik(case: Case) -> bytes:
 
 
 def ingress_nginx(case: Case) -> bytes:
-    """The annotation ``auth-url`` with ``auth-request-redirect``, without ``auth-method``."""
+    """Return the request of ``auth-url`` with ``auth-request-redirect``."""
     own = [
         ("X-Request-ID", REQUEST_ID),
         ("Host", "jitsi-verifier.jitsi.svc.cluster.local"),
@@ -74,7 +74,7 @@ def _is_passed_by_nginx(header: Header) -> bool:
 
 
 def _origin_form(target: str) -> str:
-    """Leave out scheme and host, as both do."""
+    """Return a target without scheme and host, as both programs send it."""
     return target.removeprefix(f"http://{HOST}")
 
 
@@ -83,4 +83,4 @@ def _head(path: str, headers: list[Header]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-AUTH_REQUESTS: Mapping[str, Question] = {"traefik": traefik, "ingress-nginx": ingress_nginx}
+AUTH_REQUESTS: Mapping[str, BuildAuthRequest] = {"traefik": traefik, "ingress-nginx": ingress_nginx}

@@ -1,4 +1,4 @@
-"""The cases of ``cases.toml``, and what is never gated. Knows no proxy."""
+"""The cases of ``cases.toml``, and the targets that need no token. Independent of any proxy."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from tests.support.raw_http import Header
 from tests.system.nginx.sites import mint
 
 COOKIE = "jitsi_token"
-"""The option ``token_cookie``."""
+"""The value of the option ``token_cookie``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A request and its outcome.
+    """A request and its expected outcome.
 
     Attributes:
-        name: What it shows.
-        target: What is asked for.
-        headers: Sent beside ``Host``.
-        method: Likewise.
-        body: Likewise.
-        claims: The token's, beside the usual ones; a ``padding`` makes it one of 8 KB.
-        refused: Status and denial code; None where it is let in. 0 and "" where the refusal can
-            be the proxy's own.
-        room: The room that Jitsi is told.
-        tenant: The tenant that it is told.
+        name: What the case shows.
+        target: The request target; ``{token}`` stands for the token.
+        headers: Headers besides ``Host``.
+        method: The method.
+        body: The body.
+        claims: Claims that replace the usual ones; ``padding`` makes a token of 8 KB.
+        denial: Status and denial code; None if the request is allowed. 0 and "" if the proxy
+            may also reject the request itself.
+        room: The room in the identity headers.
+        tenant: The tenant in the identity headers.
     """
 
     name: str
@@ -38,36 +38,36 @@ class Case:
     method: str = "GET"
     body: str = ""
     claims: Mapping[str, Any] = field(default_factory=dict)
-    refused: tuple[int, str] | None = None
+    denial: tuple[int, str] | None = None
     room: str = "standup"
     tenant: str = "-"
 
     def signed(self) -> Case:
-        """Write the token into the request."""
+        """Return the case with a signed token in its target and headers."""
         token = mint(**self.claims)
         headers = [(name, value.replace("{token}", token)) for name, value in self.headers]
         target = self.target.replace("{token}", token)
         return replace(self, target=target, headers=tuple(headers))
 
 
-def _read(name: str, target: str, more: dict[str, Any]) -> Case:
-    headers = tuple((key, value) for key, value in more.pop("headers", ()))
-    refused = tuple(more.pop("refused", ())) or None
-    claims = more.pop("claims", {})
+def _read(name: str, target: str, differences: dict[str, Any]) -> Case:
+    headers = tuple((key, value) for key, value in differences.pop("headers", ()))
+    denial = tuple(differences.pop("denial", ())) or None
+    claims = differences.pop("claims", {})
     if "padding" in claims:
         claims["padding"] *= 6_000
-    return Case(name, target, headers, claims=claims, refused=refused, **more)
+    return Case(name, target, headers, claims=claims, denial=denial, **differences)
 
 
 _TABLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 CASES = {
-    f"{group}: {name}": _read(name, target, more)
+    f"{group}: {name}": _read(name, target, differences)
     for group, rows in _TABLE.items()
-    for name, target, more in rows
+    for name, target, differences in rows
 }
 
-STATIC = [
+PUBLIC_TARGETS = [
     "/",
     "/?lang=de",
     "/config.js?v=1",
@@ -92,4 +92,4 @@ STATIC = [
     "/etherpad/p/%D0%BA",
     "/socket.io/?EIO=4",
 ]
-"""What is never gated."""
+"""Static files and other targets that need no token."""

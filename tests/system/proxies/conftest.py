@@ -1,4 +1,4 @@
-"""Gates, each started once for all tests of a file that go through it."""
+"""Gates: each is started once for all tests of a file."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.upstream import Upstream
-from tests.system.proxies.gates import RealGate, ReproducedGate
+from tests.system.proxies.gates import RealGate, SimulatedGate
 from tests.system.proxies.programs import PROXIES
 
-_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{8,}|jwt=(?!TOKEN)|token=")  # a cure says ?jwt=TOKEN
+_TOKEN = re.compile(
+    r"eyJ[A-Za-z0-9_-]{8,}|jwt=(?!TOKEN)|token="
+)  # a log message suggests ?jwt=TOKEN
 
 
 class QuietUpstream(Upstream):
-    """Says nothing of proxies that leave without a word."""
+    """An upstream that reports no error if a proxy closes its connection early."""
 
     def __post_init__(self) -> None:
-        """Start it."""
+        """Start the server."""
         super().__post_init__()
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # not ours
 
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Upstream]:
-    """Start the Jitsi behind every proxy."""
+    """Start the server in the place of Jitsi, behind every proxy."""
     server = QuietUpstream()
     yield server
     server.stop()
@@ -34,9 +36,9 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(scope="module")
 def gate(
     request: pytest.FixtureRequest, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RealGate | ReproducedGate]:
-    """Start the gate that the test names as its parameter; no log of it may hold a token."""
-    start = RealGate if request.param in PROXIES else ReproducedGate
+) -> Iterator[RealGate | SimulatedGate]:
+    """Start the gate that is the test's parameter; at the end, its logs may contain no token."""
+    start = RealGate if request.param in PROXIES else SimulatedGate
     started = start(request.param, tmp_path_factory.mktemp(request.param), upstream)
     yield started
     started.stop()

@@ -1,4 +1,4 @@
-"""A gated Jitsi behind a real proxy, or the requests of a proxy that cannot be installed here."""
+"""The service behind a real proxy, or behind the simulated requests of one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GATES_WITH_PAGES = pytest.mark.parametrize("gate", ["caddy", "envoy"], indirect=
 
 
 class RealGate:
-    """A real proxy, the sidecar, and a stand-in for the Jitsi behind them."""
+    """A real proxy, the service, and a recording upstream in the place of Jitsi."""
 
     def __init__(self, name: str, folder: Path, upstream: Upstream) -> None:
         self.name, self.folder, self.upstream = name, folder, upstream
@@ -36,25 +36,25 @@ class RealGate:
         self.sidecar.start()
         self.proxy = PROXIES[name](folder / "proxy", self.sidecar.port, upstream.port)
 
-    def ask(
+    def send(
         self, target: str, *headers: raw_http.Header, method: str = "GET", body: bytes = b""
     ) -> raw_http.Answer:
-        """Ask the proxy, as a client from outside."""
+        """Send a request to the proxy, as a client does."""
         return raw_http.send(self.proxy.port, target, *headers, method=method, body=body)
 
     def forwarded(self, target: str, *headers: raw_http.Header) -> RecordedRequest:
-        """Ask for something that is let in; give what arrived behind the proxy."""
-        answer = self.ask(target, *headers)
+        """Send a request that is allowed; return the request that reached the upstream."""
+        answer = self.send(target, *headers)
         assert answer.status == 200, (target, answer.denial, answer.text)
         return RecordedRequest.from_json(answer.json())
 
     def check(self, case: Case) -> None:
-        """Send a case's request, and compare what comes of it."""
+        """Send the request of a case, and compare the outcome."""
         case, before = case.signed(), len(self.upstream.requests)
-        answer = self.ask(case.target, *case.headers, method=case.method, body=case.body.encode())
+        answer = self.send(case.target, *case.headers, method=case.method, body=case.body.encode())
         arrived = self.upstream.requests[before:]
-        check_verdict(case, answer)
-        assert len(arrived) == (case.refused is None)
+        check_outcome(case, answer)
+        assert len(arrived) == (case.denial is None)
         for forwarded in arrived:
             assert (forwarded.method, forwarded.target) == (case.method, case.target)
             assert forwarded.body == case.body
@@ -62,8 +62,8 @@ class RealGate:
             assert forwarded.values("X-Jitsi-Tenant") == [case.tenant]
 
     @contextmanager
-    def instead(self, **options: str) -> Iterator[None]:
-        """Put a sidecar with other options in the place of this gate's."""
+    def with_options(self, **options: str) -> Iterator[None]:
+        """Replace the service by one with more options, inside the context."""
         listen = {"VERIFIER_LISTEN": f"127.0.0.1:{self.sidecar.port}"}
         other = Sidecar(self.folder, OPTIONS | listen | options)
         self.sidecar.stop()
@@ -75,71 +75,71 @@ class RealGate:
             self.sidecar.start()
 
     @contextmanager
-    def open_to_all(self) -> Iterator[list[RecordedRequest]]:
-        """Put a stand-in in the place of the sidecar; give the questions that it is asked."""
+    def allowing_everything(self) -> Iterator[list[RecordedRequest]]:
+        """Replace the service by one that allows everything; yield its list of auth requests."""
         self.sidecar.stop()
-        with allow_all_server(self.sidecar.port) as questions:
-            yield questions
+        with allow_all_server(self.sidecar.port) as requests:
+            yield requests
         self.sidecar.start()
 
     @contextmanager
     def without_jitsi(self) -> Iterator[None]:
-        """Start a second proxy, with nothing behind it, in the place of this gate's."""
-        whole = self.proxy
+        """Replace the proxy by one with no Jitsi behind it, inside the context."""
+        with_jitsi = self.proxy
         self.proxy = PROXIES[self.name](self.folder / "alone", self.sidecar.port, free_port())
         try:
             yield
         finally:
             self.proxy.stop()
-            self.proxy = whole
+            self.proxy = with_jitsi
 
     def logs(self) -> str:
-        """Everything that proxies and sidecar have written so far."""
+        """Return all logs of the proxies and the service."""
         files = [self.sidecar.log, *sorted(self.folder.glob("*/logs/*"))]
         return "\n".join(file.read_text() for file in files)
 
     def stop(self) -> None:
-        """Stop both."""
+        """Stop the proxy and the service."""
         self.proxy.stop()
         self.sidecar.stop()
 
 
-class ReproducedGate:
-    """A proxy's questions, and the sidecar's answers to them."""
+class SimulatedGate:
+    """The auth requests of a proxy that is not installed, and the service that answers them."""
 
     def __init__(self, name: str, folder: Path, upstream: Upstream) -> None:
-        del upstream  # nothing is handed on
-        self._question = AUTH_REQUESTS[name]
+        del upstream  # nothing is forwarded
+        self._build_request = AUTH_REQUESTS[name]
         self._sidecar = Sidecar(folder, OPTIONS)
         self._sidecar.start()
 
     def check(self, case: Case) -> None:
-        """Ask about a case's request, and compare the answer."""
+        """Send the auth request of a case, and compare the answer."""
         case = case.signed()
         with socket.create_connection(("127.0.0.1", self._sidecar.port), timeout=20) as connection:
-            connection.sendall(self._question(case))
+            connection.sendall(self._build_request(case))
             with HTTPResponse(connection) as response:
                 response.begin()
                 answer = raw_http.Answer(response.status, response.headers, response.read())
-        check_verdict(case, answer)
-        if case.refused is None:
+        check_outcome(case, answer)
+        if case.denial is None:
             assert answer.headers["X-Jitsi-Room"] == case.room
             assert answer.headers["X-Jitsi-Tenant"] == case.tenant
 
     def logs(self) -> str:
-        """Everything that the sidecar has written so far."""
+        """Return the log of the service."""
         return self._sidecar.log.read_text()
 
     def stop(self) -> None:
-        """Stop the sidecar."""
+        """Stop the service."""
         self._sidecar.stop()
 
 
-def check_verdict(case: Case, answer: raw_http.Answer) -> None:
-    """Compare status and code with the case's."""
-    if case.refused is None:
+def check_outcome(case: Case, answer: raw_http.Answer) -> None:
+    """Compare status and denial code with those of the case."""
+    if case.denial is None:
         assert answer.status == 200, (answer.denial, answer.text)
-    elif case.refused == (0, ""):
+    elif case.denial == (0, ""):
         assert answer.status in {400, 401, 403}, (answer.status, answer.text)
     else:
-        assert answer.denial == case.refused
+        assert answer.denial == case.denial

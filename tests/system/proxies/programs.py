@@ -1,6 +1,6 @@
-"""Real proxies in front of a Jitsi, each started with the files of its folder in ``contrib``.
+"""Real proxies, each started with the files of its folder in ``contrib``.
 
-The files run as they are but for addresses, folders and the line that passes on cookies.
+Only addresses, folders and the line that forwards cookies differ from the shipped files.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ class Proxy(Protocol):
     """A running proxy.
 
     Attributes:
-        port: Where it listens on 127.0.0.1.
-        logs: The folder of everything that it has written.
+        port: Its port on 127.0.0.1.
+        logs: The folder of its logs.
     """
 
     port: int
     logs: Path
 
     def stop(self) -> None:
-        """Stop it; what it has kept back for its logs is written by then."""
+        """Stop the proxy; afterwards its logs are complete."""
 
 
 class CookieNginx(Nginx):
-    """The nginx in front of a Jitsi, with the line for the option ``token_cookie``."""
+    """nginx in front of a Jitsi, with the line for the option ``token_cookie``."""
 
-    def _lay_out(self) -> None:
+    def _write_files(self) -> None:
         self.substitutions["# proxy_set_header Cookie"] = "proxy_set_header Cookie"
-        super()._lay_out()
+        super()._write_files()
 
 
-class FromFolder:
+class CopiedProxy:
     """A proxy that runs on a copy of its folder in ``contrib``.
 
     Args:
-        copied: The copy; its name is the original's.
-        port: Where the proxy listens.
-        substitutions: What is replaced in every file.
+        copied: The copy; it has the name of the original folder.
+        port: The port of the proxy.
+        substitutions: Texts that are replaced in every file.
         command: The command.
-        environ: Beside ``PATH`` and ``HOME``.
+        environ: Environment variables besides ``PATH`` and ``HOME``.
     """
 
     def __init__(
@@ -66,22 +66,22 @@ class FromFolder:
         self.port, self.logs = port, copied.parent / "logs"
         copy_with(copied, substitutions)
         self.logs.mkdir()
-        own = {"PATH": f"{os.environ['PATH']}:/usr/sbin", "HOME": str(copied.parent)}
-        self._program = Program(command, self.logs / "output.log", own | environ)
+        common = {"PATH": f"{os.environ['PATH']}:/usr/sbin", "HOME": str(copied.parent)}
+        self._program = Program(command, self.logs / "output.log", common | environ)
         self._program.wait_until(lambda: accepts(port), copied.name)
 
     def stop(self) -> None:
-        """Stop it."""
+        """Stop the proxy."""
         self._program.stop()
 
 
 def copy_with(copied: Path, substitutions: Mapping[str, str]) -> None:
-    """Copy the folder of this name from ``contrib``; what is replaced has to be there."""
+    """Copy the folder of this name from ``contrib``; each replaced text has to occur in it."""
     shutil.copytree(CONTRIB / copied.name, copied)
     texts = {file: file.read_text() for file in copied.rglob("*") if file.is_file()}
-    for found, put in substitutions.items():
-        assert any(found in text for text in texts.values()), found
-        texts = {file: text.replace(found, put) for file, text in texts.items()}
+    for old, new in substitutions.items():
+        assert any(old in text for text in texts.values()), old
+        texts = {file: text.replace(old, new) for file, text in texts.items()}
     for file, text in texts.items():
         file.write_text(text)
 
@@ -102,7 +102,7 @@ def caddy(folder: Path, sidecar: int, upstream: int) -> Proxy:
     }
     command: Command = [BIN / "caddy", "run", "--config", copied / "Caddyfile"]
     admin = f"127.0.0.1:{free_port()}"
-    return FromFolder(copied, port, replaced, command, CADDY_ADMIN=admin)
+    return CopiedProxy(copied, port, replaced, command, CADDY_ADMIN=admin)
 
 
 def envoy(folder: Path, sidecar: int, upstream: int) -> Proxy:
@@ -116,7 +116,7 @@ def envoy(folder: Path, sidecar: int, upstream: int) -> Proxy:
     }
     options = ["--disable-hot-restart", "--concurrency", "1", "--file-flush-interval-msec", "50"]
     command: Command = [BIN / "envoy", "--config-path", copied / "envoy.yaml", *options]
-    return FromFolder(copied, port, replaced, command)
+    return CopiedProxy(copied, port, replaced, command)
 
 
 def haproxy(folder: Path, sidecar: int, upstream: int) -> Proxy:
@@ -131,11 +131,11 @@ def haproxy(folder: Path, sidecar: int, upstream: int) -> Proxy:
         '-- ["cookie"]': '["cookie"]',
     }
     command: Command = ["haproxy", "-db", "-f", copied / "jitsi-verifier.cfg"]
-    return FromFolder(copied, port, replaced, command)
+    return CopiedProxy(copied, port, replaced, command)
 
 
 Start = Callable[[Path, int, int], Proxy]
-"""Starts a proxy in a new folder, given the ports of the sidecar and of the Jitsi behind it."""
+"""Starts a proxy; takes a new folder, the port of the service and the port of Jitsi."""
 
 PROXIES: Mapping[str, Start] = {
     "nginx": nginx,

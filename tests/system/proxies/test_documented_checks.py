@@ -1,4 +1,4 @@
-"""The commands below "Check that it works" give what the documents say, with every real proxy."""
+"""The commands in "Check that it works" give the documented output with every real proxy."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.system.proxies.gates import REAL_GATES, RealGate
 from tests.system.proxies.programs import HOST
 
 GUIDES = {"nginx": DOCS / "debian-nginx.md"}
-OTHERS = DOCS / "other-proxies.md"
-PAGES = {"nginx", "caddy", "envoy"}
+OTHER_PROXIES = DOCS / "other-proxies.md"
+WITH_PAGES = {"nginx", "caddy", "envoy"}
 
 
 def outputs(gate: RealGate, lines: list[str], home: Path) -> list[str]:
-    """Run the commands in one shell, against this gate in place of the host; return the outputs."""
+    """Run the commands in one shell, against this gate instead of the host; return outputs."""
     address = f"{HOST}:80:127.0.0.1:{gate.proxy.port}"
     (home / ".curlrc").write_text(f'connect-to = "{address}"\n')
     script = "; echo ----\n".join(line.partition("   #")[0] for line in lines)
@@ -38,8 +38,12 @@ def outputs(gate: RealGate, lines: list[str], home: Path) -> list[str]:
 
 @REAL_GATES
 def test_documented_checks_pass(gate: RealGate, tmp_path: Path) -> None:
-    lines = [line for line in checks(GUIDES.get(gate.name, OTHERS)) if not line.startswith("tail ")]
-    if gate.name not in PAGES:
+    lines = [
+        line
+        for line in checks(GUIDES.get(gate.name, OTHER_PROXIES))
+        if not line.startswith("tail ")
+    ]
+    if gate.name not in WITH_PAGES:
         lines = [line for line in lines if "<title>" not in line]
     assert len(lines) >= 6
     for line, output in zip(lines, outputs(gate, lines, tmp_path), strict=True):
@@ -52,5 +56,5 @@ def test_documented_checks_pass(gate: RealGate, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", ["kubernetes.md", "docker-jitsi-meet.md"])
-def test_other_pages_have_checks_too(page: str) -> None:
+def test_other_guides_have_checks(page: str) -> None:
     assert len(checks(DOCS / page)) >= 4

@@ -1,4 +1,4 @@
-"""The shipped files themselves: complete, of one mind about what is public, and in good form."""
+"""The shipped files: complete, consistent about public targets, and valid for each proxy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.support.paths import CONTRIB
 from tests.support.processes import Program, accepts, free_port
 from tests.support.raw_http import send
-from tests.system.proxies.cases import CASES, STATIC
+from tests.system.proxies.cases import CASES, PUBLIC_TARGETS
 from tests.system.proxies.programs import BIN, Command, copy_with
 from verifier.http.responses import identity_headers
 from verifier.rules.model import Allow
@@ -25,12 +25,12 @@ PUBLIC = (
     r"libs|css|static|images|fonts|lang|sounds|connection_optimization|transcripts|\.well-known"
     r"|colibri-ws|colibri-relay-ws|etherpad|socket\.io|rtcstats-ws"
 )
-WORDS = "http-bind|xmpp-websocket|conference-request|room-info"
-GATED = [case.target for case in CASES.values()]
+SIGNALLING = "http-bind|xmpp-websocket|conference-request|room-info"
+GATED_TARGETS = [case.target for case in CASES.values()]
 
 
 def text(folder: str) -> str:
-    """Everything in a folder of ``contrib`` but its pages."""
+    """Return the text of all files in a folder of ``contrib``, without its pages."""
     return "\n".join(file.read_text() for file in files(folder))
 
 
@@ -39,69 +39,69 @@ def files(folder: str) -> list[Path]:
 
 
 def run(*command: str | Path, cwd: Path = CONTRIB) -> str:
-    """Run a check; give what it says."""
+    """Run a command that has to succeed; return its output."""
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("folder", ["caddy", "haproxy", "traefik", "kubernetes"])
-def test_every_identity_header_is_taken_from_the_sidecar(folder: str) -> None:
-    """Envoy takes all that begin with ``x-jitsi-``."""
+def test_every_identity_header_is_named(folder: str) -> None:
+    """Envoy is left out: its file takes all headers that begin with ``x-jitsi-``."""
     named = set(re.findall(r"x-jitsi-[a-z-]+[a-z]", text(folder).lower()))
     others = {"x-jitsi-denial", "x-jitsi-redirect", "x-jitsi-handoff"}
     assert named - others == {name.lower() for name in IDENTITY}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_all_agree_about_what_is_public(folder: str) -> None:
+def test_files_agree_about_public_targets(folder: str) -> None:
     assert text(folder).count(f"({PUBLIC})") == 1
-    assert text(folder).count(WORDS) == 1
+    assert text(folder).count(SIGNALLING) == 1
 
 
-def test_the_lua_is_clean() -> None:
+def test_luacheck_reports_nothing() -> None:
     run("luacheck", "--no-color", "jitsi-verifier.lua", cwd=CONTRIB / "haproxy")
 
 
-def test_haproxy_finds_no_fault_in_it_beside_debians_own_file(tmp_path: Path) -> None:
+def test_haproxy_accepts_the_file_with_debians_own(tmp_path: Path) -> None:
     shutil.copytree(CONTRIB / "haproxy", tmp_path / "haproxy")
     file = tmp_path / "haproxy" / "jitsi-verifier.cfg"
     folder = "/etc/haproxy/jitsi-verifier/"
     file.write_text(file.read_text().replace(folder, f"{tmp_path}/haproxy/"))
-    said = run("/usr/sbin/haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg", "-f", file)
-    assert "WARNING" not in said
+    output = run("/usr/sbin/haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg", "-f", file)
+    assert "WARNING" not in output
 
 
-def test_the_caddy_files_have_caddys_own_form() -> None:
+def test_caddy_files_are_formatted() -> None:
     for file in {*files("caddy")} - {*(CONTRIB / "caddy").glob("*.md")}:
         run(BIN / "caddy", "fmt", "--diff", file)
 
 
-def test_envoy_finds_no_fault_in_its_file(tmp_path: Path) -> None:
+def test_envoy_accepts_the_file(tmp_path: Path) -> None:
     copied = tmp_path / "envoy"
     copy_with(copied, {"/etc/envoy/pages": str(copied / "pages")})
-    said = run(BIN / "envoy", "--mode", "validate", "-c", copied / "envoy.yaml")
-    assert "deprecated" not in said.lower()
+    output = run(BIN / "envoy", "--mode", "validate", "-c", copied / "envoy.yaml")
+    assert "deprecated" not in output.lower()
 
 
-def test_traefiks_rule_lets_nothing_pass_but_what_is_public() -> None:
+def test_traefik_rule_passes_public_targets_only() -> None:
     (rule,) = re.findall(r"rule: '(.*PathRegexp.*)'", text("traefik"))
     (public, never) = re.findall(r"PathRegexp\(`(.*?)`\)", rule)
     assert re.fullmatch(r".* && PathRegexp\(.*\) && !PathRegexp\(.*\)", rule)
 
     def is_public(target: str) -> bool:
         path = target.partition("?")[0]
-        # Go's (?i) counts from where it stands, Python's from the beginning.
+        # Go accepts (?i) inside a pattern, Python only at its beginning.
         found = re.search(never.replace("(?i)", ""), path, re.IGNORECASE)
         return bool(re.search(public, path)) and not found
 
-    assert [target for target in STATIC if not is_public(target)] == []
-    assert [target for target in GATED if is_public(target)] == []
+    assert [target for target in PUBLIC_TARGETS if not is_public(target)] == []
+    assert [target for target in GATED_TARGETS if is_public(target)] == []
 
 
 @pytest.fixture
 def ingress(tmp_path: Path) -> Iterator[int]:
-    """Start an nginx with the locations that the controller makes of the Ingress paths."""
+    """Start an nginx with the locations that ingress-nginx makes of the Ingress paths."""
     paths = re.findall(r"- path: (.*)", (CONTRIB / "kubernetes" / "ingress.yaml").read_text())
     rules = "\n".join(
         f'location ~* "^{path}" {{ return 200 {"gated" if path == "/" else "public"}; }}'
@@ -121,7 +121,7 @@ def ingress(tmp_path: Path) -> Iterator[int]:
     program.stop()
 
 
-def test_the_ingress_paths_let_nothing_pass_but_what_is_public(ingress: int) -> None:
-    answers = {target: send(ingress, target) for target in [*STATIC, *GATED]}
+def test_ingress_paths_pass_public_targets_only(ingress: int) -> None:
+    answers = {target: send(ingress, target) for target in [*PUBLIC_TARGETS, *GATED_TARGETS]}
     public = [target for target, answer in answers.items() if answer.text == "public"]
-    assert sorted(public) == sorted(STATIC)
+    assert sorted(public) == sorted(PUBLIC_TARGETS)

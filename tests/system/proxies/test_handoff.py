@@ -1,4 +1,4 @@
-"""The hand-off and the way to the login page, through the proxies that browsers talk to."""
+"""The hand-off and the redirect to the login page, through Caddy and Envoy."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ CADDY = pytest.mark.parametrize("gate", ["caddy"], indirect=True)
 
 
 def handed_off(answer: Answer) -> tuple[str, Header]:
-    """Give where a hand-off sends the browser, and the cookie that this then sends."""
+    """Return the location to which a hand-off sends the browser, and the browser's next cookie."""
     assert answer.status == 303, answer.text
-    (written,) = answer.headers.get_all("Set-Cookie", [])
-    assert written.startswith("__Host-jitsi-")
-    assert written.split("; ")[2:] == ["Path=/", "Secure", "HttpOnly", "SameSite=Lax"]
-    ((name, morsel),) = SimpleCookie(written).items()
+    (header,) = answer.headers.get_all("Set-Cookie", [])
+    assert header.startswith("__Host-jitsi-")
+    assert header.split("; ")[2:] == ["Path=/", "Secure", "HttpOnly", "SameSite=Lax"]
+    ((name, morsel),) = SimpleCookie(header).items()
     return answer.headers["Location"], ("Cookie", f"{name}={morsel.value}")
 
 
 @GATES_WITH_PAGES
-def test_an_allowed_page_is_sent_to_its_fragment_and_then_passes_by_cookie(gate: RealGate) -> None:
+def test_allowed_page_redirects_to_fragment_then_cookie_allows(gate: RealGate) -> None:
     token, before = mint(), len(gate.upstream.requests)
-    with gate.instead(VERIFIER_HANDOFF="true"):
-        answer = gate.ask(f"/standup?lang=de&jwt={token}")
+    with gate.with_options(VERIFIER_HANDOFF="true"):
+        answer = gate.send(f"/standup?lang=de&jwt={token}")
         location, sent = handed_off(answer)
         assert location == f"/standup?lang=de#jwt=%22{token}%22"
         assert answer.headers["Cache-Control"] == "no-store"
@@ -40,52 +40,53 @@ def test_an_allowed_page_is_sent_to_its_fragment_and_then_passes_by_cookie(gate:
         forwarded = gate.forwarded("/standup?lang=de", sent)
         assert forwarded.target == "/standup?lang=de"
         assert forwarded.values("X-Jitsi-Room") == ["standup"]
-        assert gate.ask("/standup?lang=de").denial == (401, "token-missing")
+        assert gate.send("/standup?lang=de").denial == (401, "token-missing")
 
 
 @GATES_WITH_PAGES
-def test_its_cookie_opens_no_signalling_no_other_room_and_no_other_host(gate: RealGate) -> None:
-    with gate.instead(VERIFIER_HANDOFF="true"):
-        _, sent = handed_off(gate.ask(f"/standup?jwt={mint()}"))
+def test_cookie_opens_only_its_page_on_its_host(gate: RealGate) -> None:
+    with gate.with_options(VERIFIER_HANDOFF="true"):
+        _, sent = handed_off(gate.send(f"/standup?jwt={mint()}"))
         before = len(gate.upstream.requests)
         for target in (*SIGNALLING, "/other", "/acme/standup"):
-            assert gate.ask(target, sent).denial == (401, "token-missing")
+            assert gate.send(target, sent).denial == (401, "token-missing")
         send(gate.proxy.port, "/standup", sent, host="other.example.org")
         assert len(gate.upstream.requests) == before
-        assert gate.ask(f"{SIGNALLING[0]}&token={mint()}", sent).status == 200
-    assert gate.ask("/standup", sent).denial == (401, "token-missing")
+        assert gate.send(f"{SIGNALLING[0]}&token={mint()}", sent).status == 200
+    assert gate.send("/standup", sent).denial == (401, "token-missing")
 
 
 @GATES_WITH_PAGES
-def test_who_is_refused_and_who_is_in_a_frame_is_handed_nothing(gate: RealGate) -> None:
-    with gate.instead(VERIFIER_HANDOFF="true"):
+def test_denied_and_framed_pages_are_not_handed_off(gate: RealGate) -> None:
+    with gate.with_options(VERIFIER_HANDOFF="true"):
         for target in (f"/other?jwt={mint()}", f"/standup?jwt={mint()}x", "/standup"):
-            answer = gate.ask(target, ("X-Jitsi-Redirect", "https://evil.example"))
+            answer = gate.send(target, ("X-Jitsi-Redirect", "https://evil.example"))
             assert answer.status in {401, 403}
             assert answer.headers["Set-Cookie"] is answer.headers["Location"] is None
-        framed = gate.ask(f"/standup?jwt={mint()}", ("Sec-Fetch-Dest", "iframe"))
+        framed = gate.send(f"/standup?jwt={mint()}", ("Sec-Fetch-Dest", "iframe"))
         assert (framed.status, framed.headers["Set-Cookie"]) == (200, None)
 
 
 @CADDY
-def test_a_long_cookie_beside_a_long_token_is_no_trouble(gate: RealGate) -> None:
+def test_long_cookie_with_long_token_is_handed_off(gate: RealGate) -> None:
     token = mint(context={"user": {"name": "n" * 6_000}})
-    with gate.instead(VERIFIER_HANDOFF="true"):
-        answer = gate.ask(f"/standup?jwt={token}", ("Cookie", f"a={'c' * 12_000}"))
+    with gate.with_options(VERIFIER_HANDOFF="true"):
+        answer = gate.send(f"/standup?jwt={token}", ("Cookie", f"a={'c' * 12_000}"))
     assert handed_off(answer)[0] == f"/standup#jwt=%22{token}%22"
 
 
 @CADDY
-def test_the_sidecar_sees_cookies_only_where_no_token_stands_in_the_url(gate: RealGate) -> None:
+def test_service_gets_cookies_only_without_a_token_in_the_url(gate: RealGate) -> None:
     cookie = ("Cookie", "a=b; c=d")
-    with gate.open_to_all() as questions:
+    with gate.allowing_everything() as requests:
         for target in ("/standup", f"/standup?jwt={mint()}", f"/standup?a=b&token={mint()}"):
-            gate.ask(target, cookie)
-    sent = ["".join(question.values("Cookie")) for question in questions]
+            gate.send(target, cookie)
+    sent = ["".join(request.values("Cookie")) for request in requests]
     assert sent == ["a=b; c=d", "", ""]
 
 
-def sent_to(answer: Answer) -> dict[str, list[str]]:
+def login_parameters(answer: Answer) -> dict[str, list[str]]:
+    """Check that an answer redirects to the login page; return the parameters of its URL."""
     parts = urlsplit(answer.headers["Location"])
     assert (answer.status, parts.scheme, parts.netloc) == (302, "https", "login.example.org")
     assert answer.headers["Cache-Control"] == "no-store"
@@ -95,44 +96,48 @@ def sent_to(answer: Answer) -> dict[str, list[str]]:
 
 
 @CADDY
-def test_a_refused_reader_is_sent_to_the_login_page_without_the_token(gate: RealGate) -> None:
-    with gate.instead(VERIFIER_DENIED_REDIRECT_URL=LOGIN):
-        expired = gate.ask(f"/acme/standup?lang=de&jwt={mint(exp=1_500_000_000)}")
-        elsewhere = gate.ask(f"/standup?jwt={mint(room='other')}")
-    assert sent_to(expired) == {
+def test_denied_page_redirects_to_login_without_the_token(gate: RealGate) -> None:
+    with gate.with_options(VERIFIER_DENIED_REDIRECT_URL=LOGIN):
+        expired = gate.send(f"/acme/standup?lang=de&jwt={mint(exp=1_500_000_000)}")
+        other_room = gate.send(f"/standup?jwt={mint(room='other')}")
+    assert login_parameters(expired) == {
         "why": ["token-expired"],
         "room": ["standup"],
         "to": ["https://meet.example.org/acme/standup?lang=de"],
     }
-    assert sent_to(elsewhere)["why"] == [elsewhere.headers["X-Jitsi-Denial"]] == ["room-mismatch"]
+    assert (
+        login_parameters(other_room)["why"]
+        == [other_room.headers["X-Jitsi-Denial"]]
+        == ["room-mismatch"]
+    )
 
 
 @CADDY
-def test_nobody_else_is_sent_anywhere(gate: RealGate) -> None:
+def test_other_requests_are_not_redirected(gate: RealGate) -> None:
     forged = ("X-Jitsi-Redirect", "https://evil.example/")
-    with gate.instead(VERIFIER_DENIED_REDIRECT_URL=LOGIN):
-        sent_to(gate.ask("/standup", forged))
-        assert gate.ask(SIGNALLING[0], forged).denial == (401, "token-missing")
-        assert gate.ask(f"/standup?jwt={mint()}", forged).status == 200
-    assert gate.ask("/standup", forged).denial == (401, "token-missing")
+    with gate.with_options(VERIFIER_DENIED_REDIRECT_URL=LOGIN):
+        login_parameters(gate.send("/standup", forged))
+        assert gate.send(SIGNALLING[0], forged).denial == (401, "token-missing")
+        assert gate.send(f"/standup?jwt={mint()}", forged).status == 200
+    assert gate.send("/standup", forged).denial == (401, "token-missing")
 
 
 @CADDY
-def test_a_sidecar_that_is_down_sends_nobody_anywhere(gate: RealGate) -> None:
+def test_unavailable_service_redirects_no_request(gate: RealGate) -> None:
     gate.sidecar.stop()
-    answer = gate.ask("/standup", ("X-Jitsi-Redirect", "https://evil.example/"))
+    answer = gate.send("/standup", ("X-Jitsi-Redirect", "https://evil.example/"))
     gate.sidecar.start()
     assert (answer.status, answer.headers["Location"]) == (503, None)
 
 
 @GATES_WITH_PAGES
-def test_the_browser_that_was_first_with_a_one_use_token_stays_in(gate: RealGate) -> None:
+def test_first_browser_may_use_a_single_use_token_again(gate: RealGate) -> None:
     token = mint(jti="once")
     target = f"{SIGNALLING[0]}&token={token}"
-    once = {"VERIFIER_SINGLE_USE": "jti", "VERIFIER_SINGLE_USE_WINDOW": "0"}
-    with gate.instead(VERIFIER_HANDOFF="true", **once):
-        _, (name, mine) = handed_off(gate.ask(f"/standup?jwt={token}"))
+    single_use = {"VERIFIER_SINGLE_USE": "jti", "VERIFIER_SINGLE_USE_WINDOW": "0"}
+    with gate.with_options(VERIFIER_HANDOFF="true", **single_use):
+        _, (name, mine) = handed_off(gate.send(f"/standup?jwt={token}"))
         among_others = (name, f"a=b; __Host-jitsi-0=1; {mine}; c=d")
         for _ in range(2):
-            assert gate.ask(target, among_others).status == 200
-            assert gate.ask(target).denial == (403, "token-already-used")
+            assert gate.send(target, among_others).status == 200
+            assert gate.send(target).denial == (403, "token-already-used")

@@ -1,4 +1,4 @@
-"""Through every proxy: a request that hides another one brings that other one nowhere."""
+"""Through every proxy, a request that is hidden in another one does not reach Jitsi."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def good(method: str, body: bytes) -> GoodRequest:
 
 
 def until_silent(port: int, request: bytes) -> bytes:
-    """Give what comes until the proxy closes, or waits for more that never comes."""
-    said = b""
+    """Return the answers until the proxy closes the connection or waits for more input."""
+    received = b""
     with connect(port, SILENCE) as client, suppress(ConnectionError, TimeoutError):
         client.sendall(request)
         while part := client.recv(65_536):
-            said += part
-    return said
+            received += part
+    return received
 
 
 @REAL_GATES
-def test_what_is_hidden_in_a_request_never_reaches_jitsi_unasked(gate: RealGate) -> None:
+def test_hidden_requests_do_not_reach_jitsi(gate: RealGate) -> None:
     allowed = [good("GET", b""), good("POST", b"<body/>")]
     for each in allowed:
         assert 200 in statuses(exchange(gate.proxy.port, each.whole(b"Connection: close")))

@@ -1,4 +1,4 @@
-// Tokens as Go programs make them: golang-jwt. Requests on standard input, tokens on standard output.
+// Makes tokens with golang-jwt: reads token requests from standard input, writes tokens to standard output.
 package main
 
 import (
@@ -16,21 +16,21 @@ type request struct {
 	ExpiresIn *int64        `json:"expires_in"`
 }
 
-type order struct {
+type input struct {
 	Secret     string    `json:"secret"`
 	PrivateKey string    `json:"private_key"`
 	Requests   []request `json:"requests"`
 }
 
-func sign(o order, r request) (string, error) {
+func sign(in input, r request) (string, error) {
 	if r.ExpiresIn != nil {
 		r.Claims["exp"] = time.Now().Unix() + *r.ExpiresIn
 	}
 	token := jwt.NewWithClaims(jwt.GetSigningMethod(r.Algorithm), r.Claims)
 	if r.Algorithm == "HS256" {
-		return token.SignedString([]byte(o.Secret))
+		return token.SignedString([]byte(in.Secret))
 	}
-	key, err := jwt.ParseRSAPrivateKeyFromPEM([]byte(o.PrivateKey))
+	key, err := jwt.ParseRSAPrivateKeyFromPEM([]byte(in.PrivateKey))
 	if err != nil {
 		return "", err
 	}
@@ -38,13 +38,13 @@ func sign(o order, r request) (string, error) {
 }
 
 func main() {
-	var o order
-	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
+	var in input
+	if err := json.NewDecoder(os.Stdin).Decode(&in); err != nil {
 		log.Fatal(err)
 	}
 	tokens := []string{}
-	for _, r := range o.Requests {
-		token, err := sign(o, r)
+	for _, r := range in.Requests {
+		token, err := sign(in, r)
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-// Tokens as Node programs make them: jsonwebtoken. Requests on standard input, tokens on standard output.
+// Makes tokens with jsonwebtoken: reads token requests from standard input, writes tokens to standard output.
 const { readFileSync } = require("node:fs");
 const jwt = require("jsonwebtoken");
 
