@@ -1,8 +1,8 @@
-"""``python -m tests.supply.audit``: asks whether what the image installs is known to be weak.
+"""``python -m tests.supply.audit`` looks for known vulnerabilities of the packages in the image.
 
-pip-audit calls a package that its source of data does not answer for "skipped", and all of them
-skipped a success. Here that is said, so that nobody takes silence for a clean bill; it is no
-failure, for a machine without the outside world has to be able to check the rest.
+pip-audit skips a package if the vulnerability service has no answer for it, and it succeeds even if
+all packages are skipped. This program prints which packages were not audited. That is no failure,
+because a machine without network access also runs `make check`.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ FILES = ("requirements.txt", "requirements-build.txt")
 
 
 def audit(
-    source: str, program: Path = PROGRAM, longest: float = 120
+    source: str, program: Path = PROGRAM, time_limit: float = 120
 ) -> list[dict[str, Any]] | None:
-    """Ask one source of data; gives a report for each package, or None if it cannot be asked.
+    """Return a report for each package, or None if the vulnerability service does not answer.
 
     Args:
-        source: Which one.
-        program: pip-audit.
-        longest: How long, seconds, to wait for all packages together.
+        source: Name of the vulnerability service.
+        program: Path of pip-audit.
+        time_limit: Seconds for all packages together.
     """
     options = ["--format=json", "--progress-spinner=off", "--disable-pip", "--require-hashes"]
     command = [str(program), *options, "--timeout=10", f"--vulnerability-service={source}"]
     files = [f"--requirement={ROOT / name}" for name in FILES]
     try:
         done = subprocess.run(
-            [*command, *files], capture_output=True, text=True, timeout=longest, check=False
+            [*command, *files], capture_output=True, text=True, timeout=time_limit, check=False
         )
         reports: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     except subprocess.TimeoutExpired:
-        print(f"pip-audit: {source} did not answer within {longest:g} s")
+        print(f"pip-audit: {source} did not answer within {time_limit:g} s")
         return None
     except ValueError:
         reason = (done.stderr.strip().splitlines() or ["no report"])[-1]
@@ -49,29 +49,31 @@ def audit(
     return reports
 
 
-def judge(reports: Iterable[dict[str, Any]]) -> tuple[list[str], list[str]]:
-    """Sort reports into findings, and packages that nothing was found out about."""
+def sort_reports(reports: Iterable[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """Return the findings, and the names of packages that were not audited."""
     findings, unknown = [], []
-    for each in reports:
-        if "skip_reason" in each:
-            unknown.append(each["name"])
-        for found in each.get("vulns", []):
-            fixed = ", ".join(found["fix_versions"]) or "none yet"
-            findings.append(f"{each['name']} {each['version']}: {found['id']}, mended in: {fixed}")
+    for report in reports:
+        if "skip_reason" in report:
+            unknown.append(report["name"])
+        for vulnerability in report.get("vulns", []):
+            fixed = ", ".join(vulnerability["fix_versions"]) or "none yet"
+            findings.append(
+                f"{report['name']} {report['version']}: {vulnerability['id']}, mended in: {fixed}"
+            )
     return findings, unknown
 
 
 def main() -> int:
-    """Print what is known; 1 if anything is."""
+    """Print the findings; return 1 if there are any."""
     for source in SOURCES:
         reports = audit(source)
-        findings, unknown = judge(reports or [])
+        findings, unknown = sort_reports(reports or [])
         if findings:
             print("pip-audit:", *findings, sep="\n  ")
             return 1
         if reports and len(unknown) < len(reports):
-            asked = len(reports) - len(unknown)
-            print(f"pip-audit: no known vulnerability in {asked} packages ({source})")
+            audited = len(reports) - len(unknown)
+            print(f"pip-audit: no known vulnerability in {audited} packages ({source})")
             if unknown:
                 print("pip-audit: NOT AUDITED, unknown there:", ", ".join(unknown))
             return 0

@@ -1,6 +1,6 @@
-"""``python -m tests.supply.requirements``: pins and hashes all that the image is made of.
+"""``python -m tests.supply.requirements`` pins and hashes all packages of the image.
 
-One resolution for every platform and Python version, without the address of any registry.
+One resolution serves every platform and Python version. The files name no package registry.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from tests.support.paths import ROOT
 
 
 def extras() -> list[str]:
-    """Name the image's extras: all, for nobody can add one to an image without pip."""
+    """Return the extras in the image: all, because the image has no pip to add one later."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     return sorted(project["optional-dependencies"])
 
 
 def build_requires() -> list[str]:
-    """Give what builds the package."""
+    """Return the packages that build this one."""
     build: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"][
         "requires"
     ]
     return build
 
 
-def _compile(target: str, source: str, *more: str, given: str = "") -> None:
+def _compile(target: str, source: str, *more: str, requirements: str = "") -> None:
     command = [
         *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"),
         *("--generate-hashes", "--upgrade", "--no-annotate"),
@@ -35,13 +35,17 @@ def _compile(target: str, source: str, *more: str, given: str = "") -> None:
     ]
     program = Path(sys.executable).with_name(command[0])
     done = subprocess.run(
-        [str(program), *command[1:], *more, source], cwd=ROOT, input=given, text=True, check=False
+        [str(program), *command[1:], *more, source],
+        cwd=ROOT,
+        input=requirements,
+        text=True,
+        check=False,
     )
     if done.returncode:
-        sys.exit(f"{target} stays as it was: uv could not resolve it, for the reason above")
+        sys.exit(f"{target} is unchanged: uv could not resolve it (see its message above)")
 
 
 if __name__ == "__main__":
     chosen = [f"--extra={name}" for name in extras()]
     _compile("requirements.txt", "pyproject.toml", *chosen)
-    _compile("requirements-build.txt", "-", given="\n".join(build_requires()))
+    _compile("requirements-build.txt", "-", requirements="\n".join(build_requires()))

@@ -1,4 +1,4 @@
-"""``python -m tests.supply.sbom FILE``: writes what the image holds as a CycloneDX document."""
+"""``python -m tests.supply.sbom FILE`` writes the packages of the image as a CycloneDX document."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.support.paths import ROOT
 
 
 def write(target: Path) -> None:
-    """Write the document; it is checked against CycloneDX' schema first."""
+    """Validate the document against the CycloneDX schema, and write it."""
     command = [
         str(Path(sys.executable).with_name("cyclonedx-py")),
         *("requirements", "--pyproject", "pyproject.toml", "--output-reproducible"),
         *("--short-PURLs", "--spec-version", "1.6", "--of", "JSON", "--validate"),
         *("--output-file", str(target.absolute()), "requirements.txt"),
     ]
-    # A list of pins knows no graph, and the tool says so.
+    # The tool warns that a list of pins contains no dependency graph.
     environ = os.environ | {"PYTHONWARNINGS": "ignore:The Component this BOM:UserWarning"}
     subprocess.run(command, cwd=ROOT, env=environ, check=True)
 

@@ -1,4 +1,4 @@
-"""What the image is made of: pinned, hashed, in step with the project, from any registry."""
+"""The packages of the image: pinned, hashed, and accepted by the project's requirements."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ _ENTRY = re.compile(
 
 
 def entries(name: str) -> dict[str, str]:
-    """Read a file whole, each entry as strictly as pip has to; gives names and versions."""
+    """Return names and versions in a requirements file; each entry needs a pin and hashes."""
     text = (ROOT / name).read_text("utf-8")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for entry in re.split(r"\n(?=\S)", "\n".join(lines)):
         match = _ENTRY.fullmatch(entry)
         assert match is not None, f"{name}: no pin with hashes: {entry[:60]}"
-        assert match[1] not in found
-        found[match[1]] = match[2]
-    return found
+        assert match[1] not in versions
+        versions[match[1]] = match[2]
+    return versions
 
 
-def wanted() -> list[Requirement]:
+def requirements() -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     optional = project["optional-dependencies"]
-    given = [*project["dependencies"], *(each for name in extras() for each in optional[name])]
-    return [Requirement(each) for each in given]
+    texts = [*project["dependencies"], *(text for name in extras() for text in optional[name])]
+    return [Requirement(text) for text in texts]
 
 
-def needed(requirement: Requirement, seen: set[str]) -> Iterator[str]:
-    """Name what a requirement needs here, by what is installed."""
+def dependencies(requirement: Requirement, seen: set[str]) -> Iterator[str]:
+    """Yield the packages that a requirement needs, according to the installed metadata."""
     name = canonicalize_name(requirement.name)
     yield name
     for extra in ("", *sorted(requirement.extras)):
@@ -54,19 +54,19 @@ def needed(requirement: Requirement, seen: set[str]) -> Iterator[str]:
         for text in metadata.requires(name) or []:
             child = Requirement(text)
             if child.marker is None or child.marker.evaluate({"extra": extra}):
-                yield from needed(child, seen)
+                yield from dependencies(child, seen)
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-build.txt"])
-def test_every_entry_has_hashes_and_no_address(name: str) -> None:
+def test_every_entry_has_hashes_and_no_url(name: str) -> None:
     assert entries(name)
     text = (ROOT / name).read_text("utf-8")
     assert not re.search(r"://|--(extra-)?index|--find-links|--trusted|@ ", text)
 
 
-def test_every_dependency_is_pinned_to_a_version_that_the_project_accepts() -> None:
+def test_every_dependency_is_pinned_to_an_accepted_version() -> None:
     pinned = entries("requirements.txt")
-    for requirement in wanted():
+    for requirement in requirements():
         version = pinned[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), f"{requirement}: run `make requirements`"
     built = entries("requirements-build.txt")
@@ -74,15 +74,15 @@ def test_every_dependency_is_pinned_to_a_version_that_the_project_accepts() -> N
         assert requirement.specifier.contains(built[requirement.name])
 
 
-def test_nothing_is_missing_and_nothing_is_too_much() -> None:
+def test_pins_are_exactly_the_dependencies() -> None:
     pinned, seen = entries("requirements.txt"), set[str]()
-    needs = {name for requirement in wanted() for name in needed(requirement, seen)}
+    needs = {name for requirement in requirements() for name in dependencies(requirement, seen)}
     assert needs <= pinned.keys(), "run `make requirements`"
-    # For other versions of Python than this one.
+    # Other Python versions than this one need these packages.
     assert pinned.keys() - needs <= {"typing-extensions", "async-timeout", "tomli"}
 
 
-def test_the_image_installs_these_and_nothing_else() -> None:
+def test_image_installs_only_hashed_packages() -> None:
     text = (ROOT / "Dockerfile").read_text("utf-8")
     installs = re.findall(r"pip[^\n&]*(?:\\\n[^\n&]*)* install ((?:[^&]|\\\n)*)", text)
     assert len(installs) == 3
@@ -90,7 +90,7 @@ def test_the_image_installs_these_and_nothing_else() -> None:
         assert "--require-hashes" in options or "--no-deps" in options
 
 
-def test_what_the_image_is_built_from_is_in_its_context_and_in_the_source_distribution() -> None:
+def test_image_sources_are_in_context_and_source_distribution() -> None:
     text = (ROOT / "Dockerfile").read_text("utf-8")
     lines = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
     copied = {name for line in lines for name in line.split()}
@@ -103,7 +103,7 @@ def test_what_the_image_is_built_from_is_in_its_context_and_in_the_source_distri
     assert all((ROOT / name).exists() for name in included)
 
 
-def test_the_bill_of_materials_names_every_pin_and_is_the_same_each_time(tmp_path: Path) -> None:
+def test_bill_of_materials_is_complete_and_reproducible(tmp_path: Path) -> None:
     first, second = tmp_path / "first.json", tmp_path / "second.json"
     sbom.write(first)
     sbom.write(second)
@@ -111,8 +111,8 @@ def test_the_bill_of_materials_names_every_pin_and_is_the_same_each_time(tmp_pat
     document = json.loads(first.read_text("utf-8"))
     assert document["bomFormat"] == "CycloneDX"
     assert document["metadata"]["component"]["name"] == "jitsi-verifier"
-    found = {each["name"]: each["version"] for each in document["components"]}
-    assert found == entries("requirements.txt")
+    versions = {component["name"]: component["version"] for component in document["components"]}
+    assert versions == entries("requirements.txt")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_the_bill_of_materials_names_every_pin_and_is_the_same_each_time(tmp_pat
         ("exec sleep 60", None, "pip-audit: osv did not answer within 0.2 s"),
     ],
 )
-def test_a_source_that_does_not_answer_is_named_and_holds_up_nothing(
+def test_unavailable_vulnerability_service_is_reported(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     script: str,
@@ -133,12 +133,12 @@ def test_a_source_that_does_not_answer_is_named_and_holds_up_nothing(
     program = tmp_path / "pip-audit"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    longest = 0.2 if "sleep" in script else 60
-    assert audit.audit("osv", program, longest) == reports
+    time_limit = 0.2 if "sleep" in script else 60
+    assert audit.audit("osv", program, time_limit) == reports
     assert words in capsys.readouterr().out
 
 
-KNOWN = {"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]}
+VULNERABLE = {"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]}
 CLEAN = {"name": "b", "version": "1", "vulns": []}
 SKIPPED = {"name": "c", "skip_reason": "not found"}
 
@@ -146,15 +146,15 @@ SKIPPED = {"name": "c", "skip_reason": "not found"}
 @pytest.mark.parametrize(
     ("answers", "status", "words"),
     [
-        ({"pypi": [KNOWN, CLEAN]}, 1, "CVE-1, mended in: 2"),
+        ({"pypi": [VULNERABLE, CLEAN]}, 1, "CVE-1, mended in: 2"),
         ({"pypi": [CLEAN, SKIPPED]}, 0, "NOT AUDITED, unknown there: c"),
         ({"pypi": [CLEAN]}, 0, "no known vulnerability in 1 packages (pypi)"),
-        ({"pypi": [SKIPPED], "osv": [KNOWN]}, 1, "CVE-1"),
+        ({"pypi": [SKIPPED], "osv": [VULNERABLE]}, 1, "CVE-1"),
         ({"pypi": [SKIPPED]}, 0, "NOT AUDITED: no source"),
         ({}, 0, "NOT AUDITED: no source"),
     ],
 )
-def test_an_audit_fails_for_what_it_finds_and_says_what_it_could_not_ask(
+def test_audit_fails_for_findings_and_reports_gaps(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     answers: dict[str, list[dict[str, Any]]],

@@ -1,4 +1,4 @@
-"""The Compose file: as the specification says, true to image and options; its nginx files work."""
+"""The Compose file: valid, complete, consistent with the image; and its nginx files."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ SIDECAR = SERVICES["jitsi-verifier"]
 REPOSITORY = "${JITSI_VERIFIER_DIR:-./jitsi-verifier}"
 
 
-def plain() -> str:
-    """The file with every variable at its default, as Compose would have it."""
+def with_defaults() -> str:
+    """Return the file with every variable at its default, as Compose reads it."""
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", TEXT)
 
 
-def test_it_is_as_the_specification_says() -> None:
-    read = PyCompose.from_yaml(plain())
-    assert set(read.service_names()) == {"jitsi-verifier", "web", "jitsi-verifier-redis"}
-    read.to_spec()
+def test_file_follows_the_compose_specification() -> None:
+    parsed = PyCompose.from_yaml(with_defaults())
+    assert set(parsed.service_names()) == {"jitsi-verifier", "web", "jitsi-verifier-redis"}
+    parsed.to_spec()
     with pytest.raises(ValueError, match="read_onli"):
-        PyCompose.from_yaml(plain().replace("read_only:", "read_onli:", 1)).to_spec()
+        PyCompose.from_yaml(with_defaults().replace("read_only:", "read_onli:", 1)).to_spec()
 
 
-def test_the_sidecar_gets_every_option_that_the_environment_can_have() -> None:
-    names = {each.partition("=")[0] for each in SIDECAR["environment"]}
-    known = {option.variable for option in OPTIONS if option.variable}
-    assert names == known | {CONFIG_VARIABLE, "OTEL_EXPORTER_OTLP_ENDPOINT"}
+def test_service_gets_every_environment_variable() -> None:
+    names = {entry.partition("=")[0] for entry in SIDECAR["environment"]}
+    variables = {option.variable for option in OPTIONS if option.variable}
+    assert names == variables | {CONFIG_VARIABLE, "OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 
-def test_health_is_the_images_own_and_the_end_fits() -> None:
+def test_health_check_and_stop_period_match_the_image() -> None:
     dockerfile = (CONTRIB.parent / "Dockerfile").read_text("utf-8")
     (command,) = re.findall(r"^  CMD (\[.*\])$", dockerfile, re.MULTILINE)
     assert SIDECAR["healthcheck"]["test"] == ["CMD", *yaml.safe_load(command)]
@@ -56,7 +56,7 @@ def test_health_is_the_images_own_and_the_end_fits() -> None:
 
 
 @pytest.mark.parametrize("name", ["jitsi-verifier", "jitsi-verifier-redis"])
-def test_containers_have_no_rights_and_no_port_outside(name: str) -> None:
+def test_containers_have_no_capabilities_and_no_ports(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -64,32 +64,32 @@ def test_containers_have_no_rights_and_no_port_outside(name: str) -> None:
     assert "ports" not in service
 
 
-def test_only_the_sidecar_reaches_redis() -> None:
+def test_only_the_service_reaches_redis() -> None:
     networks = yaml.safe_load(TEXT)["networks"]
     assert networks["jitsi-verifier"] == {"internal": True}
     assert set(SERVICES["jitsi-verifier-redis"]["networks"]) == {"jitsi-verifier"}
     inside = "jitsi-verifier"
-    reached = {name for name, each in SERVICES.items() if inside in each.get("networks", {})}
+    reached = {name for name, service in SERVICES.items() if inside in service.get("networks", {})}
     assert reached == {"jitsi-verifier", "jitsi-verifier-redis"}
 
 
-def test_what_is_mounted_is_there() -> None:
+def test_mounted_files_exist() -> None:
     for volume in SERVICES["web"]["volumes"]:
         assert volume.startswith(f"{REPOSITORY}/")
         assert (CONTRIB.parent / volume.removeprefix(f"{REPOSITORY}/").split(":")[0]).exists()
 
 
-def changed(name: str) -> list[str]:
-    """Give the lines of a made file that its source does not have."""
-    made = (FOLDER / "nginx" / name).read_text("utf-8").splitlines()
-    source = re.search(r"contrib/nginx/(\S+);", made[0])
+def changed_lines(name: str) -> list[str]:
+    """Return the lines of a generated file that differ from its source."""
+    generated = (FOLDER / "nginx" / name).read_text("utf-8").splitlines()
+    source = re.search(r"contrib/nginx/(\S+);", generated[0])
     assert source is not None
     lines = (CONTRIB / "nginx" / source[1]).read_text("utf-8").splitlines()
-    assert len(made) == len(lines) + 2
-    return [new for new, old in zip(made[2:], lines, strict=True) if new != old]
+    assert len(generated) == len(lines) + 2
+    return [new for new, old in zip(generated[2:], lines, strict=True) if new != old]
 
 
-def test_the_nginx_files_are_those_of_contrib_but_for_three_lines(tmp_path: Path) -> None:
+def test_nginx_files_differ_from_contrib_in_three_lines(tmp_path: Path) -> None:
     for path in (CONTRIB / "docker-compose").iterdir():
         if path.is_file():
             (tmp_path / "docker-compose").mkdir(exist_ok=True)
@@ -101,8 +101,11 @@ def test_the_nginx_files_are_those_of_contrib_but_for_three_lines(tmp_path: Path
         assert (tmp_path / "docker-compose/nginx" / name).read_text() == (
             FOLDER / "nginx" / name
         ).read_text(), "run contrib/docker-compose/build.py"
-    assert [line.split()[0] for line in changed("http.conf")] == ["server", "proxy_cache_path"]
-    assert [line.split()[0] for line in changed("server.conf")] == ["access_log"]
+    assert [line.split()[0] for line in changed_lines("http.conf")] == [
+        "server",
+        "proxy_cache_path",
+    ]
+    assert [line.split()[0] for line in changed_lines("server.conf")] == ["access_log"]
 
 
 SERVER = """
@@ -128,7 +131,7 @@ http {{
 """
 
 
-def test_the_nginx_files_gate_a_server_as_the_container_has_it(tmp_path: Path) -> None:
+def test_nginx_files_protect_the_containers_server(tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "index.html").write_text("a room")
     (tmp_path / "config.js").write_text("settings")
@@ -137,7 +140,7 @@ def test_the_nginx_files_gate_a_server_as_the_container_has_it(tmp_path: Path) -
             text = (FOLDER / "nginx" / name).read_text("utf-8")
             for old, new in (
                 ("jitsi-verifier:8090", f"127.0.0.1:{verifier.port}"),
-                ("/dev/shm/jitsi-verifier", f"{tmp_path}/remembered"),  # noqa: S108  # to another
+                ("/dev/shm/jitsi-verifier", f"{tmp_path}/cache"),  # noqa: S108  # replaced
                 ("/etc/nginx/jitsi-verifier/pages/", f"{CONTRIB}/nginx/pages/"),
             ):
                 text = text.replace(old, new)

@@ -1,1 +1,1 @@
-"""Builds the image without a container engine, and tries it: ``make image-test``."""
+"""Builds the image without a container engine, and tests it: ``make image-test``."""

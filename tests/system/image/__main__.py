@@ -1,7 +1,8 @@
-"""Build, run and query the image: ``python -m tests.system.image [BASE_IMAGE]``.
+"""``python -m tests.system.image [BASE_IMAGE]`` builds, runs and tests the image.
 
-As root, on Debian. The container is one in all that matters here: its own files, read-only but for
-``/tmp``, its own network, the image's user, no capability. Without BASE_IMAGE, a base is made.
+It needs root and Debian. The service runs as in a container: with its own files (read-only except
+``/tmp``), its own network, the image's user and no capabilities. Without BASE_IMAGE, the program
+builds a base image first.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from tests.support.processes import wait_until
 from tests.system.image.building import IMAGE, Container, build, container, make_base, run, size
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
-GIVEN = {
+ENVIRON = {
     "JWT_APP_ID": "image",
     "JWT_APP_SECRET": SECRET,
     "XMPP_DOMAIN": "meet.jitsi",
     "VERIFIER_REVOCATION_STORE": "sqlite:///tmp/revocations",
     "VERIFIER_TRACING": "true",
-    "OTEL_TRACES_SAMPLER": "always_off",  # nobody is there to send them to
+    "OTEL_TRACES_SAMPLER": "always_off",  # no collector runs here
 }
 USER = "10001"
 _START = """
@@ -37,7 +38,7 @@ mount --rbind /dev "$1/dev"
 tree=$1; user=$2; shift 2
 exec setpriv --no-new-privs --inh-caps=-all chroot --userspec="$user:$user" "$tree" env -i "$@"
 """
-_ASK = """
+_SEND_REQUEST = """
 import http.client, sys
 connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=5)
 connection.request("GET", sys.argv[2])
@@ -46,12 +47,12 @@ print(answer.status, answer.headers.get("X-Jitsi-Denial") or answer.headers.get(
 """
 
 
-class Running:
+class RunningService:
     """The service in its container.
 
     Args:
-        process: The service itself, its first process.
-        image: The image's files.
+        process: The first process of the service.
+        image: The files of the image.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], image: Container) -> None:
@@ -59,18 +60,18 @@ class Running:
         self._image = image
 
     def inside(self, *command: str, quiet: bool = False) -> str:
-        """Run a command where the service runs, as its user."""
-        environ = [*self._image.config["Env"], *map("=".join, GIVEN.items())]
+        """Run a command in the container, as the image's user; return its output."""
+        environ = [*self._image.config["Env"], *map("=".join, ENVIRON.items())]
         enter = ("nsenter", f"--target={self.process.pid}", "--mount", "--net")
         chroot = ("chroot", f"--userspec={USER}:{USER}", str(self._image.tree), "env", "-i")
         return run(*enter, *chroot, *environ, *command, quiet=quiet)
 
     def ask(self, port: int, path: str) -> str:
-        """Ask for a path; gives status, denial code and room."""
-        return self.inside("python3", "-c", _ASK, str(port), path)
+        """Send a GET request in the container; return status and denial code or room."""
+        return self.inside("python3", "-c", _SEND_REQUEST, str(port), path)
 
     def status(self, field: str) -> str:
-        """Read a field of the first process' status."""
+        """Return a field of the first process's ``/proc/PID/status``."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text("ascii").splitlines()
         (value,) = [
             line.partition(":")[2].strip() for line in lines if line.startswith(f"{field}:")
@@ -79,22 +80,22 @@ class Running:
 
 
 @contextmanager
-def running(image: Container, **more: str) -> Iterator[Running]:
-    """Run what the image says until the end of the block."""
+def running(image: Container, **more: str) -> Iterator[RunningService]:
+    """Run the image's command inside the context."""
     config = image.config
-    environ = [*config["Env"], *map("=".join, (GIVEN | more).items())]
+    environ = [*config["Env"], *map("=".join, (ENVIRON | more).items())]
     unshare = ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-ec", _START, "sh"]
     command = [*config["Entrypoint"], *config["Cmd"]]
     process = subprocess.Popen([*unshare, str(image.tree), config["User"], *environ, *command])
     try:
-        yield Running(process, image)
+        yield RunningService(process, image)
     finally:
         process.kill()
         process.wait()
 
 
 def check(image: Container, workers: int) -> None:
-    """Run it, look at it, ask it, and end it."""
+    """Run the image with so many workers; check its rights, its answers and its end."""
     assert image.config["User"] == USER
     with running(image, VERIFIER_WORKERS=str(workers)) as service:
         wait_until(lambda: is_healthy(service, image), "health", 30)
@@ -115,9 +116,9 @@ def check(image: Container, workers: int) -> None:
         assert service.process.wait(20) == 0
 
 
-def is_healthy(service: Running, image: Container) -> bool:
-    """Run the image's own health check."""
-    assert service.process.poll() is None, "it has ended"
+def is_healthy(service: RunningService, image: Container) -> bool:
+    """Return whether the image's health check succeeds."""
+    assert service.process.poll() is None, "the service has ended"
     check = image.config["Healthcheck"]["Test"]
     assert check[0] == "CMD"
     try:
@@ -128,20 +129,20 @@ def is_healthy(service: Running, image: Container) -> bool:
 
 
 def main(base: str | None) -> None:
-    """Build, measure, try."""
+    """Build the image, test it, and print durations and sizes."""
     started = time.monotonic()
     if base is None:
         with tempfile.TemporaryDirectory() as folder:
             base = make_base(Path(folder))
-    based = time.monotonic()
+    base_built = time.monotonic()
     build(base)
     built = time.monotonic()
     for workers in (1, 2):
         with container() as image:
             check(image, workers)
-    whole, below = (size(name) / 1e6 for name in (IMAGE, base))
-    print(f"base: {based - started:.0f} s, image: {built - based:.0f} s")
-    print(f"image: {whole:.0f} MB, {whole - below:.0f} MB of it on top of {base}")
+    image_size, base_size = (size(name) / 1e6 for name in (IMAGE, base))
+    print(f"base: {base_built - started:.0f} s, image: {built - base_built:.0f} s")
+    print(f"image: {image_size:.0f} MB, {image_size - base_size:.0f} MB of it on top of {base}")
     print("image test: 2 passed, 0 failed")
 
 

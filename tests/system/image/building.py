@@ -1,4 +1,4 @@
-"""A base of Debian's own packages, and the image on top of it: with buildah, without a daemon."""
+"""Builds a base image of Debian's packages, and the image on top of it, with buildah."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def run(*command: str | Path, quiet: bool = False) -> str:
-    """Run to the end, and give the output; what went wrong goes to standard error, unless quiet."""
+    """Run a command that has to succeed; return its output. ``quiet`` hides standard error."""
     errors = subprocess.DEVNULL if quiet else None
     words = list(map(str, command))
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=errors, text=True, check=True)
@@ -30,12 +30,12 @@ def run(*command: str | Path, quiet: bool = False) -> str:
 
 
 def buildah(*arguments: str | Path) -> str:
-    """Run buildah."""
+    """Run buildah; return its output."""
     return run(*_BUILDAH, *arguments)
 
 
 def make_base(folder: Path) -> str:
-    """Make a base image of Debian with Python, and nothing else; gives its name."""
+    """Build a base image of Debian with Python; return its name."""
     tree = folder / "base"
     packages = "--include=python3,python3-venv,ca-certificates"
     run("debootstrap", "--variant=minbase", packages, SUITE, tree)
@@ -48,9 +48,9 @@ def make_base(folder: Path) -> str:
 
 
 def build(base: str) -> None:
-    """Build the image as its Dockerfile says, with this machine's pip configuration."""
-    places = ("/etc/pip.conf", os.environ.get("PIP_CONFIG_FILE"), os.environ.get("PIP_CERT"))
-    files = {path for path in map(Path, filter(None, places)) if path.is_file()}
+    """Build the image from its Dockerfile, with this machine's pip configuration."""
+    paths = ("/etc/pip.conf", os.environ.get("PIP_CONFIG_FILE"), os.environ.get("PIP_CERT"))
+    files = {path for path in map(Path, filter(None, paths)) if path.is_file()}
     mounts = [f"--volume={path}:{path}:ro" for path in sorted({*files, _CERTIFICATES})]
     buildah(
         *("bud", "--quiet", "--isolation", "chroot", "--format", "docker", *mounts),
@@ -59,7 +59,7 @@ def build(base: str) -> None:
 
 
 def size(image: str) -> int:
-    """Give an image's size, bytes, unpacked."""
+    """Return the unpacked size of an image, in bytes."""
     (found,) = json.loads(buildah("images", "--json", image))
     container = buildah("from", found["id"])
     try:
@@ -71,7 +71,7 @@ def size(image: str) -> int:
 
 @dataclass(frozen=True)
 class Container:
-    """The image's files, and how it says that it is run."""
+    """The unpacked files of the image, and its configuration."""
 
     tree: Path
     config: dict[str, Any]
@@ -79,7 +79,7 @@ class Container:
 
 @contextmanager
 def container() -> Iterator[Container]:
-    """Unpack the image until the end of the block."""
+    """Unpack the image inside the context."""
     name = buildah("from", IMAGE)
     try:
         config = json.loads(buildah("inspect", name))["Docker"]["config"]

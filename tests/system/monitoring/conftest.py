@@ -1,4 +1,4 @@
-"""One watched sidecar, and a real Prometheus that watches it, for all tests of a file."""
+"""One service, and a real Prometheus that scrapes it, for all tests of a file."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections.abc import Iterator
 import pytest
 
 from tests.system.monitoring.prometheus import Prometheus
-from tests.system.monitoring.traffic import Watched
-from tests.system.monitoring.traffic import watched as start_watched
+from tests.system.monitoring.traffic import MonitoredVerifier, running_monitored_verifier
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """Start a sidecar with a key server."""
-    with start_watched(tmp_path_factory.mktemp("watched")) as started:
+def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitoredVerifier]:
+    """Start the service with a key server."""
+    with running_monitored_verifier(tmp_path_factory.mktemp("watched")) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def prometheus(watched: Watched, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Start Prometheus with the files of ``contrib/prometheus``."""
-    started = Prometheus(tmp_path_factory.mktemp("prometheus"), watched.verifier.admin)
+def prometheus(
+    monitored: MonitoredVerifier, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """Start Prometheus with the files of ``contrib/prometheus``; it scrapes the service."""
+    started = Prometheus(tmp_path_factory.mktemp("prometheus"), monitored.verifier.admin)
     yield started
     started.stop()

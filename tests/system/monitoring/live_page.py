@@ -1,4 +1,4 @@
-"""The live page in a real Chromium, used as people use it: looking, pointing, pressing keys."""
+"""The live dashboard in a real Chromium."""
 
 from __future__ import annotations
 
@@ -12,55 +12,55 @@ from typing import Any
 
 from tests.support.browser import browser
 from tests.support.page import Page
-from tests.system.monitoring.panels import MAY_BE_ZERO
-from tests.system.monitoring.traffic import Watched
+from tests.system.monitoring.panels import ZERO_ALLOWED
+from tests.system.monitoring.traffic import MonitoredVerifier
 
 
 class LivePage(Page):
-    """The page, open in a tab, reading every second."""
+    """The page ``/dashboard`` in a tab; it reads the metrics every second."""
 
     async def open(self) -> None:
-        """Open it and let it read every second."""
+        """Open the page, and choose to read every second."""
         await self.tab.call("Log.enable")
         await self.tab.open(self.address)
         await self.wait_for("document.querySelectorAll('section').length > 0")
-        await self.choose("1")
+        await self.choose_interval("1")
 
-    async def choose(self, seconds: str) -> None:
-        """Choose how often it reads."""
+    async def choose_interval(self, seconds: str) -> None:
+        """Choose the interval at which the page reads, in seconds."""
         await self.tab.evaluate(
             f"every.value = '{seconds}', every.dispatchEvent(new Event('change')), 0"
         )
 
     async def titles(self) -> list[str]:
-        """Give the names of the panels and of the facts above them."""
-        script = "[...document.querySelectorAll('h2, dt')].map(each => each.textContent)"
-        found: list[str] = await self.tab.evaluate(script)
-        return found
+        """Return the names of the panels and of the facts above them."""
+        script = "[...document.querySelectorAll('h2, dt')].map(element => element.textContent)"
+        titles: list[str] = await self.tab.evaluate(script)
+        return titles
 
     async def values(self) -> dict[str, dict[str, str]]:
-        """Give what is read in each panel: by title and by line, the value in words."""
-        found: str = await self.tab.evaluate(
+        """Return the text of each value, by the title of its panel and the name of its line."""
+        text: str = await self.tab.evaluate(
             """JSON.stringify(Object.fromEntries([...document.querySelectorAll('section')].map(
                 section => [section.querySelector('h2').textContent, Object.fromEntries(
                     [...section.querySelectorAll('tr')].map(
                         row => [...row.cells].map(cell => cell.textContent)))])))"""
         )
-        values: dict[str, dict[str, str]] = json.loads(found)
+        values: dict[str, dict[str, str]] = json.loads(text)
         return values
 
-    async def fill(self, watched: Watched) -> dict[str, dict[str, str]]:
-        """Send traffic of every kind until every panel has numbers; give what is read then."""
+    async def fill(self, monitored: MonitoredVerifier) -> dict[str, dict[str, str]]:
+        """Send requests of every kind until every panel has numbers; return the values."""
         async with asyncio.timeout(60):
             while True:
-                await asyncio.to_thread(watched.ask)
-                await asyncio.sleep(0.2)  # what key ids may be looked up is bounded
+                await asyncio.to_thread(monitored.send_requests)
+                await asyncio.sleep(0.2)  # look-ups of unknown key ids are limited
                 values = await self.values()
-                if all(title in MAY_BE_ZERO or any_number(values[title]) for title in values):
+                if all(title in ZERO_ALLOWED or has_number(values[title]) for title in values):
                     return values
 
     async def requests_in(self, seconds: int) -> list[str]:
-        """Let time fly, then stand still; give the addresses that were asked for meanwhile."""
+        """Let seconds of virtual time pass, then stop the clock; return the requested URLs."""
         self.tab._events.clear()
         await self.tab.call(
             "Emulation.setVirtualTimePolicy",
@@ -72,23 +72,28 @@ class LivePage(Page):
         sent = self.tab.events("Network.requestWillBeSent")
         return [request["request"]["url"] for request in sent]
 
-    def complaints(self) -> list[Any]:
-        """Give what the browser has complained about: scripts, policies, what could not be had."""
+    def browser_errors(self) -> list[Any]:
+        """Return the errors of the browser: scripts, content policy, failed requests."""
         return self.tab.events("Log.entryAdded") + self.tab.events("Runtime.exceptionThrown")
 
 
-def any_number(lines: dict[str, str]) -> bool:
-    """Tell whether a panel has a value that is there and not 0."""
+def has_number(lines: dict[str, str]) -> bool:
+    """Return whether a panel has a value other than 0."""
     return any(re.search("[1-9]", value) for value in lines.values())
 
 
 @asynccontextmanager
 async def live_page(
-    folder: Path, watched: Watched, *, width: int = 1200, height: int = 800, scheme: str = "light"
+    folder: Path,
+    monitored: MonitoredVerifier,
+    *,
+    width: int = 1200,
+    height: int = 800,
+    scheme: str = "light",
 ) -> AsyncIterator[LivePage]:
-    """Open the page in a browser of its own until the end of the block."""
+    """Open the page in a new browser inside the context."""
     async with browser(folder) as tab:
         await tab.set_appearance(width=width, height=height, scheme=scheme)
-        page = LivePage(tab, f"http://127.0.0.1:{watched.verifier.admin}/dashboard")
+        page = LivePage(tab, f"http://127.0.0.1:{monitored.verifier.admin}/dashboard")
         await page.open()
         yield page

@@ -1,4 +1,4 @@
-"""What the Grafana dashboard shows, and which of it may be nothing."""
+"""The panels and queries of the Grafana dashboard."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ DASHBOARD: dict[str, Any] = json.loads((FOLDER / "dashboard.json").read_text("ut
 QUERIES: list[tuple[str, str]] = [
     (panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel["targets"]
 ]
-"""Every panel's title with each of its queries."""
+"""Pairs of a panel's title and one of its queries."""
 
 TITLES = [panel["title"] for panel in DASHBOARD["panels"]]
-MAY_BE_ZERO = {"In flight", "Worker restarts", "Refused for overload"}
-"""What is 0 on a good day."""
+ZERO_ALLOWED = {"In flight", "Worker restarts", "Refused for overload"}
+"""Panels whose values may be 0 in normal operation."""
 
-_CHOSEN = {"$job": "jitsi-verifier", "$instance": ".*", "$__rate_interval": "20s"}
-"""What Grafana puts in for a scrape every few seconds, with all instances chosen."""
+_VARIABLES = {"$job": "jitsi-verifier", "$instance": ".*", "$__rate_interval": "20s"}
+"""Values of Grafana's variables, for a short scrape interval and all instances."""
 
 
-def ask(prometheus: Prometheus, query: str) -> list[dict[str, Any]]:
-    """Give the samples that are numbers; Grafana draws no others."""
-    for found, put in _CHOSEN.items():
-        query = query.replace(found, put)
+def drawn_samples(prometheus: Prometheus, query: str) -> list[dict[str, Any]]:
+    """Return the samples of a query that Grafana draws: those that are finite numbers."""
+    for variable, value in _VARIABLES.items():
+        query = query.replace(variable, value)
     assert "$" not in query
-    return [each for each in prometheus.query(query) if math.isfinite(float(each["value"][1]))]
+    return [
+        sample for sample in prometheus.query(query) if math.isfinite(float(sample["value"][1]))
+    ]

@@ -17,13 +17,13 @@ FOLDER = CONTRIB / "prometheus"
 
 
 class Prometheus:
-    """A running Prometheus that scrapes one sidecar every second.
+    """A running Prometheus that scrapes one service every second.
 
-    Its files are as shipped but for the target's port and the times.
+    Only the port of the target and the intervals differ from the shipped files.
 
     Args:
-        folder: For its copy of the files and its data.
-        admin: The port of the sidecar's admin address.
+        folder: The folder of its copy of the files and of its data.
+        admin: The port of the service's admin listener.
     """
 
     def __init__(self, folder: Path, admin: int) -> None:
@@ -31,13 +31,13 @@ class Prometheus:
         shutil.copytree(FOLDER, copied)
         file = copied / "prometheus.yml"
         text = file.read_text()
-        for found, put in (
+        for old, new in (
             ("127.0.0.1:8091", f"127.0.0.1:{admin}"),
             ("scrape_interval: 15s", "scrape_interval: 1s"),
             ("evaluation_interval: 30s", "evaluation_interval: 1s"),
         ):
-            assert found in text, found
-            text = text.replace(found, put)
+            assert old in text, old
+            text = text.replace(old, new)
         file.write_text(text)
         self.port = free_port()
         command = [
@@ -50,28 +50,28 @@ class Prometheus:
         self._program.wait_until(lambda: answers_200(self.port, "/-/ready"), "Prometheus")
 
     def stop(self) -> None:
-        """Stop it."""
+        """Stop Prometheus."""
         self._program.stop()
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """Give the samples that an expression has now: ``metric`` and ``value``."""
-        found: list[dict[str, Any]] = self._ask("query?" + urlencode({"query": expression}))[
+        """Return the current samples of an expression, each with ``metric`` and ``value``."""
+        samples: list[dict[str, Any]] = self._get("query?" + urlencode({"query": expression}))[
             "result"
         ]
-        return found
+        return samples
 
     def rules(self) -> list[dict[str, Any]]:
-        """Give every rule, with its state."""
-        return [rule for group in self._ask("rules")["groups"] for rule in group["rules"]]
+        """Return every rule with its state."""
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
-    def _ask(self, path: str) -> Any:
+    def _get(self, path: str) -> Any:
         answer = json.loads(get(self.port, f"/api/v1/{path}").body)
         assert answer["status"] == "success", answer
         return answer["data"]
 
 
 def promtool(*arguments: str | Path, cwd: Path = FOLDER) -> tuple[int, str]:
-    """Run promtool; give its exit status and what it says."""
+    """Run promtool; return its exit status and its output."""
     command = ["promtool", *arguments]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr

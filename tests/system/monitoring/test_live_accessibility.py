@@ -1,4 +1,4 @@
-"""Nobody is kept out of the live page: by screen, colours, keyboard or a screen reader."""
+"""The live dashboard is accessible: small screens, colours, keyboard, screen reader."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.monitoring.live import LivePage, live_page
+from tests.system.monitoring.live_page import LivePage, live_page
 from tests.system.monitoring.panels import TITLES
-from tests.system.monitoring.traffic import Watched
+from tests.system.monitoring.traffic import MonitoredVerifier
 
 FACTS = {"Version", "Last reload"}
-"""What stands above the charts."""
+"""The facts above the charts."""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1200])
-async def test_no_barriers_and_no_sideways_scrolling(
-    watched: Watched, tmp_path: Path, width: int, scheme: str
+async def test_page_has_no_accessibility_violations(
+    monitored: MonitoredVerifier, tmp_path: Path, width: int, scheme: str
 ) -> None:
-    async with live_page(tmp_path, watched, width=width, scheme=scheme) as page:
+    async with live_page(tmp_path, monitored, width=width, scheme=scheme) as page:
         assert await page.accessibility_violations() == []
-        await page.fill(watched)
+        await page.fill(monitored)
         assert await page.accessibility_violations() == []
         assert await page.tab.evaluate("document.documentElement.scrollWidth") == width
         await page.tab.evaluate("document.getElementById('status').className = 'bad'")
@@ -30,12 +30,14 @@ async def test_no_barriers_and_no_sideways_scrolling(
         assert await page.accessibility_violations() == []
 
 
-async def test_the_search_for_barriers_finds_them(watched: Watched, tmp_path: Path) -> None:
-    async with live_page(tmp_path, watched) as page:
+async def test_accessibility_check_finds_violations(
+    monitored: MonitoredVerifier, tmp_path: Path
+) -> None:
+    async with live_page(tmp_path, monitored) as page:
         await page.tab.evaluate("document.documentElement.style.setProperty('--quiet', '#aab')")
         await page.tab.evaluate("document.querySelector('label[for=back]').remove()")
-        found = {barrier.partition(":")[0] for barrier in await page.accessibility_violations()}
-        assert found >= {"color-contrast", "label"}
+        rules = {violation.partition(":")[0] for violation in await page.accessibility_violations()}
+        assert rules >= {"color-contrast", "label"}
 
 
 LUMINANCE = """
@@ -47,30 +49,32 @@ LUMINANCE = """
 
 
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
-async def test_every_line_stands_out_from_its_ground(
-    watched: Watched, tmp_path: Path, scheme: str, dark: bool
+async def test_lines_have_contrast_with_the_backbackground(
+    monitored: MonitoredVerifier, tmp_path: Path, scheme: str, dark: bool
 ) -> None:
-    async with live_page(tmp_path, watched, scheme=scheme) as page:
-        ground, *lines = await page.tab.evaluate(
+    async with live_page(tmp_path, monitored, scheme=scheme) as page:
+        background, *lines = await page.tab.evaluate(
             f"""(() => {{ {LUMINANCE}
                 const section = document.querySelector('section');
                 const path = document.querySelector('path') ?? section.appendChild(
                     document.createElementNS('http://www.w3.org/2000/svg', 'path'));
-                return [luminance(getComputedStyle(section).backgroundColor),
+                return [luminance(getComputedStyle(section).backbackgroundColor),
                     ...Array.from({{length: 8}}, (_, index) => {{
                         path.setAttribute('class', `line c${{index}}`);
                         return luminance(getComputedStyle(path).stroke);
                     }})];
             }})()"""
         )
-    assert (ground < 0.1) is dark
+    assert (background < 0.1) is dark
     # WCAG 2.2, 1.4.11: graphical objects need 3:1.
     assert len(lines) == 8
-    assert all((max(ground, line) + 0.05) / (min(ground, line) + 0.05) >= 3 for line in lines)
+    assert all(
+        (max(background, line) + 0.05) / (min(background, line) + 0.05) >= 3 for line in lines
+    )
 
 
-async def test_lines_are_told_apart_without_colours(watched: Watched, tmp_path: Path) -> None:
-    async with live_page(tmp_path, watched) as page:
+async def test_lines_differ_without_colours(monitored: MonitoredVerifier, tmp_path: Path) -> None:
+    async with live_page(tmp_path, monitored) as page:
         classes = await page.tab.evaluate(
             "import('/dashboard/chart.js').then("
             "({lineClass}) => Array.from({length: 32}, (_, index) => lineClass(index)))"
@@ -84,9 +88,9 @@ async def focused(page: LivePage) -> str:
     return await page.evaluate_text("document.activeElement.id || document.activeElement.className")
 
 
-async def test_a_keyboard_is_enough(watched: Watched, tmp_path: Path) -> None:
-    async with live_page(tmp_path, watched) as page:
-        await page.fill(watched)
+async def test_page_can_be_used_by_keyboard(monitored: MonitoredVerifier, tmp_path: Path) -> None:
+    async with live_page(tmp_path, monitored) as page:
+        await page.fill(monitored)
         order = []
         for _ in range(4):
             await page.press("Tab")
@@ -107,8 +111,8 @@ async def test_a_keyboard_is_enough(watched: Watched, tmp_path: Path) -> None:
         await page.wait_for("document.getElementById('ago').textContent === 'now'")
 
 
-async def test_what_was_paused_goes_on(watched: Watched, tmp_path: Path) -> None:
-    async with live_page(tmp_path, watched) as page:
+async def test_paused_page_can_be_resumed(monitored: MonitoredVerifier, tmp_path: Path) -> None:
+    async with live_page(tmp_path, monitored) as page:
         await page.tab.evaluate("document.getElementById('pause').focus()")
         for state, pressed in (("Paused", "true"), ("Live", "false")):
             await page.press("Enter")
@@ -118,9 +122,11 @@ async def test_what_was_paused_goes_on(watched: Watched, tmp_path: Path) -> None
             )
 
 
-async def test_pointing_at_a_chart_shows_that_moment(watched: Watched, tmp_path: Path) -> None:
-    async with live_page(tmp_path, watched) as page:
-        await page.fill(watched)
+async def test_pointing_at_a_chart_shows_its_time(
+    monitored: MonitoredVerifier, tmp_path: Path
+) -> None:
+    async with live_page(tmp_path, monitored) as page:
+        await page.fill(monitored)
         box = await page.tab.evaluate(
             "(({x, y, width}) => ({x, y, width}))"
             "(document.querySelector('.chart').getBoundingClientRect())"
@@ -132,29 +138,31 @@ async def test_pointing_at_a_chart_shows_that_moment(watched: Watched, tmp_path:
         await page.wait_for("document.getElementById('ago').textContent === 'now'")
 
 
-async def test_a_screen_reader_gets_every_value(watched: Watched, tmp_path: Path) -> None:
-    async with live_page(tmp_path, watched) as page:
-        values = await page.fill(watched)
-        spoken = await page.accessibility_tree()
+async def test_screen_reader_gets_every_value(monitored: MonitoredVerifier, tmp_path: Path) -> None:
+    async with live_page(tmp_path, monitored) as page:
+        values = await page.fill(monitored)
+        nodes = await page.accessibility_tree()
     charts = set(TITLES) - FACTS
-    assert {name for role, name in spoken if role == "region"} == charts
-    assert {name for role, name in spoken if role == "heading"} >= charts
-    assert {name for role, name in spoken if role == "rowheader"} >= set(
+    assert {name for role, name in nodes if role == "region"} == charts
+    assert {name for role, name in nodes if role == "heading"} >= charts
+    assert {name for role, name in nodes if role == "rowheader"} >= set(
         values["Decisions by outcome"]
     )
-    assert ("status", "") in spoken
-    assert ("slider", "Look back") in spoken
-    assert ("combobox", "Read every") in spoken
-    assert ("button", "Pause") in spoken
-    assert f"{TITLES[0]}, now" in {name for role, name in spoken if role == "table"}
+    assert ("status", "") in nodes
+    assert ("slider", "Look back") in nodes
+    assert ("combobox", "Read every") in nodes
+    assert ("button", "Pause") in nodes
+    assert f"{TITLES[0]}, now" in {name for role, name in nodes if role == "table"}
 
 
-async def test_what_is_being_read_is_not_replaced(watched: Watched, tmp_path: Path) -> None:
-    """New values come into the same cells, so that nobody loses the place."""
-    async with live_page(tmp_path, watched) as page:
-        await page.fill(watched)
+async def test_updates_do_not_replace_elements(
+    monitored: MonitoredVerifier, tmp_path: Path
+) -> None:
+    """New values are written to the same cells, so that a screen reader keeps its position."""
+    async with live_page(tmp_path, monitored) as page:
+        await page.fill(monitored)
         await page.tab.evaluate("window.cell = document.querySelector('td'), 0")
         before = await page.evaluate_text("window.cell.textContent")
-        watched.ask()
+        monitored.send_requests()
         await page.wait_for(f"window.cell.textContent !== {before!r}")
         assert await page.tab.evaluate("window.cell.isConnected")

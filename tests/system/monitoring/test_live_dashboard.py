@@ -1,4 +1,4 @@
-"""The page at ``/dashboard`` under mixed traffic, in a real Chromium."""
+"""The page ``/dashboard`` in Chromium, while the service answers requests of every kind."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.processes import COMMAND, Program
-from tests.system.monitoring.live import LivePage, live_page
+from tests.system.monitoring.live_page import LivePage, live_page
 from tests.system.monitoring.panels import TITLES
-from tests.system.monitoring.traffic import Watched
-from tests.system.monitoring.traffic import watched as start_watched
+from tests.system.monitoring.traffic import MonitoredVerifier, running_monitored_verifier
 
 
-async def test_it_has_the_panels_of_the_grafana_dashboard(watched: Watched, tmp_path: Path) -> None:
-    async with live_page(tmp_path, watched) as page:
+async def test_page_has_the_panels_of_the_grafana_dashboard(
+    monitored: MonitoredVerifier, tmp_path: Path
+) -> None:
+    async with live_page(tmp_path, monitored) as page:
         assert sorted(await page.titles()) == sorted(TITLES)
 
 
-async def test_every_panel_shows_what_happens(watched: Watched, tmp_path: Path) -> None:
-    async with live_page(tmp_path, watched) as page:
-        values = await page.fill(watched)
+async def test_every_panel_shows_values(monitored: MonitoredVerifier, tmp_path: Path) -> None:
+    async with live_page(tmp_path, monitored) as page:
+        values = await page.fill(monitored)
         await page.wait_for("document.querySelectorAll('.chart path').length > 20")
         assert await page.evaluate_text("version.textContent + reload.textContent") == "0.1.0good"
-        assert page.complaints() == []
+        assert page.browser_errors() == []
     assert set(values["Decisions by outcome"]) >= {"allowed", "denied", "error"}
     assert set(values["Denials by code"]) >= {"token-expired", "room-mismatch", "keys-unavailable"}
     assert set(values["Decisions by endpoint"]) == {"auth", "ext-authz", "verify"}
@@ -35,35 +36,35 @@ async def test_every_panel_shows_what_happens(watched: Watched, tmp_path: Path) 
     assert list(values["Refused for overload"]) == ["refused"]
 
 
-async def test_an_outage_is_said_and_what_begins_anew_is_nothing_negative(tmp_path: Path) -> None:
-    with start_watched(tmp_path) as own:
-        async with live_page(tmp_path, own) as page:
-            await page.fill(own)
-            own.verifier.process.terminate()
+async def test_outage_is_shown_and_no_rate_is_negative_after_it(tmp_path: Path) -> None:
+    with running_monitored_verifier(tmp_path) as monitored:
+        async with live_page(tmp_path, monitored) as page:
+            await page.fill(monitored)
+            monitored.verifier.process.terminate()
             await page.wait_for("document.body.innerText.includes('Cannot read the metrics')")
-            own.verifier.process.wait()
-            command: list[str | Path] = [COMMAND, "serve", "--config", own.config]
-            again = Program(command, tmp_path / "again.log", own.verifier.environ)
+            monitored.verifier.process.wait()
+            command: list[str | Path] = [COMMAND, "serve", "--config", monitored.config]
+            restarted = Program(command, tmp_path / "again.log", monitored.verifier.environ)
             try:
                 await page.wait_for("document.getElementById('status').textContent === 'Live'")
-                values = await page.fill(own)
+                values = await page.fill(monitored)
             finally:
-                again.stop()
+                restarted.stop()
     assert [value for lines in values.values() for value in lines.values() if "-" in value] == []
 
 
-async def test_a_configuration_that_was_not_taken_is_said(tmp_path: Path) -> None:
-    with start_watched(tmp_path) as own:
-        async with live_page(tmp_path, own) as page:
-            own.break_configuration()
+async def test_failed_reload_is_shown(tmp_path: Path) -> None:
+    with running_monitored_verifier(tmp_path) as monitored:
+        async with live_page(tmp_path, monitored) as page:
+            monitored.break_configuration()
             await page.wait_for(
                 "document.getElementById('reload').textContent.startsWith('failed')"
             )
 
 
-async def test_a_pause_reads_nothing_until_it_is_over(watched: Watched, tmp_path: Path) -> None:
-    async with live_page(tmp_path, watched) as page:
-        await page.fill(watched)
+async def test_paused_page_reads_no_metrics(monitored: MonitoredVerifier, tmp_path: Path) -> None:
+    async with live_page(tmp_path, monitored) as page:
+        await page.fill(monitored)
         await page.tab.evaluate("document.getElementById('pause').click()")
         await page.wait_for("document.getElementById('status').textContent === 'Paused'")
         assert await page.requests_in(60) == []
@@ -71,10 +72,12 @@ async def test_a_pause_reads_nothing_until_it_is_over(watched: Watched, tmp_path
         assert {Path(url).name for url in await page.requests_in(60)} == {"metrics"}
 
 
-async def test_a_quarter_of_an_hour_is_kept_and_no_more(watched: Watched, tmp_path: Path) -> None:
-    async with live_page(tmp_path, watched) as page:
-        await page.fill(watched)
-        await page.choose("15")
+async def test_page_keeps_15_minutes_of_values(
+    monitored: MonitoredVerifier, tmp_path: Path
+) -> None:
+    async with live_page(tmp_path, monitored) as page:
+        await page.fill(monitored)
+        await page.choose_interval("15")
         await page.requests_in(20 * 60)
         assert await page.evaluate_text(
             "document.querySelector('.chart text:nth-of-type(4)').textContent"
@@ -82,7 +85,7 @@ async def test_a_quarter_of_an_hour_is_kept_and_no_more(watched: Watched, tmp_pa
         assert -900 <= int(await page.evaluate_text("document.getElementById('back').min")) < -880
 
 
-READING = """
+EVALUATE_READINGS = """
     import('/dashboard/scrape.js').then(({{Scrape, Interval}}) => {{
         const full = text => text.replaceAll("N_", "jitsi_verifier_");
         const read = (text, time) => new Scrape(full(text), time, time);
@@ -92,33 +95,38 @@ READING = """
 
 
 async def computed(page: LivePage, older: str, newer: str, expression: str) -> Any:
-    """Give what the page computes from two readings, ten seconds apart; ``N_`` is our prefix."""
-    script = READING.format(older=older, newer=newer, expression=expression)
+    """Return the page's value of an expression for two readings, ten seconds apart.
+
+    ``N_`` in the readings stands for the prefix of the metrics.
+    """
+    script = EVALUATE_READINGS.format(older=older, newer=newer, expression=expression)
     return json.loads(await page.evaluate_text(script))
 
 
-async def test_it_computes_what_prometheus_would(watched: Watched, tmp_path: Path) -> None:
-    async with live_page(tmp_path, watched) as page:
+async def test_page_computes_the_values_of_prometheus(
+    monitored: MonitoredVerifier, tmp_path: Path
+) -> None:
+    async with live_page(tmp_path, monitored) as page:
         older = 'N_a{k="x",l="1"} 5.0\nN_a{k="x",l="2"} 90.0\nN_a{k="y",l="1"} 1e+03\n'
         newer = 'N_a{k="x",l="1"} 25.0\nN_a{k="x",l="2"} 10.0\nN_a{k="y",l="1"} 1e+03\n'
-        # The second began anew: 20 + 10 in ten seconds.
-        found = await computed(page, older, newer, "[...both.rate('a', ['k'])]")
-        assert found == [["x", 3], ["y", 0]]
-        found = await computed(page, older, newer, "both.share('a', labels => labels.l === '1')")
-        assert found == 20 / 30
+        # The counter with l="2" was reset: 20 + 10 in ten seconds.
+        value = await computed(page, older, newer, "[...both.rate('a', ['k'])]")
+        assert value == [["x", 3], ["y", 0]]
+        value = await computed(page, older, newer, "both.share('a', labels => labels.l === '1')")
+        assert value == 20 / 30
         assert await computed(page, newer, newer, "both.share('a', () => true)") is None
         assert await computed(page, older, newer, "[...both.rate('nothing')]") == []
         # The same as in contrib/prometheus/jitsi-verifier.rules.test.yml.
         older = 'N_d_bucket{le="0.0005"} 0\nN_d_bucket{le="+Inf"} 0\n'
         newer = 'N_d_bucket{le="0.0005"} 740\nN_d_bucket{le="+Inf"} 757\n'
         for share, expected in ((0.5, 256), (0.95, 486), (0.99, 500)):
-            found = await computed(page, older, newer, f"[...both.quantile({share}, 'd')][0][1]")
-            assert round(1e6 * found) == expected
+            value = await computed(page, older, newer, f"[...both.quantile({share}, 'd')][0][1]")
+            assert round(1e6 * value) == expected
         assert await computed(page, newer, newer, "[...both.quantile(0.5, 'd')][0][1]") is None
 
 
-async def test_it_reads_every_label_value(watched: Watched, tmp_path: Path) -> None:
+async def test_page_reads_every_label_value(monitored: MonitoredVerifier, tmp_path: Path) -> None:
     line = '# HELP N_a {x} 1\nN_a{k="1\\"2,3=4} 5\\n",l=""} 7.5\n'
-    async with live_page(tmp_path, watched) as page:
-        found = await computed(page, "", line, "both.newer.samples('a')")
-    assert found == [{"labels": {"k": '1"2,3=4} 5\n', "l": ""}, "value": 7.5}]
+    async with live_page(tmp_path, monitored) as page:
+        value = await computed(page, "", line, "both.newer.samples('a')")
+    assert value == [{"labels": {"k": '1"2,3=4} 5\n', "l": ""}, "value": 7.5}]

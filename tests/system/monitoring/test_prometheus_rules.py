@@ -1,4 +1,4 @@
-"""The rules: in good form, about metrics that there are, and each seen to fire and not to."""
+"""The Prometheus rules: valid, about existing metrics, and each alert is tested."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ import pytest
 
 from tests.support.processes import wait_until
 from tests.system.monitoring.prometheus import FOLDER, Prometheus, promtool
-from tests.system.monitoring.traffic import Labels, Watched
+from tests.system.monitoring.traffic import Labels, MonitoredVerifier
 
 RULES = "jitsi-verifier.rules.yml"
 UNIT_TESTS = ["jitsi-verifier.rules.test.yml", "jitsi-verifier.days.test.yml"]
 ALERTS = re.findall(r"- alert: (\w+)", (FOLDER / RULES).read_text())
 
 
-def test_promtool_finds_no_fault_in_the_configuration() -> None:
+def test_promtool_accepts_the_configuration() -> None:
     assert promtool("check", "config", "--lint-fatal", "prometheus.yml")[0] == 0
 
 
-def test_promtool_finds_no_fault_in_the_rules() -> None:
+def test_promtool_accepts_the_rules() -> None:
     assert promtool("check", "rules", "--lint-fatal", RULES)[0] == 0
 
 
 @pytest.mark.parametrize("file", UNIT_TESTS)
-def test_the_unit_tests_of_the_rules_pass(file: str) -> None:
-    status, said = promtool("test", "rules", file)
-    assert status == 0, said
+def test_unit_tests_of_the_rules_pass(file: str) -> None:
+    status, output = promtool("test", "rules", file)
+    assert status == 0, output
 
 
 @pytest.mark.parametrize(
-    ("expression", "wanting", "files"),
+    ("expression", "failure", "files"),
     [("vector(1) < 0", "exp", UNIT_TESTS), ("vector(1)", "got", UNIT_TESTS[:1])],
 )
-def test_no_rule_could_be_broken_unseen(
-    tmp_path: Path, expression: str, wanting: str, files: list[str]
+def test_unit_tests_notice_every_broken_alert(
+    tmp_path: Path, expression: str, failure: str, files: list[str]
 ) -> None:
-    """An alert that never fires is missed by a unit test, and one that always does is noticed."""
+    """The unit tests fail for each alert that never fires, and for each that always fires."""
     for name in files:
         shutil.copy(FOLDER / name, tmp_path)
     text = (FOLDER / RULES).read_text()
@@ -50,16 +50,16 @@ def test_no_rule_could_be_broken_unseen(
     )
     assert broken.count(expression) == len(ALERTS)
     (tmp_path / RULES).write_text(broken)
-    said = ""
+    output = ""
     for name in files:
-        status, words = promtool("test", "rules", name, cwd=tmp_path)
+        status, text = promtool("test", "rules", name, cwd=tmp_path)
         assert status != 0
-        said += words
+        output += text
     for alert in ALERTS:
-        assert re.search(rf'{wanting}: [^\n]*(\n[^\n]*)?alertname="{alert}"', said), alert
+        assert re.search(rf'{failure}: [^\n]*(\n[^\n]*)?alertname="{alert}"', output), alert
 
 
-def test_prometheus_loads_every_rule_and_none_fails(prometheus: Prometheus) -> None:
+def test_prometheus_evaluates_every_rule(prometheus: Prometheus) -> None:
     def evaluated() -> bool:
         return all(rule["health"] != "unknown" for rule in prometheus.rules())
 
@@ -68,7 +68,7 @@ def test_prometheus_loads_every_rule_and_none_fails(prometheus: Prometheus) -> N
     assert [rule for rule in prometheus.rules() if rule.get("state") == "firing"] == []
 
 
-def test_every_alert_says_what_is_wrong_how_bad_it_is_and_what_to_do(
+def test_every_alert_has_severity_description_and_runbook(
     prometheus: Prometheus,
 ) -> None:
     guide = (FOLDER / "README.md").read_text()
@@ -87,19 +87,19 @@ def metrics_in(text: str) -> set[str]:
     return set(re.findall(r"(?<![:\w])jitsi_verifier_[a-z_]+", text))
 
 
-def test_the_rules_ask_for_metrics_that_there_are(watched: Watched) -> None:
-    there = {name for name, _ in watched.samples()}
+def test_rules_use_existing_metrics(monitored: MonitoredVerifier) -> None:
+    existing = {name for name, _ in monitored.samples()}
     recorded = metrics_in("\n".join(re.findall(r"record: (.*)", (FOLDER / RULES).read_text())))
-    assert metrics_in((FOLDER / RULES).read_text()) - recorded <= there
+    assert metrics_in((FOLDER / RULES).read_text()) - recorded <= existing
 
 
-def test_the_unit_tests_use_series_that_there_are(watched: Watched) -> None:
-    there = set(watched.samples())
+def test_unit_tests_use_existing_series(monitored: MonitoredVerifier) -> None:
+    existing = set(monitored.samples())
     text = "".join((FOLDER / name).read_text() for name in UNIT_TESTS)
     used = {
         series(*found) for found in re.findall(r"series: '(jitsi_verifier_\w+)\{(.*?)\}'", text)
     }
-    assert used - there == set()
+    assert used - existing == set()
     assert len(used) > 20
 
 

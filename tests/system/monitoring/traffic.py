@@ -1,4 +1,4 @@
-"""A sidecar with a key server, and traffic of every kind for what watches it."""
+"""A service with a key server, and requests of every kind for its metrics."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ Labels = frozenset[tuple[str, str]]
 
 APP_ID = "booking-site"
 GOOD, UNKNOWN = "good", "unknown"
-"""Key ids: one that the key server has, and one that it has not; for others it has rubbish."""
+"""Key ids: one that the key server has, and one that it does not have."""
 _LATER = 4_000_000_000
 
 
 class _KeyServer(ThreadingHTTPServer):
-    """Serves one key, does not know another, and sends rubbish for all others."""
+    """Serves one key, answers 404 for another, and sends text that is no key for all others."""
 
     daemon_threads = True
 
     def __init__(self, key: rsa.RSAPrivateKey) -> None:
-        super().__init__(("127.0.0.1", 0), _Keys)
+        super().__init__(("127.0.0.1", 0), _KeyHandler)
         encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         good = key.public_key().public_bytes(encoding, form)
         self.replies = {_path(GOOD): (200, good), _path(UNKNOWN): (404, b"")}
 
 
-class _Keys(BaseHTTPRequestHandler):
+class _KeyHandler(BaseHTTPRequestHandler):
     server: _KeyServer
 
     def do_GET(self) -> None:
@@ -52,8 +52,8 @@ class _Keys(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # its parent's word
-        """Say nothing."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the parameter of the base class
+        """Write no log."""
 
 
 def _path(key_id: str) -> str:
@@ -61,8 +61,8 @@ def _path(key_id: str) -> str:
 
 
 @dataclass
-class Watched:
-    """A sidecar, and who asks it."""
+class MonitoredVerifier:
+    """A running service, its configuration and key, and a client."""
 
     verifier: RunningVerifier
     config: Path
@@ -70,18 +70,18 @@ class Watched:
     rounds: int = 0
 
     def token(self, key_id: str = GOOD, **claims: Any) -> str:
-        """Sign a token that opens the room ``standup``."""
+        """Return a token for the room ``standup``."""
         usual = {"iss": APP_ID, "aud": "jitsi", "sub": "*", "room": "standup", "exp": _LATER}
         return sign(usual | claims, {"kid": key_id}, self.key, "RS256")
 
     @cached_property
     def _tokens(self) -> list[str]:
         owner = {"user": {"id": "u-1", "moderator": True}}
-        claims: list[dict[str, Any]] = [{"context": owner}, {}, {"exp": 1}, {"iss": "stranger"}]
-        return [self.token(**each) for each in claims]
+        claims: list[dict[str, Any]] = [{"context": owner}, {}, {"exp": 1}, {"iss": "another-site"}]
+        return [self.token(**changes) for changes in claims]
 
-    def ask(self) -> None:
-        """One round: good, new and bad tokens, by three ways; a second time from the cache."""
+    def send_requests(self) -> None:
+        """Send good, new and bad tokens to three endpoints; some are answered from the cache."""
         self.rounds += 1
         new = [
             self.token(UNKNOWN),
@@ -96,12 +96,12 @@ class Watched:
         self._verify(self._tokens[1])
 
     def break_configuration(self) -> None:
-        """Have it read a configuration that it cannot use."""
+        """Make the service read an invalid configuration (SIGHUP)."""
         self.config.write_text("no_such_option = 1\n")
         self.verifier.process.send_signal(signal.SIGHUP)
 
     def samples(self) -> dict[tuple[str, Labels], float]:
-        """What ``/metrics`` says, by name and labels."""
+        """Return the samples of ``/metrics``, by name and labels."""
         text = get(self.verifier.admin, "/metrics").body
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
@@ -117,8 +117,8 @@ class Watched:
 
 
 @contextmanager
-def watched(folder: Path, **environ: str) -> Iterator[Watched]:
-    """Start key server and sidecar."""
+def running_monitored_verifier(folder: Path, **environ: str) -> Iterator[MonitoredVerifier]:
+    """Run a key server and the service inside the context."""
     key = rsa.generate_private_key(65537, 2048)
     server = _KeyServer(key)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -127,7 +127,7 @@ def watched(folder: Path, **environ: str) -> Iterator[Watched]:
     config.write_text(f'app_id = "{APP_ID}"\nasap_key_server = "{url}"\n')
     try:
         with running_verifier(folder, config, wait=True, **environ) as verifier:
-            yield Watched(verifier, config, key)
+            yield MonitoredVerifier(verifier, config, key)
     finally:
         server.shutdown()
         server.server_close()
