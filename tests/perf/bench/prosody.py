@@ -23,10 +23,10 @@ import aiohttp
 
 from tests.support.tokens import SECRET
 from tests.system.nginx.sites import Sidecar
-from tests.system.prosody.minting import APP_ID, hs_token
 from tests.system.prosody.prosody import HERE, Prosody
 from tests.system.prosody.stanzas import ping
-from tests.system.prosody.websocket_client import Client
+from tests.system.prosody.tokens import APP_ID, hs_token
+from tests.system.prosody.websocket_client import WebSocketClient
 
 CLIENTS, ROUNDS, PING_SECONDS = 200, 9, 0.005
 VARIANTS = {
@@ -61,7 +61,7 @@ async def measure(prosody: Prosody, host: str) -> Round:
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
         queries = [f"room=board&token={hs_token(user=i)}" for i in range(CLIENTS)]
-        clients = [Client(http, prosody.port, host, query) for query in queries]
+        clients = [WebSocketClient(http, prosody.port, host, query) for query in queries]
         for client in clients:
             await client.open()
         pinger = await start_pinger(prosody.port)
@@ -102,7 +102,7 @@ async def ping_until_told(port: int) -> list[float]:
     sent: dict[str, float] = {}
     took: list[float] = []
     async with aiohttp.ClientSession() as http:
-        client = Client(http, port, "none.test")
+        client = WebSocketClient(http, port, "none.test")
         await client.login()
         socket = client.socket
         await client.ping()

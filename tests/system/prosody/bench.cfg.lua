@@ -1,4 +1,4 @@
--- Prosody for the benchmark: as for the tests, but it logs errors only.
+-- Prosody for the benchmark: as for the tests, but it logs only errors. prosody.py replaces each @NAME@.
 
 daemonize = false
 run_as_root = true
@@ -16,22 +16,22 @@ https_ports = {}
 http_default_host = "none.test"
 modules_disabled = { "s2s" }
 modules_enabled = { "saslauth", "ping", "websocket" }
-network_settings = { tcp_backlog = 511 } -- docker-jitsi-meet's
+network_settings = { tcp_backlog = 511 } -- as in docker-jitsi-meet
 
 c2s_require_encryption = false
 consider_websocket_secure = true
 
--- No token is looked at.
+-- No token check.
 VirtualHost "none.test"
     authentication = "anonymous"
 
--- The token is checked by Prosody itself.
+-- Prosody itself checks the token.
 VirtualHost "plain.test"
     authentication = "plain_token"
     app_id = "@APP_ID@"
     app_secret = "@SECRET@"
 
--- The verifier is asked.
+-- Prosody asks the verifier.
 VirtualHost "hook.test"
     authentication = "jitsi_verifier"
     jitsi_verifier_url = "@HOOK_URL@"

@@ -1,4 +1,4 @@
-"""An XMPP client over BOSH (XEP-0124, XEP-0206), as far as the tests need one."""
+"""An XMPP client over BOSH (XEP-0124, XEP-0206), with the functions that tests need."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class BoshClient:
         self.jid = ""
 
     async def login(self) -> Refusal | None:
-        """Open a session, log in and bind; a refusal, or None and ``jid`` is known."""
+        """Open a session, log in and bind; return the refusal, or None and set ``jid``."""
         await self._post(f"to='{self.host}' wait='5' hold='1' ver='1.6' xmpp:version='1.0'")
         await self._send(f"<auth xmlns='{SASL}' mechanism='ANONYMOUS'/>")
         answer = await self._expect(lambda e: e.tag.startswith(f"{{{SASL}}}"))
@@ -59,13 +59,9 @@ class BoshClient:
         return None
 
     async def join(self, room_jid: str, nick: str = "me") -> Joined | Refusal:
-        """Enter a room."""
+        """Join a room."""
         await self._send(stanzas.join(room_jid, nick))
-
-        def is_answer(element: Element) -> bool:
-            return element.get("type") == "error" or stanzas.is_self_presence(element)
-
-        return stanzas.join_result(await self._expect(is_answer))
+        return stanzas.join_result(await self._expect(stanzas.is_join_answer))
 
     async def close(self) -> None:
         """End the session."""
@@ -75,12 +71,12 @@ class BoshClient:
     async def _send(self, text: str) -> None:
         await self._post("", text)
 
-    async def _expect(self, wanted: Callable[[Element], bool]) -> Element:
+    async def _expect(self, is_expected: Callable[[Element], bool]) -> Element:
         async with asyncio.timeout(SECONDS):
             while True:
                 while self._received:
                     element = self._received.pop(0)
-                    if wanted(element):
+                    if is_expected(element):
                         return element
                 await self._post("")
 

@@ -1,4 +1,4 @@
-"""One Prosody, its verifiers and clients for all tests of the Prosody modules."""
+"""One Prosody with its verifiers for all tests, and clients for each test."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 
 from tests.support.processes import free_port
 from tests.system.nginx.sites import Sidecar
+from tests.system.prosody.clients import ClientFactory, Deployment
 from tests.system.prosody.fake_verifier import FakeVerifier
-from tests.system.prosody.minting import APP_ID, SECOND_SECRET, key_file
 from tests.system.prosody.prosody import Prosody, assert_clean
-from tests.system.prosody.visitors import Deployment, Visitors
+from tests.system.prosody.tokens import APP_ID, SECOND_SECRET, key_file
 
 OPTIONS = {
     "hs": {"XMPP_DOMAIN": "hs.test", "VERIFIER_CONFIG": "{folder}/hosts.toml"},
@@ -29,7 +29,7 @@ OPTIONS = {
     "down": {"XMPP_DOMAIN": "down.test"},
 }
 
-# The first of them serves other hosts too.
+# The verifier of hs.test also serves these hosts.
 OTHER_HOSTS = f"""
 [hosts."second.test"]
 app_id = "{APP_ID}"
@@ -46,11 +46,11 @@ policy.moderators_create_rooms = true
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("prosody")
     with ExitStack() as stack:
-        fake = FakeVerifier()
-        stack.callback(fake.stop)
-        fake.files.update([key_file()])
+        fake_verifier = FakeVerifier()
+        stack.callback(fake_verifier.stop)
+        fake_verifier.files.update([key_file()])
         silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        sidecars = {name: _sidecar(folder / name, fake) for name in OPTIONS}
+        sidecars = {name: _sidecar(folder / name, fake_verifier) for name in OPTIONS}
         for sidecar in sidecars.values():
             stack.callback(sidecar.stop)
         sidecars["hs"].start()
@@ -58,14 +58,14 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         names = {
             "HS_URL": f"http://127.0.0.1:{sidecars['hs'].port}/",
             "RS_URL": f"http://127.0.0.1:{sidecars['rs'].port}/v1/verify",
-            "FAKE_URL": fake.url,
-            "MORTAL_URL": f"http://127.0.0.1:{sidecars['down'].port}",
+            "FAKE_URL": fake_verifier.url,
+            "RESTARTED_URL": f"http://127.0.0.1:{sidecars['down'].port}",
             "SILENT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
             "CLOSED_URL": f"http://127.0.0.1:{free_port()}",
         }
         prosody = Prosody(folder / "server", names)
         stack.callback(prosody.stop)
-        yield Deployment(prosody, fake, sidecars["down"])
+        yield Deployment(prosody, fake_verifier, sidecars["down"])
     assert_clean(prosody.log())
 
 
@@ -85,8 +85,8 @@ def prosody(deployment: Deployment) -> Prosody:
 
 
 @pytest.fixture(scope="session")
-def fake(deployment: Deployment) -> FakeVerifier:
-    return deployment.fake
+def fake_verifier(deployment: Deployment) -> FakeVerifier:
+    return deployment.fake_verifier
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -97,10 +97,10 @@ def _clean_log(deployment: Deployment) -> Iterator[None]:
 
 
 @pytest.fixture
-async def visitors(prosody: Prosody) -> AsyncIterator[Visitors]:
+async def clients(prosody: Prosody) -> AsyncIterator[ClientFactory]:
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
-        made = Visitors(http, prosody.port)
-        yield made
-        for client in made.clients:
+        factory = ClientFactory(http, prosody.port)
+        yield factory
+        for client in factory.clients:
             await client.close()

@@ -1,6 +1,8 @@
-"""A verifier that answers what the token asks for: faults on demand, and a memory of questions.
+"""A server in the place of the verifier: the token of a request selects the answer, or a fault.
 
-Runs in a thread of its own; also serves the keys that a real verifier fetches.
+It records all requests, runs in its own thread, and also serves the keys that a verifier fetches.
+Tokens are names: of a response in ``RESPONSES``, of a body in ``BODIES``, or they begin with a
+prefix in ``FakeVerifier._behaviours``.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from aiohttp import web
 
 from tests.support.processes import DEADLINE
 
-Question = dict[str, Any]
+VerifyRequest = dict[str, Any]
+"""The JSON document that Prosody's module sends."""
 
 ALLOWED: dict[str, Any] = {
     "allowed": True,
@@ -47,7 +50,7 @@ ODD_SESSION: dict[str, Any] = {
 }
 OWNER: dict[str, Any] = {**ALLOWED, "affiliation": "owner", "moderator": True}
 
-VERDICTS: dict[str, Any] = {
+RESPONSES: dict[str, Any] = {
     "allow": ALLOWED,
     "owner": OWNER,
     "deny": DENIED,
@@ -59,7 +62,7 @@ VERDICTS: dict[str, Any] = {
     "null": None,
     "list": [],
     "number": 1,
-    "truth": True,
+    "true": True,
     "allowed-text": {**ALLOWED, "allowed": "true"},
     "allowed-one": {**ALLOWED, "allowed": 1},
     "allowed-null": {**ALLOWED, "allowed": None},
@@ -70,9 +73,9 @@ VERDICTS: dict[str, Any] = {
     "bare-deny": {"allowed": False},
     "odd-deny": {"allowed": False, "code": "<a>&", "error": "<b/>", "reason": "\u0001"},
     "long-deny": {**DENIED, "reason": "x" * 5000},
-    "room-of-another-type": {**ALLOWED, "session": {"jitsi_meet_room": {"a": 1}}},
-    "tenant-of-another-type": {**ALLOWED, "session": {"jitsi_meet_str_tenant": 5}},
-    "user-of-another-type": {**ALLOWED, "session": {"jitsi_meet_context_user": "text"}},
+    "room-of-wrong-type": {**ALLOWED, "session": {"jitsi_meet_room": {"a": 1}}},
+    "tenant-of-wrong-type": {**ALLOWED, "session": {"jitsi_meet_str_tenant": 5}},
+    "user-of-wrong-type": {**ALLOWED, "session": {"jitsi_meet_context_user": "text"}},
     "no-xml-deny": {**DENIED, "reason": "bad \ufffe"},
     "null-deny": {**DENIED, "code": None, "error": None, "reason": None},
     "markup-deny": {**DENIED, "reason": "<not> & 'quoted'"},
@@ -91,13 +94,13 @@ class FakeVerifier:
     """The server.
 
     Attributes:
-        port: Where it listens; 0 finds one.
-        questions: Everything that it was asked, in order.
-        files: What ``GET`` answers, by path.
+        port: Its port; the argument 0 selects a free one.
+        requests: All requests, in order.
+        files: The bodies that ``GET`` returns, by path.
     """
 
     def __init__(self, port: int = 0) -> None:
-        self.questions: list[Question] = []
+        self.requests: list[VerifyRequest] = []
         self.files: dict[str, bytes] = {}
         self._held: dict[str, asyncio.Event] = {}
         self._loop = asyncio.new_event_loop()
@@ -107,22 +110,22 @@ class FakeVerifier:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The URL of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> None:
-        """Close everything and end the thread."""
+        """Close all connections and end the thread."""
         self._in_loop(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(DEADLINE)
         self._loop.close()
 
-    def asked_with(self, token: str | None) -> list[Question]:
-        """The questions with a token."""
-        return [question for question in list(self.questions) if question["token"] == token]
+    def requests_with(self, token: str | None) -> list[VerifyRequest]:
+        """Return the requests with this token."""
+        return [message for message in list(self.requests) if message["token"] == token]
 
     def release(self, held: str) -> None:
-        """Answer what a ``held-...`` or ``waiting-...`` token, or a guest's room, keeps waiting."""
+        """Answer the waiting requests of a ``held-`` or ``waiting-`` token, or of a room."""
         self._loop.call_soon_threadsafe(lambda: self._event(held).set())
 
     def _event(self, token: str) -> asyncio.Event:
@@ -134,8 +137,8 @@ class FakeVerifier:
     async def _end(self) -> None:
         await self._runner.cleanup()
         held = asyncio.all_tasks() - {asyncio.current_task()}
-        for each in held:
-            each.cancel()
+        for task in held:
+            task.cancel()
         await asyncio.gather(*held, return_exceptions=True)
 
     async def _start(self, port: int) -> tuple[web.ServerRunner, int]:
@@ -150,23 +153,23 @@ class FakeVerifier:
         if request.method == "GET":
             body = self.files.get(request.path)
             return web.Response(body=body, status=404 if body is None else 200)
-        question = await request.json()
-        self.questions.append(question)
-        token = question["token"]
+        message = await request.json()
+        self.requests.append(message)
+        token = message["token"]
         if token is None:
-            if (question["room_jid"] or "").startswith("held-"):
-                await self._event(question["room_jid"]).wait()
-            return _verdict({**DENIED, "code": "token-missing", "reason": "token required"})
+            if (message["room_jid"] or "").startswith("held-"):
+                await self._event(message["room_jid"]).wait()
+            return _json_response({**DENIED, "code": "token-missing", "reason": "token required"})
         for prefix, behave in self._behaviours().items():
             if token.startswith(prefix):
-                return await behave(request, question)
+                return await behave(request, message)
         if token in BODIES:
             return web.Response(body=BODIES[token], content_type="application/json")
-        return _verdict(VERDICTS.get(token, DENIED))
+        return _json_response(RESPONSES.get(token, DENIED))
 
     def _behaviours(
         self,
-    ) -> dict[str, Callable[[web.BaseRequest, Question], Awaitable[web.StreamResponse]]]:
+    ) -> dict[str, Callable[[web.BaseRequest, VerifyRequest], Awaitable[web.StreamResponse]]]:
         return {
             "status-": self._status,
             "held-": self._hold,
@@ -180,74 +183,74 @@ class FakeVerifier:
             "mismatch-": self._mismatch,
         }
 
-    async def _status(self, _request: web.BaseRequest, question: Question) -> web.Response:
-        """Answer with a status, and a body that must not be believed."""
-        status = int(question["token"].split("-")[1])
+    async def _status(self, _request: web.BaseRequest, message: VerifyRequest) -> web.Response:
+        """Answer with the status in the token; the body allows, which Prosody has to ignore."""
+        status = int(message["token"].split("-")[1])
         return web.Response(status=status, body=json.dumps(ALLOWED))
 
-    async def _hold(self, _request: web.BaseRequest, question: Question) -> web.StreamResponse:
-        """Let them log in at once, and answer about a room when released."""
-        if "room_jid" in question and question["room_jid"] is not None:
-            await self._event(question["token"]).wait()
-        return _verdict(ALLOWED)
+    async def _hold(self, _request: web.BaseRequest, message: VerifyRequest) -> web.StreamResponse:
+        """Allow the login at once; answer a join when the test releases it."""
+        if "room_jid" in message and message["room_jid"] is not None:
+            await self._event(message["token"]).wait()
+        return _json_response(ALLOWED)
 
-    async def _wait(self, _request: web.BaseRequest, question: Question) -> web.StreamResponse:
-        """Answer everything only when released."""
-        await self._event(question["token"]).wait()
-        return _verdict(ALLOWED)
+    async def _wait(self, _request: web.BaseRequest, message: VerifyRequest) -> web.StreamResponse:
+        """Answer login and join when the test releases them."""
+        await self._event(message["token"]).wait()
+        return _json_response(ALLOWED)
 
-    async def _login_only(self, request: web.BaseRequest, question: Question) -> Any:
-        """Let them log in; about a room, answer what stands behind ``login-``."""
-        if question["room_jid"] is None:
-            return _verdict(ALLOWED)
-        behind = question["token"].removeprefix("login-")
+    async def _login_only(self, request: web.BaseRequest, message: VerifyRequest) -> Any:
+        """Allow the login; answer a join as the rest of the token says."""
+        if message["room_jid"] is None:
+            return _json_response(ALLOWED)
+        rest = message["token"].removeprefix("login-")
         for prefix, behave in self._behaviours().items():
-            if behind.startswith(prefix):
-                return await behave(request, {**question, "token": behind})
-        if behind in BODIES:
-            return web.Response(body=BODIES[behind], content_type="application/json")
-        return _verdict(VERDICTS[behind])
+            if rest.startswith(prefix):
+                return await behave(request, {**message, "token": rest})
+        if rest in BODIES:
+            return web.Response(body=BODIES[rest], content_type="application/json")
+        return _json_response(RESPONSES[rest])
 
-    async def _cut(self, request: web.BaseRequest, _question: Question) -> web.Response:
-        """End the connection without an answer."""
+    async def _cut(self, request: web.BaseRequest, _message: VerifyRequest) -> web.Response:
+        """Close the connection without an answer."""
         assert request.transport is not None
         request.transport.abort()
         return web.Response()
 
-    async def _silent(self, _request: web.BaseRequest, _question: Question) -> web.Response:
+    async def _silent(self, _request: web.BaseRequest, _message: VerifyRequest) -> web.Response:
         """Never answer."""
         await asyncio.Event().wait()
         return web.Response()
 
-    async def _keyless(self, _request: web.BaseRequest, _question: Question) -> web.Response:
-        """Say that keys cannot be had, as the contract has it."""
+    async def _keyless(self, _request: web.BaseRequest, _message: VerifyRequest) -> web.Response:
+        """Answer as the verifier does when it cannot fetch a key."""
         reason = "could not obtain public key"
         document = {**DENIED, "code": "keys-unavailable", "reason": reason}
         return web.json_response(document, status=503)
 
-    async def _expiring(self, _request: web.BaseRequest, question: Question) -> web.Response:
-        """Expire after the first question about a room."""
-        earlier = [q for q in self.asked_with(question["token"]) if q["room_jid"] is not None]
+    async def _expiring(self, _request: web.BaseRequest, message: VerifyRequest) -> web.Response:
+        """Answer that the token has expired, except to the first join."""
+        earlier = [q for q in self.requests_with(message["token"]) if q["room_jid"] is not None]
         if len(earlier) > 1:
             reason = "Not acceptable by exp"
-            return _verdict({**DENIED, "code": "token-expired", "reason": reason})
-        return _verdict(OWNER)
+            return _json_response({**DENIED, "code": "token-expired", "reason": reason})
+        return _json_response(OWNER)
 
-    async def _once(self, _request: web.BaseRequest, question: Question) -> web.Response:
-        """Let in once, and again those who have been let in."""
-        earlier = [q for q in self.asked_with(question["token"]) if q["room_jid"] is not None]
-        is_entry = question["room_jid"] is not None and not question["admitted_before"]
-        if is_entry and len(earlier) > 1:
+    async def _once(self, _request: web.BaseRequest, message: VerifyRequest) -> web.Response:
+        """Allow the first join, and later ones of the same session."""
+        earlier = [q for q in self.requests_with(message["token"]) if q["room_jid"] is not None]
+        is_first_join = message["room_jid"] is not None and not message["admitted_before"]
+        if is_first_join and len(earlier) > 1:
             reason = "token already used"
-            return _verdict({**DENIED, "code": "token-already-used", "reason": reason})
-        return _verdict(OWNER)
+            return _json_response({**DENIED, "code": "token-already-used", "reason": reason})
+        return _json_response(OWNER)
 
-    async def _mismatch(self, _request: web.BaseRequest, question: Question) -> web.Response:
-        """Flag another tenant, which a room that is closed to guests refuses."""
-        if question["room_requires_authentication"]:
-            return _verdict({**DENIED, "code": "tenant-mismatch"})
-        return _verdict({**ALLOWED, "tenant_mismatch": True})
+    async def _mismatch(self, _request: web.BaseRequest, message: VerifyRequest) -> web.Response:
+        """Report a tenant mismatch; deny it for a room that is closed to guests."""
+        if message["room_requires_authentication"]:
+            return _json_response({**DENIED, "code": "tenant-mismatch"})
+        return _json_response({**ALLOWED, "tenant_mismatch": True})
 
 
-def _verdict(document: Any) -> web.Response:
+def _json_response(document: Any) -> web.Response:
     return web.json_response(document)

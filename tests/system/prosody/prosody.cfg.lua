@@ -1,5 +1,5 @@
--- Prosody for the tests: its own folder and ports, nothing shared with an installed one.
--- @NAMES@ are filled in by server.py.
+-- Prosody for the tests: it shares no folder and no port with an installed Prosody.
+-- prosody.py replaces each @NAME@.
 
 daemonize = false
 run_as_root = true
@@ -32,14 +32,14 @@ admins = { "focus@auth.test" }
 VirtualHost "hs.test"
     authentication = "jitsi_verifier"
     jitsi_verifier_url = "@HS_URL@"
-    modules_enabled = { "test_window" }
+    modules_enabled = { "test_inspect" }
 
--- Knows the verifier by its host's options.
+-- Takes the verifier's URL from its parent host.
 Component "conference.hs.test" "muc"
     modules_enabled = { "jitsi_verifier_muc" }
     jitsi_verifier_allowlist = { "recorder.test", "jigasi@guest.test" }
 
--- Another host of the same verifier, under its own name and under one that the verifier knows it by.
+-- Another host of the same verifier: under the verifier's name for it, and under another name.
 VirtualHost "second.test"
     authentication = "jitsi_verifier"
     jitsi_verifier_url = "@HS_URL@"
@@ -52,7 +52,7 @@ VirtualHost "internal.second"
     jitsi_verifier_url = "@HS_URL@"
     jitsi_verifier_host = "second.test"
 
--- A third host of the same verifier, where only moderators open rooms.
+-- A third host of the same verifier: only moderators open rooms.
 VirtualHost "moderated.test"
     authentication = "jitsi_verifier"
     jitsi_verifier_url = "@HS_URL@"
@@ -69,7 +69,7 @@ Component "conference.rs.test" "muc"
     modules_enabled = { "jitsi_verifier_muc" }
     jitsi_verifier_require_token_for_moderation = true
 
--- A verifier that answers what its token asks for.
+-- fake_verifier.py, whose answer depends on the token.
 VirtualHost "fault.test"
     authentication = "jitsi_verifier"
     jitsi_verifier_url = "@FAKE_URL@"
@@ -79,19 +79,19 @@ VirtualHost "fault.test"
 Component "conference.fault.test" "muc"
     modules_enabled = { "jitsi_verifier_muc" }
 
--- The same, for tests that decide when it answers.
-VirtualHost "patient.test"
+-- The same, for tests that delay its answer.
+VirtualHost "slow.test"
     authentication = "jitsi_verifier"
     jitsi_verifier_url = "@FAKE_URL@"
     jitsi_verifier_timeout = 60
 
-Component "conference.patient.test" "muc"
+Component "conference.slow.test" "muc"
     modules_enabled = { "jitsi_verifier_muc" }
 
--- A verifier that comes and goes.
+-- A verifier that a test starts and stops.
 VirtualHost "down.test"
     authentication = "jitsi_verifier"
-    jitsi_verifier_url = "@MORTAL_URL@"
+    jitsi_verifier_url = "@RESTARTED_URL@"
 
 Component "conference.down.test" "muc"
     modules_enabled = { "jitsi_verifier_muc" }
@@ -102,13 +102,13 @@ VirtualHost "failover.test"
     jitsi_verifier_url = { "@SILENT_URL@", "@CLOSED_URL@", "@FAKE_URL@" }
     jitsi_verifier_timeout = 6
 
--- Options that nobody can mean.
+-- Invalid options.
 VirtualHost "bad.test"
     authentication = "jitsi_verifier"
     jitsi_verifier_url = "ftp://user:hidden-password@verifier.example.org"
     jitsi_verifier_timeout = "soon"
 
--- Hosts with an authentication of their own: guests, recorders, Jicofo.
+-- Hosts with other authentication: guests, recorders, Jicofo.
 VirtualHost "guest.test"
     authentication = "anonymous"
 

@@ -1,4 +1,4 @@
-"""A real Prosody with the modules of ``contrib/prosody``, in a folder of its own."""
+"""A real Prosody with the modules of ``contrib/prosody`` in its own folder."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Prosody:
     """One running Prosody.
 
     Args:
-        folder: Where configuration, data and log go.
-        names: What stands for each ``@NAME@`` in the configuration, beside the usual ones.
-        template: The configuration.
+        folder: The folder of its configuration, data and log.
+        names: Values of ``@NAME@`` in the configuration, besides the usual ones.
+        template: The configuration file.
     """
 
     def __init__(
@@ -51,43 +51,43 @@ class Prosody:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._program.pid
 
     def stop(self) -> None:
-        """Stop it."""
+        """Stop Prosody."""
         self._program.stop()
 
     def log(self, start: int = 0) -> str:
-        """What it has logged since a byte."""
+        """Return the log from this byte on."""
         return self._log.read_bytes()[start:].decode()
 
     def log_size(self) -> int:
-        """How many bytes it has logged so far."""
+        """Return the size of the log, in bytes."""
         return self._log.stat().st_size
 
     def session(self, jid: str) -> dict[str, Any] | None:
-        """What a bound session holds; None where there is none."""
-        found: dict[str, Any] | None = self._window("session", jid=jid)
-        return found
+        """Return the fields of a bound session; None if there is none."""
+        session: dict[str, Any] | None = self._inspect("session", jid=jid)
+        return session
 
     def affiliations(self, room_jid: str) -> dict[str, str] | None:
-        """A room's affiliations by bare JID; None where there is no such room."""
-        found = self._window("room", jid=room_jid)
-        return None if found is None else dict(found["affiliations"])
+        """Return the affiliations in a room by bare JID; None if the room does not exist."""
+        room = self._inspect("room", jid=room_jid)
+        return None if room is None else dict(room["affiliations"])
 
     def prepare_room(self, room_jid: str, **settings: str) -> None:
-        """Create a room, or change one: lobby, password, closed; or an affiliation of somebody."""
-        self._window("room", method="POST", jid=room_jid, **settings)
+        """Create or change a room: its lobby, password, access for guests, or one affiliation."""
+        self._inspect("room", method="POST", jid=room_jid, **settings)
 
     def inject(self, origin_type: str, sender: str, to: str) -> list[str]:
-        """Bring a join from another part of the server; give ``joined`` or its errors."""
+        """Send a join from another part of the server; return ``joined`` or the errors."""
         parameters = {"type": origin_type, "from": sender, "to": to}
-        return list(self._window("inject", method="POST", **parameters) or [])
+        return list(self._inspect("inject", method="POST", **parameters) or [])
 
-    def _window(self, name: str, method: str = "GET", **parameters: str) -> Any:
+    def _inspect(self, name: str, method: str = "GET", **parameters: str) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request(method, f"/window/{name}?{urlencode(parameters)}")
+        connection.request(method, f"/inspect/{name}?{urlencode(parameters)}")
         answer = connection.getresponse()
         status, body = answer.status, answer.read()
         connection.close()
@@ -96,7 +96,7 @@ class Prosody:
 
 
 def assert_clean(log: str) -> None:
-    """Hold that a log has no traceback and nothing that begins as a token does."""
-    # Prosody's own random identifiers are shorter.
+    """Check that a log contains no traceback and no text that begins like a token."""
+    # Random identifiers of Prosody may begin with eyJ too, but they are shorter.
     found = re.search(r"Traceback|eyJ[\w-]{12,}|token=", log)
     assert found is None, log[max(0, found.start() - 600) : found.start() + 2000]

@@ -1,4 +1,4 @@
-"""XMPP stanzas as XML elements, and what the tests read from them."""
+"""XMPP stanzas: functions that write them as text, and that read XML elements."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Element = ET.Element
 
 
 def parse(text: str) -> Element:
-    """Read one element."""
+    """Return the element in a text."""
     return ET.fromstring(text)  # noqa: S314  # the tests' own Prosody wrote it
 
 
 def name(element: Element) -> str:
-    """Give its name without the namespace."""
+    """Return the name of an element without its namespace."""
     return element.tag.rpartition("}")[2]
 
 
@@ -36,8 +36,8 @@ class Refusal:
     Attributes:
         condition: The defined condition.
         text: The text beside it.
-        extra: The name of Jitsi's own element; None for none.
-        type: A stanza error's type; empty for SASL.
+        extra: The name of Jitsi's own element, or None.
+        type: The type of a stanza error; empty for SASL.
     """
 
     condition: str
@@ -48,20 +48,20 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A join that worked, by the first presence of oneself."""
+    """A successful join: affiliation and role in the first presence of the client itself."""
 
     affiliation: str
     role: str
 
 
 def sasl_refusal(failure: Element) -> Refusal:
-    """Read a SASL ``<failure/>``."""
+    """Return the refusal in a SASL ``<failure/>``."""
     condition = next(child for child in failure if name(child) != "text")
     return Refusal(name(condition), failure.findtext(f"{{{SASL}}}text"))
 
 
 def stanza_refusal(stanza: Element) -> Refusal:
-    """Read a stanza of type ``error``."""
+    """Return the refusal in a stanza of type ``error``."""
     error = stanza.find(f"{{{CLIENT}}}error")
     assert error is not None
     text = error.findtext(f"{{{STANZAS}}}text")
@@ -75,7 +75,7 @@ def stanza_refusal(stanza: Element) -> Refusal:
 
 
 def join_result(presence: Element) -> Joined | Refusal:
-    """Read the answer to a join."""
+    """Return the outcome in the answer to a join."""
     if presence.get("type") == "error":
         return stanza_refusal(presence)
     item = presence.find(f"{{{MUC}#user}}x/{{{MUC}#user}}item")
@@ -84,26 +84,31 @@ def join_result(presence: Element) -> Joined | Refusal:
 
 
 def is_self_presence(stanza: Element) -> bool:
-    """Say whether this is a presence of oneself in a room."""
+    """Return whether a stanza is the client's own presence in a room."""
     statuses = stanza.findall(f"{{{MUC}#user}}x/{{{MUC}#user}}status")
     return any(status.get("code") == "110" for status in statuses)
 
 
+def is_join_answer(stanza: Element) -> bool:
+    """Return whether a stanza answers a join."""
+    return stanza.get("type") == "error" or is_self_presence(stanza)
+
+
 def join(room_jid: str, nick: str, password: str | None = None) -> str:
-    """Write a join."""
+    """Return a presence that joins a room."""
     inner = f"<password>{escape(password)}</password>" if password else ""
     to = quoteattr(f"{room_jid}/{nick}")
     return f"<presence xmlns='{CLIENT}' to={to}><x xmlns='{MUC}'>{inner}</x></presence>"
 
 
 def leave(room_jid: str, nick: str) -> str:
-    """Write that somebody leaves."""
+    """Return a presence that leaves a room."""
     to = quoteattr(f"{room_jid}/{nick}")
     return f"<presence xmlns='{CLIENT}' type='unavailable' to={to}/>"
 
 
 def change_room(room_jid: str) -> str:
-    """Write a change of a room's configuration."""
+    """Return a query that changes the configuration of a room."""
     form = "<x xmlns='jabber:x:data' type='submit'/>"
     query = f"<query xmlns='{MUC_OWNER}'>{form}</query>"
     to = quoteattr(room_jid)
@@ -111,6 +116,6 @@ def change_room(room_jid: str) -> str:
 
 
 def ping(host: str, identity: str) -> str:
-    """Write a ping (XEP-0199)."""
+    """Return a ping (XEP-0199)."""
     to, own = quoteattr(host), quoteattr(identity)
     return f"<iq xmlns='{CLIENT}' type='get' id={own} to={to}><ping xmlns='urn:xmpp:ping'/></iq>"

@@ -1,21 +1,23 @@
+"""Faults of the verifier: Prosody refuses logins and joins, and reports and recovers."""
+
 from __future__ import annotations
 
 import asyncio
 
 import pytest
 
+from tests.system.prosody.clients import ClientFactory, Deployment, wait_until
 from tests.system.prosody.fake_verifier import FakeVerifier
-from tests.system.prosody.minting import hs_token
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import Joined, Refusal
-from tests.system.prosody.visitors import Deployment, Visitors, until
+from tests.system.prosody.tokens import hs_token
 
 HOST = "fault.test"
 MUC = "conference.fault.test"
 TEXT = "Tokens cannot be verified at the moment, please try again later"
 UNAVAILABLE = Refusal("temporary-auth-failure", TEXT)
-NOT_NOW = Refusal("remote-server-timeout", TEXT, None, "wait")
-NO_VERDICT = "gives no verdict"
+TRY_LATER = Refusal("remote-server-timeout", TEXT, None, "wait")
+NO_ANSWER_LOG = "gives no verdict"
 
 FAULTS = [
     "status-500",
@@ -36,7 +38,7 @@ FAULTS = [
     "null",
     "list",
     "number",
-    "truth",
+    "true",
     "no-members",
     "allowed-text",
     "allowed-one",
@@ -47,24 +49,24 @@ FAULTS = [
     "number-affiliation",
     "hash-member",
     "array-member",
-    "room-of-another-type",
-    "tenant-of-another-type",
-    "user-of-another-type",
+    "room-of-wrong-type",
+    "tenant-of-wrong-type",
+    "user-of-wrong-type",
 ]
 
 
 @pytest.mark.parametrize("token", FAULTS)
-async def test_what_is_no_verdict_refuses_a_login(visitors: Visitors, token: str) -> None:
-    assert await visitors.websocket(HOST, f"token={token}").login() == UNAVAILABLE
+async def test_faulty_answer_refuses_a_login(clients: ClientFactory, token: str) -> None:
+    assert await clients.websocket(HOST, f"token={token}").login() == UNAVAILABLE
 
 
 @pytest.mark.parametrize("token", FAULTS)
-async def test_what_is_no_verdict_refuses_a_join(
-    visitors: Visitors, prosody: Prosody, token: str
+async def test_faulty_answer_refuses_a_join(
+    clients: ClientFactory, prosody: Prosody, token: str
 ) -> None:
     room = f"fault-{token}@{MUC}"
-    user = await visitors.enter(HOST, f"token=login-{token}")
-    assert await user.join(room) == NOT_NOW
+    user = await clients.log_in(HOST, f"token=login-{token}")
+    assert await user.join(room) == TRY_LATER
     assert prosody.affiliations(room) is None
     await user.ping()
 
@@ -80,26 +82,26 @@ async def test_what_is_no_verdict_refuses_a_join(
         ("markup-deny", "<not> & 'quoted'"),
     ],
 )
-async def test_odd_refusals_are_refusals(visitors: Visitors, token: str, text: str) -> None:
-    assert await visitors.websocket(HOST, f"token={token}").login() == Refusal(
+async def test_odd_denials_are_refusals(clients: ClientFactory, token: str, text: str) -> None:
+    assert await clients.websocket(HOST, f"token={token}").login() == Refusal(
         "not-authorized", text
     )
-    user = await visitors.enter(HOST, f"token=login-{token}")
+    user = await clients.log_in(HOST, f"token=login-{token}")
     assert await user.join(f"odd@{MUC}") == Refusal("not-allowed", text, None, "cancel")
 
 
-async def test_bosh_users_are_told_too(visitors: Visitors) -> None:
-    assert await visitors.bosh(HOST, "token=status-500").login() == UNAVAILABLE
-    user = visitors.bosh(HOST, "token=login-garbage")
+async def test_faulty_answers_refuse_bosh_users_too(clients: ClientFactory) -> None:
+    assert await clients.bosh(HOST, "token=status-500").login() == UNAVAILABLE
+    user = clients.bosh(HOST, "token=login-garbage")
     assert await user.login() is None
-    assert await user.join(f"by-bosh@{MUC}") == NOT_NOW
+    assert await user.join(f"by-bosh@{MUC}") == TRY_LATER
     await user.close()
 
 
-async def test_only_known_values_are_taken_from_an_answer_and_no_null(
-    visitors: Visitors, prosody: Prosody
+async def test_unknown_and_null_members_are_ignored(
+    clients: ClientFactory, prosody: Prosody
 ) -> None:
-    user = await visitors.enter(HOST, "token=odd-session")
+    user = await clients.log_in(HOST, "token=odd-session")
     session = prosody.session(user.jid) or {}
     assert session["username"] != "admin"
     assert "jitsi_meet_room" not in session
@@ -107,84 +109,82 @@ async def test_only_known_values_are_taken_from_an_answer_and_no_null(
     assert session["jitsi_meet_context_user"] == {"id": "u-1", "list": [1, {}]}
 
 
-async def test_an_allowed_token_without_values_is_allowed(visitors: Visitors) -> None:
-    await visitors.enter(HOST, "token=null-session")
+async def test_allow_without_session_members_is_accepted(clients: ClientFactory) -> None:
+    await clients.log_in(HOST, "token=null-session")
 
 
-async def test_keys_that_cannot_be_had_now_are_a_temporary_failure(visitors: Visitors) -> None:
-    user = visitors.websocket(HOST, "token=keyless")
+async def test_unavailable_keys_are_a_temporary_failure(clients: ClientFactory) -> None:
+    user = clients.websocket(HOST, "token=keyless")
     assert await user.login() == Refusal("temporary-auth-failure", "could not obtain public key")
 
 
-async def test_while_one_waits_everybody_else_goes_on(
-    visitors: Visitors, fake: FakeVerifier
+async def test_waiting_login_does_not_block_other_users(
+    clients: ClientFactory, fake_verifier: FakeVerifier
 ) -> None:
-    slow = visitors.websocket("patient.test", "token=waiting-1")
+    slow = clients.websocket("slow.test", "token=waiting-1")
     await slow.open()
     await slow.start_authentication()
-    await until(lambda: bool(fake.asked_with("waiting-1")))
-    quick = await visitors.enter("patient.test", "token=allow")
-    assert isinstance(await quick.join("quick@conference.patient.test"), Joined)
+    await wait_until(lambda: bool(fake_verifier.requests_with("waiting-1")))
+    quick = await clients.log_in("slow.test", "token=allow")
+    assert isinstance(await quick.join("quick@conference.slow.test"), Joined)
     await quick.ping()
-    fake.release("waiting-1")
+    fake_verifier.release("waiting-1")
     assert await slow.authentication_result() is None
 
 
-async def test_options_that_nobody_can_mean_refuse_everybody(
-    visitors: Visitors, prosody: Prosody
-) -> None:
-    assert await visitors.websocket("bad.test", "token=allow").login() == UNAVAILABLE
+async def test_invalid_options_refuse_all_logins(clients: ClientFactory, prosody: Prosody) -> None:
+    assert await clients.websocket("bad.test", "token=allow").login() == UNAVAILABLE
     log = prosody.log()
     assert 'expected http:// or https:// addresses, found "ftp://verifier.example.org"' in log
     assert "jitsi_verifier_timeout: expected seconds above 0" in log
     assert "hidden-password" not in log
 
 
-async def test_without_a_verifier_logins_are_refused_and_logged_once_until_it_is_back(
-    visitors: Visitors, deployment: Deployment
+async def test_verifier_outage_refuses_logins_and_is_logged_once(
+    clients: ClientFactory, deployment: Deployment
 ) -> None:
-    prosody, verifier = deployment.prosody, deployment.mortal
+    prosody, verifier = deployment.prosody, deployment.restarted_verifier
     query = f"token={hs_token(sub='down.test')}"
     address = f"http://127.0.0.1:{verifier.port}/v1/verify"
     start = prosody.log_size()
 
     async def refused_logins(number: int) -> None:
-        users = [visitors.websocket("down.test", query) for _ in range(number)]
+        users = [clients.websocket("down.test", query) for _ in range(number)]
         results = await asyncio.gather(*(user.login() for user in users))
         assert results == [UNAVAILABLE] * number
 
     await refused_logins(50)
-    assert prosody.log(start).count(f"{address} {NO_VERDICT}") == 1
+    assert prosody.log(start).count(f"{address} {NO_ANSWER_LOG}") == 1
 
     verifier.start()
-    user = await visitors.enter("down.test", query)
+    user = await clients.log_in("down.test", query)
     assert isinstance(await user.join("up@conference.down.test"), Joined)
     assert prosody.log(start).count(f"{address} gives verdicts again") == 1
 
     verifier.stop()
-    assert await user.join("down@conference.down.test") == NOT_NOW
+    assert await user.join("down@conference.down.test") == TRY_LATER
     await refused_logins(5)
-    assert prosody.log(start).count(f"{address} {NO_VERDICT}") == 2
+    assert prosody.log(start).count(f"{address} {NO_ANSWER_LOG}") == 2
 
     verifier.start()
     assert isinstance(await user.join("up-again@conference.down.test"), Joined)
 
 
-async def test_the_address_that_works_is_found_and_then_asked_first(
-    visitors: Visitors, fake: FakeVerifier, prosody: Prosody
+async def test_working_address_is_found_and_kept(
+    clients: ClientFactory, fake_verifier: FakeVerifier, prosody: Prosody
 ) -> None:
     start = prosody.log_size()
-    await visitors.enter("failover.test", "token=allow")
-    assert prosody.log(start).count(NO_VERDICT) == 2
-    asked = len(fake.questions)
-    await visitors.enter("failover.test", "token=allow")
-    assert len(fake.questions) == asked + 1
-    assert prosody.log(start).count(NO_VERDICT) == 2
+    await clients.log_in("failover.test", "token=allow")
+    assert prosody.log(start).count(NO_ANSWER_LOG) == 2
+    count = len(fake_verifier.requests)
+    await clients.log_in("failover.test", "token=allow")
+    assert len(fake_verifier.requests) == count + 1
+    assert prosody.log(start).count(NO_ANSWER_LOG) == 2
 
 
-async def test_fifty_logins_at_once_all_work(visitors: Visitors) -> None:
+async def test_fifty_concurrent_logins_succeed(clients: ClientFactory) -> None:
     queries = [f"token={hs_token(context={'user': {'id': str(i)}})}" for i in range(50)]
-    users = await asyncio.gather(*(visitors.enter("hs.test", query) for query in queries))
+    users = await asyncio.gather(*(clients.log_in("hs.test", query) for query in queries))
     assert len({user.bare_jid for user in users}) == 50
     room = "crowd@conference.hs.test"
     joins = await asyncio.gather(*(user.join(room, f"n{i}") for i, user in enumerate(users)))

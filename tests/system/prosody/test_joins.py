@@ -1,18 +1,20 @@
+"""Joins: which room a token opens, exemptions, guests, and what Prosody asks the verifier."""
+
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
 
+from tests.system.prosody.clients import ClientFactory
 from tests.system.prosody.fake_verifier import FakeVerifier
-from tests.system.prosody.minting import hs_token
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import Joined, Refusal
-from tests.system.prosody.visitors import Visitors
+from tests.system.prosody.tokens import hs_token
 
 HOST = "hs.test"
 MUC = "conference.hs.test"
-IN = Joined("member", "participant")
+MEMBER = Joined("member", "participant")
 MISMATCH = Refusal("not-allowed", "Room and token mismatched", None, "cancel")
 NO_MATCH = Refusal(
     "not-allowed",
@@ -43,11 +45,11 @@ def pattern(room: str) -> dict[str, Any]:
     ],
     ids=str,
 )
-async def test_a_token_for_the_room_opens_it(
-    visitors: Visitors, claims: dict[str, Any], room: str
+async def test_token_for_the_room_opens_it(
+    clients: ClientFactory, claims: dict[str, Any], room: str
 ) -> None:
-    user = await visitors.enter(HOST, f"token={hs_token(**claims)}")
-    assert await user.join(f"{room}@{MUC}") == IN
+    user = await clients.log_in(HOST, f"token={hs_token(**claims)}")
+    assert await user.join(f"{room}@{MUC}") == MEMBER
 
 
 @pytest.mark.parametrize(
@@ -62,10 +64,10 @@ async def test_a_token_for_the_room_opens_it(
     ],
     ids=str,
 )
-async def test_a_token_for_something_else_opens_nothing(
-    visitors: Visitors, prosody: Prosody, claims: dict[str, Any], room: str, refusal: Refusal
+async def test_token_for_another_room_or_domain_is_refused(
+    clients: ClientFactory, prosody: Prosody, claims: dict[str, Any], room: str, refusal: Refusal
 ) -> None:
-    user = await visitors.enter(HOST, f"token={hs_token(**claims)}")
+    user = await clients.log_in(HOST, f"token={hs_token(**claims)}")
     assert await user.join(f"{room}@{MUC}") == refusal
     assert prosody.affiliations(f"{room}@{MUC}") is None
 
@@ -75,54 +77,54 @@ async def test_a_token_for_something_else_opens_nothing(
     [("(broken", "broken"), ("a*b*c*d*", "a"), (".*", "x" * 150)],
     ids=["broken", "too complex", "too long"],
 )
-async def test_a_bad_pattern_is_refused_with_jitsis_own_element(
-    visitors: Visitors, claim: str, room: str
+async def test_bad_pattern_is_refused_with_jitsis_element(
+    clients: ClientFactory, claim: str, room: str
 ) -> None:
-    user = await visitors.enter(HOST, f"token={hs_token(**pattern(claim))}")
+    user = await clients.log_in(HOST, f"token={hs_token(**pattern(claim))}")
     answer = await user.join(f"{room}@{MUC}")
     assert isinstance(answer, Refusal)
     assert (answer.condition, answer.extra) == ("not-allowed", "invalid-regex")
     assert answer.text
 
 
-async def test_a_refused_user_may_try_another_room(visitors: Visitors) -> None:
-    user = await visitors.enter(HOST, f"token={hs_token(room='second')}")
+async def test_refused_user_may_join_another_room(clients: ClientFactory) -> None:
+    user = await clients.log_in(HOST, f"token={hs_token(room='second')}")
     assert await user.join(f"first@{MUC}") == MISMATCH
-    assert await user.join(f"second@{MUC}") == IN
+    assert await user.join(f"second@{MUC}") == MEMBER
 
 
-async def test_bosh_user_enters_the_tokens_room_only(visitors: Visitors) -> None:
-    user = visitors.bosh(HOST, f"token={hs_token(room='by-bosh')}")
+async def test_bosh_user_joins_only_the_tokens_room(clients: ClientFactory) -> None:
+    user = clients.bosh(HOST, f"token={hs_token(room='by-bosh')}")
     assert await user.login() is None
     assert await user.join(f"elsewhere@{MUC}") == MISMATCH
-    assert await user.join(f"by-bosh@{MUC}") == IN
+    assert await user.join(f"by-bosh@{MUC}") == MEMBER
     await user.close()
 
 
-async def test_joining_an_existing_room_is_judged_too(visitors: Visitors) -> None:
-    first = await visitors.enter(HOST, f"token={hs_token(room='shared')}")
-    assert await first.join(f"shared@{MUC}", "first") == IN
-    second = await visitors.enter(HOST, f"token={hs_token(room='other')}")
+async def test_join_of_existing_room_needs_its_token(clients: ClientFactory) -> None:
+    first = await clients.log_in(HOST, f"token={hs_token(room='shared')}")
+    assert await first.join(f"shared@{MUC}", "first") == MEMBER
+    second = await clients.log_in(HOST, f"token={hs_token(room='other')}")
     assert await second.join(f"shared@{MUC}", "second") == MISMATCH
-    third = await visitors.enter(HOST, f"token={hs_token(room='shared')}")
-    assert await third.join(f"shared@{MUC}", "third") == IN
+    third = await clients.log_in(HOST, f"token={hs_token(room='shared')}")
+    assert await third.join(f"shared@{MUC}", "third") == MEMBER
 
 
-async def test_an_admin_needs_no_token(visitors: Visitors) -> None:
-    focus = visitors.websocket("auth.test")
+async def test_admin_needs_no_token(clients: ClientFactory) -> None:
+    focus = clients.websocket("auth.test")
     await focus.login_as("focus")
     assert await focus.join(f"by-focus@{MUC}", "focus") == Joined("owner", "moderator")
 
 
-async def test_another_user_of_the_admins_host_is_no_admin(visitors: Visitors) -> None:
-    user = visitors.websocket("auth.test", "token=x.y.z")
-    await user.login_as("somebody")
-    answer = await user.join(f"by-somebody@{MUC}")
+async def test_other_user_on_the_admins_host_needs_a_token(clients: ClientFactory) -> None:
+    user = clients.websocket("auth.test", "token=x.y.z")
+    await user.login_as("another-user")
+    answer = await user.join(f"by-another-user@{MUC}")
     assert isinstance(answer, Refusal)
 
 
-async def test_a_listed_domain_needs_no_token(visitors: Visitors) -> None:
-    recorder = await visitors.enter("recorder.test")
+async def test_domain_in_allowlist_needs_no_token(clients: ClientFactory) -> None:
+    recorder = await clients.log_in("recorder.test")
     assert isinstance(await recorder.join(f"recorded@{MUC}", "recorder"), Joined)
 
 
@@ -137,73 +139,77 @@ async def test_a_listed_domain_needs_no_token(visitors: Visitors) -> None:
     ],
     ids=["listed user", "listed domain", "admin", "visitor", "module"],
 )
-def test_the_exempt_need_no_verdict(prosody: Prosody, origin: str, sender: str) -> None:
+def test_exempt_senders_join_without_the_verifier(
+    prosody: Prosody, origin: str, sender: str
+) -> None:
     assert prosody.inject(origin, sender, f"exempt@{MUC}/x") == ["joined"]
 
 
-def test_where_nothing_can_wait_nobody_enters(prosody: Prosody) -> None:
+def test_join_that_cannot_wait_is_refused(prosody: Prosody) -> None:
     outcome = prosody.inject("component", "who@elsewhere.test/x", f"unjudged@{MUC}/x")
     assert outcome == ["remote-server-timeout"]
 
 
-def test_a_presence_that_was_not_judged_creates_no_room(prosody: Prosody) -> None:
+def test_presence_to_bare_room_jid_creates_no_room(prosody: Prosody) -> None:
     assert prosody.inject("c2s", "who@hs.test/x", f"bare@{MUC}") == ["not-allowed"]
     assert prosody.affiliations(f"bare@{MUC}") is None
 
 
-async def test_a_verdict_for_one_room_opens_no_other(visitors: Visitors, prosody: Prosody) -> None:
-    asked, entered = f"asked@{MUC}", f"entered@{MUC}"
-    prosody.prepare_room(asked, redirect=entered)
-    user = await visitors.enter(HOST, f"token={hs_token(room='asked')}")
-    assert await user.join(asked) == MISMATCH
-    assert prosody.affiliations(entered) is None
+async def test_decision_for_one_room_opens_no_other(
+    clients: ClientFactory, prosody: Prosody
+) -> None:
+    requested, target = f"asked@{MUC}", f"entered@{MUC}"
+    prosody.prepare_room(requested, redirect=target)
+    user = await clients.log_in(HOST, f"token={hs_token(room='asked')}")
+    assert await user.join(requested) == MISMATCH
+    assert prosody.affiliations(target) is None
 
 
-async def test_a_guest_of_another_host_enters(visitors: Visitors) -> None:
-    owner = await visitors.enter(HOST, f"token={hs_token()}")
+async def test_guest_of_another_host_may_join(clients: ClientFactory) -> None:
+    owner = await clients.log_in(HOST, f"token={hs_token()}")
     await owner.join(f"hosted@{MUC}", "owner")
-    guest = await visitors.enter("guest.test")
+    guest = await clients.log_in("guest.test")
     assert await guest.join(f"hosted@{MUC}", "guest") == Joined("none", "participant")
 
 
-async def test_a_guest_of_another_host_stays_out_of_a_closed_room(
-    visitors: Visitors, prosody: Prosody
+async def test_guest_of_another_host_is_refused_in_closed_room(
+    clients: ClientFactory, prosody: Prosody
 ) -> None:
     prosody.prepare_room(f"shut@{MUC}", closed="1")
-    guest = await visitors.enter("guest.test")
+    guest = await clients.log_in("guest.test")
     assert await guest.join(f"shut@{MUC}") == Refusal(
         "not-allowed", "Authentication required", "authentication-required", "cancel"
     )
 
 
-async def test_a_guest_of_another_host_with_a_bad_token_stays_out(visitors: Visitors) -> None:
-    guest = await visitors.enter("guest.test", "token=x.y.z")
+async def test_guest_of_another_host_with_bad_token_is_refused(clients: ClientFactory) -> None:
+    guest = await clients.log_in("guest.test", "token=x.y.z")
     answer = await guest.join(f"hosted-too@{MUC}")
     assert isinstance(answer, Refusal)
     assert answer.condition == "not-allowed"
 
 
-async def test_a_presence_inside_a_room_is_no_new_question(
-    visitors: Visitors, fake: FakeVerifier
+async def test_presence_inside_a_room_causes_no_request(
+    clients: ClientFactory, fake_verifier: FakeVerifier
 ) -> None:
-    user = await visitors.enter("patient.test", "token=login-allow&prefix=acme")
-    room = "asked-once@conference.patient.test"
-    before = len(fake.asked_with("login-allow"))
+    user = await clients.log_in("slow.test", "token=login-allow&prefix=acme")
+    room = "asked-once@conference.slow.test"
+    before = len(fake_verifier.requests_with("login-allow"))
     await user.join(room)
     for nick in ("me", "renamed"):
         await user.join(room, nick)
-    asked = fake.asked_with("login-allow")[before:]
-    assert [question["room_jid"] for question in asked] == [room]
+    new_requests = fake_verifier.requests_with("login-allow")[before:]
+    assert [message["room_jid"] for message in new_requests] == [room]
 
 
-async def test_the_question_says_all_that_the_verifier_can_use(
-    visitors: Visitors, fake: FakeVerifier, prosody: Prosody
+async def test_requests_have_all_members_of_the_api(
+    clients: ClientFactory, fake_verifier: FakeVerifier, prosody: Prosody
 ) -> None:
     room = "[acme]told@conference.fault.test"
     prosody.prepare_room(room, closed="1")
-    user = await visitors.enter("fault.test", "token=owner&prefix=acme")
+    user = await clients.log_in("fault.test", "token=owner&prefix=acme")
     await user.join(room)
-    login, join = fake.asked_with("owner")[-2:]
+    login, join = fake_verifier.requests_with("owner")[-2:]
     common = {"token": "owner", "query_prefix": "acme", "host": "meet.example.org"}
     room_of_login: dict[str, object] = {"room_jid": None, "room_requires_authentication": False}
     room_of_login |= {"creates_room": False, "admitted_before": False}
@@ -213,11 +219,11 @@ async def test_the_question_says_all_that_the_verifier_can_use(
     assert join == common | room_of_join
 
 
-async def test_a_room_that_closed_meanwhile_refuses_another_tenants_user(
-    visitors: Visitors, prosody: Prosody
+async def test_room_closed_later_refuses_user_of_another_tenant(
+    clients: ClientFactory, prosody: Prosody
 ) -> None:
     room = "flagged@conference.fault.test"
-    user = await visitors.enter("fault.test", "token=mismatch-1")
+    user = await clients.log_in("fault.test", "token=mismatch-1")
     assert isinstance(await user.join(room), Joined)
     assert (prosody.session(user.jid) or {})["jitsi_meet_tenant_mismatch"] is True
     await user.leave(room)
@@ -225,23 +231,25 @@ async def test_a_room_that_closed_meanwhile_refuses_another_tenants_user(
     assert await user.join(room) == Refusal("not-allowed", "Invalid signature", None, "cancel")
 
 
-async def test_whoever_was_let_in_may_come_back_after_the_token_expired(visitors: Visitors) -> None:
+async def test_admitted_user_may_rejoin_after_token_expires(
+    clients: ClientFactory,
+) -> None:
     room, other = "main@conference.fault.test", "other@conference.fault.test"
-    user = await visitors.enter("fault.test", "token=expiring-1")
+    user = await clients.log_in("fault.test", "token=expiring-1")
     assert await user.join(room) == Joined("owner", "moderator")
     await user.leave(room)
     assert await user.join(room) == Joined("owner", "moderator")
     assert await user.join(other) == Refusal("not-allowed", "Not acceptable by exp", None, "cancel")
 
 
-async def test_a_one_use_token_lets_its_session_into_breakout_rooms_and_no_other_session(
-    visitors: Visitors,
+async def test_single_use_token_serves_one_session_only(
+    clients: ClientFactory,
 ) -> None:
     room, breakout = "once@conference.fault.test", "breakout@conference.fault.test"
-    user = await visitors.enter("fault.test", "token=once-1")
+    user = await clients.log_in("fault.test", "token=once-1")
     assert await user.join(room) == Joined("owner", "moderator")
     await user.leave(room)
-    for each in (breakout, room):
-        assert await user.join(each) == Joined("owner", "moderator")
-    other = await visitors.enter("fault.test", "token=once-1")
+    for next_room in (breakout, room):
+        assert await user.join(next_room) == Joined("owner", "moderator")
+    other = await clients.log_in("fault.test", "token=once-1")
     assert await other.join(room) == Refusal("not-allowed", "token already used", None, "cancel")

@@ -1,33 +1,33 @@
+"""Logins over WebSocket and BOSH: where the token comes from, and which tokens are refused."""
+
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
 
-from tests.system.prosody.minting import hs_token
+from tests.system.prosody.clients import ClientFactory
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import SASL, Refusal
-from tests.system.prosody.visitors import Visitors
+from tests.system.prosody.tokens import hs_token
 
 HOST = "hs.test"
 PAST, FUTURE = 1_000_000_000, 4_000_000_000
 
 
-async def test_websocket_user_with_a_good_token_is_logged_in(
-    visitors: Visitors, prosody: Prosody
+async def test_websocket_user_with_good_token_logs_in(
+    clients: ClientFactory, prosody: Prosody
 ) -> None:
     token = hs_token()
-    user = await visitors.enter(HOST, f"token={token}&room=standup")
+    user = await clients.log_in(HOST, f"token={token}&room=standup")
     session = prosody.session(user.jid)
     assert session is not None
     assert (session["auth_token"], session["jitsi_meet_room"]) == (token, "*")
 
 
-async def test_bosh_user_with_a_good_token_is_logged_in(
-    visitors: Visitors, prosody: Prosody
-) -> None:
+async def test_bosh_user_with_good_token_logs_in(clients: ClientFactory, prosody: Prosody) -> None:
     token = hs_token()
-    user = visitors.bosh(HOST, f"room=standup&token={token}")
+    user = clients.bosh(HOST, f"room=standup&token={token}")
     assert await user.login() is None
     session = prosody.session(user.jid)
     assert session is not None
@@ -35,49 +35,49 @@ async def test_bosh_user_with_a_good_token_is_logged_in(
     await user.close()
 
 
-async def test_websocket_user_may_send_the_token_as_bearer(
-    visitors: Visitors, prosody: Prosody
+async def test_websocket_user_may_send_a_bearer_token(
+    clients: ClientFactory, prosody: Prosody
 ) -> None:
     token = hs_token()
-    user = visitors.websocket(HOST, Authorization=f"Bearer {token}")
+    user = clients.websocket(HOST, Authorization=f"Bearer {token}")
     assert await user.login() is None
     assert (prosody.session(user.jid) or {})["auth_token"] == token
 
 
-async def test_bosh_user_may_send_the_token_as_bearer(visitors: Visitors, prosody: Prosody) -> None:
+async def test_bosh_user_may_send_a_bearer_token(clients: ClientFactory, prosody: Prosody) -> None:
     token = hs_token()
-    user = visitors.bosh(HOST, "room=standup", Authorization=f"bearer {token}")
+    user = clients.bosh(HOST, "room=standup", Authorization=f"bearer {token}")
     assert await user.login() is None
     assert (prosody.session(user.jid) or {})["auth_token"] == token
     await user.close()
 
 
-async def test_the_query_overrides_a_bad_header(visitors: Visitors) -> None:
-    user = visitors.websocket(HOST, f"token={hs_token()}", Authorization="Bearer x.y.z")
+async def test_query_token_overrides_a_bad_header(clients: ClientFactory) -> None:
+    user = clients.websocket(HOST, f"token={hs_token()}", Authorization="Bearer x.y.z")
     assert await user.login() is None
 
 
-async def test_the_query_overrides_a_good_header(visitors: Visitors) -> None:
-    user = visitors.websocket(HOST, "token=x.y.z", Authorization=f"Bearer {hs_token()}")
+async def test_query_token_overrides_a_good_header(clients: ClientFactory) -> None:
+    user = clients.websocket(HOST, "token=x.y.z", Authorization=f"Bearer {hs_token()}")
     refusal = await user.login()
     assert refusal is not None
     assert refusal.condition == "not-authorized"
 
 
-async def test_an_authorization_of_another_scheme_is_no_token(visitors: Visitors) -> None:
-    user = visitors.websocket(HOST, Authorization="Basic dXNlcjpwYXNz")
+async def test_authorization_of_another_scheme_is_ignored(clients: ClientFactory) -> None:
+    user = clients.websocket(HOST, Authorization="Basic dXNlcjpwYXNz")
     assert await user.login() == Refusal("not-authorized", "token required")
 
 
 @pytest.mark.parametrize("query", ["", "room=standup", "foo", "&", "=", "token"])
-async def test_without_a_token_a_login_is_refused(visitors: Visitors, query: str) -> None:
-    assert await visitors.websocket(HOST, query).login() == Refusal(
+async def test_login_without_token_is_refused(clients: ClientFactory, query: str) -> None:
+    assert await clients.websocket(HOST, query).login() == Refusal(
         "not-authorized", "token required"
     )
 
 
-async def test_bosh_user_without_a_token_is_refused(visitors: Visitors) -> None:
-    user = visitors.bosh(HOST, "room=standup")
+async def test_bosh_login_without_token_is_refused(clients: ClientFactory) -> None:
+    user = clients.bosh(HOST, "room=standup")
     assert await user.login() == Refusal("not-authorized", "token required")
 
 
@@ -87,7 +87,7 @@ async def test_bosh_user_without_a_token_is_refused(visitors: Visitors) -> None:
         ({"exp": PAST}, "Not acceptable by exp"),
         ({"nbf": FUTURE}, "Not acceptable by nbf"),
         ({"exp": "soon"}, "exp must be number"),
-        ({"iss": "somebody"}, "invalid 'iss' claim"),
+        ({"iss": "another"}, "invalid 'iss' claim"),
         ({"iss": ...}, "'iss' claim is missing"),
         ({"aud": ...}, "'aud' claim is missing"),
         ({"room": ...}, "room claim is missing"),
@@ -97,10 +97,10 @@ async def test_bosh_user_without_a_token_is_refused(visitors: Visitors) -> None:
     ],
     ids=str,
 )
-async def test_a_bad_token_is_refused_with_the_verifiers_reason(
-    visitors: Visitors, changes: dict[str, Any], text: str
+async def test_bad_token_is_refused_with_the_verifiers_reason(
+    clients: ClientFactory, changes: dict[str, Any], text: str
 ) -> None:
-    user = visitors.websocket(HOST, f"token={hs_token(**changes)}")
+    user = clients.websocket(HOST, f"token={hs_token(**changes)}")
     assert await user.login() == Refusal("not-authorized", text)
 
 
@@ -109,49 +109,53 @@ async def test_a_bad_token_is_refused_with_the_verifiers_reason(
     ["not-a-token", "", "x.y.z", "%ff%fe.%00.%22%5c", "%d0%bf", "a".rjust(6000, "x")],
     ids=["word", "empty", "segments", "bytes", "cyrillic", "long"],
 )
-async def test_what_is_no_token_at_all_is_refused(visitors: Visitors, token: str) -> None:
-    refusal = await visitors.websocket(HOST, f"token={token}").login()
+async def test_text_that_is_no_token_is_refused(clients: ClientFactory, token: str) -> None:
+    refusal = await clients.websocket(HOST, f"token={token}").login()
     assert refusal is not None
     assert refusal.condition == "not-authorized"
     assert refusal.text
 
 
-async def test_a_token_that_somebody_changed_is_refused(visitors: Visitors) -> None:
-    user = visitors.websocket(HOST, f"token={hs_token()}A")
+async def test_changed_token_is_refused(clients: ClientFactory) -> None:
+    user = clients.websocket(HOST, f"token={hs_token()}A")
     refusal = await user.login()
     assert refusal is not None
     assert refusal.condition == "not-authorized"
 
 
-async def test_a_token_without_expiry_is_good(visitors: Visitors) -> None:
-    await visitors.enter(HOST, f"token={hs_token(exp=...)}")
+async def test_token_without_expiry_is_accepted(clients: ClientFactory) -> None:
+    await clients.log_in(HOST, f"token={hs_token(exp=...)}")
 
 
-async def test_bosh_user_with_a_bad_token_is_refused_with_the_reason(visitors: Visitors) -> None:
-    user = visitors.bosh(HOST, f"token={hs_token(exp=PAST)}")
+async def test_bosh_login_with_bad_token_is_refused_with_reason(
+    clients: ClientFactory,
+) -> None:
+    user = clients.bosh(HOST, f"token={hs_token(exp=PAST)}")
     assert await user.login() == Refusal("not-authorized", "Not acceptable by exp")
 
 
-async def test_a_refused_token_is_not_tried_again_on_the_same_stream(visitors: Visitors) -> None:
-    user = visitors.websocket(HOST, f"token={hs_token(iss='x')}")
+async def test_refused_token_is_not_tried_again_on_the_stream(
+    clients: ClientFactory,
+) -> None:
+    user = clients.websocket(HOST, f"token={hs_token(iss='x')}")
     assert await user.login() == Refusal("not-authorized", "invalid 'iss' claim")
     assert await user.authenticate() == Refusal("not-authorized", "token required")
 
 
-async def test_only_anonymous_is_offered(visitors: Visitors) -> None:
-    features = await visitors.websocket(HOST, "token=x").open()
+async def test_only_anonymous_is_offered(clients: ClientFactory) -> None:
+    features = await clients.websocket(HOST, "token=x").open()
     offered = [mechanism.text for mechanism in features.iter(f"{{{SASL}}}mechanism")]
     assert offered == ["ANONYMOUS"]
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-1", "anonymous"])
-async def test_other_mechanisms_are_refused(visitors: Visitors, mechanism: str) -> None:
-    user = visitors.websocket(HOST, f"token={hs_token()}")
+async def test_other_mechanisms_are_refused(clients: ClientFactory, mechanism: str) -> None:
+    user = clients.websocket(HOST, f"token={hs_token()}")
     refusal = await user.login(mechanism, b"\0admin\0admin")
     assert refusal == Refusal("invalid-mechanism")
 
 
-async def test_every_login_gets_a_name_of_its_own(visitors: Visitors) -> None:
+async def test_every_login_gets_a_different_user_name(clients: ClientFactory) -> None:
     query = f"token={hs_token()}"
-    first, second = await visitors.enter(HOST, query), await visitors.enter(HOST, query)
+    first, second = await clients.log_in(HOST, query), await clients.log_in(HOST, query)
     assert first.bare_jid != second.bare_jid

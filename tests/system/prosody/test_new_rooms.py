@@ -1,15 +1,15 @@
-"""``policy.moderators_create_rooms``: who opens a room that nobody is in."""
+"""``policy.moderators_create_rooms``: only a moderator may open an empty room."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from tests.system.prosody.clients import ClientFactory, wait_until
 from tests.system.prosody.fake_verifier import FakeVerifier
-from tests.system.prosody.minting import hs_token
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import Joined, Refusal, join
-from tests.system.prosody.visitors import Visitors, until
-from tests.system.prosody.websocket_client import Client
+from tests.system.prosody.tokens import hs_token
+from tests.system.prosody.websocket_client import WebSocketClient
 
 HOST = "moderated.test"
 MUC = "conference.moderated.test"
@@ -18,62 +18,62 @@ MEMBER, OWNER = Joined("member", "participant"), Joined("owner", "moderator")
 MODERATOR: dict[str, Any] = {"context": {"user": {"id": "u-2", "moderator": True}}}
 
 
-async def enter(visitors: Visitors, **claims: Any) -> Client:
-    return await visitors.enter(HOST, f"token={hs_token(sub=HOST, **claims)}")
+async def log_in(clients: ClientFactory, **claims: Any) -> WebSocketClient:
+    return await clients.log_in(HOST, f"token={hs_token(sub=HOST, **claims)}")
 
 
-async def test_a_member_opens_no_room_but_enters_one_that_a_moderator_has_opened(
-    visitors: Visitors, prosody: Prosody
+async def test_member_joins_only_after_a_moderator(
+    clients: ClientFactory, prosody: Prosody
 ) -> None:
     room = f"opened@{MUC}"
-    member, moderator = await enter(visitors), await enter(visitors, **MODERATOR)
+    member, moderator = await log_in(clients), await log_in(clients, **MODERATOR)
     assert await member.join(room, "member") == REFUSED
     assert prosody.affiliations(room) is None
     assert await moderator.join(room, "moderator") == OWNER
     assert await member.join(room, "member") == MEMBER
 
 
-async def test_a_room_that_only_jicofo_is_in_waits_for_a_moderator(visitors: Visitors) -> None:
+async def test_room_with_only_jicofo_needs_a_moderator(clients: ClientFactory) -> None:
     room = f"focused@{MUC}"
-    focus = visitors.websocket("auth.test")
+    focus = clients.websocket("auth.test")
     await focus.login_as("focus")
     assert isinstance(await focus.join(room, "focus"), Joined)
-    member, moderator = await enter(visitors), await enter(visitors, **MODERATOR)
+    member, moderator = await log_in(clients), await log_in(clients, **MODERATOR)
     assert await member.join(room, "member") == REFUSED
     assert await moderator.join(room, "moderator") == OWNER
     assert await member.join(room, "member") == MEMBER
 
 
-async def test_who_was_in_the_room_comes_back_when_all_have_left(visitors: Visitors) -> None:
+async def test_earlier_occupant_may_reopen_the_room(clients: ClientFactory) -> None:
     room = f"left@{MUC}"
-    member, moderator = await enter(visitors), await enter(visitors, **MODERATOR)
+    member, moderator = await log_in(clients), await log_in(clients, **MODERATOR)
     assert await moderator.join(room, "moderator") == OWNER
     assert await member.join(room, "member") == MEMBER
     await moderator.leave(room, "moderator")
     await member.leave(room, "member")
     assert await member.join(room, "member") == MEMBER
     await member.leave(room, "member")
-    assert await (await enter(visitors)).join(room, "other") == REFUSED
+    assert await (await log_in(clients)).join(room, "other") == REFUSED
 
 
-async def test_who_never_got_into_the_room_does_not_open_it_when_all_have_left(
-    visitors: Visitors,
+async def test_refused_member_may_not_reopen_the_room(
+    clients: ClientFactory,
 ) -> None:
     room = f"never@{MUC}"
-    member, moderator = await enter(visitors), await enter(visitors, **MODERATOR)
+    member, moderator = await log_in(clients), await log_in(clients, **MODERATOR)
     assert await moderator.join(room, "taken") == OWNER
-    # The verifier lets the member in, but the room itself does not.
+    # The verifier allows the join, but the room refuses it because the nick is in use.
     assert await member.join(room, "taken") == Refusal("conflict", None, None, "cancel")
     await moderator.leave(room, "taken")
     assert await member.join(room, "taken") == REFUSED
 
 
-async def test_an_expired_token_opens_no_room_that_its_bearer_never_got_into(
-    visitors: Visitors,
+async def test_expired_token_opens_no_room_after_a_failed_join(
+    clients: ClientFactory,
 ) -> None:
     room = "expiring@conference.fault.test"
-    first = await visitors.enter("fault.test", "token=owner")
-    user = await visitors.enter("fault.test", "token=expiring-taken")
+    first = await clients.log_in("fault.test", "token=owner")
+    user = await clients.log_in("fault.test", "token=expiring-taken")
     assert isinstance(await first.join(room, "taken"), Joined)
     assert await user.join(room, "taken") == Refusal("conflict", None, None, "cancel")
     await first.leave(room, "taken")
@@ -82,34 +82,34 @@ async def test_an_expired_token_opens_no_room_that_its_bearer_never_got_into(
     )
 
 
-async def test_a_guest_of_another_host_opens_no_room_either(visitors: Visitors) -> None:
+async def test_guest_of_another_host_opens_no_room(clients: ClientFactory) -> None:
     room = f"guests@{MUC}"
-    guest = await visitors.enter("guest.test")
+    guest = await clients.log_in("guest.test")
     assert await guest.join(room, "guest") == REFUSED
-    moderator = await enter(visitors, **MODERATOR)
+    moderator = await log_in(clients, **MODERATOR)
     assert await moderator.join(room, "moderator") == OWNER
     assert await guest.join(room, "guest") == Joined("none", "participant")
 
 
-async def test_other_hosts_members_open_rooms_as_ever(visitors: Visitors) -> None:
-    user = await visitors.enter("hs.test", f"token={hs_token()}")
+async def test_members_open_rooms_without_the_policy(clients: ClientFactory) -> None:
+    user = await clients.log_in("hs.test", f"token={hs_token()}")
     assert await user.join("ever@conference.hs.test") == MEMBER
 
 
-async def test_a_room_that_all_leave_while_a_verdict_is_awaited_is_asked_for_again(
-    visitors: Visitors, fake: FakeVerifier, prosody: Prosody
+async def test_room_that_empties_during_a_request_is_refused(
+    clients: ClientFactory, fake_verifier: FakeVerifier, prosody: Prosody
 ) -> None:
-    token, room = "held-left", "left@conference.patient.test"
-    first = await visitors.enter("patient.test", "token=allow")
+    token, room = "held-left", "left@conference.slow.test"
+    first = await clients.log_in("slow.test", "token=allow")
     assert isinstance(await first.join(room, "first"), Joined)
-    second = await visitors.enter("patient.test", f"token={token}")
+    second = await clients.log_in("slow.test", f"token={token}")
     await second.send(join(room, "second"))
-    await until(lambda: any(q["room_jid"] == room for q in fake.asked_with(token)))
-    asked = next(q for q in fake.asked_with(token) if q["room_jid"] == room)
-    assert asked["creates_room"] is False
+    await wait_until(lambda: any(q["room_jid"] == room for q in fake_verifier.requests_with(token)))
+    message = next(q for q in fake_verifier.requests_with(token) if q["room_jid"] == room)
+    assert message["creates_room"] is False
     await first.leave(room, "first")
-    await until(lambda: prosody.affiliations(room) is None)
-    fake.release(token)
+    await wait_until(lambda: prosody.affiliations(room) is None)
+    fake_verifier.release(token)
     answer = await second.join_result()
     assert isinstance(answer, Refusal)
     assert (answer.condition, answer.type) == ("remote-server-timeout", "wait")

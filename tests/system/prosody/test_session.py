@@ -1,29 +1,31 @@
+"""The session after a login: fields, events for Jitsi's modules, resumption and tenants."""
+
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
 
-from tests.system.prosody.minting import APP_ID, hs_token
+from tests.system.prosody.clients import ClientFactory, wait_until
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import Joined, Refusal, name
-from tests.system.prosody.visitors import Visitors, until
+from tests.system.prosody.tokens import APP_ID, hs_token
 
 HOST = "hs.test"
 EVENTS = ["fetch-key", "verified", "ban-check", "pre", "post"]
 
 
 async def session_of(
-    visitors: Visitors, prosody: Prosody, query: str, host: str = HOST
+    clients: ClientFactory, prosody: Prosody, query: str, host: str = HOST
 ) -> dict[str, Any]:
-    user = await visitors.enter(host, query)
+    user = await clients.log_in(host, query)
     session = prosody.session(user.jid)
     assert session is not None
     return session
 
 
-async def test_every_value_that_jitsis_modules_read_is_there(
-    visitors: Visitors, prosody: Prosody
+async def test_session_has_all_fields_that_jitsis_modules_read(
+    clients: ClientFactory, prosody: Prosody
 ) -> None:
     context = {
         "user": {"id": "u-1", "name": "Ada", "moderator": "true", "affiliation": None},
@@ -33,7 +35,7 @@ async def test_every_value_that_jitsis_modules_read_is_there(
         "tenant": "acme",
     }
     token = hs_token(room="board", context=context)
-    session = await session_of(visitors, prosody, f"token={token}&room=board&prefix=acme")
+    session = await session_of(clients, prosody, f"token={token}&room=board&prefix=acme")
     assert {name: value for name, value in session.items() if name.startswith("jitsi_")} == {
         "jitsi_meet_room": "board",
         "jitsi_meet_domain": "hs.test",
@@ -49,16 +51,18 @@ async def test_every_value_that_jitsis_modules_read_is_there(
     assert session["auth_token"] == token
 
 
-async def test_a_token_without_context_sets_no_context(
-    visitors: Visitors, prosody: Prosody
+async def test_token_without_context_sets_no_context_fields(
+    clients: ClientFactory, prosody: Prosody
 ) -> None:
-    session = await session_of(visitors, prosody, f"token={hs_token(context=...)}")
+    session = await session_of(clients, prosody, f"token={hs_token(context=...)}")
     assert not [name for name in session if name.startswith("jitsi_meet_context")]
 
 
-async def test_a_user_id_stands_for_a_context(visitors: Visitors, prosody: Prosody) -> None:
+async def test_user_id_claim_sets_the_context_user(
+    clients: ClientFactory, prosody: Prosody
+) -> None:
     token = hs_token(context=..., user_id="u-9")
-    session = await session_of(visitors, prosody, f"token={token}")
+    session = await session_of(clients, prosody, f"token={token}")
     assert session["jitsi_meet_context_user"] == {"id": "u-9"}
 
 
@@ -72,11 +76,11 @@ async def test_a_user_id_stands_for_a_context(visitors: Visitors, prosody: Proso
         ("&room=&prefix=", "", ""),
     ],
 )
-async def test_the_web_clients_parameters_are_kept_as_jitsi_keeps_them(
-    visitors: Visitors, prosody: Prosody, query: str, room: str | None, prefix: str | None
+async def test_query_parameters_are_stored_as_jitsi_stores_them(
+    clients: ClientFactory, prosody: Prosody, query: str, room: str | None, prefix: str | None
 ) -> None:
     headers = {"Authorization": f"Bearer {hs_token()}", "User-Agent": "tests/1"}
-    user = visitors.websocket(HOST, query.removeprefix("&"), **headers)
+    user = clients.websocket(HOST, query.removeprefix("&"), **headers)
     assert await user.login() is None
     session = prosody.session(user.jid) or {}
     assert session.get("jitsi_web_query_room") == room
@@ -84,9 +88,9 @@ async def test_the_web_clients_parameters_are_kept_as_jitsi_keeps_them(
     assert session["user_agent_header"] == "tests/1"
 
 
-async def test_bosh_sessions_hold_the_same(visitors: Visitors, prosody: Prosody) -> None:
+async def test_bosh_session_has_the_same_fields(clients: ClientFactory, prosody: Prosody) -> None:
     token = hs_token(context={"group": "engineering"})
-    user = visitors.bosh(HOST, f"room=board&prefix=acme&previd=p1&customusername=c1&token={token}")
+    user = clients.bosh(HOST, f"room=board&prefix=acme&previd=p1&customusername=c1&token={token}")
     assert await user.login() is None
     session = prosody.session(user.jid) or {}
     assert (session["jitsi_web_query_room"], session["jitsi_web_query_prefix"]) == ("board", "acme")
@@ -95,28 +99,26 @@ async def test_bosh_sessions_hold_the_same(visitors: Visitors, prosody: Prosody)
     await user.close()
 
 
-async def test_the_first_of_jitsis_events_come_in_jitsis_order(
-    visitors: Visitors, prosody: Prosody
-) -> None:
-    session = await session_of(visitors, prosody, f"token={hs_token()}")
+async def test_events_are_fired_in_jitsis_order(clients: ClientFactory, prosody: Prosody) -> None:
+    session = await session_of(clients, prosody, f"token={hs_token()}")
     assert session["test_events"] == EVENTS
 
 
-async def test_modules_are_shown_all_claims_of_a_verified_token(
-    visitors: Visitors, prosody: Prosody
+async def test_modules_get_all_claims_of_a_verified_token(
+    clients: ClientFactory, prosody: Prosody
 ) -> None:
     token = hs_token(autoLobby=True, plan=None, context={"mauP": True, "user": {"name": "Zoë ✓"}})
-    claims = (await session_of(visitors, prosody, f"token={token}"))["test_claims"]
+    claims = (await session_of(clients, prosody, f"token={token}"))["test_claims"]
     assert (claims["iss"], claims["autoLobby"], claims["room"]) == (APP_ID, True, "*")
     assert claims["context"] == {"mauP": True, "user": {"name": "Zoë ✓"}}
     assert "plan" not in claims
 
 
-async def test_claims_that_prosody_would_misread_are_shown_as_far_as_they_were_bound(
-    visitors: Visitors, prosody: Prosody
+async def test_claims_that_prosody_misreads_are_reduced(
+    clients: ClientFactory, prosody: Prosody
 ) -> None:
     token = hs_token(extra={"__hash": ["moderator", True]})
-    claims = (await session_of(visitors, prosody, f"token={token}"))["test_claims"]
+    claims = (await session_of(clients, prosody, f"token={token}"))["test_claims"]
     user = {"id": "u-1", "name": "Ada", "email": "ada@example.org"}
     assert claims == {"iss": APP_ID, "sub": "hs.test", "room": "*", "context": {"user": user}}
 
@@ -130,53 +132,55 @@ async def test_claims_that_prosody_would_misread_are_shown_as_far_as_they_were_b
         ("banned", Refusal("not-authorized", "user is banned")),
     ],
 )
-async def test_a_module_may_refuse_a_login(visitors: Visitors, case: str, refusal: Refusal) -> None:
-    user = visitors.websocket(HOST, f"token={hs_token()}&room={case}")
+async def test_module_may_refuse_a_login(
+    clients: ClientFactory, case: str, refusal: Refusal
+) -> None:
+    user = clients.websocket(HOST, f"token={hs_token()}&room={case}")
     assert await user.login() == refusal
-    # The token is gone with the first refusal.
+    # The first refusal removes the token from the session.
     again = await user.authenticate()
     assert again is not None
     assert again.text in {"token required", refusal.text}
 
 
-async def test_a_module_may_choose_the_user_name(visitors: Visitors, prosody: Prosody) -> None:
-    session = await session_of(visitors, prosody, f"token={hs_token()}&room=named")
+async def test_module_may_choose_the_user_name(clients: ClientFactory, prosody: Prosody) -> None:
+    session = await session_of(clients, prosody, f"token={hs_token()}&room=named")
     assert session["username"] == "chosen-name"
 
 
-async def test_a_name_that_is_none_is_not_taken(visitors: Visitors, prosody: Prosody) -> None:
-    session = await session_of(visitors, prosody, f"token={hs_token()}&room=badly-named")
+async def test_user_name_of_wrong_type_is_ignored(clients: ClientFactory, prosody: Prosody) -> None:
+    session = await session_of(clients, prosody, f"token={hs_token()}&room=badly-named")
     assert len(session["username"]) == 36
 
 
-async def test_a_module_that_fails_refuses_the_login(visitors: Visitors) -> None:
-    user = visitors.websocket(HOST, f"token={hs_token()}&room=broken-handler")
+async def test_failing_module_refuses_the_login(clients: ClientFactory) -> None:
+    user = clients.websocket(HOST, f"token={hs_token()}&room=broken-handler")
     refusal = await user.login()
     assert refusal is not None
     assert refusal.condition == "temporary-auth-failure"
 
 
-async def test_a_module_may_close_the_session(visitors: Visitors) -> None:
-    user = visitors.websocket(HOST, f"token={hs_token()}&room=closing")
+async def test_module_may_close_the_session(clients: ClientFactory) -> None:
+    user = clients.websocket(HOST, f"token={hs_token()}&room=closing")
     with pytest.raises(TypeError, match="is not WSMsgType"):
         await user.login()
-    assert "close" in [name(element) for element in user.passed_over]
+    assert "close" in [name(element) for element in user.skipped]
 
 
-async def test_a_module_may_demand_a_context(visitors: Visitors) -> None:
-    without = visitors.websocket(HOST, f"token={hs_token(context=...)}&room=wants-context")
+async def test_module_may_require_a_context(clients: ClientFactory) -> None:
+    without = clients.websocket(HOST, f"token={hs_token(context=...)}&room=wants-context")
     missing = Refusal("not-authorized", "jwt missing required context claim")
     assert await without.login() == missing
-    await visitors.enter(HOST, f"token={hs_token()}&room=wants-context")
+    await clients.log_in(HOST, f"token={hs_token()}&room=wants-context")
 
 
-async def test_a_client_resumes_its_session(visitors: Visitors, prosody: Prosody) -> None:
+async def test_client_resumes_its_session(clients: ClientFactory, prosody: Prosody) -> None:
     room, token = "resumed@conference.hs.test", hs_token(context={"group": "first"})
-    user = await visitors.enter(HOST, f"token={token}")
+    user = await clients.log_in(HOST, f"token={token}")
     previous = await user.make_resumable()
     assert isinstance(await user.join(room), Joined)
     await user.drop()
-    again = visitors.websocket(HOST, f"token={hs_token()}&previd={previous}")
+    again = clients.websocket(HOST, f"token={hs_token()}&previd={previous}")
     assert await again.resume(previous) == "resumed"
     session = prosody.session(user.jid) or {}
     assert session["auth_token"] == token
@@ -184,53 +188,57 @@ async def test_a_client_resumes_its_session(visitors: Visitors, prosody: Prosody
     assert user.bare_jid in (prosody.affiliations(room) or {})
 
 
-async def test_a_resumption_needs_a_good_token(visitors: Visitors) -> None:
-    user = await visitors.enter(HOST, f"token={hs_token()}")
+async def test_resumption_needs_a_good_token(clients: ClientFactory) -> None:
+    user = await clients.log_in(HOST, f"token={hs_token()}")
     previous = await user.make_resumable()
     await user.drop()
-    again = visitors.websocket(HOST, f"token=x.y.z&previd={previous}")
+    again = clients.websocket(HOST, f"token=x.y.z&previd={previous}")
     assert await again.login() is not None
 
 
-async def test_what_resumes_one_host_gives_no_name_on_another(
-    visitors: Visitors, prosody: Prosody
+async def test_resumption_id_of_another_host_is_ignored(
+    clients: ClientFactory, prosody: Prosody
 ) -> None:
-    user = await visitors.enter(HOST, f"token={hs_token()}")
+    user = await clients.log_in(HOST, f"token={hs_token()}")
     previous = await user.make_resumable()
-    session = await session_of(visitors, prosody, f"previd={previous}", "rs.test")
+    session = await session_of(clients, prosody, f"previd={previous}", "rs.test")
     assert session["username"] != user.bare_jid.partition("@")[0]
 
 
-async def test_an_unknown_previd_gets_a_new_name(visitors: Visitors, prosody: Prosody) -> None:
-    session = await session_of(visitors, prosody, f"token={hs_token()}&previd=nobody")
+async def test_unknown_previd_gets_a_new_user_name(
+    clients: ClientFactory, prosody: Prosody
+) -> None:
+    session = await session_of(clients, prosody, f"token={hs_token()}&previd=unknown")
     assert len(session["username"]) == 36
 
 
-async def test_another_tenants_token_is_flagged_at_the_join(
-    visitors: Visitors, prosody: Prosody
+async def test_tenant_mismatch_is_stored_at_the_join(
+    clients: ClientFactory, prosody: Prosody
 ) -> None:
     token = hs_token(context={"tenant": "acme", "user": {"id": "u"}})
-    user = await visitors.enter(HOST, f"token={token}&prefix=globex")
+    user = await clients.log_in(HOST, f"token={token}&prefix=globex")
     assert isinstance(await user.join("flag@conference.hs.test"), Joined)
     assert (prosody.session(user.jid) or {})["jitsi_meet_tenant_mismatch"] is True
 
 
-async def test_another_tenants_token_stays_out_of_a_closed_room(
-    visitors: Visitors, prosody: Prosody
+async def test_tenant_mismatch_is_refused_in_closed_room(
+    clients: ClientFactory, prosody: Prosody
 ) -> None:
     room = "closed-tenant@conference.hs.test"
     prosody.prepare_room(room, closed="1")
     token = hs_token(context={"tenant": "acme", "user": {"id": "u"}})
-    stranger = await visitors.enter(HOST, f"token={token}&prefix=globex")
+    stranger = await clients.log_in(HOST, f"token={token}&prefix=globex")
     assert await stranger.join(room) == Refusal(
         "not-allowed", "Room and token mismatched", None, "cancel"
     )
-    resident = await visitors.enter(HOST, f"token={token}&prefix=acme")
+    resident = await clients.log_in(HOST, f"token={token}&prefix=acme")
     assert isinstance(await resident.join(room), Joined)
 
 
-async def test_modules_hear_before_a_session_leaves(visitors: Visitors, prosody: Prosody) -> None:
+async def test_modules_are_told_before_a_session_ends(
+    clients: ClientFactory, prosody: Prosody
+) -> None:
     start = prosody.log_size()
-    user = await visitors.enter(HOST, f"token={hs_token()}")
+    user = await clients.log_in(HOST, f"token={hs_token()}")
     await user.close()
-    await until(lambda: f"unbound: {user.jid}" in prosody.log(start))
+    await wait_until(lambda: f"unbound: {user.jid}" in prosody.log(start))

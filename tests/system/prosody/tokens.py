@@ -1,4 +1,4 @@
-"""Tokens for the hosts of the tests' Prosody, and the files of a key server."""
+"""Tokens for the hosts in prosody.cfg.lua, and the files of a key server."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.tokens import present, sign
 
 APP_ID = "booking-site"
 KEY_ID = "jitsi/tests-2026"
-OTHER_KEY_ID = "jitsi/nobody"
+OTHER_KEY_ID = "jitsi/unknown"
 SECOND_SECRET = "the-secret-of-the-second-host-0123456789"
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Make claims that hold for an hour; ``...`` leaves one out."""
+    """Return claims that are valid for an hour; the value ``...`` leaves a claim out."""
     now = int(time.time())
     usual = {
         "iss": APP_ID,
@@ -34,29 +34,29 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 
 def hs_token(header: dict[str, Any] | None = None, **changes: Any) -> str:
-    """Sign with the shared secret."""
+    """Return a token for hs.test, signed with the shared secret."""
     return sign(claims(**changes), header)
 
 
 def second_token(**changes: Any) -> str:
-    """Sign with the shared secret of another host of the same verifier."""
+    """Return a token for second.test, signed with that host's secret."""
     return sign(claims(**{"sub": "second.test", **changes}), key=SECOND_SECRET)
 
 
 def rs_token(header: dict[str, Any] | None = None, **changes: Any) -> str:
-    """Sign with the key that the key server knows."""
+    """Return a token for rs.test, signed with the key that the key server has."""
     parameters = {"kid": KEY_ID} | (header or {})
     return sign(claims(**{"sub": "rs.test", **changes}), parameters, private_key(), "RS256")
 
 
 @cache
 def private_key(_number: int = 0) -> RSAPrivateKey:
-    """Give a private key; another number is another key."""
+    """Return a private key; each number has its own key."""
     return generate_private_key(65537, 2048)
 
 
 def key_file(key_id: str = KEY_ID) -> tuple[str, bytes]:
-    """Give the path and content of the key server's file."""
+    """Return the path and the content of a file of the key server."""
     path = f"/asap/{hashlib.sha256(key_id.encode()).hexdigest()}.pem"
     public = private_key().public_key()
     return path, public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

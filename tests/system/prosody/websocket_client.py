@@ -1,4 +1,4 @@
-"""An XMPP client over WebSocket (RFC 7395): small, strict about order, and nothing hidden."""
+"""An XMPP client over WebSocket (RFC 7395), which keeps every element that it receives."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.system.prosody.stanzas import (
 SECONDS = 15.0
 
 
-class Client:
+class WebSocketClient:
     """One connection.
 
     Args:
@@ -51,21 +51,21 @@ class Client:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self.host = host
         self.jid = ""
-        self.passed_over: list[Element] = []
+        self.skipped: list[Element] = []
 
     @property
     def bare_jid(self) -> str:
-        """The address without its resource."""
+        """The JID without its resource."""
         return self.jid.partition("/")[0]
 
     @property
     def socket(self) -> aiohttp.ClientWebSocketResponse:
-        """The connection, once it is open."""
+        """The open connection."""
         assert self._socket is not None
         return self._socket
 
     async def open(self) -> Element:
-        """Connect and open a stream; give its features."""
+        """Connect and open a stream; return its features."""
         self._socket = await self._http.ws_connect(
             self._url,
             protocols=("xmpp",),
@@ -75,7 +75,7 @@ class Client:
         return await self._open_stream()
 
     async def login(self, mechanism: str = "ANONYMOUS", initial: bytes = b"") -> Refusal | None:
-        """Connect, log in and bind; a refusal, or None and ``jid`` is known."""
+        """Connect, log in and bind; return the refusal, or None and set ``jid``."""
         if self._socket is None:
             await self.open()
         refusal = await self.authenticate(mechanism, initial)
@@ -87,66 +87,62 @@ class Client:
     async def authenticate(
         self, mechanism: str = "ANONYMOUS", initial: bytes = b""
     ) -> Refusal | None:
-        """Log in on an open stream."""
+        """Log in on an open stream; return the refusal or None."""
         await self.start_authentication(mechanism, initial)
         return await self.authentication_result()
 
     async def authentication_result(self) -> Refusal | None:
-        """Wait for the answer to a login."""
+        """Wait for the answer to a login; return the refusal or None."""
         answer = await self.expect(lambda e: e.tag.startswith(f"{{{SASL}}}"))
         return None if name(answer) == "success" else stanzas.sasl_refusal(answer)
 
     async def start_authentication(
         self, mechanism: str = "ANONYMOUS", initial: bytes = b""
     ) -> None:
-        """Log in on an open stream, and do not wait for the answer."""
+        """Send a login on an open stream, without waiting for the answer."""
         data = base64.b64encode(initial).decode()
         await self.send(f"<auth xmlns='{SASL}' mechanism='{mechanism}'>{data}</auth>")
 
     async def login_as(self, user: str) -> None:
-        """Log in with a name, where any password does."""
+        """Log in with a user name on a host that accepts any password."""
         assert await self.login("PLAIN", f"\0{user}\0x".encode()) is None
 
     async def join(
         self, room_jid: str, nick: str = "me", password: str | None = None
     ) -> Joined | Refusal:
-        """Enter a room."""
+        """Join a room."""
         await self.send(stanzas.join(room_jid, nick, password))
         return await self.join_result()
 
     async def join_result(self) -> Joined | Refusal:
         """Wait for the answer to a join."""
-
-        def is_answer(element: Element) -> bool:
-            return element.get("type") == "error" or stanzas.is_self_presence(element)
-
-        return stanzas.join_result(await self.expect(is_answer))
+        return stanzas.join_result(await self.expect(stanzas.is_join_answer))
 
     async def leave(self, room_jid: str, nick: str = "me") -> None:
-        """Leave a room and wait until that is so."""
+        """Leave a room, and wait until Prosody confirms it."""
         await self.send(stanzas.leave(room_jid, nick))
-        # An owner may be shown to themselves more than once before.
+        # An owner may get other presences of themselves first.
         await self.expect(lambda e: e.get("type") == "unavailable" and stanzas.is_self_presence(e))
 
     async def change_room(self, room_jid: str) -> Refusal | None:
-        """Change a room's configuration."""
+        """Change the configuration of a room; return the refusal or None."""
         await self.send(stanzas.change_room(room_jid))
         answer = await self.expect(lambda e: e.get("id") == "change")
         return stanzas.stanza_refusal(answer) if answer.get("type") == "error" else None
 
     async def ping(self, identity: str = "ping") -> None:
-        """Ask whether the server lives, and wait for the answer."""
+        """Ping the server, and wait for the answer."""
         await self.send(stanzas.ping(self.host, identity))
         await self.expect(lambda e: e.get("id") == identity)
 
     async def make_resumable(self) -> str:
-        """Enable stream management; give what resumes this session."""
+        """Enable stream management; return the id that resumes this session."""
         await self.send(f"<enable xmlns='{SM}' resume='true'/>")
         enabled = await self.expect(lambda e: e.tag == f"{{{SM}}}enabled")
         return enabled.attrib["id"]
 
     async def resume(self, previous: str) -> str:
-        """Log in and resume a session; give ``resumed`` or ``failed``."""
+        """Log in and resume a session; return ``resumed`` or ``failed``."""
         await self.open()
         assert await self.authenticate() is None
         await self._open_stream()
@@ -157,21 +153,21 @@ class Client:
         """Send one frame."""
         await self.socket.send_str(text)
 
-    async def expect(self, wanted: Callable[[Element], bool]) -> Element:
-        """Wait for an element, and pass over what comes before it."""
+    async def expect(self, is_expected: Callable[[Element], bool]) -> Element:
+        """Wait for an element; earlier elements are kept in ``skipped``."""
         async with asyncio.timeout(SECONDS):
             while True:
                 element = stanzas.parse(await self.socket.receive_str())
-                if wanted(element):
+                if is_expected(element):
                     return element
-                self.passed_over.append(element)
+                self.skipped.append(element)
 
     async def drop(self) -> None:
-        """Cut the connection, as a lost network would."""
+        """Cut the connection, as a network failure does."""
         self.socket.get_extra_info("socket").shutdown(SHUT_RDWR)
 
     async def close(self) -> None:
-        """End the connection, if there is one."""
+        """Close the connection, if it is open."""
         if self._socket is not None:
             await self._socket.close()
 

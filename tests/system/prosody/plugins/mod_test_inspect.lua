@@ -1,5 +1,5 @@
--- For tests only: lets them look at sessions and rooms, and stands for Jitsi's modules at a login.
--- What it does there is chosen by the `room` parameter that the client connected with.
+-- For tests only: shows sessions and rooms over HTTP, and handles the events of a login as Jitsi's
+-- modules do. The `room` parameter of the client's connection selects what the handlers do.
 
 local formdecode = require "util.http".formdecode;
 local json = require "util.json";
@@ -106,7 +106,7 @@ local function show_room(event)
 	return reply_json(event, { affiliations = affiliations });
 end
 
--- A module that sends joins elsewhere after they were judged.
+-- Acts like a module that redirects joins after the decision.
 local function redirect(room_jid, target)
 	local host = prosody.hosts[room_jid:match("@(.+)$")];
 	host.events.add_handler("presence/full", function (event)
@@ -129,8 +129,8 @@ local function prepare_room(event)
 	return "done";
 end
 
--- A presence as another part of the server would bring it, where nothing can wait. Answers with what
--- came of it: "joined", and the conditions of errors.
+-- Sends a presence as another part of the server does, where the handler cannot wait. Responds with the
+-- outcome: "joined", or the conditions of errors.
 local function inject(event)
 	local params, outcome = parameters(event), {};
 	local host = prosody.hosts[params.to:match("@([^/]+)")];
@@ -157,7 +157,7 @@ local function inject(event)
 end
 
 module:provides("http", {
-	default_path = "/window";
+	default_path = "/inspect";
 	route = {
 		["GET /session"] = show_session;
 		["GET /room"] = show_room;
