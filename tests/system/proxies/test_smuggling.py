@@ -11,13 +11,12 @@ from tests.system.nginx.sites import mint
 from tests.system.proxies.gates import REAL_GATES, RealGate
 from tests.system.proxies.programs import HOST
 
-SILENCE = (
-    0.1  # seconds; answers come within few milliseconds, and what arrives late is forwarded, too
-)
-BEHIND_PROXIES = b"GET /a HTTP/1.1\r\nHost: meet.example.org\r\n\r\n"  # a room, and no token
+# Seconds. Answers take a few milliseconds. A request that arrives later is still recorded.
+SILENCE = 0.1
+BEHIND_PROXIES = b"GET /a HTTP/1.1\r\nHost: meet.example.org\r\n\r\n"  # a room page without a token
 
 
-def good(method: str, body: bytes) -> GoodRequest:
+def good_request(method: str, body: bytes) -> GoodRequest:
     target = f"/acme/http-bind?room=standup&token={mint()}"
     return GoodRequest(method, target, (("Host", HOST),), method, body)
 
@@ -34,13 +33,13 @@ def until_silent(port: int, request: bytes) -> bytes:
 
 @REAL_GATES
 def test_hidden_requests_do_not_reach_jitsi(gate: RealGate) -> None:
-    allowed = [good("GET", b""), good("POST", b"<body/>")]
-    for each in allowed:
-        assert 200 in statuses(exchange(gate.proxy.port, each.whole(b"Connection: close")))
+    allowed = [good_request("GET", b""), good_request("POST", b"<body/>")]
+    for request in allowed:
+        assert 200 in statuses(exchange(gate.proxy.port, request.whole(b"Connection: close")))
     assert len(BEHIND_PROXIES) == len(HIDDEN)
     before = len(gate.upstream.requests)
     for form in SMUGGLED.values():
-        for each in allowed:
-            until_silent(gate.proxy.port, form(each).replace(HIDDEN, BEHIND_PROXIES))
+        for request in allowed:
+            until_silent(gate.proxy.port, form(request).replace(HIDDEN, BEHIND_PROXIES))
     arrived = {forwarded.target for forwarded in gate.upstream.requests[before:]}
-    assert arrived <= {each.target for each in allowed}
+    assert arrived <= {request.target for request in allowed}
