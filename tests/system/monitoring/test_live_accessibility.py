@@ -49,7 +49,7 @@ LUMINANCE = """
 
 
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
-async def test_lines_have_contrast_with_the_backbackground(
+async def test_lines_have_contrast_with_the_background(
     monitored: MonitoredVerifier, tmp_path: Path, scheme: str, dark: bool
 ) -> None:
     async with live_page(tmp_path, monitored, scheme=scheme) as page:
@@ -58,7 +58,7 @@ async def test_lines_have_contrast_with_the_backbackground(
                 const section = document.querySelector('section');
                 const path = document.querySelector('path') ?? section.appendChild(
                     document.createElementNS('http://www.w3.org/2000/svg', 'path'));
-                return [luminance(getComputedStyle(section).backbackgroundColor),
+                return [luminance(getComputedStyle(section).backgroundColor),
                     ...Array.from({{length: 8}}, (_, index) => {{
                         path.setAttribute('class', `line c${{index}}`);
                         return luminance(getComputedStyle(path).stroke);
