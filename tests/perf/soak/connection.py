@@ -1,4 +1,4 @@
-"""One client's connection to nginx: writes heads as they stand, and reads whole answers."""
+"""A client's connection to nginx, which sends request heads unchanged and reads whole answers."""
 
 from __future__ import annotations
 
@@ -6,50 +6,50 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-_PATIENCE: Final = 30.0
+_TIMEOUT: Final = 30.0
 _NO_ANSWER: Final = 599
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; status 599 where nothing did."""
+    """A response; the status is 599 if there was none."""
 
     status: int
     code: str = ""
     body: bytes = b""
 
 
-class Line:
+class Connection:
     """A connection that is opened when it is needed.
 
     Args:
-        port: nginx'.
-        source: The loopback address to come from: nginx limits and remembers by address.
+        port: The port of nginx.
+        source: The loopback address of the client: nginx limits and caches by address.
     """
 
     def __init__(self, port: int, source: str) -> None:
         self._port, self._source = port, source
         self._writer: asyncio.StreamWriter | None = None
 
-    async def ask(self, head: bytes) -> Answer:
-        """Send a request and read its answer."""
+    async def send(self, head: bytes) -> Answer:
+        """Send a request; return its answer."""
         try:
-            async with asyncio.timeout(_PATIENCE):
-                return await self._ask(head)
+            async with asyncio.timeout(_TIMEOUT):
+                return await self._send(head)
         except (OSError, EOFError, TimeoutError, ValueError) as error:
             self.close()
             return Answer(_NO_ANSWER, type(error).__name__)
 
     def close(self) -> None:
-        """Close it; the next question opens another."""
+        """Close the connection; the next request opens another."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
 
-    async def _ask(self, head: bytes) -> Answer:
+    async def _send(self, head: bytes) -> Answer:
         if self._writer is None:
-            here = (self._source, 0)
-            opened = await asyncio.open_connection("127.0.0.1", self._port, local_addr=here)
+            client = (self._source, 0)
+            opened = await asyncio.open_connection("127.0.0.1", self._port, local_addr=client)
             self._reader, self._writer = opened
         self._writer.write(head)
         answer = await self._reader.readuntil(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What is done to the service while people ask, each at its own beat, and told to the model."""
+"""Events that disturb the service under load; each is reported to the model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ import aiohttp
 
 from tests.perf.soak.keys import FAULTS, Signer
 from tests.perf.soak.model import FOREVER
-from tests.perf.soak.people import DOMAIN, KEPT, SIGNED, TTL, PublishedKey, Visit, World
+from tests.perf.soak.users import (
+    CACHED_SECONDS,
+    DOMAIN,
+    KEY_HOST,
+    TTL,
+    PublishedKey,
+    SharedState,
+    UserSession,
+)
 from tests.support.key_server import KeyServer
 from tests.support.processes import RunningVerifier
 from tests.support.redis_server import RedisServer
@@ -26,7 +34,7 @@ from tests.support.supervised import workers
 from tests.support.tokens import SECRET
 
 GRACE: Final = 20.0
-"""``key_grace``: how long a key works after its document was seen without it."""
+"""``key_grace``: how long, in seconds, a key is accepted after the document no longer has it."""
 
 _RELOAD_EVERY: Final = 20.0
 _KILL_EVERY: Final = 30.0
@@ -36,11 +44,11 @@ _REDIS_FAULT_EVERY: Final = 55.0
 _REVOKE_EVERY: Final = 0.5
 _FAULT_LASTS: Final = 8.0
 
-_TOLD: Final = 1.0  # seconds until all workers know of a revocation
-_RELOADED: Final = 5.0  # seconds until all workers have what they were told to read
-_RECOVERY: Final = 10.0  # from a source's recovery to its keys, and from a new key to its use
-_FRESH: Final = 60.0  # how long a document is not looked at again
-_KEYS: Final = 3
+_REVOCATION_SECONDS: Final = 1.0  # until all workers know a revocation
+_RELOAD_SECONDS: Final = 5.0  # until all workers use a new configuration
+_RECOVERY_SECONDS: Final = 10.0  # until a recovered source or a new key is used
+_DOCUMENT_SECONDS: Final = 60.0  # how long a key document is cached
+_PUBLISHED_KEYS: Final = 3
 
 
 _OPTIONS: Final = """
@@ -61,13 +69,13 @@ muc_mapper_domain_base = "{domain}"
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The sidecar's configuration file, and what of it stays.
+    """The configuration file of the service.
 
     Args:
-        folder: Where it is.
-        key_server: The key server's URL.
-        store: Where revocations are kept.
-        workers: How many workers there are.
+        folder: The folder of the file.
+        key_server: The URL of the key server.
+        store: The URL of the revocation store.
+        workers: The number of workers.
     """
 
     folder: Path
@@ -77,11 +85,11 @@ class Configuration:
 
     @property
     def file(self) -> Path:
-        """Give its path."""
+        """The path of the file."""
         return self.folder / "verifier.toml"
 
     def write(self, *, partner: bool) -> None:
-        """Write it, with the second issuer or without."""
+        """Write the file; ``partner`` says whether the second issuer is accepted."""
         (self.folder / "secret").write_text(SECRET)
         text = _OPTIONS.format(
             folder=self.folder,
@@ -90,7 +98,7 @@ class Configuration:
             grace=GRACE,
             workers=self.workers,
             store=self.store,
-            host=SIGNED,
+            host=KEY_HOST,
             key_server=self.key_server,
             domain=DOMAIN,
         )
@@ -98,45 +106,47 @@ class Configuration:
 
 
 def publish(server: KeyServer, keys: Iterable[PublishedKey]) -> None:
-    """Put these keys, and no others, into the document."""
-    server.publish_document(*(each.signer.jwk for each in keys))
-    server.replies["/jwks"].headers["Cache-Control"] = f"max-age={_FRESH:.0f}"
+    """Publish a document with exactly these keys."""
+    server.publish_document(*(key.signer.jwk for key in keys))
+    server.replies["/jwks"].headers["Cache-Control"] = f"max-age={_DOCUMENT_SECONDS:.0f}"
 
 
 @dataclass(slots=True)
 class Disturbances:
-    """Reloads, kills, rotations, revocations, and faults of the key server and of Redis.
+    """Reloads, kills, key rotations, revocations, and faults of the key server and of Redis.
 
-    Args:
+    Attributes:
         verifier: The service.
         server: Its key server.
-        redis: Where it keeps revocations.
-        world: Is told what is done.
-        guests: Whose tokens may be taken back.
-        configuration: Of the service.
-        published: The keys that the key server has now.
+        redis: Its revocation store.
+        state: The state of the model, which every event changes.
+        revocable: Sessions whose tokens may be revoked.
+        configuration: The configuration of the service.
+        events: Number of events by name.
+        published: The keys that the key server publishes now.
+        errors: Unexpected answers to revocations.
     """
 
     verifier: RunningVerifier
     server: KeyServer
     redis: RedisServer
-    world: World
-    guests: Sequence[Visit]
+    state: SharedState
+    revocable: Sequence[UserSession]
     configuration: Configuration
-    done: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
     published: list[PublishedKey] = field(init=False)
     _fault_ends: float = 0.0
     _redis_fault_ends: float = 0.0
     _killed: float = 0.0
-    failed: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.published = list(self.world.keys)
+        self.published = list(self.state.keys)
 
     async def run(self) -> None:
-        """Disturb until cancelled."""
+        """Cause events until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for each in (
+            for disturb in (
                 self._reload,
                 self._kill,
                 self._rotate,
@@ -144,54 +154,60 @@ class Disturbances:
                 self._fail_redis,
                 self._revoke,
             ):
-                tasks.create_task(each())
+                tasks.create_task(disturb())
 
     async def _reload(self) -> None:
         for partner in itertools.cycle((False, True)):
             await asyncio.sleep(_RELOAD_EVERY)
             self.configuration.write(partner=partner)
             now = time.time()
-            settled = now + _RELOADED + (0 if partner else KEPT)
-            self.world.partner.turn(partner, now, settled)
+            complete = now + _RELOAD_SECONDS + (0 if partner else CACHED_SECONDS)
+            self.state.partner.change(partner, now, complete)
             self.verifier.process.send_signal(signal.SIGHUP)
-            self.done["reloads"] += 1
+            self.events["reloads"] += 1
 
     async def _kill(self) -> None:
         await asyncio.sleep(_KILL_EVERY / 2)
         while True:
             victims = workers(self.verifier)
-            # In turns, so that each place is emptied; the elder has lived for two beats.
+            # The oldest worker: the workers are killed in turn, and each lives for two intervals.
             os.kill(victims[0], signal.SIGKILL)
             self._killed = time.time()
-            self.done["kills"] += 1
+            self.events["kills"] += 1
             if self._killed < self._fault_ends:
-                self._doubt()
+                self._make_keys_uncertain()
             if self._killed < self._redis_fault_ends:
-                self.world.store.doubt(self._killed, self._redis_fault_ends + _RECOVERY)
+                self.state.store.make_uncertain(
+                    self._killed, self._redis_fault_ends + _RECOVERY_SECONDS
+                )
             await asyncio.sleep(_KILL_EVERY)
 
     async def _rotate(self) -> None:
-        """Publish a new key, use it at once, and withdraw an old one, as hasty issuers do."""
+        """Publish a new key, sign with it at once, and withdraw an old key, as some issuers do."""
         for number in itertools.count():
             await asyncio.sleep(_ROTATE_EVERY)
             signer = await asyncio.to_thread(Signer, f"rotated-{number}", in_document=True)
             new, now = PublishedKey(signer), time.time()
-            new.known.first = False
-            new.known.turn(True, now, max(now, self._fault_ends) + _RECOVERY)
+            new.known.initial = False
+            new.known.change(True, now, max(now, self._fault_ends) + _RECOVERY_SECONDS)
             self.published.append(new)
-            self.world.keys.append(new)
+            self.state.keys.append(new)
             publish(self.server, self.published)
-            self.done["rotations"] += 1
-            if len(self.published) > _KEYS:
+            self.events["rotations"] += 1
+            if len(self.published) > _PUBLISHED_KEYS:
                 self._withdraw(self.published.pop(0))
 
     def _withdraw(self, key: PublishedKey) -> None:
         now = time.time()
-        gone = max(now + _FRESH, self._fault_ends + _RECOVERY) + GRACE + KEPT
-        key.known.turn(False, now, gone)
+        complete = (
+            max(now + _DOCUMENT_SECONDS, self._fault_ends + _RECOVERY_SECONDS)
+            + GRACE
+            + CACHED_SECONDS
+        )
+        key.known.change(False, now, complete)
         publish(self.server, self.published)
-        # Others go on signing with the last one for a while, and at the end in vain.
-        self.world.keys[:] = self.world.keys[-_KEYS - 1 :]
+        # Tokens are signed with the withdrawn key for a while, until it is denied.
+        self.state.keys[:] = self.state.keys[-_PUBLISHED_KEYS - 1 :]
 
     async def _fail(self) -> None:
         for name, reply in itertools.cycle(FAULTS.items()):
@@ -201,7 +217,7 @@ class Disturbances:
             self.server.reply_to_all = reply
             if name == "refused":
                 await self.server.stop_listening()
-            self.done["key server faults"] += 1
+            self.events["key server faults"] += 1
             await asyncio.sleep(_FAULT_LASTS)
             if name == "refused":
                 await self.server.start_listening()
@@ -210,58 +226,64 @@ class Disturbances:
             self.server.reply_to_all = None
 
     async def _fail_redis(self) -> None:
-        """Kill Redis, as a power failure would, and start it again."""
+        """Kill Redis, as a power failure does, and start it again."""
         while True:
             await asyncio.sleep(_REDIS_FAULT_EVERY - _FAULT_LASTS)
             now = time.time()
             self._redis_fault_ends = now + _FAULT_LASTS
-            if now - self._killed < _RELOADED:
-                self.world.store.doubt(now, self._redis_fault_ends + _RECOVERY)
+            if now - self._killed < _RELOAD_SECONDS:
+                self.state.store.make_uncertain(now, self._redis_fault_ends + _RECOVERY_SECONDS)
             await asyncio.to_thread(self.redis.kill)
-            self.done["Redis faults"] += 1
+            self.events["Redis faults"] += 1
             await asyncio.sleep(_FAULT_LASTS)
             await asyncio.to_thread(self.redis.start)
 
     async def _revoke(self) -> None:
-        """Take tokens back; what is not acknowledged may have been or not."""
-        async with aiohttp.ClientSession() as session:
+        """Revoke tokens."""
+        async with aiohttp.ClientSession() as client:
             while True:
                 await asyncio.sleep(_REVOKE_EVERY)
-                if self.guests:
-                    await self._take_back(random.choice(self.guests), session)  # noqa: S311  # load
+                if self.revocable:
+                    await self._revoke_token(random.choice(self.revocable), client)  # noqa: S311  # load
 
-    async def _take_back(self, visit: Visit, session: aiohttp.ClientSession) -> None:
+    async def _revoke_token(self, session: UserSession, client: aiohttp.ClientSession) -> None:
+        """Revoke one token; one that is not acknowledged may be revoked or not."""
         url = f"http://127.0.0.1:{self.verifier.admin}/v1/revocations"
         begin = time.time()
         try:
-            async with session.post(url, json={"jti": visit.token_id}) as answer:
+            async with client.post(url, json={"jti": session.token_id}) as answer:
                 status = answer.status
         except aiohttp.ClientError as error:
-            # The worker that was asked may have been killed; nothing is known then.
-            status = 503 if begin - self._killed < _RELOADED else 599
-            self.done[f"revocations cut off ({type(error).__name__})"] += 1
+            # The worker that got the request may have been killed.
+            status = 503 if begin - self._killed < _RELOAD_SECONDS else 599
+            self.events[f"revocations cut off ({type(error).__name__})"] += 1
         now = time.time()
         if status == 201:
-            visit.unrevoked.turn(False, begin, now + _TOLD + KEPT)
-            self.done["revocations"] += 1
+            session.not_revoked.change(False, begin, now + _REVOCATION_SECONDS + CACHED_SECONDS)
+            self.events["revocations"] += 1
             return
-        visit.unrevoked.turn(False, begin, FOREVER)
-        announced = now < self._redis_fault_ends + _RECOVERY or now - self._killed < _RELOADED
-        self.done["revocations refused"] += 1
+        session.not_revoked.change(False, begin, FOREVER)
+        announced = (
+            now < self._redis_fault_ends + _RECOVERY_SECONDS or now - self._killed < _RELOAD_SECONDS
+        )
+        self.events["revocations refused"] += 1
         if status != 503 or not announced:
-            self.failed.append(f"a revocation was answered with {status}")
+            self.errors.append(f"a revocation was answered with {status}")
 
     def _announce(self, begin: float, end: float) -> None:
         self._fault_ends = end
-        self.world.trouble.turn(True, begin, begin)
-        self.world.trouble.turn(False, end, end + _RECOVERY)
-        until = {True: end + _RECOVERY, False: end + _RECOVERY + GRACE + KEPT}
-        for key in self.world.keys:
-            key.known.unsettle(begin, until)
-        if begin - self._killed < _RELOADED:
-            self._doubt()
+        self.state.outage.change(True, begin, begin)
+        self.state.outage.change(False, end, end + _RECOVERY_SECONDS)
+        until = {
+            True: end + _RECOVERY_SECONDS,
+            False: end + _RECOVERY_SECONDS + GRACE + CACHED_SECONDS,
+        }
+        for key in self.state.keys:
+            key.known.delay(begin, until)
+        if begin - self._killed < _RELOAD_SECONDS:
+            self._make_keys_uncertain()
 
-    def _doubt(self) -> None:
-        """A worker that starts while the key server fails knows no key until it is back."""
-        for key in self.world.keys:
-            key.known.doubt(self._killed, self._fault_ends + _RECOVERY)
+    def _make_keys_uncertain(self) -> None:
+        """Permit unknown keys: a worker that starts while the key server fails knows no key."""
+        for key in self.state.keys:
+            key.known.make_uncertain(self._killed, self._fault_ends + _RECOVERY_SECONDS)

@@ -1,7 +1,7 @@
-"""Valid tokens during every fault of a key server: ``python -m tests.perf.soak.keys [SECONDS]``.
+"""``python -m tests.perf.soak.keys [SECONDS]`` sends tokens during every fault of a key server.
 
-Prints how many valid tokens were refused and how many invalid ones were accepted (both must be 0),
-the 99th percentile of the latency with and without a fault, the number of fetches, and the memory.
+It prints the valid tokens that were refused and the invalid ones that were accepted (both must be
+0), the 99th percentile of the latency with and without a fault, the fetches, and the memory.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Signer:
 
     @property
     def jwk(self) -> dict[str, Any]:
-        """The public key as it stands in the document."""
+        """The public key as in the key document."""
         jwk: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(self.key.public_key()))
         return jwk | {"kid": self.key_id, "use": "sig", "alg": "RS256"}
 
@@ -99,11 +99,11 @@ class Soak:
     def publish(self, *more: Signer) -> None:
         """Publish every key with the shortest freshness."""
         signers = [*self.signers, *more]
-        self.server.publish_document(*(each.jwk for each in signers if each.in_document))
+        self.server.publish_document(*(signer.jwk for signer in signers if signer.in_document))
         self.server.replies["/jwks"].headers["Cache-Control"] = "max-age=60"
-        for each in signers:
-            if not each.in_document:
-                self.server.publish(each.key_id, each.pem, cache_control="max-age=60")
+        for signer in signers:
+            if not signer.in_document:
+                self.server.publish(signer.key_id, signer.pem, cache_control="max-age=60")
 
     async def ask(self, token: str) -> tuple[int, str]:
         """Send one token to the verifier."""
@@ -138,12 +138,12 @@ class Soak:
             if due >= end:
                 break
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            work = [
+            requests = [
                 self.send_valid_token(),
                 *([self.send_invalid_token()] if number % INVALID_EVERY == 0 else []),
             ]
-            for each in work:
-                task = asyncio.create_task(each)
+            for request in requests:
+                task = asyncio.create_task(request)
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
         await asyncio.gather(*tasks)
@@ -167,28 +167,28 @@ class Soak:
         for number in itertools.count():
             await asyncio.sleep(ROTATE_SECONDS)
             new = await asyncio.to_thread(Signer, f"rotated-{number}", number % 2 == 0)
-            old = next(each for each in self.signers if each.in_document == new.in_document)
+            old = next(key for key in self.signers if key.in_document == new.in_document)
             self.publish(new)
             await self._wait_until_accepted(new)
-            self.signers = [each for each in self.signers if each is not old] + [new]
+            self.signers = [key for key in self.signers if key is not old] + [new]
             self.publish()
 
     async def _wait_until_accepted(self, new: Signer) -> None:
-        """Wait until its first token is accepted; during a fault it cannot be."""
+        """Wait until a token of a new key is accepted, which is impossible during a fault."""
         while (await self.ask(new.token()))[0] != 200:  # noqa: ASYNC110  # no event reports it
             await asyncio.sleep(0.5)
 
     async def run(self, seconds: float) -> None:
         """Warm up, then run load, faults and rotation at the same time."""
         self.publish()
-        for each in self.signers:
-            await self._wait_until_accepted(each)
+        for signer in self.signers:
+            await self._wait_until_accepted(signer)
         self.started = time.monotonic()
-        disturbers = [asyncio.create_task(self.faults()), asyncio.create_task(self.rotate())]
+        disturbances = [asyncio.create_task(self.faults()), asyncio.create_task(self.rotate())]
         await self.load(self.started + seconds)
-        for disturber in disturbers:
-            disturber.cancel()
-        await asyncio.gather(*disturbers, return_exceptions=True)
+        for disturbance in disturbances:
+            disturbance.cancel()
+        await asyncio.gather(*disturbances, return_exceptions=True)
 
 
 def resident(pid: int) -> float:

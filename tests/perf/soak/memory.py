@@ -1,4 +1,4 @@
-"""How much memory each process of the service has, over time."""
+"""The memory of each process of the service over time."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.support.processes import RunningVerifier
 from tests.support.supervised import workers
 
 _EVERY: Final = 1.0
-_GROWN_UP: Final = 10.0  # seconds; a worker that has just started fills its caches
+_WARM_UP: Final = 10.0  # seconds; a new worker fills its caches first
 
 Sample = tuple[float, float]
 
 
 class Memory:
-    """Looks at every process each second.
+    """Reads the memory of every process each second.
 
     Args:
         verifier: The service.
@@ -26,45 +26,45 @@ class Memory:
 
     def __init__(self, verifier: RunningVerifier) -> None:
         self._verifier = verifier
-        self._places: list[int] = workers(verifier)
+        self._worker_pids: list[int] = workers(verifier)
         self._since: dict[int, float] = {}
         self.samples: dict[str, list[Sample]] = {}
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Read until cancelled."""
         while True:
             await asyncio.sleep(_EVERY)
             now = time.time()
-            self._look("supervisor", self._verifier.process.pid, now)
+            self._sample("supervisor", self._verifier.process.pid, now)
             self._replace(workers(self._verifier))
-            for place, pid in enumerate(self._places):
-                if now - self._since.setdefault(pid, now) > _GROWN_UP:
-                    self._look(f"worker {place}", pid, now)
+            for number, pid in enumerate(self._worker_pids):
+                if now - self._since.setdefault(pid, now) > _WARM_UP:
+                    self._sample(f"worker {number}", pid, now)
 
-    def _replace(self, living: list[int]) -> None:
-        """Put those that have been started again into the places of the dead."""
-        new = [pid for pid in living if pid not in self._places]
-        for place, pid in enumerate(self._places):
-            if pid not in living and new:
-                self._places[place] = new.pop(0)
+    def _replace(self, running: list[int]) -> None:
+        """Give each restarted worker the number of a dead one."""
+        new = [pid for pid in running if pid not in self._worker_pids]
+        for number, pid in enumerate(self._worker_pids):
+            if pid not in running and new:
+                self._worker_pids[number] = new.pop(0)
 
-    def _look(self, name: str, pid: int, now: float) -> None:
+    def _sample(self, name: str, pid: int, now: float) -> None:
         if (megabytes := resident(pid)) is not None:
             self.samples.setdefault(name, []).append((now, megabytes))
 
 
 def resident(pid: int) -> float | None:
-    """Read a process' resident memory, MB; None where it has died."""
+    """Return the resident memory of a process in MB; None if it has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text("ascii")
     except FileNotFoundError:
         return None
-    found = status.partition("VmRSS:")[2].split()
-    return int(found[0]) / 1024 if found else None
+    fields = status.partition("VmRSS:")[2].split()
+    return int(fields[0]) / 1024 if fields else None
 
 
 def slope(samples: list[Sample], since: float) -> float | None:
-    """Give the growth from a moment on, MB an hour; None where too little is known."""
+    """Return the growth since a moment in MB an hour; None if there are too few samples."""
     late = [sample for sample in samples if sample[0] >= since]
     if len(late) < 10:
         return None

@@ -1,7 +1,8 @@
-"""What an answer may be, from how a token was made and what was done when; never from an answer.
+"""The model: which answers are right for a token, given what was done to the service and when.
 
-What changes, changes within a time: between the moment at which it is done and the one by which
-it is documented to hold everywhere, both answers are right. Before and after, one is.
+The model never learns from answers, and shares no code with the service. A change (a revocation, a
+reload) takes time: from the moment of the change until the documented moment at which it is
+complete, the answers before and after it are both right. Outside of that time, one answer is right.
 """
 
 from __future__ import annotations
@@ -11,92 +12,98 @@ from dataclasses import dataclass, field
 from typing import Final
 
 ALLOWED: Final = (200, "")
-"""Status and denial code of what is let in."""
+"""Status and denial code of an allowed request."""
 
 Outcome = tuple[int, str]
 FOREVER: Final = float("inf")
 
 
 @dataclass(slots=True)
-class Switch:
-    """Something that is true or not, and changes."""
+class TimedFlag:
+    """A fact that is true or false, and changes at known times."""
 
-    first: bool = True
+    initial: bool = True
     _changes: list[tuple[float, float, bool]] = field(default_factory=list)
 
-    def turn(self, value: bool, begin: float, settled: float) -> None:
-        """Change from ``begin`` on, everywhere by ``settled`` (seconds)."""
-        self._changes.append((begin, settled, value))
+    def change(self, value: bool, begin: float, complete: float) -> None:
+        """Change to ``value``, beginning at ``begin``, everywhere by ``complete`` (Unix time)."""
+        self._changes.append((begin, complete, value))
 
-    def unsettle(self, now: float, until: Mapping[bool, float]) -> None:
-        """Have what is not settled yet settle later: what is becoming true, and what false."""
+    def delay(self, now: float, until: Mapping[bool, float]) -> None:
+        """Delay the end of changes that are not complete; ``until`` has the times by new value."""
         self._changes = [
-            (begin, max(settled, until[value]) if settled > now else settled, value)
-            for begin, settled, value in self._changes
+            (begin, max(complete, until[value]) if complete > now else complete, value)
+            for begin, complete, value in self._changes
         ]
 
-    def doubt(self, begin: float, until: float) -> None:
-        """Have what is true be either for a time; what is not stays so."""
-        if self.values(begin, begin) == {True}:
-            self.turn(False, begin, until)
-            self.turn(True, begin, until)
+    def make_uncertain(self, begin: float, until: float) -> None:
+        """Permit both values between two moments if the fact is true; a false fact stays false."""
+        if self.possible_values(begin, begin) == {True}:
+            self.change(False, begin, until)
+            self.change(True, begin, until)
 
-    def has_changed(self, start: float, end: float) -> bool:
-        """Tell whether it has begun to change, or was still changing, between two moments."""
-        return any(begin <= end and settled >= start for begin, settled, _ in self._changes)
+    def changes_between(self, start: float, end: float) -> bool:
+        """Return whether a change was under way between two moments."""
+        return any(begin <= end and complete >= start for begin, complete, _ in self._changes)
 
-    def values(self, start: float, end: float) -> set[bool]:
-        """Give what it may have been between two moments."""
-        found = set[bool]()
-        for begin, settled, value in reversed(self._changes):
+    def possible_values(self, start: float, end: float) -> set[bool]:
+        """Return the values that the fact may have had between two moments."""
+        values = set[bool]()
+        for begin, complete, value in reversed(self._changes):
             if begin <= end:
-                found.add(value)
-            if settled <= start:
-                return found
-        return found | {self.first}
+                values.add(value)
+            if complete <= start:
+                return values
+        return values | {self.initial}
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """One reason for which a token may be refused.
+class Condition:
+    """One condition that a token has to meet.
 
     Attributes:
-        open: Whether it lets the token pass.
-        refusal: What is answered if not.
-        troubled: What may be answered instead while its source is announced to fail.
-        trouble: When that is.
+        flag: Whether the condition is met.
+        denial: The answer if it is not met.
+        denial_in_outage: An answer that is also right during an outage of its source.
+        outage: Whether the source is in an outage.
     """
 
-    open: Switch
-    refusal: Outcome
-    troubled: Outcome | None = None
-    trouble: Switch = field(default_factory=lambda: Switch(first=False))
+    flag: TimedFlag
+    denial: Outcome
+    denial_in_outage: Outcome | None = None
+    outage: TimedFlag = field(default_factory=lambda: TimedFlag(initial=False))
 
 
-def outcomes(
-    gates: Iterable[Gate], verdict: Outcome, start: float, end: float, kept: float = 0
+def possible_outcomes(
+    conditions: Iterable[Condition],
+    final_outcome: Outcome,
+    start: float,
+    end: float,
+    cached_seconds: float = 0,
 ) -> set[Outcome]:
-    """Give every answer that is right to a question that was on its way between two moments.
+    """Return every right answer to a request.
 
-    A refusal may be answered with the code that it had before a gate further up was closed, for
-    as long as answers are kept; that never turns it into an allow.
+    For as long as answers are cached, a denial may keep the code that it had before an earlier
+    condition failed. An allow may not.
 
     Args:
-        gates: The reasons, in Jitsi's order.
-        verdict: The answer if every gate is open.
-        start: When the question was sent, seconds.
-        end: When its answer was there.
-        kept: How long, seconds, answers are kept.
+        conditions: The conditions, in Jitsi's order.
+        final_outcome: The answer if all conditions are met.
+        start: The time of the request, Unix time.
+        end: The time of its answer.
+        cached_seconds: How long answers are cached.
     """
     right = set[Outcome]()
-    closed = False
-    for gate in gates:
-        values = gate.open.values(start, end)
+    has_failed = False
+    for condition in conditions:
+        values = condition.flag.possible_values(start, end)
         if False in values:
-            right.add(gate.refusal)
-            if gate.troubled is not None and True in gate.trouble.values(start, end):
-                right.add(gate.troubled)
-        if True not in values and not gate.open.has_changed(start - kept, end):
+            right.add(condition.denial)
+            if condition.denial_in_outage is not None and True in condition.outage.possible_values(
+                start, end
+            ):
+                right.add(condition.denial_in_outage)
+        if True not in values and not condition.flag.changes_between(start - cached_seconds, end):
             return right
-        closed = closed or True not in values
-    return right if closed and verdict == ALLOWED else right | {verdict}
+        has_failed = has_failed or True not in values
+    return right if has_failed and final_outcome == ALLOWED else right | {final_outcome}

@@ -1,4 +1,4 @@
-"""Sends what people ask, compares each answer with the model, and keeps count."""
+"""Sends the requests of many users, compares each answer with the model, and counts."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Final
 
-from tests.perf.soak.line import Answer, Line
-from tests.perf.soak.model import ALLOWED, Outcome, outcomes
-from tests.perf.soak.people import KEPT, Visit, World, arrive
+from tests.perf.soak.connection import Answer, Connection
+from tests.perf.soak.model import ALLOWED, Outcome, possible_outcomes
+from tests.perf.soak.users import CACHED_SECONDS, SharedState, UserSession, new_session
 
-LINES: Final = 64
-_NEW: Final = 0.1  # the share of questions with which somebody comes
-_AGAIN: Final = 0.5  # and of the others, that of the last who came
-_SHOWN: Final = 20
+CONNECTIONS: Final = 64
+_NEW_SESSIONS: Final = 0.1  # share of requests that begin a new session
+_LATEST_SESSIONS: Final = 0.5  # share of the others that belong to one of the latest sessions
+_MAX_EXAMPLES: Final = 20
 
 
 @dataclass(slots=True)
-class Seen:
-    """What has been seen so far.
+class Results:
+    """The results so far.
 
     Attributes:
-        codes: How often each was answered.
-        wrong: How many answers were not the model's.
-        failed: How many of them were 5xx, or none.
-        users: How many users have come.
-        examples: The first wrong ones, without a token.
-        seconds: How long each answer took.
+        codes: Number of answers by status and denial code.
+        wrong: Number of answers that the model does not permit.
+        failed: Number of wrong answers that were 5xx, or no answer at all.
+        users: Number of sessions.
+        examples: The first wrong answers, without tokens.
+        seconds: Duration of each request.
     """
 
     codes: Counter[Outcome] = field(default_factory=Counter)
@@ -43,94 +43,97 @@ class Seen:
 
 
 class Traffic:
-    """Many people behind as many addresses as there are lines.
+    """Many users, who share ``CONNECTIONS`` connections with one client address each.
 
     Args:
-        port: nginx'.
-        world: What verdicts depend on.
-        users: How many there are.
-        rate: Questions a second.
+        port: The port of nginx.
+        state: The state that answers depend on.
+        users: Number of users.
+        rate: Requests a second.
     """
 
-    def __init__(self, port: int, world: World, users: int, rate: float) -> None:
-        self.seen = Seen()
-        self._port, self._world, self._users = port, world, users
-        self._pause = LINES / rate
+    def __init__(self, port: int, state: SharedState, users: int, rate: float) -> None:
+        self.results = Results()
+        self._port, self._state, self._users = port, state, users
+        self._pause = CONNECTIONS / rate
         self._began = time.time()
-        self.guests: deque[Visit] = deque(maxlen=1000)
-        """Who has come last with a good token."""
+        self.revocable: deque[UserSession] = deque(maxlen=1000)
+        """The latest sessions with a good token, whose tokens may be revoked."""
 
     async def run(self, seconds: float) -> None:
-        """Ask for so long."""
+        """Send requests for so many seconds."""
         end = time.time() + seconds
-        await asyncio.gather(*(self._people(number, end) for number in range(LINES)))
+        await asyncio.gather(*(self._run_connection(number, end) for number in range(CONNECTIONS)))
 
-    async def _people(self, number: int, end: float) -> None:
-        line = Line(self._port, f"127.0.1.{number + 1}")
-        users = cycle(range(number, self._users, LINES))
-        here: list[Visit] = []
-        latest: deque[Visit] = deque(maxlen=4)
-        due = time.time() + self._pause * number / LINES
+    async def _run_connection(self, number: int, end: float) -> None:
+        connection = Connection(self._port, f"127.0.1.{number + 1}")
+        users = cycle(range(number, self._users, CONNECTIONS))
+        open_sessions: list[UserSession] = []
+        latest: deque[UserSession] = deque(maxlen=4)
+        due = time.time() + self._pause * number / CONNECTIONS
         while due < end:
             await asyncio.sleep(due - time.time())
             due = max(due + self._pause, time.time() - 1)
-            if not here or random.random() < _NEW:  # noqa: S311  # load
-                here.append(arrive(next(users), self._world))
-                latest.append(here[-1])
-                if here[-1].verdict == ALLOWED:
-                    self.guests.append(here[-1])
-                self.seen.users += 1
-            visit = _one_of(latest if random.random() < _AGAIN else here)  # noqa: S311  # load
-            await self._ask(line, visit)
-            if visit.ends < time.time():
-                here = [each for each in here if each is not visit]
-                if visit in latest:
-                    latest.remove(visit)
-        line.close()
+            if not open_sessions or random.random() < _NEW_SESSIONS:  # noqa: S311  # load
+                open_sessions.append(new_session(next(users), self._state))
+                latest.append(open_sessions[-1])
+                if open_sessions[-1].final_outcome == ALLOWED:
+                    self.revocable.append(open_sessions[-1])
+                self.results.users += 1
+            recent = random.random() < _LATEST_SESSIONS  # noqa: S311  # load
+            session = _random_session(latest if recent else open_sessions)
+            await self._send(connection, session)
+            if session.ends < time.time():
+                open_sessions = [other for other in open_sessions if other is not session]
+                if session in latest:
+                    latest.remove(session)
+        connection.close()
 
-    async def _ask(self, line: Line, visit: Visit) -> None:
-        signalling = random.random() < 0.5 and visit.path == f"/{visit.room}"  # noqa: S311  # load
-        head = _signalling(visit) if signalling else _page(visit)
+    async def _send(self, connection: Connection, session: UserSession) -> None:
+        signalling = random.random() < 0.5 and session.path == f"/{session.room}"  # noqa: S311  # load
+        head = _signalling(session) if signalling else _page(session)
         start = time.time()
-        answer = await line.ask(head)
+        answer = await connection.send(head)
         end = time.time()
-        self.seen.seconds.append(end - start)
-        self._judge(visit, answer, signalling, start, end)
+        self.results.seconds.append(end - start)
+        self._compare(session, answer, signalling, start, end)
 
-    def _judge(
-        self, visit: Visit, answer: Answer, signalling: bool, start: float, end: float
+    def _compare(
+        self, session: UserSession, answer: Answer, signalling: bool, start: float, end: float
     ) -> None:
-        given = (answer.status, answer.code)
-        self.seen.codes[given] += 1
-        right = outcomes(visit.gates, visit.verdict, start, end, KEPT)
-        if given in right and (given != ALLOWED or _is_for(visit, answer, signalling)):
+        outcome = (answer.status, answer.code)
+        self.results.codes[outcome] += 1
+        right = possible_outcomes(
+            session.conditions, session.final_outcome, start, end, CACHED_SECONDS
+        )
+        if outcome in right and (outcome != ALLOWED or _is_for(session, answer, signalling)):
             return
-        self.seen.wrong += 1
-        self.seen.failed += answer.status >= 500
-        if len(self.seen.examples) < _SHOWN:
-            self.seen.examples.append(
-                f"{start - self._began:.1f} s, {(end - start) * 1000:.0f} ms: {visit.user} at"
-                f" {visit.host}{' (signalling)' if signalling else ''}:"
-                f" expected {sorted(right)}, found {given}"
+        self.results.wrong += 1
+        self.results.failed += answer.status >= 500
+        if len(self.results.examples) < _MAX_EXAMPLES:
+            self.results.examples.append(
+                f"{start - self._began:.1f} s, {(end - start) * 1000:.0f} ms: {session.user} at"
+                f" {session.host}{' (signalling)' if signalling else ''}:"
+                f" expected {sorted(right)}, found {outcome}"
             )
 
 
-def _one_of(visits: list[Visit] | deque[Visit]) -> Visit:
-    return visits[random.randrange(len(visits))]  # noqa: S311  # load
+def _random_session(sessions: list[UserSession] | deque[UserSession]) -> UserSession:
+    return sessions[random.randrange(len(sessions))]  # noqa: S311  # load
 
 
-def _page(visit: Visit) -> bytes:
-    return f"GET {visit.path}?{visit.query} HTTP/1.1\r\nHost: {visit.host}\r\n\r\n".encode()
+def _page(session: UserSession) -> bytes:
+    return f"GET {session.path}?{session.query} HTTP/1.1\r\nHost: {session.host}\r\n\r\n".encode()
 
 
-def _signalling(visit: Visit) -> bytes:
-    query = visit.query.replace("jwt=", "token=")
-    target = f"/http-bind?room={visit.room}&{query}"
-    head = f"POST {target} HTTP/1.1\r\nHost: {visit.host}\r\nContent-Length: 0\r\n\r\n"
+def _signalling(session: UserSession) -> bytes:
+    query = session.query.replace("jwt=", "token=")
+    target = f"/http-bind?room={session.room}&{query}"
+    head = f"POST {target} HTTP/1.1\r\nHost: {session.host}\r\nContent-Length: 0\r\n\r\n"
     return head.encode()
 
 
-def _is_for(visit: Visit, answer: Answer, signalling: bool) -> bool:
-    """Tell whether it is this user and this room that what is behind nginx was told of."""
-    told = visit.user if signalling else f'"room": "{visit.room}"'
-    return told.encode() in answer.body
+def _is_for(session: UserSession, answer: Answer, signalling: bool) -> bool:
+    """Return whether the upstream was told this user (signalling) or this room (page)."""
+    expected = session.user if signalling else f'"room": "{session.room}"'
+    return expected.encode() in answer.body

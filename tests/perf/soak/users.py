@@ -1,7 +1,8 @@
-"""Who comes with which token, and what is to become of it.
+"""Users with tokens, good and defective ones, and the answers that the model expects.
 
-Every other user's tokens are signed with a shared secret, for a host that looks at no domain; the
-others' with keys that rotate, for a host that does.
+Users with an even number have tokens for ``SECRET_HOST``: a shared secret signs them, and the host
+does not check the domain. The others have tokens for ``KEY_HOST``: keys that rotate sign them, and
+the host checks the domain.
 """
 
 from __future__ import annotations
@@ -13,42 +14,42 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.perf.soak.keys import Signer
-from tests.perf.soak.model import ALLOWED, Gate, Outcome, Switch
+from tests.perf.soak.model import ALLOWED, Condition, Outcome, TimedFlag
 from tests.support.tokens import SECRET, present, sign
 
-HASHED: Final = "meet.example.org"
-SIGNED: Final = "keys.example.org"
+SECRET_HOST: Final = "meet.example.org"
+KEY_HOST: Final = "keys.example.org"
 DOMAIN: Final = "meet.jitsi"
-STRANGER: Final = "a-secret-that-nobody-here-has-been-told"
+OTHER_SECRET: Final = "a-secret-that-no-host-of-this-test-has"
 EXPIRED: Final = (401, "token-expired")
 TTL: Final = 5.0
-"""``decision_ttl``, seconds: the longest that sidecar and nginx go by what they remember."""
-KEPT: Final = TTL + 1.5
-"""nginx counts whole seconds, and answers are on their way."""
-LATE: Final = 1.0
-"""The time, seconds, within which the end of a token is known everywhere."""
-_AFTER: Final = 8.0  # seconds for which people go on trying
-_SHARE_OF_MISTAKES: Final = 0.25
+"""``decision_ttl`` in seconds: the longest time that the service and nginx cache an answer."""
+CACHED_SECONDS: Final = TTL + 1.5
+"""Seconds: nginx rounds to whole seconds, and answers take time to arrive."""
+EXPIRY_SECONDS: Final = 1.0
+"""Seconds until an expired token is denied everywhere."""
+_RETRY_SECONDS: Final = 8.0  # seconds for which a user repeats denied requests
+_SHARE_OF_DEFECTS: Final = 0.25
 _SHARE_OF_PARTNERS: Final = 0.1
 
 Changes = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
-    """A question that is refused, and the answer.
+class Defect:
+    """A defect of a request, and the denial that it causes.
 
     Attributes:
-        refusal: The answer.
-        claims: What the token claims instead, at this time; ``...`` for nothing.
-        header: What its header says instead.
-        query: What the query is instead, ``{}`` for the token.
-        tenant: The tenant in whose path the room is.
-        secret: Whom the token is signed by instead.
-        algorithm: And how.
+        denial: The answer.
+        claims: Returns the changed claims at this Unix time; ``...`` removes a claim.
+        header: Changed parameters of the token's header.
+        query: The query; ``{}`` stands for the token.
+        tenant: The tenant in the path of the room.
+        secret: Another secret for the signature.
+        algorithm: Another algorithm for the signature.
     """
 
-    refusal: Outcome
+    denial: Outcome
     claims: Callable[[float], Changes] = lambda _now: {}
     header: Changes = field(default_factory=dict)
     query: str = "jwt={}"
@@ -61,81 +62,81 @@ def _claims(**claims: Any) -> Callable[[float], Changes]:
     return lambda _now: claims
 
 
-EVERYWHERE: Final = (
-    Mistake((401, "token-missing"), query="config.x=1"),
-    Mistake((401, "token-malformed"), query="jwt=eyJ0.e30"),
-    Mistake((401, "ambiguous-request"), query="jwt={0}&jwt={0}"),
-    Mistake((401, "algorithm-not-allowed"), secret=STRANGER, algorithm="HS512"),
-    Mistake((401, "type-not-jwt"), header={"typ": "JOSE"}),
-    Mistake((401, "expiry-malformed"), _claims(exp="soon")),
-    Mistake((401, "not-before-malformed"), _claims(nbf="then")),
-    Mistake(EXPIRED, lambda now: {"exp": now - 2}),
-    Mistake((401, "token-not-yet-valid"), lambda now: {"nbf": now + 3600}),
-    Mistake((401, "issuer-missing"), _claims(iss=...)),
-    Mistake((401, "issuer-not-accepted"), _claims(iss="nobody")),
-    Mistake((401, "audience-missing"), _claims(aud=...)),
-    Mistake((401, "audience-not-accepted"), _claims(aud="zoom")),
-    Mistake((401, "room-claim-missing"), _claims(room=...)),
-    Mistake((401, "subject-missing"), _claims(sub=...)),
-    Mistake((401, "claim-malformed"), _claims(context={"user": 5})),
-    Mistake((403, "room-mismatch"), _claims(room="elsewhere")),
+COMMON_DEFECTS: Final = (
+    Defect((401, "token-missing"), query="config.x=1"),
+    Defect((401, "token-malformed"), query="jwt=eyJ0.e30"),
+    Defect((401, "ambiguous-request"), query="jwt={0}&jwt={0}"),
+    Defect((401, "algorithm-not-allowed"), secret=OTHER_SECRET, algorithm="HS512"),
+    Defect((401, "type-not-jwt"), header={"typ": "JOSE"}),
+    Defect((401, "expiry-malformed"), _claims(exp="soon")),
+    Defect((401, "not-before-malformed"), _claims(nbf="then")),
+    Defect(EXPIRED, lambda now: {"exp": now - 2}),
+    Defect((401, "token-not-yet-valid"), lambda now: {"nbf": now + 3600}),
+    Defect((401, "issuer-missing"), _claims(iss=...)),
+    Defect((401, "issuer-not-accepted"), _claims(iss="another-site")),
+    Defect((401, "audience-missing"), _claims(aud=...)),
+    Defect((401, "audience-not-accepted"), _claims(aud="zoom")),
+    Defect((401, "room-claim-missing"), _claims(room=...)),
+    Defect((401, "subject-missing"), _claims(sub=...)),
+    Defect((401, "claim-malformed"), _claims(context={"user": 5})),
+    Defect((403, "room-mismatch"), _claims(room="another-room")),
 )
-HASHED_ONLY: Final = (
-    Mistake((401, "signature-invalid"), secret=STRANGER),
-    Mistake((401, "signature-invalid"), secret=SECRET + " "),
+SECRET_HOST_DEFECTS: Final = (
+    Defect((401, "signature-invalid"), secret=OTHER_SECRET),
+    Defect((401, "signature-invalid"), secret=SECRET + " "),
 )
-SIGNED_ONLY: Final = (
-    Mistake((401, "key-id-missing"), header={"kid": ...}),
-    Mistake((403, "domain-mismatch"), _claims(sub="elsewhere.example.org")),
-    Mistake((403, "tenant-mismatch"), _claims(sub="other"), tenant="clinic"),
-    Mistake((403, "room-pattern-invalid"), _claims(room="%", context={"room": {"regex": True}})),
+KEY_HOST_DEFECTS: Final = (
+    Defect((401, "key-id-missing"), header={"kid": ...}),
+    Defect((403, "domain-mismatch"), _claims(sub="elsewhere.example.org")),
+    Defect((403, "tenant-mismatch"), _claims(sub="other"), tenant="clinic"),
+    Defect((403, "room-pattern-invalid"), _claims(room="%", context={"room": {"regex": True}})),
 )
-INVENTED: Final = Mistake((401, "key-unknown"))
-FORGED: Final = Mistake((401, "signature-invalid"))
+INVENTED_KEY: Final = Defect((401, "key-unknown"))
+FORGED_SIGNATURE: Final = Defect((401, "signature-invalid"))
 
 
 @dataclass(slots=True)
 class PublishedKey:
-    """A key, and whether its document has it."""
+    """A key, and whether the service knows it."""
 
     signer: Signer
-    known: Switch = field(default_factory=Switch)
+    known: TimedFlag = field(default_factory=TimedFlag)
 
 
 @dataclass(slots=True)
-class World:
-    """What the verdict on a token depends on besides the token.
+class SharedState:
+    """The state of the service and its surroundings that answers depend on.
 
     Attributes:
-        keys: Those that are signed with.
-        stranger: A key that nobody publishes.
+        keys: The keys that sign tokens.
+        unpublished: A key that is not published.
         partner: Whether the second issuer is accepted.
-        trouble: Whether the key server is announced to fail, or to have just failed.
-        store: Whether every worker knows what has been revoked.
+        outage: Whether the key server fails, or failed a short time ago.
+        store: Whether every worker has loaded the revocations.
     """
 
     keys: list[PublishedKey]
-    stranger: Signer
-    partner: Switch = field(default_factory=Switch)
-    trouble: Switch = field(default_factory=lambda: Switch(first=False))
-    store: Switch = field(default_factory=Switch)
+    unpublished: Signer
+    partner: TimedFlag = field(default_factory=TimedFlag)
+    outage: TimedFlag = field(default_factory=lambda: TimedFlag(initial=False))
+    store: TimedFlag = field(default_factory=TimedFlag)
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """A user with a token, for as long as it is tried.
+class UserSession:
+    """A user with one token.
 
     Attributes:
-        user: The user's id.
-        host: Where.
-        path: The page.
-        room: Its room.
-        query: Token and all.
-        gates: Why the token may be refused, in Jitsi's order.
-        verdict: What is answered otherwise.
-        ends: When the user gives up, Unix time.
-        token_id: The token's ``jti``.
-        unrevoked: Whether the token has not been taken back.
+        user: The id of the user.
+        host: The requested host.
+        path: The path of the page.
+        room: The room of the page.
+        query: The query with the token.
+        conditions: The conditions that the token has to meet, in Jitsi's order.
+        final_outcome: The answer if all conditions are met.
+        ends: The end of the session, Unix time.
+        token_id: The ``jti`` of the token.
+        not_revoked: Whether the token is not revoked.
     """
 
     user: str
@@ -143,58 +144,58 @@ class Visit:
     path: str
     room: str
     query: str = field(repr=False)
-    gates: tuple[Gate, ...] = field(repr=False)
-    verdict: Outcome
+    conditions: tuple[Condition, ...] = field(repr=False)
+    final_outcome: Outcome
     ends: float
     token_id: str
-    unrevoked: Switch = field(repr=False)
+    not_revoked: TimedFlag = field(repr=False)
 
 
-def arrive(user: int, world: World) -> Visit:
-    """Have a user come with a new token, good or not."""
-    hashed = user % 2 == 0
+def new_session(user: int, state: SharedState) -> UserSession:
+    """Return a session of a user with a new token, which may have a defect."""
+    uses_secret = user % 2 == 0
     room, now = f"room-{user % 5000}", time.time()
-    mistake = _mistake(hashed) if random.random() < _SHARE_OF_MISTAKES else None  # noqa: S311  # load
-    lasts = random.choice((8, 20, 60, 300, 900))  # noqa: S311  # load
+    defect = _random_defect(uses_secret) if random.random() < _SHARE_OF_DEFECTS else None  # noqa: S311  # load
+    lifetime = random.choice((8, 20, 60, 300, 900))  # noqa: S311  # load
     token_id = f"{user}-{now}"
     claims = {
         "iss": "app",
         "aud": "jitsi",
-        "sub": "*" if hashed else DOMAIN,
+        "sub": "*" if uses_secret else DOMAIN,
         "room": room,
-        "exp": now + lasts,
+        "exp": now + lifetime,
         "jti": token_id,
         "context": {"user": {"id": f"user-{user}"}},
     }
-    gates: list[Gate] = []
-    if mistake is None and random.random() < _SHARE_OF_PARTNERS:  # noqa: S311  # load
+    conditions: list[Condition] = []
+    if defect is None and random.random() < _SHARE_OF_PARTNERS:  # noqa: S311  # load
         claims["iss"] = "partner"
-        gates.append(Gate(world.partner, (401, "issuer-not-accepted")))
-    mistake = mistake or Mistake(ALLOWED)
-    claims |= mistake.claims(now)
-    if mistake.refusal[1] not in _BEFORE_EXPIRY:
-        gates.insert(0, _expiry(now + lasts))
-    unrevoked = Switch()
-    if mistake.refusal == ALLOWED or mistake.refusal[1] in _AFTER_REVOCATIONS:
-        gates.append(Gate(world.store, (503, "store-unavailable")))
-        gates.append(Gate(unrevoked, (403, "revoked")))
-    token, found = _signed(present(claims), mistake, world, hashed=hashed)
-    tenant = f"/{mistake.tenant}" if mistake.tenant else ""
-    return Visit(
+        conditions.append(Condition(state.partner, (401, "issuer-not-accepted")))
+    defect = defect or Defect(ALLOWED)
+    claims |= defect.claims(now)
+    if defect.denial[1] not in _BEFORE_EXPIRY:
+        conditions.insert(0, _expiry(now + lifetime))
+    not_revoked = TimedFlag()
+    if defect.denial == ALLOWED or defect.denial[1] in _AFTER_REVOCATIONS:
+        conditions.append(Condition(state.store, (503, "store-unavailable")))
+        conditions.append(Condition(not_revoked, (403, "revoked")))
+    token, key_conditions = _signed_token(present(claims), defect, state, uses_secret=uses_secret)
+    tenant = f"/{defect.tenant}" if defect.tenant else ""
+    return UserSession(
         f"user-{user}",
-        HASHED if hashed else SIGNED,
+        SECRET_HOST if uses_secret else KEY_HOST,
         f"{tenant}/{room}",
         room,
-        mistake.query.format(token),
-        (*found, *gates),
-        mistake.refusal,
-        now + min(lasts, 10 if mistake.refusal != ALLOWED else lasts) + _AFTER,
+        defect.query.format(token),
+        (*key_conditions, *conditions),
+        defect.denial,
+        now + min(lifetime, 10 if defect.denial != ALLOWED else lifetime) + _RETRY_SECONDS,
         token_id,
-        unrevoked,
+        not_revoked,
     )
 
 
-# What is found out before anybody looks at the time.
+# Denials that are found before the expiry is checked.
 _BEFORE_EXPIRY: Final = frozenset(
     (
         "ambiguous-request",
@@ -210,7 +211,7 @@ _BEFORE_EXPIRY: Final = frozenset(
         "token-expired",
     )
 )
-# What is found out when it has been looked whether the token was taken back.
+# Denials that are found after the revocations are checked.
 _AFTER_REVOCATIONS: Final = frozenset(
     (
         "room-mismatch",
@@ -220,7 +221,7 @@ _AFTER_REVOCATIONS: Final = frozenset(
         "claim-malformed",
     )
 )
-# What is found out before anybody looks for a key.
+# Denials that are found before the key is looked up.
 _BEFORE_KEYS: Final = frozenset(
     (
         "ambiguous-request",
@@ -232,31 +233,33 @@ _BEFORE_KEYS: Final = frozenset(
 )
 
 
-def _mistake(hashed: bool) -> Mistake:
-    own: tuple[Mistake, ...] = HASHED_ONLY if hashed else (*SIGNED_ONLY, INVENTED, FORGED)
-    return random.choice((*EVERYWHERE, *own))  # noqa: S311  # load
+def _random_defect(uses_secret: bool) -> Defect:
+    host_defects: tuple[Defect, ...] = (
+        SECRET_HOST_DEFECTS if uses_secret else (*KEY_HOST_DEFECTS, INVENTED_KEY, FORGED_SIGNATURE)
+    )
+    return random.choice((*COMMON_DEFECTS, *host_defects))  # noqa: S311  # load
 
 
-def _expiry(ends: float) -> Gate:
-    valid = Switch()
-    valid.turn(False, ends - 0.05, ends + LATE)
-    return Gate(valid, EXPIRED)
+def _expiry(ends: float) -> Condition:
+    valid = TimedFlag()
+    valid.change(False, ends - 0.05, ends + EXPIRY_SECONDS)
+    return Condition(valid, EXPIRED)
 
 
-def _signed(
-    claims: Changes, mistake: Mistake, world: World, *, hashed: bool
-) -> tuple[str, list[Gate]]:
-    """Sign a token; also gives what stands between it and its key."""
-    if hashed or mistake.secret:
-        header = present({"kid": "k", **mistake.header})
-        secret, algorithm = mistake.secret or SECRET, mistake.algorithm or "HS256"
+def _signed_token(
+    claims: Changes, defect: Defect, state: SharedState, *, uses_secret: bool
+) -> tuple[str, list[Condition]]:
+    """Return a signed token, and the condition that its key is known (if it has a key)."""
+    if uses_secret or defect.secret:
+        header = present({"kid": "k", **defect.header})
+        secret, algorithm = defect.secret or SECRET, defect.algorithm or "HS256"
         return sign(claims, header, secret, algorithm), []
-    key = random.choice(world.keys)  # noqa: S311  # load
-    key_id = "invented-" + claims["jti"] if mistake is INVENTED else key.signer.key_id
-    signer = world.stranger if mistake in (FORGED, INVENTED) else key.signer
-    token = sign(claims, present({"kid": key_id, **mistake.header}), signer.key, "RS256")
-    if mistake.refusal[1] in _BEFORE_KEYS:
+    key = random.choice(state.keys)  # noqa: S311  # load
+    key_id = "invented-" + claims["jti"] if defect is INVENTED_KEY else key.signer.key_id
+    signer = state.unpublished if defect in (FORGED_SIGNATURE, INVENTED_KEY) else key.signer
+    token = sign(claims, present({"kid": key_id, **defect.header}), signer.key, "RS256")
+    if defect.denial[1] in _BEFORE_KEYS:
         return token, []
-    known = Switch(first=False) if mistake is INVENTED else key.known
+    known = TimedFlag(initial=False) if defect is INVENTED_KEY else key.known
     unavailable = (503, "keys-unavailable")
-    return token, [Gate(known, (401, "key-unknown"), unavailable, world.trouble)]
+    return token, [Condition(known, (401, "key-unknown"), unavailable, state.outage)]
