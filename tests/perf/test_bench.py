@@ -1,3 +1,5 @@
+"""The benchmark runs, and its rows and tables are computed correctly."""
+
 from __future__ import annotations
 
 import json
@@ -13,16 +15,16 @@ from tests.perf.bench.table import as_json, table
 from tests.support.paths import ROOT
 
 
-def test_the_smallest_section_gives_a_row_for_each_variant(tmp_path: Path) -> None:
-    kept = tmp_path / "rows.json"
-    least = ["--rounds", "1", "--seconds", "1", "--only", "hit", "--json", str(kept)]
-    command = [sys.executable, "-m", "tests.perf.bench", *least]
+def test_section_gives_a_row_for_each_variant(tmp_path: Path) -> None:
+    file = tmp_path / "rows.json"
+    options = ["--rounds", "1", "--seconds", "1", "--only", "hit", "--json", str(file)]
+    command = [sys.executable, "-m", "tests.perf.bench", *options]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    rows = json.loads(kept.read_text())["rows"]
+    rows = json.loads(file.read_text())["rows"]
     assert [row["name"] for row in rows] == [
         "trivial 204, web.Application",
-        "sidecar, decision cached",
-        "natural aiohttp app, decision cached",
+        "verifier, decision cached",
+        "simple aiohttp service, decision cached",
     ]
     assert all(row["median"] > 0 and row["cpu_us"] > 0 for row in rows)
     assert all(f"| {row['name']} " in output for row in rows)
@@ -46,11 +48,13 @@ def test_ratios_are_taken_within_each_round() -> None:
         (None, [1], None),
     ],
 )
-def test_a_median_meets_a_goal(goal: Goal | None, figures: list[float], met: bool | None) -> None:
+def test_median_is_compared_with_the_goal(
+    goal: Goal | None, figures: list[float], met: bool | None
+) -> None:
     assert Row("section", "name", figures, goal=goal).met is met
 
 
-def test_the_table_has_what_was_found_and_what_was_not() -> None:
+def test_table_has_measured_and_unmeasured_rows() -> None:
     rows = [
         Row("one", "quick", [1, 3, 2], "ms", goal=at_most(5)),
         Row("two", "not measured", note="the reason"),

@@ -1,8 +1,8 @@
-"""``python -m tests.perf.bench``: measures the sidecar beside its peers, and prints one table.
+"""``python -m tests.perf.bench`` measures the verifier beside other programs, and prints one table.
 
-Progress goes to standard error, the table to standard output; ``--json FILE`` keeps all rows for
-a later comparison. Nothing here is asserted: a machine that is busy elsewhere gives other figures,
-and ratios that are still worth something.
+Progress goes to standard error, the table to standard output. ``--json FILE`` writes all rows for a
+later comparison. Nothing is asserted, because the figures depend on the machine; ratios depend less
+on it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from tests.perf.bench.accounting import Clock
 from tests.perf.bench.bench import Bench
+from tests.perf.bench.resources import Clock
 from tests.perf.bench.rounds import Effort
 from tests.perf.bench.rows import Row
 from tests.perf.bench.servers import Servers
@@ -34,7 +34,7 @@ SECTIONS: Final = (
     "unix",
     "workers",
     "attack",
-    "hanging",
+    "slowloris",
     "memory",
     "startup",
     "growth",
@@ -45,36 +45,38 @@ SECTIONS: Final = (
 def main() -> None:
     """Measure the chosen sections."""
     options = _parser().parse_args()
-    # Ended from outside, stop what has been started first.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    # SystemExit stops all started programs.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     clock = Clock()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(Effort(options.rounds, options.seconds), options.minutes, Path(folder))
-        found = {name: _run(name, bench) for name in options.only}
+        sections = {name: _run(name, bench) for name in options.only}
     print(_preface(options, clock))
-    print(table([row for rows in found.values() for row in rows]))
+    print(table([row for rows in sections.values() for row in rows]))
     if options.json:
-        kept = {
+        document = {
             "at": int(time.time()),
             "rounds": options.rounds,
             "seconds": options.seconds,
             "others": clock.others,
-            "rows": [{"section": name} | as_json(row) for name in found for row in found[name]],
+            "rows": [
+                {"section": name} | as_json(row) for name in sections for row in sections[name]
+            ],
         }
-        options.json.write_text(json.dumps(kept, indent=1) + "\n")
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def _run(name: str, bench: Bench) -> list[Row]:
-    """Measure one section; one that cannot be measured says why, and the others are."""
+    """Return the rows of a section; one that cannot be measured gets a row with the reason."""
     print(f"{name} …", file=sys.stderr)
     try:
-        return _measured(name, bench)
+        return _measure(name, bench)
     except (OSError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return [Row(name, "not measured", note=" ".join(str(error).split()))]
 
 
-def _measured(name: str, bench: Bench) -> list[Row]:
+def _measure(name: str, bench: Bench) -> list[Row]:
     run: Callable[[Bench, Servers], list[Row]] = import_module(
         f"tests.perf.bench.sections.{name}"
     ).run
@@ -85,11 +87,12 @@ def _measured(name: str, bench: Bench) -> list[Row]:
 def _preface(options: argparse.Namespace, clock: Clock) -> str:
     return (
         f"{time.strftime('%Y-%m-%d %H:%M')}, {os.cpu_count()} CPUs, shared by the load generator,"
-        f" nginx and what is measured; Python {platform.python_version()}; {options.rounds} rounds"
-        f" of {options.seconds} s for each row, interleaved; {clock.minutes:.1f} minutes, in which"
-        f" other programs of this machine used {clock.others:.0%} of its CPU time.\n\nCPU µs: of"
-        " what is measured, for each request. load: the load generator's CPU time, as a share of"
-        " one core.\n"
+        f" nginx and the measured program; Python {platform.python_version()};"
+        f" {options.rounds} rounds of {options.seconds} s for each row, interleaved;"
+        f" {clock.minutes:.1f} minutes, in which other programs of this machine used"
+        f" {clock.others:.0%} of its CPU time.\n\n"
+        "CPU µs: of the measured program, for each request."
+        " load: the load generator's CPU time, as a share of one core.\n"
     )
 
 
@@ -98,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=_positive, default=3)
     parser.add_argument("--seconds", type=_positive, default=2, help="for each row in each round")
     parser.add_argument(
-        "--minutes", type=_positive, default=1, help="that memory is watched under load"
+        "--minutes", type=_positive, default=1, help="of load for the memory section"
     )
     parser.add_argument("--only", type=_sections, default=SECTIONS, help=", ".join(SECTIONS))
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -107,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of at least 1")
     return int(text)
 
 

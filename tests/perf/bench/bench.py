@@ -1,4 +1,4 @@
-"""What all sections share: how much is measured, who signs, and that a gate is one."""
+"""What all sections share: the amount of measuring, issuers, requests, and a check of each gate."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from tests.perf.bench.issuers import ISSUER, ROOM, Issuer, rsa_issuer
 from tests.perf.bench.load import Tokens
-from tests.perf.bench.minting import ISSUER, ROOM, Issuer, rsa_issuer
-from tests.perf.bench.rounds import PLACE, WARM_UP_SECONDS, Effort, Variant
+from tests.perf.bench.rounds import TOKEN_PLACEHOLDER, WARM_UP_SECONDS, Effort, Variant
 from tests.perf.bench.servers import Server
 
-# Limits of a proxy's own may refuse, too.
-_REFUSED: Final = (401, 403, 429, 503)
+# 429 and 503 come from the limits of a proxy.
+_DENIED: Final = (401, 403, 429, 503)
 _TOKENS_A_SECOND: Final = {"HS256": 60_000, "RS256": 25_000}
 
-ASK: Final = (
+AUTH_REQUEST: Final = (
     b"GET /auth HTTP/1.1\r\nHost: meet.example.org\r\nX-Original-Method: GET\r\n"
-    b"X-Original-URI: /%s?jwt=%s\r\n\r\n" % (ROOM.encode(), PLACE)
+    b"X-Original-URI: /%s?jwt=%s\r\n\r\n" % (ROOM.encode(), TOKEN_PLACEHOLDER)
 )
-"""What a proxy asks a sidecar."""
+"""The auth request of a proxy."""
 
-VISIT: Final = b"GET /%s?jwt=%s HTTP/1.1\r\nHost: meet.example.org\r\n\r\n" % (ROOM.encode(), PLACE)
-"""What a browser asks a proxy."""
+PAGE_REQUEST: Final = b"GET /%s?jwt=%s HTTP/1.1\r\nHost: meet.example.org\r\n\r\n" % (
+    ROOM.encode(),
+    TOKEN_PLACEHOLDER,
+)
+"""The request of a browser for a page."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,9 @@ class Bench:
     """One run.
 
     Attributes:
-        effort: Rounds and seconds.
-        minutes: How long the memory of a busy sidecar is watched.
-        folder: Where files go.
+        effort: Rounds, and seconds of each.
+        minutes: Minutes of load for the memory section.
+        folder: The folder of all files.
     """
 
     effort: Effort
@@ -44,60 +47,64 @@ class Bench:
 
     @cached_property
     def shared(self) -> Issuer:
-        """Who signs with the shared secret."""
+        """The issuer with a shared secret."""
         return Issuer("HS256")
 
     @cached_property
     def rsa(self) -> Issuer:
-        """Who signs with a private key."""
+        """The issuer with a private key."""
         return rsa_issuer()
 
     @property
     def issuers(self) -> tuple[Issuer, Issuer]:
-        """Both."""
+        """Both issuers."""
         return self.shared, self.rsa
 
     def distinct(self, issuer: Issuer, name: str = "") -> Tokens:
-        """Mint as many tokens as a variant can use up in all its rounds, no matter how fast."""
+        """Return more different tokens than the fastest variant needs for all its rounds."""
         seconds = WARM_UP_SECONDS + self.effort.rounds * self.effort.seconds
         count = _TOKENS_A_SECOND[issuer.algorithm] * seconds
         file = self.folder / f"{issuer.algorithm}{name}.tokens"
         return Tokens(file, 0, count) if file.exists() else issuer.mint(file, count)
 
 
-def one_token(name: str, server: Server, issuer: Issuer, *pids: int, head: bytes = ASK) -> Variant:
-    """Make a variant that is asked the same, allowed question again and again.
+def one_token(
+    name: str, server: Server, issuer: Issuer, *pids: int, head: bytes = AUTH_REQUEST
+) -> Variant:
+    """Return a variant that gets the same allowed request again and again.
 
     Args:
-        name: Its line in the table.
-        server: Who is asked.
-        issuer: Who signs.
-        pids: The other programs whose CPU time counts.
-        head: The question, with a place for the token.
+        name: Its row in the table.
+        server: The measured server.
+        issuer: Signs the token.
+        pids: Other programs whose CPU time counts.
+        head: The request, with ``TOKEN_PLACEHOLDER``.
     """
-    check_gate(name, server.port, issuer, head)
-    head = head.replace(PLACE, issuer.token().encode())
+    check_denials(name, server.port, issuer, head)
+    head = head.replace(TOKEN_PLACEHOLDER, issuer.token().encode())
     return Variant(name, server.port, head, (server.pid, *pids))
 
 
-def check_gate(name: str, port: int, issuer: Issuer, head: bytes) -> None:
-    """See to it that what is measured is a gate: it lets in one token, and none of four others.
+def check_denials(name: str, port: int, issuer: Issuer, head: bytes) -> None:
+    """Check that a server allows one good token and denies five bad ones.
 
     Raises:
-        RuntimeError: it is none.
+        RuntimeError: The server answers otherwise.
     """
     good = issuer.token()
     others = {"room": "another", "exp": int(time.time()) - 10, "iss": f"not {ISSUER}", "aud": "x"}
     bad = [replace(issuer, claims={claim: value}).token() for claim, value in others.items()]
     signature = good.rpartition(".")[2]
     bad.append(good.replace(signature, signature[::-1].swapcase().replace("-", "_")))
-    statuses = [ask(port, head.replace(PLACE, token.encode())) for token in (good, *bad)]
-    if statuses[0] >= 300 or any(status not in _REFUSED for status in statuses[1:]):
-        raise RuntimeError(f"{name}: expected 200 and five refusals, found {statuses}")
+    statuses = [
+        send(port, head.replace(TOKEN_PLACEHOLDER, token.encode())) for token in (good, *bad)
+    ]
+    if statuses[0] >= 300 or any(status not in _DENIED for status in statuses[1:]):
+        raise RuntimeError(f"{name}: expected 200 and five denials, found {statuses}")
 
 
-def ask(port: int, head: bytes) -> int:
-    """Send one request as it stands; give the answer's status."""
+def send(port: int, head: bytes) -> int:
+    """Send one request; return the status of the answer."""
     line, *fields = head.decode().rstrip().split("\r\n")
     headers = dict(field.split(": ", 1) for field in fields)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)

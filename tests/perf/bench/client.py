@@ -1,4 +1,4 @@
-"""A client over raw sockets: sends heads as they stand, at a steady rate or as fast as it goes."""
+"""A client that sends request heads unchanged, at a steady rate or as fast as possible."""
 
 from __future__ import annotations
 
@@ -11,73 +11,74 @@ from statistics import median
 from typing import Final, Self
 
 from tests.perf.bench.load import Tokens
-from tests.perf.bench.rounds import PLACE
+from tests.perf.bench.rounds import TOKEN_PLACEHOLDER
 
 _LENGTH: Final = b"\r\nContent-Length: "
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A question that is asked at a steady rate.
+    """A request that is sent at a steady rate.
 
     Attributes:
-        port: Who is asked.
-        head: The question.
-        connections: How many ask it, kept open.
-        interval: Seconds between two questions on each of them.
-        patient: Whether a question that is due waits for the answer before it without being late.
+        port: The port of the server.
+        head: The request.
+        connections: Number of connections, which stay open.
+        interval: Seconds between two requests on each connection.
+        sequential: Whether latency counts from the sending of a request, which waits for the answer
+            to the one before. Otherwise it counts from the time at which the request was due.
     """
 
     port: int
     head: bytes
     connections: int = 8
     interval: float = 0.02
-    patient: bool = False
+    sequential: bool = False
 
     def run(self, seconds: float) -> Latencies:
-        """Ask for so many seconds."""
+        """Send requests for so many seconds."""
         return Latencies(asyncio.run(self._run(seconds)))
 
     async def _run(self, seconds: float) -> list[float]:
-        asking = (self._ask(number, seconds) for number in range(self.connections))
-        return [latency for found in await asyncio.gather(*asking) for latency in found]
+        clients = (self._send(number, seconds) for number in range(self.connections))
+        return [latency for latencies in await asyncio.gather(*clients) for latency in latencies]
 
-    async def _ask(self, number: int, seconds: float) -> list[float]:
-        """Ask when it is due; who is not patient has waited since then."""
-        found = []
+    async def _send(self, number: int, seconds: float) -> list[float]:
+        """Send requests on one connection; return their latencies in milliseconds."""
+        latencies = []
         connection = await Connection.open(self.port)
         due = time.perf_counter() + self.interval * number / self.connections
         end = due + seconds
         while due < end:
             await asyncio.sleep(due - time.perf_counter())
-            since = time.perf_counter() if self.patient else due
-            if (status := await connection.ask(self.head)) != 200:
+            since = time.perf_counter() if self.sequential else due
+            if (status := await connection.send(self.head)) != 200:
                 raise RuntimeError(f"a probe was answered with {status}")
             answered = time.perf_counter()
-            found.append((answered - since) * 1000)
-            due = max(due + self.interval, answered if self.patient else 0)
+            latencies.append((answered - since) * 1000)
+            due = max(due + self.interval, answered if self.sequential else 0)
         connection.close()
-        return found
+        return latencies
 
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """What a probe found, milliseconds."""
+    """The latencies that a probe measured, milliseconds."""
 
-    found: list[float]
+    values: list[float]
 
     @property
     def p50(self) -> float:
         """The median."""
-        return median(self.found)
+        return median(self.values)
 
     def quantile(self, part: float) -> float:
-        """Give the latency that so large a part of all did not exceed."""
-        return sorted(self.found)[int(part * (len(self.found) - 1))]
+        """Return the latency that this part of all latencies does not exceed."""
+        return sorted(self.values)[int(part * (len(self.values) - 1))]
 
 
 class Connection:
-    """One connection, kept open."""
+    """One connection, which stays open."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -87,8 +88,8 @@ class Connection:
         """Connect."""
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
-    async def ask(self, head: bytes) -> int:
-        """Send a request, and read the answer to its end; give its status."""
+    async def send(self, head: bytes) -> int:
+        """Send a request, and read the whole answer; return its status."""
         self._writer.write(head)
         answer = await self._reader.readuntil(b"\r\n\r\n")
         length = answer.partition(_LENGTH)[2].partition(b"\r\n")[0]
@@ -96,28 +97,28 @@ class Connection:
         return int(answer[9:12])
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self._writer.close()
 
 
 def send_each(port: int, head: bytes, tokens: Tokens, connections: int = 16) -> None:
-    """Ask with each token once.
+    """Send one request with each token.
 
     Raises:
-        RuntimeError: one was refused.
+        RuntimeError: A token was denied.
     """
 
     async def work(heads: Iterator[bytes]) -> None:
         connection = await Connection.open(port)
-        for each in heads:
-            if (status := await connection.ask(each)) != 200:
+        for request in heads:
+            if (status := await connection.send(request)) != 200:
                 raise RuntimeError(f"expected 200, found {status}")
         connection.close()
 
     async def send(heads: Iterator[bytes]) -> None:
         await asyncio.gather(*(work(heads) for _ in range(connections)))
 
-    before, _, after = head.partition(PLACE)
+    before, _, after = head.partition(TOKEN_PLACEHOLDER)
     with tokens.file.open("rb") as lines:
         chosen: Iterable[bytes] = islice(lines, tokens.first, tokens.first + tokens.count)
         asyncio.run(send(before + line.rstrip() + after for line in chosen))

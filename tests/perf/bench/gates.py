@@ -1,6 +1,6 @@
-"""nginx and HAProxy as gates: the page with nothing before it, with a sidecar, with their own.
+"""nginx and HAProxy in front of a page: without a gate, with auth requests, with their own checks.
 
-The configurations are files in ``proxies/``; what differs between machines is filled in.
+The configurations are files in ``proxies/``; each @NAME@ in them is replaced.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.perf.bench.minting import AUDIENCE, ISSUER, SECRET, Issuer
+from tests.perf.bench.issuers import AUDIENCE, ISSUER, SECRET, Issuer
 from tests.perf.bench.servers import Server, Servers
 from tests.support.paths import ROOT
 from tests.support.processes import accepts, free_port
@@ -25,32 +25,33 @@ _PAGE: Final = "<!DOCTYPE html><title>Jitsi Meet</title>".ljust(1024)
 
 
 def page(servers: Servers) -> Server:
-    """Start nginx with nothing before the page."""
+    """Start nginx with a page and no gate."""
     return _nginx(servers, {})
 
 
-def asking(servers: Servers, address: str, *, cached: bool = False) -> Server:
-    """Start nginx with a question to a sidecar before the page.
+def auth_request(servers: Servers, address: str, *, cached: bool = False) -> Server:
+    """Start nginx with an auth request in front of the page.
 
     Args:
-        servers: Where it is started.
-        address: The sidecar's, as nginx writes it.
-        cached: Whether nginx remembers the answers.
+        servers: Starts and stops it.
+        address: The address of the auth server, as nginx writes it.
+        cached: Whether nginx caches the answers.
     """
     upstream = f"upstream sidecar {{ server {address}; keepalive 64; keepalive_requests 1000000; }}"
     cache = (_PROXIES / "cache.conf").read_text() if cached else ""
-    place = _CACHE.format(servers.folder_in_memory()) if cached else ""
+    cache_path = _CACHE.format(servers.folder_in_memory()) if cached else ""
     server = (_PROXIES / "auth_request.conf").read_text().replace("@CACHE@", cache)
-    return _nginx(servers, {"HTTP": f"{place}\n{upstream}", "SERVER": server})
+    return _nginx(servers, {"HTTP": f"{cache_path}\n{upstream}", "SERVER": server})
 
 
 def contrib(servers: Servers, address: str) -> Server:
-    """Start nginx with the gate of ``contrib/nginx``, edited for addresses and places only.
+    """Start nginx with the files of ``contrib/nginx``.
 
-    And for how much one address may ask, since the whole load comes from one.
+    Only addresses, folders and the rate limit for each client address differ, because the whole
+    load comes from one address.
     """
     folder = servers.new_folder()
-    replaced = {
+    substitutions = {
         "127.0.0.1:8090": address,
         "/etc/nginx/jitsi-verifier": str(folder / "jitsi-verifier"),
         "/var/log/nginx": str(folder),
@@ -59,7 +60,7 @@ def contrib(servers: Servers, address: str) -> Server:
     }
     shutil.copytree(_CONTRIB, folder / "jitsi-verifier")
     for file in (folder / "jitsi-verifier").glob("*.conf"):
-        file.write_text(_replaced(file.read_text(), replaced))
+        file.write_text(_substitute(file.read_text(), substitutions))
     files = f"include {folder}/jitsi-verifier/jitsi-verifier"
     return _nginx(
         servers, {"HTTP": f"{files}.conf;", "SERVER": f'set $prefix "";\n{files}-locations.conf;'}
@@ -67,9 +68,9 @@ def contrib(servers: Servers, address: str) -> Server:
 
 
 def njs(servers: Servers, issuer: Issuer) -> Server:
-    """Start nginx with a gate in njs."""
+    """Start nginx with a token check in njs."""
     key = _key(issuer).replace("\n", "\\n")
-    script = servers.place(f"{issuer.algorithm}/gate.js", _filled("gate.js", issuer, key))
+    script = servers.write_file(f"{issuer.algorithm}/gate.js", _gate_file("gate.js", issuer, key))
     blocks = {
         "MODULES": f"load_module {_MODULES}/ngx_http_js_module.so;",
         "HTTP": f"js_import gate from {script};",
@@ -80,9 +81,9 @@ def njs(servers: Servers, issuer: Issuer) -> Server:
 
 
 def lua(servers: Servers, issuer: Issuer) -> Server:
-    """Start nginx with a gate in Lua."""
-    script = servers.place(
-        f"{issuer.algorithm}/gate.lua", _filled("gate.lua", issuer, _key(issuer))
+    """Start nginx with a token check in Lua."""
+    script = servers.write_file(
+        f"{issuer.algorithm}/gate.lua", _gate_file("gate.lua", issuer, _key(issuer))
     )
     modules = (
         f"load_module {_MODULES}/{name}.so;" for name in ("ndk_http_module", "ngx_http_lua_module")
@@ -98,20 +99,20 @@ def lua(servers: Servers, issuer: Issuer) -> Server:
 def haproxy(servers: Servers, issuer: Issuer, page: int) -> Server:
     """Start HAProxy with its own token check, in front of the page."""
     port = free_port()
-    key = str(servers.place("haproxy.pem", issuer.public)) if issuer.private else SECRET
-    text = _filled("haproxy.cfg", issuer, key)
-    text = _replaced(text, {"@PORT@": str(port), "@PAGE@": str(page)})
-    program = servers.start(["haproxy", "-db", "-f", servers.place(f"{port}.cfg", text)], {})
+    key = str(servers.write_file("haproxy.pem", issuer.public)) if issuer.private else SECRET
+    text = _gate_file("haproxy.cfg", issuer, key)
+    text = _substitute(text, {"@PORT@": str(port), "@PAGE@": str(page)})
+    program = servers.start(["haproxy", "-db", "-f", servers.write_file(f"{port}.cfg", text)], {})
     program.wait_until(lambda: accepts(port), "HAProxy")
     return Server(port, program.pid)
 
 
 def answering_204(servers: Servers) -> tuple[str, int]:
-    """Start an nginx that answers 204 on a unix socket; give its address and process id."""
+    """Start an nginx that answers 204 on a unix socket; return its address and process id."""
     folder = servers.new_folder()
     address = f"unix:{folder}/nginx.sock"
-    ceiling = _nginx(servers, {"LISTEN": address, "SERVER": "access_log off; return 204;"})
-    return address, ceiling.pid
+    server = _nginx(servers, {"LISTEN": address, "SERVER": "access_log off; return 204;"})
+    return address, server.pid
 
 
 def _nginx(servers: Servers, blocks: Mapping[str, str]) -> Server:
@@ -119,12 +120,12 @@ def _nginx(servers: Servers, blocks: Mapping[str, str]) -> Server:
     (folder / "web").mkdir()
     (folder / "web" / "index.html").write_text(_PAGE)
     usual = {"MODULES": "", "HTTP": "", "SERVER": "", "LISTEN": f"127.0.0.1:{port}"}
-    given = {f"@{name}@": text for name, text in (usual | dict(blocks)).items()}
-    text = _replaced((_PROXIES / "nginx.conf").read_text(), given)
+    substitutions = {f"@{name}@": text for name, text in (usual | dict(blocks)).items()}
+    text = _substitute((_PROXIES / "nginx.conf").read_text(), substitutions)
     (folder / "nginx.conf").write_text(text.replace("@FOLDER@", str(folder)))
-    # Workers of a root's nginx would lose their rights, and with them this folder.
-    rights = ["-g", "user root;"] if os.geteuid() == 0 else []
-    command: list[str | Path] = ["nginx", "-p", folder, "-c", folder / "nginx.conf", *rights]
+    # nginx that root starts runs its workers as another user, who cannot read this folder.
+    user_option = ["-g", "user root;"] if os.geteuid() == 0 else []
+    command: list[str | Path] = ["nginx", "-p", folder, "-c", folder / "nginx.conf", *user_option]
     program = servers.start(command, {})
     program.wait_until(lambda: "LISTEN" in blocks or accepts(port), "nginx")
     return Server(port, program.pid)
@@ -134,10 +135,12 @@ def _key(issuer: Issuer) -> str:
     return issuer.public.decode() if issuer.private else SECRET
 
 
-def _filled(name: str, issuer: Issuer, key: str) -> str:
-    own = {"@ALGORITHM@": issuer.algorithm, "@ISSUER@": ISSUER, "@AUDIENCE@": AUDIENCE}
-    return _replaced((_PROXIES / name).read_text(), own | {"@KEY@": key})
+def _gate_file(name: str, issuer: Issuer, key: str) -> str:
+    common = {"@ALGORITHM@": issuer.algorithm, "@ISSUER@": ISSUER, "@AUDIENCE@": AUDIENCE}
+    return _substitute((_PROXIES / name).read_text(), common | {"@KEY@": key})
 
 
-def _replaced(text: str, replaced: Mapping[str, str]) -> str:
-    return re.sub("|".join(map(re.escape, replaced)), lambda found: replaced[found[0]], text)
+def _substitute(text: str, substitutions: Mapping[str, str]) -> str:
+    return re.sub(
+        "|".join(map(re.escape, substitutions)), lambda match: substitutions[match[0]], text
+    )

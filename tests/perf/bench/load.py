@@ -1,4 +1,4 @@
-"""The load generator: wrk with one thread, and what a run of it measured."""
+"""The load generator, wrk with one thread, and its results."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Tokens:
     """A part of a file with tokens.
 
     Attributes:
-        file: Tokens of one length, one a line.
+        file: Tokens of one length, one in each line.
         first: The number of its first token.
-        count: How many there are.
-        again: Whether to begin anew behind the last one.
+        count: The number of tokens.
+        again: Whether the first token follows the last one.
     """
 
     file: Path
@@ -33,16 +33,16 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run sent and got.
+    """The results of one run.
 
     Attributes:
-        requests: How many were answered.
-        seconds: How long it took.
-        refused: How many answers had a status of 400 or more.
-        broken: How many connections failed, or were too slow.
+        requests: Number of answered requests.
+        seconds: Duration.
+        refused: Number of answers with a status of 400 or more.
+        broken: Number of connections that failed or timed out.
         p50: Median latency, milliseconds.
         p99: 99th percentile of the latency, milliseconds.
-        cpu: CPU time of the generator itself, seconds.
+        cpu: CPU time of the load generator, seconds.
     """
 
     requests: int
@@ -58,11 +58,11 @@ class Generator:
     """A running wrk.
 
     Args:
-        port: Where it sends to, on the loopback interface.
-        head: The request, with @TOKEN@ where a token is to stand.
-        seconds: How long.
-        tokens: What to put there.
-        connections: How many, kept open.
+        port: The port of the measured program on the loopback interface.
+        head: The request, with @TOKEN@ in the place of a token.
+        seconds: Duration.
+        tokens: The tokens.
+        connections: Number of connections, which stay open.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Generator:
         tokens: Tokens | None = None,
         connections: int = CONNECTIONS,
     ) -> None:
-        self._head = tempfile.NamedTemporaryFile(suffix=".http")  # noqa: SIM115  # until it ends
+        self._head = tempfile.NamedTemporaryFile(suffix=".http")  # noqa: SIM115  # it exists until __exit__
         self._head.write(head)
         self._head.flush()
         size = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
@@ -83,26 +83,26 @@ class Generator:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> Self:
-        """It runs already."""
+        """Return the generator, which is already running."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it, if it still runs."""
+        """Stop wrk if it is still running."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
         self._head.close()
 
     def result(self) -> Load:
-        """Wait for its end."""
+        """Wait until wrk ends; return its results."""
         assert self._process.stdout is not None
         output = self._process.stdout.read()
         _, status, usage = os.wait4(self._process.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
         if self._process.returncode != 0:
             raise RuntimeError(f"wrk ended with status {self._process.returncode}")
-        found: dict[str, Any] = json.loads(output.splitlines()[-1])
-        return Load(**found, cpu=usage.ru_utime + usage.ru_stime)
+        results: dict[str, Any] = json.loads(output.splitlines()[-1])
+        return Load(**results, cpu=usage.ru_utime + usage.ru_stime)
 
 
 def _arguments(tokens: Tokens | None) -> list[str]:

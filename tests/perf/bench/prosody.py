@@ -1,8 +1,8 @@
-"""Logins per second, and the longest stall of Prosody's loop while 200 clients log in.
+"""``python -m tests.perf.bench.prosody`` measures logins, and stalls of Prosody's event loop.
 
-Compares the hook with a token check inside Prosody in plain Lua, and with no check at all. The
-stall is the slowest answer to a ping that another session sends every 5 ms, from a process of its
-own; CPU time is Prosody's alone. Run it as ``python -m tests.perf.bench.prosody``.
+200 clients log in at once: with ``mod_auth_jitsi_verifier``, with a token check in plain Lua inside
+Prosody, and without a check. The longest stall is the slowest answer to a ping; another process
+sends one every 5 ms. CPU time is that of Prosody alone.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from tests.system.prosody.websocket_client import WebSocketClient
 CLIENTS, ROUNDS, PING_SECONDS = 200, 9, 0.005
 VARIANTS = {
     "none.test": "no token check",
-    "plain.test": "check in Prosody, plain Lua, HS256",
-    "hook.test": "hook, asks the verifier",
+    "plain.test": "check inside Prosody, plain Lua, HS256",
+    "hook.test": "mod_auth_jitsi_verifier, asks the verifier",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round of logins measured.
+    """The results of one round of logins.
 
     Attributes:
-        logins: Per second.
+        logins: Logins a second.
         stall: The slowest ping, milliseconds.
         cpu: Prosody's CPU time for each login, milliseconds.
     """
@@ -52,12 +52,12 @@ class Round:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time that a process of one thread has used."""
+    """Return the CPU time of a process with one thread, in seconds."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 async def measure(prosody: Prosody, host: str) -> Round:
-    """Let the clients log in at once, over streams that are open already."""
+    """Log in all clients at once over open streams; return the results."""
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
         queries = [f"room=board&token={hs_token(user=i)}" for i in range(CLIENTS)]
@@ -75,7 +75,7 @@ async def measure(prosody: Prosody, host: str) -> Round:
 
 
 async def start_pinger(port: int) -> asyncio.subprocess.Process:
-    """Start the other session, and wait until it has an answer."""
+    """Start the process that sends pings, and wait until one is answered."""
     pinger = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -91,34 +91,34 @@ async def start_pinger(port: int) -> asyncio.subprocess.Process:
 
 
 async def stop_pinger(pinger: asyncio.subprocess.Process) -> float:
-    """End the other session; give its slowest answer in seconds."""
-    output, _ = await pinger.communicate(b"enough")
+    """Stop the process that sends pings; return the slowest answer in seconds."""
+    output, _ = await pinger.communicate(b"stop")
     slowest: float = max(json.loads(output))
     return slowest
 
 
-async def ping_until_told(port: int) -> list[float]:
-    """Ping every 5 ms until standard input ends; give how long each answer took."""
+async def ping_until_stopped(port: int) -> list[float]:
+    """Ping every 5 ms until standard input ends; return the duration of each answer, in seconds."""
     sent: dict[str, float] = {}
-    took: list[float] = []
+    durations: list[float] = []
     async with aiohttp.ClientSession() as http:
         client = WebSocketClient(http, port, "none.test")
         await client.login()
         socket = client.socket
         await client.ping()
         print("ready", flush=True)
-        told = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
+        stopped = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
 
         async def receive() -> None:
             async for message in socket:
                 identity = re.search(r" id=['\"](p\d+)['\"]", message.data)
                 if identity:
-                    took.append(time.perf_counter() - sent.pop(identity[1]))
+                    durations.append(time.perf_counter() - sent.pop(identity[1]))
 
         receiving = asyncio.ensure_future(receive())
-        while not told.done() or sent:
-            if not told.done():
-                identity = f"p{len(sent) + len(took)}"
+        while not stopped.done() or sent:
+            if not stopped.done():
+                identity = f"p{len(sent) + len(durations)}"
                 sent[identity] = time.perf_counter()
                 await client.send(ping(client.host, identity))
             await asyncio.sleep(PING_SECONDS)
@@ -126,24 +126,24 @@ async def ping_until_told(port: int) -> list[float]:
         with suppress(asyncio.CancelledError):
             await receiving
         await client.close()
-    return took
+    return durations
 
 
 def table(rounds: dict[str, list[Round]]) -> str:
-    """Medians and their ratios to a login without a token check."""
+    """Return a table of medians, and their ratios to a login without a token check."""
     medians = {
         host: Round(
-            median(r.logins for r in found),
-            median(r.stall for r in found),
-            median(r.cpu for r in found),
+            median(r.logins for r in results),
+            median(r.stall for r in results),
+            median(r.cpu for r in results),
         )
-        for host, found in rounds.items()
+        for host, results in rounds.items()
     }
     base = medians["none.test"]
     lines = [
         f"{CLIENTS} clients at once, medians of {ROUNDS} rounds (ratio to no check)",
         "",
-        "| | logins/s | longest stall, ms | Prosody CPU a login, ms |",
+        "| | logins/s | longest stall, ms | Prosody's CPU for one login, ms |",
         "|---|---|---|---|",
     ]
     for host, name in VARIANTS.items():
@@ -158,7 +158,7 @@ def table(rounds: dict[str, list[Round]]) -> str:
 
 
 async def compare(folder: Path) -> str:
-    """Start everything, measure the variants in turns."""
+    """Start the programs, and measure the variants in turn; return the table."""
     sidecar = Sidecar(folder, {"JWT_APP_ID": APP_ID, "XMPP_DOMAIN": "hs.test"})
     sidecar.start()
     names = {
@@ -170,8 +170,8 @@ async def compare(folder: Path) -> str:
     rounds: dict[str, list[Round]] = {host: [] for host in VARIANTS}
     try:
         for _ in range(ROUNDS):
-            for host, found in rounds.items():
-                found.append(await measure(prosody, host))
+            for host, results in rounds.items():
+                results.append(await measure(prosody, host))
     finally:
         prosody.stop()
         sidecar.stop()
@@ -179,12 +179,12 @@ async def compare(folder: Path) -> str:
 
 
 def main() -> None:
-    """Measure and print the table; with ``--ping``, be the other session."""
+    """Measure and print the table; with ``--ping``, send pings for another process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ping", type=int, metavar="PORT", help=argparse.SUPPRESS)
     port = parser.parse_args().ping
     if port:
-        print(json.dumps(asyncio.run(ping_until_told(port))))
+        print(json.dumps(asyncio.run(ping_until_stopped(port))))
         return
     with tempfile.TemporaryDirectory() as folder:
         print(asyncio.run(compare(Path(folder))))

@@ -1,9 +1,8 @@
--- What wrk sends: one head, again and again, or with another token of a file in each request.
+-- The requests that wrk sends: always the same head, or a head with the next token of a file.
 --
--- Arguments: the file with the head, in which @TOKEN@ stands for the token; then, where it does,
--- the file with tokens of one length, one a line, the first one's number, how many there are, and
--- "once" or "again". A token that is to be sent once and is not there is sent as "exhausted", so
--- that the answer tells.
+-- Arguments: the file with the head. If the head contains @TOKEN@: the file with tokens of one length,
+-- one in each line; the number of the first token; the number of tokens; and "once" or "again". With
+-- "once", requests after the last token contain the word "exhausted" as token, which is denied.
 
 local before, after, tokens, first, count, again
 local sent = 0

@@ -1,6 +1,6 @@
-"""Rounds: every variant for a moment, then every variant once more, so that all share the weather.
+"""Rounds: all variants are measured in turn, several times, so that all meet the same conditions.
 
-Knows no section and no goal.
+This module knows no section and no goal.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.perf.bench.accounting import cpu_seconds
 from tests.perf.bench.load import CONNECTIONS, Generator, Tokens
+from tests.perf.bench.resources import cpu_seconds
 
 WARM_UP_SECONDS: Final = 1
-PLACE: Final = b"@TOKEN@"
+TOKEN_PLACEHOLDER: Final = b"@TOKEN@"
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Something that answers requests.
+    """A measured program, and the request that it gets.
 
     Attributes:
-        name: Its line in the table.
-        port: Where it listens.
-        head: The request, with ``PLACE`` where a token is to stand.
-        pids: The programs whose CPU time counts as its own, descendants included.
-        tokens: What is put there. Where each is to be sent once, every round gets its share.
+        name: Its row in the table.
+        port: Its port.
+        head: The request, with ``TOKEN_PLACEHOLDER`` in the place of a token.
+        pids: The programs whose CPU time counts, with their descendants.
+        tokens: The tokens. If each is sent only once, every round gets its share.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one round measured of one variant.
+    """The results of one variant in one round.
 
     Attributes:
         rate: Requests a second.
@@ -53,14 +53,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured: rounds, and seconds for each variant in each."""
+    """The number of rounds, and the seconds for each variant in each round."""
 
     rounds: int
     seconds: int
 
 
 def compare(variants: Sequence[Variant], effort: Effort) -> dict[str, list[Sample]]:
-    """Measure the variants in turns, after a round that does not count."""
+    """Measure the variants in turn, after a round that warms up; return samples by name."""
     samples: dict[str, list[Sample]] = {variant.name: [] for variant in variants}
     for number in range(effort.rounds + 1):
         for variant in variants:
@@ -74,7 +74,7 @@ def measure(variant: Variant, effort: Effort, number: int = 0) -> Sample:
     """Measure one variant in one round; round 0 warms up.
 
     Raises:
-        RuntimeError: an answer was none, or a refusal.
+        RuntimeError: A connection failed or a request was denied.
     """
     seconds = effort.seconds if number > 0 else min(WARM_UP_SECONDS, effort.seconds)
     tokens = _share(variant.tokens, effort, number)
@@ -85,7 +85,7 @@ def measure(variant: Variant, effort: Effort, number: int = 0) -> Sample:
     used = cpu_seconds(variant.pids) - used
     if load.refused or load.broken:
         raise RuntimeError(
-            f"{variant.name}: {load}; too few tokens, or not what was to be measured"
+            f"{variant.name}: {load}: expected no denials and no failures (too few tokens?)"
         )
     return Sample(load.requests / load.seconds, used / load.requests * 1e6, load.cpu / load.seconds)
 

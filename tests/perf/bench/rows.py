@@ -1,7 +1,7 @@
-"""What has been found: the rows of the table, and what they should reach.
+"""The rows of the table, and their goals.
 
-A row's figures are one a round, and their median counts. A ratio is taken within each round, and
-its median counts: that of the figures, or that of the CPU time, which a busy machine spoils less.
+A row has one figure for each round; its value is their median. Ratios to another row are taken
+within each round. Ratios of the CPU time depend less on other programs than ratios of the figures.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Final, Literal
 from tests.perf.bench.rounds import Sample
 
 Of = Literal["figures", "ratios", "cpu_ratios"]
-"""What a goal is about: an attribute of its row."""
+"""The attribute of a row that a goal is for."""
 
 _PREFIXES: Final[Mapping[Of, str]] = {"figures": "", "ratios": "ratio ", "cpu_ratios": "CPU ratio "}
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a row should reach.
+    """The goal of a row.
 
     Attributes:
-        bound: The figure.
-        at_least: Whether more is better.
-        of: What has to reach it.
+        bound: The limit.
+        at_least: Whether the limit is a minimum.
+        of: The attribute of the row that is compared.
     """
 
     bound: float
@@ -34,11 +34,11 @@ class Goal:
     of: Of = "ratios"
 
     def __str__(self) -> str:
-        """Write it as in the table."""
+        """Return the text in the table."""
         return f"{_PREFIXES[self.of]}{'≥' if self.at_least else '≤'} {self.bound:g}"
 
     def is_met(self, values: Sequence[float]) -> bool | None:
-        """Compare; None where nothing was measured."""
+        """Return whether the median meets the goal; None without values."""
         if not values:
             return None
         value = median(values)
@@ -46,7 +46,7 @@ class Goal:
 
 
 def at_most(bound: float, of: Of = "figures") -> Goal:
-    """Make a goal where less is better."""
+    """Return a goal with a maximum."""
     return Goal(bound, at_least=False, of=of)
 
 
@@ -55,17 +55,17 @@ class Row:
     """One line of the table.
 
     Attributes:
-        section: The section that it belongs to.
-        name: What was measured.
-        figures: One a round; empty where only a ratio is told.
-        unit: Of the figures.
-        cpu: CPU time of what was measured for each request, µs, one a round.
-        generator: CPU time of the load generator, as a share of a core, one a round.
-        ratios: Of the figures to those of another row, one a round.
-        cpu_ratios: Of the CPU time to that of the same other row.
-        to: What the ratios are to.
-        goal: What it should reach.
-        note: What else has to be known.
+        section: The section of the row.
+        name: The measured variant.
+        figures: One for each round; empty if the row has only ratios.
+        unit: The unit of the figures.
+        cpu: CPU time of the measured programs for each request, µs, one for each round.
+        generator: CPU time of the load generator, as a share of a core, one for each round.
+        ratios: Ratios of the figures to those of another row, one for each round.
+        cpu_ratios: Ratios of the CPU time to that of the same other row.
+        to: The name of the other row.
+        goal: The goal.
+        note: A footnote.
     """
 
     section: str
@@ -82,20 +82,20 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is reached; None where there is none, or nothing was measured."""
+        """Whether the goal is met; None without a goal or without values."""
         return self.goal.is_met(getattr(self, self.goal.of)) if self.goal else None
 
 
 def compared(
     section: str, samples: Mapping[str, Sequence[Sample]], base: str, goals: Mapping[str, Goal]
 ) -> list[Row]:
-    """Make a row of each variant.
+    """Return a row for each variant.
 
     Args:
-        section: The rows' section.
-        samples: What was measured, by the variants' names.
-        base: The name of the one that the others are compared with.
-        goals: By the variants' names, for some.
+        section: The section of the rows.
+        samples: The samples by the name of the variant.
+        base: The name of the variant that all are compared with.
+        goals: Goals by the name of the variant.
     """
     return [compare_with(section, name, samples, base, goals.get(name)) for name in samples]
 
@@ -107,17 +107,17 @@ def compare_with(
     base: str,
     goal: Goal | None = None,
 ) -> Row:
-    """Make a row of one variant, compared with another."""
-    found = samples[name]
-    pairs = list(zip(found, samples[base], strict=True))
+    """Return a row for one variant, compared with another."""
+    own = samples[name]
+    pairs = list(zip(own, samples[base], strict=True))
     return Row(
         section,
         name,
-        [each.rate for each in found],
-        cpu=[each.cpu for each in found],
-        generator=[each.generator for each in found],
-        ratios=[this.rate / that.rate for this, that in pairs],
-        cpu_ratios=[this.cpu / that.cpu for this, that in pairs],
+        [sample.rate for sample in own],
+        cpu=[sample.cpu for sample in own],
+        generator=[sample.generator for sample in own],
+        ratios=[one.rate / other.rate for one, other in pairs],
+        cpu_ratios=[one.cpu / other.cpu for one, other in pairs],
         to=base,
         goal=goal,
     )

@@ -1,6 +1,6 @@
-"""Starts what is measured: the sidecar and its peers, each a process of its own.
+"""Starts the measured programs: the verifier and its peers, each in its own process.
 
-Whatever has been started ends with the block in which it was, whatever ended that.
+All programs are stopped at the end of the context, also after an error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.perf.bench.minting import AUDIENCE, ISSUER, SECRET, Issuer
+from tests.perf.bench.issuers import AUDIENCE, ISSUER, SECRET, Issuer
 from tests.support.paths import ROOT
 from tests.support.processes import COMMAND, Program, accepts, answers_200, free_port
 
@@ -26,10 +26,10 @@ class Server:
     """A running program that answers on the loopback interface.
 
     Attributes:
-        port: Where it listens.
+        port: Its port.
         pid: Its process id.
-        admin: The sidecar's admin port.
-        socket: The sidecar's unix socket, as nginx writes it.
+        admin: The verifier's admin port.
+        socket: The verifier's unix socket, as nginx writes it.
     """
 
     port: int
@@ -39,10 +39,10 @@ class Server:
 
 
 class Servers(ExitStack):
-    """Starts programs, and stops them at its end.
+    """Starts programs, and stops them at the end of the context.
 
     Args:
-        folder: Where their files go.
+        folder: The folder of their files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,22 +50,22 @@ class Servers(ExitStack):
         self.folder = folder
         self._started = 0
 
-    def place(self, name: str, content: str | bytes) -> Path:
-        """Write a file that a program needs."""
+    def write_file(self, name: str, content: str | bytes) -> Path:
+        """Write a file for a program; return its path."""
         file = self.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
         return file
 
     def new_folder(self) -> Path:
-        """Make a folder for one program."""
+        """Make and return a folder for one program."""
         self._started += 1
         folder = self.folder / f"program-{self._started}"
         folder.mkdir()
         return folder
 
     def folder_in_memory(self) -> Path:
-        """Make a folder on a tmpfs, where caches belong."""
+        """Make and return a folder on a tmpfs, for caches."""
         return Path(self.enter_context(TemporaryDirectory(prefix="bench-", dir="/dev/shm")))
 
     def start(self, command: Sequence[str | Path], environ: Mapping[str, str]) -> Program:
@@ -91,7 +91,7 @@ class Servers(ExitStack):
         return Server(port, program.pid, admin, socket)
 
     def sidecar_environ(self, issuer: Issuer) -> dict[str, str]:
-        """Tell a verifier whom it is to believe."""
+        """Return the environment variables with which the verifier accepts an issuer's tokens."""
         environ = {
             "JWT_APP_ID": ISSUER,
             "JWT_ACCEPTED_AUDIENCES": AUDIENCE,
@@ -103,15 +103,15 @@ class Servers(ExitStack):
         key = self._key_file(issuer)
         keys = "".join(f'"{name}" = "{key}"\n' for name in issuer.key_ids)
         name = f"keys-{len(issuer.key_ids)}-{issuer.key_ids[0]}.toml"
-        return environ | {"VERIFIER_CONFIG": str(self.place(name, f"[public_keys]\n{keys}"))}
+        return environ | {"VERIFIER_CONFIG": str(self.write_file(name, f"[public_keys]\n{keys}"))}
 
     def python(self, module: str, issuer: Issuer, *arguments: str) -> Server:
-        """Start a peer of ours."""
+        """Start a peer that is written in Python."""
         command = [sys.executable, "-m", f"tests.perf.bench.peers.{module}", *arguments]
         return self._peer(command, issuer)
 
     def node(self, script: str, issuer: Issuer, *, cached: bool = False) -> Server:
-        """Start a peer in Node."""
+        """Start a peer that is written for Node.js."""
         return self._peer(["node", PEERS / script], issuer, CACHED=str(cached).lower())
 
     def _peer(self, command: Sequence[str | Path], issuer: Issuer, **options: str) -> Server:
@@ -130,4 +130,6 @@ class Servers(ExitStack):
         }
 
     def _key_file(self, issuer: Issuer) -> Path:
-        return self.place(f"{issuer.algorithm}.key", issuer.public if issuer.private else SECRET)
+        return self.write_file(
+            f"{issuer.algorithm}.key", issuer.public if issuer.private else SECRET
+        )

@@ -1,4 +1,4 @@
-"""Rows as one Markdown table for people, and as JSON for a later comparison."""
+"""Rows as one Markdown table, and as JSON for a later comparison."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MET: Final = {None: "", True: "yes", False: "**no**"}
 
 
 def as_json(row: Row) -> dict[str, Any]:
-    """Give a row as JSON has it."""
+    """Return a row as a JSON object."""
     return {
         "title": row.section,
         "name": row.name,
@@ -44,7 +44,7 @@ def as_json(row: Row) -> dict[str, Any]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Write all rows, sections apart, and their notes below."""
+    """Return a table of all rows by section, with their notes below."""
     lines, notes = [list(_HEADINGS)], []
     section = ""
     for row in rows:
@@ -58,17 +58,17 @@ def table(rows: Sequence[Row]) -> str:
         lines.append(cells)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
-    written = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
-    return "\n".join([*written, "", *(f"[{n}] {note}\n" for n, note in enumerate(notes, 1))])
+    text_lines = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
+    return "\n".join([*text_lines, "", *(f"[{n}] {note}\n" for n, note in enumerate(notes, 1))])
 
 
 def _cells(row: Row) -> list[str]:
     least, most = min(row.figures, default=None), max(row.figures, default=None)
     return [
         row.name,
-        f"{_short(_median(row.figures))} {row.unit}" if row.figures else "",
-        f"{_short(least)} - {_short(most)}" if len(row.figures) > 1 else "",
-        _short(_median(row.cpu)),
+        f"{_format(_median(row.figures))} {row.unit}" if row.figures else "",
+        f"{_format(least)} - {_format(most)}" if len(row.figures) > 1 else "",
+        _format(_median(row.cpu)),
         f"{median(row.generator):.0%}" if row.generator else "",
         f"{median(row.ratios):.2f}" if row.ratios else "",
         f"{median(row.cpu_ratios):.2f}" if row.cpu_ratios else "",
@@ -82,7 +82,7 @@ def _median(figures: Sequence[float]) -> float | None:
     return median(figures) if figures else None
 
 
-def _short(figure: float | None) -> str:
+def _format(figure: float | None) -> str:
     if figure is None:
         return ""
     return f"{figure:,.0f}" if abs(figure) >= 100 else f"{figure:.3g}"

@@ -36,7 +36,7 @@ async def test_every_panel_shows_values(monitored: MonitoredVerifier, tmp_path: 
     assert list(values["Refused for overload"]) == ["refused"]
 
 
-async def test_outage_is_shown_and_no_rate_is_negative_after_it(tmp_path: Path) -> None:
+async def test_outage_is_shown_and_rates_stay_positive(tmp_path: Path) -> None:
     with running_monitored_verifier(tmp_path) as monitored:
         async with live_page(tmp_path, monitored) as page:
             await page.fill(monitored)

@@ -117,7 +117,7 @@ def test_allow_of_framed_page_is_reused_only_for_frames(sites: StartSite) -> Non
     assert site.get(target, ("Sec-Fetch-Dest", "document")).status == 302
 
 
-def test_every_part_of_a_request_is_in_the_cache_key(site: Site) -> None:
+def test_cache_key_contains_every_part_of_a_request(site: Site) -> None:
     """The parts are separated by line breaks and spaces, which no value can contain."""
     token, other = mint(), mint(iat=1)
     target, bearer = f"/standup?jwt={token}", ("Authorization", f"Bearer {token}")

@@ -60,7 +60,7 @@ def test_page_without_token_is_a_401_with_the_code(jitsi_site: Site) -> None:
     assert '<code id="code">token-missing</code>' in answer.text
 
 
-def test_token_of_another_room_is_a_403_with_the_code(
+def test_token_of_another_room_is_a_403(
     jitsi_site: Site,
 ) -> None:
     answer = jitsi_site.get(f"/standup?jwt={mint(room='other')}")

@@ -1,25 +1,10 @@
--- Prosody for the benchmark: as for the tests, but it logs only errors. prosody.py replaces each @NAME@.
+-- The hosts of the benchmark, which follow common.cfg.lua. Only errors are logged.
 
-daemonize = false
-run_as_root = true
-data_path = "@FOLDER@/data"
-pidfile = "@FOLDER@/prosody.pid"
-plugin_paths = { "@CONTRIB@", "@PLUGINS@" }
 log = { error = "@FOLDER@/prosody.log" }
-storage = "memory"
 
-interfaces = { "127.0.0.1" }
-c2s_ports = {}
-http_ports = { @PORT@ }
-http_interfaces = { "127.0.0.1" }
-https_ports = {}
 http_default_host = "none.test"
-modules_disabled = { "s2s" }
 modules_enabled = { "saslauth", "ping", "websocket" }
 network_settings = { tcp_backlog = 511 } -- as in docker-jitsi-meet
-
-c2s_require_encryption = false
-consider_websocket_secure = true
 
 -- No token check.
 VirtualHost "none.test"

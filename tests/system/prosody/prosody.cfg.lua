@@ -1,25 +1,10 @@
--- Prosody for the tests: it shares no folder and no port with an installed Prosody.
--- prosody.py replaces each @NAME@.
+-- The hosts of the tests, which follow common.cfg.lua.
 
-daemonize = false
-run_as_root = true
-data_path = "@FOLDER@/data"
-pidfile = "@FOLDER@/prosody.pid"
-plugin_paths = { "@CONTRIB@", "@PLUGINS@" }
 log = { debug = "@FOLDER@/prosody.log" }
-storage = "memory"
 
-interfaces = { "127.0.0.1" }
-c2s_ports = {}
-http_ports = { @PORT@ }
-http_interfaces = { "127.0.0.1" }
-https_ports = {}
 http_default_host = "hs.test"
-modules_disabled = { "s2s" }
 modules_enabled = { "saslauth", "disco", "ping", "websocket", "bosh", "smacks" }
 
-c2s_require_encryption = false
-consider_websocket_secure = true
 consider_bosh_secure = true
 allow_unencrypted_plain_auth = true
 smacks_hibernation_time = 30

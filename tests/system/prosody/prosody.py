@@ -24,7 +24,7 @@ class Prosody:
     Args:
         folder: The folder of its configuration, data and log.
         names: Values of ``@NAME@`` in the configuration, besides the usual ones.
-        template: The configuration file.
+        template: The configuration; ``common.cfg.lua`` is put in front of it.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Prosody:
             "PLUGINS": str(HERE / "plugins"),
             "PORT": str(self.port),
         }
-        text = template.read_text()
+        text = (HERE / "common.cfg.lua").read_text() + template.read_text()
         for name, value in (usual | dict(names)).items():
             text = text.replace(f"@{name}@", value)
         (folder / "data").mkdir(parents=True)

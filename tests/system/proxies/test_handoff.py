@@ -76,7 +76,7 @@ def test_long_cookie_with_long_token_is_handed_off(gate: RealGate) -> None:
 
 
 @CADDY
-def test_service_gets_cookies_only_without_a_token_in_the_url(gate: RealGate) -> None:
+def test_cookies_reach_the_service_without_url_token_only(gate: RealGate) -> None:
     cookie = ("Cookie", "a=b; c=d")
     with gate.allowing_everything() as requests:
         for target in ("/standup", f"/standup?jwt={mint()}", f"/standup?a=b&token={mint()}"):

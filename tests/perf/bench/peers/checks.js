@@ -1,5 +1,5 @@
 'use strict';
-// What all Node peers share: their options from the environment, and the checks beyond the token.
+// Shared by all Node peers: options from the environment, and the checks after the signature.
 
 const fs = require('node:fs');
 
@@ -12,13 +12,13 @@ const options = {
   cached: process.env.CACHED === 'true',
 };
 
-/** The room and the token of the request that the proxy asks about. */
+/** Returns the room and the token of the original request. */
 function original(headers) {
   const url = new URL(headers['x-original-uri'], 'http://meet');
   return { room: url.pathname.slice(url.pathname.lastIndexOf('/') + 1), token: url.searchParams.get('jwt') };
 }
 
-/** Whether good claims open this room. */
+/** Returns whether verified claims open this room. */
 function opens(claims, room) {
   return claims.sub !== undefined && claims.exp !== undefined && (claims.room === '*' || claims.room === room);
 }

@@ -1,7 +1,7 @@
-"""The service itself, but with PyJWT's ``decode`` in the place of its own reading of tokens.
+"""The service itself, with PyJWT's ``decode`` in the place of its own rules.
 
-Everything else is as it is served: listeners, gate, decision cache, metrics, answers. Patches the
-verifier's module from outside, for a comparison only.
+Listeners, decision cache, metrics and answers are unchanged. The program patches a module of the
+verifier, for the comparison only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from verifier.tokens.claims import Claims
 
 @dataclass(slots=True)
 class DecodeCheck(SignatureCheck):
-    """Everything is left to ``jwt.decode``, which therefore takes turns as the service does."""
+    """A check that leaves everything to ``jwt.decode``; it takes turns as the service does."""
 
     def suspend(self) -> SignatureCheck:
         return self
@@ -45,14 +45,14 @@ class DecodeCheck(SignatureCheck):
             )
         except jwt.InvalidTokenError as error:
             return Deny(DenialCode.SIGNATURE_INVALID, type(error).__name__)
-        refused = check_room(self.request, Claims(claims), self.policy)
-        return refused if isinstance(refused, Deny) else Allow(Claims(claims))
+        denial = check_room(self.request, Claims(claims), self.policy)
+        return denial if isinstance(denial, Deny) else Allow(Claims(claims))
 
 
 def begin(
     request: AccessRequest, policy: Policy, keys: KeyLookup, _now: float, **_options: Any
 ) -> SignatureCheck:
-    """Return a check without any step taken: ``jwt.decode`` does what it does."""
+    """Return a check in which no rule was applied yet; ``jwt.decode`` applies its own."""
     algorithm = os.environ["ALGORITHM"]
     return DecodeCheck(request, policy, keys, algorithm, None, None, None, no_record)
 
@@ -63,7 +63,7 @@ def _key() -> str:
 
 
 def main() -> None:
-    """Serve as the command does."""
+    """Serve as the command ``serve`` does."""
     with patch.object(verifier, "begin", begin):
         sys.exit(cli.main(["serve", *sys.argv[1:]]))
 

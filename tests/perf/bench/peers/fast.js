@@ -1,5 +1,5 @@
 'use strict';
-// fastify and fast-jwt, with its token cache or without.
+// fastify and fast-jwt, with or without its token cache.
 
 const { createVerifier } = require('fast-jwt');
 const { options, original, opens, identity } = require('./checks');

@@ -11,7 +11,7 @@ const key = algorithm.startsWith('RS')
   ? crypto.createPublicKey(options.key)
   : crypto.createSecretKey(Buffer.from(options.key));
 
-// Without a length nginx would have to close the connection.
+// Without Content-Length, nginx would have to close the connection.
 function answer(response, status, headers) {
   response.writeHead(status, { ...headers, 'Content-Length': 0 }).end();
 }

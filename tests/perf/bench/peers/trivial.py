@@ -1,4 +1,4 @@
-"""The least that aiohttp can do: a ``web.Application`` that answers 204, whatever is asked."""
+"""The smallest aiohttp service: a ``web.Application`` that answers every request with 204."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aiohttp import web
 
 
 async def answer(_request: web.Request) -> web.Response:
-    """Answer."""
+    """Answer with 204."""
     return web.Response(status=204)
 
 

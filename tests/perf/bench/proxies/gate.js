@@ -1,4 +1,4 @@
-// The gate inside nginx, in njs.
+// A token check inside nginx, in njs.
 import cr from 'crypto';
 import qs from 'querystring';
 

@@ -1,4 +1,4 @@
--- The gate inside nginx, in Lua, with OpenSSL's HMAC and RSA.
+-- A token check inside nginx, in Lua, with OpenSSL's HMAC and RSA.
 local base64 = require "ngx.base64"
 local digest = require "openssl.digest"
 local hmac = require "openssl.hmac"

@@ -1,4 +1,4 @@
-"""Revocation: what a look-up costs among many, and how long a change takes."""
+"""Revocation: the cost of a look-up among many revocations, and the duration of a change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MANY: Final = 100_000
 _TIMES: Final = 20_000
 _WRITES: Final = 200
 _KINDS: Final[dict[str, tuple[str, ...]]] = {
-    "none, nothing is revoked": (),
+    "no revocations": (),
     "by jti": ("jti",),
     "by user_id": ("user_id",),
     "by token_digest": ("token_digest",),
@@ -34,19 +34,19 @@ _KINDS: Final[dict[str, tuple[str, ...]]] = {
 
 
 def run(bench: Bench, servers: Servers) -> list[Row]:
-    """Measure."""
+    """Measure the section."""
     rounds = range(bench.effort.rounds)
     rows = [_look_up(name, criteria, rounds) for name, criteria in _KINDS.items()]
     counters = WorkerCounters(4)
     snapshot = counters.snapshot()
-    looks = [
+    checks = [
         timeit(lambda: counters.snapshot() != snapshot, number=_TIMES) / _TIMES * 1e6
         for _ in rounds
     ]
-    rows.append(Row(SECTION, "has another worker changed anything?", looks, "µs"))
+    rows.append(Row(SECTION, "check for changes of other workers", checks, "µs"))
     for name, url in (
         ("memory:", "memory:"),
-        ("sqlite:, on the disk", f"sqlite://{servers.new_folder()}/revocations"),
+        ("sqlite:, on disk", f"sqlite://{servers.new_folder()}/revocations"),
     ):
         changes = [asyncio.run(_change(url)) for _ in rounds]
         rows.append(Row(SECTION, f"a change, {name}", changes, "ms"))
@@ -54,21 +54,21 @@ def run(bench: Bench, servers: Servers) -> list[Row]:
 
 
 def _look_up(name: str, criteria: tuple[str, ...], rounds: range) -> Row:
-    """Look for a token that is not revoked, which is what nearly all tokens are."""
+    """Look up a token that is not revoked, as nearly all tokens are."""
     usual: dict[str, Any] = {"iss": "app", "sub": "acme", "room": "standup", "jti": "mine"}
     token = sign(usual | {"context": {"user": {"id": "me"}}})
     parts, request = read(token), AccessRequest(token, "standup@conference.meet.example.org", "")
     now = time.time()
-    known = RevocationIndex(
+    index = RevocationIndex(
         _revocation(criteria[number % len(criteria)], f"v{number}", now)
         for number in range(_MANY if criteria else 0)
     )
     figures = [
-        timeit(lambda: known.find(request, parts, now), number=_TIMES) / _TIMES * 1e6
+        timeit(lambda: index.find(request, parts, now), number=_TIMES) / _TIMES * 1e6
         for _ in rounds
     ]
     goal = at_most(1.0) if len(criteria) == 1 else None
-    return Row(SECTION, f"look-up among {len(known):,}, {name}", figures, "µs", goal=goal)
+    return Row(SECTION, f"look-up among {len(index):,}, {name}", figures, "µs", goal=goal)
 
 
 def _revocation(criterion: str, value: str, now: float) -> Revocation:
@@ -77,11 +77,11 @@ def _revocation(criterion: str, value: str, now: float) -> Revocation:
 
 
 async def _change(url: str) -> float:
-    known = RevocationCache(open_store(url), lambda: None)
-    await known.store.start(known)
+    cache = RevocationCache(open_store(url), lambda: None)
+    await cache.store.start(cache)
     started = time.perf_counter()
     for number in range(_WRITES):
-        await known.store.put(Revocation(jti=str(number), expires=time.time() + 60))
+        await cache.store.put(Revocation(jti=str(number), expires=time.time() + 60))
     seconds = time.perf_counter() - started
-    await known.store.close()
+    await cache.store.close()
     return seconds / _WRITES * 1e3

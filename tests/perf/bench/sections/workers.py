@@ -1,38 +1,38 @@
-"""Straight at the sidecar: two workers beside one."""
+"""Two workers beside one, without a proxy."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Final
 
-from tests.perf.bench.accounting import family
-from tests.perf.bench.bench import ASK, Bench, one_token
+from tests.perf.bench.bench import AUTH_REQUEST, Bench, one_token
+from tests.perf.bench.resources import family
 from tests.perf.bench.rounds import Variant, compare
 from tests.perf.bench.rows import Goal, Row, compared
 from tests.perf.bench.servers import Servers
 
-_CACHED: Final = "workers: cached decisions, straight at the sidecar"
-_DISTINCT: Final = "workers: all-distinct tokens (HS256), straight at the sidecar"
+_CACHED: Final = "workers: cached decisions, no proxy"
+_DISTINCT: Final = "workers: all-distinct tokens (HS256), no proxy"
 _ONE: Final = "one worker"
 _TWO: Final = "two workers"
 _SHARE: Final = (
-    "The load generator takes its share (column load) of the same cores: with two cores and cached"
-    " decisions it needs most of what the second worker would have."
+    "The load generator uses the same cores (column load). With two cores and cached decisions, it"
+    " needs most of the CPU time of the second worker."
 )
 
 
 def run(bench: Bench, servers: Servers) -> list[Row]:
-    """Measure, if this sidecar has workers: with little work for each answer, and with much."""
+    """Measure cached decisions, and then new tokens, which need more work."""
     issuer = bench.shared
     one, two = servers.sidecar(issuer), servers.sidecar(issuer, VERIFIER_WORKERS="2")
     if len(family(two.pid)) < 2:
-        raise RuntimeError("with VERIFIER_WORKERS=2 there is one process only")
+        raise RuntimeError("VERIFIER_WORKERS=2: expected several processes, found one")
     cached = compare([one_token(_ONE, one, issuer), one_token(_TWO, two, issuer)], bench.effort)
     tokens = bench.distinct(issuer)
     distinct = compare(
         [
-            Variant(_ONE, one.port, ASK, (one.pid,), tokens),
-            Variant(_TWO, two.port, ASK, (two.pid,), tokens),
+            Variant(_ONE, one.port, AUTH_REQUEST, (one.pid,), tokens),
+            Variant(_TWO, two.port, AUTH_REQUEST, (two.pid,), tokens),
         ],
         bench.effort,
     )

@@ -1,8 +1,8 @@
-"""The sidecar that one writes in an afternoon: PyJWT's ``decode``, urllib, cachetools, counters.
+"""A simple auth server: PyJWT's ``decode``, urllib, a cache of cachetools, and metrics.
 
-``natural.py`` serves it as a ``web.Application``, ``natural.py hardened`` by the HTTP server of the
-verifier, so that the two differ in nothing but what is measured. It does the checks that all peers
-do: algorithm, signature, exp, nbf, iss, aud, sub and room.
+``simple.py`` serves it as a ``web.Application``; ``simple.py hardened`` serves it with the HTTP
+server of the verifier, so that only the HTTP server differs. It makes the checks of all peers:
+algorithm, signature, exp, nbf, iss, aud, sub and room.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from verifier.http.server import HardenedServer
 
-_SECONDS_KEPT: Final = 30
+_CACHE_SECONDS: Final = 30
 _REGISTRY: Final = CollectorRegistry()
 _DECISIONS: Final = Counter("decisions", "Decisions.", ["outcome", "code"], registry=_REGISTRY)
 _DURATION: Final = Histogram("duration_seconds", "Their duration.", registry=_REGISTRY)
@@ -32,34 +32,34 @@ _DURATION: Final = Histogram("duration_seconds", "Their duration.", registry=_RE
 Answer = tuple[int, dict[str, str]]
 
 
-class Gate:
-    """Answers ``/auth`` from environment: ALGORITHM, KEY_FILE, ISSUER, AUDIENCE."""
+class AuthServer:
+    """Answers ``/auth``; its variables are ALGORITHM, KEY_FILE, ISSUER and AUDIENCE."""
 
     def __init__(self) -> None:
         self._key = Path(os.environ["KEY_FILE"]).read_text(encoding="ascii")
         self._algorithm = os.environ["ALGORITHM"]
         self._issuer, self._audience = os.environ["ISSUER"], os.environ["AUDIENCE"]
-        self._kept: TLRUCache[str, Answer] = TLRUCache(
-            50_000, lambda _key, _answer, now: now + _SECONDS_KEPT, time.time
+        self._cache: TLRUCache[str, Answer] = TLRUCache(
+            50_000, lambda _key, _answer, now: now + _CACHE_SECONDS, time.time
         )
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
-        """Answer one question."""
+        """Answer one auth request."""
         started = time.perf_counter()
         original = request.headers["X-Original-URI"]
         key = sha256(original.encode()).hexdigest()
-        found = self._kept.get(key)
-        if found is None:
-            found = self._judge(original)
-            if found[0] == 200:
-                self._kept[key] = found
-        status, headers = found
+        answer = self._cache.get(key)
+        if answer is None:
+            answer = self._decide(original)
+            if answer[0] == 200:
+                self._cache[key] = answer
+        status, headers = answer
         outcome = "allowed" if status == 200 else "denied"
         _DECISIONS.labels(outcome=outcome, code=headers.get("X-Jitsi-Denial", "")).inc()
         _DURATION.observe(time.perf_counter() - started)
         return web.Response(status=status, headers=headers)
 
-    def _judge(self, original: str) -> Answer:
+    def _decide(self, original: str) -> Answer:
         url = urlsplit(original)
         token = parse_qs(url.query).get("jwt", [""])[0]
         try:
@@ -89,15 +89,15 @@ def _identity(claims: dict[str, Any]) -> dict[str, str]:
         "X-Jitsi-User-Email": quote(str(user.get("email", "-"))),
         "X-Jitsi-Moderator": str(bool(user.get("moderator"))).lower(),
         "X-Jitsi-Expires": str(claims["exp"]),
-        "Cache-Control": f"private, max-age={_SECONDS_KEPT}",
-        "X-Accel-Expires": str(_SECONDS_KEPT),
+        "Cache-Control": f"private, max-age={_CACHE_SECONDS}",
+        "X-Accel-Expires": str(_CACHE_SECONDS),
     }
 
 
-async def _serve_hardened(gate: Gate, port: int) -> None:
+async def _serve_hardened(auth_server: AuthServer, port: int) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    runner = web.ServerRunner(HardenedServer(gate.answer))
+    runner = web.ServerRunner(HardenedServer(auth_server.answer))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     await stop.wait()
@@ -106,12 +106,12 @@ async def _serve_hardened(gate: Gate, port: int) -> None:
 
 def main() -> None:
     """Serve until SIGTERM."""
-    gate, port = Gate(), int(os.environ["PORT"])
+    auth_server, port = AuthServer(), int(os.environ["PORT"])
     if "hardened" in sys.argv:
-        asyncio.run(_serve_hardened(gate, port))
+        asyncio.run(_serve_hardened(auth_server, port))
         return
     app = web.Application()
-    app.router.add_get("/auth", gate.answer)
+    app.router.add_get("/auth", auth_server.answer)
     web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
 
 

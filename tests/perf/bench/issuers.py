@@ -1,4 +1,4 @@
-"""Files with many distinct, valid tokens of one length, minted by all cores.
+"""Issuers, who write files with many different, valid tokens of one length, on all cores.
 
 A token differs from the next in its ``jti``, and with several keys in its ``kid``.
 """
@@ -29,21 +29,21 @@ AUDIENCE: Final = "jitsi"
 ROOM: Final = "standup"
 SECRET: Final = "a-secret-of-more-than-thirty-two-bytes"
 _LIFETIME: Final = 24 * 3600
-_PART: Final = 2_000
+_TOKENS_PER_JOB: Final = 2_000
 
 Signer = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True)
 class Issuer:
-    """Who signs.
+    """Signs tokens.
 
     Attributes:
         algorithm: HS256 or RS256.
-        private: The private key in PEM; empty for a shared secret.
-        key_ids: The names that the key is published under; tokens take them in turn.
-        claims: What its tokens say beside the usual, or instead.
-        forges: Whether its signatures only look like RSA's.
+        private: The private key as PEM; empty for a shared secret.
+        key_ids: The key ids of the key; tokens use them in turn.
+        claims: Claims that are added to the usual ones, or replace them.
+        forges: Whether the RSA signatures are invalid.
     """
 
     algorithm: str
@@ -54,24 +54,27 @@ class Issuer:
 
     @property
     def public(self) -> bytes:
-        """The public key in PEM."""
+        """The public key as PEM."""
         key = serialization.load_pem_private_key(self.private, None).public_key()
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         return key.public_bytes(serialization.Encoding.PEM, form)
 
     def forging(self) -> Issuer:
-        """Give one whose tokens differ from these in their signatures only."""
+        """Return an issuer of the same tokens with invalid signatures."""
         return replace(self, forges=True)
 
     def token(self, number: int = 0) -> str:
-        """Sign one token."""
+        """Return one token."""
         return next(_tokens(self, range(number, number + 1), self._signer())).decode()
 
     def mint(self, file: Path, count: int) -> Tokens:
-        """Write a file with so many tokens."""
-        parts = [range(first, min(first + _PART, count)) for first in range(0, count, _PART)]
+        """Write a file with so many tokens; return them."""
+        parts = [
+            range(first, min(first + _TOKENS_PER_JOB, count))
+            for first in range(0, count, _TOKENS_PER_JOB)
+        ]
         with ProcessPoolExecutor(os.cpu_count()) as pool, file.open("wb") as out:
-            out.writelines(pool.map(_part, repeat(self), parts))
+            out.writelines(pool.map(_tokens_of_job, repeat(self), parts))
         return Tokens(file, 0, count)
 
     def _signer(self) -> Signer:
@@ -85,7 +88,7 @@ class Issuer:
 
 
 def rsa_issuer(key_ids: tuple[str, ...] = ("key-1",)) -> Issuer:
-    """Make a key of 2,048 bits, and who signs with it."""
+    """Return an issuer with a new RSA key of 2,048 bits."""
     form = serialization.PrivateFormat.PKCS8
     key = rsa.generate_private_key(65537, 2048)
     pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
@@ -93,11 +96,11 @@ def rsa_issuer(key_ids: tuple[str, ...] = ("key-1",)) -> Issuer:
 
 
 def _forge(data: bytes) -> bytes:
-    """Give 2,048 bits that are less than any modulus, so that they have to be looked at."""
+    """Return an invalid signature that is less than any modulus, so that it has to be verified."""
     return b"\x01" + (hashlib.sha512(data).digest() * 4)[1:]
 
 
-def _part(issuer: Issuer, numbers: range) -> bytes:
+def _tokens_of_job(issuer: Issuer, numbers: range) -> bytes:
     return b"".join(token + b"\n" for token in _tokens(issuer, numbers, issuer._signer()))
 
 
