@@ -27,17 +27,17 @@ log_format whole escape=json '{"request_uri":"$request_uri","host":"$host","msec
     '"request_time":"$request_time","remote_addr":"$remote_addr","status":"$status",'
     '"gate":"$jitsi_verifier_gate","denial":"$jitsi_verifier_denial"}';
 log_format line escape=json '{"request":"$request","time_iso8601":"$time_iso8601"}';
-log_format careless '{"request":"$request","time_local":"$time_local"}';
+log_format unescaped '{"request":"$request","time_local":"$time_local"}';
 log_format virtual '$host $remote_addr - $remote_user [$time_local] "$request" $status 0';
 """
-_LOGS = ("combined", "whole", "line", "careless", "virtual", "jitsi_verifier")
+_LOGS = ("combined", "whole", "line", "unescaped", "virtual", "jitsi_verifier")
 
 
 class LoggingNginx(Nginx):
-    """The real nginx with the gate, and with a log of each form."""
+    """A real nginx with the gate, which writes a log in each format."""
 
-    def _lay_out(self) -> None:
-        super()._lay_out()
+    def _write_files(self) -> None:
+        super()._write_files()
         main = self.folder / "nginx.conf"
         main.write_text(main.read_text().replace("access_log off;", _FORMATS))
         gate = self.folder / "jitsi-verifier/jitsi-verifier-locations.conf"
@@ -114,7 +114,7 @@ def test_replay_gives_the_decisions_of_the_verifier(logs: Path) -> None:
     # nginx itself answers these requests with 400 and does not ask the verifier.
     compared = [index for index, line in enumerate(lines) if line["status"] != "400"]
     assert {"200", "", "token-expired", "room-mismatch", "token-missing"} < set(decisions)
-    for form in ("whole", "combined", "line", "careless", "virtual"):
+    for form in ("whole", "combined", "line", "unescaped", "virtual"):
         replayed = outcomes(logs / form)
         assert len(replayed) == len(decisions), form
         for index in compared:
