@@ -22,10 +22,10 @@ from verifier.decisions.hosts import Hosts
 from verifier.decisions.throttle import SignatureThrottle
 from verifier.decisions.verifier import Keys, Verifier
 from verifier.http.connection import Connection, Limits
+from verifier.http.decision_service import DecisionService
 from verifier.http.fast_lane import Deferred, RespondLater
 from verifier.http.proxy_auth import ProxyAuthOptions
 from verifier.http.server import HardenedServer
-from verifier.http.service import DecisionService
 from verifier.observability.decision_log import DecisionLog
 from verifier.observability.sinks import LogContext, Outcome
 from verifier.rules.model import Decision, Deny
@@ -193,7 +193,7 @@ class DecisionListener:
         self.keys = setup.keys()
         default = self._verifier(setup.policy)
         by_host = {host: self._verifier(setup.policy | own) for host, own in setup.hosts.items()}
-        hosts = Hosts(default, by_host, strict=bool(by_host))
+        hosts = Hosts(default, by_host, refuses_unknown_hosts=bool(by_host))
         self.lines = RecordedLines()
         clock = (
             count().__next__

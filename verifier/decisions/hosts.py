@@ -18,15 +18,19 @@ class Hosts:
     Args:
         default: The verifier of every host that is not configured.
         by_host: The verifiers of the configured hosts, by host name in lower case.
-        strict: Whether hosts that are not configured have no verifier.
+        refuses_unknown_hosts: Whether hosts that are not configured have no verifier.
     """
 
     def __init__(
-        self, default: Verifier, by_host: Mapping[str, Verifier], *, strict: bool = False
+        self,
+        default: Verifier,
+        by_host: Mapping[str, Verifier],
+        *,
+        refuses_unknown_hosts: bool = False,
     ) -> None:
         self.default = default
         self._by_host = by_host
-        self.strict = strict
+        self.refuses_unknown_hosts = refuses_unknown_hosts
 
     def find(self, host: str | None) -> Verifier | None:
         """Return the verifier of a host; None if the host is not served.
@@ -34,10 +38,10 @@ class Hosts:
         Args:
             host: A ``Host`` header's value; None if there was none.
         """
-        if not self._by_host and not self.strict:
+        if not self._by_host and not self.refuses_unknown_hosts:
             return self.default
         found = self._by_host.get(name_of_host(host or ""))
-        return found if found is not None or self.strict else self.default
+        return found if found is not None or self.refuses_unknown_hosts else self.default
 
     @property
     def names(self) -> Collection[str]:

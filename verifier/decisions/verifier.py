@@ -79,7 +79,7 @@ class Verifier:
     ) -> None:
         self.policy = policy
         self.keys = keys
-        self.now = clock
+        self.clock = clock
         self.throttle = throttle or SignatureThrottle()
         self.revoked = revoked
         self.single_use = single_use
@@ -119,11 +119,11 @@ class Verifier:
 
     def finish(self, check: SignatureCheck) -> Decision:
         """Decide a request whose turn has come; its key may have been dropped while it waited."""
-        return check.finish(self.now())
+        return check.finish(self.clock())
 
     def allow_without_token(self, request: AccessRequest) -> Decision:
         """Allow a client that needs no token, unless the room is revoked for all."""
-        refused = self.revoked and self.revoked(request, None, self.now(), no_record)
+        refused = self.revoked and self.revoked(request, None, self.clock(), no_record)
         return refused or Allow()
 
     def is_redeemed(self, request: AccessRequest, decision: Decision) -> bool:
@@ -138,7 +138,7 @@ class Verifier:
 
     def _begin(self, request: AccessRequest, keys: KeyLookup) -> Decision | SignatureCheck:
         """Return the decision, or else the check that has to wait for its turn."""
-        now = self.now()
+        now = self.clock()
         check = begin(request, self.policy, keys, now, revoked=self.revoked)
         if not isinstance(check, SignatureCheck):
             return check

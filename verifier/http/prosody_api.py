@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from verifier.http.original_request import bearer_tokens
-from verifier.http.request_head import RequestHead
+from verifier.http.request_head import READ_METHODS, RequestHead
 from verifier.http.responses import NO_STORE, SERVER, Response
 from verifier.keys.formats import to_pem
 from verifier.keys.model import VerificationKey
@@ -26,9 +26,6 @@ from verifier.rules.denials import ambiguous
 from verifier.rules.model import AccessRequest, Decision, Deny
 
 FindByDigest = Callable[[str], Awaitable[tuple[VerificationKey, float] | None]]
-
-READ_METHODS: Final = ("GET", "HEAD")
-"""The methods of endpoints that change nothing."""
 
 _KEY_FILE: Final = re.compile(r"/asap/([0-9a-f]{64})\.pem")
 _HEADERS: Final = SERVER | NO_STORE

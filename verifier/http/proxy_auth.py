@@ -5,9 +5,9 @@
    turn, so it is the caller's: the fast lane and aiohttp wait in different ways.
 3. ``finish`` makes the response, counts it, logs it and caches it.
 
-``find_cached`` comes before all three and spares them. Both readers of the decision listener (the
-fast lane and ``service``, behind aiohttp) use these steps with the same cache keys, so that their
-responses cannot differ. No sockets and no bytes of requests here.
+A caller first calls ``find_cached``: a cached response needs none of the three steps. The fast lane
+and, behind aiohttp, ``decision_service`` both use these steps with the same cache keys, so that
+their responses cannot differ. This module knows no sockets and no bytes of requests.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class ProxyAuthHandler:
         self, context: RequestContext, decision: Decision, response: Response
     ) -> CachedResponse:
         """Count a response, log it, and cache it while it is valid."""
-        now = self._hosts.default.now()
+        now = self._hosts.default.clock()
         cached = CachedResponse(
             self._cache.valid_until(decision, now),
             response.cacheable_until,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from multidict import MultiMapping
+
+READ_METHODS: Final = ("GET", "HEAD")
+"""The methods of endpoints that change nothing."""
 
 
 class RequestHead(Protocol):

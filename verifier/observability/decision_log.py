@@ -50,7 +50,7 @@ class DecisionInputs(Protocol):
     def revoked(self) -> RevocationCheck | None:
         """The check of revocations, if there is one."""
 
-    def now(self) -> float:
+    def clock(self) -> float:
         """Return the Unix time, in seconds."""
 
 
@@ -197,7 +197,7 @@ def _failed_step_fields(
     # The keys may have arrived since the decision; explain the decision as it was made.
     if code is DenialCode.KEYS_UNAVAILABLE:
         keys = KeySet(keys.static, unavailable=True)
-    explanation = explain(request, inputs.policy, keys, inputs.now(), inputs.revoked)
+    explanation = explain(request, inputs.policy, keys, inputs.clock(), inputs.revoked)
     failed = next((step for step in explanation.steps if step.result == "fail"), None)
     # Time has passed since the decision, so that the explanation may have another result.
     if failed is None or explanation.code is not code:

@@ -38,10 +38,10 @@ from verifier.keys.sources.polling import FileWatch
 from verifier.log import configure, log, traceback_summary
 from verifier.observability.metrics import Metrics
 from verifier.process.exit_status import CONFIGURATION_ERRORS
+from verifier.process.http_servers import HttpServers
 from verifier.process.lifecycle import UNSUPERVISED, Lifecycle
 from verifier.process.resources import ProcessState, open_resources
-from verifier.process.servers import Servers
-from verifier.process.services import build_services
+from verifier.process.service_factory import build_services
 from verifier.process.shutdown import CLOSING_SECONDS, exit_within, shutdown_seconds
 from verifier.process.sockets import Listeners
 from verifier.storage.worker_counters import SINGLE_WORKER, WorkerIdentity
@@ -103,7 +103,7 @@ class App:
                 self._resources = await open_resources(self._settings, self._state, session)
                 stack.push_async_callback(self._close)
                 self._install(self._settings)
-            servers = Servers(
+            servers = HttpServers(
                 lambda: self._services, self._listeners, shared=self._settings.workers > 1
             )
             await servers.start()

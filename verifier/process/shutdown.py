@@ -2,7 +2,7 @@
 
 The shutdown has three phases, and each has an upper bound:
 
-1. Requests in flight are answered, within the option ``drain_timeout`` (``servers``).
+1. Requests in flight are answered, within the option ``drain_timeout`` (``http_servers``).
 2. Sinks and key sources are closed, within ``CLOSING_SECONDS`` (``app``).
 3. The process exits, by itself or through ``exit_within``, ``_EXIT_MARGIN`` seconds later.
 """

@@ -127,7 +127,7 @@ class ReplayVerifier:
         assumed_host: str | None = None,
     ) -> None:
         verifiers = {host: timed.verifier for host, timed in by_host.items()}
-        self._hosts = Hosts(default.verifier, verifiers, strict=strict)
+        self._hosts = Hosts(default.verifier, verifiers, refuses_unknown_hosts=strict)
         self._timed = {timed.verifier: timed for timed in (default, *by_host.values())}
         self._bypass = bypass or Bypass()
         self._assumed_host = assumed_host or ""

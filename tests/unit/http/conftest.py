@@ -23,10 +23,10 @@ from verifier.decisions.bypass import Bypass
 from verifier.decisions.cache import DecisionCache
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Verifier
+from verifier.http.decision_service import DecisionService
 from verifier.http.pages import Pages
 from verifier.http.proxy_auth import ProxyAuthOptions
 from verifier.http.server import HardenedServer
-from verifier.http.service import DecisionService
 from verifier.observability.decision_log import DecisionLog
 from verifier.observability.metrics import Metrics
 from verifier.observability.sinks import LogLines, Sink

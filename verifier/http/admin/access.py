@@ -20,8 +20,7 @@ from typing import Final
 from aiohttp import web
 
 from verifier.config.addresses import is_loopback
-from verifier.http.prosody_api import READ_METHODS
-from verifier.http.request_head import sole_header
+from verifier.http.request_head import READ_METHODS, sole_header
 from verifier.http.responses import NO_STORE, problem
 
 _OWN_SITE: Final = ("same-origin", "none")

@@ -22,7 +22,7 @@ from verifier.http.admin.dashboard import DASHBOARD
 from verifier.http.admin.explain import respond_explanation, respond_hosts
 from verifier.http.admin.inspector import INSPECTOR
 from verifier.http.admin.revocations import RevocationsEndpoint
-from verifier.http.prosody_api import READ_METHODS
+from verifier.http.request_head import READ_METHODS
 from verifier.http.responses import NO_STORE, SERVER, method_not_allowed, not_found, problem
 from verifier.keys.sources.base import SourceStatus
 

@@ -51,7 +51,7 @@ async def respond_explanation(request: web.BaseRequest, hosts: Hosts) -> web.Res
 
 def respond_hosts(hosts: Hosts) -> web.Response:
     """Return the configured hosts; ``host`` of an explanation may name one of them."""
-    members = {"hosts": sorted(hosts.names), "strict": hosts.strict}
+    members = {"hosts": sorted(hosts.names), "strict": hosts.refuses_unknown_hosts}
     return web.Response(headers=JSON_HEADERS, body=json.dumps(members).encode())
 
 

@@ -15,11 +15,11 @@ from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Verifier
 from verifier.http.admin.api import AdminService
 from verifier.http.admin.revocations import RevocationsEndpoint
+from verifier.http.decision_service import DecisionService
 from verifier.http.handoff import Handoff
 from verifier.http.handoff_cookie import derive_key
 from verifier.http.pages import Pages
 from verifier.http.proxy_auth import ProxyAuthOptions
-from verifier.http.service import DecisionService
 from verifier.observability.decision_log import DecisionLog
 from verifier.process.resources import ConfiguredResources, ProcessState
 from verifier.single_use import SingleUse
@@ -46,7 +46,7 @@ def build_services(
         _verifier(settings, state, resources),
         # The settings of a host contain all options, also those that it inherits.
         {host: _verifier(own, state, resources) for host, own in settings.hosts.items()},
-        strict=settings.strict_hosts,
+        refuses_unknown_hosts=settings.strict_hosts,
     )
     report_only = settings.mode == "report-only"
     decisions = DecisionService(

@@ -15,8 +15,8 @@ from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Observer
 from verifier.http import original_request, prosody_api
 from verifier.http.fast_lane import FastLane
-from verifier.http.prosody_api import READ_METHODS
 from verifier.http.proxy_auth import ProxyAuthHandler, ProxyAuthOptions, RequestContext
+from verifier.http.request_head import READ_METHODS
 from verifier.http.responses import (
     NO_STORE,
     SERVER,
@@ -95,7 +95,7 @@ class DecisionService:
         self._report_only = options.report_only
         self._lifetime = Lifetime(options.decision_ttl)
         self._handler = ProxyAuthHandler(hosts, cache, observer, decision_log, options, refresh)
-        self.fast_lane = FastLane(self._handler, options.decision_ttl, hosts.default.now)
+        self.fast_lane = FastLane(self._handler, options.decision_ttl, hosts.default.clock)
         self._endpoints: Mapping[str, Endpoint] = {
             "/v1/verify": self._verify,
             "/access": self._access,
@@ -190,7 +190,7 @@ class DecisionService:
         self, endpoint: str, request: web.BaseRequest, key: bytes | None, started: float
     ) -> CachedResponse | None:
         handler = self._handler
-        response = None if key is None else handler.find_cached(key, self._hosts.default.now())
+        response = None if key is None else handler.find_cached(key, self._hosts.default.clock())
         if response is not None:
             seconds = perf_counter() - started
             handler.count(endpoint, response, seconds, hit=True)
@@ -211,7 +211,7 @@ class DecisionService:
         return verify.render(decision)
 
     def _to_aiohttp(self, response: CachedResponse) -> web.Response:
-        lifetime = self._lifetime.lines(response.cacheable_until, self._hosts.default.now())
+        lifetime = self._lifetime.lines(response.cacheable_until, self._hosts.default.clock())
         return to_aiohttp(response.head + lifetime, response.body)
 
 

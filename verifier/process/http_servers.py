@@ -17,7 +17,7 @@ from aiohttp import web
 from verifier.http.fast_lane import Deferred, RespondLater
 from verifier.http.server import HardenedServer
 from verifier.log import log, log_internal_error
-from verifier.process.services import Services
+from verifier.process.service_factory import Services
 from verifier.process.sockets import Listener, Listeners
 from verifier.version import VERSION
 
@@ -26,7 +26,7 @@ _ACCEPTED_AT_ONCE: Final = 16
 _AIOHTTP_SHUTDOWN_SECONDS: Final = 3600.0  # never reached: ``drain`` has its own timeout
 
 
-class Servers:
+class HttpServers:
     """The servers of both listeners.
 
     Args:
