@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.integration.attack.good_requests import EXPLAIN_BODY, FAST_LANE, OPTIONS, VERIFY_BODY
 from tests.support.processes import Answer, RunningVerifier, get, post, running_verifier
-from verifier.http import original_request, prosody_api, service, verify_api
+from verifier.http import decision_service, original_request, prosody_api, verify_api
 from verifier.http.admin import api, explain
 from verifier.http.admin.dashboard import DASHBOARD
 from verifier.http.admin.inspector import INSPECTOR
@@ -77,11 +77,11 @@ def routes_of(*modules: ModuleType) -> set[str]:
 
 
 def test_the_documents_paths_are_the_routes() -> None:
-    named = routes_of(api, service) | {*original_request.PATHS, api.OPENAPI_PATH}
+    named = routes_of(api, decision_service) | {*original_request.PATHS, api.OPENAPI_PATH}
     pages = {path for path in (*DASHBOARD.bodies, *INSPECTOR.bodies) if "." not in path}
     spelt = {f"{original_request.EXT_AUTHZ}/{{target}}", "/asap/{digest}.pem"}
     assert set(DOCUMENT["paths"]) == (named | pages | spelt) - {"/asap"}
-    assert prosody_api.respond_key.__name__ in getsource(service)
+    assert prosody_api.respond_key.__name__ in getsource(decision_service)
 
 
 def read_from(name: str, source: str) -> set[str]:
