@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.tokens import segment
+from tests.support.tokens import segment, sign
 from verifier.tokens.redact import hide_tokens, holds_token, may_reveal_token
 
 HEADER = {"alg": "HS256", "typ": "JWT"}
@@ -84,6 +84,19 @@ def test_no_segment_is_left_over(separator: str) -> None:
     assert hide_tokens(f"id-{separator.join(SEGMENTS)} a") in {"id-[token] a", "[token] a"}
 
 
+@pytest.mark.parametrize("change", [str, str.lower, str.upper])
+@pytest.mark.parametrize(
+    "name", ["my own header member", "na\xefve name of a member", 'a"b\\c d e f g h']
+)
+def test_signed_token_is_hidden_whatever_its_header_says(
+    name: str, change: Callable[[str], str]
+) -> None:
+    token = change(sign({name: 1}, {name: 1, "alg": "HS256"}))
+    assert hide_tokens(f"no room: {token}") == "no room: [token]"
+    odd = change(f"{segment({name: 1})}.{segment({name: 1})}.{'c' * 43}")
+    assert hide_tokens(f"no room: {odd}, jwt={odd}") == "no room: [token], jwt=[token]"
+
+
 def test_token_inside_a_word_is_hidden() -> None:
     assert hide_tokens(f"id-{TOKEN}") == "id-[token]"
     assert hide_tokens(f"a{TOKEN}={TOKEN}/b") == "a[token]/b"
@@ -108,6 +121,13 @@ def test_endless_percent_encoding_counts_as_a_token() -> None:
 def test_token_parameter_may_reveal_a_token(url: str) -> None:
     assert may_reveal_token(url)
     assert not holds_token(url)
+
+
+def test_url_with_many_beginnings_may_reveal_a_token() -> None:
+    url = "/" + "/".join(f"eyjaf{number:03}" for number in range(40))
+    assert may_reveal_token(url)
+    assert may_reveal_token(quote(quote(url, safe=""), safe=""))
+    assert not may_reveal_token(url[:200])
 
 
 @pytest.mark.slow
