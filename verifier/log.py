@@ -57,7 +57,7 @@ def traceback_summary(error: BaseException | None) -> str:
     return f"{type(error).__qualname__} at {' < '.join(reversed(places))}"
 
 
-def configure(log_format: Literal["json", "console"], level: str) -> None:
+def configure_logging(log_format: Literal["json", "console"], level: str) -> None:
     """Write the verifier's lines, and the warnings of libraries, to standard error.
 
     Args:

@@ -201,7 +201,7 @@ def _code_section(code: DenialCode, recorded: list[tuple[str, str]]) -> str:
         f"### `{code}`",
         f"HTTP {status_of(code):d}{_xmpp(code, recorded)}.",
         _linked(text.meaning, page="configuration.md"),
-        f"**What to do:** {_linked(text.remedy, page='configuration.md')}",
+        f"**What to do:** {_linked(text.cure, page='configuration.md')}",
         *(["More: [{}]({}).".format(*_SEE[code])] if code in _SEE else []),
     )
     return "".join(f"{_wrapped(paragraph)}\n\n" for paragraph in paragraphs).removesuffix("\n")

@@ -29,7 +29,7 @@ def lines(written: Written) -> list[dict[str, object]]:
 
 
 def test_line_is_one_json_object_with_named_fields(written: Written) -> None:
-    log.configure("json", "info")
+    log.configure_logging("json", "info")
     log.log("denied", code="token-expired", room=None, count=2)
     (line,) = lines(written)
     assert line.keys() == {"time", "level", "event", "code", "count"}
@@ -37,7 +37,7 @@ def test_line_is_one_json_object_with_named_fields(written: Written) -> None:
 
 
 def test_values_are_cut_and_tokens_replaced(written: Written) -> None:
-    log.configure("json", "info")
+    log.configure_logging("json", "info")
     token = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhcHAifQ.c2lnbmF0dXJl"
     pretty = "ewogICJhbGciOiAiSFMyNTYiCn0.ewogICJpc3MiOiAiYXBwIgp9.c2ln"
     log.log("denied", long="x" * 5000, room=f"a{token}", other=pretty.lower(), bad="\udcff")
@@ -47,27 +47,27 @@ def test_values_are_cut_and_tokens_replaced(written: Written) -> None:
 
 
 def test_console_format_is_one_line(written: Written) -> None:
-    log.configure("console", "debug")
+    log.configure_logging("console", "debug")
     log.log("denied", logging.WARNING, room="a\nb")
     (line,) = written()
     assert line.endswith('warning denied room="a\\nb"')
 
 
 def test_lines_below_the_level_are_not_written(written: Written) -> None:
-    log.configure("json", "warning")
+    log.configure_logging("json", "warning")
     log.log("allowed", logging.DEBUG)
     log.log("denied")
     assert lines(written) == []
 
 
 def test_internal_error_is_not_cut(written: Written) -> None:
-    log.configure("json", "info")
+    log.configure_logging("json", "info")
     log.log_internal_error("ValueError at " + "/a/long/path.py:1 < " * 50)
     assert len(str(lines(written)[0]["at"])) > 900
 
 
 def test_library_warning_is_one_line_without_traceback(written: Written) -> None:
-    log.configure("json", "info")
+    log.configure_logging("json", "info")
     try:
         raise ValueError("value of a request")  # noqa: TRY301  # caught below
     except ValueError:
@@ -81,7 +81,7 @@ def test_library_warning_is_one_line_without_traceback(written: Written) -> None
 def test_library_message_is_one_line_without_token(
     written: Written, log_format: Literal["json", "console"]
 ) -> None:
-    log.configure(log_format, "info")
+    log.configure_logging(log_format, "info")
     token = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhcHAifQ.c2lnbmF0dXJl"
     logging.getLogger("asyncio").error("Task exception\nfuture: <Task exception=E('%s')>", token)
     (line,) = written()

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from verifier.config.hosts import read_hosts
+from verifier.config.input import ConfigInput, ReadFile, read_environment, read_toml, unquoted
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS
 from verifier.config.problems import ConfigError
 from verifier.config.settings import Settings
-from verifier.config.sources import ReadFile, Reading, read_environment, read_toml, unquoted
 from verifier.config.validate import resolve, resolve_host
 
 
@@ -36,40 +36,40 @@ def load(
     Raises:
         ConfigError: with all problems at once.
     """
-    reading = Reading(read_file)
+    config_input = ConfigInput(read_file)
     path = config or _named_file(environ)
     if path is not None:
-        read_toml(path, reading)
-    read_environment(environ, reading)
-    values = resolve(reading, environ, terminal=terminal)
-    hosts, host_notices = _resolve_hosts(reading, values)
-    if values["strict_hosts"] and not hosts and not reading.problems:
+        read_toml(path, config_input)
+    read_environment(environ, config_input)
+    values = resolve(config_input, environ, terminal=terminal)
+    hosts, host_notices = _resolve_hosts(config_input, values)
+    if values["strict_hosts"] and not hosts and not config_input.problems:
         expected = "[hosts] tables beside it, or false: every host would be refused"
-        reading.refuse("strict_hosts", "true without a host", expected)
-    if reading.problems:
-        raise ConfigError(reading.problems)
+        config_input.add_problem("strict_hosts", "true without a host", expected)
+    if config_input.problems:
+        raise ConfigError(config_input.problems)
     return Settings(
         **_attributes(values),
         hosts={host: Settings(**_attributes(own)) for host, own in hosts.items()},
-        notices=(*reading.notices, *host_notices),
-        watched_files=tuple(dict.fromkeys(reading.files)),
+        notices=(*config_input.notices, *host_notices),
+        watched_files=tuple(dict.fromkeys(config_input.files)),
     )
 
 
 def _resolve_hosts(
-    reading: Reading, service: dict[str, Any]
+    config: ConfigInput, service: dict[str, Any]
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Return each virtual host's values, and the notices that concern one host only."""
     hosts: dict[str, dict[str, Any]] = {}
     notices: list[str] = []
-    of_service = list(reading.problems)
-    for host, own in read_hosts(reading):
+    of_service = list(config.problems)
+    for host, own in read_hosts(config):
         hosts[host] = resolve_host(own, service)
-        new = [notice for notice in own.notices if notice not in reading.notices]
+        new = [notice for notice in own.notices if notice not in config.notices]
         notices += [f"host {host}: {notice}" for notice in new]
     # A host that inherits a bad value reports the problem again; each is reported once.
-    of_hosts = [each for each in reading.problems[len(of_service) :] if each not in of_service]
-    reading.problems[:] = of_service + of_hosts
+    of_hosts = [each for each in config.problems[len(of_service) :] if each not in of_service]
+    config.problems[:] = of_service + of_hosts
     return hosts, notices
 
 

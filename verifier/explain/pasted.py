@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from verifier.rooms.address import RoomAddress, room_name
-from verifier.rooms.url import Url, fragment_token, parse_target, parse_url
+from verifier.rooms.url import EXT_AUTHZ_PREFIX, Url, fragment_token, parse_target, parse_url
 from verifier.rules.model import AccessRequest
 from verifier.rules.policy import Policy
 from verifier.rules.room import access_request, jid_request
@@ -23,7 +23,6 @@ from verifier.rules.room import access_request, jid_request
 _URL: Final = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*://|[^?#]*[?#](.*&)?(jwt|token)=", re.DOTALL)
 _QUOTED: Final = re.compile(r"([\"'<])(.+)[\"'>]", re.DOTALL)
 _WEBSOCKET_SCHEME: Final = re.compile(r"ws(s?://)", re.ASCII | re.IGNORECASE)
-_OWN_ENDPOINT: Final = "/ext-authz/"
 _WRAPPINGS: Final = (
     re.compile(r"(?:authorization:\s*)?bearer\s+(?P<token>.+)", re.IGNORECASE | re.DOTALL),
     re.compile(r"([\"'])(?P<token>.+)\1", re.DOTALL),
@@ -112,10 +111,10 @@ class PastedInput:
 
     def _skip_own_endpoint(self, url: Url) -> Url:
         """Return the URL that Envoy asks about: its path follows the prefix /ext-authz."""
-        if not url.target.path.startswith(_OWN_ENDPOINT):
+        if not url.target.path.startswith(f"{EXT_AUTHZ_PREFIX}/"):
             return url
-        path = url.target.path.removeprefix(_OWN_ENDPOINT)
-        target = parse_target(f"/{path}?{url.target.query}")
+        path = url.target.path.removeprefix(EXT_AUTHZ_PREFIX)
+        target = parse_target(f"{path}?{url.target.query}")
         self.notes.append(
             "The URL is of this verifier's own /ext-authz endpoint. The room is in the path after"
             " /ext-authz."

@@ -30,6 +30,7 @@ from verifier.http.responses import (
 from verifier.http.server import read_body
 from verifier.http.verify_api import BadBodyError, parse_body, verify_response
 from verifier.observability.decision_log import DecisionLog
+from verifier.rooms.url import EXT_AUTHZ_PREFIX
 from verifier.rules.denials import UNKNOWN_HOST
 from verifier.rules.model import AccessRequest, Allow, Decision, Deny
 
@@ -109,7 +110,7 @@ class DecisionService:
         path = request.raw_path.partition("?")[0]
         if path in original_request.PATHS:
             return await self._proxy_auth(request, original_request.PATHS[path])
-        if path.startswith(original_request.EXT_AUTHZ + "/"):
+        if path.startswith(EXT_AUTHZ_PREFIX + "/"):
             return await self._proxy_auth(request, "ext-authz")
         if path in self._endpoints:
             return await self._endpoints[path](request)

@@ -38,6 +38,7 @@ from verifier.http.proxy_auth import ProxyAuthHandler, RequestContext
 from verifier.http.request_head import ParsedHead
 from verifier.http.responses import HttpDate, Lifetime
 from verifier.rooms.host import is_host_header
+from verifier.rooms.url import EXT_AUTHZ_PREFIX
 from verifier.rules.denials import OVERLOADED, UNKNOWN_HOST
 from verifier.rules.engine import SignatureCheck
 from verifier.rules.model import Decision
@@ -50,8 +51,7 @@ RespondLater = Callable[[MakeResponse], None]
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _EXT_AUTHZ: Final = re.compile(
-    f"({'|'.join(_METHODS)}) ({original_request.EXT_AUTHZ}/".encode()
-    + rb"[A-Za-z0-9/?&=._~%+-]*) HTTP/1\.1"
+    f"({'|'.join(_METHODS)}) ({EXT_AUTHZ_PREFIX}/".encode() + rb"[A-Za-z0-9/?&=._~%+-]*) HTTP/1\.1"
 )
 _USED_HEADERS: Final = frozenset(
     (

@@ -13,11 +13,10 @@ from typing import Final
 
 from verifier.http.request_head import RequestHead, sole_header
 from verifier.rooms.host import split_port
-from verifier.rooms.url import Target, parse_target, parse_url
+from verifier.rooms.url import EXT_AUTHZ_PREFIX, Target, parse_target, parse_url
 from verifier.rules.denials import ambiguous
 from verifier.rules.model import Deny
 
-EXT_AUTHZ: Final = "/ext-authz"
 _BEARER: Final = "bearer "
 
 
@@ -79,7 +78,7 @@ def read_forward_auth(request: RequestHead) -> tuple[Target, str] | None:
 
 def read_ext_authz(request: RequestHead) -> tuple[Target, str] | None:
     """Envoy's HTTP ext_authz: the original target follows the path prefix, host in ``Host``."""
-    target = parse_target(request.raw_path.removeprefix(EXT_AUTHZ))
+    target = parse_target(request.raw_path.removeprefix(EXT_AUTHZ_PREFIX))
     return None if target is None else (target, request.headers.get("Host", ""))
 
 

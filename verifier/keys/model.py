@@ -57,6 +57,12 @@ def is_symmetric(algorithm: str) -> bool:
     return algorithm.startswith("HS")
 
 
+def key_id_digest(key_id: str) -> str:
+    """Return the SHA-256 of a key id, lower-case hex: the file name on an ASAP key server."""
+    # A kid may contain lone surrogates, because JSON allows their escapes.
+    return hashlib.sha256(key_id.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 # NIST SP 800-131A requires 2,048 bits. Above 8,192 bits one verification takes so long that a
 # flood of tokens could use up a core.
 _RSA_BITS: Final = range(2048, 8193)

@@ -30,7 +30,7 @@ from verifier.keys.sources.base import (
     SourceContext,
     SourceStatus,
 )
-from verifier.keys.sources.configured import SecretSource, StaticSource
+from verifier.keys.sources.configured import PublicKeySource, SecretSource
 from verifier.keys.sources.jwks import DocumentSource
 from verifier.keys.sources.remote import RemoteSource
 from verifier.keys.sources.settings import KeyLocations
@@ -250,7 +250,7 @@ def open_resolver(
     if locations.secrets:
         sources.append(SecretSource(locations.secrets, context))
     if locations.public_keys:
-        sources.append(StaticSource(locations.public_keys, context))
+        sources.append(PublicKeySource(locations.public_keys, context))
     if locations.document_url is not None:
         sources.append(DocumentSource(locations.document_url, session, context))
     if locations.asap_url is not None:

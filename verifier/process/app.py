@@ -35,7 +35,7 @@ from typing import Any, Final
 from verifier.config import Settings
 from verifier.keys.sources.http import open_session
 from verifier.keys.sources.polling import FileWatch
-from verifier.log import configure, log, traceback_summary
+from verifier.log import configure_logging, log, traceback_summary
 from verifier.observability.metrics import Metrics
 from verifier.process.exit_status import CONFIGURATION_ERRORS
 from verifier.process.http_servers import HttpServers
@@ -148,7 +148,7 @@ class App:
         resources.resolvers.take_over_metrics(replaced.resolvers)
         self._spawn(replaced.close_after(self._settings.key_fetch_timeout))
         self._warn_of_restart_options(settings)
-        configure(settings.log_format, settings.log_level)
+        configure_logging(settings.log_format, settings.log_level)
         self._install(settings)
         self._metrics.count_reload(successful=True)
         log("configuration reloaded")

@@ -24,7 +24,7 @@ from typing import Final
 
 from verifier.config import Settings, load
 from verifier.http.server import HAS_C_PARSER
-from verifier.log import configure, log
+from verifier.log import configure_logging, log
 from verifier.observability.metrics import Metrics
 from verifier.process.app import App
 from verifier.process.exit_status import exit_status_of
@@ -62,7 +62,7 @@ def serve(config: Path | None) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
         notifier = Notifier.from_environ(os.environ)
         settings = read()
-        configure(settings.log_format, settings.log_level)
+        configure_logging(settings.log_format, settings.log_level)
         _raise_descriptor_limit()
         with contextlib.closing(open_listeners(settings, os.environ)) as listeners:
             if settings.workers > 1:

@@ -17,7 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from verifier.config import Settings
-from verifier.log import configure, log, log_internal_error, set_common_fields, traceback_summary
+from verifier.log import (
+    configure_logging,
+    log,
+    log_internal_error,
+    set_common_fields,
+    traceback_summary,
+)
 from verifier.observability.metrics import Metrics, prepare_worker_files
 from verifier.observability.worker_metrics import WorkerSlot
 from verifier.process.app import App
@@ -103,7 +109,7 @@ class WorkerJob:
         if not on_request:
             self.read_configuration()
         self._settings = self._next_settings
-        configure(self._settings.log_format, self._settings.log_level)
+        configure_logging(self._settings.log_format, self._settings.log_level)
 
     def close_listeners(self) -> None:
         """Close the listening sockets in the supervisor; the workers close their own copies."""

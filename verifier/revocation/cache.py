@@ -59,11 +59,11 @@ class RevocationCache:
         return sorted(active, key=lambda each: each.expires)
 
     def check(
-        self, request: AccessRequest, token: Token | None, now: float, note: Recorder
+        self, request: AccessRequest, token: Token | None, now: float, record: Recorder
     ) -> Deny | None:
         """Return a denial if the request is revoked, or if that is not known yet."""
         self.refresh()
         if not self.store.loaded:
-            note("revocation", "all revocations to be known", "none read so far")
+            record("revocation", "all revocations to be known", "none read so far")
             return REVOCATIONS_NOT_LOADED
-        return self._revocations.check(request, token, now, note)
+        return self._revocations.check(request, token, now, record)

@@ -103,7 +103,7 @@ class RevocationIndex:
         return None
 
     def check(
-        self, request: AccessRequest, token: Token | None, now: float, note: Recorder
+        self, request: AccessRequest, token: Token | None, now: float, record: Recorder
     ) -> Deny | None:
         """Return a denial if the request is revoked; this is the rules' step after the token.
 
@@ -111,14 +111,14 @@ class RevocationIndex:
             request: The request.
             token: The decoded token, its signature checked; None for a guest.
             now: Unix time, seconds.
-            note: Records the step.
+            record: Is called for this step.
         """
         found = self.find(request, token, now)
         if found is None:
-            note("revocation", "no revocation that matches", "none")
+            record("revocation", "no revocation that matches", "none")
             return None
         names = " and ".join(found.criteria)
-        note("revocation", "no revocation that matches", _describe(found, names))
+        record("revocation", "no revocation that matches", _describe(found, names))
         key_id = None if token is None else token.header.get("kid")
         return Deny(
             DenialCode.REVOKED,

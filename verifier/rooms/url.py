@@ -28,6 +28,9 @@ from urllib.parse import quote, unquote, unquote_plus
 from verifier.rooms.address import RoomAddress, room_name, sent_room_name, tenant_name
 from verifier.rooms.host import split_port
 
+EXT_AUTHZ_PREFIX: Final = "/ext-authz"
+"""The prefix that Envoy puts before the path of an original request; no part of its room."""
+
 _DOUBTFUL: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff#\\]|%(?:00|2[Ff]|5[Cc])")
 _DOTS: Final = frozenset((".", ".."))
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))

@@ -17,11 +17,11 @@ class DenialText:
 
     Attributes:
         meaning: What was found wrong.
-        remedy: What to change.
+        cure: What to change.
     """
 
     meaning: str
-    remedy: str
+    cure: str
 
 
 DENIAL_TEXTS: Final[dict[DenialCode, DenialText]] = {

@@ -23,7 +23,7 @@ _MAX_CLOCK_DIFFERENCE: Final = 300.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Redemption:
+class EntryAttempt:
     """One attempt to enter a room with a token.
 
     Attributes:
@@ -42,7 +42,7 @@ class Redemption:
 class RedemptionStore(Protocol):
     """Records redemptions."""
 
-    async def redeem(self, redemption: Redemption) -> bool:
+    async def redeem(self, attempt: EntryAttempt) -> bool:
         """Record the first use of a token; returns whether to let the browser in.
 
         Of several simultaneous attempts, exactly one is the first. Later attempts are let in:
@@ -77,7 +77,7 @@ class SingleUse:
         Args:
             allow: The decision of the rules about a token and a room.
             leeway: Seconds for which the rules accept a token after its end.
-            browser: The browser (``Redemption``).
+            browser: The browser (``EntryAttempt``).
         """
         claims = allow.claims or Claims({})
         token_end, jti = claims.expires_at, claims.raw.get("jti", ABSENT)
@@ -87,9 +87,9 @@ class SingleUse:
             return NOT_REDEEMABLE
         keep_until = token_end + leeway + _MAX_CLOCK_DIFFERENCE
         token_id = _token_id(claims.issuer, jti)
-        redemption = Redemption(token_id, self._window, keep_until, browser)
+        attempt = EntryAttempt(token_id, self._window, keep_until, browser)
         try:
-            return allow if await self._redemptions.redeem(redemption) else ALREADY_USED
+            return allow if await self._redemptions.redeem(attempt) else ALREADY_USED
         except StoreUnavailableError:
             return REDEMPTIONS_UNAVAILABLE
 

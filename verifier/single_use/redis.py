@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from verifier.single_use.model import Redemption
+from verifier.single_use.model import EntryAttempt
 from verifier.storage.redis import RedisLink
 from verifier.storage.redis_url import RedisUrl
 
@@ -57,7 +57,7 @@ class RedisRedemptions:
         self._clock = clock
         self._remembered: OrderedDict[str, bytes] = OrderedDict()  # by token; oldest first
 
-    async def redeem(self, redemption: Redemption) -> bool:
+    async def redeem(self, attempt: EntryAttempt) -> bool:
         """Record the first use of a token; returns whether to let the browser in.
 
         After a timeout, Redis may have recorded the use. The same browser is then let in at its
@@ -66,11 +66,11 @@ class RedisRedemptions:
         Raises:
             StoreUnavailableError: it is not known whether the token has been used.
         """
-        token_id = redemption.token_id
-        seconds = max(redemption.keep_until - self._clock(), 1.0)
+        token_id = attempt.token_id
+        seconds = max(attempt.keep_until - self._clock(), 1.0)
         lifetime = math.ceil(min(seconds, _LONGEST))
         remembered = self._remembered.get(token_id, b"")
-        arguments = (redemption.window, redemption.browser or "", lifetime, remembered)
+        arguments = (attempt.window, attempt.browser or "", lifetime, remembered)
         allowed, record = await self._link.execute(
             "EVAL", _REDEEM, 1, _KEY_PREFIX + token_id, *arguments
         )

@@ -1,6 +1,6 @@
 """Redemptions in SQLite: in a file that several processes share, or in the memory of one process.
 
-The table is called ``uses``; its column ``name`` contains ``Redemption.token_id``.
+The table is called ``uses``; its column ``name`` contains ``EntryAttempt.token_id``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from verifier.single_use.model import Redemption
+from verifier.single_use.model import EntryAttempt
 from verifier.storage.errors import StoreUnavailableError
 from verifier.storage.sqlite import FAILURES, FileFormat, SqliteFile, describe
 
@@ -58,7 +58,7 @@ class SqliteRedemptions:
         # One thread: a disk may be slow, and the event loop must not wait for it.
         self._thread = ThreadPoolExecutor(1, "redemptions")
 
-    async def redeem(self, redemption: Redemption) -> bool:
+    async def redeem(self, attempt: EntryAttempt) -> bool:
         """Record the first use of a token; returns whether to let the browser in.
 
         Raises:
@@ -66,7 +66,7 @@ class SqliteRedemptions:
         """
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._thread, self._redeem, redemption)
+            return await loop.run_in_executor(self._thread, self._redeem, attempt)
         except FAILURES as error:
             raise StoreUnavailableError(f"redemption store: {describe(error)}") from None
 
@@ -77,18 +77,18 @@ class SqliteRedemptions:
             await loop.run_in_executor(self._thread, self._file.close)
         self._thread.shutdown()
 
-    def _redeem(self, redemption: Redemption) -> bool:
+    def _redeem(self, attempt: EntryAttempt) -> bool:
         file = self._opened()
         # Also where nothing is written below: a deleted file no longer gets the uses that other
         # processes record, so its answer would be wrong.
         file.check_path()
         self._purge(file)
-        token_id, browser = redemption.token_id, redemption.browser
-        window_end = self._clock() + redemption.window
+        token_id, browser = attempt.token_id, attempt.browser
+        window_end = self._clock() + attempt.window
         row = file.execute(_FIND, (token_id,)).fetchone()
         if row is None:
             with file.writing():
-                record = (token_id, browser, window_end, redemption.keep_until)
+                record = (token_id, browser, window_end, attempt.keep_until)
                 if file.execute(_RECORD, record).rowcount == 1:
                     return True
             # Another process has recorded a use since the first look.
@@ -100,7 +100,7 @@ class SqliteRedemptions:
         if browser is None or browser != first_browser:
             return bool(now < open_until)
         with file.writing():
-            file.execute(_REOPEN, (now + redemption.window, token_id))
+            file.execute(_REOPEN, (now + attempt.window, token_id))
         return True
 
     def _opened(self) -> SqliteFile:

@@ -166,8 +166,8 @@ def test_silent_trace_collector_does_not_delay_the_end(tmp_path: Path, workers: 
 ENDLESS_THREAD = """
 import logging, sys, threading
 from verifier.process.shutdown import exit_within
-from verifier.log import configure
-configure("json", "info")
+from verifier.log import configure_logging
+configure_logging("json", "info")
 exit_within(0.2)
 threading.Event().wait()
 """

@@ -27,6 +27,7 @@ from verifier.http.admin.inspector import INSPECTOR
 from verifier.http.responses import status_of
 from verifier.http.verify_api import MEMBERS
 from verifier.revocation import model
+from verifier.rooms.url import EXT_AUTHZ_PREFIX
 from verifier.rules.model import DenialCode
 from verifier.version import VERSION
 
@@ -79,7 +80,7 @@ def routes_of(*modules: ModuleType) -> set[str]:
 def test_the_documents_paths_are_the_routes() -> None:
     named = routes_of(api, decision_service) | {*original_request.PATHS, api.OPENAPI_PATH}
     pages = {path for path in (*DASHBOARD.bodies, *INSPECTOR.bodies) if "." not in path}
-    spelt = {f"{original_request.EXT_AUTHZ}/{{target}}", "/asap/{digest}.pem"}
+    spelt = {f"{EXT_AUTHZ_PREFIX}/{{target}}", "/asap/{digest}.pem"}
     assert set(DOCUMENT["paths"]) == (named | pages | spelt) - {"/asap"}
     assert prosody_api.respond_key.__name__ in getsource(decision_service)
 
@@ -120,7 +121,7 @@ def test_members_are_found_in_every_form_of_access() -> None:
 
 def test_every_denial_code_and_status_is_documented() -> None:
     assert DOCUMENT["components"]["schemas"]["DenialCode"]["enum"] == [*DenialCode]
-    for path in (*original_request.PATHS, f"{original_request.EXT_AUTHZ}/{{target}}"):
+    for path in (*original_request.PATHS, f"{EXT_AUTHZ_PREFIX}/{{target}}"):
         described = DOCUMENT["paths"][path]["get"]["responses"]
         assert {str(status_of(code).value) for code in DenialCode} <= {*described}
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support.redis_server import running_redis
 from tests.support.redis_stores import revocation, running_store, until
 from verifier.revocation.stores.redis_data import HASH
-from verifier.single_use.model import Redemption
+from verifier.single_use.model import EntryAttempt
 from verifier.single_use.redis import RedisRedemptions
 from verifier.storage.errors import StoreUnavailableError
 from verifier.storage.redis import RedisLink
@@ -36,8 +36,8 @@ async def test_user_password_and_database_are_used_and_hidden(
             await until(lambda: other.token_ids == {"a"}, "the other store to receive the change")
             assert len(server.stored()) == 1
         redemptions = RedisRedemptions(parse_redis_url(url), time.time)
-        assert await redemptions.redeem(Redemption("a", 0, time.time() + 60))
-        assert not await redemptions.redeem(Redemption("a", 0, time.time() + 60))
+        assert await redemptions.redeem(EntryAttempt("a", 0, time.time() + 60))
+        assert not await redemptions.redeem(EntryAttempt("a", 0, time.time() + 60))
         await redemptions.close()
         for wrong in (f"redis://verifier:{PASSWORD}-not@{address}", f"redis://{address}"):
             async with running_store(wrong) as (store, _):

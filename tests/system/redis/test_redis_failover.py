@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.redis_stores import revocation, running_store, until
-from verifier.single_use.model import Redemption
+from verifier.single_use.model import EntryAttempt
 from verifier.single_use.redis import RedisRedemptions
 from verifier.storage.errors import StoreUnavailableError
 from verifier.storage.redis_url import parse_redis_url
@@ -75,11 +75,11 @@ async def test_redemptions_find_the_new_primary(tmp_path: Path) -> None:
     async with two_servers(tmp_path) as (old, new), host_name_of(old) as (name, url):
         store = RedisRedemptions(parse_redis_url(url), time.time)
         try:
-            assert await store.redeem(Redemption("before", 0.0, time.time() + 60))
+            assert await store.redeem(EntryAttempt("before", 0.0, time.time() + 60))
             fail_over(name, new)
             with pytest.raises(StoreUnavailableError):
-                await store.redeem(Redemption("after", 0.0, time.time() + 60))
-            assert await store.redeem(Redemption("after", 0.0, time.time() + 60))
-            assert not await store.redeem(Redemption("before", 0.0, time.time() + 60))
+                await store.redeem(EntryAttempt("after", 0.0, time.time() + 60))
+            assert await store.redeem(EntryAttempt("after", 0.0, time.time() + 60))
+            assert not await store.redeem(EntryAttempt("before", 0.0, time.time() + 60))
         finally:
             await store.close()

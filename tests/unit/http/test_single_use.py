@@ -17,7 +17,7 @@ from verifier.http.handoff_cookie import cookie_value, new_browser_id
 from verifier.http.pages import Pages
 from verifier.observability.sinks import LogContext
 from verifier.single_use import SingleUse
-from verifier.single_use.model import Redemption
+from verifier.single_use.model import EntryAttempt
 from verifier.storage.errors import StoreUnavailableError
 
 BOSH = "/http-bind?room=standup"
@@ -32,13 +32,13 @@ class FakeRedemptions:
     open: bool = False
     unavailable: bool = False
     first_browsers: dict[str, str | None] = field(default_factory=dict)
-    attempts: list[Redemption] = field(default_factory=list)
+    attempts: list[EntryAttempt] = field(default_factory=list)
 
-    async def redeem(self, redemption: Redemption) -> bool:
+    async def redeem(self, attempt: EntryAttempt) -> bool:
         if self.unavailable:
             raise StoreUnavailableError("redis://127.0.0.1:6379/0: Connection refused")
-        self.attempts.append(redemption)
-        token_id, browser = redemption.token_id, redemption.browser
+        self.attempts.append(attempt)
+        token_id, browser = attempt.token_id, attempt.browser
         first_browser = self.first_browsers.setdefault(token_id, browser)
         is_first = sum(each.token_id == token_id for each in self.attempts) == 1
         return self.open or is_first or (first_browser is not None and first_browser == browser)

@@ -137,9 +137,9 @@ WRITE_TO_UNREAD_TARGET = """
 import sys
 from verifier.observability import audit_log
 from verifier.observability.sinks import LogContext
-from verifier.log import configure
+from verifier.log import configure_logging
 
-configure("json", "info")
+configure_logging("json", "info")
 audit_log.CLOSE_TIMEOUT = 0.2
 log = audit_log.AuditLog(sys.argv[1])
 for _ in range(500):

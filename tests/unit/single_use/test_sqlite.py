@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.redemption_cases import HOUR, RedemptionStoreTests, redemption
+from tests.support.redemption_cases import HOUR, RedemptionStoreTests, entry_attempt
 from verifier.single_use import open_redemptions
-from verifier.single_use.model import Redemption, RedemptionStore
+from verifier.single_use.model import EntryAttempt, RedemptionStore
 from verifier.single_use.sqlite import SqliteRedemptions
 from verifier.storage.errors import StoreUnavailableError
 from verifier.storage.worker_counters import WorkerCounters, WorkerIdentity
@@ -37,15 +37,15 @@ def file_modes(directory: Path) -> set[int]:
 async def test_redemptions_survive_a_restart_until_their_tokens_end(tmp_path: Path) -> None:
     now = HOUR
     first = SqliteRedemptions(tmp_path / "uses", lambda: now)
-    assert await first.redeem(Redemption("short", 0, now + 10))
-    assert await first.redeem(Redemption("long", 0, now + 1000))
+    assert await first.redeem(EntryAttempt("short", 0, now + 10))
+    assert await first.redeem(EntryAttempt("long", 0, now + 1000))
     assert file_modes(tmp_path) == {0o600}
     await first.close()
     second = SqliteRedemptions(tmp_path / "uses", lambda: now)
-    assert not await second.redeem(Redemption("short", 0, now + 10))
+    assert not await second.redeem(EntryAttempt("short", 0, now + 10))
     now += 100
-    assert await second.redeem(Redemption("short", 0, now + 10))  # the record was deleted
-    assert not await second.redeem(Redemption("long", 0, now + 1000))
+    assert await second.redeem(EntryAttempt("short", 0, now + 10))  # the record was deleted
+    assert not await second.redeem(EntryAttempt("long", 0, now + 1000))
     await second.close()
 
 
@@ -54,28 +54,28 @@ async def test_a_file_that_is_no_database_denies_every_entry(tmp_path: Path) -> 
     path.write_bytes(b"something else" * 100)
     store = SqliteRedemptions(path, time.time)
     with pytest.raises(StoreUnavailableError, match="redemption store: file is not a database"):
-        await store.redeem(redemption())
+        await store.redeem(entry_attempt())
     path.unlink()
-    assert await store.redeem(redemption())
+    assert await store.redeem(entry_attempt())
     await store.close()
 
 
 async def test_a_replaced_or_deleted_file_denies_every_entry(tmp_path: Path) -> None:
     path, away = tmp_path / "uses", tmp_path / "away"
     store = SqliteRedemptions(path, time.time)
-    assert await store.redeem(redemption("me"))
+    assert await store.redeem(entry_attempt("me"))
     path.rename(away)
     # A second attempt writes nothing, and is refused all the same.
-    for attempt in (redemption("me"), redemption(jti="b"), redemption()):
+    for attempt in (entry_attempt("me"), entry_attempt(jti="b"), entry_attempt()):
         with pytest.raises(StoreUnavailableError, match="store: No such file or directory"):
             await store.redeem(attempt)
     path.touch()
-    for attempt in (redemption("me"), redemption(jti="b"), redemption()):
+    for attempt in (entry_attempt("me"), entry_attempt(jti="b"), entry_attempt()):
         with pytest.raises(StoreUnavailableError, match="store: the file has been replaced"):
             await store.redeem(attempt)
     away.rename(path)
-    assert await store.redeem(redemption("me"))
-    assert not await store.redeem(redemption())
+    assert await store.redeem(entry_attempt("me"))
+    assert not await store.redeem(entry_attempt())
     await store.close()
 
 
@@ -90,8 +90,8 @@ async def test_a_file_of_an_early_version_is_read(tmp_path: Path) -> None:
         )
         connection.execute("INSERT INTO uses VALUES ('a', NULL, 0, ?)", (HOUR,))
     store = SqliteRedemptions(path, time.time)
-    assert not await store.redeem(redemption())
-    assert await store.redeem(redemption(jti="b"))
+    assert not await store.redeem(entry_attempt())
+    assert await store.redeem(entry_attempt(jti="b"))
     await store.close()
 
 
@@ -102,7 +102,7 @@ async def test_a_database_of_another_program_is_not_written_to(tmp_path: Path) -
     before = path.read_bytes()
     store = SqliteRedemptions(path, time.time)
     with pytest.raises(StoreUnavailableError, match="a database of another program"):
-        await store.redeem(redemption())
+        await store.redeem(entry_attempt())
     assert path.read_bytes() == before
     await store.close()
 
@@ -114,14 +114,14 @@ async def test_an_attempt_that_read_its_clock_before_the_first_use_is_second(
     earlier = iter([HOUR - 1] * 3)
     first = SqliteRedemptions(tmp_path / "uses", lambda: HOUR)
     second = SqliteRedemptions(tmp_path / "uses", lambda: next(earlier, HOUR))
-    assert await first.redeem(redemption())
-    assert not await second.redeem(redemption())
+    assert await first.redeem(entry_attempt())
+    assert not await second.redeem(entry_attempt())
     await first.close()
     await second.close()
 
 
 def test_repr_of_a_redemption_hides_the_browser() -> None:
-    assert "my-browser" not in repr(redemption("my-browser"))
+    assert "my-browser" not in repr(entry_attempt("my-browser"))
 
 
 async def test_the_file_lies_beside_the_revocations(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ async def test_the_file_lies_beside_the_revocations(tmp_path: Path) -> None:
     ):
         store = open_redemptions(url, workers)
         assert not (tmp_path / name).exists()
-        assert await store.redeem(redemption())
+        assert await store.redeem(entry_attempt())
         assert (tmp_path / name).exists()
         await store.close()
     await open_redemptions("memory:").close()

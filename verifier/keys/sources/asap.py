@@ -41,7 +41,7 @@ import aiohttp
 from yarl import URL
 
 from verifier.keys.formats import parse_public_key
-from verifier.keys.model import InvalidKeyError, Source, VerificationKey
+from verifier.keys.model import InvalidKeyError, Source, VerificationKey, key_id_digest
 from verifier.keys.pem import looks_like_pem
 from verifier.keys.sources.base import (
     DEFAULT_CONTEXT,
@@ -50,7 +50,7 @@ from verifier.keys.sources.base import (
     Missing,
     SourceContext,
 )
-from verifier.keys.sources.cache import CachedKey, key_id_digest, refuses_key
+from verifier.keys.sources.cache import CachedKey, refuses_key
 from verifier.keys.sources.http import KeyResponse
 from verifier.keys.sources.limits import LookupLimiter, NegativeCache, SingleFlight
 from verifier.keys.sources.remote import RemoteSource

@@ -33,18 +33,11 @@ used; ``refuses_key`` is the only place that decides which bad entry ends a key 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from verifier.keys.model import SkipReason, Source, VerificationKey
+from verifier.keys.model import SkipReason, Source, VerificationKey, key_id_digest
 from verifier.keys.sources.base import KeyStatus, SourceContext
-
-
-def key_id_digest(key_id: str) -> str:
-    """Return the SHA-256 of a key id, lower-case hex: the file name on an ASAP key server."""
-    # A kid may contain lone surrogates, because JSON allows their escapes.
-    return hashlib.sha256(key_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def refuses_key(reason: SkipReason | None) -> bool:
@@ -54,11 +47,11 @@ def refuses_key(reason: SkipReason | None) -> bool:
 
 @dataclass(slots=True)
 class CachedKey:
-    """One key and its times; all are monotonic seconds except ``fetched``, which is Unix time.
+    """One key and its times; all are monotonic seconds except ``confirmed_at``, which is Unix time.
 
     Attributes:
         key: The key.
-        fetched: When the source last confirmed the key.
+        confirmed_at: When the source last confirmed the key.
         fresh_until: When the source must have confirmed the key again.
         usable_until: When the key expires if the source does not confirm it again.
         used_at: When a token last needed the key.
@@ -70,7 +63,7 @@ class CachedKey:
     """
 
     key: VerificationKey
-    fetched: float
+    confirmed_at: float
     fresh_until: float
     usable_until: float
     used_at: float
@@ -211,7 +204,7 @@ class KeyCache:
                 key_id,
                 self._name,
                 tuple(sorted(entry.key.algorithms)),
-                entry.fetched,
+                entry.confirmed_at,
                 clock + entry.fresh_until - now,
                 entry.key.fingerprint,
             )
@@ -231,7 +224,7 @@ class KeyCache:
             self._entries[key_id] = entry
         # Issuers reuse a kid for a new key; decisions with the old key must be made anew.
         replaced = entry.key != key
-        entry.key, entry.fetched, entry.withdrawn = key, self._clock(), False
+        entry.key, entry.confirmed_at, entry.withdrawn = key, self._clock(), False
         entry.fresh_until, entry.usable_until, entry.lifetime = fresh_until, usable_until, lifetime
         return replaced
 

@@ -36,7 +36,7 @@ from verifier.keys.formats import (
     parse_secret,
     split_secrets,
 )
-from verifier.keys.model import InvalidKeyError, Source, VerificationKey
+from verifier.keys.model import InvalidKeyError, Source, VerificationKey, key_id_digest
 from verifier.keys.pem import looks_like_pem
 from verifier.keys.sources.base import (
     DEFAULT_CONTEXT,
@@ -48,7 +48,6 @@ from verifier.keys.sources.base import (
     SourceStatus,
     State,
 )
-from verifier.keys.sources.cache import key_id_digest
 from verifier.keys.sources.polling import FileWatch, PollingTask
 from verifier.log import log
 
@@ -215,7 +214,7 @@ class SecretSource(ConfiguredSource):
         super().__init__("secret", lambda: _read_secrets(secrets), paths, context)
 
 
-class StaticSource(ConfiguredSource):
+class PublicKeySource(ConfiguredSource):
     """Public keys by key id.
 
     Args:

@@ -58,8 +58,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from cachetools import TTLCache
 
+from verifier.keys.model import key_id_digest
 from verifier.keys.sources.base import Missing, SourceContext
-from verifier.keys.sources.cache import key_id_digest
 
 T = TypeVar("T")
 

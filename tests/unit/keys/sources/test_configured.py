@@ -21,7 +21,7 @@ from tests.support.key_server import (
 )
 from verifier.keys.formats import to_pem
 from verifier.keys.sources.base import KeySourceError, Missing, SourceContext
-from verifier.keys.sources.configured import SecretSource, StaticSource
+from verifier.keys.sources.configured import PublicKeySource, SecretSource
 from verifier.keys.sources.settings import KeySourceSettings
 
 Open = Callable[..., Any]
@@ -29,10 +29,10 @@ Open = Callable[..., Any]
 
 @pytest.fixture
 async def static(time: FakeTime, recorder: Recorder) -> AsyncIterator[Open]:
-    opened: list[StaticSource] = []
+    opened: list[PublicKeySource] = []
 
-    async def open_static(public_keys: dict[str, str | Path]) -> StaticSource:
-        opened.append(StaticSource(public_keys, source_context(time, recorder)))
+    async def open_static(public_keys: dict[str, str | Path]) -> PublicKeySource:
+        opened.append(PublicKeySource(public_keys, source_context(time, recorder)))
         await opened[-1].start()
         return opened[-1]
 
@@ -62,7 +62,7 @@ def replace(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-async def check_twice(source: StaticSource | SecretSource) -> None:
+async def check_twice(source: PublicKeySource | SecretSource) -> None:
     """Check the files twice: the first finds a change, the second confirms it."""
     await source.tick()
     await source.tick()

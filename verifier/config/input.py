@@ -44,7 +44,7 @@ _ERROR_POSITION: Final = re.compile(r"\(at ([^()]*)\)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenValue:
     """A good value and where it came from."""
 
     value: Any = field(repr=False)
@@ -53,7 +53,7 @@ class Given:
 
 
 @dataclass(slots=True)
-class Reading:
+class ConfigInput:
     """What has been read so far.
 
     Attributes:
@@ -63,20 +63,20 @@ class Reading:
         problems: Errors, each of which the operator must correct.
         notices: What an operator should know.
         files: Secret and key files that were named.
-        config: The path of the configuration file.
+        path: The configuration file's path; empty without a file.
         hosts: The file's ``hosts``, not yet checked.
     """
 
     read_file: ReadFile
-    given: dict[str, Given] = field(default_factory=dict)
+    given: dict[str, GivenValue] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
-    config: str = ""
+    path: str = ""
     hosts: Any = field(default_factory=dict, repr=False)
 
-    def is_unsure(self, *names: str) -> bool:
+    def has_bad_value(self, *names: str) -> bool:
         """Return whether any of these options has only a bad value, so that it is not known."""
         return any(name in self.failed and name not in self.given for name in names)
 
@@ -86,11 +86,11 @@ class Reading:
             return self.given[name].origin
         return _BY_NAME[name].variable or "not set"
 
-    def refuse(self, name: str, found: str, expected: str) -> None:
+    def add_problem(self, name: str, found: str, expected: str) -> None:
         """Add a problem of an option."""
         self.problems.append(Problem(name, self.origin(name), found, expected))
 
-    def notice(self, name: str, text: str) -> None:
+    def add_notice(self, name: str, text: str) -> None:
         """Add a notice about an option."""
         self.notices.append(f"{name} ({self.origin(name)}): {text}")
 
@@ -98,38 +98,38 @@ class Reading:
 # The file.
 
 
-def read_toml(path: Path, reading: Reading) -> None:
+def read_toml(path: Path, config: ConfigInput) -> None:
     """Read the configuration file."""
-    document = _parse(path, reading)
+    document = _parse(path, config)
     if document is None:
-        reading.failed.update(_BY_NAME)
+        config.failed.update(_BY_NAME)
         return
-    reading.config, reading.hosts = str(path), document.pop("hosts", {})
-    read_table(document, str(path), reading, tuple(_BY_NAME))
+    config.path, config.hosts = str(path), document.pop("hosts", {})
+    read_table(document, str(path), config, tuple(_BY_NAME))
 
 
 def read_table(
-    table: Mapping[str, Any], origin: str, reading: Reading, names: Sequence[str]
+    table: Mapping[str, Any], origin: str, config: ConfigInput, names: Sequence[str]
 ) -> None:
     """Read a table of options, of which only ``names`` are allowed there."""
     file_keys = {key: option for key, option in _BY_FILE_KEY.items() if option.name in names}
-    table = _flattened(table, origin, reading)
+    table = _flattened(table, origin, config)
     for key, value in table.items():
         if key in names:
-            _take_toml(_BY_NAME[key], value, origin, reading)
+            _take_toml(_BY_NAME[key], value, origin, config)
         elif key in _BY_NAME:
             expected = "it at the top of the file: it is the whole service's"
-            reading.problems.append(Problem(key, origin, "an option of one host", expected))
+            config.problems.append(Problem(key, origin, "an option of one host", expected))
         elif key not in file_keys:
             nearest = _nearest(key, [*names, *file_keys])
             expected = f"the name of an option; the nearest is {nearest}"
-            reading.problems.append(Problem(shown_name(key), origin, "an unknown option", expected))
+            config.problems.append(Problem(shown_name(key), origin, "an unknown option", expected))
     for key, option in file_keys.items():
         if key in table:
-            _take_file_key(option, key, table, origin, reading)
+            _take_file_key(option, key, table, origin, config)
 
 
-def _flattened(table: Mapping[str, Any], origin: str, reading: Reading) -> dict[str, Any]:
+def _flattened(table: Mapping[str, Any], origin: str, config: ConfigInput) -> dict[str, Any]:
     """Return a table in which the options of an inner table have dotted names."""
     flat = {key: value for key, value in table.items() if key not in _TABLES}
     for name in _TABLES:
@@ -138,15 +138,15 @@ def _flattened(table: Mapping[str, Any], origin: str, reading: Reading) -> dict[
             flat |= {f"{name}.{key}": value for key, value in inner.items()}
         else:
             problem = Problem(name, origin, type_name(inner), "a table of options")
-            reading.problems.append(problem)
+            config.problems.append(problem)
     return flat
 
 
-def _parse(path: Path, reading: Reading) -> dict[str, Any] | None:
+def _parse(path: Path, config: ConfigInput) -> dict[str, Any] | None:
     try:
-        return tomllib.loads(reading.read_file(path).decode("utf-8-sig"))
+        return tomllib.loads(config.read_file(path).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        reading.problems.append(Problem("", str(path), _in_words(error), "a TOML file in UTF-8"))
+        config.problems.append(Problem("", str(path), _in_words(error), "a TOML file in UTF-8"))
         return None
 
 
@@ -163,34 +163,34 @@ def _in_words(error: OSError | ValueError | RecursionError) -> str:
     return "bytes that are not UTF-8" if isinstance(error, UnicodeError) else "no file's name"
 
 
-def _take_toml(option: Option, value: Any, origin: str, reading: Reading) -> None:
+def _take_toml(option: Option, value: Any, origin: str, config: ConfigInput) -> None:
     try:
         good = option.type.from_toml(value)
     except ValueError:
-        _fail(option, origin, _found(option, value), reading)
+        _fail(option, origin, _found(option, value), config)
     else:
-        reading.given[option.name] = Given(good, origin, from_environment=False)
+        config.given[option.name] = GivenValue(good, origin, from_environment=False)
 
 
 def _take_file_key(
-    option: Option, key: str, table: Mapping[str, Any], origin: str, reading: Reading
+    option: Option, key: str, table: Mapping[str, Any], origin: str, config: ConfigInput
 ) -> None:
     value = table[key]
     if option.name in table:
-        reading.given.pop(option.name, None)
-        _fail_both(option, key, option.name, origin, reading)
+        config.given.pop(option.name, None)
+        _fail_both(option, key, option.name, origin, config)
     elif type(value) is not str or not value:
-        reading.failed.add(option.name)
+        config.failed.add(option.name)
         expected = "the path of a file"
-        reading.problems.append(Problem(key, origin, type_name(value), expected))
+        config.problems.append(Problem(key, origin, type_name(value), expected))
     else:
-        _take_file(option, Path(value), f"{key} in {origin}", reading)
+        _take_file(option, Path(value), f"{key} in {origin}", config)
 
 
 # The environment.
 
 
-def read_environment(environ: Mapping[str, str], reading: Reading) -> None:
+def read_environment(environ: Mapping[str, str], config: ConfigInput) -> None:
     """Read the environment variables, docker-jitsi-meet's and this program's own."""
     for option in OPTIONS:
         if option.variable is None:
@@ -198,13 +198,13 @@ def read_environment(environ: Mapping[str, str], reading: Reading) -> None:
         text = environ.get(option.variable, "")
         path = unquoted(environ.get(option.file_variable or "", ""))
         if unquoted(text) and path:
-            _fail_both(option, str(option.file_variable), option.variable, "environment", reading)
+            _fail_both(option, str(option.file_variable), option.variable, "environment", config)
         elif path:
             origin = str(option.file_variable)
-            _take_file(option, Path(path), origin, reading, from_environment=True)
+            _take_file(option, Path(path), origin, config, from_environment=True)
         elif unquoted(text):
-            _take_variable(option, option.variable, text, reading)
-    _check_unknown(environ, reading)
+            _take_variable(option, option.variable, text, config)
+    _check_unknown(environ, config)
 
 
 def unquoted(text: str) -> str:
@@ -214,23 +214,23 @@ def unquoted(text: str) -> str:
     return text[1:-1] if quoted else text
 
 
-def _take_variable(option: Option, variable: str, text: str, reading: Reading) -> None:
+def _take_variable(option: Option, variable: str, text: str, config: ConfigInput) -> None:
     bare = unquoted(text)
     if option.type.secret and bare == text.strip():
         bare = text  # without quotes, blanks are a part of a secret
     elif option.type.secret:
-        reading.notices.append(f"{variable}: the quotes around the value are not part of it")
+        config.notices.append(f"{variable}: the quotes around the value are not part of it")
     try:
         good = option.type.from_text(bare)
     except ValueError:
-        _fail(option, variable, _found(option, bare), reading)
+        _fail(option, variable, _found(option, bare), config)
         return
-    reading.given[option.name] = Given(good, variable, from_environment=True)
+    config.given[option.name] = GivenValue(good, variable, from_environment=True)
     if option.type.list_form is ListForm.COMMAS and _BLANKS_IN_LIST.search(bare):
-        reading.notices.append(f"{variable}: blanks beside a comma are not part of a value")
+        config.notices.append(f"{variable}: blanks beside a comma are not part of a value")
 
 
-def _check_unknown(environ: Mapping[str, str], reading: Reading) -> None:
+def _check_unknown(environ: Mapping[str, str], config: ConfigInput) -> None:
     for name, value in sorted(environ.items()):
         if not name.startswith(_PREFIX) or name in _VARIABLES:
             continue
@@ -240,9 +240,9 @@ def _check_unknown(environ: Mapping[str, str], reading: Reading) -> None:
         if _OF_TABLE.fullmatch(name):
             expected = f"a known one; the nearest is {nearest}"
             found = "an unknown policy option"
-            reading.problems.append(Problem(shown_name(name), "environment", found, expected))
+            config.problems.append(Problem(shown_name(name), "environment", found, expected))
         else:
-            reading.notices.append(
+            config.notices.append(
                 f"{shown_name(name)}: not a known variable, ignored; the nearest is {nearest}"
             )
 
@@ -251,30 +251,30 @@ def _check_unknown(environ: Mapping[str, str], reading: Reading) -> None:
 
 
 def _take_file(
-    option: Option, path: Path, origin: str, reading: Reading, *, from_environment: bool = False
+    option: Option, path: Path, origin: str, config: ConfigInput, *, from_environment: bool = False
 ) -> None:
     """Take secrets from a file: one a line without the line's end, or a whole PEM block."""
-    reading.files.append(path)
+    config.files.append(path)
     try:
-        text = reading.read_file(path).decode("utf-8-sig")
+        text = config.read_file(path).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         found = f"{shown_path(path)}: {_in_words(error)}"
-        _fail(option, origin, found, reading, "a file of UTF-8 text that can be read")
+        _fail(option, origin, found, config, "a file of UTF-8 text that can be read")
         return
     lines = split_secrets(text)
     if any(line.startswith("#") for line in lines):
         expected = "secrets only, one a line: there are no comments"
-        _fail(option, origin, "a line that begins with # (not shown)", reading, expected)
+        _fail(option, origin, "a line that begins with # (not shown)", config, expected)
         return
     if any(line != unquoted(line) for line in lines):
-        reading.notices.append(f"{origin}: blanks and quotes around a secret are part of it")
+        config.notices.append(f"{origin}: blanks and quotes around a secret are part of it")
     try:
         good = option.type.from_toml(lines[0] if len(lines) == 1 else lines)
     except ValueError:
         found = f"{len(lines)} lines (not shown)" if lines else "an empty file"
-        _fail(option, origin, found, reading)
+        _fail(option, origin, found, config)
     else:
-        reading.given[option.name] = Given(good, origin, from_environment)
+        config.given[option.name] = GivenValue(good, origin, from_environment)
 
 
 # Problems.
@@ -287,15 +287,15 @@ def _found(option: Option, value: Any) -> str:
 
 
 def _fail(
-    option: Option, origin: str, found: str, reading: Reading, expected: str | None = None
+    option: Option, origin: str, found: str, config: ConfigInput, expected: str | None = None
 ) -> None:
-    reading.failed.add(option.name)
+    config.failed.add(option.name)
     expected = expected or option.type.expected
-    reading.problems.append(Problem(option.name, origin, found, expected))
+    config.problems.append(Problem(option.name, origin, found, expected))
 
 
-def _fail_both(option: Option, first: str, second: str, origin: str, reading: Reading) -> None:
-    _fail(option, origin, f"both {first} and {second}", reading, "only one of them")
+def _fail_both(option: Option, first: str, second: str, origin: str, config: ConfigInput) -> None:
+    _fail(option, origin, f"both {first} and {second}", config, "only one of them")
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
