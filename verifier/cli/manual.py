@@ -95,6 +95,7 @@ def render(title: str, terms: Mapping[str, str]) -> str:
     width = min(shutil.get_terminal_size().columns, _MAX_WIDTH) - 2
     lines = [f"\n{title}:"]
     for term, meaning in terms.items():
+        # Short terms, such as statuses, are on one line with their meaning.
         if len(term) < len(_INDENT):
             first, rest = f"  {term:{len(_INDENT)}}", f"  {_INDENT}"
         else:

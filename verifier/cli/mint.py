@@ -137,7 +137,7 @@ def run(options: argparse.Namespace) -> int:
 def _address(options: argparse.Namespace) -> RoomAddress | None:
     """Return the room that the token is for; None if the token is for every room."""
     if options.room == "*":
-        # This checks the tenant.
+        # Only to check the tenant: any room's name will do.
         room_address("room", options.tenant)
         return None
     address = room_address(options.room, options.tenant)

@@ -79,6 +79,7 @@ def as_json(tally: Tally, logs: Sequence[Log], notes: Sequence[str], *, several:
         "lines": tally.lines,
         "from": tally.begin,
         "to": tally.end,
+        # The names of these members are public and do not change.
         "judged": tally.allowed + tally.denied,
         "allowed": tally.allowed,
         "denied": tally.denied,
@@ -166,4 +167,5 @@ def _moment(time: float | None) -> str:
     try:
         return datetime.fromtimestamp(time or 0, UTC).strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError, OSError):
+        # A log may contain a time beyond the years that datetime has.
         return f"{time:.0f}"

@@ -67,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps(reply.body, indent=2) + "\n")
         return 0
+    # The same reader as the stores': another version of the service may write other members.
     try:
         revocations = [
             Revocation.from_json(json.dumps(entry)) for entry in reply.body.get("revocations", [])

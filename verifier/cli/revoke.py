@@ -158,8 +158,10 @@ def _members(options: argparse.Namespace) -> Mapping[str, Any]:
     names = ("jti", "token_digest", "user_id", "kid", "iss", "issued_before", "reason")
     members = {name: getattr(options, name) for name in names}
     if options.expires is not None:
+        # The service stores an absolute time, because it may read the revocation again much later.
         members["expires"] = math.ceil(time.time()) + options.expires
     if options.room is not None or options.tenant is not None:
+        # A tenant alone is read as the tenant of any room.
         address = room_address("room" if options.room is None else options.room, options.tenant)
         members["tenant"] = address.tenant
         members["room"] = None if options.room is None else address.room
@@ -194,6 +196,7 @@ def _note_missing_exp(token: str) -> None:
 
 def _moment(value: str) -> float:
     if value == "now":
+        # Rounded up: an iat in whole seconds then counts as earlier, even one of this second.
         return math.ceil(time.time())
     try:
         seconds = float(value)
