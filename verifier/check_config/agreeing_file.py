@@ -17,13 +17,13 @@ from verifier.check_config.deployment import Deployment
 from verifier.check_config.lua_values import Unknown
 from verifier.check_config.token_hosts import COMPARED, OptionValue, TokenHost
 from verifier.config import OPTIONS, Settings, load
+from verifier.config.key_checks import KEY_URL_OPTIONS
 
 _HEAD: Final = """\
 # Written by jitsi-verifier check-config from Prosody's configuration. Contains secrets.
 # Only options about tokens are here: add listen, admin_listen and so on.
 """
 _DEFAULTS: Final[dict[str, OptionValue]] = {option.name: option.default for option in OPTIONS}
-_KEY_URLS: Final = ("asap_key_server", "cache_keys_url")
 
 
 def format_agreeing_file(deployment: Deployment, settings: Settings | None) -> str:
@@ -85,7 +85,7 @@ def _option_lines(
             yield f"# {option}: bytes that are not UTF-8, which TOML cannot contain\n"
         elif isinstance(value, Unknown):
             yield f"# {option}: not known, it is {_format_comment(value.reason)}\n"
-        elif option in _KEY_URLS and is_own_key_server(value, own_addresses):
+        elif option in KEY_URL_OPTIONS and is_own_key_server(value, own_addresses):
             # Prosody's keys come from this program, so they are no source for this program.
             yield f"# {option}: Prosody asks this program, so set here where its keys come from\n"
         elif value not in (None, "") and (is_table or not _is_default(option, value, host)):

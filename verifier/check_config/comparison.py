@@ -17,8 +17,15 @@ from urllib.parse import urlsplit
 
 from verifier.check_config.deployment import Deployment
 from verifier.check_config.lua_values import Unknown
-from verifier.check_config.token_hosts import COMPARED, OWN_MODULE, OptionValue, TokenHost
+from verifier.check_config.token_hosts import (
+    COMPARED,
+    MAPPER_OPTIONS,
+    OWN_MODULE,
+    OptionValue,
+    TokenHost,
+)
 from verifier.config import Settings
+from verifier.config.key_checks import KEY_URL_OPTIONS
 from verifier.explain.wording import make_printable
 from verifier.keys.model import is_symmetric
 from verifier.keys.pem import looks_like_pem
@@ -31,8 +38,6 @@ Result: TypeAlias = Literal["same", "differs", "no-effect", "unknown", "stricter
 change decisions. ``stricter``: this program denies on purpose what Prosody allows.
 """
 
-_MAPPER_OPTIONS: Final = ("muc_mapper_domain_base", "muc_mapper_domain_prefix", "muc_mapper_domain")
-_KEY_URLS: Final = ("asap_key_server", "cache_keys_url")
 _USER_INFO: Final = re.compile(r"(?<=//)[^/?#]*@")
 _QUERY: Final = re.compile(r"\?.*", re.DOTALL)
 
@@ -105,7 +110,7 @@ def compare_options(
     for option in COMPARED:
         theirs, own = host.options[option], ours[option]
         text = _format_option(option, theirs)
-        if option in _KEY_URLS and is_own_key_server(theirs, own_addresses):
+        if option in KEY_URL_OPTIONS and is_own_key_server(theirs, own_addresses):
             text = f"{text} (this verifier)"
         location = host.locations.get(option)
         rows.append(
@@ -133,7 +138,7 @@ def _format_option(option: str, value: OptionValue) -> str:
         return "true" if value else "false"
     if isinstance(value, float | int):
         return f"{value:g}"
-    if option in _KEY_URLS and value:
+    if option in KEY_URL_OPTIONS and value:
         # User name, password and query may be credentials of the key server.
         return make_printable(_QUERY.sub("?***", _USER_INFO.sub("***@", value)))
     return make_printable(value or ("none" if value is None else '""'))
@@ -188,7 +193,7 @@ def _are_equal(option: str, theirs: OptionValue, own: OptionValue) -> bool:
         return set(theirs) == set(own) or ("*" in theirs and "*" in own)
     if option == "asap_key_server" and isinstance(theirs, str) and isinstance(own, str):
         return theirs.rstrip("/") == own.rstrip("/")
-    if option in _MAPPER_OPTIONS and isinstance(theirs, str) and isinstance(own, str):
+    if option in MAPPER_OPTIONS and isinstance(theirs, str) and isinstance(own, str):
         return theirs.lower() == own.lower()
     return theirs == own
 
@@ -209,13 +214,15 @@ def _matters(
         return False
     if option == "app_secret":
         # With key URLs on both sides and a public-key algorithm, no secret is used.
-        by_url = any(theirs[name] for name in _KEY_URLS) and any(ours[name] for name in _KEY_URLS)
+        by_url = all(any(side[name] for name in KEY_URL_OPTIONS) for side in (theirs, ours))
         return not (by_url and not is_symmetric(str(ours["signature_algorithm"])))
-    if option in _KEY_URLS:
+    if option in KEY_URL_OPTIONS:
         # If Prosody asks this program for keys, the keys are the same by construction.
-        own_server = {is_own_key_server(theirs[name], own_addresses): name for name in _KEY_URLS}
+        own_server = {
+            is_own_key_server(theirs[name], own_addresses): name for name in KEY_URL_OPTIONS
+        }
         return True not in own_server or (own_server[True] != option and bool(theirs[option]))
-    if option in _MAPPER_OPTIONS or option.startswith("token_regex_"):
+    if option in MAPPER_OPTIONS or option.startswith("token_regex_"):
         # Without domain verification neither side reads tenants, domains and patterns.
         return bool(theirs["enable_domain_verification"] or ours["enable_domain_verification"])
     return True

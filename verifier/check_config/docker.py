@@ -21,14 +21,13 @@ from dotenv.variables import parse_variables
 
 from verifier.check_config.jicofo import JicofoSwitches
 from verifier.check_config.prosody_config import Finding, Location, ProsodyConfig
+from verifier.config.value_types import TRUE_WORDS
 
 KNOWN_VARIABLES: Final = ("AUTH_TYPE", "ENABLE_AUTH", "JWT_APP_ID", "XMPP_DOMAIN", "PUBLIC_URL")
 """A file with any of these variables belongs to docker-jitsi-meet."""
 
 _ONLY_OURS: Final = ("JWT_CACHE_KEYS_URL", "JWT_REQUIRE_ROOM_CLAIM")
 """Variables that this program reads, and docker-jitsi-meet's templates do not."""
-
-_TRUE: Final = ("1", "t", "true")
 
 
 @dataclass(slots=True)
@@ -108,7 +107,7 @@ class DockerEnvironment:
 
     def flag(self, name: str, default: str = "0") -> bool:
         """Return a variable as the templates' ``toBool`` does."""
-        return self.text(name, default).lower() in _TRUE
+        return self.text(name, default).lower() in TRUE_WORDS
 
     @property
     def requires_tokens(self) -> bool:

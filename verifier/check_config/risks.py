@@ -22,11 +22,9 @@ from verifier.check_config.token_hosts import (
     find_guest_hosts,
 )
 from verifier.config import Settings
+from verifier.config.key_checks import STRONG_SECRET
 from verifier.keys.model import is_symmetric
 from verifier.keys.pem import looks_like_pem
-
-_STRONG: Final = 32
-"""Bytes; RFC 7518, section 3.2 requires at least the length of the hash (SHA-256)."""
 
 _EXAMPLES: Final = """
     demo-secret-for-trials-on-one-machine demo-secret-that-everybody-knows
@@ -112,7 +110,9 @@ def find_weakness(secret: str, app_id: object) -> str:
     if secret == app_id:
         return "is the app_id"
     length = len(secret.encode("utf-8", "surrogateescape"))
-    return f"is weak: {length} bytes, expected {_STRONG} or more" if length < _STRONG else ""
+    if length < STRONG_SECRET:
+        return f"is weak: {length} bytes, expected {STRONG_SECRET} or more"
+    return ""
 
 
 def _wildcard_issuer(options: Mapping[str, OptionValue], where: str) -> Iterator[Risk]:

@@ -50,6 +50,9 @@ _GETTERS: Final[dict[str, Callable[[Value], OptionValue]]] = {
 COMPARED: Final = tuple(_GETTERS)
 """The options that both sides have, in the order of display."""
 
+MAPPER_OPTIONS: Final = ("muc_mapper_domain_base", "muc_mapper_domain_prefix", "muc_mapper_domain")
+"""The options that say which MUC domain belongs to an XMPP domain."""
+
 _DEFAULTS: Final[dict[str, OptionValue]] = {
     "asap_accepted_audiences": ("*",),
     "asap_require_room_claim": True,
@@ -60,7 +63,6 @@ _DEFAULTS: Final[dict[str, OptionValue]] = {
     "token_regex_room_max_length": 128,
     "token_regex_max_quantifiers": 3,
 }
-_MAPPER_OPTIONS: Final = ("muc_mapper_domain_base", "muc_mapper_domain_prefix", "muc_mapper_domain")
 _VERIFYING_MODULES: Final = frozenset({"token_verification", "jitsi_verifier_muc"})
 _PROVIDERS: Final = """
     anonymous jitsi-anonymous jitsi-shared-secret internal_hashed internal_plain cyrus ldap
@@ -196,7 +198,7 @@ def _muc_component(component: Host, host: str, config: ProsodyConfig) -> MucComp
         component.location,
         _loads_any(component.name, _VERIFYING_MODULES, config) is not False,
         domains[0] == domains[1],
-        tuple(name for name in own_options if name not in _MAPPER_OPTIONS),
+        tuple(name for name in own_options if name not in MAPPER_OPTIONS),
     )
 
 

@@ -64,7 +64,7 @@ def options_in_force(settings: Settings) -> dict[str, str]:
     for option in OPTIONS:
         value = settings.value(option.name)
         if option.always_shown or value not in (option.default, None, ()):
-            found[option.name] = option.type.in_words(value)
+            found[option.name] = option.type.show(value)
     return found
 
 

@@ -146,11 +146,13 @@ def _parse(path: Path, config: ConfigInput) -> dict[str, Any] | None:
     try:
         return tomllib.loads(config.read_file(path).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        config.problems.append(Problem("", str(path), _in_words(error), "a TOML file in UTF-8"))
+        config.problems.append(
+            Problem("", str(path), _describe_file_error(error), "a TOML file in UTF-8")
+        )
         return None
 
 
-def _in_words(error: OSError | ValueError | RecursionError) -> str:
+def _describe_file_error(error: OSError | ValueError | RecursionError) -> str:
     """Return what is wrong with a file, without quoting from it."""
     if isinstance(error, RecursionError):
         return "tables or arrays nested too deep"
@@ -258,7 +260,7 @@ def _take_file(
     try:
         text = config.read_file(path).decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        found = f"{shown_path(path)}: {_in_words(error)}"
+        found = f"{shown_path(path)}: {_describe_file_error(error)}"
         _fail(option, origin, found, config, "a file of UTF-8 text that can be read")
         return
     lines = split_secrets(text)

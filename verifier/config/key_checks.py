@@ -17,8 +17,10 @@ from verifier.keys.formats import parse_key_file, parse_public_key, parse_secret
 from verifier.keys.model import ALGORITHMS, InvalidKeyError, VerificationKey, is_symmetric
 from verifier.keys.pem import looks_like_pem
 
-_URL_OPTIONS: Final = ("asap_key_server", "cache_keys_url")
-_KEY_OPTIONS: Final = ("app_secret", *_URL_OPTIONS, "public_keys")
+KEY_URL_OPTIONS: Final = ("asap_key_server", "cache_keys_url")
+"""The options that name a URL of keys."""
+
+_KEY_OPTIONS: Final = ("app_secret", *KEY_URL_OPTIONS, "public_keys")
 STRONG_SECRET: Final = 32
 """The least size, bytes: RFC 7518, section 3.2 wants no less than the output of SHA-256."""
 
@@ -51,7 +53,7 @@ class _Offered:
 
 def resolve_keys(config: ConfigInput, values: dict[str, Any]) -> None:
     """Set the algorithms, and refuse keys that cannot verify them."""
-    offered = _Offered([name for name in _URL_OPTIONS if values[name] is not None])
+    offered = _Offered([name for name in KEY_URL_OPTIONS if values[name] is not None])
     before = len(config.problems)
     _read_secrets(config, values, offered)
     _read_public_keys(config, values, offered)
@@ -97,7 +99,7 @@ def _read_public_keys(config: ConfigInput, values: dict[str, Any], offered: _Off
             document = parse_key_file(body, key_id)
         except (OSError, ValueError) as error:
             where = f" in {shown_path(location)}" if isinstance(location, Path) else ""
-            found = f"no usable key{where} for key id {key_id!a}: {_in_words(error)}"
+            found = f"no usable key{where} for key id {key_id!a}: {_describe_error(error)}"
             config.add_problem("public_keys", found, _PUBLIC)
         else:
             offered.named.extend((*document.keys.values(), *document.static))
@@ -110,7 +112,7 @@ def _read_key(location: str | Path, config: ConfigInput) -> bytes:
     return config.read_file(location)
 
 
-def _in_words(error: OSError | ValueError) -> str:
+def _describe_error(error: OSError | ValueError) -> str:
     if isinstance(error, InvalidKeyError):
         return str(error)
     return (isinstance(error, OSError) and error.strerror) or "the file cannot be read"

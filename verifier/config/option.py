@@ -114,7 +114,7 @@ def option(  # noqa: PLR0913  # a declaration has as many parts as there are pla
         always_shown: Whether ``check-config`` shows it always.
         table: The TOML table that it belongs to.
     """
-    text = _in_words(default) if default_text is None else default_text
+    text = _describe_default(default) if default_text is None else default_text
     declared = Option(
         variable=variable,
         type=type_,
@@ -140,7 +140,7 @@ def options_of(topic: type) -> Iterator[Option]:
             yield dataclasses.replace(each.metadata[_KEY], attribute=each.name)
 
 
-def _in_words(default: Any) -> str:
+def _describe_default(default: Any) -> str:
     if default is None or default in ((), {}):
         return "none"
     if isinstance(default, bool):

@@ -17,7 +17,7 @@ from verifier.config.problems import shown
 from verifier.config.redirect_template import unknown_placeholders
 from verifier.keys.model import is_symmetric
 from verifier.keys.pem import looks_like_pem
-from verifier.storage.redis_url import SCHEMES
+from verifier.storage.redis_url import is_redis_url
 
 _STRONG_TOKEN: Final = 16  # bytes; 128 bits if the token is random
 
@@ -246,10 +246,11 @@ def _check_cookie_secret(
 
 def _check_packages(config: ConfigInput, values: dict[str, Any]) -> None:
     """Refuse options whose extra packages are not installed."""
-    scheme = values["revocation_store"].partition(":")[0]
-    if scheme in SCHEMES and find_spec("redis") is None:
+    store = values["revocation_store"]
+    if is_redis_url(store) and find_spec("redis") is None:
         expected = "the package redis: pip install 'jitsi-verifier[redis]'"
-        config.add_problem("revocation_store", f"{scheme}:// without a client for it", expected)
+        found = f"{store.partition(':')[0]}:// without a client for it"
+        config.add_problem("revocation_store", found, expected)
     if values["tracing"] and find_spec("opentelemetry") is None:
         expected = "OpenTelemetry's packages: pip install 'jitsi-verifier[otel]'"
         config.add_problem("tracing", "true without the packages that send spans", expected)

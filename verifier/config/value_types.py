@@ -25,6 +25,9 @@ from verifier.storage.redis_url import parse_redis_url
 UNIX: Final = "unix"
 """Stands for every peer on a unix socket, because such a peer has no IP address."""
 
+TRUE_WORDS: Final = ("1", "t", "true")
+"""What docker-jitsi-meet\'s templates take for true, in lower case."""
+
 _LABEL: Final = r"""[^\s.,;:*@/?#"'\[\]]+"""  # in any script
 _HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _AUDIT_LOG: Final = re.compile(r"stdout|syslog|/[^\0]+")
@@ -33,7 +36,6 @@ _COOKIE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110's token
 _DECIMAL: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
 _INTEGER: Final = re.compile(r"[0-9]{1,18}")
 _BEARER: Final = re.compile(r"[!-~]+")
-_TRUE: Final = ("1", "t", "true")  # the words that docker-jitsi-meet's templates accept
 _FALSE: Final = ("0", "f", "false")
 
 
@@ -45,7 +47,7 @@ class ListForm(StrEnum):
     LINES = "an array in the file; one secret a line in a secret file"
 
 
-def _in_words(value: Any) -> str:
+def _show_value(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, bool):
@@ -53,18 +55,18 @@ def _in_words(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _url_in_words(value: Any) -> str:
+def _show_url(value: Any) -> str:
     """Hide the query string of a URL, because it may hold an access key."""
-    before, mark, _query = _in_words(value).partition("?")
+    before, mark, _query = _show_value(value).partition("?")
     return f"{before}?***" if mark else before
 
 
-def _secret_in_words(value: Any) -> str:
+def _show_secret(value: Any) -> str:
     number = len(value) if isinstance(value, tuple) else 1
     return "set" if number == 1 else f"{number} of them set"
 
 
-def _key_table_in_words(value: Mapping[str, str | Path]) -> str:
+def _show_key_table(value: Mapping[str, str | Path]) -> str:
     return ", ".join(
         f"{key_id} ({item if isinstance(item, Path) else 'inline'})"
         for key_id, item in value.items()
@@ -81,7 +83,7 @@ class ValueType:
         from_toml: Reads a TOML value of any type; raises ValueError.
         secret: Whether the value must never be shown.
         list_form: How several values are written.
-        in_words: Shows a value that is in force, without any secret.
+        show: Returns a value that is in force as text, without any secret.
     """
 
     expected: str
@@ -89,7 +91,7 @@ class ValueType:
     from_toml: Callable[[Any], Any]
     secret: bool = False
     list_form: ListForm = ListForm.SINGLE
-    in_words: Callable[[Any], str] = _in_words
+    show: Callable[[Any], str] = _show_value
 
 
 # Readers. Each reads one value and raises ValueError where the value is wrong.
@@ -188,7 +190,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 
 def _boolean_text(text: str) -> bool:
-    return _one_of(*_TRUE, *_FALSE)(text.lower()) in _TRUE
+    return _one_of(*TRUE_WORDS, *_FALSE)(text.lower()) in TRUE_WORDS
 
 
 def _boolean(value: Any) -> bool:
@@ -254,8 +256,8 @@ def _proxy(text: str) -> Network | str:
 
 
 def _single(expected: str, read: Callable[[str], Any], *, secret: bool = False) -> ValueType:
-    in_words = _secret_in_words if secret else _in_words
-    return ValueType(expected, read, _only_string(read), secret=secret, in_words=in_words)
+    show = _show_secret if secret else _show_value
+    return ValueType(expected, read, _only_string(read), secret=secret, show=show)
 
 
 def _list(expected: str, read: Callable[[str], Any]) -> ValueType:
@@ -304,7 +306,7 @@ SECRETS: Final = ValueType(
     _string_or_array(lambda text: _pem_text(_text(text))),
     secret=True,
     list_form=ListForm.LINES,
-    in_words=_secret_in_words,
+    show=_show_secret,
 )
 BEARER_TOKEN: Final = _single(
     "a string of printable ASCII characters without blanks", _matching(_BEARER), secret=True
@@ -313,7 +315,7 @@ URL: Final = ValueType(
     "an http:// or https:// URL without user name, password or fragment",
     _url,
     _only_string(_url),
-    in_words=_url_in_words,
+    show=_show_url,
 )
 URL_BASE: Final = _single(
     "an http:// or https:// URL without user name, password, query or fragment", _url_base
@@ -327,7 +329,7 @@ KEY_TABLE: Final = ValueType(
     "a table that gives each key id a PEM text or the path of a file",
     _not_in_environment,
     _key_table,
-    in_words=_key_table_in_words,
+    show=_show_key_table,
 )
 ALGORITHM_NAMES: Final = _list(
     f'one of {", ".join(sorted(ALGORITHMS))}, or several with rules = "strict"',

@@ -5,7 +5,7 @@ An explanation never contains a token: neither its signature nor the whole text,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from verifier.explain.decided_request import DecidedRequest
@@ -29,13 +29,16 @@ Result = Literal["pass", "fail", "not-reached"]
 
 _KEY_SERVER_STEPS: Final = ("header", "key id", "algorithm family", "key")
 _ROOM_STEPS: Final = ("room address", "authentication", "room")
-_POLICY_OPTIONS: Final[dict[str, str]] = dict(
-    zip(
-        (name for name in STEPS if name.startswith("policy: ")),
-        (field.name for field in fields(OperatorPolicy)),
-        strict=True,
-    )
-)
+POLICY_OPTIONS: Final = {
+    "policy: room": "forbid_wildcard_room",
+    "policy: sub": "forbid_wildcard_sub",
+    "policy: pattern": "forbid_room_patterns",
+    "policy: lifetime": "max_token_lifetime",
+    "policy: jti": "require_jti",
+    "policy: expiry": "require_expiry",
+    "policy: user id": "require_user_id",
+    "policy: new room": "moderators_create_rooms",
+}
 """The option of ``[policy]`` that turns on each step of the operator policy."""
 _EXPECTED_IF_EMPTY: Final = {"tenant": "no tenant", "domain": "muc_mapper_domain to be set"}
 
@@ -155,7 +158,7 @@ def _applies(name: str, decided: DecidedRequest) -> bool:
         return decided.checks_revocations
     if name in _ROOM_STEPS:
         return decided.request.room_jid is not None
-    if name in _POLICY_OPTIONS:
+    if name in POLICY_OPTIONS:
         return _is_policy_step(name, decided)
     if name in ("tenant", "domain"):
         address_part = decided.jid if name == "domain" else decided.tenant
@@ -168,7 +171,7 @@ def _is_policy_step(name: str, decided: DecidedRequest) -> bool:
     if name == "policy: new room" and not decided.request.creates_room:
         return False
     operator_policy = decided.policy.operator_policy or OperatorPolicy()
-    return bool(getattr(operator_policy, _POLICY_OPTIONS[name]))
+    return bool(getattr(operator_policy, POLICY_OPTIONS[name]))
 
 
 def _explain_step(name: str, recorded: tuple[Any, Any] | None, decided: DecidedRequest) -> Step:

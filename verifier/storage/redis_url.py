@@ -57,6 +57,12 @@ class RedisUrl:
         return f"{self.scheme}://{host}:{self.port}/{self.database}"
 
 
+def is_redis_url(text: str) -> bool:
+    """Return whether a text has the scheme of a Redis URL."""
+    scheme, colon, _ = text.partition(":")
+    return bool(colon) and scheme.lower() in SCHEMES
+
+
 def parse_redis_url(text: str) -> RedisUrl:
     """Read a URL.
 

@@ -24,6 +24,9 @@ from typing import Final, TypeAlias
 
 Value: TypeAlias = str | float | None
 
+URL_PREFIX: Final = "sqlite://"
+"""What precedes the absolute path of a file in the option ``revocation_store``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFormat:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import pytest
 
 from tests.conformance.case import CaseKeys, decide_case, policy_of, request_of
 from tests.support.paths import VECTORS
+from tests.support.rules import KEYS, NOW, POLICY, ROOM, mint
 from verifier.decisions.explaining import explain_request
 from verifier.explain import Explanation, explain, explain_ambiguity
+from verifier.explain.explanation import POLICY_OPTIONS
 from verifier.explain.suggestions import SUGGESTIONS
 from verifier.keys.model import KeySet
 from verifier.rules.engine import decide
@@ -61,6 +63,18 @@ def denials(cases: list[ExplainedCase]) -> Iterator[tuple[ExplainedCase, Deny]]:
     for case in cases:
         if isinstance(case.decision, Deny):
             yield case, case.decision
+
+
+def test_each_policy_step_is_paired_with_its_option() -> None:
+    options = {field.name for field in fields(OperatorPolicy)}
+    assert set(POLICY_OPTIONS.values()) == options
+    assert list(POLICY_OPTIONS) == [name for name in STEPS if name.startswith("policy: ")]
+    for step, option in POLICY_OPTIONS.items():
+        value: Any = 60 if option == "max_token_lifetime" else True
+        policy = replace(POLICY, operator_policy=OperatorPolicy(**{option: value}))
+        request = AccessRequest(mint(), ROOM, creates_room=True)
+        steps = [found.name for found in explain(request, policy, KEYS, NOW).steps]
+        assert [name for name in steps if name.startswith("policy: ")] == [step]
 
 
 @pytest.mark.slow

@@ -136,3 +136,9 @@ async def test_the_file_lies_beside_the_revocations(tmp_path: Path) -> None:
         assert (tmp_path / name).exists()
         await store.close()
     await open_redemptions("memory:").close()
+
+
+def test_unknown_store_is_refused_without_quoting_its_url() -> None:
+    with pytest.raises(ValueError, match="expected memory:, sqlite://") as raised:
+        open_redemptions("etcd://:password@host")
+    assert "password" not in str(raised.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from verifier.storage.redis_url import RedisUrl, parse_redis_url
+from verifier.storage.redis_url import RedisUrl, is_redis_url, parse_redis_url
 
 GOOD = {
     "redis://cache": RedisUrl(scheme="redis", host="cache", port=6379),
@@ -77,3 +77,13 @@ def test_str_and_repr_hide_user_and_password(text: str) -> None:
 def test_str_contains_the_address() -> None:
     shown = [str(parse_redis_url(text)) for text in ("redis://:x@[::1]/2", "unix://:x@/run/r?db=1")]
     assert shown == ["redis://[::1]:6379/2", "unix:///run/r?db=1"]
+
+
+@pytest.mark.parametrize("text", [*GOOD, "REDIS://cache"])
+def test_scheme_shows_that_a_url_is_of_a_redis(text: str) -> None:
+    assert is_redis_url(text)
+
+
+@pytest.mark.parametrize("text", ["memory:", "sqlite:///redis", "redis", "", "redis-x://cache"])
+def test_other_schemes_are_not_of_a_redis(text: str) -> None:
+    assert not is_redis_url(text)

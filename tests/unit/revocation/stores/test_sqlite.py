@@ -226,3 +226,9 @@ def test_memory_of_several_workers_is_a_file(tmp_path: Path) -> None:
     assert isinstance(
         open_store("memory:", WorkerIdentity(0, WorkerCounters(2), tmp_path)), SqliteStore
     )
+
+
+def test_unknown_store_is_refused_without_quoting_its_url() -> None:
+    with pytest.raises(ValueError, match="expected memory:, sqlite://") as raised:
+        open_store("etcd://:password@host")
+    assert "password" not in str(raised.value)
