@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.support.sidecar import NOW, mint
+from verifier.http.original_request import CONVENTIONS
 
 Field = tuple[str, str]
 
@@ -19,7 +20,7 @@ TOKENS = {
     "strange": "%FF",
 }
 HOST = "meet.example.org"
-ENDPOINTS = ("auth", "auth-url", "forward-auth", "ext-authz")
+ENDPOINTS = tuple(CONVENTIONS)
 
 
 def proxy_request(
@@ -35,7 +36,9 @@ def proxy_request(
     if endpoint == "forward-auth":
         fields = [("Host", "sidecar"), ("X-Forwarded-Host", host), ("X-Forwarded-Uri", uri)]
         return "/forward-auth", fields
-    return f"/ext-authz{uri}", [("Host", host)]
+    if endpoint == "ext-authz":
+        return f"/ext-authz{uri}", [("Host", host)]
+    raise NotImplementedError(f"write here how a proxy asks {endpoint}")
 
 
 def write_head(

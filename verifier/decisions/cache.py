@@ -12,25 +12,23 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from verifier.rules.model import Allow, Decision, DenialCode
+from verifier.rules.model import UNAVAILABLE_CODES, Allow, Decision, DenialCode
 
+# The default of the option `decision_cache_size`; so many usual responses take about 40 MB.
 SIZE: Final = 50_000
 # The bound on the mean length. Without it, tokens with long names could use up the memory.
 _MEAN_BYTES: Final = 1_024
+# Two requests with the same key would get the same response. No client can find two such requests
+# if the key has 192 bits. A longer key would only take more memory.
 _KEY_BYTES: Final = 24
 _ABSENT: Final = b"\0"
 
 # Each of these decisions may change at any moment, for a reason that is not in the request.
-_NEVER_CACHED: Final = frozenset(
-    {
-        DenialCode.KEY_UNKNOWN,
-        DenialCode.KEYS_UNAVAILABLE,
-        DenialCode.TOKEN_MISSING,
-        DenialCode.OVERLOADED,
-        DenialCode.STORE_UNAVAILABLE,
-        DenialCode.TOKEN_ALREADY_USED,
-    },
-)
+_NEVER_CACHED: Final = UNAVAILABLE_CODES | {
+    DenialCode.KEY_UNKNOWN,
+    DenialCode.TOKEN_MISSING,
+    DenialCode.TOKEN_ALREADY_USED,
+}
 
 
 class CachedResponse(NamedTuple):

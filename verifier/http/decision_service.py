@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 
@@ -37,11 +37,14 @@ from verifier.rules.model import AccessRequest, Allow, Decision, Deny
 Endpoint = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Render = Callable[[Decision], Response]
 
+ProgramEndpoint = Literal["verify", "access", "check-password"]
+"""The endpoints for programs, by their names in metrics."""
+
 _TEXT_HEADERS: Final = SERVER | {"Content-Type": "text/plain; charset=utf-8"}
 
 
 def _refresh_nothing() -> None:
-    """Stand for the changes of other workers where there are no other workers."""
+    """Do nothing: without other workers, there are no changes to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class VerifyRequest:
         started: When the request came, ``perf_counter``.
     """
 
-    endpoint: str
+    endpoint: ProgramEndpoint
     access_request: AccessRequest | Deny
     host: str | None
     render: Render
@@ -114,7 +117,8 @@ class DecisionService:
             return await self._proxy_auth(request, "ext-authz")
         if path in self._endpoints:
             return await self._endpoints[path](request)
-        # Only the keys of the requested host: tokens of another host's key would open its rooms.
+        # Only the keys of the requested host. With another host's key, Prosody would accept tokens
+        # that were made for that other host.
         verifier = self._hosts.find(request.headers.get("Host"))
         if verifier is None:
             return not_found()
@@ -173,6 +177,8 @@ class DecisionService:
         response = self._find_cached(verify.endpoint, request, key, verify.started)
         if response is None:
             read = verify.access_request
+            # An ambiguous request has no access request. The empty one is only logged, because
+            # the decision exists already.
             context = RequestContext(
                 verify.endpoint,
                 request,

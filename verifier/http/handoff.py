@@ -26,7 +26,7 @@ from verifier.http.handoff_cookie import (
     new_browser_id,
     read_browser_id,
 )
-from verifier.http.original_request import OriginalRequest, cookies
+from verifier.http.original_request import CONVENTIONS, OriginalRequest, cookies
 from verifier.http.request_head import RequestHead
 from verifier.http.responses import NO_STORE, SERVER, Response
 from verifier.rooms.host import name_of_host
@@ -38,8 +38,6 @@ REDIRECT: Final = "X-Jitsi-Redirect"
 
 _LONGEST_LOCATION: Final = 15_000  # nginx has 16 KB for the head of a response
 _CAPABLE: Final = "X-Jitsi-Handoff"
-_NGINX: Final = "auth"
-_REDIRECTING: Final = frozenset(("forward-auth", "ext-authz"))
 
 
 class Handoff:
@@ -148,9 +146,10 @@ def _redirect(request: RequestHead, endpoint: str, location: str) -> Response | 
     Other proxies pass a 303 on; each of them must say so in a header, because the proxy must also
     pass on the response's ``Set-Cookie`` and the request's ``Cookie``.
     """
+    form = CONVENTIONS[endpoint].redirect
     headers = SERVER | NO_STORE | {"Referrer-Policy": "no-referrer"}
-    if endpoint == _NGINX:
+    if form == "header":
         return Response(HTTPStatus.UNAUTHORIZED, headers | {REDIRECT: location})
-    if endpoint in _REDIRECTING and request.headers.get(_CAPABLE) == "1":
+    if form == "response" and request.headers.get(_CAPABLE) == "1":
         return Response(HTTPStatus.SEE_OTHER, headers | {"Location": location})
     return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from verifier.http.request_head import RequestHead, sole_header
 from verifier.rooms.host import split_port
@@ -30,11 +30,20 @@ class Convention:
         headers: The headers that ``read`` uses.
         method_header: The header with the original method. It is not used, but a doubled one
             shows that a client's header passed the proxy.
+        redirect: How the proxy sends its client to another address: ``header`` for a proxy that
+            reads the address from a header of a 401, ``response`` for a proxy that passes a 303
+            on; None for a proxy that cannot.
     """
 
     read: Callable[[RequestHead], tuple[Target, str] | None]
     headers: tuple[str, ...]
     method_header: str | None = None
+    redirect: Literal["header", "response"] | None = None
+
+    @property
+    def all_headers(self) -> tuple[str, ...]:
+        """The headers that the proxy sets."""
+        return self.headers if self.method_header is None else (*self.headers, self.method_header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +92,15 @@ def read_ext_authz(request: RequestHead) -> tuple[Target, str] | None:
 
 
 CONVENTIONS: Final[dict[str, Convention]] = {
-    "auth": Convention(read_nginx, ("Host", "X-Original-URI"), "X-Original-Method"),
+    "auth": Convention(read_nginx, ("Host", "X-Original-URI"), "X-Original-Method", "header"),
     "auth-url": Convention(read_ingress_nginx, ("X-Original-URL",), "X-Original-Method"),
     "forward-auth": Convention(
-        read_forward_auth, ("X-Forwarded-Host", "X-Forwarded-Uri"), "X-Forwarded-Method"
+        read_forward_auth,
+        ("X-Forwarded-Host", "X-Forwarded-Uri"),
+        "X-Forwarded-Method",
+        "response",
     ),
-    "ext-authz": Convention(read_ext_authz, ("Host",)),
+    "ext-authz": Convention(read_ext_authz, ("Host",), redirect="response"),
 }
 """The convention of each decision endpoint, by the endpoint's name in metrics."""
 

@@ -14,16 +14,10 @@ from verifier.http.original_request import OriginalRequest
 from verifier.http.request_head import RequestHead
 from verifier.http.responses import Response
 from verifier.rooms.url import without_tokens
-from verifier.rules.model import Allow, DenialCode, Deny
+from verifier.rules.model import UNAVAILABLE_CODES, Allow, Deny
 from verifier.tokens.redact import may_reveal_token
 
 _LONGEST_REDIRECT: Final = 4_096
-# A new token does not help against these, so the page that issues tokens is of no use.
-_OUTAGES: Final = (
-    DenialCode.KEYS_UNAVAILABLE,
-    DenialCode.OVERLOADED,
-    DenialCode.STORE_UNAVAILABLE,
-)
 
 
 class Pages:
@@ -75,11 +69,15 @@ class Pages:
 
     def _redirect_address(self, original: OriginalRequest, denial: Deny) -> str | None:
         template, target = self._denied_redirect_url, original.target
-        if template is None or target.signalling or denial.code in _OUTAGES:
+        if template is None or target.signalling:
+            return None
+        # A new token does not help then, so the page that issues tokens is of no use.
+        if denial.code in UNAVAILABLE_CODES:
             return None
         room = target.address.room if target.address else ""
         url = f"https://{original.host}{without_tokens(target)}"
-        # The address is shown to another site, which must not get the token from an odd place.
+        # The address goes to another site, which must not get a token. `without_tokens` removes the
+        # usual parameters; a token may be in another place too, such as the path.
         if may_reveal_token(url):
             room = url = ""
         address = fill(template, code=denial.code, room=room, url=url)

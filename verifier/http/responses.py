@@ -22,7 +22,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from verifier.rooms.address import RoomAddress
-from verifier.rules.model import Allow, Decision, DenialCode, Deny
+from verifier.rules.model import UNAVAILABLE_CODES, Allow, Decision, DenialCode, Deny
 from verifier.tokens.claims import ABSENT, Claims
 
 SERVER: Final = {"Server": "jitsi-verifier"}
@@ -47,11 +47,6 @@ _PLAIN: Final = re.compile(
 _LONGEST_DESCRIPTION: Final = 200
 _DESCRIBABLE: Final = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
 
-_RETRY_AFTER: Final = {
-    DenialCode.KEYS_UNAVAILABLE: "5",
-    DenialCode.OVERLOADED: "1",
-    DenialCode.STORE_UNAVAILABLE: "1",
-}
 _TOKEN_AT_FAULT: Final = frozenset(
     {
         DenialCode.AMBIGUOUS_REQUEST,
@@ -277,14 +272,15 @@ def status_of(code: DenialCode) -> HTTPStatus:
 
     It is 503 if a retry may succeed, 401 if another token may succeed, and 403 otherwise.
     """
-    if code in _RETRY_AFTER:
+    if code in UNAVAILABLE_CODES:
         return HTTPStatus.SERVICE_UNAVAILABLE
     return HTTPStatus.UNAUTHORIZED if code in _TOKEN_AT_FAULT else HTTPStatus.FORBIDDEN
 
 
 def retry_after(code: DenialCode) -> str:
     """Return the ``Retry-After`` of a 503, seconds."""
-    return _RETRY_AFTER[code]
+    # A key source that has failed is not asked again at once. The others may recover at any time.
+    return "5" if code is DenialCode.KEYS_UNAVAILABLE else "1"
 
 
 def identity_headers(decision: Allow, address: RoomAddress | None) -> dict[str, str]:

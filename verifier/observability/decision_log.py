@@ -27,12 +27,40 @@ from verifier.rules.token import read_token
 from verifier.tokens.claims import Claims
 from verifier.tokens.jws import token_digest
 
-_CODES: Final = tuple(DenialCode)
-# Denial codes are ordered like the rules. A denial before the first rule about claims says nothing
-# about the signature.
-_BEFORE_CLAIMS: Final = frozenset(
-    (*_CODES[: _CODES.index(DenialCode.EXPIRY_MALFORMED)], DenialCode.OVERLOADED)
+VERIFIED_CLAIMS: Final = frozenset(
+    {
+        DenialCode.EXPIRY_MALFORMED,
+        DenialCode.NOT_BEFORE_MALFORMED,
+        DenialCode.TOKEN_EXPIRED,
+        DenialCode.TOKEN_NOT_YET_VALID,
+        DenialCode.ISSUER_MISSING,
+        DenialCode.ISSUER_NOT_ACCEPTED,
+        DenialCode.AUDIENCE_MISSING,
+        DenialCode.AUDIENCE_NOT_ACCEPTED,
+        DenialCode.ROOM_CLAIM_MISSING,
+        DenialCode.SUBJECT_MISSING,
+        DenialCode.CLAIM_MALFORMED,
+        DenialCode.POLICY_WILDCARD_ROOM,
+        DenialCode.POLICY_WILDCARD_SUB,
+        DenialCode.POLICY_ROOM_PATTERN,
+        DenialCode.POLICY_TOKEN_LIFETIME,
+        DenialCode.POLICY_JTI_MISSING,
+        DenialCode.POLICY_EXPIRY_MISSING,
+        DenialCode.POLICY_USER_ID_MISSING,
+        DenialCode.POLICY_MODERATOR_REQUIRED,
+        DenialCode.REVOKED,
+        DenialCode.ROOM_ADDRESS_INVALID,
+        DenialCode.AUTHENTICATION_REQUIRED,
+        DenialCode.ROOM_PATTERN_INVALID,
+        DenialCode.ROOM_MISMATCH,
+        DenialCode.TENANT_MISMATCH,
+        DenialCode.DOMAIN_MISMATCH,
+        DenialCode.TOKEN_ALREADY_USED,
+        DenialCode.SERVER_MISCONFIGURED,
+        DenialCode.STORE_UNAVAILABLE,
+    }
 )
+"""The denials that follow a valid signature. After them, the log may name the token's user."""
 
 
 class DecisionInputs(Protocol):
@@ -175,8 +203,8 @@ def _token_fields(
     claims: Claims | None
     if isinstance(decision, Allow):
         claims = decision.claims
-    elif inputs is None or decision.code in _BEFORE_CLAIMS:
-        # Without a verifier for the host, no program has looked at the token at all.
+    elif inputs is None or decision.code not in VERIFIED_CLAIMS:
+        # `inputs` is None for a host without a verifier: the token was not read at all.
         claims = None
     else:
         claims = Claims(read_token(request.token).claims)

@@ -20,7 +20,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from verifier.observability.worker_metrics import NAMESPACE, gauge
-from verifier.rules.model import Allow, Decision, DenialCode
+from verifier.rules.model import UNAVAILABLE_CODES, Allow, Decision, DenialCode
 
 ENDPOINTS: Final = (
     "auth",
@@ -31,6 +31,7 @@ ENDPOINTS: Final = (
     "access",
     "check-password",
 )
+"""The endpoints that decide; a test holds them equal to those of ``http``, which stands above."""
 
 BUCKETS: Final = (
     *(25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1),
@@ -41,13 +42,6 @@ BUCKETS: Final = (
 _ALLOWED: Final = "allowed"
 _MODERATOR: Final = "moderator"  # has an index of its own, and is exposed as ``allowed``
 _WOULD_DENY: Final = "would-deny"
-
-# Denials for which neither the token nor the room is to blame.
-_ERRORS: Final = (
-    DenialCode.KEYS_UNAVAILABLE,
-    DenialCode.OVERLOADED,
-    DenialCode.STORE_UNAVAILABLE,
-)
 
 
 class DecisionMetrics:
@@ -168,7 +162,7 @@ def _outcomes() -> list[tuple[str, str, str]]:
 
 
 def _denied_outcome(code: DenialCode) -> str:
-    return "error" if code in _ERRORS else "denied"
+    return "error" if code in UNAVAILABLE_CODES else "denied"
 
 
 class _BulkHistogram(Histogram):

@@ -14,8 +14,8 @@ from verifier.observability.decision_metrics import BUCKETS
 from verifier.observability.worker_metrics import NAMESPACE, gauge
 
 SOURCES: Final[tuple[Source, ...]] = get_args(Source)
-FETCHING: Final[tuple[Source, ...]] = ("asap", "document", "file")
-"""The sources that read or fetch keys; the configuration contains the keys of the others."""
+FETCHING: Final[tuple[Source, ...]] = tuple(source for source in SOURCES if source != "secret")
+"""The sources that read or fetch keys; the configuration itself contains a secret."""
 
 
 class KeyMetrics:

@@ -42,9 +42,9 @@ class ProcessState:
     Attributes:
         metrics: Counts what happens.
         cache: Responses that are still valid; replaced by a reload.
-        throttle: Limits the signatures that are checked at the same time.
+        throttle: Allows at most one public-key signature in each round of the event loop.
         revocations: The revocations that this process knows.
-        redemptions: The store of one-use tokens.
+        redemptions: The store of redemptions, for single use.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics, identity: WorkerIdentity) -> None:

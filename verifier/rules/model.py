@@ -108,6 +108,12 @@ class DenialCode(StrEnum):
     STORE_UNAVAILABLE = "store-unavailable"
 
 
+UNAVAILABLE_CODES: Final = frozenset(
+    {DenialCode.KEYS_UNAVAILABLE, DenialCode.OVERLOADED, DenialCode.STORE_UNAVAILABLE}
+)
+"""The denials that are not about the token or the room: a retry of the same request may succeed."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
     """A request to enter a room with a token.
