@@ -207,7 +207,11 @@ def start_site(
     folder.mkdir()
     sidecar = Sidecar(folder, options)
     sidecar.start()
-    nginx = Nginx(folder / "nginx", example, sidecar.port, upstream.port, edits)
+    try:
+        nginx = Nginx(folder / "nginx", example, sidecar.port, upstream.port, edits)
+    except Exception:
+        sidecar.stop()
+        raise
     return Site(nginx, sidecar, upstream)
 
 

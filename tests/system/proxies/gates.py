@@ -34,7 +34,11 @@ class RealGate:
         self.name, self.folder, self.upstream = name, folder, upstream
         self.sidecar = Sidecar(folder, OPTIONS)
         self.sidecar.start()
-        self.proxy = PROXIES[name](folder / "proxy", self.sidecar.port, upstream.port)
+        try:
+            self.proxy = PROXIES[name](folder / "proxy", self.sidecar.port, upstream.port)
+        except Exception:
+            self.sidecar.stop()
+            raise
 
     def send(
         self, target: str, *headers: raw_http.Header, method: str = "GET", body: bytes = b""
