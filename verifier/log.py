@@ -17,7 +17,8 @@ from typing import Any, Final, Literal
 from verifier.tokens.redact import hide_tokens
 
 LOGGER: Final = logging.getLogger("verifier")
-_LONGEST_VALUE: Final = 200  # characters
+# Characters. Long enough for a host name and a path; a client cannot fill the log with one header.
+_LONGEST_VALUE: Final = 200
 
 _common_fields: Final[dict[str, Any]] = {}
 
@@ -77,7 +78,7 @@ def loggable(value: Any) -> Any:
     """Return a value that is fit for a log: cut, and with "[token]" in place of each token."""
     if not isinstance(value, str):
         return value
-    # Headers may contain lone surrogates, which a log file in UTF-8 cannot.
+    # Headers may contain lone surrogates, which UTF-8 cannot express.
     text = value[:_LONGEST_VALUE].encode("utf-8", "replace").decode()
     return hide_tokens(text)
 

@@ -133,7 +133,7 @@ PANELS: Final = (
         "A minute. Known keys work for a day.",
     ),
     Panel(
-        "Key look-ups",
+        "Key lookups",
         "reqps",
         {
             "{{source}} {{result}}": "sum by (source, result)"

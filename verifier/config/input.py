@@ -1,7 +1,7 @@
 """Reads the TOML file and the environment, option by option.
 
 Each value is checked by itself here; ``validate`` checks what options mean together. A bad value is
-noted as a problem and reading goes on, so that one error names every problem.
+recorded as a problem, and reading goes on, so that one error names every problem.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _KUBERNETES: Final = re.compile(
     rf"{_PREFIX}(\w+_)?"
     rf"(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=.*|{_PORT}=\w+://.*|{_PORT}_(ADDR|PORT|PROTO)=.*)"
 )
-# A misspelt option of a table such as [policy] would let in what the operator relies on being
-# refused. A notice is not enough for it.
+# A misspelt option of a table such as [policy] is an error, not a notice: the service would accept
+# tokens that the operator wants to deny.
 _OF_TABLE: Final = re.compile(rf"{_PREFIX}({'|'.join(_TABLES).upper()})_\w+")
 _BLANKS_IN_LIST: Final = re.compile(r"\s,|,\s")
 _ERROR_POSITION: Final = re.compile(r"\(at ([^()]*)\)$")
@@ -59,7 +59,7 @@ class ConfigInput:
     Attributes:
         read_file: Reads a secret's or key's file; raises OSError.
         given: Good values by option name; the environment's replace the file's.
-        failed: Options with a bad value, so that these options are not called missing.
+        failed: Options with a bad value, which are not reported as missing, too.
         problems: Errors, each of which the operator must correct.
         notices: What an operator should know.
         files: Secret and key files that were named.
@@ -77,7 +77,7 @@ class ConfigInput:
     hosts: Any = field(default_factory=dict, repr=False)
 
     def has_bad_value(self, *names: str) -> bool:
-        """Return whether any of these options has only a bad value, so that it is not known."""
+        """Return whether any of these options has a bad value, and no good one that replaces it."""
         return any(name in self.failed and name not in self.given for name in names)
 
     def origin(self, name: str) -> str:

@@ -462,7 +462,7 @@ class KeyFetchOptions:
         types.SECONDS,
         5400.0,
         unit="seconds",
-        help="How long a key still works after its source no longer has it.",
+        help="How long a withdrawn key still works: a key that its source no longer has.",
         example="5400",
     )
     key_stale_grace: float = option(

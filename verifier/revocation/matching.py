@@ -63,11 +63,11 @@ class TokenAttributes:
         return () if self._token is None else _as_text(self._token.claims.get("jti"))
 
     def token_digest(self) -> Iterable[str]:
-        """Return the token's digest; for ECDSA also that of the token's twin.
+        """Return the token's digest; for ECDSA also the digest with the second valid signature.
 
         If (r, s) is a valid ECDSA signature, (r, n - s) is valid as well. The holder of a token can
-        therefore write a second, equally valid token, whose digest is another one. A revocation of
-        either digest must deny both tokens.
+        therefore replace the signature, and has a second valid token with another digest. A
+        revocation of either digest must deny both tokens.
         """
         token, compact = self._token, self._request.token
         if token is None or compact is None:
@@ -76,7 +76,7 @@ class TokenAttributes:
         algorithm = token.header.get("alg")
         if algorithm not in ORDERS:
             return (token_digest(compact),)
-        return token_digest(compact), token_digest(_ecdsa_twin(token, ORDERS[algorithm]))
+        return token_digest(compact), token_digest(_with_second_signature(token, ORDERS[algorithm]))
 
     def user_id(self) -> Iterable[str]:
         """Return the ID that Jitsi knows the user by."""
@@ -152,7 +152,7 @@ def _as_text(value: Any) -> tuple[str, ...]:
     return (json.dumps(value),) if is_number(value) else ()
 
 
-def _ecdsa_twin(token: Token, order: int) -> str:
+def _with_second_signature(token: Token, order: int) -> str:
     """Return the compact token with the other valid signature (``token_digest``)."""
     # RFC 7518, 3.4: the signature is r and s, both as long as the order, one behind the other.
     half = len(token.signature) // 2

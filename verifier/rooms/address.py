@@ -1,6 +1,6 @@
 """Room addresses: the web client's form of a name, JIDs, and the room that both mean.
 
-Knows neither URLs nor tokens nor this deployment's hosts.
+This module knows neither URLs nor tokens nor this deployment's hosts.
 
 A room's form, as jitsi-meet's ``base/util/uri.ts`` makes it: excluded characters removed,
 percent-decoded (kept as it is if that fails), NFKC, lower case, ``encodeURIComponent``, lower case.
@@ -25,7 +25,8 @@ _EXCLUDED: Final = re.compile(r"""[:?#\[\]@!$&'()*+,;=></"]""")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]+")
 _BROKEN_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNESCAPED: Final = "-_.!~*'()"  # by encodeURIComponent, besides letters and digits
-# No ASCII but these in any spelling: the client would remove some, nginx and XMPP refuse others.
+# Other ASCII characters are excluded, also percent-encoded: the client would remove some of them,
+# and nginx and XMPP refuse others.
 _TENANT: Final = re.compile(r"(?:[a-z0-9._~-]|%[89a-f][0-9a-f])+")
 _JID: Final = re.compile(r"(?:([^@/]+)@)?([^@/]+)(?:/(.+))?", re.DOTALL)
 _NODE_WITH_TENANT: Final = re.compile(r"\[([^\]]+)\](.+)", re.DOTALL)

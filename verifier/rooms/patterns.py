@@ -51,7 +51,8 @@ def match_room(
     if counted > max_quantifiers:
         return PatternRefusal(_TOO_COMPLEX, f"{counted} quantifiers")
     matched = _match(subject, source)
-    # Evading the count gains nothing if the pattern fails, which is answered as upstream does.
+    # A pattern that evades the count and does not match opens no room, so that the answer remains
+    # upstream's.
     if isinstance(matched, str) and count_quantifiers(source) > counted:
         return PatternRefusal(_TOO_COMPLEX, "quantifiers that evade upstream's count")
     return matched

@@ -12,8 +12,9 @@ Three programs read a URL, each in its own way, and all have to agree on the roo
 
 A URL on which they disagree names no room here: encoded slashes and backslashes, dot segments,
 empty segments (but ``//room`` is ``room`` to all three), two tenants in a row, excluded characters
-in a tenant, names that only a careless proxy would take for signalling. No browser sends a raw
-space, control character or ``#`` in a path, so that these name no room either.
+in a tenant, and names that only a proxy which ignores case or decodes names would take for
+signalling. No browser sends a raw space, control character or ``#`` in a path, so that these name
+no room either.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _CONFERENCE_REQUEST: Final = ["conference-request", "v1"]
 _NEVER_TENANTS: Final = frozenset({*_STREAMS, "_api", "conference-request"})
 _TOKEN_PARAMETERS: Final = frozenset(("jwt", "token"))
 
-# Not IGNORECASE: with that flag a long s and the Kelvin sign would be letters of ASCII.
+# Not IGNORECASE: with that flag, the letter U+017F (long s) would match "s".
 _URL: Final = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?)://([^/?#]*)([^#]*)(?:#.*)?", re.DOTALL)
 _MAX_HOST: Final = 253  # characters of a name in DNS
 

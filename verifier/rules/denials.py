@@ -37,7 +37,7 @@ ANSWERS: Final[dict[DenialCode, tuple[str | None, str | None]]] = {
     DenialCode.ROOM_MISMATCH: (None, None),
     DenialCode.TENANT_MISMATCH: (None, None),
     DenialCode.DOMAIN_MISMATCH: (None, None),
-    # Ours, in the manner of Jitsi's own answers.
+    # Codes of this program only; their answers have the form of Jitsi's.
     DenialCode.POLICY_WILDCARD_ROOM: (
         "not-allowed",
         "tokens for every room are not accepted here",
@@ -66,7 +66,7 @@ UNKNOWN_HOST: Final = Deny(DenialCode.DOMAIN_MISMATCH, "this host is not served 
 """The request's host has no verifier, and ``strict_hosts`` is on."""
 
 OVERLOADED: Final = Deny(DenialCode.OVERLOADED, "too many tokens wait for their signature check")
-"""The signature's turn would come too late."""
+"""The request would wait too long for the check of its signature."""
 
 REVOCATIONS_NOT_LOADED: Final = Deny(
     DenialCode.STORE_UNAVAILABLE, "the revocations have not been read yet"
@@ -78,7 +78,7 @@ ALREADY_USED: Final = Deny(
     "this token has opened its room before",
     *ANSWERS[DenialCode.TOKEN_ALREADY_USED],
 )
-"""The token opens a room once, and has done so."""
+"""The token may open its room once, and has opened it before."""
 
 REDEMPTIONS_UNAVAILABLE: Final = Deny(
     DenialCode.STORE_UNAVAILABLE, "the store of used tokens does not answer"
@@ -86,7 +86,7 @@ REDEMPTIONS_UNAVAILABLE: Final = Deny(
 """The store of redemptions does not answer."""
 
 NOT_REDEEMABLE: Final = Deny(DenialCode.CLAIM_MALFORMED, "expected jti and exp claims")
-"""The token is to open a room once, but its claims do not say which token it is, or until when."""
+"""With single use, a token needs ``jti``, which identifies it, and ``exp``, its end."""
 
 
 def ambiguous(detail: str) -> Deny:

@@ -20,14 +20,15 @@ Where upstream's Lua would raise an error, the engine denies. Step 31 is last, s
 hides one of Jitsi's own answers. Where ``rules = "strict"`` asks for more than Jitsi does, the step
 asks ``strict``.
 
-The signature divides the engine into two phases. ``begin`` takes the cheap steps before it, and
-``SignatureCheck.finish`` takes the signature and what follows. Between the two, the service makes a
-request wait for its turn: checking a public-key signature takes longer than all other steps.
+Step 9, the signature, divides the engine into two phases. ``begin`` takes steps 1 to 8, and finds
+the keys that may have made the signature. ``SignatureCheck.finish`` checks the signature, and takes
+steps 10 to 31. Between the two phases, the service makes a request wait for its turn: checking a
+public-key signature takes longer than all other steps.
 
-The engine cannot see what only Prosody knows. Whether the room exists and what its owner configured
-is in ``AccessRequest``, if Prosody asks. Stanza preparation does not happen here: the room address
-is compared as it is written. Modules that change a session after its token was verified have no
-part in the decision.
+Some facts are known to Prosody only: whether the room exists, and what its owner configured.
+Prosody sends them in ``AccessRequest``. The room address is compared as it is written, without
+XMPP's string preparation. Prosody's modules that change a session after its token was verified have
+no influence on the decision.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def decide(  # noqa: PLR0913  # the four parts of a decision, and two options
         keys: The keys at hand; a ``kid`` that is not among them is denied as ``key-unknown``.
         now: Unix time, seconds.
         revoked: Denies what is revoked; None if there are no revocations.
-        record: Is called at each step, for explanations.
+        record: Is called at each step, to explain the decision.
 
     Returns:
         The decision. Nothing that a token or an address contains makes this raise.
@@ -105,10 +106,10 @@ def begin(  # noqa: PLR0913  # as for decide
     revoked: RevocationCheck | None = None,
     record: Recorder = no_record,
 ) -> Decision | SignatureCheck:
-    """Take the steps before the signature; for the arguments see ``decide``.
+    """Take steps 1 to 8 and find the keys of step 9; for the arguments see ``decide``.
 
     Returns:
-        The decision if the request needs no signature check, or else what is left to do.
+        The decision if the request needs no signature check; otherwise the steps that are left.
     """
     # 1. token. Required unless guests are allowed. An empty string is a token, a malformed one.
     found = "none" if request.token is None else "a token"
@@ -133,7 +134,7 @@ def begin(  # noqa: PLR0913  # as for decide
     if refused is not None:
         return refused
 
-    # 9. The keys that may have made the signature.
+    # 9. signature, first phase: find the keys that may have made it.
     if candidates is None:
         static = find_static_keys(token, policy, keys, now, record)
         if isinstance(static, Deny):
@@ -182,11 +183,11 @@ class SignatureCheck:
         return replace(self, token=token, candidates=None)
 
     def finish(self, now: float) -> Decision:
-        """Take the signature's step and those after it, at ``now`` (Unix seconds)."""
+        """Take the steps from 9 on, at ``now`` (Unix seconds)."""
         request, policy, record = self.request, self.policy, self.record
         token = self.token or read_token(request.token or "")
 
-        # 9. The signature.
+        # 9. signature, second phase: check whether one of these keys made it.
         candidates = self._find_again(token, now) if self.candidates is None else self.candidates
         if isinstance(candidates, Deny):
             return candidates
@@ -211,7 +212,7 @@ class SignatureCheck:
         # 17-24. What the operator asks of a token in addition.
         if policy.operator_policy is not None:
             refused = check_operator_policy(claims, policy, request, now, record)
-        # 25. revocation. After the signature, which vouches for the claims; before the room.
+        # 25. revocation. After the signature, which proves the claims; before the room.
         if refused is None and self.revoked is not None:
             refused = self.revoked(request, token, now, record)
         # 26-30. The room; the result says whether the tenants of token and URL differ.
@@ -248,8 +249,8 @@ def _decide_guest(
     record: Recorder,
 ) -> Decision:
     """Take the steps that concern a request without a token: 1, 24, 25 and 26-27."""
-    # 24 before the denial of step 1: Prosody lets guests of other hosts in who are denied here
-    # only because they have no token, so that any other denial has to come first.
+    # Step 24 comes first. Prosody admits some guests that this verifier denies with token-missing,
+    # and a denial of step 24 must not be hidden by that.
     refused = None
     if policy.operator_policy is not None:
         refused = check_new_room(policy.operator_policy, request, record, moderator=False)

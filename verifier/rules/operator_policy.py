@@ -103,7 +103,10 @@ def _check_presence(options: OperatorPolicy, claims: Claims, record: Recorder) -
 def check_new_room(
     options: OperatorPolicy, request: AccessRequest, record: Recorder, *, moderator: bool
 ) -> Deny | None:
-    """Deny creating a room, unless a moderator creates it; only Prosody knows whether one does."""
+    """Deny creating a room, unless a moderator creates it.
+
+    Only a request from Prosody says whether it creates the room.
+    """
     # 24. policy: new room.
     if not options.moderators_create_rooms or not request.creates_room:
         return None

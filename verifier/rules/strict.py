@@ -40,14 +40,14 @@ def mistyped_iat(claims: Claims) -> tuple[str, Any] | None:
 
 
 def is_optional_pattern(claims: Claims, policy: Policy) -> bool:
-    """Return whether a room pattern comes where Jitsi would not require that it matches."""
+    """Return whether the token has a room pattern that Jitsi would not require to match."""
     return claims.is_pattern and claims.room is not ABSENT and not policy.asap_require_room_claim
 
 
 def is_prepared(jid: Jid) -> bool:
     """Return whether XMPP's preparation (RFC 6122) would leave an address as it is.
 
-    A server prepares every address that it receives, so that it never asks about another form.
+    Prosody prepares every address that it receives, so that it never asks about another form.
     """
     return _is_node(jid.node or "") and _is_host(jid.host)
 
@@ -63,7 +63,8 @@ def _is_host(text: str) -> bool:
 def _is_stable(text: str) -> bool:
     if text.isascii():
         return text == text.lower()
-    # Preparation uses Unicode 3.2 and leaves newer letters as they are; Python would lower them.
+    # Preparation uses Unicode 3.2 and leaves newer letters as they are. Python would make them
+    # lower case, so that they are left out of the comparison.
     known = "".join(letter for letter in text if not in_table_a1(letter))
     try:
         return nameprep(known) == known

@@ -20,7 +20,8 @@ from verifier.tokens.jws import Token
 from verifier.tokens.lenient_jws import read_leniently
 
 _UNSUPPORTED: Final = "Algorithm not supported"
-_MAX_NAMED: Final = 3  # accepted values in one detail, which is sent in a header of bounded length
+# Accepted values in one detail. The detail is sent in a header of bounded length.
+_MAX_NAMED: Final = 3
 _KINDS: Final = {str: "a string", dict: "an object"}
 
 
@@ -105,7 +106,7 @@ def check_form(token: Token, policy: Policy, record: Recorder) -> Deny | None:
 def find_static_keys(
     token: Token, policy: Policy, keys: KeyLookup, now: float, record: Recorder
 ) -> Sequence[VerificationKey] | Deny:
-    """Begin step 9 without a key server: return the static keys, and the one that ``kid`` names."""
+    """Begin step 9 without a key server: return the static keys, and the key that ``kid`` names."""
     key_id, unused = token.header.get("kid"), ""
     named = keys.get(key_id) if isinstance(key_id, str) else None
     candidates = keys.static if named is None else (*keys.static, named)
@@ -125,7 +126,7 @@ def check_signature(
     candidates: Sequence[VerificationKey],
     record: Recorder,
 ) -> Deny | None:
-    """Take step 9 with the keys that may have made the signature."""
+    """Finish step 9: check whether one of the candidates made the signature."""
     # 9. signature. Each key serves its own kind of algorithm only: a public key is never taken for
     # a shared secret.
     record("signature", algorithm, len(candidates))
@@ -201,7 +202,7 @@ def check_required_claims(
 def check_claim_types(
     token: Token, claims: Claims, policy: Policy, record: Recorder
 ) -> Deny | None:
-    """Take step 31: deny what upstream lets through only because it never looks."""
+    """Take step 31: deny forms and types that upstream accepts because it never checks them."""
     # 31. claim types. First the strict form; an extension that a reader must understand
     # (RFC 7515, 4.1.11) is not understood here.
     header = TokenHeader(token.header)

@@ -1,4 +1,4 @@
-"""Single use: after the window, a token lets only the browser in that used the token first."""
+"""Single use: after the window, a token admits only the browser that used it first."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""The option ``single_use``: a token lets one browser into its room, and no other one.
+"""The option ``single_use``: after the window, a token admits only the browser that used it first.
 
 The rules depend on the request alone. Whether a token was used before depends on earlier requests,
-so it is decided after the rules, and only for requests that the rules allow. To redeem a token is
-to record its first use, and to be refused where another browser's use is recorded already.
+so it is decided after the rules, and only for requests that the rules allow. A redemption is the
+first use of a token, and is recorded. Each request to enter a room with the token is an attempt.
+The first attempt redeems the token, and later attempts are compared with the redemption.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ _MAX_CLOCK_DIFFERENCE: Final = 300.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class EntryAttempt:
-    """One attempt to enter a room with a token.
+    """One attempt to enter a room with a token; the first attempt is the token's redemption.
 
     Attributes:
         token_id: A digest that identifies the token. The token cannot be computed from it.
-        window: Seconds after the first use in which every browser is let in with the token.
-        keep_until: When the token can no longer be used, Unix seconds.
+        window: Seconds after the redemption in which the token admits every browser.
+        keep_until: When the record may be deleted, because the token has ended; Unix seconds.
         browser: A random word from a cookie that only this browser has; None without a cookie.
     """
 
@@ -43,9 +44,9 @@ class RedemptionStore(Protocol):
     """Records redemptions."""
 
     async def redeem(self, attempt: EntryAttempt) -> bool:
-        """Record the first use of a token; returns whether to let the browser in.
+        """Record the first use of a token; returns whether to admit the browser.
 
-        Of several simultaneous attempts, exactly one is the first. Later attempts are let in:
+        Of several simultaneous attempts, exactly one is the first. Later attempts are admitted:
 
         * within the window after the first one;
         * at any time, from the browser that was first. Such an attempt opens the window again, for
@@ -60,11 +61,11 @@ class RedemptionStore(Protocol):
 
 
 class SingleUse:
-    """Lets each token in once.
+    """Admits each token once, and again only within the window or from the same browser.
 
     Args:
         redemptions: The store of redemptions.
-        window: Seconds after its first use in which a token lets other browsers in, too.
+        window: Seconds after a redemption in which the token admits other browsers, too.
     """
 
     def __init__(self, redemptions: RedemptionStore, window: float) -> None:
@@ -77,7 +78,7 @@ class SingleUse:
         Args:
             allow: The decision of the rules about a token and a room.
             leeway: Seconds for which the rules accept a token after its end.
-            browser: The browser (``EntryAttempt``).
+            browser: The browser, as in ``EntryAttempt``.
         """
         claims = allow.claims or Claims({})
         token_end, jti = claims.expires_at, claims.raw.get("jti", ABSENT)

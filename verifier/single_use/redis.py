@@ -18,7 +18,7 @@ from verifier.storage.redis_url import RedisUrl
 
 _KEY_PREFIX: Final = "jitsi-verifier:use:"
 _LONGEST: Final = 10 * 365 * 86_400.0  # seconds; Redis refuses a longer expiry at some point
-_MAX_REMEMBERED: Final = 50_000  # redemptions
+_MAX_REMEMBERED: Final = 50_000  # redemptions, in less than 20 MB
 _REDEEM: Final = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -40,7 +40,7 @@ if window_end and now < tonumber(window_end) then return {1, stored} end
 return {0, stored}
 """
 """Key: the token. Arguments: the window, seconds; the browser, or nothing; seconds to keep the
-record; the record that the caller remembers, or nothing. Returns whether to let in, and the
+record; the record that the caller remembers, or nothing. Returns whether to admit, and the
 record."""
 
 
@@ -58,10 +58,10 @@ class RedisRedemptions:
         self._remembered: OrderedDict[str, bytes] = OrderedDict()  # by token; oldest first
 
     async def redeem(self, attempt: EntryAttempt) -> bool:
-        """Record the first use of a token; returns whether to let the browser in.
+        """Record the first use of a token; returns whether to admit the browser.
 
-        After a timeout, Redis may have recorded the use. The same browser is then let in at its
-        next attempt if it has a cookie, and any browser is let in within the window.
+        After a timeout, Redis may have recorded the redemption. The same browser is then admitted
+        at its next attempt if it has a cookie, and any browser is admitted within the window.
 
         Raises:
             StoreUnavailableError: it is not known whether the token has been used.

@@ -59,7 +59,7 @@ class SqliteRedemptions:
         self._thread = ThreadPoolExecutor(1, "redemptions")
 
     async def redeem(self, attempt: EntryAttempt) -> bool:
-        """Record the first use of a token; returns whether to let the browser in.
+        """Record the first use of a token; returns whether to admit the browser.
 
         Raises:
             StoreUnavailableError: the file cannot be used, or was deleted or replaced.
@@ -79,8 +79,8 @@ class SqliteRedemptions:
 
     def _redeem(self, attempt: EntryAttempt) -> bool:
         file = self._opened()
-        # Also where nothing is written below: a deleted file no longer gets the uses that other
-        # processes record, so its answer would be wrong.
+        # Also where nothing is written below: a deleted file does not get the redemptions that
+        # other processes record, so that its answer would be wrong.
         file.check_path()
         self._purge(file)
         token_id, browser = attempt.token_id, attempt.browser
@@ -91,7 +91,7 @@ class SqliteRedemptions:
                 record = (token_id, browser, window_end, attempt.keep_until)
                 if file.execute(_RECORD, record).rowcount == 1:
                     return True
-            # Another process has recorded a use since the first look.
+            # Another process has recorded its redemption since the first look.
             row = file.execute(_FIND, (token_id,)).fetchone()
         first_browser, open_until = row
         # The clock is read again, after the first use was recorded. With a time from before that,

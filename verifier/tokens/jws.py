@@ -2,7 +2,7 @@
 
 RFC 7515 section 3.1, RFC 7519 section 7.2 and RFC 8725 section 2.4 allow no other forms. Decoders
 that accept more make it possible that two programs read two different tokens in the same text.
-Knows neither keys nor claims.
+This module knows neither keys nor claims.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ MAX_DEPTH: Final = 64
 _MAX_INTEGER: Final = 2**63
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-# A last group of two characters holds one byte and four unused bits, one of three characters two
-# bytes and two unused bits. Canonical base64url has zeros there.
+# A last group of two characters holds one byte and four unused bits. A last group of three holds
+# two bytes and two unused bits. In canonical base64url the unused bits are zero.
 _LAST: Final = (b"", b"", _ALPHABET[::16], _ALPHABET[::4])
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
-# Possessive, and an open string runs to the end: each byte is looked at once.
+# Possessive quantifiers, and a string without its end runs to the end of the text: each byte is
+# looked at once.
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _PADDING: Final = (b"", b"", b"==", b"=")
 
@@ -44,8 +45,10 @@ class Token:
         signature: The signature's bytes.
         strict_error: Why the token is not strict; empty if it is.
         refusal: Jitsi's words for a token that its decoders cannot read either; else None.
-        key_stage_header: The header as Jitsi reads it before it asks a key server.
-        key_stage_refusal: Jitsi's words if it cannot read the header then; else None.
+        key_stage_header: The header as Jitsi reads it in the key stage. In this stage, Jitsi
+            decodes the text before the first dot, and asks a key server for the key. Later, it
+            decodes the whole token by other rules.
+        key_stage_refusal: Jitsi's words if it cannot read the header in the key stage; else None.
     """
 
     header: dict[str, Any] = field(repr=False)

@@ -1,4 +1,4 @@
-"""Reads a token that is not strict as Jitsi's own decoders do, to answer it in Jitsi's words.
+"""Reads a token that is not strict as Jitsi's own decoders do, to give Jitsi's answer to it.
 
 A token that is read here is never accepted. It is read only because Jitsi's answer depends on what
 Jitsi finds first: a token with padding that has also expired is "Not acceptable by exp" to Jitsi.
@@ -24,13 +24,14 @@ from verifier.tokens.jws import Token, nests_deeper
 _SEPARATORS: Final = re.compile(rb"[\\.]+")
 _URLSAFE: Final = re.compile(rb"[A-Za-z0-9_-]*")
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
-# Possessive, and an open string runs to the end: each character is looked at once.
+# Possessive quantifiers, and a string without its end runs to the end of the text: each character
+# is looked at once.
 _STRING_OR_WORD: Final = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[+.\w-]+', re.DOTALL)
-# No mistake of an issuer is longer, and reading leniently costs more than reading strictly.
+# Longer than the tokens that issuers get wrong. Reading leniently costs more than reading strictly.
 _MAX_BYTES: Final = 9_000
-# lua-cjson reads 1,000 levels. Python 3.11 cannot on every stack, so that this bound is lower; a
-# token with more than 64 levels is denied in any case, and between the bounds only Jitsi's words
-# for it differ.
+# lua-cjson reads 1,000 levels. Python 3.11 may reach its recursion limit before, so that this
+# bound is lower. A token with more than 64 levels is denied in any case; between 500 and 1,000
+# levels, only the text of the denial differs from Jitsi's.
 _MAX_DEPTH: Final = 500
 _LITERALS: Final = frozenset({"true", "false", "null"})
 

@@ -1,27 +1,27 @@
-r"""The one definition of what looks like a token, for everything that people or other sites see.
+r"""The only definition of what looks like a token, for all texts that people or other sites see.
 
 A token's header and payload are JSON objects in base64url, so that text is a token if it decodes to
 the beginning of a JSON object: blanks, ``{``, blanks, ``"``, a member's name, ``"``, blanks, ``:``.
 This finds a whole token, a header alone, a token that was cut off, and JSON that was written with
 blanks. Words such as ``eyewitness-news`` decode to no JSON and stay.
 
-Text may have lost its case: room names are lower case. Each letter may then stand for two values,
-so that the search follows all spellings at once, as a set of states:
+A room name is lower case, and so is a token in it. Each letter may then stand for two values, so
+that the search follows all spellings at once, as a set of states:
 
 =======  ==========================================  ==========================================
 State    The decoded bytes so far                    Next
 =======  ==========================================  ==========================================
 start    none                                        ``{``: open
 open     ``{`` and blanks                            blank: open; ``"``: name
-name     and a part of a name, usual characters      usual: name; ``"``: end; other: odd
-odd      and a part of a name, other characters too  ``"``: end; ``\``: escaped; other: odd
-escaped  the same, and a backslash                   any: odd
+name     and a part of a name, usual characters      usual: name; ``"``: end; other: rare
+rare     and a part of a name, other characters too  ``"``: end; ``\``: escaped; other: rare
+escaped  the same, and a backslash                   any: rare
 end      and a whole name                            blank: end; ``:``: token
 token    and ``:``                                   the word is a token
 =======  ==========================================  ==========================================
 
 A control character in a name, and any byte that is not in the table, ends a spelling. A word that
-ends in ``name`` or ``end`` was cut off, and counts from a certain length on. ``odd`` does not
+ends in ``name`` or ``end`` was cut off, and counts from a certain length on. ``rare`` does not
 count: too many names of rooms and hosts, read in some spelling, end there. Three long segments with
 dots between them are a signed token in any case, whatever its header decodes to.
 
@@ -64,7 +64,7 @@ _BLANKS: Final = frozenset(b" \t\r\n")
 _USUAL: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_#./:-")
 
 
-_State = Literal["start", "open", "name", "odd", "escaped", "end", "token"]
+_State = Literal["start", "open", "name", "rare", "escaped", "end", "token"]
 _BEGINNING: Final = frozenset[_State](("start",))
 _CUT_OFF: Final = frozenset[_State](("name", "end"))
 
@@ -202,9 +202,9 @@ def _next(state: _State | None, byte: int) -> _State | None:
     if byte < ord(" "):
         return None
     if state == "escaped":
-        return "odd"
+        return "rare"
     if byte == ord('"'):
         return "end"
     if byte == ord("\\"):
         return "escaped"
-    return "name" if state == "name" and byte in _USUAL else "odd"
+    return "name" if state == "name" and byte in _USUAL else "rare"

@@ -54,7 +54,7 @@ class LivePage(Page):
         async with asyncio.timeout(60):
             while True:
                 await asyncio.to_thread(monitored.send_requests)
-                await asyncio.sleep(0.2)  # look-ups of unknown key ids are limited
+                await asyncio.sleep(0.2)  # lookups of unknown key ids are limited
                 values = await self.values()
                 if all(title in ZERO_ALLOWED or has_number(values[title]) for title in values):
                     return values

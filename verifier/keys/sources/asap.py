@@ -20,8 +20,8 @@ response                cached key                             answer to a looku
 ======================  =====================================  ====================================
 200 with a good key     confirmed or replaced                  the key
 304                     confirmed                              (only sent for a cached key)
-404                     withdrawn: 90 minutes' grace           unknown; remembered
-200, key not trusted    removed at once                        unknown; remembered
+404                     withdrawn (usable for 90 min)          unknown; remembered
+200, key not trusted    refused: removed at once               unknown; remembered
 200, no key at all      unchanged                              unavailable; remembered
 other status            unchanged                              unavailable; remembered
 server fails            unchanged                              the last minute's answer, else
@@ -57,7 +57,9 @@ from verifier.keys.sources.remote import RemoteSource
 from verifier.log import log
 
 _PARALLEL_REFRESHES: Final = 2
-# A key that no token has needed for this time, seconds, is forgotten instead of refreshed.
+# A key that no token has needed for this time, seconds, is forgotten instead of refreshed. Without
+# this limit, keys that no issuer uses any more would be refreshed until the service ends. A key
+# that is used less than once a day costs one lookup each time.
 _IDLE_SECONDS: Final = 86_400.0
 
 
@@ -107,7 +109,7 @@ class AsapSource(RemoteSource):
         answer = self._negative.current(key_id)
         if answer is not None:
             return answer
-        # Only a refusal by the limiter earns a place in its reserve.
+        # Only a key id that the limiter refused may use the limiter's reserve next time.
         if self._circuit.allows_lookup(self._timing.monotonic()):
             self._limiter.remember_refusal(key_id)
         return self._answer_from_memory(key_id)
@@ -138,10 +140,7 @@ class AsapSource(RemoteSource):
         self._failed_key_id = other._failed_key_id
 
     def _may_start_lookup(self, key_id: str) -> bool:
-        """Return whether a token may cause a request for this key id, which is not cached.
-
-        This is the only place that decides it.
-        """
+        """Return whether a token may cause a request for this key id, which is not cached."""
         if self._negative.current(key_id) is not None:
             return False
         if not self._circuit.allows_lookup(self._timing.monotonic()):

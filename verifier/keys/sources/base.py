@@ -10,8 +10,9 @@ call                                  result                                    
 ``fetch(key_id)``                     the key, or why there is none               for one fetch
 ====================================  ==========================================  ===============
 
-``may_fetch`` decides between the last two. It is the only member that decides whether a token may
-cause network traffic, so it is also the place for every protection of a key server.
+``may_fetch`` says which of the last two calls applies. A source that sends requests has one method
+which decides whether a token may cause a request (``_may_start_lookup``). Both ``may_fetch`` and
+``fetch`` follow it, and every limit that protects a key server belongs there.
 
 This module knows neither HTTP nor files.
 """
@@ -76,7 +77,7 @@ class KeyStatus:
         key_id: The key's ``kid``; None for a key that serves any token.
         source: The kind of source that the key came from.
         algorithms: The algorithms that the key may verify, sorted.
-        fetched: When the source last confirmed the key, Unix seconds.
+        fetched: When the source last confirmed the key, Unix seconds; the name in ``/v1/keys``.
         expires: When the key's freshness ends, Unix seconds; None if it never ends.
         fingerprint: SHA-256 of the key's DER, hex; empty for a secret.
     """
@@ -156,7 +157,7 @@ class NullKeyObserver:
 
 
 OnChange: TypeAlias = Callable[[frozenset[str | None]], None]
-"""Called at once with the key ids whose keys were removed or replaced; None is a key without."""
+"""Called at once with the ids of removed and replaced keys; None stands for keys without an id."""
 
 
 _DEFAULT_SETTINGS: Final = KeySourceSettings()

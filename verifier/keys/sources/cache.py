@@ -16,8 +16,8 @@ refused    the source now names it with         None          removed at once
 expired    ``usable_until`` is over             None          removed by the next ``purge``
 =========  ===================================  ============  ===================================
 
-Why a stale key is used: a key server that is down must not end every conference. The token is
-still checked with a key that the server confirmed within the last two days.
+Why a stale key is used: users must be able to join meetings while a key server is down. The token
+is still checked with a key that the server confirmed within the last two days.
 
 Why a withdrawn key is used: issuers withdraw a key when they stop signing with it, and tokens that
 it signed before are valid for some time. The period starts at the first response without the key.
@@ -27,8 +27,8 @@ Why a refused key is not used: a private or symmetric key under the ``kid`` mean
 published, or that the ``kid`` has another purpose now. "Malformed" does not count as such: broken
 servers and proxies send error pages under every address.
 
-``get`` runs once for every request. ``KeyCache`` is the only place that decides how long a key is
-used; ``refuses_key`` is the only place that decides which bad entry ends a key at once.
+``get`` runs once for every request. ``KeyCache`` decides how long a key is used; ``refuses_key``
+decides which bad entry refuses a key.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from verifier.keys.sources.base import KeyStatus, SourceContext
 
 
 def refuses_key(reason: SkipReason | None) -> bool:
-    """Return whether an entry that was skipped for this reason ends the key with its ``kid``."""
+    """Return whether an entry that was skipped for this reason refuses the key with its ``kid``."""
     return reason not in (None, "malformed")
 
 

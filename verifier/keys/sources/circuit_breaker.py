@@ -16,8 +16,8 @@ each with up to 25 % jitter.
 
 Why a token may shorten the pause: a key that its server has just published must be accepted
 within 10 s of the first token that names it, even after an outage of an hour. Why only one lookup
-at a time: the tokens' key ids are the clients' choice, and a flood of invented key ids must not
-send a flood of requests to a server that struggles to come back.
+at a time: clients choose the key ids, and a flood of invented key ids must not cause a flood of
+requests to a server that has just started again.
 
 A response about one key, such as 404 or an unusable body, closes the circuit: the server works.
 Only an error that concerns the whole source opens it (``KeySourceError.source_wide``); the one
@@ -124,7 +124,9 @@ class CircuitBreaker:
         low, high = self._settings.key_backoff_min, self._settings.key_backoff_max
         # Bounded exponent: after a long outage 2.0 ** failures would overflow.
         doubled = low * 2.0 ** min(self._failures - 1, 30)
-        # With jitter, many verifiers do not all come back at the same moment.
+        # With jitter, many verifiers do not all come back at the same moment. The limits cut the
+        # jitter off, so that half of the first pauses are equal, and half of the longest ones.
+        # That is accepted, because the configured limits must hold exactly.
         return min(max(doubled * (0.75 + self._timing.random() / 2), low), high)
 
     def state(self, usable_keys: int) -> State:

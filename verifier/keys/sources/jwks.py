@@ -28,9 +28,9 @@ The document decides about the cached keys:
 response                         cached keys
 ===============================  ==================================================================
 200 with keys, or an empty set   named: confirmed or replaced; not named: withdrawn (90 min);
-                                 named with something that must not be trusted: removed
-200, all entries unusable        unchanged, but refused ones are removed; counts as a failure:
-                                 more likely a broken server than an issuer that gave up
+                                 named with something that must not be trusted: refused, removed
+200, all entries unusable        unchanged, but refused ones are removed; counts as a failure,
+                                 because the cause is usually a broken server
 304                              confirmed
 anything else                    unchanged; a failure
 ===============================  ==================================================================
@@ -164,7 +164,7 @@ class DocumentSource(RemoteSource):
         return Missing.UNKNOWN if sure else Missing.UNAVAILABLE
 
     def _may_start_lookup(self) -> bool:
-        """Return whether a token may cause a fetch now. This is the only place that decides it."""
+        """Return whether a token may cause a fetch now."""
         return self._timing.monotonic() - self._lookup_at >= self._settings.key_recheck
 
     def _fetch_for_token(self) -> asyncio.Task[bool] | None:

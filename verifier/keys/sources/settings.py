@@ -32,10 +32,10 @@ class KeySourceSettings:
     """Times and limits of all key sources; times are seconds.
 
     Attributes:
-        key_fetch_timeout: The longest time that a request waits for a key, and that a fetch takes.
+        key_fetch_timeout: The longest time of a fetch, and of the wait of a request for a key.
         key_connect_timeout: The part of that time that connecting may take.
         key_fetch_connections: The most connections that one source opens.
-        key_grace: How long a key is used after its source no longer has it.
+        key_grace: How long a withdrawn key is used: a key that its source no longer has.
         key_stale_grace: How long a key is used after its freshness ends while its source fails.
         key_lookup_rate: The mean number of lookups of unknown key ids a second at a key server.
         key_cache_size: The most keys that are kept of one source.
@@ -44,8 +44,9 @@ class KeySourceSettings:
         asap_lifetime: The freshness of a key server's response that states none.
         document_lifetime: The freshness of a document that states none.
         key_negative_lifetime: How long a key server's "no such key" is remembered.
-        key_recheck: After this time an unknown key id is looked up again. Also the least time
-            between two fetches of a document that unknown key ids cause.
+        key_recheck: After this time an unknown key id is looked up again at a key server. Unknown
+            key ids cause at most one fetch of a document in this time. The documentation promises
+            that a newly published key is accepted within 10 s.
         key_backoff_min: The first pause after a failure; each further pause is twice as long.
         key_backoff_max: The longest pause.
         key_file_poll: The pause between two checks of the key files.

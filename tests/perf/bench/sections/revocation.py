@@ -1,4 +1,4 @@
-"""Revocation: the cost of a look-up among many revocations, and the duration of a change."""
+"""Revocation: the cost of a lookup among many revocations, and the duration of a change."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _look_up(name: str, criteria: tuple[str, ...], rounds: range) -> Row:
         for _ in rounds
     ]
     goal = at_most(1.0) if len(criteria) == 1 else None
-    return Row(SECTION, f"look-up among {len(index):,}, {name}", figures, "µs", goal=goal)
+    return Row(SECTION, f"lookup among {len(index):,}, {name}", figures, "µs", goal=goal)
 
 
 def _revocation(criterion: str, value: str, now: float) -> Revocation:

@@ -97,7 +97,7 @@ export const PANELS = [
     lines: (both) => scaled(60, both.rate("key_fetches_total", ["source", "result"], failed)),
   },
   {
-    title: "Key look-ups",
+    title: "Key lookups",
     unit: "a second",
     busy: true,
     about: "stale: a key was used after its freshness; negative: a key known to be absent.",
