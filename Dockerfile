@@ -1,5 +1,6 @@
-# Two stages, so that nothing that builds is in what runs. Everything that is installed is pinned and
-# hashed (`make requirements`), for any platform; from which registry is for pip's configuration.
+# Two stages: the first one builds, and the second one contains only what the service needs at run
+# time. All packages are pinned and hashed for any platform (`make requirements`). pip's own
+# configuration says from which registry they come.
 ARG BASE_IMAGE=python:3.13-slim
 
 FROM ${BASE_IMAGE} AS build
@@ -27,7 +28,7 @@ ENV PATH=/opt/jitsi-verifier/bin:$PATH \
 USER 10001
 EXPOSE 8090
 STOPSIGNAL SIGTERM
-# The decision listener's own health: the admin listener may be a unix socket or elsewhere.
+# Asks the decision address, because the admin address may be a unix socket or another address.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["python3", "-c", "import sys, urllib.request as u; sys.exit(u.urlopen('http://127.0.0.1:8090/healthz', timeout=2).status != 200)"]
 ENTRYPOINT ["jitsi-verifier"]

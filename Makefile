@@ -6,7 +6,7 @@ RUN_STAMP := $(VENV)/.run
 TEST_STAMP := $(VENV)/.test
 FUZZ_STAMP := $(VENV)/.fuzz
 
-# For trials only: this secret is published.
+# For trials only: this secret is published, so it protects nothing.
 DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-for-trials-on-one-machine XMPP_DOMAIN=meet.jitsi
 
 .PHONY: run test unit unit-pythons check docs-generated man requirements sbom image-test conformance fuzz soak soak-keys bench \
@@ -26,11 +26,12 @@ test: $(TEST_STAMP)
 	$(BIN)/pytest -n 2 --dist loadfile
 	$(BIN)/python -m tests.support.other_pythons
 
-# What needs no server, in less than half a minute on two cores: for every few minutes.
+# The tests that start no server. They take less than half a minute on two cores, so run them often.
 unit: $(TEST_STAMP)
+	tests/support/install-debian-packages tests/unit/*/debian-packages.txt
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow" tests/unit tests/conformance
 
-# The same on every other CPython that this machine has; a part of `make test`.
+# The same tests on every other CPython that this machine has. `make test` runs them, too.
 unit-pythons: $(TEST_STAMP)
 	$(BIN)/python -m tests.support.other_pythons
 
@@ -41,26 +42,30 @@ check: $(TEST_STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.supply.audit
 
-# The pages, lists and files that are made from the code. Tests fail until this has run.
+# Writes all files that are made from other files. Tests fail if one of them is out of date.
 docs-generated: $(TEST_STAMP) man
 	$(BIN)/python -m tests.support.generated_pages
 	$(BIN)/python contrib/docker-compose/build.py
+	$(BIN)/python contrib/grafana/build.py
+	$(BIN)/python contrib/pages/build.py
 
-# The manual page, from what --help says.
+# Writes the manual page from the texts of --help.
 man: $(TEST_STAMP)
 	$(BIN)/python contrib/man/build.py
 
-# What the image installs: every package and what builds ours, pinned and hashed for any platform.
+# Writes requirements.txt (every package that the image installs) and requirements-build.txt (every
+# package that builds ours), pinned and hashed for any platform.
 requirements: $(TEST_STAMP)
 	$(BIN)/python -m tests.supply.requirements
 
-# What the image holds, as a CycloneDX document: the same bytes for the same requirements.
+# Writes what the image contains as a CycloneDX document. The same requirements give the same bytes.
 sbom: $(TEST_STAMP)
 	mkdir -p dist
 	$(BIN)/python -m tests.supply.sbom dist/jitsi-verifier.cdx.json
 
-# The image, really built (buildah, no daemon) and run; as root, not part of CI. BASE_IMAGE=NAME takes
-# a base that is there, else one is made of Debian's packages.
+# Builds the image with buildah, which needs no daemon, and runs it. It needs root, and CI does not
+# run it. BASE_IMAGE=NAME builds on an image that exists on this machine. Without it, a base image is
+# made from Debian's packages.
 image-test: $(TEST_STAMP)
 	tests/support/install-debian-packages tests/system/image/tools/debian-packages.txt
 	$(BIN)/python -m tests.system.image $(BASE_IMAGE)
@@ -68,23 +73,26 @@ image-test: $(TEST_STAMP)
 conformance: $(TEST_STAMP)
 	$(BIN)/python -m tests.conformance tests/conformance/vectors.jsonl
 
-# So many seconds for each kind of input, two kinds at a time. Some of it, or with the corpus made anew:
+# Fuzzes each kind of input for SECONDS, two kinds at a time. ONLY selects kinds, and KEEP=1 replaces
+# the corpus by the inputs that were found:
 #   make fuzz SECONDS=600 ONLY="tokens urls" KEEP=1
 fuzz: SECONDS = 60
 fuzz: $(FUZZ_STAMP)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(KEEP),--keep) $(ONLY)
 
-# Half an hour of everything at once over nginx, every answer compared; CI runs a minute of it.
+# Sends all kinds of requests through nginx at the same time for half an hour, and compares every
+# response with the expected one. CI runs it for one minute.
 soak: MINUTES = 30
 soak: $(TEST_STAMP)
 	tests/support/install-debian-packages tests/system/nginx/debian-packages.txt tests/system/redis/debian-packages.txt
 	$(BIN)/python -m tests.perf.soak --minutes $(MINUTES)
 
-# Two minutes of good and bad tokens over a key server with every fault; not part of CI.
+# Sends good and bad tokens for two minutes while the key server fails in every way. CI does not run it.
 soak-keys: $(TEST_STAMP)
 	$(BIN)/python -m tests.perf.soak.keys 120
 
-# The sidecar beside its peers, in one table; not part of CI. Less of it, or more:
+# Measures the service and other programs, and prints one table. CI does not run it. ONLY selects
+# sections, and JSON names a file for the figures:
 #   make bench ONLY=hit,misses ROUNDS=1 SECONDS=1 JSON=today.json
 ROUNDS ?= 3
 SECONDS ?= 2
@@ -96,12 +104,12 @@ bench: $(TEST_STAMP)
 	$(BIN)/python -m tests.support.install_node_packages tests/perf/bench
 	$(BENCH)
 
-# Memory over ten minutes of new tokens at full speed.
+# Measures how much memory the service needs during ten minutes of new tokens at full speed.
 bench-memory: MINUTES = 10
 bench-memory: ONLY = memory
 bench-memory: bench
 
-# Logins through the hook, and what they do to Prosody's loop; not part of CI.
+# Measures logins through the Prosody module, and how long they block Prosody. CI does not run it.
 bench-prosody: $(TEST_STAMP)
 	tests/support/install-debian-packages
 	$(BIN)/python -m tests.perf.bench.prosody
@@ -122,7 +130,7 @@ $(TEST_STAMP): $(RUN_STAMP)
 	$(BIN)/python -m pip install --quiet --editable ".[otel,redis]" --group test --group check --group build
 	touch $@
 
-# Apart from the rest: libFuzzer comes as a wheel for some Pythons and machines only.
+# Separate from the other packages, because libFuzzer's wheel exists only for some Pythons and machines.
 $(FUZZ_STAMP): $(TEST_STAMP)
 	$(BIN)/python -m pip install --quiet --group fuzz
 	touch $@
