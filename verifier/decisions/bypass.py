@@ -1,4 +1,4 @@
-"""Clients that need no token, known by their address: Jibri, Jigasi, a monitoring probe.
+"""The bypass: clients that need no token, by their address (Jibri, Jigasi, a monitoring probe).
 
 The service learns a client's address from a header that its proxy sets. Any client can send such a
 header itself, so the service reads the header only on connections from a trusted proxy.
@@ -19,8 +19,8 @@ class Bypass:
 
     Args:
         networks: The networks of the clients that need no token.
-        trusted_proxies: The networks of the proxies whose ``X-Real-IP`` is believed; ``unix`` for
-            every peer on a unix socket.
+        trusted_proxies: The networks of the proxies whose ``X-Real-IP`` is used; ``unix`` for every
+            peer on a unix socket.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """The decision cache: responses that are still valid, so that no request is decided twice.
 
 A response is cached as the bytes that are sent, under a digest of everything that it depends on.
-So no bearer token stays in memory. The number and the length of the entries are bounded; the
-oldest entry goes first. The whole cache is emptied when keys, revocations or options change.
+So no bearer token stays in memory. The number and the length of the entries are bounded: a new
+entry replaces the oldest ones. The whole cache is emptied when keys, revocations or options change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MEAN_BYTES: Final = 1_024
 _KEY_BYTES: Final = 24
 _ABSENT: Final = b"\0"
 
-# Each of these decisions may change at any moment, for a reason that is not in the request.
+# Each of these decisions may change at any moment for a reason that is not in the request.
 _NEVER_CACHED: Final = UNAVAILABLE_CODES | {
     DenialCode.KEY_UNKNOWN,
     DenialCode.TOKEN_MISSING,
@@ -36,7 +36,8 @@ class CachedResponse(NamedTuple):
 
     Attributes:
         valid_until: The time until which the decision cannot change, Unix seconds.
-        cacheable_until: ``responses.Response.cacheable_until``: the same for a proxy's own cache.
+        cacheable_until: The time until which a proxy may cache the response, as in
+            ``responses.Response``.
         head: The status line and the headers, without ``Date`` and lifetime.
         body: The body.
         outcome: The index under which the metrics count the decision.
@@ -78,7 +79,7 @@ class DecisionCache:
         self._entries: OrderedDict[bytes, tuple[Any, ...]] = OrderedDict()
 
     def __len__(self) -> int:
-        """Return the number of entries, with those that ended and were not requested again."""
+        """Return the number of entries, including those that are no longer valid."""
         return len(self._entries)
 
     def get(self, key: bytes, now: float) -> CachedResponse | None:
@@ -87,8 +88,8 @@ class DecisionCache:
         if entry is None:
             return None
         response = _new(CachedResponse, entry)
-        # The lower bound is for a clock that was set back: an entry that was written while the
-        # clock was ahead would otherwise stay valid until the clock is there again.
+        # The lower bound is for a clock that was set back. An entry that was stored before would
+        # otherwise be valid until the clock reaches the old time again.
         if response.valid_until - self._ttl <= now < response.valid_until:
             return response
         self._drop(key)

@@ -1,4 +1,4 @@
-"""Explains a decision with the service's keys, and fetches a key that is not in memory."""
+"""Explains a decision with the service's keys; fetches the key if it is not in memory."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def explain_request(
 
 
 def _source_notes(sources: Iterable[SourceStatus]) -> Iterator[str]:
-    """Yield what each source says: its last error, and the key ids that it has."""
+    """Yield two notes for each source: its last error, and the key ids that it has."""
     for source in sources:
         if source.last_error:
             yield f"Key source {source.name}: {source.last_error}"

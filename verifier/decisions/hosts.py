@@ -1,7 +1,7 @@
 """Which verifier answers for which virtual host.
 
-A host name comes from a client, with a port or without, in any case. Each host's verifier has its
-own policy and keys, so no other module may choose one.
+A client sends the host name, with a port or without, in upper or lower case. Each host's verifier
+has its own policy and keys, so no other module may choose one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Checks of public-key signatures take turns, so that a flood of bad ones does not delay the rest.
+"""Checks of public-key signatures take turns, so that a flood of forged tokens delays no others.
 
-Checking one takes as long as answering several requests from the cache. The event loop checks one
-in each of its rounds, and does everything cheap in between. Knows neither tokens nor keys.
+One check takes as long as several responses from the cache. The event loop makes at most one check
+in each of its rounds, and does all cheap work in between. This module knows neither tokens nor
+keys.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ from collections.abc import Callable
 from typing import Final
 
 MAX_WAITING: Final = 1_024
-"""Checks that may wait for their turn; at 0.1 ms each, the last one waits 0.1 s."""
+"""The number of checks that may wait for their turn.
+
+A check takes about 0.03 ms with RS256 and 0.15 ms with ES256, so the last one waits about 0.03 s or
+0.15 s. With ES384 or ES512, it waits about 1.5 s.
+"""
 
 
 class SignatureThrottle:
@@ -28,7 +33,7 @@ class SignatureThrottle:
         self._queue: deque[Callable[[], None]] = deque()
 
     def take(self) -> bool:
-        """Take this round's turn; return False if it is taken, or other checks wait for it."""
+        """Take this round's turn; return False if it is taken, or if other checks wait."""
         if self._taken:
             return False
         self._taken = True
@@ -54,6 +59,6 @@ class SignatureThrottle:
         if not self._queue:
             self._taken = False
             return
-        # The next round is planned before this check runs: an error in it must not stop the queue.
+        # Before the check runs, because an error in the check must not stop the queue.
         asyncio.get_running_loop().call_soon(self._next)
         self._queue.popleft()()

@@ -1,6 +1,6 @@
 """Decides access requests for one host: rules, keys, revocations, signature throttle, single use.
 
-Knows no HTTP, no configuration file and no decision cache.
+This module knows no HTTP, no configuration file and no decision cache.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from verifier.single_use.model import SingleUse, is_entry
 
 
 class Keys(KeyLookup, Protocol):
-    """The keys at hand, and a way to fetch one that is not."""
+    """The keys in memory, and a way to fetch others."""
 
     async def fetch(self, key_id: str) -> VerificationKey | Missing:
         """Return a key, fetched if necessary; waits for at most one shared, bounded fetch."""
 
     def answer_without_fetch(self, key_id: str) -> Missing | None:
-        """Return what ``fetch`` would say of a key that is not at hand; None if it would fetch."""
+        """Return what ``fetch`` would return without a fetch; None if it would have to fetch."""
 
     async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Return the key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
 
 
 class Observer(Protocol):
-    """Counts what happens."""
+    """Counts decisions and lookups in the decision cache."""
 
     def count_cache_lookup(self, *, hit: bool) -> None:
         """Count one lookup in the decision cache."""
@@ -65,7 +65,7 @@ class Verifier:
         clock: Unix time, seconds.
         throttle: Spreads the checks of public-key signatures over the rounds of the event loop.
         revoked: Denies what is revoked; None if there are no revocations.
-        single_use: Lets each token open its room once; None if tokens can be used again.
+        single_use: Denies tokens that have been redeemed; None if tokens can be used again.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # the parts of a decision
@@ -94,18 +94,18 @@ class Verifier:
         decision = await self._decide(request, self.keys)
         if needs_key(decision) and decision.key_id is not None:
             keys = await self._fetch(decision.key_id)
-            # Requests that waited for the same key get it at once; their signatures take turns.
+            # All requests that waited for this key go on now, but their signatures take turns.
             decision = decision if keys is None else await self._decide(request, keys)
         if self.single_use is None or not is_entry(decision, request):
             return decision
         return await self.single_use.redeem(decision, self.policy.leeway, browser)
 
     def begin(self, request: AccessRequest) -> Decision | SignatureCheck | None:
-        """Decide one request without waiting; for a caller that cannot wait here.
+        """Decide one request without waiting, for a caller that cannot use ``await``.
 
         Returns:
-            The decision; or a check to ``finish`` when the throttle gives it its turn; or None if
-            only ``verify`` can decide, because a key has to be fetched.
+            The decision; or a check, which the caller gives to ``finish`` at its turn; or None if
+            only ``verify`` can decide, because a key must be fetched.
         """
         decision = self._begin(request, self.keys)
         if isinstance(decision, SignatureCheck) or not needs_key(decision):
@@ -127,7 +127,7 @@ class Verifier:
         return refused or Allow()
 
     def is_redeemed(self, request: AccessRequest, decision: Decision) -> bool:
-        """Return whether a decision uses up a token that opens its room once."""
+        """Return whether a decision redeems a single-use token."""
         return self.single_use is not None and is_entry(decision, request)
 
     async def _decide(self, request: AccessRequest, keys: KeyLookup) -> Decision:
@@ -137,12 +137,12 @@ class Verifier:
         return self.finish(check) if await self.throttle.wait() else OVERLOADED
 
     def _begin(self, request: AccessRequest, keys: KeyLookup) -> Decision | SignatureCheck:
-        """Return the decision, or else the check that has to wait for its turn."""
+        """Return the decision, or the check that must wait for its turn."""
         now = self.clock()
         check = begin(request, self.policy, keys, now, revoked=self.revoked)
         if not isinstance(check, SignatureCheck):
             return check
-        # A keyed hash costs no more than reading the token: only public keys take turns.
+        # An HMAC costs no more than reading the token, so only public-key signatures take turns.
         if check.is_cheap or self.throttle.take():
             return check.finish(now)
         return check.suspend()
@@ -158,5 +158,5 @@ class Verifier:
 
 
 def needs_key(decision: Decision) -> TypeGuard[Deny]:
-    """Return whether a key that is not at hand may change the decision."""
+    """Return whether a key that is not in memory may change the decision."""
     return isinstance(decision, Deny) and decision.code is DenialCode.KEY_UNKNOWN

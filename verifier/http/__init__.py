@@ -1,1 +1,1 @@
-"""HTTP: the server, the endpoints of both listeners, the responses."""
+"""HTTP: the protocol, the endpoints of both listeners, the responses."""

@@ -5,15 +5,15 @@ and aiohttp, which reads everything else. Each byte goes to exactly one of them,
 must leave in the order of the requests. The connection therefore keeps one of these states:
 
     IDLE           between two requests; nothing is being answered
-    PARTIAL_HEAD   aiohttp has the beginning of a head
+    PARTIAL_HEAD   aiohttp has the first bytes of a head, and the others have not come yet
     AIOHTTP        aiohttp has one whole head, and answers it
     DEFERRED       the fast lane has one whole head, and answers it later; reading is paused
     PASSTHROUGH    all further bytes are aiohttp's
 
     event                                 IDLE          PARTIAL_HEAD  AIOHTTP      DEFERRED
     a read that is exactly one head       (fast lane)   AIOHTTP       PASSTHROUGH  -
-    a read that begins or goes on a head  PARTIAL_HEAD  PARTIAL_HEAD  PASSTHROUGH  -
-    a read that ends a head               -             AIOHTTP       PASSTHROUGH  -
+    a read with a part of a head          PARTIAL_HEAD  PARTIAL_HEAD  PASSTHROUGH  -
+    a read with the last part of a head   -             AIOHTTP       PASSTHROUGH  -
     a read with bytes behind a head       PASSTHROUGH   PASSTHROUGH   PASSTHROUGH  -
     aiohttp's response is complete        -             -             IDLE (1)     -
     the deferred response can be made     -             -             -            IDLE (2)
@@ -22,14 +22,15 @@ must leave in the order of the requests. The connection therefore keeps one of t
     (fast lane)  IDLE if it answers at once, DEFERRED if it answers later, AIOHTTP if aiohttp has
                  to answer: the head is not one of the few forms that the fast lane takes, or the
                  decision has to wait for something other than a signature's turn.
-    (1)          AIOHTTP for ever if the request had a body or the connection ends: what follows a
-                 body is not known to be a head.
-    (2)          AIOHTTP if the response cannot be made after all.
-    PASSTHROUGH  does not end. A pipelining client is served by aiohttp alone, which keeps order.
+    (1)          The state stays AIOHTTP if the request had a body, because this module does not
+                 know where a body ends; and if the connection ends with the response.
+    (2)          AIOHTTP if the fast lane cannot make the response after all.
+    PASSTHROUGH  does not end. aiohttp alone serves a client that sends several requests at once,
+                 and keeps their order.
 
-The other half of this module limits what a client may hold open: a head has ``head_seconds``, an
-idle connection and a client that does not read have ``idle_seconds``. All bytes of error responses
-and log lines are constant, so that no request can write into them. No endpoint is known here.
+The other half of this module limits how long a client may take: ``head_seconds`` for a head, and
+``idle_seconds`` without a request or without reading a response. All bytes of error responses and
+log lines are constant, so that no request can write into them. This module knows no endpoint.
 """
 
 from __future__ import annotations
@@ -54,9 +55,13 @@ if TYPE_CHECKING:
     from verifier.http.fast_lane import Deferred, MakeResponse, RespondLater
 
 Report = Callable[[str], None]
+"""Takes one line about a bug."""
+
 FastHandler = Callable[[bytes, asyncio.Transport, "RespondLater"], "bytes | Deferred | None"]
 """Answers a whole head; see ``FastLane.answer``."""
 
+# Four times the longest head: a token that a proxy can send fits, and so does the text around a
+# token that an operator pastes into an explanation.
 BODY_BYTES: Final = 64 * 1024
 
 # The longest accepted body on the wire: each byte of it in a chunk of its own takes six bytes.
@@ -67,8 +72,10 @@ _SILENT: Final = logging.getLogger(f"{__name__}.aiohttp")
 _SILENT.disabled = True
 
 _BLANK_LINE: Final = b"\r\n\r\n"
+# Without this limit, a read of blank lines only would cost one call of aiohttp for each four bytes.
 _PIECES_PER_READ: Final = 16
-_NEVER: Final = 10.0 * 365 * 86_400  # seconds
+# Seconds: longer than any connection lives. aiohttp adds this number to the loop's time.
+_NEVER: Final = 10.0 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +87,12 @@ class Limits:
             at once, a longer sum when the head is complete; until then a connection may hold
             ``head_fields`` times as much.
         head_fields: Header fields; more of them are a 400.
-        head_seconds: From the first byte of a head to its end; for the first head, from the
-            connection.
-        idle_seconds: Between a response and the next request, and for a client that does not read.
-        linger_seconds: For a body that no handler has read, after the response.
+        head_seconds: The time from the first byte of a head to its end; for the first head, from
+            the start of the connection.
+        idle_seconds: The time between a response and the next request; also the time for which a
+            client may leave a response unread.
+        linger_seconds: The time after a response in which aiohttp drops a body that no handler has
+            read.
     """
 
     head_bytes: int = 16 * 1024
@@ -157,10 +166,10 @@ class Connection(web.RequestHandler):
         self._state = _State.IDLE
         self._deferred_head = b""
         self._served: web.BaseRequest | None = None  # the request that aiohttp is answering
-        self._has_body = False  # a request with a body has come: no further head is awaited
+        self._has_body = False  # a request had a body: this module waits for no further head
         self._head_timer: asyncio.TimerHandle | None = None  # runs while a head is not complete
         self._write_timer: asyncio.TimerHandle | None = None  # runs while the client does not read
-        # aiohttp forgets its `transport` when it begins to close; cutting the connection needs it.
+        # aiohttp drops its own reference when it begins to close. `_abort` needs one even then.
         self._own_transport: asyncio.Transport | None = None
         self._last_activity = monotonic()
         self._head_bytes = 0  # bytes since the end of the last head
@@ -218,7 +227,7 @@ class Connection(web.RequestHandler):
             self.force_close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the time for the first head."""
+        """Start the timer for the first head."""
         super().connection_made(transport)
         self._own_transport = cast("asyncio.Transport", transport)
         self._start_head_timer()
@@ -239,7 +248,7 @@ class Connection(web.RequestHandler):
         elif data:
             self._feed_pieces(data)
         else:
-            # aiohttp calls itself without bytes to go on with those that it has kept.
+            # aiohttp calls this method without bytes when it goes on with bytes that it has kept.
             self._feed(data)
 
     def _is_whole_head(self, data: bytes) -> bool:
@@ -250,7 +259,7 @@ class Connection(web.RequestHandler):
     def _answer_fast(self, head: bytes) -> bool:
         """Have the fast lane answer a head; return False if aiohttp has to answer it."""
         transport = self.transport
-        # A client that does not read gets no more responses before it has read the last ones.
+        # A client must read the last responses before it gets another one.
         if self._write_timer is not None or transport is None or transport.is_closing():
             return False
         try:
@@ -263,12 +272,12 @@ class Connection(web.RequestHandler):
         if response is None:
             return False
         self._stop_head_timer()
-        # `monotonic` is the loop's own clock; to ask for the loop first would be a system call.
+        # The loop's own clock; `get_running_loop` makes a system call.
         self._last_activity = monotonic()
         if isinstance(response, bytes):
             transport.write(response)
         else:
-            # Nothing is read meanwhile, so that no later request can be answered before this one.
+            # Nothing is read until the response is sent, so no later request is answered first.
             self._state, self._deferred_head = _State.DEFERRED, head
             transport.pause_reading()
         return True
@@ -336,12 +345,12 @@ class Connection(web.RequestHandler):
             self._check_body(len(data))
 
     def _check_body(self, size: int) -> None:
-        """Interrupt the reader of a body that can never be read to its end.
+        """Interrupt the reader of a body that has no end.
 
-        aiohttp queues the parse error of a body behind the request, as if the error were the next
-        request. The reader would wait until its time is over. A message in the queue before the
-        body's end is such an error. Too many bytes on the wire are the extensions of chunks, whose
-        length aiohttp does not limit.
+        There are two such bodies. The first has a parse error: aiohttp queues the error behind the
+        request, as if the error were the next request, and the reader would wait until its time is
+        over. So a message in the queue before the body's end is such an error. The second has too
+        many bytes on the wire: these are extensions of chunks, whose length aiohttp does not limit.
         """
         self._body_bytes += size
         request = self._served
@@ -353,7 +362,7 @@ class Connection(web.RequestHandler):
 
     @asynccontextmanager
     async def reading(self, seconds: float) -> AsyncIterator[None]:
-        """Limit the time for reading a body; a broken body has no time.
+        """Limit the time for reading a body. The time for a broken body is over at once.
 
         Raises:
             TimeoutError: the time is over.
@@ -374,13 +383,13 @@ class Connection(web.RequestHandler):
         return True
 
     def pause_writing(self) -> None:
-        """Start the time for a client that does not read."""
+        """Start the timer for a client that does not read."""
         super().pause_writing()
         loop = asyncio.get_running_loop()
         self._write_timer = loop.call_later(self._limits.idle_seconds, self._abort)
 
     def resume_writing(self) -> None:
-        """Stop the time for a client that reads again."""
+        """Stop the timer: the client reads again."""
         super().resume_writing()
         if self._write_timer is not None:
             self._write_timer.cancel()
@@ -404,7 +413,7 @@ class Connection(web.RequestHandler):
         return protocol_problem(500)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Report a bug by its type and its places; its message may quote the request."""
+        """Report a bug by its type and place, without its message, which may quote the request."""
         del args
         self._report(traceback_summary(kw.get("exc_info") or sys.exception()))
 
@@ -433,14 +442,14 @@ class Connection(web.RequestHandler):
 def announces_body(request: web.BaseRequest) -> bool:
     """Return whether a head says that a body follows.
 
-    aiohttp's ``body_exists`` is false for a length of 2^64-1, while its parser takes the bytes
-    that follow for that body.
+    aiohttp's ``body_exists`` alone is not enough: it is false for a length of 2^64-1, while
+    aiohttp's parser reads the bytes that follow as that body.
     """
     return request.body_exists or request.headers.get("Content-Length", "0") != "0"
 
 
 def _do_nothing() -> None:
-    """Stand for interrupting a reader where none reads."""
+    """Do nothing: no handler reads a body now."""
 
 
 def _pieces(last_bytes: bytes, data: bytes) -> Iterator[bytes]:
@@ -448,7 +457,7 @@ def _pieces(last_bytes: bytes, data: bytes) -> Iterator[bytes]:
 
     Args:
         last_bytes: The bytes before ``data``, in which a blank line may have begun.
-        data: The bytes; those behind the sixteenth blank line stay together.
+        data: The bytes. Those behind blank line number ``_PIECES_PER_READ`` stay together.
     """
     stream, start, scan = last_bytes + data, len(last_bytes), 0
     for _ in range(_PIECES_PER_READ):

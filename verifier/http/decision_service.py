@@ -1,4 +1,8 @@
-"""The endpoints of the decision listener: routing, and the part of each that aiohttp serves."""
+"""The endpoints of the decision listener, behind aiohttp: routing, and what each endpoint does.
+
+``proxy_auth`` has the steps of the endpoints for proxies. The fast lane uses the same steps without
+this module. ``verify_api`` and ``prosody_api`` read the requests of programs.
+"""
 
 from __future__ import annotations
 
@@ -49,11 +53,11 @@ def _refresh_nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class VerifyRequest:
-    """The request of a program, which names token and room itself.
+    """A program's request for a decision about one token and one room.
 
     Attributes:
         endpoint: The endpoint's name in metrics.
-        access_request: What is to be decided; a denial if the request can be read in two ways.
+        access_request: The token and the room; a denial if the request can be read in two ways.
         host: The virtual host; None for the default.
         render: Makes the response in the form of this endpoint.
         started: When the request came, ``perf_counter``.
@@ -109,7 +113,7 @@ class DecisionService:
         }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Return the response to one request; any path that is no endpoint is a 404."""
+        """Return the response to one request; 404 for a path that is no endpoint."""
         path = request.raw_path.partition("?")[0]
         if path in original_request.PATHS:
             return await self._proxy_auth(request, original_request.PATHS[path])

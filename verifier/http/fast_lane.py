@@ -1,21 +1,20 @@
 """The fast lane: answers the usual request of a proxy from its bytes, without aiohttp.
 
-A cached decision takes about 8 µs here and many times as long through aiohttp, whose parser and
-request objects cost more than the decision does. The price is a second reader of requests. It must
-not accept anything that aiohttp refuses, nor read anything in another way. So it takes a head only
-if
+A cached decision takes about 8 µs here. It takes many times as long through aiohttp, whose parser
+and request objects cost more than the decision does. The price is a second reader of requests. This
+reader must not accept anything that aiohttp refuses, and must read everything as aiohttp does. So
+it takes a head only if
 
 - the request line is one of a fixed list, or an Envoy path of plain characters;
 - each header is in a fixed list, occurs once, and is written as in the list or in lower case;
-- one space follows each colon, and no value has a doubled blank or a blank at its end;
+- one space follows each colon, and no value contains two spaces in a row or ends with one;
 - all bytes are printable ASCII.
 
-Any other head, however harmless, goes to aiohttp unchanged. So does a request that cannot be
-decided at once: its key has to be fetched, or its token opens a room once. Both readers use the
-same ``ProxyAuthHandler`` and the same cache keys; tests/unit/http/test_fast_lane.py holds that
-their responses are equal.
+Any other head, however harmless, goes to aiohttp unchanged. So does a request whose decision has to
+wait for a key or for the store of redemptions. Both readers use the same ``ProxyAuthHandler`` and
+the same cache keys; tests/unit/http/test_fast_lane.py holds that their responses are equal.
 
-``connection`` decides which bytes are a head. No rule is applied here.
+``connection`` decides which bytes are a head. This module applies no rule.
 """
 
 from __future__ import annotations
@@ -158,16 +157,16 @@ class FastLane:
         Returns:
             The bytes of the response; None if aiohttp has to answer.
         """
-        # One function, because each call of a helper costs a tenth of a microsecond.
+        # One long function, because each call of a helper would cost a tenth of a microsecond.
         started = perf_counter()
         lines = head[:-4].split(_CRLF)
         if len(lines) > 1 + _MOST_HEADERS:
             return None
-        # Without its printable ASCII, the head must be the line ends at which it was split. This
-        # refuses a lone CR or LF, which another parser could take for the end of a line.
+        # What remains without printable ASCII must be the line ends at which the head was split.
+        # This refuses a lone CR or LF, which another parser could take for the end of a line.
         if head.translate(None, _PRINTABLE) != _LINE_ENDS[len(lines) + 1]:
             return None
-        # Parsers differ in the blanks that they strip from a value, so here are none to strip.
+        # Parsers strip different spaces from a value, so a value must have none to strip.
         if b"  " in head or b" \r\n" in head:
             return None
         try:
@@ -211,14 +210,14 @@ class FastLane:
         respond_later: RespondLater,
     ) -> bytes | Deferred | None:
         request = _request(route, fields, transport)
-        # aiohttp's reader answers 400; this one must not decide what that one refuses.
+        # aiohttp's reader answers such a request with 400, so this one must not decide it.
         if not is_host_header(request.headers["Host"]):
             return None
         context = self._handler.prepare(route.endpoint, request, key)
         verifier = context.verifier
         if verifier is None:
             return self._finish(context, context.decision or UNKNOWN_HOST)
-        # The store of redemptions is asked with `await`, which only aiohttp's path can do.
+        # A question to the store of redemptions needs an `await`, which only aiohttp's path has.
         if verifier.single_use is not None and context.access_request.token is not None:
             return None
         decision = verifier.begin(context.access_request)
@@ -226,7 +225,7 @@ class FastLane:
             if self._defer(context, verifier, decision, respond_later):
                 return Deferred.DEFERRED
             decision = OVERLOADED
-        # Without a decision, the key has to be fetched, which takes an `await` too.
+        # Without a decision, the key must be fetched, which needs an `await` too.
         return None if decision is None else self._finish(context, decision)
 
     def _defer(

@@ -1,4 +1,4 @@
-"""The hand-off: a page's token moves from the query to the fragment, and a cookie stands for it.
+"""The hand-off: a page's token moves from the query to the fragment, and a cookie replaces it.
 
 1. A browser opens ``/room?jwt=…``, and the token is accepted.
 2. The response sends the browser to ``/room#jwt="…"`` and sets a cookie for this one room.
@@ -6,8 +6,8 @@
 4. The web client reads the token from the fragment and uses it for signalling as before.
 
 Browsers do not send a fragment, so that the token gets into no log and no ``Referer``. A cookie
-opens pages only; signalling always needs the token. No rule is applied here: the hand-off acts on
-requests that have been allowed.
+opens pages only; signalling always needs the token. This module applies no rule: it changes
+responses to requests that have been allowed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from verifier.rooms.url import without_tokens
 from verifier.rules.model import Allow
 
 REDIRECT: Final = "X-Jitsi-Redirect"
-"""The address to which nginx sends the reader: ``auth_request`` can only allow or refuse."""
+"""The address to which nginx redirects; its ``auth_request`` cannot pass a redirect on."""
 
 _LONGEST_LOCATION: Final = 15_000  # nginx has 16 KB for the head of a response
 _CAPABLE: Final = "X-Jitsi-Handoff"
@@ -61,10 +61,10 @@ class Handoff:
         return any(is_valid(value, self._key, scope, now) for value in values)
 
     def browser_id(self, request: RequestHead, original: OriginalRequest) -> str | None:
-        """Return the browser's id from its cookie, or a new id for the cookie to be set.
+        """Return the browser's id from its cookie, or a new id for a new cookie.
 
         Returns:
-            None for a client without a cookie that will not get one.
+            None for a client that has no cookie and will not get one.
         """
         scope = _scope(original)
         if scope is None:
@@ -96,8 +96,8 @@ class Handoff:
             browser_id: The id that the cookie is to hold; None for none.
 
         Returns:
-            None if the token stays. It stays in embedded pages too: their fragment belongs to the
-            page around them, and browsers do not send such a cookie to them.
+            None if the token stays where it is. It stays for embedded pages too: the page around
+            them chooses their fragment, and browsers do not send such a cookie with them.
         """
         scope = _page_scope(original)
         if decision.claims is None or scope is None:

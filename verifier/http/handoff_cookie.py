@@ -1,8 +1,8 @@
-"""The hand-off cookie: it opens one room's page on one host until a moment.
+"""The hand-off cookie: it opens one room's page on one host until a given time.
 
 The value is ``ends.signature`` or ``ends.browser_id.signature``. The signature (HMAC-SHA256) covers
-the host, the tenant and the room too. The cookie holds no token and no claim; only the key makes
-one. No HTTP here.
+the host, the tenant and the room too. The cookie contains no token and no claim, and only a program
+with the key can make one. This module knows no HTTP.
 """
 
 from __future__ import annotations
@@ -49,10 +49,12 @@ def derive_key(secret: bytes) -> bytes:
 
 
 def cookie_name(scope: CookieScope) -> str:
-    """Return the name of a scope's cookie: one for each, so that several rooms can be open.
+    """Return the name of a scope's cookie. Each scope has its own, so several rooms can be open.
 
     Browsers accept a ``__Host-`` name only over TLS and for this host (RFC 6265bis, 4.1.3.2).
     """
+    # 64 bits: enough to keep the rooms of one browser apart, and short, because browsers send the
+    # name with each request. Security does not depend on it: the signature covers the scope.
     return _NAME + sha256(_signed_text(scope, 0)).hexdigest()[:16]
 
 
@@ -62,7 +64,7 @@ def cookie_value(key: bytes, scope: CookieScope, ends: int, browser_id: str | No
     Args:
         key: The key that signs cookies.
         scope: What the cookie opens.
-        ends: When the cookie ends, Unix seconds.
+        ends: The time when the cookie ends, Unix seconds.
         browser_id: The id of this browser (``new_browser_id``); None for none.
     """
     id_part = "" if browser_id is None else f"{browser_id}."
@@ -99,6 +101,6 @@ def _signature(key: bytes, scope: CookieScope, ends: int, browser_id: str | None
 
 
 def _signed_text(scope: CookieScope, ends: int, browser_id: str | None = None) -> bytes:
-    # JSON, because its quotes keep two different scopes from having the same text.
+    # JSON, because with its quotes two different scopes never have the same text.
     id_part = [] if browser_id is None else [browser_id]
     return json.dumps([scope.host, scope.tenant, scope.room, ends, *id_part]).encode()

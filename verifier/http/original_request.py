@@ -2,7 +2,7 @@
 
 Each convention has one source for each part of the original request, and ignores the headers of
 all other conventions. A proxy overwrites only its own headers, so any other header may come from
-the client. No rule and no key is needed here.
+the client. This module uses no rule and no key.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def read_nginx(request: RequestHead) -> tuple[Target, str] | None:
 def read_ingress_nginx(request: RequestHead) -> tuple[Target, str] | None:
     """ingress-nginx: the absolute URL in ``X-Original-URL``."""
     value = sole_header(request, "X-Original-URL")
-    # Browsers do not send fragments. Another program would read the rest of the URL as a query.
+    # Browsers do not send fragments. Programs disagree about where the query ends before one.
     if value is None or "#" in value or not _at_most_one(request, "X-Original-Method"):
         return None
     url = parse_url(value)
@@ -122,7 +122,7 @@ def read_original(
     if parts is None:
         return ambiguous("expected exactly one, well-formed original request")
     target, host = parts
-    # The host selects the policy. Proxies differ in what other hosts they accept.
+    # The host selects the policy. Proxies accept different forms of unusual hosts.
     if split_port(host) is None:
         return ambiguous("expected a plain host name or address, with a port or without")
     if target.ambiguous:

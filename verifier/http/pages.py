@@ -24,7 +24,8 @@ class Pages:
     """Adds redirects and hand-offs.
 
     Args:
-        denied_redirect_url: The template of the address for denied readers; None for none.
+        denied_redirect_url: The template of the address to which a denied client is sent; None for
+            no redirect.
         handoff: Moves tokens out of URLs; None if tokens stay there.
     """
 
@@ -46,7 +47,7 @@ class Pages:
     def with_redirect(
         self, response: Response, original: OriginalRequest, denial: Deny
     ) -> Response:
-        """Return a denial's response, with the address for its reader if there is one."""
+        """Return a denial's response, with the address to which the client is sent, if any."""
         address = self._redirect_address(original, denial)
         return response if address is None else response.with_header(REDIRECT, address)
 

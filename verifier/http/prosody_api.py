@@ -44,7 +44,7 @@ def read_password(request: RequestHead) -> tuple[AccessRequest, str | None] | De
     """
     query = parse_qs(request.raw_path.partition("?")[2], keep_blank_values=True)
     passwords, servers = query.get("pass", []), query.get("server", [])
-    # A request without a password is not a guest's: guests do not log in with a password.
+    # A request without a password is ambiguous, and not a guest's, because guests do not log in.
     if len(passwords) != 1 or len(servers) > 1:
         return ambiguous("expected one pass and at most one server parameter")
     return AccessRequest(passwords[0]), servers[0] if servers else None
@@ -65,7 +65,7 @@ def password_response(decision: Decision) -> Response:
 
 
 def user_exists_response() -> Response:
-    """Return ``true`` for every user: users are known from their tokens only."""
+    """Return ``true`` for every user: only a token says which users exist."""
     return _text("true")
 
 

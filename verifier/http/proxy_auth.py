@@ -1,8 +1,8 @@
 """The decision endpoints for proxies: from a request to its response, in three steps.
 
 1. ``prepare`` reads the original request and decides what needs no token.
-2. The caller has the verifier decide. This step may have to wait, for a key or for a signature's
-   turn, so it is the caller's: the fast lane and aiohttp wait in different ways.
+2. The caller calls the verifier. It may have to wait for a key or for a signature's turn, and the
+   fast lane and aiohttp wait in different ways. So this step is not here.
 3. ``finish`` makes the response, counts it, logs it and caches it.
 
 A caller first calls ``find_cached``: a cached response needs none of the three steps. The fast lane
@@ -70,7 +70,7 @@ class ProxyAuthOptions:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What the steps know of one request.
+    """What ``prepare`` found out about one request, for the steps after it.
 
     Attributes:
         endpoint: The endpoint's name in metrics.
@@ -79,10 +79,11 @@ class RequestContext:
         cache_generation: The cache's generation when the request came.
         started: When the request came, ``perf_counter``.
         original: The original request; None if it is ambiguous or there is none.
-        verifier: The verifier that is to decide; None if there is a decision already.
+        verifier: The verifier of the request's host; None if ``prepare`` has decided already, or
+            if the host has no verifier.
         access_request: What the verifier is to decide.
-        decision: The decision that needed no verifier.
-        browser_id: The id of the client's browser, where each token opens its room once.
+        decision: The decision of ``prepare``; None if the verifier is to decide.
+        browser_id: The id of the client's browser, for single use; None without one.
     """
 
     endpoint: str
@@ -154,7 +155,7 @@ class ProxyAuthHandler:
         return self._cache.get(key, now)
 
     def prepare(self, endpoint: str, request: RequestHead, key: bytes | None) -> RequestContext:
-        """Read the original request, and decide it if the decision does not depend on a token."""
+        """Read the original request; decide it here if the decision does not depend on a token."""
         started, generation = perf_counter(), self._cache.generation
         cookie = self._options.token_cookie
         original = read_original(request, CONVENTIONS[endpoint], cookie)
@@ -170,7 +171,8 @@ class ProxyAuthHandler:
             endpoint, request, key, generation, started, original, verifier, access
         )
         if original.token is None and address and self._needs_no_token(request, original):
-            # Not cached: the key holds neither the client's address nor the hand-off cookie.
+            # Not cached: the cache key does not contain the client's address, and the cache does
+            # not know when a hand-off cookie ends.
             decision = verifier.allow_without_token(access)
             return replace(context, cache_key=None, verifier=None, decision=decision)
         if original.token is not None and verifier.single_use is not None:
@@ -185,7 +187,7 @@ class ProxyAuthHandler:
                 context.request, context.endpoint, context.original, decision, context.browser_id
             )
         if handoff is not None:
-            # Not cached: the response holds the token, and the cache must not.
+            # Not cached: the response contains the token, and the cache must contain no token.
             return self.record(replace(context, cache_key=None), decision, handoff)
         return self.record(context, decision, self._response(context, decision))
 
@@ -204,7 +206,7 @@ class ProxyAuthHandler:
             ),
             self._log.record(decision, context.access_request, context.address, context.verifier),
         )
-        # A decision by keys or revocations that have changed meanwhile must not be cached.
+        # A decision must not be cached if keys or revocations have changed since it began.
         is_current = context.cache_generation == self._cache.generation
         if context.cache_key and is_current and _is_cacheable(context, decision):
             self._cache.put(context.cache_key, cached, now)

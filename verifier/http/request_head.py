@@ -25,7 +25,7 @@ class RequestHead(Protocol):
 
     @property
     def headers(self) -> MultiMapping[str]:
-        """All header fields; a name is found in any case."""
+        """All header fields; the lookup of a name ignores case."""
 
     @property
     def transport(self) -> asyncio.Transport | None:

@@ -1,8 +1,8 @@
 """HTTP responses: decisions and problem documents, as values and as bytes.
 
 The fast lane writes its responses itself, and aiohttp writes the others. Both start from the same
-``Response``, whose head is serialised once and may be cached. The cached head holds neither
-``Date`` nor the lifetime headers: both depend on the time at which the response is sent.
+``Response``, whose head is serialised once and may be cached. The cached head contains neither
+``Date`` nor the lifetime headers, because these depend on the time at which the response is sent.
 
 Sources: RFC 6750 (challenge), RFC 9457 (problem documents), RFC 9110 (``Date``, ``Retry-After``).
 """
@@ -39,11 +39,14 @@ _PRINTABLE: Final = bytes(range(0x20, 0x7F)) + b"\t"
 NONE: Final = "-"
 """The value of an identity header whose claim the token does not have."""
 
+# Characters. nginx keeps the head of a response in a buffer of 4 or 8 KB by default, and fails if
+# the buffer is too small. One long claim must not fill it.
 _LONGEST_VALUE: Final = 1_024
 _UNESCAPED: Final = "@:/~"
 _PLAIN: Final = re.compile(
     rf"[A-Za-z0-9._{_UNESCAPED}][A-Za-z0-9._{_UNESCAPED}-]{{0,{_LONGEST_VALUE - 1}}}"
 )
+# Characters. The header contains only the beginning of the detail; the body contains all of it.
 _LONGEST_DESCRIPTION: Final = 200
 _DESCRIBABLE: Final = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
 
@@ -78,7 +81,7 @@ _PROTOCOL_DETAILS: Final = {
     413: "The request body is longer than is accepted here.",
     415: "The request body must not have a Content-Encoding.",
     431: "The request head is longer than is accepted here.",
-    500: "The service made a mistake; its log says where.",
+    500: "Internal error; the log event `internal error` says where.",
 }
 
 
@@ -107,12 +110,12 @@ class Response:
         """Return the status line and the headers, without the empty line.
 
         Raises:
-            ValueError: a header holds a line end or a character that is not ASCII. Only a bug in
+            ValueError: a header contains a line end or a character that is not ASCII. Only a bug in
                 the caller causes this, because values from tokens are percent-encoded.
         """
         lines = [f"{name}: {value}\r\n" for name, value in self.headers.items()]
         if "Content-Type" not in self.headers:
-            # aiohttp adds this type to a response without one; both ways of writing stay equal.
+            # aiohttp adds this type to a response without one. The fast lane's must be equal.
             lines.append("Content-Type: application/octet-stream\r\n")
         first = f"HTTP/1.1 {self.status:d} {_PHRASES[self.status]}\r\n"
         lines.append(f"Content-Length: {len(self.body)}\r\n")
@@ -162,9 +165,9 @@ class Lifetime:
 def _lifetime_lines(seconds: int, nginx_seconds: int) -> bytes:
     """Return ``Cache-Control`` and nginx' ``X-Accel-Expires``.
 
-    nginx caches a response of n seconds for up to n + 1 seconds, so it is given one second less.
-    ``X-Accel-Expires`` could also name a moment ("@" and Unix seconds). It does not, because a
-    proxy whose clock is one hour late would then cache an ended response for one hour.
+    nginx caches a response of n seconds for up to n + 1 seconds, so its header has one second less.
+    ``X-Accel-Expires`` could also contain a time ("@" and Unix seconds). It does not, because a
+    proxy whose clock is one hour late would then use an ended response for one hour more.
     """
     if seconds < 1:
         return b"Cache-Control: no-store\r\n"
@@ -257,9 +260,9 @@ def denial_response(denial: Deny) -> Response:
 
 
 def would_deny_response(denial: Deny) -> Response:
-    """Return the allow of report-only mode, which says what would have been denied.
+    """Return the allow of report-only mode, with the code of the denial that it replaces.
 
-    Every identity header says that the client is not known: its token is not accepted.
+    The token is not accepted, so every identity header says that the client is not known.
     """
     unknown = dict.fromkeys(identity_headers(Allow(), None), NONE)
     unknown |= {"X-Jitsi-Moderator": "false", "X-Jitsi-Affiliation": "none"}
@@ -284,10 +287,10 @@ def retry_after(code: DenialCode) -> str:
 
 
 def identity_headers(decision: Allow, address: RoomAddress | None) -> dict[str, str]:
-    """Return the headers that say who enters which room.
+    """Return the headers that say which user enters which room.
 
-    Every allow has all of them: a header that is left out would leave the client's own header of
-    that name in place.
+    Every allow has all of them. If one were missing, a proxy would pass on the header of that name
+    that the client sent.
     """
     claims = decision.claims or Claims({})
     user, context = claims.user, claims.context if isinstance(claims.context, dict) else {}
@@ -320,7 +323,7 @@ def _value(value: Any) -> str:
         value = json.dumps(value)
     if not isinstance(value, str) or not value:
         return NONE
-    # Most values need no encoding, and this check costs a fifth of ``quote``.
+    # Most values need no encoding. This check costs a fifth of ``quote``.
     if _PLAIN.fullmatch(value):
         return value
     encoded = quote(value, safe=_UNESCAPED)

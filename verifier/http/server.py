@@ -1,33 +1,35 @@
-"""The HTTP server under every endpoint: aiohttp's low-level server with its known gaps closed.
+"""The HTTP server under every endpoint: aiohttp's low-level server, which here accepts less.
 
 What a handler may rely on:
 
-- ``request.raw_path`` is the request-target as it was sent: not decoded, not normalised, ASCII,
-  and it begins with ``/``. Other forms of target and raw non-ASCII bytes were answered with 400.
-  ``path``, ``query``, ``rel_url``, ``url`` and ``host`` decode, normalise or guess, and may raise.
-- ``request.method`` is a method that llhttp knows, and not CONNECT; others were answered with 400.
+- ``request.raw_path`` is the request-target as the client sent it: not decoded, not normalised,
+  ASCII, and it begins with ``/``. This server answers other forms of target with 400. A handler
+  must not use ``path``, ``query``, ``rel_url``, ``url`` and ``host``: they decode, normalise or
+  guess, and may raise.
+- ``request.method`` is a method that llhttp knows, and not CONNECT. Others get a 400.
 - ``Host`` occurs once and is a plain host and port. It can be missing under HTTP/1.0 only.
 - Any other header may be doubled (``request_head.sole_header``), and may hold lone surrogates for
-  bytes that are not UTF-8: ``encode("utf-8", "surrogateescape")`` returns the bytes. In a header
-  of a response they are left out; a body has to be encoded with ``"replace"`` or the like.
+  bytes that are not UTF-8: ``encode("utf-8", "surrogateescape")`` returns the bytes. aiohttp leaves
+  surrogates out of the headers of a response; a body must be encoded with ``"replace"`` or the
+  like.
 - The head is not longer than ``Limits.head_bytes``. Bodies are read with ``read_body`` only.
 - An exception of the handler, ``web.HTTPException`` too, is a bug: the response is a constant 500,
   and the report holds no value of the request.
 
-The module knows HTTP, and nothing of tokens, rooms, endpoints or proxies.
-"""
+What this module relies on in aiohttp 3.14 (tests/unit/http/test_server.py fails if it changes):
 
-# What this module relies on in aiohttp 3.14 (tests/unit/http/test_server.py fails if it changes):
-#
-# - `web.Server` calls itself for each connection, and passes `request_handler` and
-#   `request_factory` on to the connection.
-# - `web.RequestHandler` makes a request with the factory just before it begins to answer it. It
-#   calls `handle_error` for a parse error and for a handler that raises, and logs with
-#   `log_exception` only. Each read goes through `data_received`; b"" means "go on".
-# - A parse error is queued behind the request in whose body it was found.
-# - `close()` lets the request in flight end, `force_close()` does not.
-# - `StreamResponse.prepare` serialises the head, so that a header that cannot be written raises
-#   there, before a byte is sent.
+- ``web.Server`` calls itself for each connection, and passes ``request_handler`` and
+  ``request_factory`` on to the connection.
+- ``web.RequestHandler`` makes a request with the factory just before it begins to answer it. It
+  calls ``handle_error`` for a parse error and for a handler that raises, and logs with
+  ``log_exception`` only. Each read goes through ``data_received``; ``b""`` means "go on".
+- aiohttp queues a parse error behind the request in whose body it was found.
+- ``close()`` lets the request in flight end, ``force_close()`` does not.
+- ``StreamResponse.prepare`` serialises the head, so that a header that cannot be written raises
+  there, before a byte is sent.
+
+The module knows HTTP. It does not know tokens, rooms, endpoints or proxies.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,7 @@ _DEFAULTS: Final = Limits()
 def _no_fast_lane(
     _head: bytes, _transport: asyncio.Transport, _respond_later: RespondLater
 ) -> None:
-    """Have aiohttp answer everything."""
+    """Return None: aiohttp answers every request."""
 
 
 class HardenedServer(web.Server):
@@ -146,7 +148,7 @@ class HardenedServer(web.Server):
         return None if self._draining else self._fast_handler(head, transport, respond_later)
 
     def _close_idle(self) -> None:
-        """Close idle connections, now and again.
+        """Close idle connections, and call this method again later.
 
         One timer serves all connections. A timer for each response would cost more than the
         response of the fast lane.
@@ -165,8 +167,9 @@ class HardenedServer(web.Server):
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
         if not _is_served(message):
-            # BaseRequest computes a URL from an absolute target, which can raise, and the version
-            # is repeated in the status line. So both are replaced; _answer refuses the empty path.
+            # BaseRequest computes a URL from an absolute target, which can raise. aiohttp repeats
+            # the version in the status line. So both are replaced. `_answer` refuses the empty
+            # path.
             message = message._replace(path="", url=_NO_URL, version=HttpVersion10)
         loop = asyncio.get_running_loop()
         request = web.BaseRequest(message, payload, protocol, writer, task, loop)
@@ -177,7 +180,7 @@ class HardenedServer(web.Server):
         connection = cast("Connection", request.protocol)
         if not request.raw_path or not _host_is_plain(request):
             return protocol_problem(400)
-        # Measuring every head would cost more than the few long ones are worth.
+        # `_head_size` costs too much to call it for every request.
         if connection.head_may_be_too_long and _head_size(request) > self._limits.head_bytes:
             return protocol_problem(431)
         try:
@@ -185,13 +188,13 @@ class HardenedServer(web.Server):
         except web.HTTPException as error:
             return connection.handle_error(request, 500, error)
         # After a chunked body, aiohttp would read the last trailer as a header of the next
-        # request. After an Upgrade, it loses bytes. So such a connection has no next request.
+        # request. After an Upgrade, aiohttp loses bytes. So such a connection has no next request.
         if self._draining or announces_body(request) or "Upgrade" in request.headers:
             response.force_close()
         response.headers.setdefault("Server", "jitsi-verifier")
         await response.prepare(request)
-        # aiohttp would write the end after this method returns. Here, the connection learns at
-        # once that the response is complete.
+        # aiohttp would write the end after this method returns. Written here, it lets the
+        # connection know at once that the response is complete.
         with contextlib.suppress(ConnectionError):
             await response.write_eof()
             connection.end_request(last=not response.keep_alive)
@@ -222,7 +225,7 @@ async def read_body(
     except TimeoutError:
         return protocol_problem(400 if connection.body_is_broken else 408)
     except (web.RequestPayloadError, HttpProcessingError, OSError, RuntimeError):
-        # aiohttp raises these for a broken body, and for a client that closes while it is read.
+        # aiohttp raises these for a broken body, and if the client closes before the body's end.
         return protocol_problem(400)
     return protocol_problem(413) if len(body) > limit else body
 
@@ -262,7 +265,7 @@ async def _continue(request: web.BaseRequest) -> None:
     expects = request.headers.get("Expect", "").lower() == "100-continue"
     if expects and request.version == HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # `handle_error` takes any output for the beginning of the response, and this is not it.
+        # `handle_error` would take these bytes for the beginning of the response.
         request.writer.output_size = 0
 
 

@@ -1,8 +1,8 @@
 """The audit log: one JSON line for each decision, to a file, to syslog or to standard output.
 
-A thread of its own writes the lines, so that a slow disk delays no response. Lines pass through a
-bounded queue. A line is lost when the queue is full or the disk refuses the line; lost lines are
-counted, and the count is logged.
+A separate thread writes the lines, so that a slow disk delays no response. Lines go through a
+bounded queue. A line is lost when the queue is full or when writing fails. This module counts lost
+lines, and logs the count.
 
 logrotate may move the file away at any time: the next line opens a new file.
 """
@@ -84,7 +84,7 @@ class AuditLog:
             self._queue.put_nowait(logging.makeLogRecord({"msg": text, "levelname": "INFO"}))
         except Full:
             self._lost.add("the queue was full")
-        # Here too, because the writer may be blocked for long after the first loss.
+        # Here too, because the writer may be blocked for a long time after the first loss.
         self._lost.report()
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class AuditLog:
 
 
 class LostLines:
-    """Counts lost lines, and logs the count now and then.
+    """Counts lost lines, and logs the count, at most once in ``REPORT_INTERVAL``.
 
     Args:
         monotonic: The time, in seconds.
@@ -134,7 +134,7 @@ class LostLines:
         """Log how many lines were lost since the last report, if any.
 
         Args:
-            at_once: Whether to report even if the last report was a moment ago.
+            at_once: Whether to report even if the last report was within ``REPORT_INTERVAL``.
         """
         if not self._count:
             return
@@ -169,7 +169,8 @@ class _RaisingHandler(logging.Handler):
 class _Stdout(_RaisingHandler, logging.StreamHandler[TextIO]):
     """Writes to a duplicate of standard output.
 
-    At its end, Python flushes ``sys.stdout``, and would wait for a reader that does not read.
+    At its end, Python flushes ``sys.stdout``, and would wait for a reader that does not read. If
+    all lines go to the duplicate, Python has nothing to flush.
     """
 
     def __init__(self) -> None:

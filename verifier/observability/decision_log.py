@@ -4,7 +4,7 @@ A record is made when a decision is made, and is cached with the response, so th
 the cache is recorded again. A record never contains a token. It contains claims of a token only if
 the signature was verified, because any client can invent the others.
 
-This module knows no HTTP.
+This module does not know HTTP.
 """
 
 from __future__ import annotations
@@ -87,8 +87,9 @@ class DecisionLog:
 
     Args:
         sinks: Where decisions are recorded.
-        report_only: Whether denials are only reported. Each is explained then, which costs several
-            times as much as the decision; no more are explained than can be logged.
+        report_only: Whether denials are only reported. A record then has the explanation too, which
+            costs several times as much as the decision; so there are no more explanations than
+            the log accepts lines.
         monotonic: The time for that limit, in seconds.
     """
 
@@ -197,7 +198,7 @@ def _room_fields(request: AccessRequest, address: RoomAddress | None) -> dict[st
 def _token_fields(
     decision: Decision, request: AccessRequest, inputs: DecisionInputs | None
 ) -> dict[str, Any]:
-    """Return the user and the token's id, as far as the signature vouches for the claims."""
+    """Return the user and the token's id; only what the signature protects."""
     if request.token is None:
         return {}
     claims: Claims | None
@@ -218,16 +219,16 @@ def _failed_step_fields(
     code: DenialCode, request: AccessRequest, inputs: DecisionInputs
 ) -> dict[str, Any]:
     """Return the step that failed, as ``explain`` reports it."""
-    # An explanation checks the signature, which the service had no time for.
+    # An explanation would check the signature, and the service has no time for that.
     if code is DenialCode.OVERLOADED:
         return {}
     keys: KeyLookup = inputs.keys
-    # The keys may have arrived since the decision; explain the decision as it was made.
+    # The keys may have been fetched since. The explanation must be of the decision as it was made.
     if code is DenialCode.KEYS_UNAVAILABLE:
         keys = KeySet(keys.static, unavailable=True)
     explanation = explain(request, inputs.policy, keys, inputs.clock(), inputs.revoked)
     failed = next((step for step in explanation.steps if step.result == "fail"), None)
-    # Time has passed since the decision, so that the explanation may have another result.
+    # Time has passed since the decision, so the explanation may have another result.
     if failed is None or explanation.code is not code:
         return {}
     return {

@@ -40,7 +40,7 @@ BUCKETS: Final = (
 """The upper bounds of all histograms of durations, in seconds."""
 
 _ALLOWED: Final = "allowed"
-_MODERATOR: Final = "moderator"  # has an index of its own, and is exposed as ``allowed``
+_MODERATOR: Final = "moderator"  # has its own index, and is exposed as ``allowed``
 _WOULD_DENY: Final = "would-deny"
 
 
@@ -129,9 +129,9 @@ class DecisionMetrics:
         self._measure_cache = measure
 
     def flush(self) -> int:
-        """Move the plain integers to the counters; returns how many decisions there were."""
+        """Move the plain integers to the counters; return the number of decisions."""
         total = 0
-        # The event loop runs nothing else meanwhile, so that no decision is counted in between.
+        # No await here: the event loop must not count another decision in between.
         for (_, outcome, _), index in self._outcome_indices.items():
             count, self._counts[index] = self._counts[index], 0
             if count:

@@ -1,7 +1,8 @@
 """The metrics of one process, and how they are exposed to Prometheus.
 
-``decision_metrics`` and ``key_metrics`` are about requests and keys; here are reloads, revocations
-and the workers. With several workers, ``worker_metrics`` says where the values are kept.
+``decision_metrics`` has the metrics of requests, ``key_metrics`` those of keys, and this module
+those of reloads, revocations and workers. ``worker_metrics`` says where several workers keep the
+values.
 """
 
 from __future__ import annotations

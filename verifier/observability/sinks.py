@@ -1,4 +1,4 @@
-"""Sinks: the places where decisions are recorded. Here is the first one, the lines of the log.
+"""Sinks, which record decisions, and the first of them: the lines of the log.
 
 A sink receives a record of each decision that it wants. ``decision_log`` makes the records, and
 ``audit_log`` and ``tracing`` contain the other sinks.
@@ -28,7 +28,7 @@ _LOGGED_FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LogContext:
-    """What a sink may record about the request that a decision answers.
+    """What a sink may record about the request that caused a decision.
 
     Attributes:
         endpoint: The endpoint's name, as in metrics.
@@ -104,7 +104,7 @@ class LogLines:
 
     def _is_allowed(self) -> bool:
         allowed = self._rate_limit.allows()
-        # Reported with the first line of the next second, when the number is final.
+        # The first line of the next second reports the number, because it is final then.
         refused, self._rate_limit.refused = self._rate_limit.refused, 0
         if refused:
             log("rate limit: denials not logged", logging.WARNING, count=refused)

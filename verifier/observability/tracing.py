@@ -1,8 +1,8 @@
 """OpenTelemetry spans of decisions and key fetches; needs the extra ``jitsi-verifier[otel]``.
 
-A span is made when the decision or the fetch is over, from a duration that is measured anyway.
-Without tracing, nothing is measured or imported for it. The variables of OpenTelemetry
-(``OTEL_EXPORTER_OTLP_ENDPOINT`` and others) say where spans are sent.
+A span is made when the decision or the fetch has ended, from a duration that the metrics need too.
+So the service measures nothing in addition, and imports OpenTelemetry only if tracing is on. The
+variables of OpenTelemetry (``OTEL_EXPORTER_OTLP_ENDPOINT`` and others) say where spans are sent.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 A single process keeps them in memory. Several workers keep them in memory-mapped files of one
 directory (prometheus_client's multiprocess mode); a scrape reads the files of all workers.
 
-prometheus_client names the files after process ids. Here they are named after the worker's number:
-the next process with that number goes on counting in the same files. A worker that dies takes no
-count away, and many deaths do not leave many files behind.
+prometheus_client names the files after process ids. This module names them after the worker's
+number: the next process with that number goes on counting in the same files. So the counts of a
+worker that has ended remain, and many restarts do not leave many files behind.
 
 This module does not know which metrics exist.
 """

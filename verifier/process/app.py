@@ -1,20 +1,21 @@
 """Composition root of one serving process. It does not know whether other workers exist.
 
-The parts of a process have two lifetimes (see ``resources``), and this module changes them:
+The parts of a process have two lifetimes (see ``resources``). This module opens, replaces and
+closes them:
 
 **Start.** The stores are opened first, because no request may be answered before the revocations
-are known. Then come the resources and the services of the configuration, and the listeners last.
+are known. The resources and the services of the configuration follow, and the listeners come last.
 
 **Reload**, at SIGHUP or when the file of a secret changes. The order makes a failure harmless:
 
 1. read the configuration, in a thread, because the files may be on a slow disk;
 2. check that the listeners, which a reload does not move, are still protected;
 3. open the new resources: sinks and key sources; the new key sources copy the known keys;
-4. nothing can fail from here on: the new key sources take the metrics over;
+4. from now on, the new key sources set the metrics;
 5. the old resources are closed after ``key_fetch_timeout``, when no request waits for them;
 6. new services and an empty cache replace the old ones, between two requests.
 
-If a step up to 3 fails, the process goes on with everything that it had.
+Only steps 1 to 3 can fail. If one of them fails, the process goes on with everything that it had.
 
 **Shutdown**, at SIGTERM, SIGINT or when the supervisor has died. The listeners are closed and the
 requests in flight are answered, then the tasks, the resources and the stores are closed;
@@ -47,6 +48,8 @@ from verifier.process.sockets import Listeners
 from verifier.storage.worker_counters import SINGLE_WORKER, WorkerIdentity
 
 _FILE_POLL_SECONDS: Final = 2.0
+# Short, because a scrape by one worker shows what the others have published by then, and because a
+# worker that is killed loses what it has counted since.
 _METRICS_SECONDS: Final = 0.25
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _HANDLED_SIGNALS: Final = (*_STOP_SIGNALS, signal.SIGHUP)
@@ -64,7 +67,7 @@ class App:
         identity: The worker that this process is.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917  # all that differs between processes
+    def __init__(  # noqa: PLR0913, PLR0917  # everything that differs between processes
         self,
         settings: Settings,
         read: Callable[[], Settings],
@@ -112,8 +115,8 @@ class App:
             self._lifecycle.listening()
             self._spawn(self._watch_files())
             self._spawn(self._publish_metrics())
-            # Almost all objects that exist now live as long as the process. Frozen, they cost the
-            # garbage collector no more time.
+            # Almost all objects that exist now live as long as the process. The garbage collector
+            # spends no time on frozen objects.
             gc.collect()
             gc.freeze()
             await self._stop.wait()
@@ -164,7 +167,10 @@ class App:
             log("restart needed: number of workers changed", logging.WARNING)
 
     def _install(self, settings: Settings) -> None:
-        """Use these settings from the next request on; contains no await, so no request between."""
+        """Use these settings from the next request on.
+
+        There is no await here, so no request can find the new cache with the old services.
+        """
         self._settings = settings
         self._state.renew_cache(settings)
         self._services = build_services(settings, self._state, self._resources)
@@ -180,7 +186,7 @@ class App:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED_SIGNALS)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        # asyncio holds only a weak reference to a task, so that one must be kept here.
+        # asyncio keeps only a weak reference to a task, so this set keeps another one.
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -192,7 +198,7 @@ class App:
             await asyncio.sleep(self._lifecycle.heartbeat_interval)
 
     async def _publish_metrics(self) -> None:
-        """Write the counters to the shared files: any worker may receive the next scrape."""
+        """Write the counters to the files of this worker, which all workers read."""
         revocations = self._state.revocations
         while True:
             revocations.purge(time.time())
@@ -204,9 +210,9 @@ class App:
     async def _watch_files(self) -> None:
         """Reload when the file of a secret changes; key files are watched by their key source.
 
-        Looking at the files is not enough. A file may change after it was read and before the
-        watch begins, and a file that could not be read may become readable without a change. Both
-        are found by reading the configuration and comparing it with the one in use.
+        A watch alone is not enough. A file may change after it was read and before the watch
+        begins, and a file that could not be read may become readable without a change. To find
+        both, this method reads the configuration and compares it with the one in use.
         """
         while True:
             settings = self._settings
@@ -217,7 +223,7 @@ class App:
             while settings is self._settings:
                 if await watch.changed():
                     await self.reload()
-                    # The same settings after a reload mean that it failed: try again later.
+                    # The same settings after a reload mean that it failed. Then try again later.
                     outdated = settings is self._settings
                 elif outdated and await self._is_outdated(settings):
                     await self.reload()

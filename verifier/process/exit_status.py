@@ -29,7 +29,7 @@ def exit_status_of(run: Callable[[], int]) -> int:
     try:
         return run()
     except CONFIGURATION_ERRORS as error:
-        # An operator may have put a token where the name of a file belongs.
+        # An operator may have written a token in the place of a file's name.
         text = hide_tokens(str(error))
         print(text, file=sys.stderr)  # noqa: T201  # several lines, for the person at the terminal
         return os.EX_CONFIG

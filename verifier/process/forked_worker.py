@@ -11,8 +11,9 @@ starting  a number None         False       LISTENING arrives: ``listening``
 listening a number None         True        the process ends: ``waiting``, after a delay
 ========= ======== ============ =========== ===================================================
 
-A process that ends while starting goes back to ``waiting`` too. A process that sends no heartbeat
-is killed by the supervisor, and so ends. When the service stops, no state leads to ``waiting``.
+A worker whose process ends in the state ``starting`` goes back to ``waiting`` too. The supervisor
+kills a process that sends no heartbeat, and so ends its state. When the service stops, no state
+leads to ``waiting``.
 
 ``reload_pending`` is independent of the state: the worker was told to reload, and has not answered.
 """
@@ -34,17 +35,20 @@ FORWARDED_SIGNALS: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 _FIRST_DELAY: Final = 0.1  # seconds
 _LONGEST_DELAY: Final = 30.0
-_HEALTHY_LIFETIME: Final = 10.0  # seconds; a worker that lived so long was in no crash loop
+_HEALTHY_LIFETIME: Final = 10.0  # seconds; a worker that ran so long was in no crash loop
 
 
 class Backoff:
-    """The delay before a worker is started again: it doubles as long as workers die young."""
+    """The delay before a worker is started again.
+
+    The delay doubles with each worker that ends within ``_HEALTHY_LIFETIME`` after its start.
+    """
 
     def __init__(self) -> None:
         self._delay = 0.0
 
     def after(self, lifetime: float) -> float:
-        """Return the delay, in seconds, after a worker that lived so many seconds."""
+        """Return the delay, in seconds, after a worker that ran for ``lifetime`` seconds."""
         longer = min(self._delay * 2, _LONGEST_DELAY)
         self._delay = _FIRST_DELAY if lifetime >= _HEALTHY_LIFETIME else max(longer, _FIRST_DELAY)
         return self._delay
@@ -62,7 +66,7 @@ class ForkedWorker:
         start_at: When the process is to be started; None if no start is planned.
         listening: Whether the worker accepts connections.
         reload_pending: Whether the answer to a reload is missing.
-        last_heartbeat: When the last message came, of whatever kind.
+        last_heartbeat: When the last message of any kind came.
         backoff: The delays before restarts.
     """
 
@@ -100,8 +104,8 @@ class ForkedWorker:
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, if there is one."""
-        # The supervisor has not waited for the process yet, so that no other process can have
-        # the same number, even if this one has ended.
+        # The kernel gives the process id to no other process before `reap` has waited for this
+        # one, even if it has ended already.
         if self.pid is not None:
             os.kill(self.pid, number)
 
@@ -120,11 +124,11 @@ class ForkedWorker:
 
 
 def _fork(supervisor_end: socket.socket, run: Callable[[], NoReturn]) -> int:
-    # Otherwise both processes would write the buffered text.
+    # Otherwise, both processes would write the text that is buffered now.
     sys.stdout.flush()
     sys.stderr.flush()
-    # Until the worker has its own handlers, a signal must wait for it: with the inherited ones it
-    # would wake the supervisor instead.
+    # A signal must wait until the worker has its own handlers. The inherited handlers would wake
+    # the supervisor instead.
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED_SIGNALS)
     try:
         pid = os.fork()

@@ -1,8 +1,8 @@
 """The HTTP servers of one process: started once, and drained at the end.
 
 A server lives as long as the process, and a reload replaces the services. The handlers therefore
-look up the services for each request. A request that began before a reload is answered by the
-services from before.
+look up the services for each request. The old services answer a request that began before the
+reload.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from verifier.process.service_factory import Services
 from verifier.process.sockets import Listener, Listeners
 from verifier.version import VERSION
 
-# Connections that a single process accepts at one wake-up. Requests are answered in between.
+# Connections that a single process accepts before it answers requests again.
 _ACCEPTED_AT_ONCE: Final = 16
 _AIOHTTP_SHUTDOWN_SECONDS: Final = 3600.0  # never reached: ``drain`` has its own timeout
 
@@ -78,7 +78,7 @@ class HttpServers:
         """
         try:
             async with asyncio.timeout(drain_timeout):
-                # On all addresses at the same time, so that they share the timeout.
+                # All addresses at the same time, because they share the timeout.
                 await asyncio.gather(*(runner.cleanup() for runner in self._runners))
         except TimeoutError:
             count = self._admin.abort() + self._decisions.abort()

@@ -3,10 +3,10 @@
 A single process reports to systemd (``StandaloneLifecycle``). A worker reports to its supervisor
 (``WorkerLifecycle``), and the supervisor reports to systemd for all workers together.
 
-Worker and supervisor are connected by a socket pair, which keeps the boundaries of messages. The
-worker sends; the supervisor never does, it uses signals. When the supervisor dies, the kernel
-closes its end: the worker reads the end of the stream and stops, so that no worker survives its
-supervisor.
+Worker and supervisor are connected by a socket pair, which keeps the boundaries of messages. Only
+the worker sends messages; the supervisor uses signals. When the supervisor dies, the kernel closes
+the supervisor's end. The worker then reads the end of the stream and stops, so that no worker
+outlives its supervisor.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RELOADED: Final = b"reloaded"
 """The worker has replaced its configuration."""
 
 RELOAD_REFUSED: Final = b"refused"
-"""The worker was to replace its configuration, and keeps the old one."""
+"""The worker was told to replace its configuration, and keeps the old one."""
 
 HEARTBEAT: Final = b"alive"
 """The worker's event loop runs."""
@@ -153,14 +153,14 @@ class WorkerLifecycle:
         loop.add_reader(self._channel, self._read, callback)
 
     def _read(self, callback: Callable[[], None]) -> None:
-        # The supervisor never sends. Whatever is read is the end of the stream.
+        # The supervisor never sends, so a read can only find the end of the stream.
         if not self._channel.recv(MESSAGE_BYTES):
             asyncio.get_running_loop().remove_reader(self._channel)
             self.orphaned = True
             callback()
 
     def _send(self, message: bytes) -> None:
-        # A send fails if the supervisor is dead, which _read notices, or if it does not read. In
-        # neither case may a report stop the worker from answering.
+        # A send fails if the supervisor is dead, which `_read` notices too, or if the supervisor
+        # does not read. Neither may stop the worker from answering requests.
         with contextlib.suppress(OSError):
             self._channel.send(message)

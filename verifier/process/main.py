@@ -77,7 +77,7 @@ def serve(config: Path | None) -> int:
 def _raise_descriptor_limit() -> None:
     """Raise the limit on file descriptors as far as the system allows.
 
-    The usual limit of 1,024 exists for programs that call ``select``; it would also limit the
+    The usual limit of 1,024 exists for programs that call ``select``. Here, it would limit the
     number of connections.
     """
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)

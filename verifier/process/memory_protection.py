@@ -1,6 +1,6 @@
 """Keeps other processes out of this process' memory, which holds secrets and tokens in clear text.
 
-Knows no secret and nothing about the command that runs.
+This module knows no secret, and does not know which command runs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a process holds open: stores, caches, sinks and key sources, with two lifetimes.
 
-- ``ProcessState`` lives as long as the process. A reload must not lose revocations, nor let a flood
-  of signatures begin anew.
+- ``ProcessState`` lives as long as the process. A reload must not lose revocations, and must not
+  drop the queue of the signature throttle.
 - ``ConfiguredResources`` belong to one configuration. A reload opens new ones, and closes the old
   ones when no request can use them any more.
 """
@@ -110,7 +110,7 @@ async def open_resources(
     session: aiohttp.ClientSession,
     replaced: ConfiguredResources | None = None,
 ) -> ConfiguredResources:
-    """Open everything that can fail to open: all of it, or nothing.
+    """Open the sinks and key sources of a configuration: all of them, or none.
 
     Args:
         settings: What to open.
@@ -128,12 +128,12 @@ async def open_resources(
         context = SourceContext(
             settings.key_source_settings(),
             sinks.key_observer(state.metrics.keys),
-            # All responses, because a response does not say which key it depends on.
+            # All responses are dropped, because a response does not say on which key it depends.
             lambda _key_ids: state.clear_cache(),
         )
         locations = [each.key_locations() for each in (settings, *settings.hosts.values())]
         resolvers = KeyResolvers(locations, session, context)
-        # Before the start, which would fetch the keys that are copied here.
+        # Before `start`, which fetches the keys that are not in memory.
         if replaced is not None:
             resolvers.copy_from(replaced.resolvers)
         await resolvers.start()

@@ -1,7 +1,7 @@
 """Builds the objects that answer requests, from the settings and the opened resources.
 
-Nothing here opens a file or a connection, so that nothing can fail. A reload therefore replaces
-all services at once, between two requests, and never leaves half of the old ones behind.
+This module opens no file and no connection, so it cannot fail. A reload therefore replaces all
+services at once, between two requests.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@ and share its sockets. The alternative, a socket with SO_REUSEPORT for each work
 connections: the kernel keeps one queue of waiting connections for each listening socket, and the
 queue of a worker that dies is dropped. A shared queue outlives every worker.
 
-Sharing has a price, which ``Listener.accept`` deals with: every worker is woken for a connection,
-and the worker that runs first could take all waiting connections.
+Sharing has a disadvantage: the kernel wakes every worker for a connection, and the worker that
+runs first could take all waiting connections. ``Listener.accept`` prevents this.
 
-This module knows which address serves which purpose. It knows neither HTTP nor what accepts.
+This module knows which address serves which purpose. It knows neither HTTP nor the servers.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class Listener(socket.socket):
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept one connection, after giving the CPU to other workers that wait for it.
 
-        On busy cores the running worker would otherwise accept a whole burst of connections
-        before another worker runs. A single worker does not yield, because no other worker waits
-        for the connection: each yield would cost a time slice given to other programs.
+        On busy cores, the running worker would otherwise accept many connections before another
+        worker runs. A single worker does not yield, because no other worker waits for the
+        connection, and each yield would give a time slice to other programs.
 
         Raises:
             BlockingIOError: the process had no file descriptor left a moment ago. Without this

@@ -1,13 +1,13 @@
 """Keeps a number of worker processes alive, and ends when they have ended.
 
-Why fork, and not new processes: a forked worker inherits the listening sockets and the
-configuration that is in force, so that a restarted worker equals the others even while a broken
-configuration file lies on the disk. Forked workers share the memory pages of all imported modules,
-and a restart takes milliseconds.
+Why fork, and not new programs: a forked worker inherits the listening sockets and the
+configuration that is in force. So a restarted worker equals the others, even if the configuration
+file on the disk has errors now. Forked workers share the memory pages of all imported modules, and
+a restart takes milliseconds.
 
-Why one thread and no event loop: fork copies only the calling thread. A lock that another thread
-holds at that moment stays locked in the child for ever. The supervisor therefore does everything in
-one thread, which waits in ``select``.
+Why one thread and no event loop: fork copies only the calling thread. If another thread holds a
+lock at that moment, nothing ever unlocks the copy of this lock in the forked process. The
+supervisor therefore does everything in one thread, which waits in ``select``.
 
 Why a wake-up descriptor: a signal handler in Python runs between two instructions, also just before
 ``select`` begins to wait, and then ``select`` would not notice the signal. The interpreter writes
@@ -19,21 +19,21 @@ and the time of the next check for missing heartbeats.
 
 The states of one worker are in ``forked_worker``. The states of the service:
 
-======== ==================================================== =================================
-state    event                                                what happens
-======== ==================================================== =================================
-trial    the first worker listens                             all workers start: ``running``
-trial    the first worker ends                                ``stopping`` with its exit status
-running  a worker ends                                        it is started again after a delay
-either   a worker sends no heartbeat for ``_silence_limit``   SIGKILL to that worker
-any      SIGHUP                                               SIGHUP to every worker
-any      SIGINT or SIGTERM                                    SIGTERM to every worker: ``stopping``
-stopping the last worker ends                                 ``run`` returns the exit status
-stopping ``job.shutdown_seconds()`` have passed               SIGKILL to every worker
-======== ==================================================== =================================
+============ =============================================== =====================================
+state        event                                           what happens
+============ =============================================== =====================================
+first start  the first worker listens                        all workers start: ``running``
+first start  the first worker ends                           ``stopping`` with its exit status
+running      a worker ends                                   it is started again after a delay
+not stopping no heartbeat of a worker for ``_silence_limit`` SIGKILL to that worker
+any          SIGHUP                                          SIGHUP to every worker
+any          SIGINT or SIGTERM                               SIGTERM to every worker: ``stopping``
+stopping     the last worker ends                            ``run`` returns the exit status
+stopping     ``job.shutdown_seconds()`` have passed          SIGKILL to every worker
+============ =============================================== =====================================
 
-``either`` is trial or running. The trial exists so that a wrong configuration is reported once, and
-not by every worker.
+In the state ``first start``, only the first worker runs. So a configuration that no worker can use
+is reported once, and not by every worker.
 
 A worker whose event loop is blocked keeps its connections, and its clients wait. Workers therefore
 send heartbeats from their event loop. The supervisor in turn sends heartbeats to systemd, which
@@ -92,8 +92,8 @@ class Job(Protocol):
         """Use the configuration that a worker uses now for all workers started later.
 
         Args:
-            on_request: Whether ``read_configuration`` read it; otherwise the worker reloaded on its
-                own account, because a file changed.
+            on_request: Whether the supervisor told the worker to reload, and has called
+                ``read_configuration``. Otherwise the worker reloaded because a file changed.
         """
 
     def close_listeners(self) -> None:
@@ -122,7 +122,7 @@ class Supervisor:
         self._notifier = notifier
         self._service_status = ServiceStatus(notifier, count)
         self._clock = clock
-        # A blocked worker must be found before systemd's watchdog kills the whole service.
+        # The supervisor must kill a blocked worker before systemd's watchdog kills the service.
         watchdog = notifier.watchdog
         self._silence_limit = (
             _SILENCE_LIMIT if watchdog is None else min(_SILENCE_LIMIT, watchdog / 3)
@@ -132,8 +132,8 @@ class Supervisor:
         )
         self._last_check = clock()
         self._selector = selectors.DefaultSelector()
-        self._trial_passed = False
-        self._reload_pending = False  # SIGHUP came, and no worker has answered yet
+        self._first_start_done = False
+        self._reload_pending = False  # True from SIGHUP to the first answer of a worker
         self._kill_at: float | None = None  # set when the service begins to stop
         self._exit_status = 0
 
@@ -176,7 +176,7 @@ class Supervisor:
             elif number in (signal.SIGINT, signal.SIGTERM):
                 log("stopping")
                 self._stop()
-            # SIGCHLD has only to wake this process: _reap_workers follows.
+            # SIGCHLD only wakes this process: `run` calls `_reap_workers` next.
 
     def _reload(self) -> None:
         self._job.read_configuration()
@@ -210,7 +210,7 @@ class Supervisor:
         return max(min(times) - self._clock(), 0.0)
 
     def _act_on_time(self) -> None:
-        """Start the workers whose time has come; or kill those that do not stop in time."""
+        """Start the workers whose time has come, or kill those that do not stop in time."""
         now = self._clock()
         if self._kill_at is not None:
             if now >= self._kill_at:
@@ -230,7 +230,7 @@ class Supervisor:
             return
         if now - self._last_check >= self._silence_limit:
             # The supervisor itself did not run, for example because the machine was suspended.
-            # Messages may wait unread, so that no worker can be blamed yet.
+            # Messages of the workers may be unread, so no worker is known to be blocked.
             for worker in self._workers:
                 worker.last_heartbeat = now
         self._last_check = now
@@ -295,8 +295,8 @@ class Supervisor:
             self._report_reload_end()
         elif message == LISTENING:
             worker.listening = True
-            if not self._trial_passed:
-                self._trial_passed = True
+            if not self._first_start_done:
+                self._first_start_done = True
                 for other in self._workers[1:]:
                     other.start_at = self._clock()
             self._report_listening()
@@ -315,7 +315,7 @@ class Supervisor:
         worker.forget_process()
         if self._kill_at is not None:
             return
-        if not self._trial_passed:
+        if not self._first_start_done:
             # The worker has printed what is wrong, unless a signal killed it.
             self._exit_status = code if code > 0 else 1
             self._stop()

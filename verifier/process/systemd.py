@@ -4,10 +4,10 @@
   descriptors from 3 upwards; environment variables say how many, for which process and with which
   names. ``passed_sockets`` reads and checks them.
 - sd_notify(3): the service writes ``NAME=value`` lines to a datagram socket. ``Notifier`` sends
-  them, and ``ServiceStatus`` decides which message a change of the workers is worth.
+  them, and ``ServiceStatus`` decides which message a change of the workers leads to.
 
 Both protocols are so small that no library is needed. This module does not know what a socket is
-for (``sockets`` does), and it does not know processes (``supervisor`` does).
+for (``sockets`` does). It counts workers, but does not start or stop them (``supervisor`` does).
 
 The state of a service with several workers, as ``ServiceStatus`` reports it:
 
@@ -131,7 +131,7 @@ def _is_listening(candidate: socket.socket) -> bool:
 class Notifier:
     """Sends messages to the service manager; without a service manager, sends nothing.
 
-    A message that cannot be sent is lost, because a service must not fail when its manager does.
+    A message that cannot be sent is lost. The service must not fail if its manager fails.
 
     Args:
         address: Path of a unix socket, or ``@`` and an abstract name. Any other text means that
@@ -185,7 +185,7 @@ class Notifier:
         self._send(f"STATUS={text}")
 
     def heartbeat(self) -> None:
-        """Send a heartbeat. Does not wait: if the socket is full, the next heartbeat will do."""
+        """Send a heartbeat without waiting: if the socket is full, the next one is enough."""
         self._send("WATCHDOG=1", timeout=0.0)
 
     def _send(self, *lines: str, timeout: float = _SEND_TIMEOUT) -> None:
@@ -235,7 +235,7 @@ class ServiceStatus:
         self._reload_refused = not successful
 
     def reload_ended(self) -> None:
-        """Report that no worker's answer to a reload is missing; a no-op outside a reload."""
+        """Report that all workers have answered to a reload; do nothing outside a reload."""
         if self._is_reloading:
             self._is_reloading = False
             self._notifier.serving(reload_refused=self._reload_refused)

@@ -1,4 +1,4 @@
-"""What each worker does, and what the supervisor does for its workers: an ``App`` per process.
+"""The supervisor's job: each worker runs an ``App`` in its process.
 
 Each worker has its own event loop, keys, cached decisions and configuration. Workers share the
 listening sockets, the change counters (``WorkerCounters``) and a directory. The directory holds
@@ -76,7 +76,7 @@ class WorkerJob:
 
         try:
             return exit_status_of(run_app)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the supervisor starts another
+        except Exception as error:  # noqa: BLE001  # the supervisor starts another worker
             log_internal_error(traceback_summary(error))
             return 1
         finally:
@@ -84,11 +84,11 @@ class WorkerJob:
                 shutil.rmtree(self._directory, ignore_errors=True)
 
     def shutdown_seconds(self) -> float:
-        """Return the seconds after which a worker that has not ended hangs."""
+        """Return the seconds after which the supervisor kills a worker that has not ended."""
         return shutdown_seconds(self._settings.drain_timeout) + _KILL_MARGIN
 
     def clean_up_after(self, worker: int) -> None:
-        """Count the restart, and reset the gauges of what the dead worker was doing."""
+        """Count the restart, and reset the gauges of the dead worker."""
         try:
             # The directory is gone if an operator or a clean-up job has removed it.
             self._directory.mkdir(mode=0o700, exist_ok=True)

@@ -6,9 +6,9 @@ checks refuse them:
 - A form or a ``no-cors`` fetch has another ``Sec-Fetch-Site``, or in older browsers ``Origin``.
 - A body that a form can send has another ``Content-Type`` than JSON. For JSON, the browser first
   asks for permission (CORS preflight), and this address never grants it.
-- A name of the other site that is resolved to 127.0.0.1 (DNS rebinding) is in ``Host``.
+- After DNS rebinding, when a name of the other site leads to 127.0.0.1, ``Host`` has that name.
 
-All endpoints are guarded in the same way, but for those that ``api`` lists as open.
+All endpoints are guarded in the same way, except those that ``api`` lists as open.
 """
 
 from __future__ import annotations

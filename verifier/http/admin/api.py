@@ -27,12 +27,12 @@ from verifier.http.responses import NO_STORE, SERVER, method_not_allowed, not_fo
 from verifier.keys.sources.base import SourceStatus
 
 EXCLUDABLE: Final = "revocation-store"
-"""The check that ``/readyz?exclude=`` leaves out; Kubernetes' servers name it like this, too."""
+"""The check that ``/readyz?exclude=`` leaves out; Kubernetes' servers have the same parameter."""
 
 OPENAPI_PATH: Final = "/openapi.json"
 _OPENAPI: Final = files(__package__).joinpath("openapi.json").read_bytes()
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
-# No authorization is needed: probes have no token, and these hold no secret.
+# These need no authorization, because probes have no token, and the responses contain no secret.
 _OPEN_PATHS: Final = (
     "/healthz",
     "/readyz",
@@ -97,8 +97,8 @@ class AdminService:
     def _readyz(self, query: str) -> web.Response:
         """Return whether this worker's key sources have answered and its revocations are current.
 
-        Without its store of revocations, a worker goes on with the revocations that it has read.
-        Where all workers share one store, its outage makes all of them not ready at once. An
+        A worker whose revocation store fails goes on with the revocations that it has read. If all
+        replicas share one store, its failure makes all of them not ready at the same time. An
         operator who does not want that excludes the check.
         """
         excluded = {value for name, value in parse_qsl(query, True) if name == "exclude"}

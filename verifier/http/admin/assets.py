@@ -1,6 +1,6 @@
-"""The files of the pages, served as they are, with the strictest policy that browsers have.
+"""The files of the pages, served unchanged, with a strict Content-Security-Policy.
 
-The files hold no secret, so no authorization is needed for them.
+The files contain no secret, so they need no authorization.
 """
 
 from __future__ import annotations
