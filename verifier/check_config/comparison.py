@@ -152,7 +152,7 @@ def _format_secret(secret: str) -> str:
 
 
 def fingerprint(secret: str) -> str:
-    """Return a hash by which two people can compare a secret without telling it to each other.
+    """Return a hash of a secret, which people can compare without showing the secret.
 
     The hash is slow on purpose. With a fast hash, its 32 bits would let an attacker find a weak
     secret by trying.

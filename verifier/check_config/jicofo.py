@@ -1,7 +1,7 @@
 """The two switches of ``jicofo.conf`` that may make every user a moderator.
 
-Reads the part of HOCON in which that file is written: nested objects, dotted keys and comments.
-Includes, substitutions and multi-line strings are ignored.
+This module reads the part of HOCON in which that file is written: nested objects, dotted keys and
+comments. Includes, substitutions and multi-line strings are ignored.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A host has the options at the top of the file, except those that its own table replaces. Options of
 one group are replaced together: a host with a key of its own inherits no other key, a host with its
-own ``app_id`` no other issuers, a host with its own domain no other MUC domain. Otherwise the keys
-of one tenant would open the rooms of another.
+own ``app_id`` no other issuers, a host with its own domain no other MUC domain. Otherwise a
+token that one tenant signs could be accepted in the rooms of another tenant.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def read_hosts(config: ConfigInput) -> Iterator[tuple[str, ConfigInput]]:
     """
     tables = config.hosts
     if not isinstance(tables, Mapping):
-        _refuse(config, "hosts", type_name(tables), "a table of tables, one for each host name")
+        _add_problem(
+            config, "hosts", type_name(tables), "a table of tables, one for each host name"
+        )
         return
     names: set[str] = set()
     for written, table in tables.items():
@@ -40,9 +42,9 @@ def read_hosts(config: ConfigInput) -> Iterator[tuple[str, ConfigInput]]:
         if host is None:
             continue
         if not isinstance(table, Mapping):
-            _refuse(config, f"hosts.{host}", type_name(table), "a table of options")
+            _add_problem(config, f"hosts.{host}", type_name(table), "a table of options")
         elif host in names:
-            _refuse(config, f"hosts.{host}", "a host that is there twice", "every host once")
+            _add_problem(config, f"hosts.{host}", "a host that is there twice", "every host once")
         else:
             names.add(host)
             yield host, _read_host(host, table, config)
@@ -52,7 +54,7 @@ def _host_name(written: str, config: ConfigInput) -> str | None:
     name = written.lower()
     if not is_host_name(name):
         expected = "a host name as browsers send it (xn--… for other scripts), no port"
-        _refuse(config, f"hosts.{shown_name(written)}", "no such name", expected)
+        _add_problem(config, f"hosts.{shown_name(written)}", "no such name", expected)
         return None
     return name
 
@@ -70,5 +72,5 @@ def _read_host(host: str, table: Mapping[str, Any], config: ConfigInput) -> Conf
     return own
 
 
-def _refuse(config: ConfigInput, name: str, found: str, expected: str) -> None:
+def _add_problem(config: ConfigInput, name: str, found: str, expected: str) -> None:
     config.problems.append(Problem(name, config.path, found, expected))

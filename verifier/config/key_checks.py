@@ -1,6 +1,7 @@
 """Which keys are configured, and whether they can verify the algorithm that is accepted.
 
-Fetches nothing: the keys at a URL are unknown here. Key files are read once, to check them.
+This module fetches nothing: the keys at a URL are unknown here. Key files are read once, to check
+them.
 """
 
 from __future__ import annotations

@@ -65,10 +65,11 @@ def _resolve_hosts(
     of_service = list(config.problems)
     for host, own in read_hosts(config):
         hosts[host] = resolve_host(own, service)
-        new = [notice for notice in own.notices if notice not in config.notices]
-        notices += [f"host {host}: {notice}" for notice in new]
+        own_notices = [notice for notice in own.notices if notice not in config.notices]
+        notices += [f"host {host}: {notice}" for notice in own_notices]
     # A host that inherits a bad value reports the problem again; each is reported once.
-    of_hosts = [each for each in config.problems[len(of_service) :] if each not in of_service]
+    new = config.problems[len(of_service) :]
+    of_hosts = [problem for problem in new if problem not in of_service]
     config.problems[:] = of_service + of_hosts
     return hosts, notices
 

@@ -135,9 +135,9 @@ def option(  # noqa: PLR0913  # a declaration has as many parts as there are pla
 
 def options_of(topic: type) -> Iterator[Option]:
     """Return the options that a dataclass declares, in the order of the file."""
-    for each in dataclasses.fields(topic):
-        if _KEY in each.metadata:
-            yield dataclasses.replace(each.metadata[_KEY], attribute=each.name)
+    for declared in dataclasses.fields(topic):
+        if _KEY in declared.metadata:
+            yield dataclasses.replace(declared.metadata[_KEY], attribute=declared.name)
 
 
 def _describe_default(default: Any) -> str:

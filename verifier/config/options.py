@@ -586,5 +586,7 @@ class Options(
 TOPICS: Final = Options.__bases__
 """The topics, in the order of the documentation."""
 
-OPTIONS: Final[tuple[Option, ...]] = tuple(each for topic in TOPICS for each in options_of(topic))
+OPTIONS: Final[tuple[Option, ...]] = tuple(
+    declared for topic in TOPICS for declared in options_of(topic)
+)
 """Every option, in the order of the documentation."""

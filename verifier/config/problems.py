@@ -1,6 +1,7 @@
 """Problems of a configuration, in words that are safe to print.
 
-Knows no option by name. ``shown`` removes from a value everything that could be a credential.
+This module knows no option by name. ``shown`` removes from a value everything that could be a
+credential.
 """
 
 from __future__ import annotations

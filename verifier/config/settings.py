@@ -53,7 +53,7 @@ class Settings(Options):
     @property
     def longest_leeway(self) -> float:
         """The longest time, seconds, for which any host accepts an expired token."""
-        return max(each.leeway for each in (self, *self.hosts.values()))
+        return max(settings.leeway for settings in (self, *self.hosts.values()))
 
     def policy(self) -> Policy:
         """Return what the rules accept."""

@@ -1,6 +1,7 @@
 """What options mean together: defaults that follow from other options, and what does not fit.
 
-Reads nothing except key files. Notes problems, and notices that an operator should read once.
+This module reads nothing except key files. It adds problems, and notices that an operator should
+read once.
 """
 
 from __future__ import annotations
@@ -257,7 +258,7 @@ def _check_packages(config: ConfigInput, values: dict[str, Any]) -> None:
 
 
 def _notice_pod(config: ConfigInput, values: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Say what a store in memory means in Kubernetes, where there are usually several pods."""
+    """Add a notice about a store in memory in Kubernetes, where there are usually several pods."""
     if values["revocation_store"] == "memory:" and environ.get("KUBERNETES_SERVICE_HOST"):
         text = "memory: a revocation reaches this pod only, and is lost when the pod ends"
         config.add_notice("revocation_store", text)

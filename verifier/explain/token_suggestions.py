@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,7 +16,13 @@ from typing import Any, Final
 
 from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.wording import quote
-from verifier.keys.model import ALGORITHMS, JITSI_ALGORITHMS, VerificationKey, is_symmetric
+from verifier.keys.model import (
+    ALGORITHMS,
+    JITSI_ALGORITHMS,
+    VerificationKey,
+    is_symmetric,
+    key_id_digest,
+)
 from verifier.tokens.claims import ABSENT
 from verifier.tokens.jws import Token
 
@@ -141,7 +146,7 @@ def suggest_key(decided: DecidedRequest) -> str:
         return (
             f"Add the key of kid {quote(key_id)} to public_keys, or sign with a key that is there."
         )
-    digest = hashlib.sha256(key_id.encode("utf-8", "surrogatepass")).hexdigest()
+    digest = key_id_digest(key_id)
     return (
         f"Publish the key of kid {quote(key_id)} (at asap_key_server as {digest}.pem, in the"
         " document of cache_keys_url under that kid), or sign with a key that is published."

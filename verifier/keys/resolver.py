@@ -2,7 +2,7 @@
 
 A ``KeyResolver`` searches its sources from the cheapest to the most expensive: configured keys need
 no request, a document needs one request for all keys, a key server needs one request for each key.
-The first source that has the key wins.
+The key of the first source that has one is used.
 
 ``KeyResolvers`` has one resolver for each set of key locations. Hosts with the same locations share
 a resolver, so that each key is requested once for all of them.

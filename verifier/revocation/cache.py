@@ -43,7 +43,7 @@ class RevocationCache:
 
     def remove(self, ids: Iterable[str]) -> int:
         """Remove revocations by ID; returns how many there were. An unknown ID is no error."""
-        removed = sum([self._revocations.remove(each) for each in ids])
+        removed = sum([self._revocations.remove(revocation_id) for revocation_id in ids])
         self._changed()
         return removed
 
@@ -55,8 +55,8 @@ class RevocationCache:
     def active(self, now: float) -> list[Revocation]:
         """Return the revocations that are active at ``now``, the first to end first."""
         self.refresh()
-        active = [each for each in self._revocations if each.is_active(now)]
-        return sorted(active, key=lambda each: each.expires)
+        active = [revocation for revocation in self._revocations if revocation.is_active(now)]
+        return sorted(active, key=lambda revocation: revocation.expires)
 
     def check(
         self, request: AccessRequest, token: Token | None, now: float, record: Recorder

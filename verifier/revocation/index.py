@@ -61,7 +61,9 @@ class RevocationIndex:
         if len(self._ends) > 2 * len(self._by_id) + _MAX_PURGED:
             # Most entries are left over from replaced revocations: build the heap anew. A sorted
             # list is a heap.
-            self._ends = sorted((each.expires, each_id) for each_id, each in self._by_id.items())
+            self._ends = sorted(
+                (entry.expires, entry_id) for entry_id, entry in self._by_id.items()
+            )
         else:
             heappush(self._ends, (revocation.expires, revocation_id))
 

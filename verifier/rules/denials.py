@@ -1,6 +1,6 @@
 """Jitsi's answer to each denial code, and the denials that are always the same.
 
-Decides nothing.
+This module decides nothing.
 """
 
 from __future__ import annotations

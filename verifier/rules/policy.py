@@ -53,7 +53,7 @@ class Policy:
         strict: Whether the standards count where Jitsi ignores them (``rules.strict``).
         other_algorithms: Algorithms accepted besides ``signature_algorithm``; only if strict.
         operator_policy: The ``[policy]`` table; None without one.
-        single_use: Whether each token opens its room once; a token is known by its ``jti``.
+        single_use: Whether each token opens its room once; ``jti`` identifies a token.
     """
 
     signature_algorithm: str = "HS256"

@@ -1,6 +1,7 @@
 """Steps 26 to 30: whether a good token, or no token, opens this room; upstream's ``verify_room``.
 
-Knows no key and no time. ``access_request`` and ``jid_request`` build the request about a room.
+This module knows no key and no time. ``access_request`` and ``jid_request`` build the request about
+a room.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class Claims:
         self.user: Mapping[str, Any] = user if isinstance(user, dict) else {}
 
     def __repr__(self) -> str:
-        return "Claims(...)"  # the claims say who meets whom
+        return "Claims(...)"  # claims are private: they name users and rooms
 
     def __eq__(self, other: object) -> bool:
         return self.raw == other.raw if isinstance(other, Claims) else NotImplemented

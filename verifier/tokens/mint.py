@@ -17,10 +17,10 @@ _HASHES: Final = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSpec:
-    """What a token is to say; None leaves a claim out.
+    """The claims that a token is to have; None leaves a claim out.
 
     Attributes:
-        room: In the form that clients send, or ``*``.
+        room: Claim ``room``: in the form that clients send, or ``*``.
         issuer: Claim ``iss``.
         audience: Claim ``aud``.
         subject: Claim ``sub``.
@@ -28,7 +28,7 @@ class TokenSpec:
         user_id: ``context.user.id``; likewise the next two.
         user_name: ``context.user.name``.
         user_email: ``context.user.email``.
-        moderator: Whether the bearer becomes the room's owner.
+        moderator: Whether the token makes its user an owner of the room.
         features: Names in ``context.features`` that are true.
     """
 

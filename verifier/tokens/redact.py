@@ -180,7 +180,7 @@ def _advance(states: frozenset[_State], group: str, *, any_case: bool) -> frozen
 
 def _readings(group: str, *, any_case: bool) -> set[bytes]:
     """Return what a group of base64url may decode to; bits that make no whole byte are dropped."""
-    spellings = product(*({each, each.upper()} if any_case else each for each in group))
+    spellings = product(*({letter, letter.upper()} if any_case else letter for letter in group))
     size, spare = divmod(6 * len(group), 8)
     found = set()
     for letters in spellings:

@@ -154,7 +154,7 @@ class KeyCache:
             refused: Key ids that the document names with something that must not be trusted.
         """
         changed = {key_id for key_id, key in keys.items() if self._put(key_id, key, lifetime)}
-        # Before the eviction, which prefers withdrawn keys: they must not displace current ones.
+        # Before the eviction, which removes withdrawn keys first, so that they displace no others.
         for key_id in [key_id for key_id in self._entries if key_id not in keys]:
             self._withdraw(key_id)
         self._evict_excess()

@@ -14,9 +14,10 @@ stale                  as last read with       all files are usable again: ready
                                                readable without any other change (permissions)
 =====================  ======================  ================================================
 
-A file that cannot be used never removes a running key: an operator's mistake while the service
-runs must not refuse every token. A key that a usable file no longer contains ends at once, because
-the operator removed it on purpose. This module does not know what the keys are for.
+A file that cannot be used never removes a key that is in use: an operator's mistake while the
+service runs must not cause the denial of every token. A key that a usable file no longer contains
+is removed at once, because the operator removed it on purpose. This module does not know what the
+keys are for.
 """
 
 from __future__ import annotations

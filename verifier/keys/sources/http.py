@@ -18,8 +18,8 @@ size                 1 MiB, packed and unpacked: a packed megabyte can unpack to
 freshness            ``Cache-Control`` or ``Expires`` (RFC 9111, section 4.2)
 ===================  =============================================================================
 
-Errors use fixed phrases, because a library's message may quote what the server sent. This is the
-only module of the key sources that calls aiohttp. It returns bytes and does not parse them.
+Errors use fixed phrases, because a library's message may quote what the server sent. Among the key
+sources, only this module calls aiohttp. It returns bytes and does not parse them.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class RevocationStore(Protocol):
     def refresh(self) -> None:
         """Apply changes of this service's other workers to the sink now.
 
-        Called before each decision: it must cost next to nothing while nothing has changed, and
+        Called before each decision: while nothing has changed, a call must cost less than 1 µs. It
         must neither block nor raise. It does nothing where changes arrive without being read.
         """
 

@@ -259,7 +259,7 @@ class RedisStore:
 
     async def _write_back(self) -> None:
         now = self._clock()
-        active = [each for each in self._copy.values() if each.is_active(now)]
+        active = [revocation for revocation in self._copy.values() if revocation.is_active(now)]
         count = await self._data.write_back(active)
         log("revocations written back", logging.WARNING, count=count, store=str(self._url))
 
@@ -270,7 +270,7 @@ class RedisStore:
             stored = await self._read_chunks(self._changed_while_reading)
             # A revocation that was stored here meanwhile is in the copy, but may be in no chunk.
             stored |= self._changed_while_reading
-            gone = [each for each in self._copy if each not in stored]
+            gone = [revocation_id for revocation_id in self._copy if revocation_id not in stored]
         finally:
             self._changed_while_reading = None
         self._forget(gone)
@@ -286,12 +286,16 @@ class RedisStore:
         unreadable, now = 0, self._clock()
         async for chunk in self._data.chunks():
             values = [read_value(revocation_id, value) for revocation_id, value in chunk.items()]
-            revocations = [each for each in values if each is not None]
+            revocations = [revocation for revocation in values if revocation is not None]
             unreadable += len(values) - len(revocations)
-            active = [each for each in revocations if each.is_active(now)]
-            ids.update(each.id for each in active)
-            self._add_to_copy([each for each in active if each.id not in newer])
-            ended += [(each.id, chunk[each.id]) for each in revocations if _has_ended(each, now)]
+            active = [revocation for revocation in revocations if revocation.is_active(now)]
+            ids.update(revocation.id for revocation in active)
+            self._add_to_copy([revocation for revocation in active if revocation.id not in newer])
+            ended += [
+                (revocation.id, chunk[revocation.id])
+                for revocation in revocations
+                if _has_ended(revocation, now)
+            ]
         if unreadable:
             self._log_unreadable(unreadable)
         await self._data.purge(ended)
@@ -299,9 +303,11 @@ class RedisStore:
 
     def _add_to_copy(self, revocations: list[Revocation]) -> None:
         # The sink empties the cache of decisions with each change, so it gets only what is new.
-        new = [each for each in revocations if self._copy.get(each.id) != each]
+        new = [
+            revocation for revocation in revocations if self._copy.get(revocation.id) != revocation
+        ]
         if new:
-            self._copy.update((each.id, each) for each in new)
+            self._copy.update((revocation.id, revocation) for revocation in new)
             self._sink.put(new)
 
     def _forget(self, ids: list[str]) -> None:
@@ -313,10 +319,12 @@ class RedisStore:
     async def _purge_ended(self) -> None:
         """Delete revocations that have ended, in Redis and in the copy."""
         now = self._clock()
-        ended = [each for each in self._copy.values() if _has_ended(each, now)]
-        await self._data.purge([(each.id, each.to_json()) for each in ended])
+        ended = [revocation for revocation in self._copy.values() if _has_ended(revocation, now)]
+        await self._data.purge([(revocation.id, revocation.to_json()) for revocation in ended])
         # A revocation with the same criteria may have replaced one of these meanwhile.
-        self._forget([each.id for each in ended if self._copy.get(each.id) is each])
+        self._forget(
+            [revocation.id for revocation in ended if self._copy.get(revocation.id) is revocation]
+        )
 
     # Changes.
 

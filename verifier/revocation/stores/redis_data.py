@@ -216,7 +216,9 @@ class RedisData:
         """Store those revocations that are missing; returns their number."""
         missing = 0
         for chunk in _chunks(revocations):
-            arguments = [text for each in chunk for text in (each.id, each.to_json())]
+            arguments = [
+                text for revocation in chunk for text in (revocation.id, revocation.to_json())
+            ]
             missing += await self._run(_WRITE_BACK, *arguments)
         return missing
 

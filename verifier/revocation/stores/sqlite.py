@@ -158,9 +158,12 @@ class SqliteStore:
         # reading increments a counter, so that the next ``refresh`` reads again.
         counters = self._counters.snapshot()
         changes = self._reader.changes(self._last_change, limit)
-        # All bodies are read before anything is applied: a damaged row must not leave a half.
-        stored = [Revocation.from_json(each.body) for each in changes if each.body is not None]
-        removed = [each.revocation_id for each in changes if each.body is None]
+        # All bodies are read before anything is applied: a damaged row must not leave the sink with
+        # a part of the changes.
+        stored = [
+            Revocation.from_json(change.body) for change in changes if change.body is not None
+        ]
+        removed = [change.revocation_id for change in changes if change.body is None]
         if changes:
             self._sink.remove(removed)
             self._sink.put(stored)

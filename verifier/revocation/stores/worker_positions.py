@@ -54,7 +54,7 @@ class WorkerPositions:
     def _have_reached(self, expected: int) -> bool:
         others = self._counters.read()
         del others[self._worker]
-        return all(each == _NONE or _includes(each, expected) for each in others)
+        return all(counter == _NONE or _includes(counter, expected) for counter in others)
 
 
 def _encode(position: Position) -> int:
