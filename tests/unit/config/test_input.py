@@ -185,7 +185,7 @@ def test_other_words_are_not_booleans(word: str) -> None:
     assert text.startswith(f'allow_empty_token (JWT_ALLOW_EMPTY): found "{word}"; expected true')
 
 
-def test_blanks_in_a_comma_list_are_dropped_with_a_notice() -> None:
+def test_blanks_in_comma_list_are_dropped_with_notice() -> None:
     settings = from_env(JWT_ACCEPTED_ISSUERS="a, b,,")
     assert settings.asap_accepted_issuers == ("a", "b")
     assert settings.notices == (

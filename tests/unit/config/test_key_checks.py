@@ -137,7 +137,7 @@ def test_notice_names_a_secret_unused_beside_a_key_url() -> None:
     )
 
 
-def test_hs256_with_a_secret_and_a_key_url_is_refused() -> None:
+def test_hs256_beside_a_key_url_is_refused() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(JWT_APP_SECRET=SECRET, JWT_ASAP_KEYSERVER=KEY_SERVER, JWT_SIGN_TYPE="HS256")
     assert "found HS256 with a key URL, where Jitsi accepts RS tokens only" in only_problem(error)
@@ -219,7 +219,7 @@ def test_public_key_is_not_a_shared_secret(rsa_pem: str, algorithm: str) -> None
     )
 
 
-def test_notice_names_a_public_key_unused_beside_a_key_url(rsa_pem: str) -> None:
+def test_notice_names_public_key_unused_beside_key_url(rsa_pem: str) -> None:
     settings = from_env(JWT_APP_SECRET=rsa_pem, JWT_ASAP_KEYSERVER=KEY_SERVER)
     assert settings.notices == (
         (

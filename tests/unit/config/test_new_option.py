@@ -52,7 +52,7 @@ def test_new_option_has_its_default(found: Any) -> None:
     assert found["default"] == 7
 
 
-def test_new_option_is_read_from_file_host_table_and_environment(found: Any) -> None:
+def test_new_option_is_read_from_every_place(found: Any) -> None:
     assert (found["file"], found["host"], found["environment"]) == (8, 9, 10)
 
 

@@ -83,7 +83,7 @@ def test_prefix_is_the_first_label_of_xmpp_muc_domain() -> None:
     assert settings.muc_mapper_domain_prefix == "muc"
 
 
-def test_muc_domain_in_the_file_does_not_change_the_prefix() -> None:
+def test_muc_domain_in_file_leaves_the_prefix_unchanged() -> None:
     settings = from_toml('muc_mapper_domain = "muc.meet.jitsi"')
     assert settings.muc_mapper_domain == "muc.meet.jitsi"
     assert settings.muc_mapper_domain_prefix == "conference"

@@ -180,7 +180,7 @@ def test_public_key_is_refused_as_a_secret(text: str | bytes) -> None:
         parse_secret(text)
 
 
-def test_file_of_secrets_has_one_a_line_or_pem_blocks() -> None:
+def test_file_of_secrets_has_lines_or_pem_blocks() -> None:
     block = pem(RSA_KEY).strip()
     assert split_secrets("one\r\n\n  \n two \n") == ["one", " two "]
     assert split_secrets(f"{block}\nlast") == [block, "last"]
@@ -241,7 +241,7 @@ def test_pem_certificate_and_jwk_give_the_same_key() -> None:
         lambda text: text.replace("-----\n", "----- \n"),
     ],
 )
-def test_pem_may_have_other_line_ends_and_text_around_it(form: Callable[[str], str]) -> None:
+def test_pem_may_have_text_around_it(form: Callable[[str], str]) -> None:
     assert parse_public_key(form(pem(RSA_KEY)), "k", "asap").algorithms == RSA_ALGORITHMS
 
 
@@ -297,7 +297,7 @@ def test_dates_of_a_certificate_are_ignored() -> None:
     assert parse_public_key(text, "k", "asap").algorithms == RSA_ALGORITHMS
 
 
-def test_public_key_is_written_as_pem_and_a_secret_is_not() -> None:
+def test_only_public_keys_are_written_as_pem() -> None:
     key = parse_public_key(certificate(EC_KEY), "k", "document")
     assert to_pem(key).decode() == pem(EC_KEY)
     with pytest.raises(InvalidKeyError, match="found a shared secret"):
@@ -454,7 +454,7 @@ def test_empty_document_is_valid() -> None:
 # Files
 
 
-def test_single_key_of_a_file_has_the_given_key_id() -> None:
+def test_single_key_in_file_has_given_key_id() -> None:
     for text in (pem(RSA_KEY), certificate(RSA_KEY), json.dumps(rsa_jwk())):
         document = parse_key_file(text.encode(), "good")
         assert list(document.keys) == ["good"]

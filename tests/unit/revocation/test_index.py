@@ -88,7 +88,7 @@ def test_a_token_that_matches_all_criteria_is_found(criterion: dict[str, Any]) -
         {"jti": "t-1", "iss": "app", "issued_before": 1},
     ],
 )
-def test_a_token_that_matches_only_some_criteria_is_not_found(criterion: dict[str, Any]) -> None:
+def test_token_must_match_all_criteria(criterion: dict[str, Any]) -> None:
     assert not finds(revoke(**criterion), mint())
 
 
@@ -264,7 +264,7 @@ def test_guests_are_denied_in_a_revoked_room() -> None:
         (False, "u-1", DenialCode.TOKEN_EXPIRED),
     ],
 )
-def test_a_revoked_session_with_an_expired_token_is_denied_as_revoked(
+def test_revoked_session_with_expired_token_is_denied_as_revoked(
     admitted_before: bool, user: str, code: DenialCode
 ) -> None:
     policy = Policy(asap_accepted_issuers=("app",), muc_mapper_domain_base="meet.example.org")

@@ -47,7 +47,7 @@ def test_the_default_duration_is_a_day() -> None:
     assert parse(user_id="u").expires == NOW + DAY
 
 
-def test_a_token_is_revoked_by_its_digest_until_its_end() -> None:
+def test_token_is_revoked_by_digest_until_its_end() -> None:
     revocation = parse(token=TOKEN)
     assert revocation == Revocation(token_digest=token_digest(TOKEN), expires=NOW + 600)
     assert TOKEN.rpartition(".")[2] not in revocation.to_json()
@@ -79,7 +79,7 @@ def test_rooms_and_tenants_are_normalized(room: str) -> None:
 
 
 @pytest.mark.parametrize("written", ["R&D", "Team (A)", "A+B", "r%26d"])
-def test_a_room_name_means_the_room_of_the_same_url(written: str) -> None:
+def test_room_name_means_the_room_of_its_url(written: str) -> None:
     page = parse_target("/" + written.replace(" ", "%20"))
     assert page is not None
     assert page.address is not None
@@ -91,7 +91,7 @@ def test_a_normalized_name_stays_unchanged(form: str) -> None:
     assert parse(room=form).room == form
 
 
-def test_a_digest_may_have_the_form_of_the_audit_log() -> None:
+def test_digest_may_have_the_audit_logs_form() -> None:
     digest = token_digest(TOKEN)
     assert parse(token_digest=f"sha256:{digest.upper()}").token_digest == digest
 

@@ -155,7 +155,7 @@ def test_signalling_is_recognised(section: str) -> None:
 @given(name=NAMES)
 @example(name="ΌΣΟΣ ΟΔΌΣ.Σ")
 @example(name="%CE%A3%CC%81%CE%91%CE%A3\u00ad")
-def test_form_of_a_name_is_that_of_the_web_client(client: Client, name: str) -> None:
+def test_room_name_has_the_web_clients_form(client: Client, name: str) -> None:
     answer = client(name=name)
     assume(bool(answer["assigned"]))
     form = room_name(name)
@@ -195,7 +195,7 @@ def test_sent_name_is_idempotent_and_keeps_every_form(name: str) -> None:
 
 @settings(deadline=None)
 @given(st.text(ASSIGNED, min_size=1, max_size=20))
-def test_older_client_that_does_not_escape_means_the_same_room(name: str) -> None:
+def test_unescaped_name_of_older_client_means_same_room(name: str) -> None:
     form = room_name(quote(name, safe=""))
     if form and "%25" not in form and sent_room_name(unquote(form)) == form:
         assert address_of(f"/http-bind?room={form}") == RoomAddress(form)
@@ -380,7 +380,7 @@ def test_room_jid_is_as_prosody_sees_it(address: RoomAddress, jid: str) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row[2]], ids=lambda row: row[0])
-def test_every_address_makes_a_jid_that_splits_into_its_parts(row: list[str]) -> None:
+def test_every_address_makes_a_jid_with_its_parts(row: list[str]) -> None:
     address = address_of(row[0])
     assert address is not None
     jid = parse_jid(room_jid(address, "muc.example.org"))

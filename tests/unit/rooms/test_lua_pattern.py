@@ -263,7 +263,7 @@ def test_unreached_mistake_raises_nothing(
     assert match(subject, pattern) == expected
 
 
-def test_classes_and_sets_hold_the_same_bytes_as_in_lua() -> None:
+def test_classes_and_sets_equal_those_of_lua() -> None:
     names = [name.encode() for name in string.ascii_letters + string.punctuation]
     patterns = [b"^%" + name for name in names if name not in b"bf"]
     patterns += [b"^[%" + name + b"]" for name in names] + [

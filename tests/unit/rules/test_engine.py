@@ -149,7 +149,7 @@ def test_address_without_a_room_is_invalid(room: str) -> None:
     assert code_of(ask(mint(room="*"), room=room)) == "room-address-invalid"
 
 
-def test_empty_room_claim_is_malformed_without_a_room_address_too() -> None:
+def test_empty_room_claim_is_malformed_without_room_address() -> None:
     assert code_of(ask(mint(room=""), room=None)) == "claim-malformed"
 
 

@@ -107,7 +107,7 @@ async def test_a_database_of_another_program_is_not_written_to(tmp_path: Path) -
     await store.close()
 
 
-async def test_an_attempt_that_read_its_clock_before_the_first_use_is_second(
+async def test_attempt_that_began_before_the_redemption_is_second(
     tmp_path: Path,
 ) -> None:
     # The second process reads its clock three times before it looks for a recorded use.

@@ -37,12 +37,12 @@ def count(file: SqliteFile) -> int:
     return int(number)
 
 
-def test_a_new_file_is_marked_and_readable_by_its_owner_only(file: SqliteFile, path: Path) -> None:
+def test_new_file_is_marked_and_private(file: SqliteFile, path: Path) -> None:
     with file.writing():
         file.execute(INSERT)
     files = sorted(path.parent.iterdir())
-    assert [each.name for each in files] == ["file", "file-shm", "file-wal"]
-    assert {each.stat().st_mode & 0o777 for each in files} == {0o600}
+    assert [made.name for made in files] == ["file", "file-shm", "file-wal"]
+    assert {made.stat().st_mode & 0o777 for made in files} == {0o600}
     pragmas = ("application_id", "user_version", "journal_mode", "synchronous")
     found = [file.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
     assert found == [FORMAT.application_id, 1, "wal", 2]  # 2 is FULL
@@ -95,7 +95,7 @@ def test_data_version_changes_with_changes_of_other_connections(
     assert file.data_version != before
 
 
-def test_a_file_without_marks_is_marked_if_it_has_the_known_tables(path: Path) -> None:
+def test_unmarked_file_with_the_known_tables_is_marked(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE numbers (number INTEGER)")
         connection.execute(INSERT)

@@ -109,7 +109,7 @@ def test_percent_encoded_token_is_hidden() -> None:
         written = quote(written, safe="").replace("e", "%65", 1)
         assert hide_tokens(f"/a/{written}?x") == "/a/[token]?x"
         assert holds_token(written)
-    assert hide_tokens("".join(f"%{ord(each):02x}" for each in TOKEN)) == "[token]"
+    assert hide_tokens("".join(f"%{ord(letter):02x}" for letter in TOKEN)) == "[token]"
     assert hide_tokens(f"/a%20b?jwt={TOKEN}&c=%20") == "/a%20b?jwt=[token]&c=%20"
 
 

@@ -46,9 +46,7 @@ async def open_source(
 # The URL and the format of a key
 
 
-async def test_key_is_requested_by_the_hash_of_its_key_id(
-    server: KeyServer, open_source: Open
-) -> None:
+async def test_key_is_requested_by_digest_of_key_id(server: KeyServer, open_source: Open) -> None:
     source = open_source()
     for key_id in ("k", "a/b c?d", "ключ", "\0", "k" * 5000):
         server.publish(key_id, pem(key_id))
@@ -182,7 +180,7 @@ async def test_jitter_spreads_refreshes(
     assert server.paths() == [asap_path("0"), asap_path("1"), asap_path("0")]
 
 
-async def test_key_replaced_under_its_key_id_is_used_at_once(
+async def test_key_replaced_under_same_key_id_is_used(
     server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open
 ) -> None:
     source = open_source()
@@ -696,7 +694,7 @@ async def test_status_lists_keys_without_key_material(
     assert "material" not in repr(status)
 
 
-async def test_cached_key_is_found_by_the_hash_of_its_key_id(
+async def test_cached_key_is_found_by_its_digest(
     server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
     source = open_source()

@@ -71,9 +71,7 @@ async def check_twice(source: PublicKeySource | SecretSource) -> None:
 # Reading
 
 
-async def test_keys_are_read_from_text_and_files_in_every_format(
-    tmp_path: Path, static: Open
-) -> None:
+async def test_keys_are_read_in_every_format(tmp_path: Path, static: Open) -> None:
     (tmp_path / "pem").write_text(pem("a"))
     (tmp_path / "jwk").write_text(json.dumps(jwk("b")))
     (tmp_path / "jwks").write_text(json.dumps({"keys": [jwk("c"), jwk("d")]}))

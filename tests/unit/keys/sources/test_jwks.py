@@ -171,7 +171,7 @@ async def test_withdrawn_key_is_used_for_ninety_minutes(
     assert is_key(source.get("both"), "both")
 
 
-async def test_grace_period_starts_at_the_first_document_without_the_key(
+async def test_grace_period_starts_when_the_key_is_withdrawn(
     server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
     server.publish_document(jwk("old"), jwk("both"))
@@ -217,7 +217,7 @@ async def test_failing_server_does_not_extend_the_grace_period(
     assert is_key(source.get("both"), "both")
 
 
-async def test_key_replaced_under_its_key_id_is_used_at_once(
+async def test_key_replaced_under_same_key_id_is_used(
     server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open
 ) -> None:
     server.publish_document(jwk("a", "old"))
@@ -284,7 +284,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_cached_keys_are_used_for_a_day_during_every_fault(
+async def test_cached_keys_are_used_for_a_day_of_faults(
     server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open, fault: str
 ) -> None:
     server.publish_document(jwk("a"))
@@ -476,7 +476,7 @@ async def test_background_refresh_does_not_delay_a_lookup(
     assert is_key(await source.fetch("b"), "b")
 
 
-async def test_unknown_keys_are_unavailable_at_once_while_the_server_fails(
+async def test_unknown_keys_are_unavailable_while_the_server_fails(
     server: KeyServer, open_source: Open
 ) -> None:
     source = open_source()

@@ -34,7 +34,7 @@ def revocation(jti: str, expires: float = LATER, reason: str = "") -> Revocation
 
 
 def active(cache: RevocationCache) -> list[str]:
-    return sorted(str(each.jti) for each in cache.active(time.time()))
+    return sorted(str(revocation.jti) for revocation in cache.active(time.time()))
 
 
 StartWorker: TypeAlias = Callable[..., Awaitable[RevocationCache]]
@@ -95,7 +95,7 @@ async def test_the_same_criteria_replace_the_earlier_revocation(start_worker: St
     await first.store.put(revocation("a", reason="first"))
     await second.store.put(revocation("a", reason="second"))
     for cache in (first, second):
-        assert [each.reason for each in cache.active(time.time())] == ["second"]
+        assert [revocation.reason for revocation in cache.active(time.time())] == ["second"]
 
 
 async def test_only_changes_call_changed() -> None:
@@ -195,14 +195,14 @@ class CountingCache(RevocationCache):
             await asyncio.sleep(0)
 
 
-async def test_the_event_loop_runs_while_a_large_file_is_read(tmp_path: Path) -> None:
+async def test_event_loop_runs_while_large_file_is_read(tmp_path: Path) -> None:
     with closing(RevocationFile(tmp_path / "file", 1).file) as file:
         file.check_content()
     with closing(sqlite3.connect(tmp_path / "file")) as connection, connection:
         rows = [revocation(str(number)) for number in range(5_000)]
         connection.executemany(
             "INSERT INTO revocations (name, expires, body) VALUES (?, ?, ?)",
-            [(each.id, each.expires, each.to_json()) for each in rows],
+            [(row.id, row.expires, row.to_json()) for row in rows],
         )
     cache = CountingCache(open_store(f"sqlite://{tmp_path}/file"), lambda: None)
     counting = asyncio.create_task(cache.count_turns())
@@ -213,7 +213,7 @@ async def test_the_event_loop_runs_while_a_large_file_is_read(tmp_path: Path) ->
     assert max(cache.received.values()) <= len(rows) / 5
 
 
-async def test_closing_a_store_that_did_not_start_is_no_error(tmp_path: Path) -> None:
+async def test_store_that_did_not_start_can_be_closed(tmp_path: Path) -> None:
     store = open_store(f"sqlite://{tmp_path}/none/file")
     cache = RevocationCache(store, lambda: None)
     with pytest.raises(StoreConfigError):

@@ -43,7 +43,7 @@ async def test_workers_that_have_read_nothing_are_not_waited_for() -> None:
     await asyncio.wait_for(asyncio.create_task(first.wait_for(REACHED)), 10)
 
 
-async def test_wait_for_a_worker_that_never_reads_has_an_end() -> None:
+async def test_wait_for_a_worker_is_bounded() -> None:
     first, second = workers(2)
     second.publish(Position("epoch", 6))
     await asyncio.wait_for(asyncio.create_task(first.wait_for(REACHED)), 10)
