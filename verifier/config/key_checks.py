@@ -29,7 +29,7 @@ _PUBLIC: Final = "one PEM public key or certificate, JWK or JWK set"
 
 
 @dataclass(slots=True)
-class _Offered:
+class _ConfiguredKeys:
     """The keys that the configuration has.
 
     Attributes:
@@ -54,26 +54,26 @@ class _Offered:
 
 def resolve_keys(config: ConfigInput, values: dict[str, Any]) -> None:
     """Set the algorithms, and refuse keys that cannot verify them."""
-    offered = _Offered([name for name in KEY_URL_OPTIONS if values[name] is not None])
+    configured = _ConfiguredKeys([name for name in KEY_URL_OPTIONS if values[name] is not None])
     before = len(config.problems)
-    _read_secrets(config, values, offered)
-    _read_public_keys(config, values, offered)
-    accepted = _accepted_algorithms(config, values, offered)
+    _read_secrets(config, values, configured)
+    _read_public_keys(config, values, configured)
+    accepted = _accepted_algorithms(config, values, configured)
     values["signature_algorithm"], *others = accepted
     values["other_algorithms"] = tuple(others)
     if not config.has_bad_value(*_KEY_OPTIONS) and len(config.problems) == before:
         strict = values["rules"] == "strict"
-        _check_keys(config, accepted, offered, strict=strict)
-    _notice_plain_http(config, values, offered)
+        _check_keys(config, accepted, configured, strict=strict)
+    _notice_plain_http(config, values, configured)
 
 
 def _accepted_algorithms(
-    config: ConfigInput, values: dict[str, Any], offered: _Offered
+    config: ConfigInput, values: dict[str, Any], configured: _ConfiguredKeys
 ) -> list[str]:
     """Return the accepted algorithms, first the one that ``mint`` signs with."""
     given: tuple[str, ...] | None = values["signature_algorithm"]
     if given is None:
-        public = offered.urls or (offered.named and not offered.shared)
+        public = configured.urls or (configured.named and not configured.shared)
         return ["RS256" if public else "HS256"]
     accepted = list(dict.fromkeys(given))
     if len(accepted) > 1 and values["rules"] != "strict":
@@ -82,18 +82,20 @@ def _accepted_algorithms(
     return accepted
 
 
-def _read_secrets(config: ConfigInput, values: dict[str, Any], offered: _Offered) -> None:
+def _read_secrets(config: ConfigInput, values: dict[str, Any], configured: _ConfiguredKeys) -> None:
     for secret in values["app_secret"]:
         try:
             if looks_like_pem(secret):
-                offered.static.append(parse_public_key(secret, None, "file"))
+                configured.static.append(parse_public_key(secret, None, "file"))
             else:
-                offered.shared.append(parse_secret(secret))
+                configured.shared.append(parse_secret(secret))
         except InvalidKeyError as error:
             config.add_problem("app_secret", f"no usable key: {error}", f"a secret or {_PUBLIC}")
 
 
-def _read_public_keys(config: ConfigInput, values: dict[str, Any], offered: _Offered) -> None:
+def _read_public_keys(
+    config: ConfigInput, values: dict[str, Any], configured: _ConfiguredKeys
+) -> None:
     for key_id, location in values["public_keys"].items():
         try:
             body = _read_key(location, config)
@@ -103,7 +105,7 @@ def _read_public_keys(config: ConfigInput, values: dict[str, Any], offered: _Off
             found = f"no usable key{where} for key id {key_id!a}: {_describe_error(error)}"
             config.add_problem("public_keys", found, _PUBLIC)
         else:
-            offered.named.extend((*document.keys.values(), *document.static))
+            configured.named.extend((*document.keys.values(), *document.static))
 
 
 def _read_key(location: str | Path, config: ConfigInput) -> bytes:
@@ -120,9 +122,9 @@ def _describe_error(error: OSError | ValueError) -> str:
 
 
 def _check_keys(
-    config: ConfigInput, accepted: list[str], offered: _Offered, *, strict: bool
+    config: ConfigInput, accepted: list[str], configured: _ConfiguredKeys, *, strict: bool
 ) -> None:
-    if not offered.algorithms:
+    if not configured.algorithms:
         expected = f"a key: one of {', '.join(_KEY_OPTIONS)}"
         config.add_problem("app_secret", "nothing", expected)
         return
@@ -130,36 +132,38 @@ def _check_keys(
         return
     before = len(config.problems)
     for algorithm in accepted:
-        _check_algorithm(config, algorithm, offered)
+        _check_algorithm(config, algorithm, configured)
     if len(config.problems) > before:
         return
     if any(map(is_symmetric, accepted)):
-        _check_strength(config, offered, strict=strict)
-    _notice_unused(config, accepted, offered)
+        _check_strength(config, configured, strict=strict)
+    _notice_unused(config, accepted, configured)
     if strict:
-        _refuse_ambiguous(config, offered)
+        _refuse_ambiguous(config, configured)
 
 
-def _check_algorithm(config: ConfigInput, algorithm: str, offered: _Offered) -> None:
-    if is_symmetric(algorithm) and offered.static:
+def _check_algorithm(config: ConfigInput, algorithm: str, configured: _ConfiguredKeys) -> None:
+    if is_symmetric(algorithm) and configured.static:
         expected = f"a shared secret for {algorithm}, or an algorithm for public keys"
         config.add_problem("app_secret", "a public key, which is not secret", expected)
-    elif algorithm not in offered.algorithms:
+    elif algorithm not in configured.algorithms:
         found = algorithm if "signature_algorithm" in config.given else f"{algorithm} by default"
-        expected = f"what the configured keys can verify: {', '.join(sorted(offered.algorithms))}"
+        expected = (
+            f"what the configured keys can verify: {', '.join(sorted(configured.algorithms))}"
+        )
         config.add_problem("signature_algorithm", found, expected)
-    elif is_symmetric(algorithm) and offered.urls:
+    elif is_symmetric(algorithm) and configured.urls:
         found = f"{algorithm} with a key URL, where Jitsi accepts RS tokens only"
         expected = "an algorithm for public keys, or no asap_key_server and cache_keys_url"
         config.add_problem("signature_algorithm", found, expected)
 
 
-def _check_strength(config: ConfigInput, offered: _Offered, *, strict: bool) -> None:
-    for number, key in enumerate(offered.shared, 1):
+def _check_strength(config: ConfigInput, configured: _ConfiguredKeys, *, strict: bool) -> None:
+    for number, key in enumerate(configured.shared, 1):
         if len(key.material) >= STRONG_SECRET:
             continue
-        of_many = len(offered.shared) > 1
-        which = f"secret {number} of {len(offered.shared)}" if of_many else "the secret"
+        of_many = len(configured.shared) > 1
+        which = f"secret {number} of {len(configured.shared)}" if of_many else "the secret"
         if strict:
             expected = f'{STRONG_SECRET} or more, for rules = "strict" (RFC 8725, section 3.5)'
             config.add_problem("app_secret", f"{which} of {len(key.material)} bytes", expected)
@@ -168,25 +172,25 @@ def _check_strength(config: ConfigInput, offered: _Offered, *, strict: bool) -> 
             config.add_notice("app_secret", text)
 
 
-def _notice_unused(config: ConfigInput, accepted: list[str], offered: _Offered) -> None:
+def _notice_unused(config: ConfigInput, accepted: list[str], configured: _ConfiguredKeys) -> None:
     names = " or ".join(accepted)
     public = [name for name in accepted if not is_symmetric(name)]
-    if offered.named and not public:
+    if configured.named and not public:
         config.add_notice("public_keys", f"not used: {names} needs app_secret")
-    if offered.shared and len(public) == len(accepted):
+    if configured.shared and len(public) == len(accepted):
         config.add_notice("app_secret", f"not used for tokens: {names} needs public keys")
-    if offered.static and offered.urls:
+    if configured.static and configured.urls:
         text = "not used: with a key URL, keys are found by their key ids only"
         config.add_notice("app_secret", text)
-    for key in offered.named if public else ():
+    for key in configured.named if public else ():
         if key.algorithms.isdisjoint(accepted):
             fit = ", ".join(sorted(key.algorithms))
             text = f"key id {key.key_id!a} is not used: it is for {fit}, and {names} is accepted"
             config.add_notice("public_keys", text)
 
 
-def _refuse_ambiguous(config: ConfigInput, offered: _Offered) -> None:
-    for name, keys in (("app_secret", offered.static), ("public_keys", offered.named)):
+def _refuse_ambiguous(config: ConfigInput, configured: _ConfiguredKeys) -> None:
+    for name, keys in (("app_secret", configured.static), ("public_keys", configured.named)):
         for key in keys:
             if key.interop_warning:
                 which = "" if key.key_id is None else f" of key id {key.key_id!a}"
@@ -198,8 +202,10 @@ def _refuse_ambiguous(config: ConfigInput, offered: _Offered) -> None:
                 )
 
 
-def _notice_plain_http(config: ConfigInput, values: dict[str, Any], offered: _Offered) -> None:
-    for name in offered.urls:
+def _notice_plain_http(
+    config: ConfigInput, values: dict[str, Any], configured: _ConfiguredKeys
+) -> None:
+    for name in configured.urls:
         parts = urlsplit(values[name])
         if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             text = "keys are fetched over plain http: an attacker on the way can replace them"

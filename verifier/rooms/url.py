@@ -12,7 +12,7 @@ Three programs read a URL, each in its own way, and all have to agree on the roo
 
 A URL on which they disagree names no room here: encoded slashes and backslashes, dot segments,
 empty segments (but ``//room`` is ``room`` to all three), two tenants in a row, excluded characters
-in a tenant, and names that only a proxy which ignores case or decodes names would take for
+in a tenant, and names that only a proxy which ignores case or normalises would take for
 signalling. No browser sends a raw space, control character or ``#`` in a path, so that these name
 no room either.
 """

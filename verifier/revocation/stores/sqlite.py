@@ -40,7 +40,7 @@ from verifier.storage.worker_counters import WorkerIdentity
 
 _POLL_SECONDS: Final = 0.5
 _PURGE_SECONDS: Final = 60.0
-_CHUNK: Final = 500  # revocations
+_CHUNK: Final = 500  # revocations that are read at once; no request is decided meanwhile
 _WRITE_WAIT: Final = 5.0  # seconds to wait for other writers, in the writer's thread
 _READ_WAIT: Final = 0.02  # seconds; the event loop waits, and readers hardly ever have to
 
