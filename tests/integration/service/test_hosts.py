@@ -108,8 +108,8 @@ def test_strict_hosts_refuse_hosts_without_a_table(tmp_path: Path) -> None:
     with running_verifier(tmp_path, config) as strict:
         for host, token in TOKENS.items():
             answer = ask(strict, "auth", host, token)
-            known = host != "elsewhere.example"
-            assert (answer.status, answer.code) == (200, "") if known else (403, "domain-mismatch")
+            served = host != "elsewhere.example"
+            assert (answer.status, answer.code) == (200, "") if served else (403, "domain-mismatch")
 
 
 def test_hosts_with_the_same_keys_share_one_source(tmp_path: Path) -> None:

@@ -57,12 +57,12 @@ async def start() -> AsyncIterator[Start]:
         **options: Any,
     ) -> Sidecar:
         metrics, cache = Metrics(), DecisionCache(ttl)
-        known = RevocationCache(store or MemoryStore(), cache.clear)
-        await known.store.start(known)
+        revocations = RevocationCache(store or MemoryStore(), cache.clear)
+        await revocations.store.start(revocations)
         policy = replace(POLICY, **options)
-        judged_by = keys or FakeKeys()
+        verifier_keys = keys or FakeKeys()
         verifier = Verifier(
-            policy, judged_by, lambda: NOW, revoked=known.check, single_use=single_use
+            policy, verifier_keys, lambda: NOW, revoked=revocations.check, single_use=single_use
         )
         service = DecisionService(
             Hosts(verifier, {}),
@@ -70,7 +70,7 @@ async def start() -> AsyncIterator[Start]:
             metrics.decisions,
             DecisionLog([LogLines(), *sinks], report_only=report_only),
             ProxyAuthOptions(ttl, cookie, bypass, pages, report_only),
-            known.refresh,
+            revocations.refresh,
         )
         server = HardenedServer(service.handle, fast_handler=service.fast_lane.answer)
         runner = web.ServerRunner(server)

@@ -1,4 +1,4 @@
-"""Every endpoint and every way in is recorded: who, which room, and with which token."""
+"""Every endpoint and every kind of allow is recorded: which user, room and token."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCOPE = CookieScope("127.0.0.1", None, "standup")
 ROOM = "standup@conference.meet.example.org"
 
 
-async def test_every_way_in_is_recorded_with_the_same_members(start: Start) -> None:
+async def test_every_kind_of_allow_has_the_same_members(start: Start) -> None:
     """With a token, from the cache, by hand-off, by the hand-off cookie, and by address."""
     sink = RecordingSink()
     sidecar = await start(
@@ -36,8 +36,8 @@ async def test_every_way_in_is_recorded_with_the_same_members(start: Start) -> N
     ):
         await sidecar.nginx(uri, *headers)
     guest = {"outcome": "allowed", "room": ROOM}
-    known = guest | {"user_id": "u-1", "token_id": "t-1"}
-    assert sink.records == [known, known, known, guest, guest]
+    named = guest | {"user_id": "u-1", "token_id": "t-1"}
+    assert sink.records == [named, named, named, guest, guest]
 
 
 async def test_every_endpoint_is_recorded(start: Start) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.support.heads import ENDPOINTS, GOOD, HOST, TOKENS, head, proxy_request, write_head
 from tests.support.reader_pair import ReaderPair, Setup, reader_pair
 
-pytestmark = pytest.mark.slow  # each question is asked in two ways
+pytestmark = pytest.mark.slow  # each request is sent in two ways
 
 POST = "POST"
 CHUNKED = ("Transfer-Encoding", "chunked")
@@ -63,10 +63,10 @@ async def test_header_names_may_be_in_any_case(
     pair: ReaderPair, endpoint: str, write: type
 ) -> None:
     target, fields = proxy_request(endpoint)
-    odd = [(write(name), value) for name, value in fields]
+    rewritten = [(write(name), value) for name, value in fields]
     mixed = [(write(name) if i else name, value) for i, (name, value) in enumerate(fields)]
-    for each in (fields, odd, mixed):
-        assert await compare_all(pair, write_head("GET", target, each)) == ["HTTP/1.1 200 OK"]
+    for headers in (fields, rewritten, mixed):
+        assert await compare_all(pair, write_head("GET", target, headers)) == ["HTTP/1.1 200 OK"]
     assert pair.fast.fast_count > 0
 
 

@@ -17,7 +17,7 @@ from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value
 from verifier.http.pages import Pages
 from verifier.http.proxy_auth import ProxyAuthOptions
 
-pytestmark = pytest.mark.slow  # each question is asked in two ways
+pytestmark = pytest.mark.slow  # each request is sent in two ways
 
 KEY = b"a key of cookies"
 SCOPE = CookieScope(HOST, None, "standup")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.heads import ENDPOINTS, GOOD, HOST, TOKENS, head, proxy_request, write_head
 from tests.support.reader_pair import ReaderPair, Setup, reader_pair
 
-pytestmark = pytest.mark.slow  # each question is asked in two ways
+pytestmark = pytest.mark.slow  # each request is sent in two ways
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -30,7 +30,7 @@ USUAL: Fields = (
     ("X-Request-Id", "r-1"),
     ("Connection", "keep-alive"),
 )
-ODD: Fields = (
+UNUSUAL: Fields = (
     *USUAL,
     ("Connection", "close"),
     ("Authorization", f"Bearer {GOOD}"),
@@ -50,7 +50,7 @@ ODD: Fields = (
     ("Accept-Language", ""),
 )
 INSERTED = (b" ", b"\t", b"\r", b"\n", b"\r\n", b"\r\n ", b"\0", b"\x7f", b"\xff", b":", b"a", b"#")
-BEHIND = (
+AFTER_HEAD = (
     *(b"\r\n", b"hello", b"0\r\n\r\n"),
     *(b"0\r\nX-Original-URI: /standup\r\n\r\n", b"GET / HTTP/1.1\r\n"),
     *(head(), head("ext-authz"), head("auth", ("Connection", "close")), head("auth", ("X", "a"))),
@@ -71,10 +71,10 @@ def usual_heads(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def odd_heads(draw: st.DrawFn) -> bytes:
+def unusual_heads(draw: st.DrawFn) -> bytes:
     """Return a head with changed fields or bytes."""
     target, good = proxy_request(draw(st.sampled_from(ENDPOINTS)))
-    fields = good + draw(st.lists(st.sampled_from(ODD), max_size=4))
+    fields = good + draw(st.lists(st.sampled_from(UNUSUAL), max_size=4))
     at = draw(st.integers(0, len(fields) - 1))
     name, value = fields[at]
     written_otherwise = (draw(st.sampled_from(CASES))(name), value)
@@ -97,9 +97,9 @@ def streams(draw: st.DrawFn) -> list[bytes]:
     """Return the bytes of a client, in the parts that the server reads."""
     parts: list[bytes] = []
     for _ in range(draw(st.integers(1, 4))):
-        parts.append(draw(usual_heads() if draw(OFTEN) else odd_heads()))
+        parts.append(draw(usual_heads() if draw(OFTEN) else unusual_heads()))
         if draw(SELDOM):
-            parts.append(draw(st.sampled_from(BEHIND)))
+            parts.append(draw(st.sampled_from(AFTER_HEAD)))
     if draw(SELDOM):
         whole = b"".join(parts)
         cuts = sorted(draw(st.lists(st.integers(0, len(whole)), max_size=4)))

@@ -41,8 +41,8 @@ async def test_capable_proxies_get_a_303(sidecar: Sidecar, path: str) -> None:
     target = "/forward-auth" if path == "forward-auth" else f"/ext-authz{uri}"
     # Without the header: a proxy that does not pass a 303 on would refuse every client.
     assert (await sidecar.ask(target, HOST, *forwarded, allow_redirects=False))[0] == 200
-    asked = [HOST, *forwarded, ("X-Jitsi-Handoff", "1")]
-    answered, headers, _ = await sidecar.ask(target, *asked, allow_redirects=False)
+    fields = [HOST, *forwarded, ("X-Jitsi-Handoff", "1")]
+    answered, headers, _ = await sidecar.ask(target, *fields, allow_redirects=False)
     assert answered == 303
     assert headers["Location"] == f"/standup#jwt=%22{mint()}%22"
     assert headers["Referrer-Policy"] == "no-referrer"

@@ -150,10 +150,10 @@ async def test_forwarded_requests_need_their_host(start: Start) -> None:
 async def test_doubled_methods_are_ambiguous(start: Start, path: str) -> None:
     sidecar = await start()
     name, value = CONVENTIONS[path]
-    asked = [(name, value.format(f"/standup?jwt={mint()}")), ("X-Forwarded-Host", "a")]
+    fields = [(name, value.format(f"/standup?jwt={mint()}")), ("X-Forwarded-Host", "a")]
     kind = "X-Forwarded-Method" if path == "/forward-auth" else "X-Original-Method"
-    assert (await sidecar.ask(path, *asked, (kind, "GET")))[0] == 200
-    status, headers, _ = await sidecar.ask(path, *asked, (kind, "GET"), (kind, "GET"))
+    assert (await sidecar.ask(path, *fields, (kind, "GET")))[0] == 200
+    status, headers, _ = await sidecar.ask(path, *fields, (kind, "GET"), (kind, "GET"))
     assert (status, headers["X-Jitsi-Denial"]) == (401, "ambiguous-request")
 
 
@@ -363,18 +363,18 @@ async def test_a_denial_is_one_log_line_without_token_or_query(
 
 
 async def test_a_request_is_in_flight_during_a_key_fetch(start: Start) -> None:
-    asked, release = asyncio.Event(), asyncio.Event()
+    fetching, release = asyncio.Event(), asyncio.Event()
 
     class SlowKeys(FakeKeys):
         async def fetch(self, _key_id: str) -> Missing:
-            asked.set()
+            fetching.set()
             await release.wait()
             return Missing.UNKNOWN
 
     sidecar = await start(keys=SlowKeys(), key_server=True, signature_algorithm="RS256")
     token = mint({"kid": "k", "alg": "RS256"})
     request = asyncio.create_task(sidecar.nginx(f"/standup?jwt={token}"))
-    await asked.wait()
+    await fetching.wait()
     assert sidecar.count("in_flight") == 1
     release.set()
     assert (await request)[1]["X-Jitsi-Denial"] == "key-unknown"
