@@ -70,7 +70,7 @@ class ProxyAuthOptions:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What ``prepare`` found out about one request, for the steps after it.
+    """One request before its decision: what was read from it, and which verifier decides.
 
     Attributes:
         endpoint: The endpoint's name in metrics.

@@ -27,7 +27,7 @@ from verifier.rules.token import read_token
 from verifier.tokens.claims import Claims
 from verifier.tokens.jws import token_digest
 
-VERIFIED_CLAIMS: Final = frozenset(
+CODES_AFTER_SIGNATURE: Final = frozenset(
     {
         DenialCode.EXPIRY_MALFORMED,
         DenialCode.NOT_BEFORE_MALFORMED,
@@ -204,7 +204,7 @@ def _token_fields(
     claims: Claims | None
     if isinstance(decision, Allow):
         claims = decision.claims
-    elif inputs is None or decision.code not in VERIFIED_CLAIMS:
+    elif inputs is None or decision.code not in CODES_AFTER_SIGNATURE:
         # `inputs` is None for a host without a verifier: the token was not read at all.
         claims = None
     else:

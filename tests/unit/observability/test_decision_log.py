@@ -12,7 +12,7 @@ from tests.support.sinks import RecordingSink
 from verifier import AccessRequest, Decision, DenialCode, Deny, KeySet, decide
 from verifier.decisions.verifier import Verifier
 from verifier.log import LOGGER
-from verifier.observability.decision_log import VERIFIED_CLAIMS, DecisionLog
+from verifier.observability.decision_log import CODES_AFTER_SIGNATURE, DecisionLog
 from verifier.observability.sinks import LINES_PER_SECOND, LogContext, LogLines
 from verifier.rooms.address import RoomAddress
 from verifier.rules.denials import OVERLOADED
@@ -57,7 +57,7 @@ def test_only_denials_after_the_signature_record_claims() -> None:
     # The codes are in the order of checking; "overloaded" means that there was no check.
     codes = list(DenialCode)
     after = codes[codes.index(DenialCode.EXPIRY_MALFORMED) :]
-    assert {*after} - {DenialCode.OVERLOADED} == VERIFIED_CLAIMS
+    assert {*after} - {DenialCode.OVERLOADED} == CODES_AFTER_SIGNATURE
 
 
 def test_unknown_host_records_no_claims() -> None:
