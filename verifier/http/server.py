@@ -1,4 +1,4 @@
-"""The HTTP server under every endpoint: aiohttp's low-level server, which here accepts less.
+"""The HTTP server under every endpoint: aiohttp's low-level server with more checks and limits.
 
 What a handler may rely on:
 

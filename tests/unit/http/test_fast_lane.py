@@ -160,7 +160,9 @@ LEFT_TO_AIOHTTP = [
 @pytest.mark.parametrize(
     "field", LEFT_TO_AIOHTTP, ids=lambda field: ascii(f"{field[0]}:{field[1]}")[:60]
 )
-async def test_odd_headers_are_answered_equally(pair: ReaderPair, field: tuple[str, str]) -> None:
+async def test_unusual_headers_are_answered_equally(
+    pair: ReaderPair, field: tuple[str, str]
+) -> None:
     for endpoint in ("auth", "forward-auth"):
         await compare_all(pair, head(endpoint, field))
         await compare_all(pair, head(endpoint, field), head(endpoint))
