@@ -29,7 +29,7 @@ _HARMLESS = {
     "keys/sources/cache.py: entry.digest == digest",
     "keys/sources/configured.py: key_id_digest(key_id) == digest",
     "keys/sources/limits.py: key_id_digest(key_id) in self._answers",
-    "keys/sources/limits.py: key_id_digest(key_id) in self._refused",
+    "keys/sources/limits.py: key_id_digest(key_id) in self._rejected",
 }
 _SECRET = re.compile("secret|token|passw|signature|cookie|digest", re.IGNORECASE)
 _EQUALITY = (ast.Eq, ast.NotEq, ast.In, ast.NotIn)

@@ -109,9 +109,9 @@ class AsapSource(RemoteSource):
         answer = self._negative.current(key_id)
         if answer is not None:
             return answer
-        # Only a key id that the limiter refused may use the limiter's reserve next time.
+        # Only a key id that the limiter rejected may use the limiter's reserve next time.
         if self._circuit.allows_lookup(self._timing.monotonic()):
-            self._limiter.remember_refusal(key_id)
+            self._limiter.remember_rejection(key_id)
         return self._answer_from_memory(key_id)
 
     async def close(self) -> None:

@@ -29,16 +29,16 @@ over 60 s    looked up                       ``key_negative_lifetime``
 second (``key_lookup_rate``) and holds 60:
 
 ===========  ==============================  ===============================================
-permissions  a new key id                    a key id that was refused or looked up lately
+permissions  a new key id                    a key id that was rejected or looked up lately
 ===========  ==============================  ===============================================
 11 or more   may start                       may start
-1 to 10      is refused and remembered       may start
-none         is refused and remembered       is refused
+1 to 10      is rejected and remembered      may start
+none         is rejected and remembered      is rejected
 ===========  ==============================  ===============================================
 
 Why a flood of new key ids cannot take over the limiter: it uses up everything but the last 10
 permissions. A real key id is named again and again, because its client retries and many clients
-share it. Its first token is refused and remembered, and the second one may use the reserve.
+share it. Its first token is rejected and remembered, and the second one may use the reserve.
 
 What remains: an attacker who sends every invented key id twice reaches the reserve too. New keys
 then compete with the invented ones for 10 lookups a second. Keys that are cached already are never
@@ -81,7 +81,7 @@ class LookupLimiter:
         self._reserve = min(self._rate * _RESERVE_SECONDS, self._capacity - 1.0)
         self._permissions = self._capacity
         self._filled_at = self._monotonic()
-        self._refused: TTLCache[str, None] = TTLCache(
+        self._rejected: TTLCache[str, None] = TTLCache(
             _REMEMBERED, settings.key_negative_lifetime, self._monotonic
         )
 
@@ -91,20 +91,20 @@ class LookupLimiter:
         Args:
             key_id: The unknown ``kid``.
             seen_before: Whether the key id was looked up lately; the limiter itself remembers
-                whether it was refused lately.
+                whether it was rejected lately.
         """
         self._fill()
-        seen_before = seen_before or key_id_digest(key_id) in self._refused
+        seen_before = seen_before or key_id_digest(key_id) in self._rejected
         return self._permissions - 1.0 >= (0.0 if seen_before else self._reserve)
 
     def take(self, key_id: str) -> None:
         """Use one permission for the lookup of this key id."""
         self._permissions -= 1.0
-        self._refused.pop(key_id_digest(key_id), None)
+        self._rejected.pop(key_id_digest(key_id), None)
 
-    def remember_refusal(self, key_id: str) -> None:
+    def remember_rejection(self, key_id: str) -> None:
         """Let this key id use the reserve when a token names it again."""
-        self._refused[key_id_digest(key_id)] = None
+        self._rejected[key_id_digest(key_id)] = None
 
     def _fill(self) -> None:
         now = self._monotonic()

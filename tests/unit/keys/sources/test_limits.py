@@ -53,11 +53,11 @@ def test_limiter_allows_something_at_any_rate(time: FakeTime, rate: float) -> No
     assert take_all(limiter, seen_before=True) >= 1
 
 
-def test_refused_key_id_may_use_the_reserve_once(time: FakeTime) -> None:
+def test_rejected_key_id_may_use_the_reserve_once(time: FakeTime) -> None:
     limiter = LookupLimiter(source_context(time))
     take_all(limiter, seen_before=False)
     assert not limiter.allows("real")
-    limiter.remember_refusal("real")
+    limiter.remember_rejection("real")
     assert limiter.allows("real")
     assert not limiter.allows("other")
     limiter.take("real")
