@@ -240,7 +240,7 @@ class RuleOptions:
         types.choice(Mode),
         "enforce",
         always_shown=True,
-        help="What a denial does: enforce refuses; report-only lets in, counts and logs.",
+        help="What a denial does: enforce denies; report-only allows, counts and logs.",
         example='"report-only"',
     )
     leeway: float = option(
@@ -265,15 +265,15 @@ class PolicyOptions:
         "VERIFIER_POLICY_FORBID_WILDCARD_ROOM",
         types.BOOLEAN,
         False,
-        help="Whether tokens for every room are refused: room is *, or is missing.",
-        note="Patterns such as `.*` are refused by `policy.forbid_room_patterns`, not by this.",
+        help="Whether tokens for every room are denied: room is *, or is missing.",
+        note="Patterns such as `.*` are denied by `policy.forbid_room_patterns`, not by this.",
         example="true",
     )
     policy_forbid_wildcard_sub: bool = _policy(
         "VERIFIER_POLICY_FORBID_WILDCARD_SUB",
         types.BOOLEAN,
         False,
-        help="Whether tokens for every tenant are refused: sub is *.",
+        help="Whether tokens for every tenant are denied: sub is *.",
         note="It separates tenants only with `enable_domain_verification`.",
         example="true",
     )
@@ -281,7 +281,7 @@ class PolicyOptions:
         "VERIFIER_POLICY_FORBID_ROOM_PATTERNS",
         types.BOOLEAN,
         False,
-        help="Whether tokens whose room is a pattern are refused.",
+        help="Whether tokens whose room is a pattern are denied.",
         example="true",
     )
     policy_max_token_lifetime: float | None = _policy(
@@ -291,7 +291,7 @@ class PolicyOptions:
         help="The longest lifetime: exp minus iat, or minus the current time without iat.",
         note="""
         The lifetime is never less than the time that is left: an `iat` in the future does not make
-        it shorter. A token without `exp` is refused. `leeway` is added.
+        it shorter. A token without `exp` is denied. `leeway` is added.
         """,
         example="14400",
     )
@@ -366,7 +366,7 @@ class ServiceOptions:
         types.WORKERS,
         1,
         unit="processes",
-        help="How many processes answer, at most one for each core that is free for them.",
+        help="How many processes serve requests, at most one for each core that is free for them.",
         note="A change takes effect at a restart.",
         example="2",
     )
@@ -396,16 +396,16 @@ class DecisionOptions:
         types.UP_TO_A_DAY,
         30,
         unit="seconds",
-        help="The longest time that an allow may be cached.",
-        note="It bounds what proxies cache, too: the answer carries it in `Cache-Control`.",
+        help="The longest time that a response may be cached.",
+        note="Proxies cache an allow for at most this time, too: it is in `Cache-Control`.",
         example="10",
     )
     decision_cache_size: int = option(
         "VERIFIER_DECISION_CACHE_SIZE",
         types.UP_TO_A_MILLION,
         50_000,
-        unit="answers",
-        help="How many answers each worker keeps in memory, of about 1 KB each; 0 for none.",
+        unit="responses",
+        help="How many responses each worker keeps in memory, of about 1 KB each; 0 for none.",
         example="50000",
     )
 
@@ -491,7 +491,7 @@ class ProxyOptions:
         "VERIFIER_STRICT_HOSTS",
         types.BOOLEAN,
         False,
-        help="Whether hosts without a [hosts] table of their own are refused.",
+        help="Whether hosts without a [hosts] table of their own are denied.",
         example="true",
     )
     bypass: tuple[Network, ...] = option(

@@ -111,7 +111,7 @@ DENIAL_TEXTS: Final[dict[DenialCode, DenialText]] = {
     ),
     DenialCode.CLAIM_MALFORMED: DenialText(
         "A claim has a JSON type that Jitsi's modules do not expect.",
-        "Read the `detail` of the answer: it names the claim and the type.",
+        "Read the `detail` of the response: it names the claim and the type.",
     ),
     DenialCode.POLICY_WILDCARD_ROOM: DenialText(
         "The `room` claim is `*` or missing, and `policy.forbid_wildcard_room` is on.",
