@@ -79,7 +79,7 @@ class VerifyRequest:
 
 
 class DecisionService:
-    """Serves the decision listener.
+    """Serves the decision address.
 
     Args:
         hosts: The verifier of each host.

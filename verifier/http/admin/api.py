@@ -1,4 +1,4 @@
-"""The admin listener: metrics, health, keys, explanations, revocations and two pages.
+"""The admin address: metrics, health, keys, explanations, revocations and two pages.
 
 No endpoint here allows a request of a proxy.
 """
@@ -44,7 +44,7 @@ _OPEN_PATHS: Final = (
 
 
 class AdminService:
-    """Serves the admin listener.
+    """Serves the admin address.
 
     Args:
         expose: Returns the metrics in Prometheus' text format.
