@@ -1,4 +1,4 @@
-"""The decision listener twice in one process: once with the fast lane, once with aiohttp alone.
+"""The decision address twice in one process: once with the fast lane, once with aiohttp alone.
 
 Both get the same bytes in the same reads, from the same state. Everything that a client, a metric
 or a log shows of them is compared. "Equally" in the name of a test means: equally by both.

@@ -1,4 +1,4 @@
-"""The endpoints of the decision listener, behind aiohttp: routing, and what each endpoint does.
+"""The endpoints of the decision address, behind aiohttp: routing, and what each endpoint does.
 
 ``proxy_auth`` has the steps of the endpoints for proxies. The fast lane uses the same steps without
 this module. ``verify_api`` and ``prosody_api`` read the requests of programs.

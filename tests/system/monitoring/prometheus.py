@@ -23,7 +23,7 @@ class Prometheus:
 
     Args:
         folder: The folder of its copy of the files and of its data.
-        admin: The port of the service's admin listener.
+        admin: The port of the service's admin address.
     """
 
     def __init__(self, folder: Path, admin: int) -> None:

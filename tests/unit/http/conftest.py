@@ -1,4 +1,4 @@
-"""The decision listener in this process, on a free port, with keys and clock given."""
+"""The decision address in this process, on a free port, with keys and clock given."""
 
 from __future__ import annotations
 
