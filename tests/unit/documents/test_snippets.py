@@ -71,6 +71,16 @@ def test_every_command_parses(arguments: list[str]) -> None:
     program().parse_args([word for word in arguments if word != "…"])
 
 
+def test_every_named_section_of_the_benchmark_exists() -> None:
+    files = (ROOT / "tests" / "perf" / "bench" / "sections").glob("[a-z]*.py")
+    texts = [document.read_text("utf-8") for document in DOCUMENTS]
+    lists = [names for text in texts for names in re.findall(r"make bench ONLY=([a-z,-]+)", text)]
+    assert lists
+    assert {name for names in lists for name in names.split(",")} - {
+        file.stem for file in files
+    } == set()
+
+
 def test_every_make_target_exists() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
