@@ -1,7 +1,7 @@
 """The hosts of a Prosody that accept tokens, and the options in force for each of them.
 
 Follows Jitsi's ``token/util.lib.lua`` for options and defaults, and ``mod_token_verification`` for
-the host whose options apply to a room: the one that the MUC component's name is below.
+the host whose options apply to a room: host ``H`` for the MUC component ``conference.H``.
 
 To compare another option, add its getter to ``_GETTERS`` and its default to ``_DEFAULTS``.
 """

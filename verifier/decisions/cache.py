@@ -126,7 +126,7 @@ class DecisionCache:
         self.generation += 1
 
     def valid_until(self, decision: Decision, now: float) -> float:
-        """Return until when a decision is valid, Unix seconds; ``now`` if it is not cached."""
+        """Return the end of a decision's validity, Unix seconds; ``now`` if it is not cached."""
         longest = now + self._ttl
         if isinstance(decision, Allow):
             ends = decision.expires_at

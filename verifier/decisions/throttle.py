@@ -1,4 +1,4 @@
-"""Checks of public-key signatures take turns, so that a flood of forged tokens delays no others.
+"""Checks of public-key signatures take turns: a flood of forged tokens does not delay others.
 
 One check takes as long as several responses from the cache. The event loop makes at most one check
 in each of its rounds, and does all cheap work in between. This module knows neither tokens nor

@@ -261,7 +261,7 @@ class ProxyAuthHandler:
 
 
 def _is_cacheable(context: RequestContext, decision: Decision) -> bool:
-    """Return whether the next equal request gets the same decision."""
+    """Return whether request and single use permit to cache; the cache looks at the code."""
     verifier = context.verifier
     redeemed = verifier is not None and verifier.is_redeemed(context.access_request, decision)
     return context.cache_key is not None and not redeemed

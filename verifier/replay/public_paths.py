@@ -1,7 +1,8 @@
 """The public paths, which a proxy serves without asking the verifier.
 
-The list is that of the files for nginx (``contrib/nginx/jitsi-verifier.conf``), and a test holds
-the two together. nginx compares its normalised path: decoded, slashes merged, dots resolved.
+The list is that of the files for nginx (``contrib/nginx/jitsi-verifier.conf``), and a test
+compares them. nginx compares the normalised path of the request: decoded, slashes merged, dots
+resolved.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""URLs: the room that an original request's target names, its tokens, and a target without them.
+"""URLs: which room and tokens a target contains, and how to remove the tokens.
 
 Three programs read a URL, each in its own way, and all have to agree on the room:
 
@@ -10,11 +10,14 @@ Three programs read a URL, each in its own way, and all have to agree on the roo
 - Prosody takes the address that the client built: ``[tenant]room@muc`` (``config.js`` writes the
   dots of a tenant as underscores).
 
-A URL on which they disagree names no room here: encoded slashes and backslashes, dot segments,
-empty segments (but ``//room`` is ``room`` to all three), two tenants in a row, excluded characters
-in a tenant, and names that only a proxy which ignores case or normalises would take for
-signalling. No browser sends a raw space, control character or ``#`` in a path, so that these name
-no room either.
+A URL on which they disagree names no room here:
+
+- encoded slashes and backslashes (``/a%2Fb``), dot segments (``/a/../b``), and empty segments
+  (``/a//b``; only ``//room`` is ``room`` to all three);
+- two tenants in a row (``/a/b/room``), and excluded characters in a tenant;
+- names that look like signalling to a proxy that ignores case (``/HTTP-bind``).
+
+No browser sends a raw space, control character or ``#`` in a path: these name no room either.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.paths import ROOT
 from tests.support.sidecar import NOW, FakeKeys, Start, mint
+from verifier.http.original_request import CONVENTIONS
 from verifier.http.responses import status_of
 from verifier.keys.sources.base import Missing
 from verifier.rules.model import DenialCode
@@ -106,19 +107,27 @@ async def test_each_convention_is_read_for_any_method(
     assert (status, headers["X-Jitsi-Room"]) == (200, "standup")
 
 
-CONVENTIONS = {
+ORIGINAL_REQUESTS = {
     "/auth": ("X-Original-URI", "{}"),
     "/auth-url": ("X-Original-URL", "https://meet.example.org{}"),
     "/forward-auth": ("X-Forwarded-Uri", "{}"),
 }
 
 
-@pytest.mark.parametrize("path", [*CONVENTIONS, "/ext-authz/other"])
+def test_original_requests_cover_every_convention() -> None:
+    # Envoy sends the original request in the path, not in a header.
+    own = {path.removeprefix("/") for path in ORIGINAL_REQUESTS}
+    assert own | {"ext-authz"} == {*CONVENTIONS}
+
+
+@pytest.mark.parametrize("path", [*ORIGINAL_REQUESTS, "/ext-authz/other"])
 async def test_headers_of_other_conventions_are_ignored(start: Start, path: str) -> None:
     sidecar = await start()
     good = f"/standup?jwt={mint()}"
     smuggled = [
-        (name, value.format(good)) for own, (name, value) in CONVENTIONS.items() if own != path
+        (name, value.format(good))
+        for own, (name, value) in ORIGINAL_REQUESTS.items()
+        if own != path
     ]
     host = ("X-Forwarded-Host", "meet.example.org")
     status, headers, _ = await sidecar.ask(path, *smuggled, host, ("X-Original-Method", "GET"))
@@ -126,10 +135,10 @@ async def test_headers_of_other_conventions_are_ignored(start: Start, path: str)
     assert (status, headers["X-Jitsi-Denial"]) == (401, expected)
 
 
-@pytest.mark.parametrize("path", list(CONVENTIONS))
+@pytest.mark.parametrize("path", list(ORIGINAL_REQUESTS))
 async def test_a_doubled_original_request_is_ambiguous(start: Start, path: str) -> None:
     sidecar = await start()
-    name, value = CONVENTIONS[path]
+    name, value = ORIGINAL_REQUESTS[path]
     header = (name, value.format(f"/standup?jwt={mint()}"))
     host = ("X-Forwarded-Host", "meet.example.org")
     assert (await sidecar.ask(path, header, host))[0] == 200
@@ -146,10 +155,10 @@ async def test_forwarded_requests_need_their_host(start: Start) -> None:
     assert (status, headers["X-Jitsi-Denial"]) == (401, "ambiguous-request")
 
 
-@pytest.mark.parametrize("path", list(CONVENTIONS))
+@pytest.mark.parametrize("path", list(ORIGINAL_REQUESTS))
 async def test_doubled_methods_are_ambiguous(start: Start, path: str) -> None:
     sidecar = await start()
-    name, value = CONVENTIONS[path]
+    name, value = ORIGINAL_REQUESTS[path]
     fields = [(name, value.format(f"/standup?jwt={mint()}")), ("X-Forwarded-Host", "a")]
     kind = "X-Forwarded-Method" if path == "/forward-auth" else "X-Original-Method"
     assert (await sidecar.ask(path, *fields, (kind, "GET")))[0] == 200

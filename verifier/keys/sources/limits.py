@@ -36,9 +36,10 @@ permissions  a new key id                    a key id that was rejected or looke
 none         is rejected and remembered      is rejected
 ===========  ==============================  ===============================================
 
-Why a flood of new key ids cannot take over the limiter: it uses up everything but the last 10
-permissions. A real key id is named again and again, because its client retries and many clients
-share it. Its first token is rejected and remembered, and the second one may use the reserve.
+Why a flood of new key ids cannot take over the limiter: new key ids cannot use the last 10
+permissions, so these are left for real key ids. A real key id is named again and again, because its
+client retries and many clients share it. Its first token is rejected and remembered, and the second
+one may use the reserve.
 
 What remains: an attacker who sends every invented key id twice reaches the reserve too. New keys
 then compete with the invented ones for 10 lookups a second. Keys that are cached already are never
@@ -66,7 +67,7 @@ T = TypeVar("T")
 _REMEMBERED: Final = 10_000
 # The bucket's size in seconds of its rate: after a restart all real keys are unknown at once.
 _BURST_SECONDS: Final = 6.0
-# What key ids that are new must leave in the bucket, in seconds of its rate.
+# Permissions that new key ids must not use, in seconds of the rate (10/s x 1 s = 10).
 _RESERVE_SECONDS: Final = 1.0
 
 

@@ -44,7 +44,7 @@ class WorkerPositions:
         self._counters.publish(self._worker, _NONE if position is None else _encode(position))
 
     async def wait_for(self, position: Position) -> None:
-        """Wait until all other workers have reached a position, but for 0.5 s at most."""
+        """Wait at most 0.5 s until all other workers have reached a position."""
         loop, expected = asyncio.get_running_loop(), _encode(position)
         deadline = loop.time() + _MAX_WAIT
         # Shared memory sends no events, hence the polling.
