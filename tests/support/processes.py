@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import itertools
 import json
 import os
 import socket
@@ -16,6 +18,11 @@ from pathlib import Path
 from typing import Any
 
 DEADLINE = 20.0
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+_FIRST_PORT = 20_000 + os.getpid() % 1_000 * 8 + _WORKER
+_PORTS: Iterator[int] = itertools.cycle(
+    [*range(_FIRST_PORT, 32_000, 8), *range(20_000 + _WORKER, _FIRST_PORT, 8)]
+)
 COMMAND = Path(sys.executable).with_name("jitsi-verifier")
 UNPROTECTED = (
     sys.executable,
@@ -26,11 +33,16 @@ UNPROTECTED = (
 
 
 def free_port() -> int:
-    """Return a port that no process listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a free TCP port that no other test process gets.
+
+    The port lies below the range from which the system takes the ports of outgoing connections. So
+    no client takes it before the server listens. Each worker of pytest-xdist has its own ports.
+    """
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the ports never end")
 
 
 def wait_until(condition: Callable[[], Any], what: str, deadline: float = DEADLINE) -> Any:
