@@ -29,7 +29,7 @@ test: $(TEST_STAMP)
 # The tests that start no server. They take less than half a minute on two cores, so run them often.
 unit: $(TEST_STAMP)
 	tests/support/install-debian-packages tests/unit/*/debian-packages.txt
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow" tests/unit tests/conformance
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow" tests/unit tests/conformance
 
 # The same tests on every other CPython that this machine has. `make test` runs them, too.
 unit-pythons: $(TEST_STAMP)

@@ -201,6 +201,7 @@ def test_keys_are_fetched_as_in_the_service(run: Run, configured: Callable[..., 
     assert outcome.err == ""
 
 
+@pytest.mark.slow
 def test_unfetchable_keys_name_the_reason(run: Run, configured: Callable[..., None]) -> None:
     signed = token(rsa.generate_private_key(65537, 2048), "RS256", "k-1")
     with key_server(500, b"") as (url, _):

@@ -137,6 +137,7 @@ def test_unusable_configuration_lists_all_problems_and_ends_with_78() -> None:
         assert SECRET not in err
 
 
+@pytest.mark.slow
 def test_serve_answers_requests(tmp_path: Path) -> None:
     with running_verifier(tmp_path, JWT_APP_ID="app", JWT_APP_SECRET=SECRET) as verifier:
         assert verifier.ask("/standup").code == "token-missing"

@@ -293,6 +293,7 @@ def private() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
+@pytest.mark.slow
 def test_each_key_id_is_requested_once(
     replay: Replay, configured: Callable[..., None], private: rsa.RSAPrivateKey
 ) -> None:
@@ -305,6 +306,7 @@ def test_each_key_id_is_requested_once(
     assert len(requests) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["JWT_CACHE_KEYS_URL", "JWT_ASAP_KEYSERVER"])
 def test_silent_key_source_delays_only_a_few_lines(
     replay: Replay, configured: Callable[..., None], private: rsa.RSAPrivateKey, option: str

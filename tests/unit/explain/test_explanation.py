@@ -84,6 +84,7 @@ def test_explanation_has_the_services_decision(cases: list[ExplainedCase]) -> No
         assert (case.explanation.allowed, case.explanation.code) == (code is None, code), case.id
 
 
+@pytest.mark.slow
 def test_only_the_last_step_of_a_denial_fails(cases: list[ExplainedCase]) -> None:
     for case, _ in denials(cases):
         results = [step.result for step in case.explanation.steps]
@@ -129,6 +130,7 @@ def test_prosodys_answer_is_the_recorded_one(cases: list[ExplainedCase]) -> None
     )
 
 
+@pytest.mark.slow
 def test_explanation_contains_no_token_or_signature(cases: list[ExplainedCase]) -> None:
     for case in cases:
         token = case.vector["token"] or ""
@@ -144,6 +146,7 @@ def test_explanation_contains_no_secret(cases: list[ExplainedCase]) -> None:
             assert secret not in json.dumps(asdict(case.explanation)), case.id
 
 
+@pytest.mark.slow
 def test_explanation_has_the_agreed_json_members(cases: list[ExplainedCase]) -> None:
     for case in cases:
         dump = json.loads(json.dumps(asdict(case.explanation)))

@@ -84,6 +84,7 @@ async def test_guests_have_every_identity_header_and_no_value(start: Start) -> N
     assert headers["X-Jitsi-Affiliation"] == "none"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "header"),
     [

@@ -500,6 +500,7 @@ async def test_an_incomplete_head_is_closed(serve: Serve) -> None:
     assert not wire.seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 3, 4, -1])
 async def test_an_incomplete_head_after_a_response_is_closed(serve: Serve, length: int) -> None:
     connection = await (await serve(limits=Limits(head_seconds=SOON))).connect()

@@ -104,6 +104,7 @@ async def test_every_key_is_unknown_without_sources(open_with: Open) -> None:
     assert resolver.static == ()
 
 
+@pytest.mark.slow
 async def test_stalled_document_does_not_block_the_key_server(
     server: KeyServer, open_with: Open
 ) -> None:
@@ -114,6 +115,7 @@ async def test_stalled_document_does_not_block_the_key_server(
         assert is_key(await resolver.fetch("k"), "k")
 
 
+@pytest.mark.slow
 async def test_slow_document_may_answer_after_the_key_server(
     server: KeyServer, open_with: Open
 ) -> None:
@@ -126,6 +128,7 @@ async def test_slow_document_may_answer_after_the_key_server(
     assert is_key(await waiting, "k")
 
 
+@pytest.mark.slow
 async def test_two_stalled_sources_cost_one_timeout(server: KeyServer, open_with: Open) -> None:
     server.reply_to_all = Reply(fault="stall")
     resolver = open_with(document=True, asap=True, options={"key_fetch_timeout": 2.0})
@@ -210,6 +213,7 @@ async def test_keys_of_every_source_are_found_by_their_hash(
     assert await resolver.find_by_digest(asap_path("d")[1:-4]) is None
 
 
+@pytest.mark.slow
 async def test_cached_keys_answer_during_faults_and_rotation(
     server: KeyServer, time: FakeTime, open_with: Open, recorder: Recorder
 ) -> None:

@@ -149,6 +149,7 @@ log.close()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["stdout", "a pipe"])
 def test_unread_target_does_not_block_process_end(tmp_path: Path, target: str) -> None:
     fifo = tmp_path / "unread"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,6 +39,7 @@ def tokens(draw: st.DrawFn) -> str:
     return sign(claims | times | wrong, key=SECRET if draw(st.booleans()) else SECRET[::-1])
 
 
+@pytest.mark.slow
 @given(st.lists(tokens(), min_size=1, max_size=3), st.data())
 @settings(deadline=None)
 def test_remembered_decisions_are_those_of_the_rules(

@@ -150,6 +150,7 @@ def test_with_an_admin_token_any_name_is_accepted(behind_token: RunningVerifier)
     assert ask(behind_token, headers=BEARER)[0] == 415
 
 
+@pytest.mark.slow
 def test_a_unix_socket_accepts_any_name(tmp_path: Path) -> None:
     path = tmp_path / "admin.sock"
     port = free_port()

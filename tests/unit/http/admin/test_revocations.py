@@ -120,6 +120,7 @@ def test_requests_of_foreign_web_pages_are_refused(verifier: RunningVerifier) ->
             assert ask_admin(verifier, method, {"jti": "a"}, **headers).status in (403, 415)
 
 
+@pytest.mark.slow
 def test_requests_need_the_admin_token(tmp_path: Path) -> None:
     with running_verifier(tmp_path, **OPTIONS, VERIFIER_ADMIN_TOKEN=ADMIN_TOKEN) as verifier:
         for method, body in (("GET", None), ("POST", {"jti": "a"}), ("DELETE", {"jti": "a"})):

@@ -290,6 +290,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_cached_key_is_used_during_every_fault(
     server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open, fault: str

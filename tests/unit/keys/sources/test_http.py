@@ -109,6 +109,7 @@ async def test_connecting_has_its_own_timeout(
     assert str(error) == f"no response in time from http://127.0.0.1:{black_hole}/"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reply", [Reply(fault="stall"), Reply(b"part", fault="stall in body")])
 async def test_stalled_response_ends_at_the_timeout(
     server: KeyServer, impatient_fetcher: HttpFetcher, reply: Reply
@@ -167,6 +168,7 @@ async def test_larger_body_is_refused_in_every_encoding(
     assert not error.source_wide
 
 
+@pytest.mark.slow
 async def test_compression_bomb_is_not_decompressed(
     server: KeyServer, fetcher: HttpFetcher
 ) -> None:

@@ -283,6 +283,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_cached_keys_are_used_for_a_day_of_faults(
     server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open, fault: str

@@ -112,6 +112,7 @@ async def test_only_changes_call_changed() -> None:
     await cache.store.close()
 
 
+@pytest.mark.slow
 async def test_a_foreign_row_is_reported_and_known_revocations_hold(
     start_worker: StartWorker, tmp_path: Path
 ) -> None:
@@ -130,6 +131,7 @@ async def test_a_foreign_row_is_reported_and_known_revocations_hold(
     assert active(cache) == ["a", "b"]
 
 
+@pytest.mark.slow
 async def test_a_file_that_goes_away_and_returns_is_noticed(
     start_worker: StartWorker, tmp_path: Path
 ) -> None:
