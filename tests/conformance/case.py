@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.conformance.jitsi_keys import document_of_jitsi, key_of_jitsi
-from verifier.decisions.verifier import Verifier
+from verifier.decisions.verifier import Verifier, wait_for_decision
 from verifier.keys.formats import parse_document, parse_public_key, parse_secret
 from verifier.keys.model import InvalidKeyError, VerificationKey
 from verifier.keys.sources.base import Missing
@@ -135,7 +135,7 @@ def request_of(case: dict[str, Any], policy: Policy) -> AccessRequest:
 async def decide_case(case: dict[str, Any]) -> Decision:
     policy = policy_of(case["config"])
     verifier = Verifier(policy, CaseKeys(case), lambda: case["now"])
-    return await verifier.verify(request_of(case, policy))
+    return await wait_for_decision(verifier.verify(request_of(case, policy)))
 
 
 def problems(case: dict[str, Any], decision: Decision) -> list[str]:

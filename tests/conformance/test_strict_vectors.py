@@ -12,7 +12,7 @@ from typing import Any, Final
 from tests.conformance.case import CaseKeys, decide_case, policy_of, problems, request_of
 from tests.support.paths import VECTORS
 from verifier.config import ConfigError, load
-from verifier.decisions.verifier import Verifier
+from verifier.decisions.verifier import Verifier, wait_for_decision
 from verifier.rules.model import Allow, Decision
 
 # A list in aud with one accepted value; Jitsi accepts no list.
@@ -51,7 +51,7 @@ async def decide_strictly(case: dict[str, Any]) -> Decision:
     about_keys = OF_KEYS.intersection(case["expect"].get("may_deny", []))
     keys = StrictKeys(case) if about_keys else CaseKeys(case)
     verifier = Verifier(policy, keys, lambda: case["now"])
-    return await verifier.verify(request_of(case, policy))
+    return await wait_for_decision(verifier.verify(request_of(case, policy)))
 
 
 @cache

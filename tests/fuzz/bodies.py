@@ -15,7 +15,7 @@ from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Verifier
 from verifier.http.admin.explain import _explain, _parse
 from verifier.http.verify_api import BadBodyError, parse_body, verify_response
-from verifier.rules.engine import SignatureCheck
+from verifier.rules.model import Allow, Deny
 from verifier.tokens.jws import MalformedError, read
 
 _VERIFIER: Final = Verifier(POLICY, FakeKeys(), lambda: NOW)
@@ -42,8 +42,8 @@ def verify(data: bytes) -> dict[str, Any] | str | None:
     verifier = _HOSTS.find(host)
     if verifier is None:
         return None
-    decision = verifier.begin(request)
-    assert not isinstance(decision, SignatureCheck | None)
+    decision = verifier.verify(request)
+    assert isinstance(decision, Allow | Deny)
     answered: dict[str, Any] = json.loads(verify_response(decision).body)
     return answered
 

@@ -5,14 +5,15 @@ This module knows no HTTP, no configuration file and no decision cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeGuard
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeGuard
 
 from verifier.decisions.throttle import SignatureThrottle
 from verifier.keys.model import KeyLookup, KeySet, VerificationKey
 from verifier.keys.sources.base import Missing
-from verifier.rules.denials import OVERLOADED
+from verifier.rules.denials import OVERLOADED, deny
 from verifier.rules.engine import SignatureCheck, begin
 from verifier.rules.model import (
     AccessRequest,
@@ -25,6 +26,16 @@ from verifier.rules.model import (
 )
 from verifier.rules.policy import Policy
 from verifier.single_use.model import SingleUse, is_entry
+
+Decided: TypeAlias = Decision | Coroutine[Any, Any, Decision]
+"""A decision, or a coroutine that waits and returns one; it must be awaited."""
+
+
+class _NeedsKey(NamedTuple):
+    """A key that must be fetched, and the denial of the token without it."""
+
+    key_id: str
+    denial: Deny
 
 
 class Keys(KeyLookup, Protocol):
@@ -83,39 +94,39 @@ class Verifier:
         self.throttle = throttle or SignatureThrottle()
         self.revoked = revoked
         self.single_use = single_use
+        self._redemptions = set[asyncio.Task[Decision]]()
 
-    async def verify(self, request: AccessRequest, browser: str | None = None) -> Decision:
-        """Decide one request; wait if a key has to be fetched, or for a signature's turn.
+    def verify(self, request: AccessRequest, browser: str | None = None) -> Decided:
+        """Decide one request.
 
         Args:
             request: The token and the room.
             browser: The id in a cookie that only the requesting browser has; None without one.
+
+        Returns:
+            The decision, if it can be made at once. Otherwise a coroutine that waits for a key, for
+            the turn of a signature or for the store of redemptions, and returns the decision. It
+            must be awaited to its end, even if the client closes its connection meanwhile: the
+            client may send the request again, and the response is cached for it then.
         """
-        decision = await self._decide(request, self.keys)
-        if needs_key(decision) and decision.key_id is not None:
-            keys = await self._fetch(decision.key_id)
-            # All requests that waited for this key go on now, but their signatures take turns.
-            decision = decision if keys is None else await self._decide(request, keys)
-        if self.single_use is None or not is_entry(decision, request):
-            return decision
-        return await self.single_use.redeem(decision, self.policy.leeway, browser)
+        check = self._begin(request, self.keys)
+        if not isinstance(check, SignatureCheck):
+            return self._follow_up(request, check, browser)
+        turn = self.throttle.submit(lambda: check.finish(self.clock()))
+        return OVERLOADED if turn is None else self._after_turn(request, turn, browser)
 
     def begin(self, request: AccessRequest) -> Decision | SignatureCheck | None:
-        """Decide one request without waiting, for a caller that cannot use ``await``.
+        """Decide one request without waiting, for the fast lane, which cannot use ``await``.
 
         Returns:
             The decision; or a check, which the caller gives to ``finish`` at its turn; or None if
             only ``verify`` can decide, because a key must be fetched.
         """
-        decision = self._begin(request, self.keys)
-        if isinstance(decision, SignatureCheck) or not needs_key(decision):
-            return decision
-        if decision.key_id is None:
-            return decision
-        answer = self.keys.answer_without_fetch(decision.key_id)
-        if answer is Missing.UNAVAILABLE:
-            return self._begin(request, KeySet(self.keys.static, unavailable=True))
-        return decision if answer is Missing.UNKNOWN else None
+        check = self._begin(request, self.keys)
+        if isinstance(check, SignatureCheck):
+            return check
+        decision = self._without_fetch(check)
+        return None if isinstance(decision, _NeedsKey) else decision
 
     def finish(self, check: SignatureCheck) -> Decision:
         """Decide a request whose turn has come; its key may have been dropped while it waited."""
@@ -130,11 +141,67 @@ class Verifier:
         """Return whether a decision redeems a single-use token."""
         return self.single_use is not None and is_entry(decision, request)
 
-    async def _decide(self, request: AccessRequest, keys: KeyLookup) -> Decision:
-        check = self._begin(request, keys)
-        if not isinstance(check, SignatureCheck):
+    def _follow_up(
+        self, request: AccessRequest, decision: Decision, browser: str | None
+    ) -> Decided:
+        """Return the decision, or what waits for a key or for the store of redemptions."""
+        checked = self._without_fetch(decision)
+        if isinstance(checked, _NeedsKey):
+            return self._fetch(request, checked, browser)
+        if self.single_use is not None and is_entry(checked, request):
+            return self._redeem(self.single_use, checked, browser)
+        return checked
+
+    def _without_fetch(self, decision: Decision) -> Decision | _NeedsKey:
+        """Return the decision, or the key id to fetch if a key may change the decision."""
+        if not needs_key(decision) or decision.key_id is None:
+            return decision
+        if self.keys.get(decision.key_id) is not None:
+            return decision  # the key is there, and strict rules do not use it
+        answer = self.keys.answer_without_fetch(decision.key_id)
+        if answer is None:
+            return _NeedsKey(decision.key_id, decision)
+        return self._without_key(decision, answer)
+
+    def _without_key(self, decision: Deny, answer: Missing) -> Decision:
+        """Return the denial of a token whose key no source has, or has now."""
+        # Without a key server, an unknown key id is only one reason of several.
+        if answer is Missing.UNKNOWN or not self.policy.key_server:
+            return decision
+        return deny(DenialCode.KEYS_UNAVAILABLE, decision.detail, decision.key_id)
+
+    async def _fetch(
+        self, request: AccessRequest, needed: _NeedsKey, browser: str | None
+    ) -> Decision:
+        """Fetch the key; with the key, take all steps of the rules again."""
+        found = await self.keys.fetch(needed.key_id)
+        if isinstance(found, Missing):
+            return self._without_key(needed.denial, found)
+        check = self._begin(request, KeySet(self.keys.static, {needed.key_id: found}))
+        if isinstance(check, SignatureCheck):
+            # All requests that waited for this key go on now, but their signatures take turns.
+            pending = check
+            turn = self.throttle.submit(lambda: pending.finish(self.clock()))
+            if turn is None:
+                return OVERLOADED
+            check = await turn
+        if self.single_use is None or not is_entry(check, request):
             return check
-        return self.finish(check) if await self.throttle.wait() else OVERLOADED
+        return await self._redeem(self.single_use, check, browser)
+
+    async def _after_turn(
+        self, request: AccessRequest, turn: Awaitable[Decision], browser: str | None
+    ) -> Decision:
+        """Wait for the turn; the key may have been dropped meanwhile."""
+        return await wait_for_decision(self._follow_up(request, await turn, browser))
+
+    async def _redeem(self, single_use: SingleUse, allow: Allow, browser: str | None) -> Decision:
+        task = asyncio.create_task(single_use.redeem(allow, self.policy.leeway, browser))
+        # The event loop itself keeps no task alive.
+        self._redemptions.add(task)
+        task.add_done_callback(self._redemptions.discard)
+        # Shielded: a redemption of which one half was made could be lost, or admit no browser.
+        return await asyncio.shield(task)
 
     def _begin(self, request: AccessRequest, keys: KeyLookup) -> Decision | SignatureCheck:
         """Return the decision, or the check that must wait for its turn."""
@@ -147,14 +214,10 @@ class Verifier:
             return check.finish(now)
         return check.suspend()
 
-    async def _fetch(self, key_id: str) -> KeyLookup | None:
-        """Return the keys to decide with after a fetch; None if no source knows the key."""
-        found = await self.keys.fetch(key_id)
-        if found is Missing.UNKNOWN:
-            return None
-        if found is Missing.UNAVAILABLE:
-            return KeySet(self.keys.static, unavailable=True)
-        return KeySet(self.keys.static, {key_id: found})
+
+async def wait_for_decision(decided: Decided) -> Decision:
+    """Return the result of ``Verifier.verify``; wait for it if it is not there yet."""
+    return decided if isinstance(decided, Allow | Deny) else await decided
 
 
 def needs_key(decision: Decision) -> TypeGuard[Deny]:

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from verifier.decisions.cache import CachedResponse, DecisionCache, cache_key
 from verifier.decisions.hosts import Hosts
-from verifier.decisions.verifier import Observer
+from verifier.decisions.verifier import Observer, wait_for_decision
 from verifier.http import original_request, prosody_api
 from verifier.http.fast_lane import FastLane
 from verifier.http.proxy_auth import ProxyAuthHandler, ProxyAuthOptions, RequestContext
@@ -214,7 +214,8 @@ class DecisionService:
         if context.verifier is None:
             return UNKNOWN_HOST
         with self._handler.track_in_flight():
-            return await context.verifier.verify(context.access_request, context.browser_id)
+            decided = context.verifier.verify(context.access_request, context.browser_id)
+            return await wait_for_decision(decided)
 
     def _render(self, verify: VerifyRequest, decision: Decision) -> Response:
         if self._report_only and isinstance(decision, Deny):

@@ -42,7 +42,7 @@ class ProcessState:
     Attributes:
         metrics: Counts what happens.
         cache: Responses that are still valid; replaced by a reload.
-        throttle: Allows at most one public-key signature in each round of the event loop.
+        throttle: Limits the public-key signatures in each round of the event loop.
         revocations: The revocations that this process knows.
         redemptions: The store of redemptions, for single use.
     """

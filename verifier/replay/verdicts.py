@@ -86,10 +86,8 @@ class TimedVerifier:
         return decision
 
     def _decide(self, request: AccessRequest) -> Decision:
-        decision = self.verifier.begin(request)
-        if isinstance(decision, Allow | Deny):
-            return decision
-        return self._run(self.verifier.verify(request))
+        decided = self.verifier.verify(request)
+        return decided if isinstance(decided, Allow | Deny) else self._run(decided)
 
 
 class Verdict(NamedTuple):

@@ -43,6 +43,9 @@ class HeldThrottle(SignatureThrottle):
     def take(self) -> bool:
         return self.open
 
+    def _begin_round(self) -> None:
+        """Run nothing before ``release``."""
+
     def release(self) -> None:
         waiting, self._queue = self._queue, type(self._queue)()
         for take_turn in waiting:
