@@ -32,7 +32,7 @@ _JID: Final = re.compile(r"(?:([^@/]+)@)?([^@/]+)(?:/(.+))?", re.DOTALL)
 _NODE_WITH_TENANT: Final = re.compile(r"\[([^\]]+)\](.+)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class RoomAddress:
     """A room as the web client names it.
 
@@ -45,7 +45,7 @@ class RoomAddress:
     tenant: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Jid:
     """An XMPP address, not prepared."""
 

@@ -50,7 +50,7 @@ _URL: Final = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?)://([^/?#]*)([^#]*)(?:#.*)?", 
 _MAX_HOST: Final = 253  # characters of a name in DNS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
     """What an original request's target says.
 

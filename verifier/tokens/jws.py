@@ -34,7 +34,7 @@ class MalformedError(ValueError):
     """A segment is malformed; the message says which and how, and never quotes it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Token:
     """The parts of a compact token; nothing about them has been checked.
 
