@@ -9,7 +9,7 @@ from verifier.rooms.address import Jid, parse_jid, split_tenant
 from verifier.rules.model import AccessRequest, Decision, Deny
 from verifier.rules.policy import Policy
 from verifier.tokens.claims import Claims, TokenHeader
-from verifier.tokens.jws import Token
+from verifier.tokens.jws import NO_HEADER, Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class DecidedRequest:
     def header(self) -> TokenHeader:
         """The token's header; empty if the header cannot be read."""
         if self.token is None:
-            return TokenHeader({})
-        return TokenHeader(self.token.header or self.token.key_stage_header)
+            return NO_HEADER
+        return self.token.header if self.token.header.raw else self.token.key_stage_header
 
     @property
     def claims(self) -> Claims:

@@ -55,9 +55,9 @@ def view_token(text: str) -> TokenView:
 def _decode(text: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     token = read_token(text)
     if not token.strict_error:
-        return token.header, token.claims
+        return dict(token.header.raw), token.claims
     if token.refusal is None:  # irregular, but Jitsi's lenient decoder reads it
-        return _strict_json(token.header), _strict_json(token.claims)
+        return _strict_json(dict(token.header.raw)), _strict_json(token.claims)
     first, *rest = text.encode("utf-8", "surrogatepass").split(b".")
     return _object(first), _object(rest[0]) if rest else None
 

@@ -121,7 +121,7 @@ class RevocationIndex:
             return None
         names = " and ".join(found.criteria)
         record("revocation", "no revocation that matches", _describe(found, names))
-        key_id = None if token is None else token.header.get("kid")
+        key_id = None if token is None else token.header.key_id
         return Deny(
             DenialCode.REVOKED,
             f"revoked by {names}",

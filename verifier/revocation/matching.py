@@ -73,7 +73,7 @@ class TokenAttributes:
         if token is None or compact is None:
             return ()
         # The signature is valid, hence the algorithm is one of the policy's, and a string.
-        algorithm = token.header.get("alg")
+        algorithm = token.header.algorithm
         if algorithm not in ORDERS:
             return (token_digest(compact),)
         return token_digest(compact), token_digest(_with_second_signature(token, ORDERS[algorithm]))
@@ -88,7 +88,7 @@ class TokenAttributes:
 
     def kid(self) -> Iterable[str]:
         """Return the ID of the token's key."""
-        return () if self._token is None else _as_text(self._token.header.get("kid"))
+        return () if self._token is None else _as_text(self._token.header.key_id)
 
     def room(self) -> Iterable[str]:
         """Return the requested room, and the room of the token's ``room`` claim."""

@@ -140,7 +140,7 @@ def begin(  # noqa: PLR0913  # as for decide
         if isinstance(static, Deny):
             return static
         candidates = static
-    algorithm = token.header["alg"]
+    algorithm = token.header.algorithm
     return SignatureCheck(request, policy, keys, algorithm, token, candidates, revoked, record)
 
 
@@ -197,7 +197,7 @@ class SignatureCheck:
 
         # 10-11. exp and nbf; `now >= exp` is expired.
         claims = Claims(token.claims)
-        key_id = token.header.get("kid")
+        key_id = token.header.key_id
         refused = check_times(claims, policy, now, key_id, record)
         if refused is not None:
             return self._prefer_revoked(refused, token, now)

@@ -15,7 +15,7 @@ from verifier.rules.denials import ANSWERS, deny, not_a
 from verifier.rules.model import REQUIRED, AccessRequest, DenialCode, Deny, Recorder
 from verifier.rules.policy import Policy
 from verifier.tokens import jws
-from verifier.tokens.claims import ABSENT, Claims, TokenHeader, is_number
+from verifier.tokens.claims import ABSENT, Claims, is_number
 from verifier.tokens.jws import Token
 from verifier.tokens.lenient_jws import read_leniently
 
@@ -39,7 +39,7 @@ def check_key_server_header(token: Token, policy: Policy, record: Recorder) -> D
     record("header", "a JSON object in base64url", token.strict_error or "such an object")
     if token.key_stage_refusal is not None:
         return deny(DenialCode.TOKEN_MALFORMED, token.strict_error, reason=token.key_stage_refusal)
-    header = TokenHeader(token.key_stage_header)
+    header = token.key_stage_header
     key_id, algorithm = header.key_id, header.algorithm
     # 3. key id.
     record("key id", "a string", key_id)
@@ -60,7 +60,7 @@ def find_named_key(
 ) -> Sequence[VerificationKey] | Deny:
     """Take step 5: return the one key of a key server that the token's ``kid`` names."""
     # 5. key.
-    key_id = token.key_stage_header["kid"]
+    key_id = token.key_stage_header.key_id
     key = keys.get(key_id)
     record("key", "a key for this key id", "known" if key else "unknown")
     if key is None:
@@ -83,7 +83,7 @@ def check_form(token: Token, policy: Policy, record: Recorder) -> Deny | None:
     )
     if token.refusal is not None:
         return deny(DenialCode.TOKEN_MALFORMED, token.strict_error, reason=token.refusal)
-    header = TokenHeader(token.header)
+    header = token.header
     key_id, pinned = header.key_id, policy.signature_algorithm
 
     # 7. type. RFC 7519 would let typ be absent, or lower case.
@@ -107,14 +107,14 @@ def find_static_keys(
     token: Token, policy: Policy, keys: KeyLookup, now: float, record: Recorder
 ) -> Sequence[VerificationKey] | Deny:
     """Begin step 9 without a key server: return the static keys, and the key that ``kid`` names."""
-    key_id, unused = token.header.get("kid"), ""
+    key_id, unused = token.header.key_id, ""
     named = keys.get(key_id) if isinstance(key_id, str) else None
     candidates = keys.static if named is None else (*keys.static, named)
     if policy.strict:
         candidates, unused = strict.used_keys(candidates, now)
     if candidates:
         return candidates
-    record("signature", token.header["alg"], 0)
+    record("signature", token.header.algorithm, 0)
     detail = f"the key is not used: {unused}" if unused else "no key for this key id"
     return deny(DenialCode.KEY_UNKNOWN, detail, key_id)
 
@@ -134,7 +134,7 @@ def check_signature(
         if key.verify(algorithm, token.signing_input, token.signature):
             return None
     detail = f"no configured key made this {algorithm} signature"
-    return deny(DenialCode.SIGNATURE_INVALID, detail, token.header.get("kid"), _unsupported(policy))
+    return deny(DenialCode.SIGNATURE_INVALID, detail, token.header.key_id, _unsupported(policy))
 
 
 def check_times(
@@ -205,13 +205,13 @@ def check_claim_types(
     """Take step 31: deny forms and types that upstream accepts because it never checks them."""
     # 31. claim types. First the strict form; an extension that a reader must understand
     # (RFC 7515, 4.1.11) is not understood here.
-    header = TokenHeader(token.header)
+    header = token.header
     if token.strict_error:
         record("claim types", "a strict token", token.strict_error)
         return deny(DenialCode.TOKEN_MALFORMED, token.strict_error)
     for name in ("crit", "zip"):
-        if name in token.header:
-            record("claim types", f"no {name} in the header", token.header[name])
+        if name in header.raw:
+            record("claim types", f"no {name} in the header", header.raw[name])
             return deny(DenialCode.TOKEN_MALFORMED, f"expected no {name} in the header")
     # Then JSON types, where a wrong one reaches other modules or is never compared.
     context = claims.context if isinstance(claims.context, dict) else {}

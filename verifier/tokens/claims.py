@@ -26,7 +26,7 @@ ABSENT: Final = Absence.ABSENT
 
 
 class TokenHeader:
-    """A JOSE header (RFC 7515, section 4).
+    """A JOSE header (RFC 7515, section 4); not to be changed.
 
     Attributes:
         raw: All parameters.

@@ -2,7 +2,7 @@
 
 RFC 7515 section 3.1, RFC 7519 section 7.2 and RFC 8725 section 2.4 allow no other forms. Decoders
 that accept more make it possible that two programs read two different tokens in the same text.
-This module knows neither keys nor claims.
+This module knows no key, and checks no claim.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, Final
+
+from verifier.tokens.claims import TokenHeader
 
 MAX_TOKEN_BYTES: Final = 16_384
 MAX_DEPTH: Final = 64
 _MAX_INTEGER: Final = 2**63
-_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+# "!" stands for the characters that are in the standard alphabet only.
+_TO_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 # A last group of two characters holds one byte and four unused bits. A last group of three holds
 # two bytes and two unused bits. In canonical base64url the unused bits are zero.
@@ -28,6 +33,12 @@ _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
 # looked at once.
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _PADDING: Final = (b"", b"", b"==", b"=")
+
+
+_MAX_REMEMBERED: Final = 256
+"""So many headers are remembered, none of them with more bytes than that."""
+
+NO_HEADER: Final = TokenHeader({})
 
 
 class MalformedError(ValueError):
@@ -51,13 +62,13 @@ class Token:
         key_stage_refusal: Jitsi's words if it cannot read the header in the key stage; else None.
     """
 
-    header: dict[str, Any] = field(repr=False)
+    header: TokenHeader = field(repr=False)
     claims: dict[str, Any] = field(repr=False)
     signing_input: bytes = field(repr=False)
     signature: bytes = field(repr=False)
     strict_error: str = ""
     refusal: str | None = None
-    key_stage_header: dict[str, Any] = field(default_factory=dict, repr=False)
+    key_stage_header: TokenHeader = field(default=NO_HEADER, repr=False)
     key_stage_refusal: str | None = None
 
 
@@ -70,21 +81,36 @@ def read(token: str) -> Token:
     """
     if len(token) > MAX_TOKEN_BYTES:
         raise MalformedError(f"expected at most {MAX_TOKEN_BYTES} bytes, found {len(token)}")
-    segments = token.encode("utf-8", "surrogatepass").split(b".")
+    raw = token.encode("utf-8", "surrogatepass")
+    segments = raw.split(b".")
     if len(segments) != 3 or not all(segments):
         found = sum(map(bool, segments))
         raise MalformedError(f"expected three non-empty segments, found {found}")
     part = "header"
     try:
-        header = decode_object(segments[0])
+        header = _read_header(segments[0])
         part = "payload"
         claims = decode_object(segments[1])
         part = "signature"
         signature = decode_base64url(segments[2])
     except MalformedError as error:
         raise MalformedError(f"{part}: {error}") from None
-    signing_input = token[: token.rindex(".")].encode("ascii")
+    signing_input = raw[: raw.rindex(b".")]
     return Token(header, claims, signing_input, signature, key_stage_header=header)
+
+
+def _read_header(segment: bytes) -> TokenHeader:
+    if len(segment) <= _MAX_REMEMBERED:
+        return _read_and_remember_header(segment)
+    return TokenHeader(decode_object(segment))
+
+
+# The tokens of one issuer begin with the same few headers. A header is no secret. A client that
+# sends many others can only make this function decode again. A malformed header is not remembered.
+@lru_cache(_MAX_REMEMBERED)
+def _read_and_remember_header(segment: bytes) -> TokenHeader:
+    # Read-only, because many requests share it.
+    return TokenHeader(MappingProxyType(decode_object(segment)))
 
 
 def token_digest(compact: str) -> str:
@@ -99,10 +125,14 @@ def decode_base64url(segment: bytes) -> bytes:
         MalformedError: Padding, another alphabet, or unused bits that are not zero.
     """
     beyond = len(segment) % 4
-    # a2b_base64 alone would skip characters that it does not know, and ignore the unused bits.
-    if segment.translate(None, _ALPHABET) or (beyond and segment[-1] not in _LAST[beyond]):
-        raise MalformedError("expected canonical, unpadded base64url")
-    return binascii.a2b_base64(segment.translate(_TO_STANDARD) + _PADDING[beyond])
+    try:
+        # a2b_base64 ignores the unused bits.
+        if not beyond or segment[-1] in _LAST[beyond]:
+            standard = segment.translate(_TO_STANDARD) + _PADDING[beyond]
+            return binascii.a2b_base64(standard, strict_mode=True)
+    except binascii.Error:
+        pass
+    raise MalformedError("expected canonical, unpadded base64url")
 
 
 def decode_object(segment: bytes) -> dict[str, Any]:

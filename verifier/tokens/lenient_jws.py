@@ -19,7 +19,8 @@ import json
 import re
 from typing import Any, Final
 
-from verifier.tokens.jws import Token, nests_deeper
+from verifier.tokens.claims import TokenHeader
+from verifier.tokens.jws import NO_HEADER, Token, nests_deeper
 
 _SEPARATORS: Final = re.compile(rb"[\\.]+")
 _URLSAFE: Final = re.compile(rb"[A-Za-z0-9_-]*")
@@ -60,7 +61,7 @@ def read_leniently(token: str, strict_error: str) -> Token:
         return _refused(strict_error, "Invalid token", key_stage_refusal, key_stage_header)
     refusal = "Invalid header"
     try:
-        header = _table(_json(_base64url(segments[0])))
+        header = TokenHeader(_table(_json(_base64url(segments[0]))))
         refusal = "Invalid body"
         claims = _table(_json(_base64url(segments[1])))
         refusal = "Invalid signature"
@@ -82,24 +83,26 @@ def _refused(
     strict_error: str,
     refusal: str,
     key_stage_refusal: str | None,
-    key_stage_header: dict[str, Any] | None = None,
+    key_stage_header: TokenHeader = NO_HEADER,
 ) -> Token:
-    return Token({}, {}, b"", b"", strict_error, refusal, key_stage_header or {}, key_stage_refusal)
+    return Token(
+        NO_HEADER, {}, b"", b"", strict_error, refusal, key_stage_header, key_stage_refusal
+    )
 
 
-def _read_key_stage(raw: bytes) -> tuple[dict[str, Any], str | None]:
+def _read_key_stage(raw: bytes) -> tuple[TokenHeader, str | None]:
     """Read the header as upstream does before it asks a key server: up to the first dot."""
     segment, dot, _ = raw.partition(b".")
     if not dot:
-        return {}, "Invalid token"
+        return NO_HEADER, "Invalid token"
     try:
         decoded = _base64url(segment)
     except _UndecodableError:
-        return {}, "Invalid token"
+        return NO_HEADER, "Invalid token"
     try:
-        return _table(_json(decoded)), None
+        return TokenHeader(_table(_json(decoded))), None
     except _UndecodableError:
-        return {}, "bad token format"
+        return NO_HEADER, "bad token format"
 
 
 def _base64url(segment: bytes) -> bytes:

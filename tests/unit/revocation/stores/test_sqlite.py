@@ -24,7 +24,7 @@ from verifier.revocation.stores.sqlite_file import RevocationFile
 from verifier.rules.model import AccessRequest
 from verifier.storage.errors import StoreConfigError, StoreUnavailableError
 from verifier.storage.worker_counters import WorkerCounters, WorkerIdentity
-from verifier.tokens.jws import Token
+from verifier.tokens.jws import NO_HEADER, Token
 
 LATER = time.time() + 3_600
 
@@ -69,7 +69,7 @@ async def test_other_workers_know_a_change_at_the_next_request(start_worker: Sta
 async def test_a_check_reads_the_changes_of_other_workers(start_worker: StartWorker) -> None:
     first, second = await start_worker(0), await start_worker(1)
     await first.store.put(revocation("a"))
-    token = Token({}, {"jti": "a"}, b"", b"")
+    token = Token(NO_HEADER, {"jti": "a"}, b"", b"")
     steps: list[str] = []
 
     def note(step: str, _expected: Any, _found: Any) -> None:
