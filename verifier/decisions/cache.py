@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from verifier.rules.model import UNAVAILABLE_CODES, Allow, Decision, DenialCode
@@ -148,7 +148,7 @@ def cache_key(parts: Iterable[bytes | None]) -> bytes:
             have the same text, and so never the same key.
     """
     text = b"\n".join([_ABSENT if part is None else part for part in parts])
-    return blake2b(text, digest_size=_KEY_BYTES).digest()
+    return sha256(text).digest()[:_KEY_BYTES]
 
 
 def _length(response: CachedResponse) -> int:

@@ -122,7 +122,7 @@ class DecisionLog:
         outcome: Outcome = "allowed"
         if not isinstance(decision, Allow):
             outcome = "would-deny" if self._report_only else "denied"
-        if not any(sink.wants(outcome) for sink in self._sinks):
+        if not [sink for sink in self._sinks if sink.wants(outcome)]:
             return b""
         fields = {
             "outcome": outcome,

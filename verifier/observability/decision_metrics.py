@@ -94,16 +94,17 @@ class DecisionMetrics:
             ["result"],
             registry=registry,
         )
-        self._lookup_counters = {
-            hit: lookups.labels("hit" if hit else "miss") for hit in (True, False)
-        }
-        self._lookup_counts = {True: 0, False: 0}
+        self._hit_counter, self._miss_counter = lookups.labels("hit"), lookups.labels("miss")
+        self._hits = self._misses = 0
         self._cache_entries = gauge(registry, "decision_cache_entries", "Cached decisions.", "sum")
         self._cache_entries.set(0)
 
     def count_cache_lookup(self, *, hit: bool) -> None:
         """Count one lookup in the decision cache."""
-        self._lookup_counts[hit] += 1
+        if hit:
+            self._hits += 1
+        else:
+            self._misses += 1
 
     def track_in_flight(self) -> AbstractContextManager[None]:
         """Count a request as in flight while the context is entered."""
@@ -139,9 +140,9 @@ class DecisionMetrics:
                 self._counters[index].inc(count)
                 if outcome == _MODERATOR:
                     self._moderators.inc(count)
-        for hit, counter in self._lookup_counters.items():
-            counter.inc(self._lookup_counts[hit])
-            self._lookup_counts[hit] = 0
+        self._hit_counter.inc(self._hits)
+        self._miss_counter.inc(self._misses)
+        self._hits = self._misses = 0
         for durations in self._durations.values():
             durations.flush()
         self._cache_entries.set(self._measure_cache())
