@@ -40,10 +40,14 @@ def revocation(jti: str, *, seconds: float = 3600) -> Revocation:
 
 @asynccontextmanager
 async def running_store(
-    url: str, identity: WorkerIdentity = SINGLE_WORKER
+    url: str,
+    identity: WorkerIdentity = SINGLE_WORKER,
+    *,
+    sink: RecordingSink | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[tuple[RedisStore, RecordingSink]]:
-    """Run a store until the end of the block."""
-    store, sink = RedisStore(parse_redis_url(url), time.time, identity), RecordingSink()
+    """Run a store until the end of the block; with a new sink if none is given."""
+    store, sink = RedisStore(parse_redis_url(url), clock, identity), sink or RecordingSink()
     await store.start(sink)
     try:
         yield store, sink

@@ -29,7 +29,6 @@ import contextlib
 import gc
 import logging
 import signal
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -201,7 +200,7 @@ class App:
         """Write the counters to the files of this worker, which all workers read."""
         revocations = self._state.revocations
         while True:
-            revocations.purge(time.time())
+            revocations.purge()
             up = revocations.store.problem is None
             self._metrics.set_revocations(len(revocations), up=up)
             self._metrics.flush()

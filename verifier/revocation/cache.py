@@ -6,6 +6,7 @@ cache, and therefore never waits for a store.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 
 from verifier.revocation.index import RevocationIndex
@@ -13,6 +14,7 @@ from verifier.revocation.model import Revocation
 from verifier.revocation.stores.base import RevocationStore
 from verifier.rules.denials import REVOCATIONS_NOT_LOADED
 from verifier.rules.model import AccessRequest, Deny, Recorder
+from verifier.storage.confirmed_clock import ConfirmedClock
 from verifier.tokens.jws import Token
 
 
@@ -22,17 +24,25 @@ class RevocationCache:
     Args:
         store: The store, which updates this cache once ``store.start`` was called with the cache.
         changed: Called after each change, before the next decision.
+        clock: Unix time, seconds.
     """
 
-    def __init__(self, store: RevocationStore, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: RevocationStore,
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.store = store
         self._changed = changed
+        self._clock = clock
+        self._confirmed_time = ConfirmedClock(clock)
         self._revocations = RevocationIndex()
         # The store's own method, without one of ours around it: it runs before each decision.
         self.refresh = store.refresh
 
     def __len__(self) -> int:
-        """Return the number of revocations, those included that have ended but are not purged."""
+        """Return the number of revocations, without those that had ended at the last purge."""
         return len(self._revocations)
 
     def put(self, revocations: Iterable[Revocation]) -> None:
@@ -47,10 +57,10 @@ class RevocationCache:
         self._changed()
         return removed
 
-    def purge(self, now: float) -> None:
-        """Remove some revocations that have ended at ``now``, Unix seconds."""
+    def purge(self) -> None:
+        """Count those that have ended no more, and remove some whose end is certain."""
         # No decision changes by that, so ``changed`` is not called.
-        self._revocations.purge(now)
+        self._revocations.purge(self._clock(), self._confirmed_time())
 
     def active(self, now: float) -> list[Revocation]:
         """Return the revocations that are active at ``now``, the first to end first."""

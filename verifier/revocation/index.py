@@ -9,11 +9,16 @@ revocations.
 ``issued_before`` is a comparison and no value, so that no key contains it. Revocations that differ
 only in ``issued_before`` have the same key, and are a list in descending order: the first active
 one covers all tokens that any later one covers.
+
+A revocation that has ended stays in the index until its end is certain, because the clock may be
+set back (``purge``).
 """
 
 from __future__ import annotations
 
+import math
 from bisect import insort
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import product
@@ -40,12 +45,15 @@ class RevocationIndex:
         self._tables: dict[tuple[str, ...], tuple[KeysOf, Table]] = {}
         # A heap of ends and IDs. An entry stays when its revocation is removed or replaced.
         self._ends: list[tuple[float, str]] = []
+        # IDs and ends of those that had ended at the last purge, oldest first.
+        self._ended: OrderedDict[str, float] = OrderedDict()
+        self._purged_at = -math.inf
         for revocation in revocations:
             self.put(revocation)
 
     def __len__(self) -> int:
-        """Return the number of revocations, those included that have ended but are not purged."""
-        return len(self._by_id)
+        """Return the number of revocations, without those that had ended at the last purge."""
+        return len(self._by_id) - len(self._ended)
 
     def __iter__(self) -> Iterator[Revocation]:
         return iter(self._by_id.values())
@@ -72,6 +80,7 @@ class RevocationIndex:
         revocation = self._by_id.pop(revocation_id, None)
         if revocation is None:
             return False
+        self._ended.pop(revocation_id, None)
         names, key = _names_and_key(revocation)
         _, table = self._tables[names]
         table[key].remove(revocation)
@@ -82,16 +91,31 @@ class RevocationIndex:
             del self._tables[names]
         return True
 
-    def purge(self, now: float) -> None:
-        """Remove revocations that have ended at ``now``, Unix seconds; at most 1,000 of them."""
+    def purge(self, now: float, certain: float) -> None:
+        """Remove revocations whose end is certain; at most 1,000 of them.
+
+        Args:
+            now: Unix time, seconds. Revocations that have ended are not counted any more.
+            certain: A time in the past, Unix seconds. Revocations that ended before it are removed.
+        """
+        if now < self._purged_at:  # the clock was set back
+            for revocation_id, end in self._ended.items():
+                heappush(self._ends, (end, revocation_id))
+            self._ended.clear()
+        self._purged_at = now
         for _ in range(_MAX_PURGED):
             if not self._ends or self._ends[0][0] > now:
-                return
-            revocation_id = heappop(self._ends)[1]
+                break
+            end, revocation_id = heappop(self._ends)
             revocation = self._by_id.get(revocation_id)
             # The entry may be that of an earlier revocation with the same ID, which was replaced.
             if revocation is not None and not revocation.is_active(now):
-                self.remove(revocation_id)
+                self._ended[revocation_id] = end
+        for _ in range(_MAX_PURGED):
+            revocation_id = next(iter(self._ended), "")
+            if not revocation_id or self._ended[revocation_id] > certain:
+                break
+            self.remove(revocation_id)
 
     def find(self, request: AccessRequest, token: Token | None, now: float) -> Revocation | None:
         """Return a revocation that is active at ``now``, Unix seconds, and matches the request."""

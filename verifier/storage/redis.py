@@ -15,7 +15,13 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.connection import UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from verifier.storage.errors import StoreUnavailableError
@@ -23,12 +29,14 @@ from verifier.storage.redis_url import RedisUrl
 
 _TIMEOUT: Final = 1.0  # seconds, for opening a connection and for each answer
 _MAX_CONNECTIONS: Final = 8
-_ERROR_CODE: Final = re.compile(r"[A-Z]{2,20}(?= )")
+_ERROR_CODE: Final = re.compile(r"\b[A-Z]{2,20}(?= )")
 _CONNECTION_CLASSES: Final = {
     "redis": Connection,
     "rediss": SSLConnection,
     "unix": UnixDomainSocketConnection,
 }
+# The library has exception classes for some error codes, and removes the code from the text.
+_CODES: Final = {OutOfMemoryError: "OOM", ReadOnlyError: "READONLY"}
 FAILURES: Final = (RedisError, OSError, TimeoutError)
 """What the client library raises where a Redis cannot be reached, or refuses a command."""
 
@@ -88,6 +96,12 @@ class RedisLink:
         """
         return StoreUnavailableError(f"{self._url}: {_describe(error)}")
 
+    def refusal_text(self, error: str) -> str:
+        """Return an error that a script has caught, in the words of ``unavailable_error``."""
+        # Before version 7, a script's error begins with its place in the script.
+        code = _ERROR_CODE.search(error)
+        return f"{self._url}: {_refused(code[0] if code else None)}"
+
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
@@ -104,16 +118,20 @@ def _is_read_only(error: Exception) -> bool:
     return isinstance(error, ReadOnlyError) or "-READONLY " in str(error)
 
 
+def _refused(code: str | None) -> str:
+    return f"refused ({code})" if code else "refused"
+
+
 def _describe(error: Exception) -> str:
     if isinstance(error, RedisTimeoutError | TimeoutError):
         return f"no answer within {_TIMEOUT:g} s"
     if isinstance(error, AuthenticationError):
         return "refused user and password"
     if isinstance(error, ResponseError):
-        # For some error codes the library has an exception class, and removes the code.
         code = _ERROR_CODE.match(str(error))
-        kind = code[0] if code else type(error).__name__.removesuffix("Error")
-        return "refused" if kind == "Response" else f"refused ({kind})"
+        name = type(error).__name__.removesuffix("Error")
+        kind = code[0] if code else _CODES.get(type(error), name)
+        return _refused(None if kind == "Response" else kind)
     # The library wraps the operating system's error, without its number.
     cause = error if isinstance(error, OSError) else error.__context__
     number = cause.errno if isinstance(cause, OSError) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -192,12 +193,30 @@ async def test_a_redis_that_does_not_answer_is_unavailable() -> None:
                 await store.put(revocation("a"))
 
 
-async def test_a_reading_store_deletes_ended_revocations(redis: RedisServer) -> None:
+async def test_revocations_are_purged_when_their_end_is_certain(redis: RedisServer) -> None:
     ended, fresh = revocation("ended", seconds=-600), revocation("fresh")
     redis.command("HSET", HASH, ended.id, ended.to_json(), fresh.id, fresh.to_json())
-    async with running_store(redis.url) as (_, sink):
+    async with running_store(redis.url) as (store, sink):
+        assert sink.token_ids == {"ended", "fresh"}  # this clock may be wrong
+        await store._purge_ended()
+        assert redis.stored() == {ended.id, fresh.id}
+        store._confirmed_time._confirmed = time.time()
+        await store._purge_ended()
         assert sink.token_ids == {"fresh"}
         assert redis.stored() == {fresh.id}
+
+
+async def test_a_replica_whose_clock_is_wrong_purges_nothing(redis: RedisServer) -> None:
+    in_ten_years = time.time() + 10 * 365 * 86_400
+    async with running_store(redis.url) as (right, known):
+        await right.put(revocation("a"))
+        async with running_store(redis.url, clock=lambda: in_ten_years) as (wrong, sink):
+            wrong._confirmed_time._confirmed = in_ten_years
+            await wrong._purge_ended()
+            assert redis.stored() == {revocation("a").id}
+            assert known.token_ids == {"a"}
+        async with running_store(redis.url) as (_, sink):
+            assert sink.token_ids == {"a"}
 
 
 async def test_many_revocations_are_read_in_chunks_and_removed_ones_forgotten(

@@ -178,19 +178,34 @@ def test_an_ended_revocation_denies_nothing_and_is_purged() -> None:
     request, token = AccessRequest(mint()), read(mint())
     assert index.find(request, token, NOW - 1) is not None
     assert index.find(request, token, NOW) is None
-    index.purge(NOW)
+    index.purge(NOW, NOW)
     assert len(index) == 1
-    index.purge(NOW + 1)
+    index.purge(NOW + 1, NOW + 1)
     assert len(index) == 0
 
 
 def test_purging_removes_all_ended_revocations_in_portions() -> None:
     index = RevocationIndex(revoke(jti=str(number), expires=NOW) for number in range(2_500))
     left = []
-    while len(index):
-        index.purge(NOW)
-        left.append(len(index))
-    assert left == [1_500, 500, 0]
+    while list(index):
+        index.purge(NOW, NOW)
+        left.append((len(index), len(list(index))))
+    assert left == [(1_500, 1_500), (500, 500), (0, 0)]
+
+
+def test_an_ended_revocation_counts_again_when_the_clock_is_set_back() -> None:
+    index = RevocationIndex(revoke(jti=f"t-{number}", expires=NOW + number) for number in range(3))
+    counts = []
+    for now in (NOW - 1, NOW + 100, NOW + 1, NOW + 100):
+        index.purge(now, NOW - 3_600)
+        counts.append(len(index))
+    assert counts == [3, 0, 1, 0]
+    assert len(list(index)) == 3
+    assert index.find(AccessRequest(mint()), read(mint()), NOW) is not None
+    index.put(revoke(jti="t-1", expires=NOW + 200))
+    assert len(index) == 1
+    index.purge(NOW + 100, NOW + 50)
+    assert [each.jti for each in index] == ["t-1"]
 
 
 def test_the_same_criteria_replace_reason_and_end() -> None:
@@ -198,7 +213,7 @@ def test_the_same_criteria_replace_reason_and_end() -> None:
     for end in range(NOW + 10, NOW + 5_000):
         index.put(revoke(jti="t-1", expires=end, reason="again"))
     assert len(index) == 1
-    index.purge(NOW + 10)
+    index.purge(NOW + 10, NOW + 10)
     found = index.find(AccessRequest(mint()), read(mint()), NOW + 10)
     assert found is not None
     assert found.reason == "again"

@@ -21,26 +21,33 @@ lost        Waits 0.1 s; after each further failure  connecting
 ==========  =======================================  ==============================================
 
 Any failure in the first three states leads to "lost". ``problem`` then says what failed, until
-"following" is reached again. ``loaded`` is true from the end of the first "reading" on.
+"following" is reached again. ``loaded`` is true from the end of the first "reading" on. While Redis
+can be read and would store nothing, the state is "following", and ``problem`` says why.
 
 The store subscribes before it reads, so that it misses no change: a change during the reading is
 also announced by a message, which is applied after the reading. Messages are numbered by version. A
 message with the next version is applied. A message with a later version shows that one was lost. If
 the last message was lost, only the position in Redis shows that.
 
-Changes (``put``, ``remove``) run in the tasks of their callers, at the same time as this task.
+Changes (``put``, ``remove``) run in the tasks of their callers, at the same time as this task. A
+caller does not apply its change: the reply may be late, and another replica may have changed the
+same revocation meanwhile. Each change reaches the copy once, in the order of versions, as a message
+or by a reading, and the caller waits for that. If the message does not come, the caller reads.
+
 Redis refuses a change if it has lost data since the copy was read. The caller then brings the copy
 up to date itself, and tries once more.
 
 If Redis has lost data, the copy has revocations that Redis has not. The store writes them back
 before it reads or changes anything. This may bring back a revocation that another replica has
 removed meanwhile. That is the safer mistake: it denies a token for too long, where the opposite one
-accepts a revoked token.
+accepts a revoked token. For the same reason the copy holds revocations that have ended, until their
+end is certain (``ConfirmedClock``): a clock that is wrong for a while must not lose them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final
@@ -54,10 +61,12 @@ from verifier.revocation.stores.redis_data import (
     Message,
     Position,
     RedisData,
+    State,
     read_message,
     read_value,
 )
 from verifier.revocation.stores.worker_positions import WorkerPositions
+from verifier.storage.confirmed_clock import ConfirmedClock
 from verifier.storage.errors import StoreUnavailableError
 from verifier.storage.redis import FAILURES, RedisLink
 from verifier.storage.redis_url import RedisUrl
@@ -65,7 +74,8 @@ from verifier.storage.worker_counters import WorkerIdentity
 
 _POSITION_INTERVAL: Final = 1.0  # seconds between looks at the position in Redis
 _MAX_MESSAGE_DELAY: Final = 0.25  # seconds that a message may arrive after its position was read
-_CHANGE_TIMEOUT: Final = 1.5  # seconds
+_CHANGE_TIMEOUT: Final = 1.5  # seconds until Redis has confirmed a change
+_APPLY_TIMEOUT: Final = 1.5  # seconds until a confirmed change has been read, if no message came
 _PURGE_INTERVAL: Final = 60.0  # seconds
 _MAX_CLOCK_DIFFERENCE: Final = 300.0  # seconds between the clocks of two replicas
 _FIRST_WAIT: Final = 0.1  # seconds in the state "lost"
@@ -87,15 +97,14 @@ class RedisStore:
         self._positions = WorkerPositions(identity)
         self._link = RedisLink(url)
         self._data = RedisData(self._link, url.database)
-        self._clock = clock
+        self._confirmed_time = ConfirmedClock(clock)
         self._copy: dict[str, Revocation] = {}
         self._position: Position | None = None
         self._problem: str | None = None
         self._tried = asyncio.Event()
         # Held while the copy is brought to a position: by the task, or by the caller of a change.
         self._catching_up = asyncio.Lock()
-        # IDs that changed here during a reading, which may find older values; None otherwise.
-        self._changed_while_reading: set[str] | None = None
+        self._moved = asyncio.Event()  # set, and replaced, when the position changes
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -111,7 +120,7 @@ class RedisStore:
     async def start(self, sink: RevocationSink) -> None:
         """Read all revocations, if Redis can be reached, and update the sink from then on."""
         self._sink = sink
-        self._positions.publish(None)
+        self._positions.open()
         self._task = asyncio.create_task(self._run())
         await self._tried.wait()
 
@@ -122,11 +131,11 @@ class RedisStore:
         """Store a revocation; all workers of this service know it when this returns.
 
         Raises:
-            StoreUnavailableError: Redis did not confirm the change. After a timeout, Redis may
-                have stored the revocation.
+            StoreUnavailableError: Redis did not confirm the change, or it could not be read back.
+                Redis may have stored the revocation.
         """
-        position = await self._change(revocation.id, revocation.to_json())
-        self._apply(revocation.id, revocation)
+        position, _ = await self._change(revocation.id, revocation.to_json())
+        await self._wait_until_applied(position)
         await self._positions.wait_for(position)
 
     async def remove(self, revocation_id: str) -> bool:
@@ -135,13 +144,14 @@ class RedisStore:
         Raises:
             StoreUnavailableError: the revocation may still be stored.
         """
-        position = await self._change(revocation_id, "")
-        self._apply(revocation_id, None)
-        return position.version > 0
+        was_known = revocation_id in self._copy
+        position, removed = await self._change(revocation_id, "")
+        await self._wait_until_applied(position)
+        return removed or was_known
 
     async def close(self) -> None:
         """Close all connections."""
-        self._positions.publish(None)
+        self._positions.close()
         # The client library may swallow a cancellation while a connection fails: cancel again.
         while self._task is not None and not self._task.done():
             self._task.cancel()
@@ -157,31 +167,32 @@ class RedisStore:
                     await messages.subscribe(self._data.channel)
                     # Redis may refuse the subscription, which only reading its answer shows.
                     await messages.get_message(timeout=_POSITION_INTERVAL)
-                    await self._catch_up(await self._data.read_position(self._position))
-                    self._mark_available()
+                    state = await self._read_state()
+                    await self._catch_up(state)
+                    self._set_problem(state.refusal)
+                    self._tried.set()
                     wait = _FIRST_WAIT
                     await self._follow(messages)
+                continue
             except StoreUnavailableError as error:
-                self._mark_lost(str(error))
+                self._set_problem(str(error))
             except FAILURES as error:
-                self._mark_lost(str(self._link.unavailable_error(error)))
+                self._set_problem(str(self._link.unavailable_error(error)))
             except Exception as error:  # noqa: BLE001  # a bug must not end the attempts
-                self._mark_lost(f"{self._url}: internal error ({type(error).__name__})")
+                self._set_problem(f"{self._url}: internal error ({type(error).__name__})")
             self._tried.set()
-            if self._problem is not None:
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, _LONGEST_WAIT)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
 
-    def _mark_available(self) -> None:
-        if self._problem is not None:
-            log("revocation store available again", store=str(self._url))
-        self._problem = None
-        self._tried.set()
-
-    def _mark_lost(self, problem: str) -> None:
-        if self._problem is None:
+    def _set_problem(self, problem: str | None) -> None:
+        if problem is not None and self._problem is None:
             log("revocation store unavailable", logging.ERROR, error=problem)
+        if problem is None and self._problem is not None:
+            log("revocation store available again", store=str(self._url))
         self._problem = problem
+
+    async def _read_state(self) -> State:
+        return await self._data.read_state(self._position)
 
     # Following: messages.
 
@@ -191,10 +202,11 @@ class RedisStore:
         purge_at = loop.time() + _PURGE_INTERVAL
         while True:
             await self._receive(messages, _POSITION_INTERVAL)
-            position = await self._data.read_position(self._position)
-            await self._receive(messages, _MAX_MESSAGE_DELAY, until=position)
-            if not self._includes(position):
+            state = await self._read_state()
+            await self._receive(messages, _MAX_MESSAGE_DELAY, until=state.position)
+            if not self._includes(state.position):
                 return
+            self._set_problem(state.refusal)
             if loop.time() >= purge_at:
                 purge_at = loop.time() + _PURGE_INTERVAL
                 await self._purge_ended()
@@ -229,77 +241,54 @@ class RedisStore:
 
     def _apply_value(self, revocation_id: str, value: str) -> None:
         if not value:
-            self._apply(revocation_id, None)
+            self._forget([revocation_id])
         elif (revocation := read_value(revocation_id, value)) is not None:
-            self._apply(revocation_id, revocation)
+            self._add_to_copy([revocation])
         else:
             self._log_unreadable(1)
 
     def _set_position(self, position: Position) -> None:
         self._position = position
         self._positions.publish(position)
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     def _includes(self, position: Position) -> bool:
         return self._position is not None and self._position.includes(position)
 
     # Reading: everything, after what was lost has been written back.
 
-    async def _catch_up(self, position: Position) -> None:
+    async def _catch_up(self, state: State) -> None:
         """Bring the copy to a position in Redis, unless it is there already."""
         async with self._catching_up:
+            position = state.position
             if self._includes(position):
                 return
             if self._position is not None and self._position.epoch != position.epoch:
                 await self._write_back()
-                position = await self._data.read_position(None)
+                position = (await self._data.read_state(None)).position
             # The reading may find later changes than ``position``. Their messages are then applied
             # once more, and the last message about a revocation gives the value that was read.
             await self._read_all()
             self._set_position(position)
 
     async def _write_back(self) -> None:
-        now = self._clock()
-        active = [revocation for revocation in self._copy.values() if revocation.is_active(now)]
-        count = await self._data.write_back(active)
+        count = await self._data.write_back(tuple(self._copy.values()))
         log("revocations written back", logging.WARNING, count=count, store=str(self._url))
 
     async def _read_all(self) -> None:
         """Make the copy equal to what is stored, in chunks, between which requests are decided."""
-        self._changed_while_reading = set()
-        try:
-            stored = await self._read_chunks(self._changed_while_reading)
-            # A revocation that was stored here meanwhile is in the copy, but may be in no chunk.
-            stored |= self._changed_while_reading
-            gone = [revocation_id for revocation_id in self._copy if revocation_id not in stored]
-        finally:
-            self._changed_while_reading = None
-        self._forget(gone)
-
-    async def _read_chunks(self, newer: set[str]) -> set[str]:
-        """Add all that is stored to the copy; returns the IDs of the active revocations.
-
-        Args:
-            newer: IDs whose values in the copy are newer than those that are read; it grows.
-        """
-        ids: set[str] = set()
-        ended: list[tuple[str, bytes]] = []
-        unreadable, now = 0, self._clock()
+        stored: set[str] = set()
+        unreadable = 0
         async for chunk in self._data.chunks():
             values = [read_value(revocation_id, value) for revocation_id, value in chunk.items()]
             revocations = [revocation for revocation in values if revocation is not None]
             unreadable += len(values) - len(revocations)
-            active = [revocation for revocation in revocations if revocation.is_active(now)]
-            ids.update(revocation.id for revocation in active)
-            self._add_to_copy([revocation for revocation in active if revocation.id not in newer])
-            ended += [
-                (revocation.id, chunk[revocation.id])
-                for revocation in revocations
-                if _has_ended(revocation, now)
-            ]
+            stored.update(revocation.id for revocation in revocations)
+            self._add_to_copy(revocations)
         if unreadable:
             self._log_unreadable(unreadable)
-        await self._data.purge(ended)
-        return ids
+        self._forget([revocation_id for revocation_id in self._copy if revocation_id not in stored])
 
     def _add_to_copy(self, revocations: list[Revocation]) -> None:
         # The sink empties the cache of decisions with each change, so it gets only what is new.
@@ -311,28 +300,25 @@ class RedisStore:
             self._sink.put(new)
 
     def _forget(self, ids: list[str]) -> None:
-        for revocation_id in ids:
-            del self._copy[revocation_id]
-        if ids:
-            self._sink.remove(ids)
+        known = [revocation_id for revocation_id in ids if self._copy.pop(revocation_id, None)]
+        if known:
+            self._sink.remove(known)
 
     async def _purge_ended(self) -> None:
         """Delete revocations that have ended, in Redis and in the copy."""
-        now = self._clock()
-        ended = [revocation for revocation in self._copy.values() if _has_ended(revocation, now)]
-        await self._data.purge([(revocation.id, revocation.to_json()) for revocation in ended])
-        # A revocation with the same criteria may have replaced one of these meanwhile.
-        self._forget(
-            [revocation.id for revocation in ended if self._copy.get(revocation.id) is revocation]
-        )
+        ended_before = self._confirmed_time() - _MAX_CLOCK_DIFFERENCE
+        async with self._catching_up:
+            ended = [each for each in self._copy.values() if not each.is_active(ended_before)]
+            await self._data.purge(ended, _MAX_CLOCK_DIFFERENCE)
+            self._forget([revocation.id for revocation in ended])
 
     # Changes.
 
-    async def _change(self, revocation_id: str, value: str) -> Position:
+    async def _change(self, revocation_id: str, value: str) -> tuple[Position, bool]:
         """Change a revocation in Redis.
 
         Returns:
-            The position after the change; with version 0 where there was nothing to remove.
+            The position of the change, and whether a revocation was removed.
 
         Raises:
             StoreUnavailableError: Redis did not confirm the change.
@@ -342,30 +328,38 @@ class RedisStore:
                 # The first attempt fails after a loss of data. Then ``_catch_up`` writes back.
                 for _ in range(2):
                     if (last := self._position) is not None:
-                        version = await self._data.change(last, revocation_id, value)
-                        if version is not None:
-                            return Position(last.epoch, version)
-                    await self._catch_up(await self._data.read_position(self._position))
+                        changed = await self._data.change(last, revocation_id, value)
+                        if changed is not None:
+                            return changed
+                    await self._catch_up(await self._read_state())
         except TimeoutError as error:
             raise self._link.unavailable_error(error) from None
-        text = "Redis has lost data, which are being written back; try again"
-        raise StoreUnavailableError(f"{self._url}: {text}")
+        raise self._lost_data_error()
 
-    def _apply(self, revocation_id: str, revocation: Revocation | None) -> None:
-        """Apply one change to copy and sink."""
-        if self._changed_while_reading is not None:
-            self._changed_while_reading.add(revocation_id)
-        if revocation is None:
-            self._copy.pop(revocation_id, None)
-            self._sink.remove([revocation_id])
-        else:
-            self._copy[revocation_id] = revocation
-            self._sink.put([revocation])
+    async def _wait_until_applied(self, position: Position) -> None:
+        """Wait until the copy includes a change that Redis has confirmed.
+
+        Raises:
+            StoreUnavailableError: Redis has lost the change, or it could not be read.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_MAX_MESSAGE_DELAY):
+                while not self._includes(position):
+                    await self._moved.wait()
+        if self._includes(position):
+            return
+        # The message was lost, or this process is reading, or has no connection for messages.
+        try:
+            async with asyncio.timeout(_APPLY_TIMEOUT):
+                await self._catch_up(await self._read_state())
+        except TimeoutError as error:
+            raise self._link.unavailable_error(error) from None
+        if not self._includes(position):
+            raise self._lost_data_error()
+
+    def _lost_data_error(self) -> StoreUnavailableError:
+        text = "Redis has lost data, which are being written back; try again"
+        return StoreUnavailableError(f"{self._url}: {text}")
 
     def _log_unreadable(self, count: int) -> None:
         log("unreadable revocations ignored", logging.WARNING, count=count, store=str(self._url))
-
-
-def _has_ended(revocation: Revocation, now: float) -> bool:
-    """Return whether a revocation has ended by the clock of every replica, so it can be deleted."""
-    return not revocation.is_active(now - _MAX_CLOCK_DIFFERENCE)

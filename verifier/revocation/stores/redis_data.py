@@ -49,19 +49,19 @@ _CHUNK: Final = 100  # revocations: about 1.5 ms, during which no request is dec
 
 # All scripts: KEYS[1] is the hash, KEYS[2] the version.
 
-_READ_POSITION: Final = """
--- Deletes a field that does not exist. Where nothing can be written, as on a read-only replica,
--- Redis refuses the command; where only memory is short, Redis accepts it, and the data can be
--- read.
-redis.call('HDEL', KEYS[1], '')
+_READ_STATE: Final = """
+-- HSETNX changes nothing where the field exists: nothing is sent to replicas or written to a disk.
+-- Redis refuses it all the same where it would refuse to store a revocation: memory full, disk
+-- full, too few replicas. The data can be read then, so that only a read-only replica is an error:
+-- other connections may lead to the primary.
+local result = redis.pcall('HSETNX', KEYS[1], ':epoch', ARGV[1])
+local refusal = type(result) == 'table' and result.err or ''
 local epoch = redis.call('HGET', KEYS[1], ':epoch')
-if not epoch then
-  epoch = ARGV[1]
-  redis.call('HSET', KEYS[1], ':epoch', epoch)
-end
-return {epoch, tonumber(redis.call('GET', KEYS[2]) or 0)}
+if not epoch or string.find(refusal, 'READONLY', 1, true) then return result end
+return {epoch, tonumber(redis.call('GET', KEYS[2]) or 0), refusal}
 """
-"""Argument: an epoch for data that have none. Returns epoch and version."""
+"""Argument: an epoch for data that have none. Returns epoch, version, and the error with which
+Redis would refuse to store a revocation, or nothing."""
 
 _RENEW_EPOCH: Final = """
 local epoch, version, new_epoch = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -79,18 +79,20 @@ local epoch, version, channel, id, json = ARGV[1], tonumber(ARGV[2]), ARGV[3], A
 -- After a loss of data, the caller has to write back what it knows before it changes anything.
 if redis.call('HGET', KEYS[1], ':epoch') ~= epoch then return false end
 if tonumber(redis.call('GET', KEYS[2]) or 0) < version then return false end
+local removed = 0
 if json == '' then
-  if redis.call('HDEL', KEYS[1], id) == 0 then return 0 end
+  removed = redis.call('HDEL', KEYS[1], id)
 else
   redis.call('HSET', KEYS[1], id, json)
 end
+-- Also where there was nothing to remove: a copy may have what Redis has lost.
 local new_version = redis.call('INCR', KEYS[2])
 redis.call('PUBLISH', channel, new_version .. ' ' .. epoch .. ' ' .. id .. ' ' .. json)
-return new_version
+return {new_version, removed}
 """
 """Arguments: epoch and version of the caller's copy, the channel, an ID, and JSON, which is empty
-to remove the revocation. Returns the new version; 0 where there was nothing to remove; nil, without
-a change, where Redis has lost data since the copy was made."""
+to remove the revocation. Returns the new version, and 1 where a revocation was removed; nil,
+without a change, where Redis has lost data since the copy was made."""
 
 _WRITE_BACK: Final = """
 local missing = 0
@@ -105,15 +107,18 @@ return missing
 """Arguments: IDs and JSON in turns. Stores those that are missing; returns their number."""
 
 _PURGE: Final = """
-for i = 1, #ARGV, 2 do
-  local id, json = ARGV[i], ARGV[i + 1]
-  if redis.call('HGET', KEYS[1], id) == json then
+-- The clock of one replica may be wrong, so the clock of Redis must agree.
+local ended_before = redis.call('TIME')[1] - ARGV[1]
+for i = 2, #ARGV, 3 do
+  local id, json, expires = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
+  if expires < ended_before and redis.call('HGET', KEYS[1], id) == json then
     redis.call('HDEL', KEYS[1], id)
   end
 end
 """
-"""Arguments: IDs and JSON in turns. Deletes those that are unchanged. The version stays: the
-revocations have ended, so that no decision depends on them."""
+"""Arguments: seconds for which revocations must have ended; then ID, JSON and end of each. Deletes
+those that are unchanged. The version stays: the revocations have ended, so that no decision depends
+on them."""
 
 _Item = TypeVar("_Item")
 
@@ -133,6 +138,19 @@ class Position:
     def includes(self, other: Position) -> bool:
         """Return whether a copy at this position contains all changes up to another position."""
         return self.epoch == other.epoch and self.version >= other.version
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a look at the data has shown.
+
+    Attributes:
+        position: The position of the data.
+        refusal: Why Redis would not store a revocation now, for people; None where it would.
+    """
+
+    position: Position
+    refusal: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,20 +201,24 @@ class RedisData:
         self._link = link
         self.channel = _CHANNEL.format(database=database)
 
-    async def read_position(self, last: Position | None) -> Position:
-        """Return the position of the data.
+    async def read_state(self, last: Position | None) -> State:
+        """Return the position of the data, and whether they can be changed.
 
         Args:
             last: The position of the caller's copy. Data that went back behind this position get
                 another epoch.
         """
         new_epoch = secrets.token_hex(8)
-        position = _position(await self._run(_READ_POSITION, new_epoch))
-        if last is None or last.epoch != position.epoch or last.version <= position.version:
-            return position
-        return _position(await self._run(_RENEW_EPOCH, last.epoch, last.version, new_epoch))
+        *answer, refusal = await self._run(_READ_STATE, new_epoch)
+        position = _position(answer)
+        if last is not None and last.epoch == position.epoch and position.version < last.version:
+            position = _position(await self._run(_RENEW_EPOCH, last.epoch, last.version, new_epoch))
+        text = refusal.decode("utf-8", "replace")
+        return State(position, self._link.refusal_text(text) if text else None)
 
-    async def change(self, last: Position, revocation_id: str, value: str) -> int | None:
+    async def change(
+        self, last: Position, revocation_id: str, value: str
+    ) -> tuple[Position, bool] | None:
         """Store or remove a revocation, and announce that to all replicas.
 
         Args:
@@ -205,12 +227,15 @@ class RedisData:
             value: The revocation as JSON; empty to remove it.
 
         Returns:
-            The new version; 0 where there was nothing to remove; None, without a change, where
-            Redis has lost data since ``last``.
+            The position that the change has, and whether a revocation was removed. None, without a
+            change, where Redis has lost data since ``last``.
         """
         arguments = (last.epoch, last.version, self.channel, revocation_id, value)
-        version = await self._run(_CHANGE, *arguments)
-        return None if version is None else int(version)
+        answer = await self._run(_CHANGE, *arguments)
+        if answer is None:
+            return None
+        version, removed = answer
+        return Position(last.epoch, version), bool(removed)
 
     async def write_back(self, revocations: Sequence[Revocation]) -> int:
         """Store those revocations that are missing; returns their number."""
@@ -222,10 +247,11 @@ class RedisData:
             missing += await self._run(_WRITE_BACK, *arguments)
         return missing
 
-    async def purge(self, values: Sequence[tuple[str, str | bytes]]) -> None:
-        """Delete revocations, given as pairs of ID and value, whose values are unchanged."""
-        for chunk in _chunks(values):
-            await self._run(_PURGE, *(text for pair in chunk for text in pair))
+    async def purge(self, revocations: Sequence[Revocation], seconds: float) -> None:
+        """Delete revocations that are unchanged, and have ended before so many seconds."""
+        for chunk in _chunks(revocations):
+            triples = [(each.id, each.to_json(), each.expires) for each in chunk]
+            await self._run(_PURGE, seconds, *(value for triple in triples for value in triple))
 
     async def chunks(self) -> AsyncIterator[dict[str, bytes]]:
         """Yield all values by ID, in chunks.

@@ -15,8 +15,12 @@ before the next decision, and reading a few rows takes microseconds. In WAL mode
 waits for a writer.
 
 After a failure, ``problem`` says what failed, and decisions continue with the revocations that were
-read before. The task tries twice a second to write and to read, and clears ``problem`` when both
-succeed.
+read before. The task tries twice a second to read and to write, and clears ``problem`` when both
+succeed. ``refresh`` does not read again until there is another change: each failed reading can take
+``_READ_WAIT``, and decisions wait meanwhile.
+
+Rows of ended revocations are deleted when their end is certain (``ConfirmedClock``): a clock that
+is wrong for a while must not lose them.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ from verifier.log import log
 from verifier.revocation.model import BadRevocationError, Revocation
 from verifier.revocation.stores.base import RevocationSink
 from verifier.revocation.stores.sqlite_file import RevocationFile
+from verifier.storage.confirmed_clock import ConfirmedClock
 from verifier.storage.errors import StoreConfigError, StoreUnavailableError
 from verifier.storage.sqlite import FAILURES, describe
 from verifier.storage.worker_counters import WorkerIdentity
@@ -63,6 +68,7 @@ class SqliteStore:
         self._counters = identity.counters
         self._worker = identity.worker
         self._clock = clock
+        self._confirmed_time = ConfirmedClock(clock)
         self._counters_read = b""  # at the time of the last reading
         self._last_change = 0
         self._data_version = 0
@@ -172,30 +178,33 @@ class SqliteStore:
         return bool(changes)
 
     def _try_to_read(self) -> bool:
+        counters = self._counters.snapshot()
         try:
             self._read_changes()
         except (*FAILURES, BadRevocationError) as error:
+            # ``refresh`` does not try again; ``_poll`` does.
+            self._counters_read = counters
             self._mark_unavailable(error)
             return False
         return True
 
     async def _poll(self) -> None:
         """Look for changes of other services, recover after failures, and purge."""
-        purged_at = self._clock()
+        loop = asyncio.get_running_loop()
+        purge_at = loop.time() + _PURGE_SECONDS
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             try:
                 await self._check_file()
-                # The clock may be set back, hence the absolute difference.
-                if abs(self._clock() - purged_at) >= _PURGE_SECONDS:
-                    purged_at = self._clock()
-                    await self._in_thread(partial(self._writer.purge, purged_at))
+                if loop.time() >= purge_at:
+                    purge_at = loop.time() + _PURGE_SECONDS
+                    await self._in_thread(partial(self._writer.purge, self._confirmed_time()))
             except FAILURES as error:
                 self._mark_unavailable(error)
 
     async def _check_file(self) -> None:
         failed = self.problem is not None
-        if failed:
+        if failed and self._try_to_read():
             # A file can be readable and yet not writable, for instance on a full disk.
             await self._in_thread(self._writer.file.check_writable)
         # This also notices a file that was deleted or replaced.

@@ -15,6 +15,7 @@ Each worker publishes its position as its counter in shared memory. The counter 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Final
 from zlib import crc32
 
@@ -23,7 +24,6 @@ from verifier.storage.worker_counters import WorkerCounters, WorkerIdentity
 
 # A worker that needs longer learns of the change like another replica: by message, a little later.
 _MAX_WAIT: Final = 0.5  # seconds
-_INTERVAL: Final = 0.001  # seconds
 _NONE: Final = 0
 _VERSION_BITS: Final = 32
 
@@ -38,18 +38,37 @@ class WorkerPositions:
     def __init__(self, identity: WorkerIdentity) -> None:
         self._counters: WorkerCounters = identity.counters
         self._worker = identity.worker
+        self._pipe = identity.counters.readable_after_change(identity.worker)
+        self._changed = asyncio.Event()  # set, and replaced, when another worker has published
 
-    def publish(self, position: Position | None) -> None:
-        """Publish the position of this worker; None while the worker has read nothing."""
-        self._counters.publish(self._worker, _NONE if position is None else _encode(position))
+    def open(self) -> None:
+        """Publish that this worker has read nothing, and notice what other workers publish."""
+        self._counters.publish(self._worker, _NONE)
+        if self._pipe is not None:
+            asyncio.get_running_loop().add_reader(self._pipe, self._notice)
+
+    def close(self) -> None:
+        """Publish that this worker is not to be waited for, and notice nothing any more."""
+        self._counters.publish(self._worker, _NONE)
+        if self._pipe is not None:
+            asyncio.get_running_loop().remove_reader(self._pipe)
+
+    def publish(self, position: Position) -> None:
+        """Publish the position of this worker."""
+        self._counters.publish(self._worker, _encode(position))
 
     async def wait_for(self, position: Position) -> None:
         """Wait at most 0.5 s until all other workers have reached a position."""
-        loop, expected = asyncio.get_running_loop(), _encode(position)
-        deadline = loop.time() + _MAX_WAIT
-        # Shared memory sends no events, hence the polling.
-        while not self._have_reached(expected) and loop.time() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(_INTERVAL)
+        expected = _encode(position)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_MAX_WAIT):
+                while not self._have_reached(expected):
+                    await self._changed.wait()
+
+    def _notice(self) -> None:
+        self._counters.empty_pipe(self._worker)
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _have_reached(self, expected: int) -> bool:
         others = self._counters.read()

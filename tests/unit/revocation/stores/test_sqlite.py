@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,7 +25,7 @@ from verifier.revocation.stores.sqlite import SqliteStore
 from verifier.revocation.stores.sqlite_file import RevocationFile
 from verifier.rules.model import AccessRequest
 from verifier.storage.errors import StoreConfigError, StoreUnavailableError
-from verifier.storage.worker_counters import WorkerCounters, WorkerIdentity
+from verifier.storage.worker_counters import SINGLE_WORKER, WorkerCounters, WorkerIdentity
 from verifier.tokens.jws import NO_HEADER, Token
 
 LATER = time.time() + 3_600
@@ -104,7 +106,7 @@ async def test_only_changes_call_changed() -> None:
     await cache.store.start(cache)
     await cache.store.put(revocation("a"))
     cache.refresh()
-    cache.purge(time.time())
+    cache.purge()
     assert len(calls) == 1
     await cache.store.remove(revocation("a").id)
     assert len(calls) == 2
@@ -175,6 +177,105 @@ def test_ended_and_removed_revocations_are_purged_in_portions(tmp_path: Path) ->
         table.put(revocation("new"))
         (new,) = table.changes(0)
         assert new.number > left.number
+
+
+async def test_a_clock_that_jumps_forward_loses_no_revocation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verifier.revocation.stores.sqlite._PURGE_SECONDS", 0.0)
+    right = time.time()
+    now = right + 10 * 365 * 86_400.0
+    purges: list[float] = []
+
+    def clock() -> float:
+        return now
+
+    for _ in range(2):  # the second process reads what the first one has left
+        store = SqliteStore(tmp_path / "file", SINGLE_WORKER, clock)
+        cache = RevocationCache(store, lambda: None, clock)
+        await store.start(cache)
+        if now > right:
+            await store.put(revocation("a"))
+            monkeypatch.setattr(store._writer, "purge", recorded(store._writer.purge, purges))
+            await asyncio.to_thread(wait_until, lambda: len(purges) >= 2, "two purges")
+            cache.purge()
+            assert (len(cache), active_at(cache, now)) == (0, [])
+            now = right
+        assert active_at(cache, now) == ["a"]
+        await store.close()
+
+
+def recorded(function: Callable[[float], None], calls: list[float]) -> Callable[[float], None]:
+    """Return a function that notes its argument after each call."""
+
+    def wrapper(argument: float) -> None:
+        function(argument)
+        calls.append(argument)
+
+    return wrapper
+
+
+def active_at(cache: RevocationCache, now: float) -> list[str | None]:
+    return [each.jti for each in cache.active(now)]
+
+
+async def test_a_failing_reading_is_not_repeated_before_each_decision(
+    start_worker: StartWorker, tmp_path: Path
+) -> None:
+    first, second = await start_worker(0), await start_worker(1)
+    await first.store.put(revocation("a"))
+    assert active(second) == ["a"]
+    store = second.store
+    assert isinstance(store, SqliteStore)
+    with locked_readers(tmp_path / "file"):
+        store._counters.increment(0)  # as the first worker does after a change
+        attempts = count_readings(store)
+        for _ in range(1_000):
+            second.refresh()
+        assert attempts == [1]
+        assert store.problem == "revocation store: database is locked"
+        assert active(second) == ["a"]
+    await asyncio.to_thread(wait_until, lambda: store.problem is None, "recovery")
+    await first.store.put(revocation("b"))
+    assert active(second) == ["a", "b"]
+
+
+def count_readings(store: SqliteStore) -> list[int]:
+    """Return a list whose only item is the number of readings from now on."""
+    count, read = [0], store._read_changes
+
+    def counting(limit: int = -1) -> bool:
+        count[0] += 1
+        return read(limit)
+
+    store._read_changes = counting  # type: ignore[method-assign]
+    return count
+
+
+@contextmanager
+def locked_readers(path: Path) -> Iterator[None]:
+    """Do in another process what a recovery of the file does, so that readers wait in vain.
+
+    The recovery locks the bytes 120 to 122 of the file ``-shm``, and its header is not valid
+    meanwhile (https://www.sqlite.org/walformat.html, 2.3).
+    """
+    script = (
+        "import fcntl, sys\n"
+        f"file = open({str(path) + '-shm'!r}, 'r+b')\n"
+        "fcntl.lockf(file, fcntl.LOCK_EX, 3, 120)\n"
+        "file.write(bytes(96))\n"
+        "file.flush()\n"
+        "print('locked', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"locked\n"
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 class CountingCache(RevocationCache):
