@@ -42,7 +42,7 @@ _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _STREAMS: Final = ("http-bind", "xmpp-websocket")
 _SIGNALLING: Final = frozenset({("http-bind",), ("xmpp-websocket",), ("_api", "room-info")})
 _CONFERENCE_REQUEST: Final = ["conference-request", "v1"]
-_NEVER_TENANTS: Final = frozenset({*_STREAMS, "_api", "conference-request"})
+_SIGNALLING_NAMES: Final = frozenset({*_STREAMS, "_api", "conference-request"})
 _TOKEN_PARAMETERS: Final = frozenset(("jwt", "token"))
 
 # Not IGNORECASE: with that flag, the letter U+017F (long s) would match "s".
@@ -194,11 +194,18 @@ def _read_path(path: str, rooms: tuple[str, ...]) -> tuple[bool, RoomAddress | N
     names = [unquote(segment) for segment in segments] if "%" in path else segments
     if "" in names[:-1] or not _DOTS.isdisjoint(names):
         return False, None
-    for depth in (0, 1):
-        if _is_signalling(names[depth:]):
-            room = sent_room_name(rooms[0]) if len(rooms) == 1 else None
-            return True, _address(segments[:depth], room)
+    depth = _signalling_depth(names)
+    if depth is not None:
+        room = sent_room_name(rooms[0]) if len(rooms) == 1 else None
+        return True, _address(segments[:depth], room)
     return False, _page_address(segments)
+
+
+def _signalling_depth(names: list[str]) -> int | None:
+    """Return the number of names before those of signalling; None if the path is a page's."""
+    if _SIGNALLING_NAMES.isdisjoint(names):
+        return None
+    return next((depth for depth in (0, 1) if _is_signalling(names[depth:])), None)
 
 
 def _is_signalling(names: list[str]) -> bool:
@@ -221,7 +228,7 @@ def _address(tenants: list[str], room: str | None) -> RoomAddress | None:
     if not tenants or room is None:
         return RoomAddress(room) if room else None
     tenant = tenant_name(tenants[0])
-    return RoomAddress(room, tenant) if tenant and tenant not in _NEVER_TENANTS else None
+    return RoomAddress(room, tenant) if tenant and tenant not in _SIGNALLING_NAMES else None
 
 
 def _is_ip_literal_or_name(host: str) -> bool:

@@ -33,15 +33,18 @@ class TokenHeader:
         key_id: Parameter ``kid``.
         algorithm: Parameter ``alg``.
         type: Parameter ``typ``.
+        extension: ``crit`` or ``zip`` if the header has it, which changes how the token must be
+            read; else empty.
     """
 
-    __slots__ = ("algorithm", "key_id", "raw", "type")
+    __slots__ = ("algorithm", "extension", "key_id", "raw", "type")
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self.raw = raw
         self.key_id: Any = raw.get("kid", ABSENT)
         self.algorithm: Any = raw.get("alg", ABSENT)
         self.type: Any = raw.get("typ", ABSENT)
+        self.extension = "crit" if "crit" in raw else "zip" if "zip" in raw else ""
 
 
 class Claims:
