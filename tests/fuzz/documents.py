@@ -10,7 +10,8 @@ from jwt.algorithms import RSAAlgorithm
 
 from tests.fuzz.harness import Harness
 from tests.fuzz.keys import public_pem, rsa_key
-from verifier.keys.formats import Document, parse_document
+from verifier.keys.candidates import Document
+from verifier.keys.formats import parse_document
 from verifier.keys.model import ALGORITHMS, InvalidKeyError
 from verifier.tokens.jws import MAX_DEPTH, MalformedError, parse_object
 

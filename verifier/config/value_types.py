@@ -227,7 +227,8 @@ def _key_table(value: Any) -> Mapping[str, str | Path]:
 
 def _key_or_path(value: Any) -> str | Path:
     text: str = _only_string(_text)(value)
-    return text if text.lstrip().startswith(("-----BEGIN", "{")) else Path(text)
+    start = text.removeprefix("\ufeff").lstrip()
+    return text if start.startswith(("-----BEGIN", "{")) else Path(text)
 
 
 def _not_in_environment(_text: str) -> Any:

@@ -1,57 +1,37 @@
 """The formats of verification keys: secret, PEM, certificate, JWK, JWK set, map of certificates.
 
 Each function turns a text into keys. A document is parsed entry by entry: an entry that is not a
-signing key is skipped with a reason that a metric counts, and the other entries are used. This
-module reads no file and no URL, and it does not know how long a key may be used (``sources``).
+signing key is skipped with its reason, and the other entries are used; ``candidates`` decides what
+several entries with one ``kid`` mean. This module reads no file and no URL, and it does not know
+how long a key may be used (``sources``).
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import InvalidKeyError as UnfitSecretError
 
-from verifier.keys.jwk import parse_jwk
-from verifier.keys.model import InvalidKeyError, SkipReason, Source, VerificationKey, bind
+from verifier.keys.candidates import Document, SkippedKey, choose_keys
+from verifier.keys.document_json import DoubledObject, decode_text, find_oddity, parse_json
+from verifier.keys.jwk import parse_jwk, public_part
+from verifier.keys.model import InvalidKeyError, Source, VerificationKey, bind
 from verifier.keys.pem import load_pem, looks_like_pem
-from verifier.tokens import jws
+from verifier.tokens.jws import json_type
 
 # 1,000 JWKs of RSA with 4,096 bits take 0.8 MB: both limits end at the same size of document.
 MAX_DOCUMENT_BYTES: Final = 1 << 20
 MAX_DOCUMENT_KEYS: Final = 1000
 
 _SECRET_IN_FILE: Final = re.compile(r"-----BEGIN .*?-----END [^\n]*|[^\n]*\S[^\n]*", re.DOTALL)
+_BYTE_ORDER_MARK: Final = "\ufeff"
 _HMAC: Final = frozenset({"HS256", "HS384", "HS512"})
-_PEM_START: Final = "-----BEGIN "
-
-
-@dataclass(frozen=True, slots=True)
-class SkippedKey:
-    """One entry of a document that is not used, and the reason; never the entry itself."""
-
-    reason: SkipReason
-    key_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """The keys that a document or a file contains.
-
-    Attributes:
-        keys: By ``kid``.
-        skipped: The entries that are not used, in the document's order.
-        static: Keys that are tried for every token (from files and secrets only).
-    """
-
-    keys: Mapping[str, VerificationKey] = field(default_factory=dict)
-    skipped: tuple[SkippedKey, ...] = ()
-    static: tuple[VerificationKey, ...] = ()
+_MAX_SHOWN: Final = 200  # characters of a server's text in a message
 
 
 def split_secrets(text: str) -> list[str]:
@@ -94,20 +74,22 @@ def parse_public_key(text: str, key_id: str | None, source: Source) -> Verificat
         InvalidKeyError: The text has none of these forms, the key cannot check signatures, or it is
             a JWK whose own ``kid`` differs from ``key_id``.
     """
+    text = text.removeprefix(_BYTE_ORDER_MARK)
     if not text.lstrip().startswith("{"):
         key, metadata = load_pem(text)
         return bind(key, key_id, source, metadata)
-    jwk = _parse_json_object(text.encode("utf-8"))
-    if key_id is not None and jwk.get("kid", key_id) != key_id:
+    jwk = _parse_object(text.encode("utf-8", "surrogateescape"))
+    own_id = _key_id(jwk)
+    if None not in (key_id, own_id) and own_id != key_id:
         raise InvalidKeyError(f"the JWK's own kid differs: expected {key_id!r}", "key-id")
-    return parse_jwk(jwk, key_id, source)
+    return _parse_jwk(jwk, key_id, source)
 
 
 def parse_key_file(body: bytes, key_id: str | None, source: Source = "file") -> Document:
     """Parse a static file: a PEM public key, a PEM certificate, a JWK or a JWK set.
 
     Args:
-        body: The file's content, UTF-8.
+        body: The file's content, UTF-8; a byte order mark is skipped.
         key_id: The ``kid`` of a single key. None: the JWK's own ``kid``, else a key that serves any
             token. The keys of a JWK set keep their own ``kid``.
         source: The kind of source that the file belongs to.
@@ -115,18 +97,14 @@ def parse_key_file(body: bytes, key_id: str | None, source: Source = "file") -> 
     Raises:
         InvalidKeyError: The file has none of these forms, or it contains no usable key.
     """
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
-        raise InvalidKeyError("expected UTF-8 text") from None
+    text = decode_text(body)
     own_id = key_id
-    if text.lstrip().startswith("{"):
-        content = _parse_json_object(body)
+    if text.lstrip().startswith(("{", "[")):
+        content = parse_json(body)
         # An operator's file is a JWK or a JWK set; a single JWK has no member "keys".
-        if "keys" in content:
-            return _require_keys(parse_document(body, source))
-        if key_id is None and isinstance(content.get("kid"), str):
-            own_id = content["kid"]
+        if isinstance(content, list) or "keys" in content:
+            return _require_keys(_parse_content(content, source))
+        own_id = _key_id(content) if key_id is None else key_id
     key = parse_public_key(text, own_id, source)
     return Document(static=(key,)) if own_id is None else Document({own_id: key})
 
@@ -134,25 +112,20 @@ def parse_key_file(body: bytes, key_id: str | None, source: Source = "file") -> 
 def parse_document(body: bytes, source: Source) -> Document:
     """Parse a key document: a JWK set (RFC 7517, section 5), or a map of ``kid`` to certificate.
 
-    If a ``kid`` occurs more than once, none of its keys is used: another program might take the
-    other key.
+    Also read is a JWK alone, or a list of JWKs; other programs refuse both. An entry that is no
+    signing key is skipped. The members beside ``keys`` are ignored.
 
     Args:
-        body: The document, UTF-8.
+        body: The document, UTF-8; a byte order mark is skipped.
         source: The kind of source that the document came from.
 
     Raises:
-        InvalidKeyError: The document is not strict JSON, has neither form, or exceeds 1 MiB or
+        InvalidKeyError: The document is not JSON, has none of these forms, or exceeds 1 MiB or
             1,000 keys.
     """
     if len(body) > MAX_DOCUMENT_BYTES:
         raise InvalidKeyError(f"expected at most {MAX_DOCUMENT_BYTES} bytes, found {len(body)}")
-    content = _parse_json_object(body)
-    jwks = content.get("keys")
-    # A map may contain the kid "keys"; its value is a text, never a list.
-    if isinstance(jwks, list):
-        return _parse_jwk_set(jwks, source)
-    return _parse_certificate_map(content, source)
+    return _parse_content(parse_json(body), source)
 
 
 def to_pem(key: VerificationKey) -> bytes:
@@ -167,66 +140,159 @@ def to_pem(key: VerificationKey) -> bytes:
     return pem
 
 
-def _parse_json_object(body: bytes) -> dict[str, Any]:
-    try:
-        return jws.parse_object(body)
-    except jws.MalformedError as error:
-        raise InvalidKeyError(str(error)) from None
+def _parse_object(body: bytes) -> dict[str, Any]:
+    content = parse_json(body)
+    if not isinstance(content, dict):
+        raise InvalidKeyError(f"expected a JSON object, found {json_type(content)}")
+    return content
 
 
 def _require_keys(document: Document) -> Document:
     if not document.keys:
-        raise InvalidKeyError("expected at least one usable key in the JWK set, found none")
+        reasons = describe_skipped(document.skipped) or "it is empty"
+        raise InvalidKeyError(f"expected at least one usable key in the JWK set: {reasons}")
     return document
 
 
-def _parse_jwk_set(jwks: list[Any], source: Source) -> Document:
-    all_objects = all(isinstance(jwk, dict) for jwk in jwks)
+def _parse_content(content: Any, source: Source) -> Document:
+    if isinstance(content, list):
+        return _parse_jwk_set(content, source, "its JWKs are a list without the member keys")
+    if not isinstance(content, dict):
+        raise InvalidKeyError(f"expected a JSON object, found {json_type(content)}")
+    if isinstance(content, DoubledObject) and [name for name, _ in content.pairs].count("keys") > 1:
+        raise InvalidKeyError("expected the member keys once, found it twice")
+    jwks = content.get("keys", ...)
+    # A map may contain the kid "keys"; its value is a text, never a list.
+    if isinstance(jwks, list) or jwks is None:
+        return _parse_jwk_set(jwks or [], source)
+    if "kty" in content:
+        return _parse_jwk_set([content], source, "it is a JWK without a JWK set")
+    _refuse_other_document(content)
+    return _parse_certificate_map(content, source)
 
-    def parse(jwk: dict[str, Any], key_id: str) -> VerificationKey:
-        key = parse_jwk(jwk, key_id, source)
-        if all_objects:
-            return key
+
+def _refuse_other_document(content: dict[str, Any]) -> None:
+    """Refuse the pages that identity providers have beside their keys, and name the right page.
+
+    Raises:
+        InvalidKeyError: The document is one of these pages.
+    """
+    # OpenID Connect Discovery 1.0, section 3, and RFC 8414.
+    if isinstance(content.get("jwks_uri"), str):
+        address = content["jwks_uri"][:_MAX_SHOWN]
+        raise InvalidKeyError(
+            "expected a JWK set, found a discovery document: set cache_keys_url to its jwks_uri,"
+            f" {address!a}"
+        )
+    if isinstance(content.get("token-service"), str) and "public_key" in content:
+        address = content["token-service"][:_MAX_SHOWN] + "/certs"
+        raise InvalidKeyError(
+            f"expected a JWK set, found the page of a Keycloak realm: set cache_keys_url to"
+            f" {address!a}"
+        )
+
+
+def describe_skipped(skipped: Iterable[SkippedKey]) -> str:
+    """Return why entries are not used, in one bounded line; empty for no entries."""
+    texts = []
+    for entry in skipped:
+        which = "an entry" if entry.key_id is None else f"{entry.key_id[:40]!a}"
+        text = f"{which}: {entry.detail}"
+        if text not in texts:
+            texts.append(text)
+    more = f"; and {len(texts) - 3} more" if len(texts) > 3 else ""
+    return "; ".join(texts[:3]) + more
+
+
+def _parse_jwk_set(jwks: list[Any], source: Source, irregular: str = "") -> Document:
+    if not irregular and not all(isinstance(jwk, dict) for jwk in jwks):
         # Some JWK libraries refuse the whole set in this case.
-        return replace(key, interop_warning="an entry of its JWK set is not an object")
+        irregular = "an entry of its JWK set is not an object"
 
-    return _parse_entries([(_key_id(jwk), jwk) for jwk in jwks], parse)
+    def parse(jwk: Any, key_id: str | None) -> VerificationKey:
+        if not isinstance(jwk, dict):
+            raise InvalidKeyError(f"expected a JWK, found {json_type(jwk)}")
+        return _parse_jwk(jwk, key_id, source, irregular)
+
+    entries = [(_key_id(jwk) if isinstance(jwk, dict) else None, jwk) for jwk in jwks]
+    return _parse_entries(entries, parse)
 
 
-def _parse_certificate_map(entries: Mapping[str, Any], source: Source) -> Document:
-    def parse(text: Any, key_id: str) -> VerificationKey:
+def _parse_jwk(
+    jwk: dict[str, Any], key_id: str | None, source: Source, irregular: str = ""
+) -> VerificationKey:
+    """Parse a JWK with whatever members it has besides those of the key."""
+    oddity = find_oddity(jwk)
+    if isinstance(jwk, DoubledObject):
+        # Which of the two values counts differs from program to program.
+        raise InvalidKeyError(f"the JWK is ambiguous: {oddity}")
+    if type(jwk.get("kid")) is int:
+        irregular = irregular or "its kid is a number"
+    return parse_jwk(jwk, key_id, source, "; ".join(filter(None, (irregular, oddity))))
+
+
+def _parse_certificate_map(content: dict[str, Any], source: Source) -> Document:
+    def parse(text: Any, key_id: str | None) -> VerificationKey:
         if not isinstance(text, str):
-            raise InvalidKeyError("expected PEM, found " + jws.json_type(text))
-        # Jitsi ignores an entry that starts with anything else, even with a line break.
-        if not text.startswith(_PEM_START):
-            raise InvalidKeyError("expected PEM, from the first character on")
+            raise InvalidKeyError("expected PEM, found " + json_type(text))
         key, metadata = load_pem(text)
+        # Jitsi ignores an entry that starts with anything else, even with a line break.
+        if not text.startswith("-----BEGIN "):
+            metadata = replace(metadata, interop_warning="its text does not start with PEM")
         return bind(key, key_id, source, metadata)
 
-    return _parse_entries(list(entries.items()), parse)
+    pairs = content.pairs if isinstance(content, DoubledObject) else list(content.items())
+    return _parse_entries(pairs, parse)
 
 
-def _key_id(jwk: Any) -> str | None:
-    key_id = jwk.get("kid") if isinstance(jwk, dict) else None
+def _key_id(jwk: dict[str, Any]) -> str | None:
+    """Return the ``kid`` of a JWK; a number is read as its digits, which are its only text."""
+    key_id = jwk.get("kid")
+    if type(key_id) is int:
+        return str(key_id)
     return key_id if isinstance(key_id, str) else None
 
 
 def _parse_entries(
-    entries: Sequence[tuple[str | None, Any]], parse: Callable[[Any, str], VerificationKey]
+    entries: Iterable[tuple[str | None, Any]], parse: Callable[[Any, str | None], VerificationKey]
 ) -> Document:
+    entries = list(entries)
     if len(entries) > MAX_DOCUMENT_KEYS:
         raise InvalidKeyError(f"expected at most {MAX_DOCUMENT_KEYS} keys, found {len(entries)}")
-    occurrences = Counter(key_id for key_id, _ in entries)
-    keys: dict[str, VerificationKey] = {}
+    candidates: list[tuple[str, VerificationKey]] = []
     skipped: list[SkippedKey] = []
+    published: dict[str, set[str]] = {}
     for key_id, entry in entries:
-        if key_id is None:
-            skipped.append(SkippedKey("key-id"))
-        elif occurrences[key_id] > 1:
-            skipped.append(SkippedKey("duplicate-key-id", key_id))
+        try:
+            key = parse(entry, key_id)
+            candidates.append((_require_key_id(key_id), key))
+        except InvalidKeyError as error:
+            skipped.append(SkippedKey(error.reason, key_id, str(error)))
+            if error.reason == "private" and key_id is not None:
+                published.setdefault(key_id, set()).add(_public_fingerprint(entry, parse))
+    safe = []
+    for key_id, key in candidates:
+        if published.get(key_id, set()) & {key.fingerprint, ""}:
+            detail = "another entry publishes its private key"
+            skipped.append(SkippedKey("private", key_id, detail))
         else:
-            try:
-                keys[key_id] = parse(entry, key_id)
-            except InvalidKeyError as error:
-                skipped.append(SkippedKey(error.reason, key_id))
-    return Document(keys, tuple(skipped))
+            safe.append((key_id, key))
+    return choose_keys(safe, skipped)
+
+
+def _require_key_id(key_id: str | None) -> str:
+    if key_id is None:
+        raise InvalidKeyError("expected a kid: a token names its key by it", "key-id")
+    if find_oddity(key_id):
+        raise InvalidKeyError("expected a kid of Unicode text", "key-id")
+    return key_id
+
+
+def _public_fingerprint(entry: Any, parse: Callable[[Any, str | None], VerificationKey]) -> str:
+    """Return the fingerprint of the public key to a private one; empty if it is not known."""
+    if not isinstance(entry, dict):
+        return ""
+    try:
+        return parse(public_part(entry), None).fingerprint
+    except InvalidKeyError:
+        return ""

@@ -110,6 +110,8 @@ class VerificationKey:
             Strict rules do not use a key with a warning.
         validity: The first and last moment of the key's certificate, Unix seconds; None without a
             certificate.
+        alternatives: Other keys with the same ``kid``, each for other algorithms (RFC 7517, section
+            4.5).
     """
 
     key_id: str | None
@@ -119,7 +121,13 @@ class VerificationKey:
     fingerprint: str = ""
     interop_warning: str = ""
     validity: tuple[float, float] | None = None
+    alternatives: tuple[VerificationKey, ...] = ()
     _prepared: dict[str, HMAC] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def all(self) -> tuple[VerificationKey, ...]:
+        """This key, followed by the other keys with its ``kid``."""
+        return (self, *self.alternatives)
 
     def verify(self, algorithm: str, signing_input: bytes, signature: bytes) -> bool:
         """Return whether this key made ``signature`` over ``signing_input``; never raises."""
@@ -200,15 +208,16 @@ def bind(
     Raises:
         InvalidKeyError: The key cannot sign, is too weak, or its ``alg`` does not fit its type.
     """
-    public_key, algorithms = _algorithms_for(key)
+    public_key, possible = _algorithms_for(key)
     metadata = metadata or KeyMetadata()
     if metadata.pss_only:
-        algorithms &= _PSS
-    if metadata.algorithm is not None:
-        algorithms &= {metadata.algorithm}
+        possible &= _PSS
+    algorithms = possible if metadata.algorithm is None else possible & {metadata.algorithm}
     if not algorithms:
+        # Cut: the text comes from a key server, and goes into logs and status pages.
         raise InvalidKeyError(
-            "the key's alg does not fit its type: expected one of " + ", ".join(ALGORITHMS),
+            f"the key's alg does not fit its type: expected one of {', '.join(sorted(possible))},"
+            f" found {(metadata.algorithm or '')[:40]!a}",
             "algorithm",
         )
     return VerificationKey(

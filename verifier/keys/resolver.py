@@ -252,7 +252,8 @@ def open_resolver(
     if locations.public_keys:
         sources.append(PublicKeySource(locations.public_keys, context))
     if locations.document_url is not None:
-        sources.append(DocumentSource(locations.document_url, session, context))
+        alone = not locations.public_keys and locations.asap_url is None
+        sources.append(DocumentSource(locations.document_url, session, context, alone=alone))
     if locations.asap_url is not None:
         sources.append(AsapSource(locations.asap_url, session, context))
     return KeyResolver(sources, context.settings.key_fetch_timeout)

@@ -58,7 +58,10 @@ def check_key_server_header(token: Token, policy: Policy, record: Recorder) -> D
 def find_named_key(
     token: Token, policy: Policy, keys: KeyLookup, now: float, record: Recorder
 ) -> Sequence[VerificationKey] | Deny:
-    """Take step 5: return the one key of a key server that the token's ``kid`` names."""
+    """Take step 5: return the keys of a key server that the token's ``kid`` names.
+
+    Several keys have one ``kid`` only if each is for other algorithms.
+    """
     # 5. key.
     key_id = token.key_stage_header.key_id
     key = keys.get(key_id)
@@ -66,11 +69,13 @@ def find_named_key(
     if key is None:
         code = DenialCode.KEYS_UNAVAILABLE if keys.unavailable else DenialCode.KEY_UNKNOWN
         return deny(code, "no key for this key id", key_id)
-    unused = strict.why_unused(key, now) if policy.strict else ""
-    if unused:
-        record("key", "a key that is used", unused)
-        return deny(DenialCode.KEY_UNKNOWN, f"the key is not used: {unused}", key_id)
-    return (key,)
+    candidates: Sequence[VerificationKey] = key.all
+    if policy.strict:
+        candidates, unused = strict.used_keys(candidates, now)
+        if not candidates:
+            record("key", "a key that is used", unused)
+            return deny(DenialCode.KEY_UNKNOWN, f"the key is not used: {unused}", key_id)
+    return candidates
 
 
 def check_form(token: Token, policy: Policy, record: Recorder) -> Deny | None:
@@ -109,7 +114,7 @@ def find_static_keys(
     """Begin step 9 without a key server: return the static keys, and the key that ``kid`` names."""
     key_id, unused = token.header.key_id, ""
     named = keys.get(key_id) if isinstance(key_id, str) else None
-    candidates = keys.static if named is None else (*keys.static, named)
+    candidates = keys.static if named is None else (*keys.static, *named.all)
     if policy.strict:
         candidates, unused = strict.used_keys(candidates, now)
     if candidates:

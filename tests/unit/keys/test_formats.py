@@ -140,7 +140,11 @@ def test_all_differences_from_jitsi_are_listed() -> None:
         if expect["decision"] == "deny" and case["category"] == "keys" and usable:
             allowed.add(case["note"])
     assert refused == {"RS256 for RS384", "RS256 for RS512"}
-    assert allowed == {"jwks256: oct key first", "cert256: public PEM, not certificate"}
+    assert allowed == {
+        "jwks256: oct key first",
+        "cert256: public PEM, not certificate",
+        "cert256: leading newline before certificate; upper-case room claim",
+    }
 
 
 # Secrets
@@ -255,8 +259,8 @@ PRIVATE = private_pem(ec.generate_private_key(ec.SECP256R1()))
         ("not a key", "malformed"),
         ("<html>not found</html>", "malformed"),
         (pem(RSA_KEY)[:200], "malformed"),
-        (pem(RSA_KEY).replace("\n", " "), "malformed"),
-        (pem(RSA_KEY) * 2, "malformed"),
+        (pem(RSA_KEY) + pem(EC_KEY), "malformed"),
+        (pem(RSA_KEY) * 21, "malformed"),
         (pem(RSA_KEY).replace("MIIB", "!!!!"), "malformed"),
         (pem(RSA_KEY).replace("MIIB", "AAAA"), "malformed"),
         (pem(RSA_KEY).replace("IDAQAB", "IDAQABAAAA"), "malformed"),
@@ -312,28 +316,32 @@ BAD_JWKS: list[tuple[dict[str, Any], str]] = [
     (rsa_jwk(kid="bad", p="AAAA", q="AAAA"), "private"),
     (ec_jwk(kid="bad", d="AAAA"), "private"),
     (rsa_jwk(kid="bad", use="enc"), "use"),
-    (rsa_jwk(kid="bad", use=None), "use"),
+    (rsa_jwk(kid="bad", use=["sig", "enc"]), "use"),
     (rsa_jwk(kid="bad", key_ops=["encrypt"]), "use"),
-    (rsa_jwk(kid="bad", key_ops="verify"), "use"),
+    (rsa_jwk(kid="bad", key_ops="encrypt"), "use"),
+    (rsa_jwk(kid="bad", key_ops=["sign", "encrypt"]), "use"),
     (RSAAlgorithm.to_jwk(SMALL_RSA_KEY, as_dict=True) | {"kid": "bad"}, "key-size"),
     (rsa_jwk(kid="bad", kty="AKP"), "key-type"),
-    (rsa_jwk(kid="bad", kty="rsa"), "key-type"),
-    (rsa_jwk(kid="bad", kty=None), "key-type"),
+    (rsa_jwk(kid="bad", kty="EC"), "key-type"),
+    (rsa_jwk(kid="bad", kty=5), "key-type"),
     (ec_jwk(kid="bad", crv="secp256k1"), "key-type"),
     (ed_jwk(kid="bad", crv="X25519"), "key-type"),
     (rsa_jwk(kid="bad", alg="RSA-OAEP"), "algorithm"),
     (rsa_jwk(kid="bad", alg="HS256"), "algorithm"),
     (rsa_jwk(kid="bad", alg="ES256"), "algorithm"),
     (rsa_jwk(kid="bad", alg="none"), "algorithm"),
-    (rsa_jwk(kid="bad", alg=5), "algorithm"),
+    (rsa_jwk(kid="bad", alg=5), "malformed"),
     (ec_jwk(kid="bad", alg="ES384"), "algorithm"),
-    (rsa_jwk(kid="bad", n="AAAA=="), "malformed"),
+    (rsa_jwk(kid="bad", n="AAAA=A"), "malformed"),
+    (rsa_jwk(kid="bad", n="AAAAA"), "malformed"),
     (rsa_jwk(kid="bad", n=""), "malformed"),
-    (rsa_jwk(kid="bad", n="a+b/"), "malformed"),
+    (rsa_jwk(kid="bad", n="a*b/"), "malformed"),
+    (rsa_jwk(kid="bad", n=5), "malformed"),
     (rsa_jwk(kid="bad", n=None), "malformed"),
     (rsa_jwk(kid="bad", e="é"), "malformed"),
     (ec_jwk(kid="bad", x="AAAA"), "malformed"),
     (ec_jwk(kid="bad", y=ec_jwk()["x"]), "malformed"),
+    (ec_jwk(kid="bad", x="A" + ec_jwk()["x"] + "AAAA"), "malformed"),
     (ed_jwk(kid="bad", x="AAAA"), "malformed"),
 ]
 
@@ -347,19 +355,20 @@ def test_bad_entry_is_skipped_and_the_others_are_used(
     document = parse_document(body, "document")
     assert list(document.keys) == ["good"]
     assert [(skipped.reason, skipped.key_id) for skipped in document.skipped] == [(reason, "bad")]
+    assert document.skipped[0].detail
     assert reason in SKIP_REASONS
 
 
-@pytest.mark.parametrize("kid", [None, 5, True, [], {}, ...])
+@pytest.mark.parametrize("kid", [None, 5.5, True, [], {}, "\ud800", 10**20, ...])
 def test_key_without_a_key_id_is_skipped(kid: Any) -> None:
     nameless = rsa_jwk(kid=kid)
     if kid is ...:
         del nameless["kid"]
-    assert reasons(jwks(nameless, ec_jwk())) == [("key-id", None)]
+    assert [reason for reason, _ in reasons(jwks(nameless, ec_jwk()))] == ["key-id"]
 
 
 def test_entry_that_is_not_an_object_is_skipped() -> None:
-    assert reasons(jwks("x", None, 5, [], rsa_jwk())) == [("key-id", None)] * 4
+    assert reasons(jwks("x", None, 5, [], rsa_jwk())) == [("malformed", None)] * 4
 
 
 @pytest.mark.parametrize("key_id", ["", "a b", "a/b?c", "\0", "ключ", "k" * 5000, "keys"])
@@ -367,12 +376,6 @@ def test_any_text_is_a_key_id(key_id: str) -> None:
     assert list(parse_document(jwks(rsa_jwk(kid=key_id)), "document").keys) == [key_id]
     body = json.dumps({key_id: certificate(RSA_KEY)}).encode()
     assert list(parse_document(body, "document").keys) == [key_id]
-
-
-def test_keys_with_a_duplicate_key_id_are_not_used() -> None:
-    document = parse_document(jwks(rsa_jwk(kid="twice"), ec_jwk(), ed_jwk(kid="twice")), "document")
-    assert list(document.keys) == ["ec"]
-    assert [skipped.reason for skipped in document.skipped] == ["duplicate-key-id"] * 2
 
 
 def test_key_is_bound_to_its_own_algorithm() -> None:
@@ -397,7 +400,6 @@ def test_certificate_map_is_parsed_and_bad_entries_skipped() -> None:
             "null": None,
             "object": {},
             "garbage": "x",
-            "late": "\n" + pem(RSA_KEY),
             "weak": pem(SMALL_RSA_KEY),
             "private": PRIVATE,
         }
@@ -405,7 +407,7 @@ def test_certificate_map_is_parsed_and_bad_entries_skipped() -> None:
     document = parse_document(body, "document")
     assert list(document.keys) == ["certificate", "expired", "key"]
     assert {skipped.key_id: skipped.reason for skipped in document.skipped} == {
-        **dict.fromkeys(["number", "null", "object", "garbage", "late"], "malformed"),
+        **dict.fromkeys(["number", "null", "object", "garbage"], "malformed"),
         "weak": "key-size",
         "private": "private",
     }
@@ -416,20 +418,17 @@ def test_certificate_map_is_parsed_and_bad_entries_skipped() -> None:
     [
         b"",
         b"<html>",
-        b"[]",
         b"5",
         b"null",
         b'"text"',
         b'{"keys": [}',
-        b'{"keys": [], "keys": []}',
-        b'{"a": NaN}',
-        b'{"a": 1e999}',
-        b'{"a": "\xff"}',
-        b'\xef\xbb\xbf{"keys": []}',
+        b'{"keys": [], "keys": [5]}',
+        b'{"keys": []} {}',
+        b'{"keys": []}\0',
         '{"keys": []}'.encode("utf-16"),
-        b'{"a": ' + b"[" * 100 + b"]" * 100 + b"}",
+        '{"keys": []}'.encode("utf-16-be"),
+        b'{"a": ' + b"[" * 501 + b"]" * 501 + b"}",
         b'{"a": ' + b"[" * 100_000,
-        b'{"a": "\\ud800"}',
         b" " * MAX_DOCUMENT_BYTES + b"{}",
         jwks(*[rsa_jwk()] * (MAX_DOCUMENT_KEYS + 1)),
         json.dumps(dict.fromkeys(map(str, range(MAX_DOCUMENT_KEYS + 1)), "")).encode(),
@@ -447,7 +446,7 @@ def test_document_of_a_thousand_keys_is_parsed() -> None:
 
 
 def test_empty_document_is_valid() -> None:
-    for body in (b'{"keys": []}', b"{}"):
+    for body in (b'{"keys": []}', b'{"keys": null}', b'{"keys": [], "keys": []}', b"[]", b"{}"):
         assert parse_document(body, "document").keys == {}
 
 

@@ -40,6 +40,8 @@ from typing import Final, Self
 import aiohttp
 from yarl import URL
 
+from verifier.keys.candidates import refuses_key
+from verifier.keys.document_json import decode_text
 from verifier.keys.formats import parse_public_key
 from verifier.keys.model import InvalidKeyError, Source, VerificationKey, key_id_digest
 from verifier.keys.pem import looks_like_pem
@@ -50,7 +52,7 @@ from verifier.keys.sources.base import (
     Missing,
     SourceContext,
 )
-from verifier.keys.sources.cache import CachedKey, refuses_key
+from verifier.keys.sources.cache import CachedKey
 from verifier.keys.sources.http import KeyResponse
 from verifier.keys.sources.limits import LookupLimiter, NegativeCache, SingleFlight
 from verifier.keys.sources.remote import RemoteSource
@@ -198,10 +200,7 @@ class AsapSource(RemoteSource):
         return self._store(key_id, response, key, cached)
 
     def _parse(self, body: bytes, key_id: str) -> VerificationKey:
-        try:
-            text = body.decode("utf-8")
-        except UnicodeDecodeError:
-            text = ""
+        text = decode_text(body)
         # Jitsi takes nothing but PEM from a key server, so a JWK is not accepted either.
         if not looks_like_pem(text):
             raise InvalidKeyError("expected a public key or certificate in PEM")

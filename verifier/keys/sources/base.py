@@ -22,11 +22,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, Protocol, TypeAlias
 
+from verifier.keys.candidates import SkippedKey
 from verifier.keys.model import SkipReason, Source, VerificationKey
 from verifier.keys.sources.settings import KeySourceSettings
 
@@ -80,6 +81,7 @@ class KeyStatus:
         fetched: When the source last confirmed the key, Unix seconds; the name in ``/v1/keys``.
         expires: When the key's freshness ends, Unix seconds; None if it never ends.
         fingerprint: SHA-256 of the key's DER, hex; empty for a secret.
+        irregular: What is irregular about the form of the key; empty for nothing.
     """
 
     key_id: str | None
@@ -88,6 +90,7 @@ class KeyStatus:
     fetched: float
     expires: float | None
     fingerprint: str
+    irregular: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class SourceStatus:
         last_success: The time of the last good response, Unix seconds.
         last_error: The last error's message; empty after a good response.
         keys: The keys that can be used now.
+        skipped: The entries of the last response that are not used.
     """
 
     name: Source
@@ -111,11 +115,29 @@ class SourceStatus:
     last_success: float | None
     last_error: str
     keys: tuple[KeyStatus, ...]
+    skipped: tuple[SkippedKey, ...] = ()
 
     @property
     def ready(self) -> bool:
         """Whether ``/readyz`` counts the source as ready: it has answered, or was never needed."""
         return self.answered or self.state == "never-needed"
+
+
+def key_statuses(
+    key: VerificationKey, fetched: float, expires: float | None
+) -> Iterator[KeyStatus]:
+    """Yield the status of a key and of the other keys with its ``kid``."""
+    for each in key.all:
+        algorithms = tuple(sorted(each.algorithms))
+        yield KeyStatus(
+            each.key_id,
+            each.source,
+            algorithms,
+            fetched,
+            expires,
+            each.fingerprint,
+            each.interop_warning,
+        )
 
 
 class KeyObserver(Protocol):

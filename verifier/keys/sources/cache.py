@@ -9,6 +9,9 @@ fresh      the source confirmed the key         key (hit)     confirmed again: f
                                                               ``fresh_until`` is over: stale
 stale      the source did not confirm it in     key (stale)   confirmed: fresh;
            time, because the source fails                     1 day (``key_stale_grace``): expired
+contested  the source still names it, but with  key (hit, or  named alone: fresh;
+           an entry that cannot be read or      stale)        the times of its last confirmation
+           with two different keys                            are over: expired
 withdrawn  a good response came without it      key (hit)     named again: fresh;
                                                               90 min (``key_grace``): expired
 refused    the source now names it with         None          removed at once
@@ -27,8 +30,11 @@ Why a refused key is not used: a private or symmetric key under the ``kid`` mean
 published, or that the ``kid`` has another purpose now. "Malformed" does not count as such: broken
 servers and proxies send error pages under every address.
 
-``get`` runs once for every request. ``KeyCache`` decides how long a key is used; ``refuses_key``
-decides which bad entry refuses a key.
+Why a contested key is used: a mistake in the form of a document must not deny the tokens that were
+good a minute before. A service that starts later does not take a key from such an entry.
+
+``get`` runs once for every request. ``KeyCache`` decides how long a key is used;
+``candidates.refuses_key`` decides which bad entry refuses a key.
 """
 
 from __future__ import annotations
@@ -36,13 +42,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from verifier.keys.model import SkipReason, Source, VerificationKey, key_id_digest
-from verifier.keys.sources.base import KeyStatus, SourceContext
-
-
-def refuses_key(reason: SkipReason | None) -> bool:
-    """Return whether an entry that was skipped for this reason refuses the key with its ``kid``."""
-    return reason not in (None, "malformed")
+from verifier.keys.model import Source, VerificationKey, key_id_digest
+from verifier.keys.sources.base import KeyStatus, SourceContext, key_statuses
 
 
 @dataclass(slots=True)
@@ -57,6 +58,7 @@ class CachedKey:
         used_at: When a token last needed the key.
         digest: The SHA-256 of its ``kid``, hex.
         withdrawn: Whether the source no longer has the key.
+        contested: Whether the source names the key in a way that does not confirm it.
         refresh_at: When to request the key again, if the source is requested key by key.
         etag: The source's ``ETag`` for this version of the key.
         lifetime: The freshness that the last response gave the key, seconds.
@@ -69,6 +71,7 @@ class CachedKey:
     used_at: float
     digest: str
     withdrawn: bool = False
+    contested: bool = False
     refresh_at: float = float("inf")
     etag: str = ""
     lifetime: float = 0.0
@@ -145,6 +148,7 @@ class KeyCache:
         keys: Mapping[str, VerificationKey],
         lifetime: float,
         refused: Collection[str],
+        contested: Collection[str] = (),
     ) -> None:
         """Replace the content by a document's keys; a key that is not in it becomes withdrawn.
 
@@ -152,19 +156,24 @@ class KeyCache:
             keys: The document's keys.
             lifetime: How long they are fresh, seconds.
             refused: Key ids that the document names with something that must not be trusted.
+            contested: Key ids whose cached keys the document neither confirms nor withdraws.
         """
-        changed = {key_id for key_id, key in keys.items() if self._put(key_id, key, lifetime)}
+        held = {key_id for key_id in contested if self.peek(key_id) is not None}
+        for key_id in held:
+            self._entries[key_id].contested = True
+        named = {key_id: key for key_id, key in keys.items() if key_id not in held}
+        changed = {key_id for key_id, key in named.items() if self._put(key_id, key, lifetime)}
         # Before the eviction, which removes withdrawn keys first, so that they displace no others.
-        for key_id in [key_id for key_id in self._entries if key_id not in keys]:
+        for key_id in self._entries.keys() - named.keys() - held:
             self._withdraw(key_id)
         self._evict_excess()
         self._report(changed | self._remove(refused))
         self.purge()
 
     def confirm_all(self, lifetime: float) -> None:
-        """Confirm every key that is not withdrawn: the document has not been modified."""
+        """Confirm the keys of the document, which has not been modified."""
         for key_id, entry in self._entries.items():
-            if not entry.withdrawn:
+            if not entry.withdrawn and not entry.contested:
                 self._put(key_id, entry.key, lifetime)
 
     def withdraw(self, key_id: str) -> None:
@@ -200,16 +209,12 @@ class KeyCache:
         """Return the keys that can be used now, sorted by ``kid``."""
         now, clock = self._monotonic(), self._clock()
         return tuple(
-            KeyStatus(
-                key_id,
-                self._name,
-                tuple(sorted(entry.key.algorithms)),
-                entry.confirmed_at,
-                clock + entry.fresh_until - now,
-                entry.key.fingerprint,
-            )
-            for key_id, entry in sorted(self._entries.items())
+            status
+            for _, entry in sorted(self._entries.items())
             if now < entry.usable_until
+            for status in key_statuses(
+                entry.key, entry.confirmed_at, clock + entry.fresh_until - now
+            )
         )
 
     def _put(self, key_id: str, key: VerificationKey, lifetime: float) -> bool:
@@ -224,7 +229,8 @@ class KeyCache:
             self._entries[key_id] = entry
         # Issuers reuse a kid for a new key; decisions with the old key must be made anew.
         replaced = entry.key != key
-        entry.key, entry.confirmed_at, entry.withdrawn = key, self._clock(), False
+        entry.key, entry.confirmed_at = key, self._clock()
+        entry.withdrawn = entry.contested = False
         entry.fresh_until, entry.usable_until, entry.lifetime = fresh_until, usable_until, lifetime
         return replaced
 

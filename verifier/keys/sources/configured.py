@@ -9,29 +9,30 @@ starting               none                    all keys are usable: ready;
                                                otherwise ``start`` raises, naming every problem
 ready                  as last read            a file changed and is usable: ready;
                                                a file changed and is not usable: stale
-stale                  as last read with       all files are usable again: ready. The files are
-                       success                 read at every check, because a file may become
+stale                  of each file, as last   all files are usable again: ready. The files are
+                       read with success       read at every check, because a file may become
                                                readable without any other change (permissions)
 =====================  ======================  ================================================
 
-A file that cannot be used never removes a key that is in use: an operator's mistake while the
-service runs must not cause the denial of every token. A key that a usable file no longer contains
-is removed at once, because the operator removed it on purpose. This module does not know what the
-keys are for.
+A file that cannot be used never removes a key that is in use, and does not keep the other files
+from being read: an operator's mistake while the service runs must not cause the denial of every
+token. The same is true for an entry of a JWK set that is malformed, or that makes its ``kid``
+ambiguous. A key that a usable file no longer contains is removed at once, because the operator
+removed it on purpose. This module does not know what the keys are for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from verifier.keys.candidates import Document, choose_keys
 from verifier.keys.formats import (
     MAX_DOCUMENT_BYTES,
-    Document,
-    SkippedKey,
     parse_key_file,
     parse_public_key,
     parse_secret,
@@ -43,12 +44,13 @@ from verifier.keys.sources.base import (
     DEFAULT_CONTEXT,
     KeyOrMissing,
     KeySourceError,
-    KeyStatus,
     Missing,
     SourceContext,
     SourceStatus,
     State,
+    key_statuses,
 )
+from verifier.keys.sources.entry_report import EntryReport
 from verifier.keys.sources.polling import FileWatch, PollingTask
 from verifier.log import log
 
@@ -58,26 +60,29 @@ class ConfiguredSource:
 
     Args:
         name: The kind of source.
-        read: Reads all keys; raises ``KeySourceError``. Runs in a thread.
-        paths: The files that ``read`` reads.
+        readers: For each entry its name in messages, and a function that reads it and raises
+            ``InvalidKeyError``. Runs in a thread.
+        paths: The files that they read.
         context: Settings, clocks and observers.
     """
 
     def __init__(
         self,
         name: Source,
-        read: Callable[[], Document],
+        readers: Sequence[tuple[str, Callable[[], Document]]],
         paths: Sequence[Path],
         context: SourceContext,
     ) -> None:
         self.name: Source = name
-        self._read = read
+        self._readers = readers
         self._watch = FileWatch(paths)
         self._has_files = bool(paths)
         self._settings = context.settings
         self._observer = context.observer
         self._on_change = context.on_change
         self._timing = context.timing
+        self._report = EntryReport(name, context.observer)
+        self._documents: Sequence[Document] = [Document()] * len(readers)
         self._keys: Mapping[str, VerificationKey] = {}
         self._static: tuple[VerificationKey, ...] = ()
         self._read_at: float | None = None
@@ -124,7 +129,10 @@ class ConfiguredSource:
         Raises:
             KeySourceError: Keys cannot be used; names all of them.
         """
-        await self._load()
+        documents, problems = await self._read_all()
+        if problems:
+            raise KeySourceError(problems)
+        self._replace_keys(documents)
         if self._has_files:
             self._background.start()
 
@@ -138,14 +146,13 @@ class ConfiguredSource:
         error_before = self._last_error
         if not await self._watch.changed() and not error_before:
             return
-        try:
-            await self._load()
-        except KeySourceError as error:
-            # Each problem is logged once, not at every check.
-            if str(error) != error_before:
-                log("keys not read again", logging.WARNING, source=self.name, error=str(error))
-        else:
+        documents, problems = await self._read_all()
+        if not problems:
             log("keys read again", source=self.name)
+        elif problems != error_before:
+            # Each problem is logged once, not at every check.
+            log("keys not read again", logging.WARNING, source=self.name, error=problems)
+        self._replace_keys(documents)
 
     def status(self) -> SourceStatus:
         """Return the state of the source."""
@@ -157,26 +164,45 @@ class ConfiguredSource:
             read,
             self._read_at,
             self._last_error,
-            tuple(self._key_status(key) for key in (*self._static, *self._keys.values())),
+            tuple(
+                status
+                for key in (*self._static, *self._keys.values())
+                for status in key_statuses(key, self._read_at or 0.0, None)
+            ),
+            self._report.skipped,
         )
 
-    async def _load(self) -> None:
+    async def _read_all(self) -> tuple[Sequence[Document], str]:
+        """Return the last good reading of each entry, and what is wrong with the others."""
         started = self._timing.monotonic()
-        try:
-            # In a thread: reading from a network mount can block for minutes.
-            document = await asyncio.to_thread(self._read)
-        except KeySourceError as error:
-            self._last_error = str(error)
+        # In a thread: reading from a network mount can block for minutes.
+        documents, problems = await asyncio.to_thread(self._read_entries)
+        self._last_error = "; ".join(problems)
+        if problems:
             self._count_fetch("error", started)
-            raise
-        self._last_error, self._read_at = "", self._timing.clock()
-        self._count_fetch("ok", started)
-        self._observer.set_last_success(self.name, self._read_at)
-        for skipped in document.skipped:
-            self._observer.count_skipped(self.name, skipped.reason)
-        self._replace_keys(document)
+        else:
+            self._read_at = self._timing.clock()
+            self._count_fetch("ok", started)
+            self._observer.set_last_success(self.name, self._read_at)
+        return documents, self._last_error
 
-    def _replace_keys(self, document: Document) -> None:
+    def _read_entries(self) -> tuple[Sequence[Document], Sequence[str]]:
+        documents: list[Document] = []
+        problems: list[str] = []
+        for (name, read), before in zip(self._readers, self._documents, strict=True):
+            try:
+                document = _keep_contested(read(), before)
+                _require_one_key([*documents, document])
+            except InvalidKeyError as error:
+                problems.append(f"{name}: {error}")
+                document = before
+            documents.append(document)
+        return documents, problems
+
+    def _replace_keys(self, documents: Sequence[Document]) -> None:
+        self._documents = documents
+        document = _join(documents)
+        self._report.update(document)
         changed: set[str | None] = {
             key_id for key_id, key in self._keys.items() if document.keys.get(key_id) != key
         }
@@ -193,11 +219,6 @@ class ConfiguredSource:
         if self._has_files:
             self._observer.count_fetch("file", result, self._timing.monotonic() - started)
 
-    def _key_status(self, key: VerificationKey) -> KeyStatus:
-        algorithms = tuple(sorted(key.algorithms))
-        fetched = self._read_at or 0.0
-        return KeyStatus(key.key_id, key.source, algorithms, fetched, None, key.fingerprint)
-
 
 class SecretSource(ConfiguredSource):
     """Shared secrets, or public keys in their place if the algorithm is not HMAC.
@@ -211,8 +232,11 @@ class SecretSource(ConfiguredSource):
     def __init__(
         self, secrets: Sequence[str | Path], context: SourceContext = DEFAULT_CONTEXT
     ) -> None:
-        paths = [entry for entry in secrets if isinstance(entry, Path)]
-        super().__init__("secret", lambda: _read_secrets(secrets), paths, context)
+        readers = [
+            (_name(entry, f"secret {number}"), _reader(_read_secrets, entry))
+            for number, entry in enumerate(secrets, 1)
+        ]
+        super().__init__("secret", readers, _paths(secrets), context)
 
 
 class PublicKeySource(ConfiguredSource):
@@ -227,52 +251,62 @@ class PublicKeySource(ConfiguredSource):
     def __init__(
         self, public_keys: Mapping[str, str | Path], context: SourceContext = DEFAULT_CONTEXT
     ) -> None:
-        paths = [entry for entry in public_keys.values() if isinstance(entry, Path)]
-        super().__init__("file", lambda: _read_public_keys(public_keys), paths, context)
+        readers = [
+            (_name(entry, f"key id {key_id!a}"), _reader(_read_public_keys, entry, key_id))
+            for key_id, entry in public_keys.items()
+        ]
+        super().__init__("file", readers, _paths(public_keys.values()), context)
 
 
-def _read_secrets(entries: Sequence[str | Path]) -> Document:
-    """Read shared secrets, or public keys in PEM that take their place.
+def _name(entry: str | Path, of_text: str) -> str:
+    return str(entry) if isinstance(entry, Path) else of_text
 
-    Raises:
-        KeySourceError: Entries cannot be used; says which and why, never what they contain.
+
+def _reader(
+    read: Callable[..., Document], entry: str | Path, *others: str
+) -> Callable[[], Document]:
+    # A closure: the representation of a ``partial`` would show the secret.
+    return lambda: read(entry, *others)
+
+
+def _paths(entries: Iterable[str | Path]) -> list[Path]:
+    return [entry for entry in entries if isinstance(entry, Path)]
+
+
+def _read_secrets(entry: str | Path) -> Document:
+    """Read shared secrets, or public keys in PEM that take their place."""
+    return Document(static=tuple(map(_parse_secret_or_key, _secret_texts(entry))))
+
+
+def _read_public_keys(entry: str | Path, key_id: str) -> Document:
+    """Read the public keys of one entry; the keys of a JWK set keep their own key ids."""
+    body = _read_file(entry) if isinstance(entry, Path) else entry.encode("utf-8")
+    return parse_key_file(body, key_id)
+
+
+def _join(documents: Iterable[Document]) -> Document:
+    """Return what several entries contain together."""
+    documents = list(documents)
+    pairs = [pair for document in documents for pair in document.keys.items()]
+    skipped = [entry for document in documents for entry in document.skipped]
+    static = tuple(key for document in documents for key in document.static)
+    return replace(choose_keys(pairs, skipped), static=static)
+
+
+def _require_one_key(documents: Sequence[Document]) -> None:
+    """Refuse the last entry if it has another key with a key id of an earlier one.
+
+    Without this check, the order in the configuration would decide which key is used.
     """
-    problems: list[str] = []
-    static: list[VerificationKey] = []
-    for number, entry in enumerate(entries, 1):
-        label = str(entry) if isinstance(entry, Path) else f"secret {number}"
-        try:
-            static.extend(map(_parse_secret_or_key, _secret_texts(entry)))
-        except InvalidKeyError as error:
-            problems.append(f"{label}: {error}")
-    _raise(problems)
-    return Document(static=tuple(static))
+    twice = sorted(_join(documents).ambiguous)
+    if twice:
+        raise InvalidKeyError(f"expected every key id once, found {twice[0]!a}")
 
 
-def _read_public_keys(entries: Mapping[str, str | Path]) -> Document:
-    """Read public keys by key id; the keys of a JWK set keep their own key ids.
-
-    Raises:
-        KeySourceError: Entries cannot be used, or two keys have one key id; says which and why.
-    """
-    problems: list[str] = []
-    keys: dict[str, VerificationKey] = {}
-    skipped: list[SkippedKey] = []
-    for key_id, entry in entries.items():
-        label = f"{entry}" if isinstance(entry, Path) else f"key id {key_id!a}"
-        try:
-            body = _read_file(entry) if isinstance(entry, Path) else entry.encode("utf-8")
-            document = parse_key_file(body, key_id)
-        except InvalidKeyError as error:
-            problems.append(f"{label}: {error}")
-            continue
-        # Without this check, the order in the configuration would decide which key is used.
-        twice = sorted(keys.keys() & document.keys.keys())
-        problems.extend(f"{label}: expected every key id once, found {name!a}" for name in twice)
-        keys.update(document.keys)
-        skipped.extend(document.skipped)
-    _raise(problems)
-    return Document(keys, tuple(skipped))
+def _keep_contested(document: Document, before: Document) -> Document:
+    """Add the keys that were used before and that the document still names, but not readably."""
+    kept = {name: before.keys[name] for name in document.contested & before.keys.keys()}
+    return replace(document, keys={**document.keys, **kept})
 
 
 def _secret_texts(entry: str | Path) -> list[str]:
@@ -302,8 +336,3 @@ def _read_file(path: Path) -> bytes:
     if len(body) > MAX_DOCUMENT_BYTES:
         raise InvalidKeyError(f"expected at most {MAX_DOCUMENT_BYTES} bytes")
     return body
-
-
-def _raise(problems: Sequence[str]) -> None:
-    if problems:
-        raise KeySourceError("; ".join(problems))

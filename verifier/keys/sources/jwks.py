@@ -28,9 +28,13 @@ The document decides about the cached keys:
 response                         cached keys
 ===============================  ==================================================================
 200 with keys, or an empty set   named: confirmed or replaced; not named: withdrawn (90 min);
-                                 named with something that must not be trusted: refused, removed
+                                 named with something that must not be trusted: refused, removed;
+                                 named with a malformed entry or with two keys: contested, used
+                                 until ``key_stale_grace`` after its freshness
 200, all entries unusable        unchanged, but refused ones are removed; counts as a failure,
                                  because the cause is usually a broken server
+200, empty, there was no key     counts as a failure: a server that has just started may publish
+yet, and no other source         its keys in a moment, and until then the service is not ready
 304                              confirmed
 anything else                    unchanged; a failure
 ===============================  ==================================================================
@@ -39,13 +43,14 @@ anything else                    unchanged; a failure
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final, Self
 
 import aiohttp
 
-from verifier.keys.formats import Document, SkippedKey, parse_document
+from verifier.keys.candidates import Document
+from verifier.keys.formats import describe_skipped, parse_document
 from verifier.keys.model import InvalidKeyError, Source, VerificationKey
 from verifier.keys.sources.base import (
     DEFAULT_CONTEXT,
@@ -53,26 +58,36 @@ from verifier.keys.sources.base import (
     KeySourceError,
     Missing,
     SourceContext,
+    SourceStatus,
 )
-from verifier.keys.sources.cache import refuses_key
+from verifier.keys.sources.entry_report import EntryReport
 from verifier.keys.sources.limits import SingleFlight
 from verifier.keys.sources.remote import RemoteSource
-from verifier.log import log
 
 _DOCUMENT: Final = "document"
-_MOST_LOGGED: Final = 20  # skipped entries of one document
 
 
 class _NothingUsableError(InvalidKeyError):
-    """A document has entries, and none of them can be used."""
+    """A document has no key that can be used."""
 
-    def __init__(self, skipped: tuple[SkippedKey, ...]) -> None:
-        super().__init__(f"none of its {len(skipped)} entries is a usable key")
-        self.skipped = skipped
+    def __init__(self, document: Document) -> None:
+        number = len(document.skipped)
+        reasons = f"none of its {number} entries is a usable key: "
+        reasons += describe_skipped(document.skipped)
+        super().__init__(reasons if number else "it has no keys")
+        self.document = document
 
 
 class DocumentSource(RemoteSource):
-    """Keys by ``kid`` from a document."""
+    """Keys by ``kid`` from a document.
+
+    Args:
+        url: Where the document is, http or https.
+        session: From ``open_session``; the caller closes it.
+        context: Settings, clocks and observers.
+        alone: Whether no other source could have a key, so that the service is of no use before
+            the document has one.
+    """
 
     name: Source = "document"
 
@@ -81,8 +96,11 @@ class DocumentSource(RemoteSource):
         url: str,
         session: aiohttp.ClientSession,
         context: SourceContext = DEFAULT_CONTEXT,
+        *,
+        alone: bool = True,
     ) -> None:
         super().__init__(url, session, context)
+        self._alone = alone
         # The value says only that a fetch has ended in time; the keys are in the cache.
         self._fetches: SingleFlight[bool] = SingleFlight(self._settings.key_fetch_timeout)
         self._etag = ""
@@ -91,7 +109,7 @@ class DocumentSource(RemoteSource):
         self._refresh_at = float("-inf")
         self._lookup_at = float("-inf")
         self._lookup_wanted = False
-        self._logged: tuple[SkippedKey, ...] = ()
+        self._report = EntryReport(self.name, self._observer)
 
     async def fetch(self, key_id: str) -> KeyOrMissing:
         """Return the key, fetched if necessary; waits for at most one shared fetch."""
@@ -157,7 +175,12 @@ class DocumentSource(RemoteSource):
         super().copy_from(other)
         self._etag, self._document_key_ids = other._etag, other._document_key_ids
         self._lifetime = other._lifetime
-        self._refresh_at, self._logged = other._refresh_at, other._logged
+        self._refresh_at = other._refresh_at
+        self._report.copy_from(other._report)
+
+    def status(self) -> SourceStatus:
+        """Return the state of the source."""
+        return replace(super().status(), skipped=self._report.skipped)
 
     def _missing(self) -> Missing:
         sure = self._circuit.answered and not self._circuit.is_open
@@ -188,8 +211,8 @@ class DocumentSource(RemoteSource):
             response, document = await self._fetcher.fetch(self.url, etag, self._parse)
         except KeySourceError as error:
             if isinstance(error.__cause__, _NothingUsableError):
-                self._report_skipped(error.__cause__.skipped)
-                self._cache.remove(_refused(error.__cause__.skipped))
+                self._report.update(error.__cause__.document)
+                self._cache.remove(error.__cause__.document.refused)
             return True
         # A 304 may leave out what has not changed (RFC 9110, section 15.4.5).
         default = self._settings.document_lifetime if document else self._lifetime
@@ -200,8 +223,10 @@ class DocumentSource(RemoteSource):
             self._cache.confirm_all(self._lifetime)
         else:
             self._document_key_ids = frozenset(document.keys)
-            self._report_skipped(document.skipped)
-            self._cache.replace_all(document.keys, self._lifetime, _refused(document.skipped))
+            self._report.update(document)
+            self._cache.replace_all(
+                document.keys, self._lifetime, document.refused, document.contested
+            )
         return True
 
     def _etag_of_cached_document(self) -> str:
@@ -214,24 +239,8 @@ class DocumentSource(RemoteSource):
 
     def _parse(self, body: bytes) -> Document:
         document = parse_document(body, self.name)
-        if document.skipped and not document.keys:
-            raise _NothingUsableError(document.skipped)
+        # An empty set withdraws keys only from a source that had keys.
+        unready = self._alone and not self._circuit.answered
+        if not document.keys and (document.skipped or unready):
+            raise _NothingUsableError(document)
         return document
-
-    def _report_skipped(self, skipped: tuple[SkippedKey, ...]) -> None:
-        """Count the skipped entries each time; log them only when they have changed."""
-        for entry in skipped:
-            self._observer.count_skipped(self.name, entry.reason)
-        if skipped == self._logged:
-            return
-        self._logged = skipped
-        for entry in skipped[:_MOST_LOGGED]:
-            reason, key_id = entry.reason, entry.key_id
-            log("key not used", logging.WARNING, source=self.name, key_id=key_id, error=reason)
-
-
-def _refused(skipped: Collection[SkippedKey]) -> set[str]:
-    """Return the key ids that a document names with something that must not be trusted."""
-    return {
-        entry.key_id for entry in skipped if entry.key_id is not None and refuses_key(entry.reason)
-    }

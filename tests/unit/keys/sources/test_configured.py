@@ -105,7 +105,7 @@ async def test_all_unusable_entries_are_named_and_not_shown(
 ) -> None:
     (tmp_path / "garbage").write_text("hush-hush")
     (tmp_path / "huge").write_text("-" * 1_100_000)
-    (tmp_path / "set").write_text(json.dumps({"keys": [jwk("a")]}))
+    (tmp_path / "set").write_text(json.dumps({"keys": [jwk("a", "other")]}))
     with pytest.raises(KeySourceError) as failure:
         await static(
             {

@@ -235,10 +235,11 @@ async def test_key_replaced_under_same_key_id_is_used(
     [
         [jwk("a", use="enc"), jwk("b")],
         [jwk("a", d="AAAA"), jwk("b")],
-        [jwk("a", "x"), jwk("a", "y"), jwk("b")],
+        [jwk("a", "a"), jwk("a", "a", d="AAAA"), jwk("b")],
+        [jwk("a", "x"), jwk("a", "y"), jwk("a", d="AAAA"), jwk("b")],
         [{"kty": "oct", "kid": "a", "k": "AAAA"}],
     ],
-    ids=["enc", "private", "doubled", "symmetric and alone"],
+    ids=["enc", "private", "private again", "private beside two", "symmetric and alone"],
 )
 async def test_key_that_becomes_untrustworthy_is_removed_at_once(
     server: KeyServer, time: FakeTime, open_source: Open, entries: list[Any]

@@ -1,0 +1,153 @@
+"""Which key a ``kid`` names, if a document or several files have more than one entry for it.
+
+An entry that cannot check signatures is no candidate: it is skipped, and its neighbours are used.
+What several candidates with one ``kid`` give:
+
+=================================  =================================================================
+candidates                         the key of the ``kid``
+=================================  =================================================================
+the same key again                 this key, for all algorithms that its entries name
+different keys, no common          all of them, each for its own algorithms (``alternatives``)
+algorithm
+different keys for one algorithm   none for this algorithm (``ambiguous``): another program may take
+                                   the other key
+a key, and its private key         none: whoever reads the document can sign
+=================================  =================================================================
+
+A key is the same if its ``SubjectPublicKeyInfo`` is, whatever form it was written in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from verifier.keys.model import SkipReason, VerificationKey
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedKey:
+    """One entry of a document that is not used; never the entry itself.
+
+    Attributes:
+        reason: The kind of reason, a label of a metric.
+        key_id: The entry's ``kid``, if it has one.
+        detail: What is wrong, in words.
+    """
+
+    reason: SkipReason
+    key_id: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The keys that a document or a file contains.
+
+    Attributes:
+        keys: By ``kid``.
+        skipped: The entries that are not used: first those that are no candidates, in the
+            document's order, then those that are ambiguous.
+        static: Keys that are tried for every token (from files and secrets only).
+        ambiguous: The key ids that name different keys for one algorithm.
+    """
+
+    keys: Mapping[str, VerificationKey] = field(default_factory=dict)
+    skipped: tuple[SkippedKey, ...] = ()
+    static: tuple[VerificationKey, ...] = ()
+    ambiguous: frozenset[str] = frozenset()
+
+    @property
+    def irregular(self) -> tuple[VerificationKey, ...]:
+        """The keys that other programs may refuse for their form, in the document's order."""
+        every = [key for named in self.keys.values() for key in named.all]
+        return tuple(key for key in (*self.static, *every) if key.interop_warning)
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """The key ids that are named with something that must not be trusted, and with no key."""
+        named = {entry.key_id for entry in self.skipped if refuses_key(entry.reason)}
+        private = {entry.key_id for entry in self.skipped if entry.reason == "private"}
+        # The private key may be that of a key in use, so it counts even if two other keys are
+        # named, of which neither is used.
+        return frozenset(filter(None, named - self.keys.keys() - (self.ambiguous - private)))
+
+    @property
+    def contested(self) -> frozenset[str]:
+        """The key ids that are named, but neither refused nor with one key that can be read."""
+        named = frozenset(entry.key_id for entry in self.skipped if entry.key_id is not None)
+        return ((named - self.keys.keys()) | self.ambiguous) - self.refused
+
+
+def refuses_key(reason: SkipReason | None) -> bool:
+    """Return whether an entry that was skipped for this reason refuses the key with its ``kid``.
+
+    Such an entry says that the key is published, or that the ``kid`` has another purpose now. An
+    entry with a mistake in its form says nothing about the key that was there before.
+    """
+    return reason not in (None, "malformed", "duplicate-key-id")
+
+
+def choose_keys(
+    candidates: Iterable[tuple[str, VerificationKey]], skipped: Sequence[SkippedKey] = ()
+) -> Document:
+    """Return the key of each ``kid``.
+
+    Args:
+        candidates: Keys with their ``kid``, in the document's order.
+        skipped: The entries that are no candidates.
+    """
+    by_id: dict[str, list[VerificationKey]] = {}
+    for key_id, key in candidates:
+        by_id.setdefault(key_id, []).append(key)
+    keys: dict[str, VerificationKey] = {}
+    all_skipped = list(skipped)
+    ambiguous = set()
+    for key_id, named in by_id.items():
+        usable, doubtful = _separate(named)
+        if usable:
+            keys[key_id] = replace(usable[0], alternatives=usable[1:])
+        if doubtful:
+            ambiguous.add(key_id)
+            all_skipped += [_skip_ambiguous(key_id, doubtful)] * len(doubtful)
+    return Document(keys, tuple(all_skipped), (), frozenset(ambiguous))
+
+
+def _separate(
+    named: Sequence[VerificationKey],
+) -> tuple[tuple[VerificationKey, ...], list[VerificationKey]]:
+    """Return the keys of one ``kid`` for the algorithms that only one has, and the other keys."""
+    if len(named) == 1:
+        return tuple(named), []
+    different: dict[str, VerificationKey] = {}
+    for key in [part for each in named for part in each.all]:
+        same = different.get(key.fingerprint)
+        different[key.fingerprint] = key if same is None else _merge(same, key)
+    claims = Counter(name for key in different.values() for name in key.algorithms)
+    common = frozenset(name for name, count in claims.items() if count > 1)
+    usable = [
+        replace(key, algorithms=key.algorithms - common, alternatives=())
+        for key in different.values()
+        if key.algorithms - common
+    ]
+    # Jitsi, which asks for one key, can use RS keys only.
+    usable.sort(key=lambda key: "RS256" not in key.algorithms)
+    return tuple(usable), [key for key in different.values() if key.algorithms & common]
+
+
+def _merge(key: VerificationKey, again: VerificationKey) -> VerificationKey:
+    """Return one key that was written twice; its plainest form decides for strict rules."""
+    return replace(
+        key,
+        algorithms=key.algorithms | again.algorithms,
+        interop_warning=key.interop_warning and again.interop_warning,
+        validity=key.validity and again.validity and max(key.validity, again.validity),
+    )
+
+
+def _skip_ambiguous(key_id: str, doubtful: Sequence[VerificationKey]) -> SkippedKey:
+    common = Counter(name for key in doubtful for name in key.algorithms)
+    names = ", ".join(sorted(name for name, count in common.items() if count > 1))
+    detail = f"{len(doubtful)} different keys have this kid, for {names}: expected one"
+    return SkippedKey("duplicate-key-id", key_id, detail)

@@ -1,0 +1,70 @@
+"""What operators learn about the entries of a source: which are not used, and which are irregular.
+
+A document stays as it is for months, so each finding is logged once, and again only after the
+findings have changed. The status pages show what holds now.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from verifier.keys.candidates import Document, SkippedKey
+from verifier.keys.model import Source
+from verifier.keys.sources.base import KeyObserver
+from verifier.log import log
+
+_MOST_LOGGED: Final = 20  # lines of one kind for one document
+
+
+class EntryReport:
+    """Logs and counts the entries of one source that are not used or irregular.
+
+    Args:
+        name: The kind of source.
+        observer: Counts the entries that are not used.
+
+    Attributes:
+        skipped: The entries that are not used now.
+    """
+
+    def __init__(self, name: Source, observer: KeyObserver) -> None:
+        self.skipped: tuple[SkippedKey, ...] = ()
+        self._name: Source = name
+        self._observer = observer
+        self._irregular: tuple[tuple[str | None, str], ...] = ()
+
+    def update(self, document: Document) -> None:
+        """Report the entries of a document or of files that were read."""
+        for entry in document.skipped:
+            self._observer.count_skipped(self._name, entry.reason)
+        irregular = tuple((key.key_id, key.interop_warning) for key in document.irregular)
+        if document.skipped != self.skipped:
+            self._log_skipped(document.skipped)
+        if irregular != self._irregular:
+            self._log_irregular(irregular)
+        self.skipped, self._irregular = document.skipped, irregular
+
+    def copy_from(self, other: EntryReport) -> None:
+        """Take over the findings of another source with the same URL."""
+        self.skipped, self._irregular = other.skipped, other._irregular
+
+    def _log_skipped(self, skipped: tuple[SkippedKey, ...]) -> None:
+        # First what an operator must act upon at once: whoever reads the document can sign.
+        ordered = sorted(skipped, key=lambda entry: entry.reason != "private")
+        for entry in ordered[:_MOST_LOGGED]:
+            fields = {"source": self._name, "key_id": entry.key_id, "error": entry.detail}
+            if entry.reason == "private":
+                log("private key published", logging.ERROR, **fields)
+            else:
+                log("key not used", logging.WARNING, reason=entry.reason, **fields)
+        if len(ordered) > _MOST_LOGGED:
+            count = len(ordered) - _MOST_LOGGED
+            log("further keys not used", logging.WARNING, source=self._name, count=count)
+
+    def _log_irregular(self, irregular: tuple[tuple[str | None, str], ...]) -> None:
+        for key_id, form in irregular[:_MOST_LOGGED]:
+            log("irregular key used", source=self._name, key_id=key_id, form=form)
+        if len(irregular) > _MOST_LOGGED:
+            count = len(irregular) - _MOST_LOGGED
+            log("further irregular keys used", source=self._name, count=count)
