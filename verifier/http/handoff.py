@@ -104,10 +104,11 @@ class Handoff:
             return None
         if not _has_token_in_query(original) or _is_embedded(request):
             return None
-        location = f"{without_tokens(original.target)}#jwt=%22{original.token}%22"
+        shown = without_tokens(original.target, _LONGEST_LOCATION)
+        location = f"{shown}#jwt=%22{original.token}%22"
         now = int(self._clock())
         ends = min(int(decision.expires_at or now + LONGEST_SECONDS), now + LONGEST_SECONDS)
-        if ends <= now or len(location) > _LONGEST_LOCATION:
+        if shown is None or ends <= now or len(location) > _LONGEST_LOCATION:
             return None
         response = _redirect(request, endpoint, location)
         if response is None:

@@ -75,11 +75,15 @@ class Pages:
         # A new token does not help then, so the page that issues tokens is of no use.
         if denial.code in UNAVAILABLE_CODES:
             return None
-        room = target.address.room if target.address else ""
-        url = f"https://{original.host}{without_tokens(target)}"
+        room, url = target.address.room if target.address else "", ""
+        shown = without_tokens(target, _LONGEST_REDIRECT)
+        if shown is None and "{url}" in template:
+            return None
+        if shown is not None:
+            url = f"https://{original.host}{shown}"
         # The address goes to another site, which must not get a token. `without_tokens` removes the
         # usual parameters; a token may be in another place too, such as the path.
-        if may_reveal_token(url):
+        if shown is None or may_reveal_token(url):
             room = url = ""
         address = fill(template, code=denial.code, room=room, url=url)
         return address if len(address) <= _LONGEST_REDIRECT else None

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from verifier.http.responses import JSON_HEADERS, Response, retry_after, status_of
+from verifier.rooms.address import LONGEST_JID, MAX_BYTES
 from verifier.rules.model import AccessRequest, Allow, Decision, Deny
 from verifier.tokens.jws import MalformedError, json_type, parse_object
 
@@ -25,6 +26,13 @@ MEMBERS: Final = {
 }
 """The members of the body: for each its type, and the type in words."""
 
+# What makes JSON dear to read is not its length but the number of its parts, and each of them needs
+# one of these characters. Strings are counted with them, so that nothing is parsed before.
+_PARTS: Final = (b'"', b",", b"[", b"{")
+_MOST_PARTS: Final = 512
+# Bytes. No tenant and no host is longer (RFC 6122, section 2.1).
+_LONGEST: Final = {"query_prefix": MAX_BYTES, "host": MAX_BYTES}
+
 
 class BadBodyError(ValueError):
     """The body cannot be used; names the member, what was expected and what was found."""
@@ -37,8 +45,13 @@ def parse_body(body: bytes) -> tuple[AccessRequest, str | None]:
         The access request, and its host; None if the body names none.
 
     Raises:
-        BadBodyError: the body is no strict JSON object, or a member has the wrong type.
+        BadBodyError: the body is no strict JSON object, has too many parts, or a member has the
+            wrong type or is too long.
     """
+    parts = sum(map(body.count, _PARTS))
+    if parts > _MOST_PARTS:
+        expected = f"at most {_MOST_PARTS} quotes, commas and opening brackets"
+        raise BadBodyError(f"body: expected {expected}, found {parts}")
     try:
         members = parse_object(body)
     except MalformedError as error:
@@ -49,9 +62,16 @@ def parse_body(body: bytes) -> tuple[AccessRequest, str | None]:
         value = members.get(name)
         if value is not None and not isinstance(value, kind):
             raise BadBodyError(f"{name}: expected {expected}, found {json_type(value)}")
+    for name, longest in _LONGEST.items():
+        size = len((members.get(name) or "").encode())
+        if size > longest:
+            raise BadBodyError(f"{name}: expected at most {longest} bytes, found {size}")
+    room_jid = members.get("room_jid")
+    if room_jid is not None and len(room_jid) > LONGEST_JID:
+        room_jid = ""  # it names no room, as Prosody receives no such address; no record holds it
     request = AccessRequest(
         token=members["token"],
-        room_jid=members.get("room_jid"),
+        room_jid=room_jid,
         query_prefix=members.get("query_prefix"),
         room_requires_authentication=bool(members.get("room_requires_authentication")),
         creates_room=bool(members.get("creates_room")),

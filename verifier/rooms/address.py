@@ -13,18 +13,33 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from encodings.idna import nameprep
 from typing import Final
-from unicodedata import normalize
-from urllib.parse import quote, unquote
+from unicodedata import combining, normalize
+from urllib.parse import quote
 
-# Prosody's string preparation refuses a longer part of an address.
-_MAX_BYTES: Final = 1023
+from verifier.rooms.nameprep import is_prepared
+from verifier.rooms.percent import BROKEN, percent_decoded
+
+MAX_BYTES: Final = 1023
+"""Bytes of the longest part of an XMPP address (RFC 6122, section 2.1)."""
+
+LONGEST_JID: Final = 3 * MAX_BYTES + len("@/")
+"""Characters of the longest XMPP address."""
+
+MAX_WRITTEN: Final = 3 * MAX_BYTES
+"""Characters of the longest segment or parameter that is read as a name.
+
+Each byte of a name has at most three characters, and normalisation makes a name shorter only by
+composing letters.
+"""
 
 _EXCLUDED: Final = re.compile(r"""[:?#\[\]@!$&'()*+,;=></"]""")
+_REMOVED: Final = str.maketrans("", "", """:?#[]@!$&'()*+,;=></\"""")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]+")
-_BROKEN_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNESCAPED: Final = "-_.!~*'()"  # by encodeURIComponent, besides letters and digits
+# UAX #15, stream-safe text: no language has as many marks on one letter.
+_MOST_MARKS: Final = 30
+_NORMALISED_AT_ONCE: Final = 64  # letters
 # Other ASCII characters are excluded, also percent-encoded: the client would remove some of them,
 # and nginx and XMPP refuse others.
 _TENANT: Final = re.compile(r"(?:[a-z0-9._~-]|%[89a-f][0-9a-f])+")
@@ -59,11 +74,14 @@ def room_name(segment: str) -> str | None:
 
     Returns:
         None if nothing is left of the segment, or if no XMPP address can hold the name: it has more
-        than 1,023 bytes, or a lone surrogate.
+        than 1,023 bytes, or a lone surrogate. Also None for a segment of more than ``MAX_WRITTEN``
+        characters.
     """
+    if len(segment) > MAX_WRITTEN:
+        return None
     if _PLAIN.fullmatch(segment):
         return _bounded(segment.lower())
-    return _form(_percent_decoded(_EXCLUDED.sub("", segment)))
+    return _form(_percent_decoded(segment.translate(_REMOVED)))
 
 
 def sent_room_name(value: str) -> str | None:
@@ -73,10 +91,13 @@ def sent_room_name(value: str) -> str | None:
     removed: older clients sent the form unescaped, so that its ``%3a`` arrives here as ``:``. This
     function is idempotent.
     """
+    if len(value) > MAX_WRITTEN:
+        return None
     if _PLAIN.fullmatch(value):
         return _bounded(value.lower())
     text = _percent_decoded(value)
-    return _bounded(value) if _encoded(text) == value else _form(text)
+    is_form = len(value) <= MAX_BYTES and _encoded(text) == value
+    return _bounded(value) if is_form else _form(text)
 
 
 def tenant_name(segment: str) -> str | None:
@@ -88,7 +109,9 @@ def tenant_name(segment: str) -> str | None:
     form = room_name(segment)
     if not form or _EXCLUDED.search(segment):
         return None
-    if not _TENANT.fullmatch(form) or ("%" in form and not _is_prepared(unquote(form))):
+    if not _TENANT.fullmatch(form):
+        return None
+    if "%" in form and not is_prepared(percent_decoded(form, "replace")):
         return None
     return form
 
@@ -106,9 +129,16 @@ def room_jid(address: RoomAddress, muc_domain: str) -> str:
 
 
 def parse_jid(text: str) -> Jid | None:
-    """Split an address as Prosody's ``util.jid.split`` does; None if that returns nil."""
+    """Split an address as Prosody's ``util.jid.split`` does; None if that returns nil.
+
+    Also None for a part of more than 1,023 bytes: Prosody receives no such address.
+    """
+    if len(text) > LONGEST_JID:
+        return None
     match = _JID.fullmatch(text)
-    return Jid(*match.groups()) if match else None
+    if match is None or any(map(_is_too_long, match.groups(""))):
+        return None
+    return Jid(*match.groups())
 
 
 def split_tenant(node: str) -> tuple[str | None, str]:
@@ -126,21 +156,57 @@ def ascii_lower(text: str) -> str:
 
 def _form(text: str) -> str | None:
     # Every character takes a byte or more; the bound comes first, because NFKC is not linear.
-    if len(text) > _MAX_BYTES:
+    if len(text) > MAX_BYTES:
         return None
-    return _bounded(_encoded(normalize("NFKC", text).lower()))
+    if not text.isascii():
+        if _has_many_marks(text):
+            return None
+        normalised = _normalised(text)
+        if normalised is None:
+            return None
+        text = normalised
+    lowered = text.lower()
+    return None if _is_too_long(lowered) else _bounded(_encoded(lowered))
+
+
+def _has_many_marks(text: str) -> bool:
+    """Return whether a letter has so many marks that to sort them would take long."""
+    count = 0
+    if len(text) <= _MOST_MARKS:
+        return False
+    for letter in text:
+        count = count + 1 if combining(letter) else 0
+        if count > _MOST_MARKS:
+            return True
+    return False
+
+
+def _normalised(text: str) -> str | None:
+    """Return a text in NFKC; None if it is longer than a name, as one letter can become many."""
+    size = 0
+    for start in range(0, len(text), _NORMALISED_AT_ONCE):
+        size += len(normalize("NFKC", text[start : start + _NORMALISED_AT_ONCE]))
+        # Letters of two parts may become one letter, but not as many as a part has.
+        if size > MAX_BYTES + _NORMALISED_AT_ONCE * 4:
+            return None
+    form = normalize("NFKC", text)
+    return form if len(form) <= MAX_BYTES else None
 
 
 def _bounded(form: str | None) -> str | None:
-    return form if form and len(form) <= _MAX_BYTES else None
+    return form if form and len(form) <= MAX_BYTES else None
+
+
+def _is_too_long(part: str) -> bool:
+    return len(part) > MAX_BYTES or len(part.encode("utf-8", "surrogatepass")) > MAX_BYTES
 
 
 def _percent_decoded(text: str) -> str:
     """Decode as ``decodeURIComponent``; return the whole text unchanged if that would throw."""
-    if "%" not in text or _BROKEN_PERCENT.search(text):
+    if "%" not in text or BROKEN.search(text):
         return text
     try:
-        return unquote(text, errors="strict")
+        return percent_decoded(text, "strict")
     except UnicodeDecodeError:
         return text
 
@@ -151,11 +217,3 @@ def _encoded(text: str) -> str | None:
         return quote(text, safe=_UNESCAPED).lower()
     except UnicodeEncodeError:
         return None
-
-
-def _is_prepared(host: str) -> bool:
-    """Return whether Prosody's preparation of host names (RFC 3491) leaves the name as it is."""
-    try:
-        return nameprep(host) == host
-    except UnicodeError:
-        return False

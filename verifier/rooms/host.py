@@ -13,6 +13,8 @@ is_host_name       ``[hosts]`` of a            lower case, no root dot, no port:
 
 An option that takes an XMPP domain accepts any script, because Prosody prepares such names; its
 grammar is in ``config.value_types``.
+
+No name in DNS has more than 253 characters, so that a longer text is no host.
 """
 
 from __future__ import annotations
@@ -27,11 +29,12 @@ _HOST_AND_PORT: Final = re.compile(rf"({_NAME}\.?|{_IP_LITERAL})(?::([0-9]{{1,5}
 _HOST_HEADER: Final = re.compile(rf"(?:[A-Za-z0-9_.-]+|{_IP_LITERAL})(?::([0-9]{{1,5}}))?")
 _SENT_NAME: Final = re.compile(_NAME)
 _MAX_PORT: Final = 0xFFFF
+_LONGEST: Final = 253 + len(".:65535")
 
 
 def split_port(text: str) -> tuple[str, int | None] | None:
     """Split a host and its port, if any; None if the text is no plain host."""
-    match = _HOST_AND_PORT.fullmatch(text)
+    match = _HOST_AND_PORT.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         return None
     return match[1], int(match[2]) if match[2] else None
@@ -39,7 +42,7 @@ def split_port(text: str) -> tuple[str, int | None] | None:
 
 def is_host_header(text: str) -> bool:
     """Return whether a text may be a ``Host`` header: no user, path, list or blanks."""
-    match = _HOST_HEADER.fullmatch(text)
+    match = _HOST_HEADER.fullmatch(text) if len(text) <= _LONGEST else None
     return match is not None and int(match[1] or 0) <= _MAX_PORT
 
 

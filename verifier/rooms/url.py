@@ -17,7 +17,9 @@ A URL on which they disagree names no room here:
 - two tenants in a row (``/a/b/room``), and excluded characters in a tenant;
 - names that look like signalling to a proxy that ignores case (``/HTTP-bind``).
 
-No browser sends a raw space, control character or ``#`` in a path: these name no room either.
+No browser sends a raw space, control character or ``#`` in a path: these name no room either. Nor
+does a path that is too long for a tenant and a room. Lengths and numbers are checked before the
+work that depends on them.
 """
 
 from __future__ import annotations
@@ -27,10 +29,19 @@ from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv6Address
 from json import loads
 from typing import Final
-from urllib.parse import quote, unquote, unquote_plus
+from urllib.parse import quote, unquote
 
-from verifier.rooms.address import RoomAddress, room_name, sent_room_name, tenant_name
+from verifier.rooms.address import (
+    MAX_BYTES,
+    MAX_WRITTEN,
+    RoomAddress,
+    room_name,
+    sent_room_name,
+    tenant_name,
+)
 from verifier.rooms.host import split_port
+from verifier.rooms.percent import percent_decoded
+from verifier.rooms.query import has_too_many_parameters, read_parameters
 
 EXT_AUTHZ_PREFIX: Final = "/ext-authz"
 """The prefix that Envoy puts before the path of an original request; no part of its room."""
@@ -43,7 +54,14 @@ _STREAMS: Final = ("http-bind", "xmpp-websocket")
 _SIGNALLING: Final = frozenset({("http-bind",), ("xmpp-websocket",), ("_api", "room-info")})
 _CONFERENCE_REQUEST: Final = ["conference-request", "v1"]
 _SIGNALLING_NAMES: Final = frozenset({*_STREAMS, "_api", "conference-request"})
+_PARAMETERS: Final = ("jwt", "token", "room", "prefix")
 _TOKEN_PARAMETERS: Final = frozenset(("jwt", "token"))
+_LONGEST_PATH: Final = 2 * (MAX_WRITTEN + len("/"))
+_LONGEST_RAW_PATH: Final = 2 * (MAX_BYTES + len("/"))  # bytes, of a path with raw text in it
+_MOST_SEGMENTS: Final = 16
+# Characters: three for each of the longest word of the web server's, and of a parameter's name.
+_LONGEST_WORD: Final = 3 * len("conference-request")
+_LONGEST_NAME: Final = 3 * len("token")
 
 # Not IGNORECASE: with that flag, the letter U+017F (long s) would match "s".
 _URL: Final = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?)://([^/?#]*)([^#]*)(?:#.*)?", re.DOTALL)
@@ -60,7 +78,8 @@ class Target:
         signalling: Whether the web server hands the request to Prosody or Jicofo; the room is then
             a parameter.
         address: The room; None if the target names no room.
-        jwt: Every value of the ``jwt`` parameter, decoded, in order; likewise the next three.
+        jwt: Every value of the ``jwt`` parameter, decoded, in order; likewise the next three. None
+            of them has a value if there are too many parameters.
         token: The values of ``token``.
         room: The values of ``room``.
         prefix: The values of ``prefix``.
@@ -79,9 +98,13 @@ class Target:
     def ambiguous(self) -> bool:
         """Whether a parameter is there twice, or ``prefix`` contradicts the path.
 
+        Also whether there are more parameters than are read.
+
         Stock nginx puts ``prefix=<tenant>`` before the client's own query, and Prosody takes the
         last value, so that a client's ``prefix`` replaces the tenant.
         """
+        if has_too_many_parameters(self.query):
+            return True
         if max(map(len, (self.jwt, self.token, self.room, self.prefix))) > 1:
             return True
         if not (self.signalling and self.prefix and self.address):
@@ -111,7 +134,9 @@ def parse_target(target: str) -> Target | None:
     if not target.startswith("/"):
         return None
     path, _, query = target.partition("?")
-    jwt, token, room, prefix = _parameters(query)
+    if has_too_many_parameters(query):
+        return Target(path, query, False, None, (), (), (), ())
+    jwt, token, room, prefix = map(tuple, read_parameters(query, _PARAMETERS).values())
     # Proxies differ on whether a raw "#" ends the query.
     signalling, address = (False, None) if "#" in query else _read_path(path, room)
     return Target(path, query, signalling, address, jwt, token, room, prefix)
@@ -154,44 +179,45 @@ def fragment_token(url: str) -> str | None:
     return text or None
 
 
-def without_tokens(target: Target) -> str:
+def without_tokens(target: Target, longest: int) -> str | None:
     """Return path and query without the parameters ``jwt`` and ``token``.
 
     The result is printable ASCII and begins with one slash: a browser that is sent to a path with
     two slashes would take the first segment for another host.
+
+    Args:
+        target: The target.
+        longest: The most characters of the result, before what is not printable is encoded.
+
+    Returns:
+        None if it would be longer.
     """
     parts = [part for part in target.query.split("&") if not _is_token(part)]
     query = "&".join(parts)
     path = "/" + target.path.lstrip("/")
-    return quote(f"{path}?{query}" if query else path, safe=_PRINTABLE, errors="surrogatepass")
+    text = f"{path}?{query}" if query else path
+    return None if len(text) > longest else quote(text, safe=_PRINTABLE, errors="surrogatepass")
 
 
 def _is_token(parameter: str) -> bool:
-    return unquote(parameter.partition("=")[0]) in _TOKEN_PARAMETERS
-
-
-def _parameters(query: str) -> tuple[tuple[str, ...], ...]:
-    """Return the values of jwt, token, room and prefix, decoded as Prosody's formdecode does."""
-    found: dict[str, list[str]] = {"jwt": [], "token": [], "room": [], "prefix": []}
-    for part in query.split("&"):
-        name, _, value = part.partition("=")
-        if "%" in name:
-            name = unquote(name)
-        if name in found:
-            if "%" in value or "+" in value:
-                value = unquote_plus(value, errors="surrogateescape")
-            found[name].append(value)
-    return tuple(map(tuple, found.values()))
+    name = parameter.partition("=")[0]
+    if "%" in name and len(name) <= _LONGEST_NAME:
+        name = percent_decoded(name)
+    return name in _TOKEN_PARAMETERS
 
 
 def _read_path(path: str, rooms: tuple[str, ...]) -> tuple[bool, RoomAddress | None]:
     """Return whether the path is signalling, and which room it or its parameter names."""
-    if _DOUBTFUL.search(path):
+    if len(path) > _LONGEST_PATH or path.count("/") > _MOST_SEGMENTS or _DOUBTFUL.search(path):
         return False, None
-    segments = (path if path.isascii() else quote(path, safe=_PRINTABLE)).split("/")[1:]
+    if not path.isascii():
+        if len(path.encode()) > _LONGEST_RAW_PATH:
+            return False, None
+        path = quote(path, safe=_PRINTABLE)
+    segments = path.split("/")[1:]
     if len(segments) == 2 and not segments[0]:
         del segments[0]
-    names = [unquote(segment) for segment in segments] if "%" in path else segments
+    names = list(map(_word, segments)) if "%" in path else segments
     if "" in names[:-1] or not _DOTS.isdisjoint(names):
         return False, None
     depth = _signalling_depth(names)
@@ -206,6 +232,11 @@ def _signalling_depth(names: list[str]) -> int | None:
     if _SIGNALLING_NAMES.isdisjoint(names):
         return None
     return next((depth for depth in (0, 1) if _is_signalling(names[depth:])), None)
+
+
+def _word(segment: str) -> str:
+    """Return a segment decoded, or any text if it is too long for a word of the web server's."""
+    return percent_decoded(segment) if len(segment) <= _LONGEST_WORD else segment
 
 
 def _is_signalling(names: list[str]) -> bool:

@@ -8,11 +8,10 @@ requires, so that strict rules accept some tokens that Jitsi denies.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from encodings.idna import nameprep
-from stringprep import in_table_a1
 from typing import Any, Final
 
 from verifier.keys.model import VerificationKey
+from verifier.rooms import nameprep
 from verifier.rooms.address import Jid
 from verifier.rules.policy import Policy
 from verifier.tokens.claims import ABSENT, Claims, is_number
@@ -61,15 +60,9 @@ def _is_host(text: str) -> bool:
 
 
 def _is_stable(text: str) -> bool:
-    if text.isascii():
-        return text == text.lower()
     # Preparation uses Unicode 3.2 and leaves newer letters as they are. Python would make them
     # lower case, so that they are left out of the comparison.
-    known = "".join(letter for letter in text if not in_table_a1(letter))
-    try:
-        return nameprep(known) == known
-    except UnicodeError:
-        return False
+    return nameprep.is_prepared(text, ignores_unassigned=True)
 
 
 def why_unused(key: VerificationKey, now: float) -> str:

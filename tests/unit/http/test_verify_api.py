@@ -135,6 +135,52 @@ async def test_a_malformed_body_is_a_400_naming_the_member(
     assert problem["detail"].startswith(expected)
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"x": dict.fromkeys(map(str, range(5_500)), 1)},
+        {"x": [1] * 600},
+        {"x": [""] * 300},
+        {"x": [[]] * 300},
+        {"x": {"a": {"b": "," * 600}}},
+    ],
+)
+async def test_a_body_of_too_many_parts_is_refused(start: Start, members: dict[str, Any]) -> None:
+    status, answer = await post(await start(), {"token": mint()} | members)
+    expected = "body: expected at most 512 quotes, commas and opening brackets, found"
+    assert (status, answer["detail"].startswith(expected)) == (400, True)
+
+
+async def test_other_members_are_ignored_up_to_the_limit(start: Start) -> None:
+    others = {f"member-{number}": [number, "text"] for number in range(50)}
+    _, answer = await post(await start(), {"token": mint(), "room_jid": ROOM} | others)
+    assert answer["allowed"]
+
+
+@pytest.mark.parametrize("name", ["query_prefix", "host"])
+async def test_a_tenant_or_host_of_too_many_bytes_is_refused(start: Start, name: str) -> None:
+    sidecar = await start()
+    assert (await post(sidecar, {"token": mint(), name: "é" * 511}))[0] == 200
+    status, answer = await post(sidecar, {"token": mint(), name: "é" * 512})
+    expected = f"{name}: expected at most 1023 bytes, found 1024"
+    assert (status, answer["detail"]) == (400, expected)
+
+
+@pytest.mark.parametrize("rules", ["jitsi", "strict"])
+@pytest.mark.parametrize(
+    "room_jid",
+    [f"{'a' * 1_024}@muc", f"a@{'b' * 1_024}", f"a@b/{'c' * 1_024}", "é" * 10_000 + "@muc"],
+)
+async def test_an_address_of_a_too_long_part_names_no_room(
+    start: Start, rules: str, room_jid: str
+) -> None:
+    sidecar = await start(strict=rules == "strict")
+    _, answer = await post(sidecar, {"token": mint(), "room_jid": room_jid})
+    assert (answer["code"], answer["reason"]) == ("room-address-invalid", "Room address is invalid")
+    _, answer = await post(sidecar, {"token": "a.b.c", "room_jid": room_jid})
+    assert answer["code"] == "token-malformed"
+
+
 async def test_only_posts_up_to_64_kib_are_served(start: Start) -> None:
     sidecar = await start()
     status, headers, _ = await sidecar.ask("/v1/verify")

@@ -402,6 +402,15 @@ def test_parse_jid_is_prosodys_split(prosody_split: Callable[[bytes], Any], text
     assert parse_jid(text) == (Jid(parts[0], parts[1], parts[2]) if parts[1] else None)
 
 
+@pytest.mark.parametrize("letter", ["a", "é", "中"])
+def test_each_part_of_an_address_has_at_most_1023_bytes(letter: str) -> None:
+    longest = letter * (1_023 // len(letter.encode()))
+    assert parse_jid(f"{longest}@{longest}/{longest}") == Jid(longest, longest, longest)
+    longer = longest + "aa"
+    for text in (f"{longer}@b", f"a@{longer}", f"a@b/{longer}", longer, longer * 60):
+        assert parse_jid(text) is None
+
+
 @pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(LUA_TEXT)
