@@ -10,7 +10,6 @@ Sources: RFC 6750 (challenge), RFC 9457 (problem documents), RFC 9110 (``Date``,
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
@@ -23,7 +22,7 @@ from aiohttp import web
 
 from verifier.rooms.address import RoomAddress
 from verifier.rules.model import UNAVAILABLE_CODES, Allow, Decision, DenialCode, Deny
-from verifier.tokens.claims import ABSENT, Claims
+from verifier.tokens.claims import Claims, is_number
 
 SERVER: Final = {"Server": "jitsi-verifier"}
 NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -43,9 +42,8 @@ NONE: Final = "-"
 # the buffer is too small. One long claim must not fill it.
 _LONGEST_VALUE: Final = 1_024
 _UNESCAPED: Final = "@:/~"
-_PLAIN: Final = re.compile(
-    rf"[A-Za-z0-9._{_UNESCAPED}][A-Za-z0-9._{_UNESCAPED}-]{{0,{_LONGEST_VALUE - 1}}}"
-)
+# What ``quote`` makes of each ASCII character. ``str.translate`` takes a quarter of its time.
+_ENCODED: Final = [quote(chr(code), safe=_UNESCAPED) for code in range(128)]
 # Characters. The header contains only the beginning of the detail; the body contains all of it.
 _LONGEST_DESCRIPTION: Final = 200
 _DESCRIBABLE: Final = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
@@ -85,9 +83,9 @@ _PROTOCOL_DETAILS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
-    """A response that is not sent yet.
+    """A response that is not sent yet; not to be changed.
 
     Attributes:
         status: The status code.
@@ -317,30 +315,27 @@ def _value(value: Any) -> str:
 
     A long value is not cut, because two users could then get the same value.
     """
-    if value is ABSENT or value is None:
-        return NONE
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if not isinstance(value, str):
+        if not is_number(value):
+            return NONE
         value = json.dumps(value)
-    if not isinstance(value, str) or not value:
-        return NONE
-    # Most values need no encoding. This check costs a fifth of ``quote``.
-    if _PLAIN.fullmatch(value):
-        return value
-    encoded = quote(value, safe=_UNESCAPED)
-    if len(encoded) > _LONGEST_VALUE:
+    encoded = _encode(value)
+    if not encoded or len(encoded) > _LONGEST_VALUE:
         return NONE
     # A claim that is "-" must differ from a claim that is missing.
     return "%2D" if encoded == NONE else encoded
 
 
+def _encode(text: str) -> str:
+    return text.translate(_ENCODED) if text.isascii() else quote(text, safe=_UNESCAPED)
+
+
 def _features(features: dict[str, Any]) -> str:
-    names = [quote(name, safe=_UNESCAPED) for name, on in features.items() if name and _is_on(on)]
+    names = [
+        _encode(name) for name, on in features.items() if name and (on is True or on == "true")
+    ]
     joined = ",".join(names)
     return joined if joined and len(joined) <= _LONGEST_VALUE else NONE
-
-
-def _is_on(value: Any) -> bool:
-    return value is True or value == "true"
 
 
 def _challenge(denial: Deny) -> str:
