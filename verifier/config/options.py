@@ -358,7 +358,10 @@ class ServiceOptions:
         "VERIFIER_ADMIN_TOKEN",
         types.BEARER_TOKEN,
         help="The bearer token of the admin address; required if other machines can reach it.",
-        note="16 bytes or more; `/healthz`, `/readyz` and `/metrics` do not ask for it.",
+        note="""
+        16 bytes or more; fewer are an error if other machines can reach the address. `/healthz`,
+        `/readyz` and `/metrics` do not ask for it.
+        """,
         example='"a-long-random-token"',
     )
     workers: int = option(

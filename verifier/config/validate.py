@@ -20,7 +20,9 @@ from verifier.keys.model import is_symmetric
 from verifier.keys.pem import looks_like_pem
 from verifier.storage.redis_url import is_redis_url
 
-_STRONG_TOKEN: Final = 16  # bytes; 128 bits if the token is random
+STRONG_TOKEN: Final = 16
+"""The least number of bytes of an admin token on an address that other machines can reach; 128 bits
+if the token is random."""
 
 
 def resolve(config: ConfigInput, environ: Mapping[str, str], *, terminal: bool) -> dict[str, Any]:
@@ -172,9 +174,13 @@ def _check_listeners(config: ConfigInput, values: dict[str, Any]) -> None:
     if not admin.is_local and token is None and not config.has_bad_value("admin_token"):
         expected = "a loopback or unix address, or an admin_token (VERIFIER_ADMIN_TOKEN)"
         config.add_problem("admin_listen", f"{admin} without an admin_token", expected)
-    if token is not None and len(token) < _STRONG_TOKEN:
-        text = f"the token is weak: {len(token)} bytes, expected {_STRONG_TOKEN} or more"
-        config.add_notice("admin_token", text)
+    if token is not None and (size := len(token.encode())) < STRONG_TOKEN:
+        if admin.is_local:
+            text = f"the token is weak: {size} bytes, expected {STRONG_TOKEN} or more"
+            config.add_notice("admin_token", text)
+        else:
+            expected = f"{STRONG_TOKEN} or more, since other machines can reach {admin}"
+            config.add_problem("admin_token", f"a token of {size} bytes", expected)
     # The system chooses a port for :0, another one each time.
     fixed = [address for address in values["listen"] if not str(address).endswith(":0")]
     for address in dict.fromkeys(fixed):

@@ -72,6 +72,11 @@ class Metrics:
             self._bind_reloads()
             self._bind_revocations()
             self._bind_workers()
+            self._wrong_admin_tokens = Counter(
+                f"{NAMESPACE}_admin_wrong_tokens",
+                "Requests to the admin address with a wrong admin token.",
+                registry=self.registry,
+            )
             build_info = gauge(self.registry, "build_info", "Always 1.", "max", ["version"])
             build_info.labels(VERSION).set(1)
         if slot.directory is not None:
@@ -136,6 +141,10 @@ class Metrics:
         if self._slot.worker == 0:
             self._reloads[successful].inc()
         self._last_reload.set(1 if successful else 0)
+
+    def count_wrong_admin_token(self) -> None:
+        """Count a request to the admin address with a wrong token."""
+        self._wrong_admin_tokens.inc()
 
     def set_revocations(self, count: int, *, up: bool) -> None:
         """Set the number of revocations in force, and whether their store can be used."""

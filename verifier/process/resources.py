@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from verifier.config import Settings
 from verifier.decisions.cache import DecisionCache
 from verifier.decisions.throttle import SignatureThrottle
+from verifier.http.admin.wrong_tokens import WrongTokens
 from verifier.keys.resolver import KeyResolvers
 from verifier.keys.sources.base import SourceContext
 from verifier.observability.decision_log import DecisionSinks
@@ -45,6 +46,7 @@ class ProcessState:
         throttle: Limits the public-key signatures in each round of the event loop.
         revocations: The revocations that this process knows.
         redemptions: The store of redemptions, for single use.
+        wrong_tokens: Delays the answers to wrong admin tokens.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics, identity: WorkerIdentity) -> None:
@@ -52,6 +54,7 @@ class ProcessState:
         self.renew_cache(settings)
         metrics.decisions.watch_cache_size(lambda: len(self.cache))
         self.throttle = SignatureThrottle()
+        self.wrong_tokens = WrongTokens(metrics.count_wrong_admin_token)
         store = open_store(settings.revocation_store, identity)
         self.redemptions = open_redemptions(settings.revocation_store, identity)
         self.revocations = RevocationCache(store, self.clear_cache)

@@ -63,6 +63,7 @@ def build_services(
         hosts,
         settings.admin_token,
         RevocationsEndpoint(state.revocations, time.time, settings.longest_leeway),
+        state.wrong_tokens,
     )
     return Services(decisions, admin)
 

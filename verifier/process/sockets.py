@@ -26,6 +26,7 @@ from typing import Any, Final, TypeAlias
 
 from verifier.config import ConfigError, Problem, Settings
 from verifier.config.addresses import Address, UnixAddress, is_loopback
+from verifier.config.validate import STRONG_TOKEN
 from verifier.process.systemd import PassedSocket, passed_sockets
 
 DECISIONS: Final = "decisions"
@@ -111,20 +112,29 @@ class Listeners:
     created_files: list[tuple[Path, int]] = field(default_factory=list)
 
     def check(self, settings: Settings) -> None:
-        """Make sure that an admin address which other machines can reach needs a token.
+        """Make sure that an admin address which other machines can reach needs a strong token.
 
         The settings alone do not show it: systemd may have bound another address than the
         configured one, and a reload does not move a listener.
 
         Raises:
-            ConfigError: an admin address is not on loopback, and there is no ``admin_token``.
+            ConfigError: an admin address is not on loopback, and ``admin_token`` is missing or
+                weak.
         """
+        token = settings.admin_token
         for listener in self.admin:
             address = _bound_address(listener)
-            reachable = isinstance(address, tuple) and not is_loopback(address[0])
-            if reachable and settings.admin_token is None:
+            if not isinstance(address, tuple) or is_loopback(address[0]):
+                continue
+            if token is None:
                 found = f"{listener} without an admin_token"
                 expected = "a loopback or unix address, or an admin_token (VERIFIER_ADMIN_TOKEN)"
+                raise ConfigError([Problem("", "the admin socket", found, expected)])
+            if (size := len(token.encode())) < STRONG_TOKEN:
+                found = f"{listener} with an admin_token of {size} bytes"
+                expected = (
+                    f"a loopback or unix address, or an admin_token of {STRONG_TOKEN} or more"
+                )
                 raise ConfigError([Problem("", "the admin socket", found, expected)])
 
     def close_sockets(self) -> None:

@@ -132,6 +132,8 @@ def test_reload_cannot_remove_token_of_reachable_admin_listener(
     opened[0].check(guarded)
     with pytest.raises(ConfigError, match="without an admin_token"):
         opened[0].check(settings())
+    with pytest.raises(ConfigError, match="admin_token of 15 bytes"):
+        opened[0].check(settings(VERIFIER_ADMIN_TOKEN="t" * 15))
 
 
 @pytest.mark.parametrize(("workers", "yields"), [("1", 0), ("2", 3)])

@@ -184,6 +184,18 @@ def test_notice_of_a_weak_admin_token() -> None:
     )
 
 
+def test_weak_admin_token_is_refused_where_others_reach_it() -> None:
+    with pytest.raises(ConfigError) as error:
+        from_env(VERIFIER_ADMIN_LISTEN="0.0.0.0:8091", VERIFIER_ADMIN_TOKEN="fifteen-letters")
+    assert only_problem(error) == (
+        "admin_token (VERIFIER_ADMIN_TOKEN): found a token of 15 bytes;"
+        " expected 16 or more, since other machines can reach 0.0.0.0:8091"
+    )
+    for address in ("127.0.0.1:8091", "[::1]:8091", "localhost:8091", "unix:/run/admin"):
+        weak = from_env(VERIFIER_ADMIN_LISTEN=address, VERIFIER_ADMIN_TOKEN="fifteen-letters")
+        assert len(weak.notices) == 1
+
+
 def test_an_address_cannot_be_listened_on_twice() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(VERIFIER_LISTEN="127.0.0.1:1,127.0.0.1:2,127.0.0.1:1")

@@ -1,14 +1,15 @@
 """Access to the admin address: for the operator, not for web pages in the operator's browser.
 
-A page of another site can send requests to a loopback address. Without an admin token, three
-checks refuse them:
+A page of another site can send requests to a loopback address. Three checks refuse them:
 
-- A form or a ``no-cors`` fetch has another ``Sec-Fetch-Site``, or in older browsers ``Origin``.
+- What such a page requests has another ``Sec-Fetch-Site``, or in older browsers ``Origin``. This is
+  checked for every endpoint and method. Only a link to a page of this address may be followed.
 - A body that a form can send has another ``Content-Type`` than JSON. For JSON, the browser first
   asks for permission (CORS preflight), and this address never grants it.
 - After DNS rebinding, when a name of the other site leads to 127.0.0.1, ``Host`` has that name.
 
-All endpoints are guarded in the same way, except those that ``api`` lists as open.
+The last two checks, and that of the admin token, are for all endpoints except those that ``api``
+lists as open. ``wrong_tokens`` says what happens after a wrong admin token.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from typing import Final
 from aiohttp import web
 
 from verifier.config.addresses import is_loopback
-from verifier.http.request_head import READ_METHODS, sole_header
+from verifier.http.admin.wrong_tokens import WrongTokens
+from verifier.http.request_head import READ_METHODS, peer_of, sole_header
 from verifier.http.responses import NO_STORE, problem
 
 _OWN_SITE: Final = ("same-origin", "none")
@@ -32,28 +34,35 @@ class AdminGuard:
 
     Args:
         token: The bearer token that a request must have; None if no token is needed.
+        wrong_tokens: Delays the answer to a wrong token.
     """
 
-    def __init__(self, token: str | None) -> None:
+    def __init__(self, token: str | None, wrong_tokens: WrongTokens) -> None:
         self._token = token
+        self._wrong_tokens = wrong_tokens
 
-    def refusal(self, request: web.BaseRequest) -> web.Response | None:
+    async def refusal(self, request: web.BaseRequest) -> web.Response | None:
         """Return the response that refuses a request; None if the request is allowed."""
         if not self._is_authorized(request):
-            detail = "expected the admin token as a bearer token"
-            return problem(HTTPStatus.UNAUTHORIZED, detail, NO_STORE | _CHALLENGE)
+            return await self._refuse_token(request)
         if self._token is None and not _has_local_name(request):
             detail = "Host: expected localhost or a loopback address, since there is no admin_token"
             return problem(HTTPStatus.FORBIDDEN, detail, NO_STORE)
         if request.method in READ_METHODS:
             return None
-        if _is_from_another_site(request):
-            detail = "expected no request from another site's page"
-            return problem(HTTPStatus.FORBIDDEN, detail, NO_STORE)
         if (request.method == "POST" or request.body_exists) and not _is_json(request):
             detail = "Content-Type: expected application/json"
             return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, NO_STORE)
         return None
+
+    async def _refuse_token(self, request: web.BaseRequest) -> web.Response:
+        detail = "expected the admin token as a bearer token"
+        response = problem(HTTPStatus.UNAUTHORIZED, detail, NO_STORE | _CHALLENGE)
+        if "Authorization" not in request.headers:
+            return response  # no guess: the pages ask whether a token is needed
+        if not await self._wrong_tokens.delay(_shown_peer(request)) and request.transport:
+            request.transport.abort()
+        return response
 
     def _is_authorized(self, request: web.BaseRequest) -> bool:
         if self._token is None:
@@ -64,6 +73,11 @@ class AdminGuard:
             return False
         given = token.lstrip(" ").encode("utf-8", "surrogatepass")
         return hmac.compare_digest(given, self._token.encode())
+
+
+def _shown_peer(request: web.BaseRequest) -> str:
+    peer = peer_of(request)
+    return str(peer[0]) if isinstance(peer, tuple) else "unix socket"
 
 
 def _has_local_name(request: web.BaseRequest) -> bool:
@@ -88,11 +102,25 @@ def _without_port(host: str) -> str:
     return host.partition(":")[0]
 
 
+def refuse_other_site(request: web.BaseRequest, *, page: bool) -> web.Response | None:
+    """Return the response that refuses a request of another site's page; None for other requests.
+
+    Args:
+        request: Any request; a program that is no browser sends none of the headers.
+        page: Whether the path is a page for people, to which other sites may link.
+    """
+    if not _is_from_another_site(request) or (page and _follows_link(request)):
+        return None
+    detail = "expected no request from another site's page"
+    return problem(HTTPStatus.FORBIDDEN, detail, NO_STORE)
+
+
 def _is_from_another_site(request: web.BaseRequest) -> bool:
     """Return whether a browser says that the request comes from another site's page.
 
     ``Sec-Fetch-Site`` (W3C Fetch Metadata) is the browser's own comparison. It is right even
     behind a proxy that uses another name for this address, where ``Origin`` and ``Host`` differ.
+    Another host of the same site counts as another site: it may be another team's.
     """
     if "Sec-Fetch-Site" in request.headers:
         return sole_header(request, "Sec-Fetch-Site") not in _OWN_SITE
@@ -100,6 +128,15 @@ def _is_from_another_site(request: web.BaseRequest) -> bool:
         return False
     scheme, _, authority = (sole_header(request, "Origin") or "").partition("://")
     return scheme not in ("http", "https") or authority != request.headers.get("Host")
+
+
+def _follows_link(request: web.BaseRequest) -> bool:
+    """Return whether the browser opens the page in a tab, and not in another page."""
+    return (
+        request.method in READ_METHODS
+        and sole_header(request, "Sec-Fetch-Mode") == "navigate"
+        and sole_header(request, "Sec-Fetch-Dest") == "document"
+    )
 
 
 def _is_json(request: web.BaseRequest) -> bool:

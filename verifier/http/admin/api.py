@@ -17,11 +17,12 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from verifier.decisions.hosts import Hosts
-from verifier.http.admin.access import AdminGuard
+from verifier.http.admin.access import AdminGuard, refuse_other_site
 from verifier.http.admin.dashboard import DASHBOARD
 from verifier.http.admin.explain import respond_explanation, respond_hosts
 from verifier.http.admin.inspector import INSPECTOR
 from verifier.http.admin.revocations import RevocationsEndpoint
+from verifier.http.admin.wrong_tokens import WrongTokens
 from verifier.http.request_head import READ_METHODS
 from verifier.http.responses import NO_STORE, SERVER, method_not_allowed, not_found, problem
 from verifier.keys.sources.base import SourceStatus
@@ -32,15 +33,10 @@ EXCLUDABLE: Final = "revocation-store"
 OPENAPI_PATH: Final = "/openapi.json"
 _OPENAPI: Final = files(__package__).joinpath("openapi.json").read_bytes()
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
+# What people open in a browser: other sites may link to it.
+_PAGES: Final = (OPENAPI_PATH, *DASHBOARD.bodies, *INSPECTOR.bodies)
 # These need no authorization, because probes have no token, and the responses contain no secret.
-_OPEN_PATHS: Final = (
-    "/healthz",
-    "/readyz",
-    "/metrics",
-    OPENAPI_PATH,
-    *DASHBOARD.bodies,
-    *INSPECTOR.bodies,
-)
+_OPEN_PATHS: Final = ("/healthz", "/readyz", "/metrics", *_PAGES)
 
 
 class AdminService:
@@ -52,21 +48,23 @@ class AdminService:
         hosts: The verifier of each host, for explanations.
         token: The bearer token of the guarded endpoints; None if no token is needed.
         revocations: Serves ``/v1/revocations``.
+        wrong_tokens: Delays the answer to a wrong token.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # what the endpoints show
         self,
         expose: Callable[[], bytes],
         sources: Callable[[], Sequence[SourceStatus]],
         hosts: Hosts,
         token: str | None,
         revocations: RevocationsEndpoint,
+        wrong_tokens: WrongTokens,
     ) -> None:
         self._hosts = hosts
         self._expose = expose
         self._sources = sources
         self._revocations = revocations
-        self._guard = AdminGuard(token)
+        self._guard = AdminGuard(token, wrong_tokens)
         self._endpoints: dict[str, Callable[[], web.Response]] = {
             "/metrics": lambda: _response(self._expose(), _METRICS),
             "/healthz": lambda: _response(b"ok\n", "text/plain; charset=utf-8"),
@@ -80,7 +78,10 @@ class AdminService:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         path, _, query = request.raw_path.partition("?")
-        if path not in _OPEN_PATHS and (refusal := self._guard.refusal(request)) is not None:
+        refusal = refuse_other_site(request, page=path in _PAGES)
+        if refusal is None and path not in _OPEN_PATHS:
+            refusal = await self._guard.refusal(request)
+        if refusal is not None:
             return refusal
         if path == "/v1/explain":
             if request.method != "POST":

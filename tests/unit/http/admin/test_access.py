@@ -69,6 +69,47 @@ def test_requests_of_other_sites_pages_are_refused(verifier: RunningVerifier, si
     assert (status, detail) == (403, "expected no request from another site's page")
 
 
+EVERY_PATH = ["/metrics", "/healthz", "/readyz", "/", "/dashboard", "/openapi.json", "/v1/keys"]
+
+
+@pytest.mark.parametrize("path", [*EVERY_PATH, "/v1/hosts", "/v1/revocations", "/nothing"])
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "", "none, cross-site"])
+def test_other_sites_pages_may_not_read_either(
+    verifier: RunningVerifier, path: str, site: str
+) -> None:
+    for method in ("GET", "HEAD"):
+        headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+        assert status_of(verifier, path, headers, method) == 403
+
+
+@pytest.mark.parametrize("path", EVERY_PATH)
+def test_probes_and_own_pages_may_read(verifier: RunningVerifier, path: str) -> None:
+    assert status_of(verifier, path, {}) == 200
+    for site in ("none", "same-origin"):
+        assert status_of(verifier, path, {"Sec-Fetch-Site": site}) == 200
+
+
+@pytest.mark.parametrize("path", EVERY_PATH)
+def test_other_sites_may_link_to_pages_only(verifier: RunningVerifier, path: str) -> None:
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    is_page = path in ("/", "/dashboard", "/openapi.json")
+    opened = status_of(verifier, path, link | {"Sec-Fetch-Dest": "document"})
+    assert opened == (200 if is_page else 403)
+    for embedded in ({}, {"Sec-Fetch-Dest": "iframe"}, {"Sec-Fetch-Dest": "object"}):
+        assert status_of(verifier, path, link | embedded) == 403
+
+
+def status_of(
+    verifier: RunningVerifier, path: str, headers: Mapping[str, str], method: str = "GET"
+) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", verifier.admin, timeout=10)
+    try:
+        connection.request(method, path, headers=dict(headers))
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 def test_an_origin_is_compared_with_the_host(verifier: RunningVerifier) -> None:
     own = f"http://127.0.0.1:{verifier.admin}"
     assert ask(verifier, headers=JSON | {"Origin": own})[0] == 200

@@ -16,6 +16,7 @@ from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Verifier
 from verifier.http.admin.api import AdminService
 from verifier.http.admin.revocations import RevocationsEndpoint
+from verifier.http.admin.wrong_tokens import WrongTokens
 from verifier.http.server import HardenedServer
 from verifier.revocation.cache import RevocationCache
 from verifier.revocation.model import Revocation
@@ -56,7 +57,8 @@ async def admin() -> AsyncIterator[Callable[[MemoryStore], Awaitable[Ask]]]:
             cache.put([Revocation(jti="known", expires=NOW + 5)])
             hosts = Hosts(Verifier(Policy(), FakeKeys(), lambda: NOW), {})
             endpoint = RevocationsEndpoint(cache, lambda: NOW, 0)
-            service = AdminService(lambda: b"", tuple, hosts, None, endpoint)
+            wrong = WrongTokens(lambda: None)
+            service = AdminService(lambda: b"", tuple, hosts, None, endpoint, wrong)
             runner = web.ServerRunner(HardenedServer(service.handle))
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
