@@ -108,6 +108,11 @@ class Metrics:
             "min",
         )
         self._store_up.set(1)
+        self._failed_redemptions = Counter(
+            f"{NAMESPACE}_failed_redemptions",
+            "Single-use tokens denied because the store of used tokens failed.",
+            registry=self.registry,
+        )
 
     def _bind_workers(self) -> None:
         workers = gauge(self.registry, "workers", "Processes that answer.", "max")
@@ -150,6 +155,10 @@ class Metrics:
         """Set the number of revocations in force, and whether their store can be used."""
         self._revocations.set(count)
         self._store_up.set(1 if up else 0)
+
+    def count_failed_redemption(self) -> None:
+        """Count a single-use token that was denied because the store of used tokens failed."""
+        self._failed_redemptions.inc()
 
     def count_restart(self) -> None:
         """Count a worker that is started again."""

@@ -26,6 +26,7 @@ from verifier.process.shutdown import run_in_daemon_thread
 from verifier.revocation.cache import RevocationCache
 from verifier.revocation.stores import open_store
 from verifier.single_use import open_redemptions
+from verifier.single_use.reported import ReportedRedemptions
 from verifier.storage.worker_counters import WorkerIdentity
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ class ProcessState:
         self.throttle = SignatureThrottle()
         self.wrong_tokens = WrongTokens(metrics.count_wrong_admin_token)
         store = open_store(settings.revocation_store, identity)
-        self.redemptions = open_redemptions(settings.revocation_store, identity)
+        self.redemptions = ReportedRedemptions(
+            open_redemptions(settings.revocation_store, identity), metrics.count_failed_redemption
+        )
         self.revocations = RevocationCache(store, self.clear_cache)
 
     def renew_cache(self, settings: Settings) -> None:

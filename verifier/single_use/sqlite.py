@@ -6,12 +6,14 @@ The table is called ``uses``; its column ``name`` contains ``EntryAttempt.token_
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from verifier.single_use.model import EntryAttempt
+from verifier.storage.confirmed_clock import ConfirmedClock
 from verifier.storage.errors import StoreUnavailableError
 from verifier.storage.sqlite import FAILURES, FileFormat, SqliteFile, describe
 
@@ -32,8 +34,10 @@ CREATE INDEX IF NOT EXISTS ends ON uses (keep_until);
 )
 
 _FIND: Final = "SELECT browser, open_until FROM uses WHERE name = ?"
-_RECORD: Final = "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?)"
-_REOPEN: Final = "UPDATE uses SET open_until = ? WHERE name = ?"
+_RECORD: Final = (
+    "INSERT INTO uses VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (name) DO UPDATE SET open_until = excluded.open_until"
+)
 _PURGE: Final = (
     "DELETE FROM uses WHERE name IN (SELECT name FROM uses WHERE keep_until < ? LIMIT ?)"
 )
@@ -53,7 +57,10 @@ class SqliteRedemptions:
     def __init__(self, path: Path | None, clock: Callable[[], float]) -> None:
         self._path = path
         self._clock = clock
-        self._purged_at = clock()
+        # A clock that is wrong for a while must not delete the records of tokens that are still
+        # good.
+        self._confirmed_time = ConfirmedClock(clock)
+        self._purge_at = time.monotonic() + _PURGE_SECONDS
         self._file: SqliteFile | None = None
         # One thread: a disk may be slow, and the event loop must not wait for it.
         self._thread = ThreadPoolExecutor(1, "redemptions")
@@ -83,25 +90,30 @@ class SqliteRedemptions:
         # other processes record, so that its answer would be wrong.
         file.check_path()
         self._purge(file)
-        token_id, browser = attempt.token_id, attempt.browser
-        window_end = self._clock() + attempt.window
-        row = file.execute(_FIND, (token_id,)).fetchone()
-        if row is None:
-            with file.writing():
-                record = (token_id, browser, window_end, attempt.keep_until)
-                if file.execute(_RECORD, record).rowcount == 1:
-                    return True
-            # Another process has recorded its redemption since the first look.
-            row = file.execute(_FIND, (token_id,)).fetchone()
-        first_browser, open_until = row
-        # The clock is read again, after the first use was recorded. With a time from before that,
-        # a window of 0 seconds would still be open.
-        now = self._clock()
-        if browser is None or browser != first_browser:
-            return bool(now < open_until)
+        decided = self._decide(file, attempt)
+        if decided is not None:
+            return decided
+        # Another process may have recorded its redemption, or purged one, since the first look.
         with file.writing():
-            file.execute(_REOPEN, (now + attempt.window, token_id))
+            decided = self._decide(file, attempt)
+            if decided is not None:
+                return decided
+            window_end = self._clock() + attempt.window
+            values = (attempt.token_id, attempt.browser, window_end, attempt.keep_until)
+            file.execute(_RECORD, values)
         return True
+
+    def _decide(self, file: SqliteFile, attempt: EntryAttempt) -> bool | None:
+        """Return whether to admit the browser; None if so, and if that is to be recorded."""
+        row = file.execute(_FIND, (attempt.token_id,)).fetchone()
+        if row is None:
+            return None
+        first_browser, open_until = row
+        if attempt.browser is not None and attempt.browser == first_browser:
+            return None
+        # The clock is read after the record. With a time from before that, a window of 0 seconds
+        # would still be open.
+        return bool(self._clock() < open_until)
 
     def _opened(self) -> SqliteFile:
         # After a failure, the next redemption tries to open the file again.
@@ -110,9 +122,7 @@ class SqliteRedemptions:
         return self._file
 
     def _purge(self, file: SqliteFile) -> None:
-        now = self._clock()
-        # The clock may be set back, hence the absolute difference.
-        if abs(now - self._purged_at) >= _PURGE_SECONDS:
-            self._purged_at = now
+        if time.monotonic() >= self._purge_at:
+            self._purge_at = time.monotonic() + _PURGE_SECONDS
             with file.writing():
-                file.execute(_PURGE, (now, _MAX_PURGED))
+                file.execute(_PURGE, (self._confirmed_time(), _MAX_PURGED))

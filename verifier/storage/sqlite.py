@@ -8,8 +8,9 @@ Revocations and redemptions each have a file, and both files are opened here. A 
   committed change survives a power failure;
 * marked with an application ID and a schema version, so that a file of another program, or of a
   newer version of this program, is refused and stays unchanged;
-* compared with its path before each write. A process can continue to use a file that was deleted
-  or replaced, but no restart will find what that process writes. Such a write must fail.
+* compared with its path before and after each write. So is the file ``-wal``, which contains the
+  latest changes. A process can continue to use a file that was deleted or replaced, but no restart
+  will find what that process writes. Such a write must fail.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ class SqliteFile:
             # SQLite would make the file with the umask's mode.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._identity = _identity(path)
+            self._wal_path = path.with_name(f"{path.name}-wal")
         self._connection = sqlite3.connect(
             ":memory:" if path is None else path,
             timeout=wait,
@@ -88,6 +90,9 @@ class SqliteFile:
         )
         try:
             self._prepare()
+            if path is not None:
+                # The file exists now, and until the last connection is closed.
+                self._wal_identity = _identity(self._wal_path)
         except BaseException:
             self._connection.close()
             raise
@@ -106,7 +111,8 @@ class SqliteFile:
 
         Raises:
             OSError: the file was deleted.
-            sqlite3.Error: the file was replaced, or cannot be written.
+            sqlite3.Error: the file was replaced, or cannot be written. If it was replaced during
+                the commit, the changes may be in the new file or in none.
         """
         self.check_path()
         # IMMEDIATE takes the write lock at once. A transaction that starts by reading could fail
@@ -119,6 +125,7 @@ class SqliteFile:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             raise
+        self.check_path()
 
     def check_path(self) -> None:
         """Check that the path still leads to the open file.
@@ -127,7 +134,10 @@ class SqliteFile:
             OSError: the file was deleted.
             sqlite3.OperationalError: the file was replaced by another one.
         """
-        if self._path is not None and _identity(self._path) != self._identity:
+        if self._path is None:
+            return
+        replaced = _identity(self._path) != self._identity
+        if replaced or _identity(self._wal_path) != self._wal_identity:
             raise sqlite3.OperationalError("the file has been replaced")
 
     def check_content(self) -> None:

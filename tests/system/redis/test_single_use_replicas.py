@@ -92,6 +92,10 @@ def test_without_redis_every_entry_is_denied(tmp_path: Path) -> None:
             answer = verifier.ask("/standup", good)
             assert (answer.status, answer.code) == (503, "store-unavailable")
             assert answer.headers["Retry-After"] == "1"
+        wait_until(lambda: verifier.metric("failed_redemptions_total") == 2, "the metric")
+        verifier.wait_for_log('"redemption failed"')
+        assert verifier.log.count('"redemption failed"') == 1
+        assert f'"redemption failed", "error": "{redis.url}: ' in verifier.log
         redis.start()
         wait_until(lambda: get(verifier.admin, "/readyz").status == 200, "readiness")
         assert verifier.ask("/standup", used).code == "token-already-used"

@@ -85,6 +85,22 @@ def test_a_replaced_file_is_noticed(file: SqliteFile, path: Path) -> None:
             check()
 
 
+@pytest.mark.parametrize("name", ["file", "file-wal"])
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_file_that_goes_away_during_a_write_is_noticed(
+    file: SqliteFile, path: Path, name: str, *, replaces: bool
+) -> None:
+    def write() -> None:
+        with file.writing():
+            file.execute(INSERT)
+            path.with_name(name).unlink()
+            if replaces:
+                path.with_name(name).touch()
+
+    with pytest.raises((FileNotFoundError, sqlite3.OperationalError)):
+        write()
+
+
 def test_data_version_changes_with_changes_of_other_connections(
     file: SqliteFile, path: Path
 ) -> None:
