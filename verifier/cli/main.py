@@ -26,7 +26,14 @@ from verifier.process.memory_protection import protect_memory
 from verifier.tokens.redact import hide_tokens
 from verifier.version import VERSION
 
-_LIBRARIES: Final = ("aiohttp", "cachetools", "cryptography", "prometheus-client", "pyjwt")
+_LIBRARIES: Final = (
+    "aiohttp",
+    "cachetools",
+    "cryptography",
+    "httptools",
+    "prometheus-client",
+    "pyjwt",
+)
 _DESCRIPTION: Final = """\
 Gives Jitsi's verdict on JWT room links: to proxies and to Prosody, as an
 explanation, and for the requests of an access log. It also signs tokens and

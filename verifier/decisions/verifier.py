@@ -115,23 +115,6 @@ class Verifier:
         turn = self.throttle.submit(lambda: check.finish(self.clock()))
         return OVERLOADED if turn is None else self._after_turn(request, turn, browser)
 
-    def begin(self, request: AccessRequest) -> Decision | SignatureCheck | None:
-        """Decide one request without waiting, for the fast lane, which cannot use ``await``.
-
-        Returns:
-            The decision; or a check, which the caller gives to ``finish`` at its turn; or None if
-            only ``verify`` can decide, because a key must be fetched.
-        """
-        check = self._begin(request, self.keys)
-        if isinstance(check, SignatureCheck):
-            return check
-        decision = self._without_fetch(check)
-        return None if isinstance(decision, _NeedsKey) else decision
-
-    def finish(self, check: SignatureCheck) -> Decision:
-        """Decide a request whose turn has come; its key may have been dropped while it waited."""
-        return check.finish(self.clock())
-
     def allow_without_token(self, request: AccessRequest) -> Decision:
         """Allow a client that needs no token, unless the room is revoked for all."""
         refused = self.revoked and self.revoked(request, None, self.clock(), no_record)

@@ -27,7 +27,7 @@ from verifier.http.handoff_cookie import (
     read_browser_id,
 )
 from verifier.http.original_request import CONVENTIONS, OriginalRequest, cookies
-from verifier.http.request_head import RequestHead
+from verifier.http.request import Request
 from verifier.http.responses import NO_STORE, SERVER, Response
 from verifier.rooms.host import name_of_host
 from verifier.rooms.url import without_tokens
@@ -37,7 +37,7 @@ REDIRECT: Final = "X-Jitsi-Redirect"
 """The address to which nginx redirects; its ``auth_request`` cannot pass a redirect on."""
 
 _LONGEST_LOCATION: Final = 15_000  # nginx has 16 KB for the head of a response
-_CAPABLE: Final = "X-Jitsi-Handoff"
+_CAPABLE: Final = b"x-jitsi-handoff"
 
 
 class Handoff:
@@ -52,7 +52,7 @@ class Handoff:
         self._key = key
         self._clock = clock
 
-    def admits(self, request: RequestHead, original: OriginalRequest) -> bool:
+    def admits(self, request: Request, original: OriginalRequest) -> bool:
         """Return whether a cookie opens the page that is requested without a token."""
         scope = _page_scope(original)
         if scope is None or original.token is not None:
@@ -60,7 +60,7 @@ class Handoff:
         values, now = cookies(request, cookie_name(scope)), self._clock()
         return any(is_valid(value, self._key, scope, now) for value in values)
 
-    def browser_id(self, request: RequestHead, original: OriginalRequest) -> str | None:
+    def browser_id(self, request: Request, original: OriginalRequest) -> str | None:
         """Return the browser's id from its cookie, or a new id for a new cookie.
 
         Returns:
@@ -80,7 +80,7 @@ class Handoff:
 
     def response(
         self,
-        request: RequestHead,
+        request: Request,
         endpoint: str,
         original: OriginalRequest,
         decision: Allow,
@@ -136,11 +136,11 @@ def _has_token_in_query(original: OriginalRequest) -> bool:
     return original.token in (*original.target.jwt, *original.target.token)
 
 
-def _is_embedded(request: RequestHead) -> bool:
-    return request.headers.get("Sec-Fetch-Dest", "") not in ("", "document")
+def _is_embedded(request: Request) -> bool:
+    return not {*request.values(b"sec-fetch-dest")} <= {"", "document"}
 
 
-def _redirect(request: RequestHead, endpoint: str, location: str) -> Response | None:
+def _redirect(request: Request, endpoint: str, location: str) -> Response | None:
     """Return a redirect in the form that the proxy understands; None if it understands none.
 
     nginx gets a 401, so that a site without the configuration for hand-offs refuses the request.
@@ -151,6 +151,6 @@ def _redirect(request: RequestHead, endpoint: str, location: str) -> Response | 
     headers = SERVER | NO_STORE | {"Referrer-Policy": "no-referrer"}
     if form == "header":
         return Response(HTTPStatus.UNAUTHORIZED, headers | {REDIRECT: location})
-    if form == "response" and request.headers.get(_CAPABLE) == "1":
+    if form == "response" and request.sole(_CAPABLE) == "1":
         return Response(HTTPStatus.SEE_OTHER, headers | {"Location": location})
     return None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from verifier.http.request_head import RequestHead, sole_header
+from verifier.http.request import Request
 from verifier.rooms.host import split_port
 from verifier.rooms.url import EXT_AUTHZ_PREFIX, Target, parse_target, parse_url
 from verifier.rules.denials import ambiguous
@@ -27,7 +27,7 @@ class Convention:
     Attributes:
         read: Returns the target and the host of the original request; None if one of them is
             missing, doubled or malformed.
-        headers: The headers that ``read`` uses.
+        headers: The headers that ``read`` uses, in lower case.
         method_header: The header with the original method. It is not used, but a doubled one
             shows that a client's header passed the proxy.
         redirect: How the proxy sends its client to another address: ``header`` for a proxy that
@@ -35,13 +35,13 @@ class Convention:
             on; None for a proxy that cannot.
     """
 
-    read: Callable[[RequestHead], tuple[Target, str] | None]
-    headers: tuple[str, ...]
-    method_header: str | None = None
+    read: Callable[[Request], tuple[Target, str] | None]
+    headers: tuple[bytes, ...]
+    method_header: bytes | None = None
     redirect: Literal["header", "response"] | None = None
 
     @property
-    def all_headers(self) -> tuple[str, ...]:
+    def all_headers(self) -> tuple[bytes, ...]:
         """The headers that the proxy sets."""
         return self.headers if self.method_header is None else (*self.headers, self.method_header)
 
@@ -61,46 +61,46 @@ class OriginalRequest:
     token: str | None = field(repr=False)
 
 
-def read_nginx(request: RequestHead) -> tuple[Target, str] | None:
+def read_nginx(request: Request) -> tuple[Target, str] | None:
     """Nginx ``auth_request``: path and query in ``X-Original-URI``, host in ``Host``."""
-    host = request.headers.get("Host", "")
-    return _read_path(request, "X-Original-URI", "X-Original-Method", host)
+    host = request.sole(b"host") or ""
+    return _read_path(request, b"x-original-uri", b"x-original-method", host)
 
 
-def read_ingress_nginx(request: RequestHead) -> tuple[Target, str] | None:
+def read_ingress_nginx(request: Request) -> tuple[Target, str] | None:
     """ingress-nginx: the absolute URL in ``X-Original-URL``."""
-    value = sole_header(request, "X-Original-URL")
+    value = request.sole(b"x-original-url")
     # Browsers do not send fragments. Programs disagree about where the query ends before one.
-    if value is None or "#" in value or not _at_most_one(request, "X-Original-Method"):
+    if value is None or "#" in value or b"x-original-method" in request.doubled:
         return None
     url = parse_url(value)
     return None if url is None else (url.target, url.host)
 
 
-def read_forward_auth(request: RequestHead) -> tuple[Target, str] | None:
+def read_forward_auth(request: Request) -> tuple[Target, str] | None:
     """Traefik, Caddy and HAProxy: ``X-Forwarded-Uri`` and ``X-Forwarded-Host``."""
-    host = sole_header(request, "X-Forwarded-Host")
+    host = request.sole(b"x-forwarded-host")
     if host is None:
         return None
-    return _read_path(request, "X-Forwarded-Uri", "X-Forwarded-Method", host)
+    return _read_path(request, b"x-forwarded-uri", b"x-forwarded-method", host)
 
 
-def read_ext_authz(request: RequestHead) -> tuple[Target, str] | None:
+def read_ext_authz(request: Request) -> tuple[Target, str] | None:
     """Envoy's HTTP ext_authz: the original target follows the path prefix, host in ``Host``."""
-    target = parse_target(request.raw_path.removeprefix(EXT_AUTHZ_PREFIX))
-    return None if target is None else (target, request.headers.get("Host", ""))
+    target = parse_target(request.target.removeprefix(EXT_AUTHZ_PREFIX))
+    return None if target is None else (target, request.sole(b"host") or "")
 
 
 CONVENTIONS: Final[dict[str, Convention]] = {
-    "auth": Convention(read_nginx, ("Host", "X-Original-URI"), "X-Original-Method", "header"),
-    "auth-url": Convention(read_ingress_nginx, ("X-Original-URL",), "X-Original-Method"),
+    "auth": Convention(read_nginx, (b"host", b"x-original-uri"), b"x-original-method", "header"),
+    "auth-url": Convention(read_ingress_nginx, (b"x-original-url",), b"x-original-method"),
     "forward-auth": Convention(
         read_forward_auth,
-        ("X-Forwarded-Host", "X-Forwarded-Uri"),
-        "X-Forwarded-Method",
+        (b"x-forwarded-host", b"x-forwarded-uri"),
+        b"x-forwarded-method",
         "response",
     ),
-    "ext-authz": Convention(read_ext_authz, ("Host",), redirect="response"),
+    "ext-authz": Convention(read_ext_authz, (b"host",), redirect="response"),
 }
 """The convention of each decision endpoint, by the endpoint's name in metrics."""
 
@@ -109,7 +109,7 @@ PATHS: Final = {f"/{name}": name for name in CONVENTIONS if name != "ext-authz"}
 
 
 def read_original(
-    request: RequestHead, convention: Convention, token_cookie: str | None
+    request: Request, convention: Convention, token_cookie: str | None
 ) -> OriginalRequest | Deny:
     """Return the original request, or the denial of a request that can be read in two ways.
 
@@ -128,7 +128,7 @@ def read_original(
     if target.ambiguous:
         return ambiguous("expected every query parameter once, and prefix to be the path's tenant")
     in_query = [*target.jwt, *target.token]
-    if not _at_most_one(request, "Authorization"):
+    if b"authorization" in request.doubled:
         return ambiguous("expected at most one Authorization header")
     tokens = {*in_query, *bearer_tokens(request)}
     if not tokens and token_cookie is not None:
@@ -138,32 +138,31 @@ def read_original(
     return OriginalRequest(target, host, tokens.pop() if tokens else None)
 
 
-def bearer_tokens(request: RequestHead) -> list[str]:
+def bearer_tokens(request: Request) -> list[str]:
     """Return every bearer token of a request (RFC 6750, section 2.1)."""
-    values = request.headers.getall("Authorization", ())
     start = len(_BEARER)
-    return [value[start:].strip() for value in values if value[:start].lower() == _BEARER]
+    return [
+        value[start:].strip()
+        for value in request.values(b"authorization")
+        if value[:start].lower() == _BEARER
+    ]
 
 
-def cookies(request: RequestHead, name: str) -> list[str]:
+def cookies(request: Request, name: str) -> list[str]:
     """Return the values of all cookies of this name, as they were sent."""
     pairs = [
         pair.strip().partition("=")
-        for header in request.headers.getall("Cookie", ())
+        for header in request.values(b"cookie")
         for pair in header.split(";")
     ]
     return [value for key, _, value in pairs if key == name]
 
 
 def _read_path(
-    request: RequestHead, name: str, method_header: str, host: str
+    request: Request, name: bytes, method_header: bytes, host: str
 ) -> tuple[Target, str] | None:
-    value = sole_header(request, name)
-    if value is None or not _at_most_one(request, method_header):
+    value = request.sole(name)
+    if value is None or method_header in request.doubled:
         return None
     target = parse_target(value)
     return None if target is None else (target, host)
-
-
-def _at_most_one(request: RequestHead, name: str) -> bool:
-    return len(request.headers.getall(name, ())) <= 1

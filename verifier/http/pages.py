@@ -11,7 +11,7 @@ from typing import Final
 from verifier.config.redirect_template import fill
 from verifier.http.handoff import REDIRECT, Handoff
 from verifier.http.original_request import OriginalRequest
-from verifier.http.request_head import RequestHead
+from verifier.http.request import Request
 from verifier.http.responses import Response
 from verifier.rooms.url import without_tokens
 from verifier.rules.model import UNAVAILABLE_CODES, Allow, Deny
@@ -40,7 +40,7 @@ class Pages:
         """Whether tokens are moved out of URLs."""
         return self._handoff is not None
 
-    def admits(self, request: RequestHead, original: OriginalRequest) -> bool:
+    def admits(self, request: Request, original: OriginalRequest) -> bool:
         """Return whether a hand-off cookie opens a page that is requested without a token."""
         return self._handoff is not None and self._handoff.admits(request, original)
 
@@ -51,13 +51,13 @@ class Pages:
         address = self._redirect_address(original, denial)
         return response if address is None else response.with_header(REDIRECT, address)
 
-    def browser_id(self, request: RequestHead, original: OriginalRequest) -> str | None:
+    def browser_id(self, request: Request, original: OriginalRequest) -> str | None:
         """Return the browser's id from its cookie, or a new one; None without hand-offs."""
         return None if self._handoff is None else self._handoff.browser_id(request, original)
 
     def handoff_response(
         self,
-        request: RequestHead,
+        request: Request,
         endpoint: str,
         original: OriginalRequest,
         decision: Allow,

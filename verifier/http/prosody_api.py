@@ -15,11 +15,9 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs
 
-from aiohttp import web
-
 from verifier.http.original_request import bearer_tokens
-from verifier.http.request_head import READ_METHODS, RequestHead
-from verifier.http.responses import NO_STORE, SERVER, Response
+from verifier.http.request import READ_METHODS, Request
+from verifier.http.responses import NO_STORE, SERVER, Rendered, Response, not_found
 from verifier.keys.formats import to_pem
 from verifier.keys.model import VerificationKey
 from verifier.rules.denials import ambiguous
@@ -31,18 +29,18 @@ _KEY_FILE: Final = re.compile(r"/asap/([0-9a-f]{64})\.pem")
 _HEADERS: Final = SERVER | NO_STORE
 
 
-def read_access(request: RequestHead) -> AccessRequest:
+def read_access(request: Request) -> AccessRequest:
     """Return the access request of ``mod_muc_auth_ban``: a bearer token, and no room."""
     tokens = bearer_tokens(request)
     return AccessRequest(tokens[0] if len(tokens) == 1 else None)
 
 
-def read_password(request: RequestHead) -> tuple[AccessRequest, str | None] | Deny:
+def read_password(request: Request) -> tuple[AccessRequest, str | None] | Deny:
     """Return the access request of ``mod_auth_http`` and its host.
 
     The token is the parameter ``pass``, the host is the parameter ``server``.
     """
-    query = parse_qs(request.raw_path.partition("?")[2], keep_blank_values=True)
+    query = parse_qs(request.target.partition("?")[2], keep_blank_values=True)
     passwords, servers = query.get("pass", []), query.get("server", [])
     # A request without a password is ambiguous, and not a guest's, because guests do not log in.
     if len(passwords) != 1 or len(servers) > 1:
@@ -69,23 +67,28 @@ def user_exists_response() -> Response:
     return _text("true")
 
 
-async def respond_key(request: web.BaseRequest, find: FindByDigest) -> web.Response | None:
-    """Return the response of an ASAP key server; None if there is no such key.
+def read_key_digest(request: Request) -> str | None:
+    """Return the digest in ``/asap/<sha256(kid)>.pem``; None for a request for something else."""
+    match = _KEY_FILE.fullmatch(request.target) if request.method in READ_METHODS else None
+    return match and match[1]
+
+
+async def respond_key(digest: str, find: FindByDigest) -> Rendered:
+    """Return the response of an ASAP key server; a 404 if there is no such key.
 
     Args:
-        request: A request for ``/asap/<sha256(kid)>.pem``.
+        digest: The SHA-256 of the key's ``kid``, hex.
         find: Returns the key whose ``kid`` has this digest, and for how many seconds it is fresh.
     """
-    match = _KEY_FILE.fullmatch(request.raw_path) if request.method in READ_METHODS else None
-    found = await find(match[1]) if match else None
+    found = await find(digest)
     if found is None:
-        return None
+        return not_found().render()
     key, seconds = found
     headers = _HEADERS | {
         "Content-Type": "application/x-pem-file",
         "Cache-Control": f"public, max-age={max(0, int(seconds))}",
     }
-    return web.Response(headers=headers, body=to_pem(key))
+    return Response(HTTPStatus.OK, headers, to_pem(key)).render()
 
 
 def _text(text: str) -> Response:

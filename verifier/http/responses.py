@@ -1,8 +1,8 @@
 """HTTP responses: decisions and problem documents, as values and as bytes.
 
-The fast lane writes its responses itself, and aiohttp writes the others. Both start from the same
-``Response``, whose head is serialised once and may be cached. The cached head contains neither
+The head of a ``Response`` is serialised once and may be cached. A cached head contains neither
 ``Date`` nor the lifetime headers, because these depend on the time at which the response is sent.
+``protocol`` adds ``Date``, ``Connection`` and the empty line.
 
 Sources: RFC 6750 (challenge), RFC 9457 (problem documents), RFC 9110 (``Date``, ``Retry-After``).
 """
@@ -15,14 +15,15 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from http import HTTPStatus
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
-
-from aiohttp import web
 
 from verifier.rooms.address import RoomAddress
 from verifier.rules.model import UNAVAILABLE_CODES, Allow, Decision, DenialCode, Deny
 from verifier.tokens.claims import Claims, is_number
+
+Rendered: TypeAlias = tuple[bytes, bytes]
+"""A response ready to be sent: status line and headers without the empty line, and the body."""
 
 SERVER: Final = {"Server": "jitsi-verifier"}
 NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -73,14 +74,6 @@ _TOKEN_AT_FAULT: Final = frozenset(
         DenialCode.AUTHENTICATION_REQUIRED,
     },
 )
-_PROTOCOL_DETAILS: Final = {
-    400: "The request is not well-formed HTTP/1.1, or not in a form that is served here.",
-    408: "The request body did not arrive in time.",
-    413: "The request body is longer than is accepted here.",
-    415: "The request body must not have a Content-Encoding.",
-    431: "The request head is longer than is accepted here.",
-    500: "Internal error; the log event `internal error` says where.",
-}
 
 
 @dataclass(slots=True)
@@ -93,12 +86,14 @@ class Response:
         body: The body.
         cacheable_until: The time until which a proxy may cache the response, Unix seconds;
             ``NEVER`` for no end but the configured one; None if no proxy may cache it.
+        has_token: Whether the response contains a token, so that no cache may keep it.
     """
 
     status: HTTPStatus
     headers: Mapping[str, str]
     body: bytes = b""
     cacheable_until: float | None = None
+    has_token: bool = False
 
     def with_header(self, name: str, value: str) -> Response:
         """Return the same response with one more header."""
@@ -112,15 +107,17 @@ class Response:
                 the caller causes this, because values from tokens are percent-encoded.
         """
         lines = [f"{name}: {value}\r\n" for name, value in self.headers.items()]
-        if "Content-Type" not in self.headers:
-            # aiohttp adds this type to a response without one. The fast lane's must be equal.
-            lines.append("Content-Type: application/octet-stream\r\n")
+        if self.status != HTTPStatus.NO_CONTENT:  # RFC 9110, section 8.6
+            lines.append(f"Content-Length: {len(self.body)}\r\n")
         first = f"HTTP/1.1 {self.status:d} {_PHRASES[self.status]}\r\n"
-        lines.append(f"Content-Length: {len(self.body)}\r\n")
         head = f"{first}{''.join(lines)}".encode("ascii")
         if head.translate(None, _PRINTABLE) != b"\r\n" * (len(lines) + 1):
             raise ValueError("expected printable header values")
         return head
+
+    def render(self) -> Rendered:
+        """Return the response, ready to be sent; for one whose lifetime is in its headers."""
+        return self.head(), self.body
 
 
 class HttpDate:
@@ -173,17 +170,10 @@ def _lifetime_lines(seconds: int, nginx_seconds: int) -> bytes:
     return text.encode()
 
 
-def to_aiohttp(head: bytes, body: bytes) -> web.Response:
-    """Return aiohttp's response for a serialised head and its body."""
-    status, *lines = head.decode("ascii").split("\r\n")[:-1]
-    fields = dict(line.split(": ", 1) for line in lines)
-    return web.Response(status=int(status.split(" ", 2)[1]), headers=fields, body=body)
-
-
 # Problem documents (RFC 9457)
 
 
-def problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] = _EMPTY) -> web.Response:
+def problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] = _EMPTY) -> Response:
     """Return a problem document.
 
     Args:
@@ -191,30 +181,15 @@ def problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] = _EMPTY
         detail: What was expected and what was found, never a part of a token.
         headers: More headers.
     """
-    body = _problem_body(status, detail)
-    return web.Response(status=status, headers={**SERVER, **_PROBLEM_TYPE, **headers}, body=body)
+    return Response(status, {**SERVER, **_PROBLEM_TYPE, **headers}, _problem_body(status, detail))
 
 
-def protocol_problem(status: int) -> web.Response:
-    """Return the problem document for a request that cannot be read; it ends the connection.
-
-    Its bytes are constant, so that no part of the request can get into them.
-
-    Args:
-        status: 400, 408, 413, 415, 431 or 500.
-    """
-    response = problem(HTTPStatus(status), _PROTOCOL_DETAILS[status])
-    # The end of a request that cannot be read is not known, so no other request can follow it.
-    response.force_close()
-    return response
-
-
-def not_found() -> web.Response:
+def not_found() -> Response:
     """Return the 404 for a path that is no endpoint."""
     return problem(HTTPStatus.NOT_FOUND, "There is no such endpoint.")
 
 
-def method_not_allowed(allowed: str) -> web.Response:
+def method_not_allowed(allowed: str) -> Response:
     """Return the 405 that names the methods that the endpoint serves."""
     return problem(HTTPStatus.METHOD_NOT_ALLOWED, f"Expected {allowed}.", {"Allow": allowed})
 
@@ -222,6 +197,25 @@ def method_not_allowed(allowed: str) -> web.Response:
 def _problem_body(status: HTTPStatus, detail: str, code: str | None = None) -> bytes:
     document = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
     return json.dumps(document if code is None else document | {"code": code}).encode()
+
+
+_REFUSAL_DETAILS: Final = {
+    400: "The request is not well-formed HTTP/1.1, or not in a form that is served here.",
+    408: "The request body did not arrive in time.",
+    413: "The request body is longer than is accepted here.",
+    415: "The request body must not have a Content-Encoding.",
+    431: "The request head is longer than is accepted here.",
+    500: "Internal error; the log event `internal error` says where.",
+}
+
+REFUSALS: Final = {
+    status: problem(HTTPStatus(status), detail).render()
+    for status, detail in _REFUSAL_DETAILS.items()
+}
+"""For each status the response to a request that is not served; ``protocol`` closes then.
+
+The bytes are constant, so that no part of a request can get into them.
+"""
 
 
 # Decisions

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final
 
-from aiohttp import web
-
-from verifier.http.fast_lane import Deferred, RespondLater
-from verifier.http.server import HardenedServer
+from verifier.http.admin.api import AdminService
+from verifier.http.decision_service import Answer, DecisionService
+from verifier.http.request import Request
+from verifier.http.responses import Rendered
+from verifier.http.server import HttpServer
 from verifier.log import log, log_internal_error
 from verifier.process.service_factory import Services
 from verifier.process.sockets import Listener, Listeners
@@ -23,7 +24,6 @@ from verifier.version import VERSION
 
 # Connections that a single process accepts before it answers requests again.
 _ACCEPTED_AT_ONCE: Final = 16
-_AIOHTTP_SHUTDOWN_SECONDS: Final = 3600.0  # never reached: ``drain`` has its own timeout
 
 
 class HttpServers:
@@ -42,11 +42,15 @@ class HttpServers:
         self._services = services
         self._listeners = listeners
         self._accepted_at_once = 1 if shared else _ACCEPTED_AT_ONCE
-        self._admin = HardenedServer(self._handle_admin, report=log_internal_error)
-        self._decisions = HardenedServer(
-            self._handle_decision, report=log_internal_error, fast_handler=self._answer_fast
+        self._admin = HttpServer(
+            self._respond_admin, takes_body=AdminService.takes_body, report=log_internal_error
         )
-        self._runners: list[web.ServerRunner] = []
+        self._decisions = HttpServer(
+            self._respond_decision,
+            takes_body=DecisionService.takes_body,
+            report=log_internal_error,
+        )
+        self._acceptors: list[asyncio.Server] = []
 
     async def start(self) -> None:
         """Accept connections on every address.
@@ -63,12 +67,12 @@ class HttpServers:
             admin_listen=[str(listener) for listener in self._listeners.admin],
         )
 
-    async def _start(self, server: HardenedServer, listeners: Iterable[Listener]) -> None:
-        runner = web.ServerRunner(server, shutdown_timeout=_AIOHTTP_SHUTDOWN_SECONDS)
-        self._runners.append(runner)
-        await runner.setup()
+    async def _start(self, server: HttpServer, listeners: Iterable[Listener]) -> None:
+        loop = asyncio.get_running_loop()
         for listener in listeners:
-            await web.SockSite(runner, listener, backlog=self._accepted_at_once).start()
+            self._acceptors.append(
+                await loop.create_server(server, sock=listener, backlog=self._accepted_at_once)
+            )
 
     async def drain(self, drain_timeout: float) -> None:
         """Stop accepting, and answer the requests in flight.
@@ -76,21 +80,18 @@ class HttpServers:
         Args:
             drain_timeout: The longest time for that, in seconds; then connections are closed.
         """
+        for acceptor in self._acceptors:
+            acceptor.close()
         try:
             async with asyncio.timeout(drain_timeout):
                 # All addresses at the same time, because they share the timeout.
-                await asyncio.gather(*(runner.cleanup() for runner in self._runners))
+                await asyncio.gather(self._admin.close(), self._decisions.close())
         except TimeoutError:
             count = self._admin.abort() + self._decisions.abort()
             log("drain timeout: connections closed", logging.WARNING, count=count)
 
-    async def _handle_admin(self, request: web.BaseRequest) -> web.StreamResponse:
-        return await self._services().admin.handle(request)
+    def _respond_admin(self, request: Request) -> Coroutine[Any, Any, Rendered]:
+        return self._services().admin.respond(request)
 
-    async def _handle_decision(self, request: web.BaseRequest) -> web.StreamResponse:
-        return await self._services().decisions.handle(request)
-
-    def _answer_fast(
-        self, head: bytes, transport: asyncio.Transport, respond_later: RespondLater
-    ) -> bytes | Deferred | None:
-        return self._services().decisions.fast_lane.answer(head, transport, respond_later)
+    def _respond_decision(self, request: Request) -> Answer:
+        return self._services().decisions.respond(request)

@@ -20,10 +20,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
 
 from verifier.config import Settings, load
-from verifier.http.server import HAS_C_PARSER
 from verifier.log import configure_logging, log
 from verifier.observability.metrics import Metrics
 from verifier.process.app import App
@@ -33,11 +31,6 @@ from verifier.process.sockets import Listeners, open_listeners
 from verifier.process.supervisor import Supervisor
 from verifier.process.systemd import Notifier
 from verifier.process.worker import WorkerJob
-
-_NO_C_PARSER: Final = (
-    "aiohttp's C parser is missing (AIOHTTP_NO_EXTENSIONS is set, or aiohttp was built without it);"
-    " expected it, because the service relies on the malformed requests that it refuses"
-)
 
 
 def serve(config: Path | None) -> int:
@@ -49,9 +42,6 @@ def serve(config: Path | None) -> int:
     Returns:
         0 after a clean end, 78 for a bad configuration, 1 if an address cannot be bound.
     """
-    if not HAS_C_PARSER:
-        print(_NO_C_PARSER, file=sys.stderr)  # noqa: T201  # before the log is configured
-        return os.EX_CONFIG
 
     def read() -> Settings:
         return load(os.environ, config, terminal=sys.stderr.isatty())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.attack.good_requests import (
-    FAST_LANE,
+    AUTH,
     GOOD_REQUESTS,
     OPTIONS,
     VERIFY,
@@ -59,7 +59,7 @@ def is_served(verifier: RunningVerifier, good: GoodRequest) -> bool:
 def test_clients_are_served_while_hundreds_hang(
     verifier: RunningVerifier, stall: Stall, admin: bool
 ) -> None:
-    with hanging(port_of(verifier, admin=admin), stall(FAST_LANE)) as clients:
+    with hanging(port_of(verifier, admin=admin), stall(AUTH)) as clients:
         wait_until(lambda: sockets_of(verifier) >= HANGING, "all accepted")
         for good in GOOD_REQUESTS:
             assert is_served(verifier, good)
@@ -70,7 +70,7 @@ def test_clients_are_served_while_hundreds_hang(
 
 def test_a_slow_head_is_closed_after_its_time(verifier: RunningVerifier) -> None:
     """The real limit of ten seconds; the unit tests use shorter limits."""
-    with hanging(verifier.port, FAST_LANE.head()[:-40], count=10) as clients:
+    with hanging(verifier.port, AUTH.head()[:-40], count=10) as clients:
         for client in clients:
             client.settimeout(0.2)
         wait_until(lambda: all(has_been_closed(client) for client in clients), "closed")
@@ -90,11 +90,11 @@ def has_been_closed(client: socket.socket) -> bool:
 def test_the_service_survives_a_lack_of_file_descriptors(tmp_path: Path) -> None:
     with running_verifier(tmp_path, None, wait=True, **OPTIONS) as verifier:
         resource.prlimit(verifier.process.pid, resource.RLIMIT_NOFILE, (FEW, FEW))
-        with hanging(verifier.port, FAST_LANE.head()[:-2], count=2 * FEW):
+        with hanging(verifier.port, AUTH.head()[:-2], count=2 * FEW):
             verifier.wait_for_log("out of system resource")
             wait_until(lambda: verifier.log.count("out of system resource") > 2, "three tries")
             assert verifier.log.count("out of system resource") < 10
-        wait_until(lambda: is_served(verifier, FAST_LANE), "service")
+        wait_until(lambda: is_served(verifier, AUTH), "service")
         assert get(verifier.admin, "/healthz").status == 200
         assert "Traceback" not in verifier.log
 

@@ -10,8 +10,7 @@ import pytest
 
 from tests.integration.attack.forms import BODIES, CHUNKED, HEADS, HIDDEN, SMUGGLED, Form, chunked
 from tests.integration.attack.good_requests import (
-    AIOHTTP,
-    FAST_LANE,
+    AUTH,
     GOOD_REQUESTS,
     TOKEN,
     VERIFY,
@@ -21,16 +20,20 @@ from tests.integration.attack.raw import connect, exchange, port_of, rest, statu
 from tests.support.processes import RunningVerifier
 
 EACH_REQUEST = pytest.mark.parametrize("good", GOOD_REQUESTS, ids=lambda good: good.name)
-BOTH_READERS = pytest.mark.parametrize("good", [FAST_LANE, AIOHTTP], ids=["fast lane", "aiohttp"])
 RESET = struct.pack("ii", 1, 0)  # no linger time, so that closing sends a reset
 WITH_BODY = [good for good in GOOD_REQUESTS if good.body]
 
 
 def attack(
-    verifier: RunningVerifier, good: GoodRequest, form: Form, *, half_close: bool = False
+    verifier: RunningVerifier,
+    good: GoodRequest,
+    form: Form,
+    *,
+    half_close: bool = False,
+    most_responses: int = 1,
 ) -> None:
     received = exchange(port_of(verifier, admin=good.admin), form(good), half_close=half_close)
-    assert len(statuses(received)) <= 1, received
+    assert len(statuses(received)) <= most_responses, received
     assert all(400 <= status < 500 for status in statuses(received)), received
     assert TOKEN.encode() not in received
     assert b"eyJ" not in received
@@ -63,7 +66,8 @@ def test_malformed_heads_are_refused(verifier: RunningVerifier, form: Form) -> N
 @pytest.mark.parametrize("form", BODIES.values(), ids=BODIES.keys())
 def test_malformed_bodies_are_refused(verifier: RunningVerifier, form: Form) -> None:
     for good in WITH_BODY:
-        attack(verifier, good, form, half_close=True)
+        # A body that is longer than its length goes on as a second malformed request.
+        attack(verifier, good, form, half_close=True, most_responses=2)
 
 
 @EACH_REQUEST
@@ -82,12 +86,10 @@ def test_a_malformed_head_in_two_reads_is_refused(
 
 
 @EACH_REQUEST
-def test_a_trailer_is_no_header_and_ends_the_connection(
-    verifier: RunningVerifier, good: GoodRequest
-) -> None:
+def test_a_trailer_is_no_header(verifier: RunningVerifier, good: GoodRequest) -> None:
     body = chunked(good.body or b"x")[:-2] + b"X-Original-URI: /other\r\n\r\n"
-    port = port_of(verifier, admin=good.admin)
-    assert statuses(exchange(port, good.head(CHUNKED) + body + HIDDEN)) == [200]
+    received = exchange(port_of(verifier, admin=good.admin), good.head(CHUNKED) + body + HIDDEN)
+    assert statuses(received) == [400 if good.body else 200]
 
 
 @EACH_REQUEST
@@ -97,51 +99,40 @@ def test_a_body_is_never_read_as_the_next_request(
     body = good.body or HIDDEN
     length = b"Content-Length: %d" % len(body)
     port = port_of(verifier, admin=good.admin)
-    assert statuses(exchange(port, good.head(length) + body + HIDDEN)) == [200]
+    last = AUTH.whole(b"Connection: close").replace(b"/auth", b"/none")
+    received = exchange(port, good.head(length) + body + last)
+    assert statuses(received) == [200, 404] if good.body else [200]
 
 
-@BOTH_READERS
-def test_a_pipeline_is_answered_until_its_first_error(
-    verifier: RunningVerifier, good: GoodRequest
-) -> None:
-    received = exchange(verifier.port, good.whole() * 10 + HIDDEN + b"x\r\n\r\n" + HIDDEN)
+def test_a_pipeline_is_answered_until_its_first_error(verifier: RunningVerifier) -> None:
+    received = exchange(verifier.port, AUTH.whole() * 10 + HIDDEN + b"x\r\n\r\n" + HIDDEN)
     assert statuses(received) == [200] * 11 + [400]
     assert received.count(b"ok\n") == 1
 
 
-@BOTH_READERS
-def test_a_long_pipeline_is_answered_in_order(verifier: RunningVerifier, good: GoodRequest) -> None:
-    other = good.whole().replace(b"/standup", b"/other")
+def test_a_long_pipeline_is_answered_in_order(verifier: RunningVerifier) -> None:
+    other = AUTH.whole().replace(b"/standup", b"/other")
     received = exchange(
-        verifier.port, (good.whole() + other) * 100 + good.whole(b"Connection: close")
+        verifier.port, (AUTH.whole() + other) * 100 + AUTH.whole(b"Connection: close")
     )
     assert statuses(received) == [200, 403] * 100 + [200]
 
 
-@BOTH_READERS
-def test_http_1_0_is_answered_and_the_connection_closed(
-    verifier: RunningVerifier, good: GoodRequest
-) -> None:
-    received = exchange(verifier.port, good.whole(version="HTTP/1.0") + HIDDEN)
-    assert received.startswith(b"HTTP/1.0 200 ")
+def test_http_1_0_is_answered_and_the_connection_closed(verifier: RunningVerifier) -> None:
+    received = exchange(verifier.port, AUTH.whole(version="HTTP/1.0") + HIDDEN)
+    assert received.startswith(b"HTTP/1.1 200 ")
     assert len(statuses(received)) == 1
 
 
-@BOTH_READERS
-def test_more_blanks_in_the_request_line_are_ignored(
-    verifier: RunningVerifier, good: GoodRequest
-) -> None:
-    """RFC 9112, section 3, allows this; the target must still be the right one."""
-    other = good.whole(b"Connection: close").replace(b"/standup", b"/other")
-    for request in (other.replace(b"GET ", b"GET   "), other.replace(b" HTTP", b"   HTTP", 1)):
-        assert statuses(exchange(verifier.port, request)) == [403]
+def test_more_blanks_in_the_request_line_are_refused(verifier: RunningVerifier) -> None:
+    """RFC 9112, section 3, permits both."""
+    good = AUTH.whole(b"Connection: close")
+    for request in (good.replace(b"GET ", b"GET   "), good.replace(b" HTTP", b"   HTTP", 1)):
+        assert statuses(exchange(verifier.port, request)) == [400]
 
 
-@BOTH_READERS
-def test_a_client_half_closed_after_its_request_is_answered(
-    verifier: RunningVerifier, good: GoodRequest
-) -> None:
-    assert statuses(exchange(verifier.port, good.whole(), half_close=True)) == [200]
+def test_a_client_half_closed_after_its_request_is_answered(verifier: RunningVerifier) -> None:
+    assert statuses(exchange(verifier.port, AUTH.whole(), half_close=True)) == [200]
 
 
 @pytest.mark.parametrize("good", GOOD_REQUESTS, ids=lambda good: good.name)
@@ -158,8 +149,8 @@ def test_a_client_half_closed_within_its_request_is_not(
 
 def test_a_client_reset_does_not_affect_others(verifier: RunningVerifier) -> None:
     """A reset within a head, within a body, and before the response."""
-    for request in (FAST_LANE.head()[:-3], VERIFY.whole()[:-3], FAST_LANE.whole() * 200):
+    for request in (AUTH.head()[:-3], VERIFY.whole()[:-3], AUTH.whole() * 200):
         with connect(verifier.port) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             client.sendall(request)
-    assert statuses(exchange(verifier.port, FAST_LANE.whole(b"Connection: close"))) == [200]
+    assert statuses(exchange(verifier.port, AUTH.whole(b"Connection: close"))) == [200]

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from tests.integration.attack.good_requests import EXPLAIN_BODY, FAST_LANE, OPTIONS, VERIFY_BODY
+from tests.integration.attack.good_requests import AUTH, EXPLAIN_BODY, OPTIONS, VERIFY_BODY
 from tests.support.processes import Answer, RunningVerifier, get, post, running_verifier
 from verifier.http import decision_service, original_request, prosody_api, verify_api
 from verifier.http.admin import api, explain
@@ -186,7 +186,7 @@ def test_real_responses_conform(verifier: RunningVerifier) -> None:
 
 
 def test_an_allow_has_the_documented_headers(verifier: RunningVerifier) -> None:
-    answer = get(verifier.port, FAST_LANE.target, dict(FAST_LANE.fields))
+    answer = get(verifier.port, AUTH.target, dict(AUTH.fields))
     assert DOCUMENT["paths"]["/auth"]["get"]["responses"]["200"] == {
         "$ref": "#/components/responses/Allowed"
     }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from tests.support.sidecar import (
     NO_BYPASS,
@@ -26,7 +26,7 @@ from verifier.decisions.verifier import Verifier
 from verifier.http.decision_service import DecisionService
 from verifier.http.pages import Pages
 from verifier.http.proxy_auth import ProxyAuthOptions
-from verifier.http.server import HardenedServer
+from verifier.http.server import HttpServer
 from verifier.observability.decision_log import DecisionLog
 from verifier.observability.metrics import Metrics
 from verifier.observability.sinks import LogLines, Sink
@@ -34,8 +34,6 @@ from verifier.revocation.cache import RevocationCache
 from verifier.revocation.stores.base import RevocationStore
 from verifier.revocation.stores.memory import MemoryStore
 from verifier.single_use import SingleUse
-
-pytest.register_assert_rewrite("tests.support.reader_pair")
 
 
 @pytest.fixture
@@ -72,14 +70,17 @@ async def start() -> AsyncIterator[Start]:
             ProxyAuthOptions(ttl, cookie, bypass, pages, report_only),
             revocations.refresh,
         )
-        server = HardenedServer(service.handle, fast_handler=service.fast_lane.answer)
-        runner = web.ServerRunner(server)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
+        server = HttpServer(service.respond, takes_body=service.takes_body)
+        acceptor = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
         client = aiohttp.ClientSession()
-        closing.extend((client.close, runner.cleanup))
-        host, port = runner.addresses[0][:2]
+
+        async def stop() -> None:
+            acceptor.close()
+            server.abort()
+            await server.close()
+
+        closing.extend((client.close, stop))
+        host, port = acceptor.sockets[0].getsockname()[:2]
         return Sidecar(f"http://{host}:{port}", client, metrics, verifier)
 
     yield begin

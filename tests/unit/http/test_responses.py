@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from math import inf
@@ -10,11 +9,9 @@ from math import inf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from multidict import CIMultiDict
 
-from verifier.http.fast_lane import _Route
-from verifier.http.request_head import ParsedHead
-from verifier.http.responses import HttpDate, Lifetime, Response, to_aiohttp
+from verifier.http.request import Request
+from verifier.http.responses import HttpDate, Lifetime, Response
 
 TOKEN = "SECRETTOKEN"
 
@@ -38,28 +35,16 @@ def test_one_header_never_becomes_two(name: str, value: str) -> None:
     assert len(head.split(b"\r\n")) in (4, 5)  # the status, two or three fields, the end
 
 
-def test_every_head_has_a_length_and_a_type() -> None:
+def test_every_head_has_a_length() -> None:
     assert Response(HTTPStatus.FORBIDDEN, {"Server": "a"}, b"four").head() == (
-        b"HTTP/1.1 403 Forbidden\r\nServer: a\r\n"
-        b"Content-Type: application/octet-stream\r\nContent-Length: 4\r\n"
+        b"HTTP/1.1 403 Forbidden\r\nServer: a\r\nContent-Length: 4\r\n"
     )
 
 
-def test_aiohttps_response_is_equal() -> None:
-    answer = Response(
-        HTTPStatus.UNAUTHORIZED, {"X-A": "b: c", "Content-Type": "text/plain"}, b"four"
-    )
-    made = to_aiohttp(answer.head() + b"Cache-Control: no-store\r\n", answer.body)
-    assert (made.status, made.reason, made.body) == (401, "Unauthorized", b"four")
-    assert dict(made.headers) == {
-        "X-A": "b: c",
-        "Content-Type": "text/plain",
-        "Content-Length": "4",
-        "Cache-Control": "no-store",
-    }
+def test_a_head_without_content_has_no_length() -> None:
+    assert Response(HTTPStatus.NO_CONTENT, {}).head() == b"HTTP/1.1 204 No Content\r\n"
 
 
-# RFC 9110, 5.6.7: IMF-fixdate.
 @pytest.mark.parametrize(
     ("now", "line"),
     [
@@ -121,10 +106,6 @@ def test_without_a_ttl_nothing_is_cacheable() -> None:
 
 
 def test_the_repr_of_a_request_holds_no_token() -> None:
-    shown: list[ParsedHead | _Route] = [
-        ParsedHead("GET", f"/ext-authz/{TOKEN}", CIMultiDict({"X-Original-URI": TOKEN})),
-        _Route("ext-authz", "GET", f"/ext-authz/{TOKEN}", (b"ext-authz", TOKEN.encode())),
-    ]
-    for each in shown:
-        assert any(TOKEN in str(getattr(each, field.name)) for field in fields(each))
-        assert TOKEN not in repr(each)
+    token = TOKEN.encode()
+    request = Request("GET", f"/ext-authz/{TOKEN}", {b"x-original-uri": token}, {}, token)
+    assert TOKEN not in repr(request)

@@ -18,12 +18,10 @@ import hmac
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import web
-
 from verifier.config.addresses import is_loopback
 from verifier.http.admin.wrong_tokens import WrongTokens
-from verifier.http.request_head import READ_METHODS, peer_of, sole_header
-from verifier.http.responses import NO_STORE, problem
+from verifier.http.request import READ_METHODS, Request
+from verifier.http.responses import NO_STORE, Response, problem
 
 _OWN_SITE: Final = ("same-origin", "none")
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="jitsi-verifier admin"'}
@@ -41,7 +39,7 @@ class AdminGuard:
         self._token = token
         self._wrong_tokens = wrong_tokens
 
-    async def refusal(self, request: web.BaseRequest) -> web.Response | None:
+    async def refusal(self, request: Request) -> Response | None:
         """Return the response that refuses a request; None if the request is allowed."""
         if not self._is_authorized(request):
             return await self._refuse_token(request)
@@ -50,24 +48,24 @@ class AdminGuard:
             return problem(HTTPStatus.FORBIDDEN, detail, NO_STORE)
         if request.method in READ_METHODS:
             return None
-        if (request.method == "POST" or request.body_exists) and not _is_json(request):
+        if (request.method == "POST" or request.body) and not _is_json(request):
             detail = "Content-Type: expected application/json"
             return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, NO_STORE)
         return None
 
-    async def _refuse_token(self, request: web.BaseRequest) -> web.Response:
+    async def _refuse_token(self, request: Request) -> Response:
         detail = "expected the admin token as a bearer token"
         response = problem(HTTPStatus.UNAUTHORIZED, detail, NO_STORE | _CHALLENGE)
-        if "Authorization" not in request.headers:
+        if b"authorization" not in request.fields:
             return response  # no guess: the pages ask whether a token is needed
         if not await self._wrong_tokens.delay(_shown_peer(request)) and request.transport:
             request.transport.abort()
         return response
 
-    def _is_authorized(self, request: web.BaseRequest) -> bool:
+    def _is_authorized(self, request: Request) -> bool:
         if self._token is None:
             return True
-        scheme, _, token = (sole_header(request, "Authorization") or "").partition(" ")
+        scheme, _, token = (request.sole(b"authorization") or "").partition(" ")
         # The scheme may be in any case (RFC 9110, section 11.1).
         if scheme.lower() != "bearer":
             return False
@@ -75,12 +73,12 @@ class AdminGuard:
         return hmac.compare_digest(given, self._token.encode())
 
 
-def _shown_peer(request: web.BaseRequest) -> str:
-    peer = peer_of(request)
+def _shown_peer(request: Request) -> str:
+    peer = request.peer
     return str(peer[0]) if isinstance(peer, tuple) else "unix socket"
 
 
-def _has_local_name(request: web.BaseRequest) -> bool:
+def _has_local_name(request: Request) -> bool:
     """Return whether ``Host`` is a name that no other site can have.
 
     A request without ``Host`` comes from no browser.
@@ -89,7 +87,7 @@ def _has_local_name(request: web.BaseRequest) -> bool:
     # A socket name that is a string belongs to a unix socket, which no browser can reach.
     if transport is not None and isinstance(transport.get_extra_info("sockname"), str):
         return True
-    host = request.headers.get("Host")
+    host = request.sole(b"host")
     if host is None:
         return True
     name = _without_port(host)
@@ -102,7 +100,7 @@ def _without_port(host: str) -> str:
     return host.partition(":")[0]
 
 
-def refuse_other_site(request: web.BaseRequest, *, page: bool) -> web.Response | None:
+def refuse_other_site(request: Request, *, page: bool) -> Response | None:
     """Return the response that refuses a request of another site's page; None for other requests.
 
     Args:
@@ -115,30 +113,30 @@ def refuse_other_site(request: web.BaseRequest, *, page: bool) -> web.Response |
     return problem(HTTPStatus.FORBIDDEN, detail, NO_STORE)
 
 
-def _is_from_another_site(request: web.BaseRequest) -> bool:
+def _is_from_another_site(request: Request) -> bool:
     """Return whether a browser says that the request comes from another site's page.
 
     ``Sec-Fetch-Site`` (W3C Fetch Metadata) is the browser's own comparison. It is right even
     behind a proxy that uses another name for this address, where ``Origin`` and ``Host`` differ.
     Another host of the same site counts as another site: it may be another team's.
     """
-    if "Sec-Fetch-Site" in request.headers:
-        return sole_header(request, "Sec-Fetch-Site") not in _OWN_SITE
-    if "Origin" not in request.headers:
+    if b"sec-fetch-site" in request.fields:
+        return request.sole(b"sec-fetch-site") not in _OWN_SITE
+    if b"origin" not in request.fields:
         return False
-    scheme, _, authority = (sole_header(request, "Origin") or "").partition("://")
-    return scheme not in ("http", "https") or authority != request.headers.get("Host")
+    scheme, _, authority = (request.sole(b"origin") or "").partition("://")
+    return scheme not in ("http", "https") or authority != request.sole(b"host")
 
 
-def _follows_link(request: web.BaseRequest) -> bool:
+def _follows_link(request: Request) -> bool:
     """Return whether the browser opens the page in a tab, and not in another page."""
     return (
         request.method in READ_METHODS
-        and sole_header(request, "Sec-Fetch-Mode") == "navigate"
-        and sole_header(request, "Sec-Fetch-Dest") == "document"
+        and request.sole(b"sec-fetch-mode") == "navigate"
+        and request.sole(b"sec-fetch-dest") == "document"
     )
 
 
-def _is_json(request: web.BaseRequest) -> bool:
-    media_type = (sole_header(request, "Content-Type") or "").partition(";")[0]
+def _is_json(request: Request) -> bool:
+    media_type = (request.sole(b"content-type") or "").partition(";")[0]
     return media_type.strip().lower() == "application/json"

@@ -14,8 +14,6 @@ from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from aiohttp import web
-
 from verifier.decisions.hosts import Hosts
 from verifier.http.admin.access import AdminGuard, refuse_other_site
 from verifier.http.admin.dashboard import DASHBOARD
@@ -23,8 +21,16 @@ from verifier.http.admin.explain import respond_explanation, respond_hosts
 from verifier.http.admin.inspector import INSPECTOR
 from verifier.http.admin.revocations import RevocationsEndpoint
 from verifier.http.admin.wrong_tokens import WrongTokens
-from verifier.http.request_head import READ_METHODS
-from verifier.http.responses import NO_STORE, SERVER, method_not_allowed, not_found, problem
+from verifier.http.request import READ_METHODS, Request
+from verifier.http.responses import (
+    NO_STORE,
+    SERVER,
+    Rendered,
+    Response,
+    method_not_allowed,
+    not_found,
+    problem,
+)
 from verifier.keys.sources.base import SourceStatus
 
 EXCLUDABLE: Final = "revocation-store"
@@ -65,7 +71,7 @@ class AdminService:
         self._sources = sources
         self._revocations = revocations
         self._guard = AdminGuard(token, wrong_tokens)
-        self._endpoints: dict[str, Callable[[], web.Response]] = {
+        self._endpoints: dict[str, Callable[[], Response]] = {
             "/metrics": lambda: _response(self._expose(), _METRICS),
             "/healthz": lambda: _response(b"ok\n", "text/plain; charset=utf-8"),
             OPENAPI_PATH: lambda: _response(_OPENAPI, "application/json"),
@@ -75,9 +81,17 @@ class AdminService:
             **{path: partial(INSPECTOR.respond, path) for path in INSPECTOR.bodies},
         }
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
-        path, _, query = request.raw_path.partition("?")
+    async def respond(self, request: Request) -> Rendered:
+        """Return the response to one request."""
+        return (await self._respond(request)).render()
+
+    @staticmethod
+    def takes_body(request: Request) -> bool:
+        """Return whether the body of a request is to be read."""
+        return request.method not in READ_METHODS
+
+    async def _respond(self, request: Request) -> Response:
+        path, _, query = request.target.partition("?")
         refusal = refuse_other_site(request, page=path in _PAGES)
         if refusal is None and path not in _OPEN_PATHS:
             refusal = await self._guard.refusal(request)
@@ -88,14 +102,14 @@ class AdminService:
                 return method_not_allowed("POST")
             return await respond_explanation(request, self._hosts)
         if path == "/v1/revocations":
-            return await self._revocations.handle(request)
+            return await self._revocations.respond(request)
         if path != "/readyz" and path not in self._endpoints:
             return not_found()
         if request.method not in READ_METHODS:
             return method_not_allowed("GET")
         return self._readyz(query) if path == "/readyz" else self._endpoints[path]()
 
-    def _readyz(self, query: str) -> web.Response:
+    def _readyz(self, query: str) -> Response:
         """Return whether this worker's key sources have answered and its revocations are current.
 
         A worker whose revocation store fails goes on with the revocations that it has read. If all
@@ -116,7 +130,7 @@ class AdminService:
         }
         return _response(json.dumps(status_object).encode(), "application/json", status)
 
-    def _keys(self) -> web.Response:
+    def _keys(self) -> Response:
         keys = [asdict(key) for source in self._sources() for key in source.keys]
         return _response(json.dumps({"keys": keys}).encode(), "application/json")
 
@@ -131,6 +145,6 @@ def _source_object(source: SourceStatus) -> dict[str, Any]:
     }
 
 
-def _response(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+def _response(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
     headers = SERVER | NO_STORE | {"Content-Type": content_type}
-    return web.Response(status=status, headers=headers, body=body)
+    return Response(status, headers, body)

@@ -6,10 +6,11 @@ The files contain no secret, so they need no authorization.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from importlib.resources import files
 from typing import Final
 
-from aiohttp import web
+from verifier.http.responses import Response
 
 _MEDIA_TYPES: Final = {
     "html": "text/html; charset=utf-8",
@@ -48,7 +49,7 @@ class Assets:
             path: _MEDIA_TYPES[name.rpartition(".")[2]] for path, name in names.items()
         }
 
-    def respond(self, path: str) -> web.Response:
+    def respond(self, path: str) -> Response:
         """Return the response for one of the paths of ``bodies``."""
         headers = _HEADERS | {"Content-Type": self._media_types[path]}
-        return web.Response(headers=headers, body=self.bodies[path])
+        return Response(HTTPStatus.OK, headers, self.bodies[path])

@@ -11,8 +11,6 @@ from dataclasses import asdict, fields, replace
 from http import HTTPStatus
 from typing import Any, Final
 
-from aiohttp import web
-
 from verifier.decisions.explaining import explain_request
 from verifier.decisions.hosts import Hosts
 from verifier.explain import (
@@ -23,8 +21,8 @@ from verifier.explain import (
     explain_unserved_host,
     view_token,
 )
-from verifier.http.responses import JSON_HEADERS, NO_STORE, problem
-from verifier.http.server import read_body
+from verifier.http.request import Request
+from verifier.http.responses import JSON_HEADERS, NO_STORE, Response, problem
 from verifier.http.verify_api import BadBodyError
 from verifier.rules.model import AccessRequest
 from verifier.rules.policy import Policy
@@ -37,22 +35,19 @@ _STRINGS: Final = ("token", "pasted", "url", "room_jid", "room", "host")
 _EXCLUSIVE: Final = (("token", "pasted"), ("url", "pasted"), ("url", "room_jid", "room"))
 
 
-async def respond_explanation(request: web.BaseRequest, hosts: Hosts) -> web.Response:
+async def respond_explanation(request: Request, hosts: Hosts) -> Response:
     """Return the explanation for a token (``token`` or ``pasted``) and a room."""
-    body = await read_body(request)
-    if isinstance(body, web.Response):
-        return body
     try:
-        explanation = await _explain(_parse(body), hosts)
+        explanation = await _explain(_parse(request.body), hosts)
     except BadBodyError as error:
         return problem(HTTPStatus.BAD_REQUEST, str(error), NO_STORE)
-    return web.Response(headers=JSON_HEADERS, body=json.dumps(explanation).encode())
+    return Response(HTTPStatus.OK, JSON_HEADERS, json.dumps(explanation).encode())
 
 
-def respond_hosts(hosts: Hosts) -> web.Response:
+def respond_hosts(hosts: Hosts) -> Response:
     """Return the configured hosts; ``host`` of an explanation may name one of them."""
     members = {"hosts": sorted(hosts.names), "strict": hosts.refuses_unknown_hosts}
-    return web.Response(headers=JSON_HEADERS, body=json.dumps(members).encode())
+    return Response(HTTPStatus.OK, JSON_HEADERS, json.dumps(members).encode())
 
 
 def _parse(body: bytes) -> dict[str, Any]:

@@ -12,10 +12,15 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import web
-
-from verifier.http.responses import JSON_HEADERS, NO_STORE, SERVER, method_not_allowed, problem
-from verifier.http.server import read_body
+from verifier.http.request import Request
+from verifier.http.responses import (
+    JSON_HEADERS,
+    NO_STORE,
+    SERVER,
+    Response,
+    method_not_allowed,
+    problem,
+)
 from verifier.log import log
 from verifier.revocation.cache import RevocationCache
 from verifier.revocation.model import BadRevocationError, parse_criteria, parse_revocation
@@ -39,7 +44,7 @@ class RevocationsEndpoint:
         self._cache = cache
         self._clock = clock
         self._leeway = leeway
-        self._methods: dict[str, Callable[[web.BaseRequest], Awaitable[web.Response]]] = {
+        self._methods: dict[str, Callable[[Request], Awaitable[Response]]] = {
             "GET": self._list,
             "HEAD": self._list,
             "POST": self._add,
@@ -56,8 +61,8 @@ class RevocationsEndpoint:
         """Why the revocations of this process may not be up to date; None while they are."""
         return self._cache.store.problem or (None if self.loaded else _NOT_LOADED)
 
-    async def handle(self, request: web.BaseRequest) -> web.Response:
-        """Answer one request."""
+    async def respond(self, request: Request) -> Response:
+        """Return the response to one request."""
         if request.method not in self._methods:
             return method_not_allowed("GET, POST, DELETE")
         try:
@@ -67,7 +72,7 @@ class RevocationsEndpoint:
         except StoreUnavailableError as error:
             return _unavailable(str(error))
 
-    async def _list(self, _request: web.BaseRequest) -> web.Response:
+    async def _list(self, _request: Request) -> Response:
         active = self._cache.active(self._clock())
         if not self.loaded:
             return _unavailable(self.problem or _NOT_LOADED)
@@ -77,30 +82,24 @@ class RevocationsEndpoint:
             await asyncio.sleep(0)  # other requests are decided between two chunks
         return _json_response(HTTPStatus.OK, f'{{"revocations": [{", ".join(objects)}]}}')
 
-    async def _add(self, request: web.BaseRequest) -> web.Response:
-        body = await read_body(request)
-        if isinstance(body, web.Response):
-            return body
-        revocation = parse_revocation(body, self._clock(), self._leeway)
+    async def _add(self, request: Request) -> Response:
+        revocation = parse_revocation(request.body, self._clock(), self._leeway)
         await self._cache.store.put(revocation)
         log("revoked", criteria=json.dumps(revocation.criteria), expires=revocation.expires)
         return _json_response(HTTPStatus.CREATED, revocation.to_json())
 
-    async def _undo(self, request: web.BaseRequest) -> web.Response:
-        body = await read_body(request)
-        if isinstance(body, web.Response):
-            return body
-        revocation = parse_criteria(body)
+    async def _undo(self, request: Request) -> Response:
+        revocation = parse_criteria(request.body)
         if not await self._cache.store.remove(revocation.id):
             return problem(HTTPStatus.NOT_FOUND, "There is no such revocation.", NO_STORE)
         log("revocation undone", criteria=json.dumps(revocation.criteria))
-        return web.Response(status=HTTPStatus.NO_CONTENT, headers=SERVER)
+        return Response(HTTPStatus.NO_CONTENT, SERVER)
 
 
-def _json_response(status: HTTPStatus, text: str) -> web.Response:
-    return web.Response(status=status, headers=JSON_HEADERS, body=text.encode())
+def _json_response(status: HTTPStatus, text: str) -> Response:
+    return Response(status, JSON_HEADERS, text.encode())
 
 
-def _unavailable(detail: str) -> web.Response:
+def _unavailable(detail: str) -> Response:
     headers = NO_STORE | {"Retry-After": _RETRY_AFTER}
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from hashlib import sha256
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, quote, urlsplit
@@ -22,7 +23,9 @@ from aiohttp import web
 from cachetools import TLRUCache
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from verifier.http.server import HardenedServer
+from verifier.http.request import Request
+from verifier.http.responses import Rendered, Response
+from verifier.http.server import HttpServer
 
 _CACHE_SECONDS: Final = 30
 _REGISTRY: Final = CollectorRegistry()
@@ -43,10 +46,18 @@ class AuthServer:
             50_000, lambda _key, _answer, now: now + _CACHE_SECONDS, time.time
         )
 
-    async def answer(self, request: web.BaseRequest) -> web.Response:
-        """Answer one auth request."""
+    async def respond(self, request: web.Request) -> web.Response:
+        """Answer one auth request of aiohttp."""
+        status, headers = self._answer(request.headers["X-Original-URI"])
+        return web.Response(status=status, headers=headers)
+
+    def respond_hardened(self, request: Request) -> Rendered:
+        """Answer one auth request of the verifier's server."""
+        status, headers = self._answer(request.sole(b"x-original-uri") or "")
+        return Response(HTTPStatus(status), headers).render()
+
+    def _answer(self, original: str) -> Answer:
         started = time.perf_counter()
-        original = request.headers["X-Original-URI"]
         key = sha256(original.encode()).hexdigest()
         answer = self._cache.get(key)
         if answer is None:
@@ -57,7 +68,7 @@ class AuthServer:
         outcome = "allowed" if status == 200 else "denied"
         _DECISIONS.labels(outcome=outcome, code=headers.get("X-Jitsi-Denial", "")).inc()
         _DURATION.observe(time.perf_counter() - started)
-        return web.Response(status=status, headers=headers)
+        return answer
 
     def _decide(self, original: str) -> Answer:
         url = urlsplit(original)
@@ -97,11 +108,10 @@ def _identity(claims: dict[str, Any]) -> dict[str, str]:
 async def _serve_hardened(auth_server: AuthServer, port: int) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    runner = web.ServerRunner(HardenedServer(auth_server.answer))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    server = HttpServer(auth_server.respond_hardened)
+    await asyncio.get_running_loop().create_server(server, "127.0.0.1", port)
     await stop.wait()
-    await runner.cleanup()
+    await server.close()
 
 
 def main() -> None:
@@ -111,7 +121,7 @@ def main() -> None:
         asyncio.run(_serve_hardened(auth_server, port))
         return
     app = web.Application()
-    app.router.add_get("/auth", auth_server.answer)
+    app.router.add_get("/auth", auth_server.respond)
     web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
 
 

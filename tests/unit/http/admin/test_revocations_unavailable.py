@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -9,7 +10,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from tests.support.sidecar import NOW, FakeKeys
 from verifier.decisions.hosts import Hosts
@@ -17,7 +17,7 @@ from verifier.decisions.verifier import Verifier
 from verifier.http.admin.api import AdminService
 from verifier.http.admin.revocations import RevocationsEndpoint
 from verifier.http.admin.wrong_tokens import WrongTokens
-from verifier.http.server import HardenedServer
+from verifier.http.server import HttpServer
 from verifier.revocation.cache import RevocationCache
 from verifier.revocation.model import Revocation
 from verifier.revocation.stores.memory import MemoryStore
@@ -59,12 +59,12 @@ async def admin() -> AsyncIterator[Callable[[MemoryStore], Awaitable[Ask]]]:
             endpoint = RevocationsEndpoint(cache, lambda: NOW, 0)
             wrong = WrongTokens(lambda: None)
             service = AdminService(lambda: b"", tuple, hosts, None, endpoint, wrong)
-            runner = web.ServerRunner(HardenedServer(service.handle))
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            server = HttpServer(service.respond, takes_body=service.takes_body)
+            acceptor = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+            stack.push_async_callback(server.close)
+            stack.callback(acceptor.close)
             client = await stack.enter_async_context(aiohttp.ClientSession())
-            host, port = runner.addresses[0][:2]
+            host, port = acceptor.sockets[0].getsockname()[:2]
 
             async def ask(method: str, path: str, **more: Any) -> tuple[int, dict[str, str], Any]:
                 async with client.request(method, f"http://{host}:{port}{path}", **more) as answer:
