@@ -43,7 +43,6 @@ _NORMALISED_AT_ONCE: Final = 64  # letters
 # Other ASCII characters are excluded, also percent-encoded: the client would remove some of them,
 # and nginx and XMPP refuse others.
 _TENANT: Final = re.compile(r"(?:[a-z0-9._~-]|%[89a-f][0-9a-f])+")
-_JID: Final = re.compile(r"(?:([^@/]+)@)?([^@/]+)(?:/(.+))?", re.DOTALL)
 _NODE_WITH_TENANT: Final = re.compile(r"\[([^\]]+)\](.+)", re.DOTALL)
 
 
@@ -135,10 +134,14 @@ def parse_jid(text: str) -> Jid | None:
     """
     if len(text) > LONGEST_JID:
         return None
-    match = _JID.fullmatch(text)
-    if match is None or any(map(_is_too_long, match.groups(""))):
+    bare, slash, resource = text.partition("/")
+    node, at, host = bare.rpartition("@")
+    if not host or "@" in node or bool(at) != bool(node) or bool(slash) != bool(resource):
         return None
-    return Jid(*match.groups())
+    # A character has at most four bytes.
+    if 4 * len(text) > MAX_BYTES and any(map(_is_too_long, (node, host, resource))):
+        return None
+    return Jid(node or None, host, resource or None)
 
 
 def split_tenant(node: str) -> tuple[str | None, str]:

@@ -10,7 +10,7 @@ from verifier.rooms.percent import percent_decoded
 MAX_PARAMETERS: Final = 128
 """The most parameters of a query that is read."""
 
-_LONGEST_ESCAPE: Final = 3  # characters for one of a name
+_LONGEST_NAME: Final = 3 * 32  # characters of a parameter's name, each of them percent-encoded
 
 
 def read_parameters(query: str, names: Iterable[str]) -> Mapping[str, list[str]]:
@@ -18,13 +18,12 @@ def read_parameters(query: str, names: Iterable[str]) -> Mapping[str, list[str]]
 
     Args:
         query: The query without ``?``, with at most ``MAX_PARAMETERS`` parameters.
-        names: The names of the parameters, ASCII.
+        names: The names of the parameters, ASCII, at most 32 characters each.
     """
     found: dict[str, list[str]] = {name: [] for name in names}
-    longest = max(map(len, found)) * _LONGEST_ESCAPE
     for part in query.split("&"):
         name, _, value = part.partition("=")
-        if "%" in name and len(name) <= longest:
+        if "%" in name and len(name) <= _LONGEST_NAME:
             name = percent_decoded(name)
         values = found.get(name)
         if values is not None:

@@ -105,7 +105,7 @@ class Target:
         """
         if has_too_many_parameters(self.query):
             return True
-        if max(map(len, (self.jwt, self.token, self.room, self.prefix))) > 1:
+        if len(self.jwt) > 1 or len(self.token) > 1 or len(self.room) > 1 or len(self.prefix) > 1:
             return True
         if not (self.signalling and self.prefix and self.address):
             return False

@@ -221,13 +221,14 @@ def check_claim_types(
         return deny(DenialCode.TOKEN_MALFORMED, f"expected {expected}")
     # Then JSON types, where a wrong one reaches other modules or is never compared.
     context = claims.context if isinstance(claims.context, dict) else {}
-    for name, value, code in (
-        ("exp", claims.expiry, DenialCode.EXPIRY_MALFORMED),
-        ("nbf", claims.not_before, DenialCode.NOT_BEFORE_MALFORMED),
-    ):
-        if value is False:
-            record("claim types", f"{name} to be a number", value)
-            return deny(code, not_a("number", name, value), header.key_id)
+    if claims.expiry is False:
+        record("claim types", "exp to be a number", False)
+        detail = not_a("number", "exp", False)
+        return deny(DenialCode.EXPIRY_MALFORMED, detail, header.key_id)
+    if claims.not_before is False:
+        record("claim types", "nbf to be a number", False)
+        detail = not_a("number", "nbf", False)
+        return deny(DenialCode.NOT_BEFORE_MALFORMED, detail, header.key_id)
     typed = (
         ("kid", header.key_id, str),
         ("iss", claims.issuer, str),

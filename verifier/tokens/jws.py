@@ -161,7 +161,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         raise MalformedError("expected strict JSON") from None
     if not isinstance(value, dict):
         raise MalformedError(f"expected a JSON object, found {json_type(value)}")
-    if b"\\u" in raw:
+    if "\\u" in text:
         _refuse_lone_surrogates(value)
     return value
 
