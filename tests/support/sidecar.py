@@ -10,6 +10,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from tests.support.samples import sample, samples_of
 from tests.support.tokens import SECRET, present, sign
 from verifier.decisions.bypass import Bypass
 from verifier.decisions.verifier import Verifier
@@ -89,7 +90,7 @@ class Sidecar:
 
     def count(self, name: str, **labels: str) -> float:
         """Return one sample of the metrics; 0 if there is none."""
-        return self.metrics.registry.get_sample_value(f"jitsi_verifier_{name}", labels) or 0.0
+        return samples_of(self.metrics).get(sample(name, **labels), 0.0)
 
 
 NO_BYPASS = Bypass()

@@ -2,24 +2,25 @@
 
 These are counted for every request, so that counting must be cheap:
 
-- All label values are known at the start, and the counters of all combinations are bound then,
-  because ``labels()`` costs more than everything else that a counter does.
+- All label values are known at the start, and the counters of all combinations are made then.
 - A decision adds 1 to a plain integer. ``flush`` adds the integers to the counters, before each
   scrape and a few times a second.
 - The index of that integer (``outcome_index``) is cached with the response. A response from the
   cache needs no lookup by endpoint, outcome and code.
+
+Shown are about 350 counters of decisions. An alert can only see the first event of a kind if its
+counter was shown at zero before, so every denial code is shown at every endpoint. What report-only
+mode would deny is shown once it occurs: no alert may depend on it, and it would double the number.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
-from verifier.observability.worker_metrics import NAMESPACE, gauge
+from verifier.observability.registry import Histogram, Registry, Value
 from verifier.rules.model import UNAVAILABLE_CODES, Allow, Decision, DenialCode
 
 ENDPOINTS: Final = (
@@ -51,52 +52,52 @@ class DecisionMetrics:
         registry: Where the metrics are registered.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._measure_cache: Callable[[], int] = lambda: 0
         self._bind_decisions(registry)
         self._bind_cache(registry)
 
-    def _bind_decisions(self, registry: CollectorRegistry) -> None:
-        decisions = Counter(
-            f"{NAMESPACE}_decisions",
+    def _bind_decisions(self, registry: Registry) -> None:
+        decisions = registry.counter(
+            "decisions",
             "Decisions by endpoint, outcome and denial code.",
             ["endpoint", "outcome", "code"],
-            registry=registry,
         )
-        duration = _BulkHistogram(
-            f"{NAMESPACE}_decision_duration_seconds",
-            "From a request's head to its answer.",
-            ["endpoint"],
-            buckets=BUCKETS,
-            registry=registry,
+        duration = registry.histogram(
+            "decision_duration_seconds", "From a request's head to its answer.", ["endpoint"]
         )
-        # One index finds an outcome's integer and its counter in two parallel lists.
+        # One index finds an outcome's integer and its counter in two parallel lists. A moderator
+        # has an integer of its own, and shares the counter of all that are allowed.
         outcomes = _outcomes()
         self._outcome_indices = {labels: index for index, labels in enumerate(outcomes)}
         self._counts = [0] * len(outcomes)
+        allowed = {name: decisions.value(name, _ALLOWED, "") for name in ENDPOINTS}
         self._counters = [
-            decisions.labels(endpoint, _ALLOWED if outcome == _MODERATOR else outcome, code)
+            decisions.value(endpoint, outcome, code, rare=outcome == _WOULD_DENY)
+            if code
+            else allowed[endpoint]
             for endpoint, outcome, code in outcomes
         ]
-        self._durations = {name: _Durations(duration.labels(name)) for name in ENDPOINTS}
-        self._in_flight = gauge(registry, "in_flight", "Requests being answered.", "sum")
-        self._in_flight.set(0)  # a dead worker with this number may have left another value
-        self._moderators = Counter(
-            f"{NAMESPACE}_moderators",
-            "Allowed decisions that make the user a moderator.",
-            registry=registry,
-        )
+        self._durations = {
+            name: _Durations(duration.histogram(BUCKETS, name)) for name in ENDPOINTS
+        }
+        in_flight = registry.gauge("in_flight", "Requests being answered.", "sum").value()
+        in_flight.set(0)  # a dead worker with this number may have left another value
+        self._in_flight = _InFlight(in_flight)
+        self._moderators = registry.counter(
+            "moderators", "Allowed decisions that make the user a moderator."
+        ).value()
 
-    def _bind_cache(self, registry: CollectorRegistry) -> None:
-        lookups = Counter(
-            f"{NAMESPACE}_decision_cache_lookups",
+    def _bind_cache(self, registry: Registry) -> None:
+        lookups = registry.counter(
+            "decision_cache_lookups",
             "Requests that were, or were not, answered from the cache.",
             ["result"],
-            registry=registry,
         )
-        self._hit_counter, self._miss_counter = lookups.labels("hit"), lookups.labels("miss")
+        self._hit_counter, self._miss_counter = lookups.value("hit"), lookups.value("miss")
         self._hits = self._misses = 0
-        self._cache_entries = gauge(registry, "decision_cache_entries", "Cached decisions.", "sum")
+        entries = registry.gauge("decision_cache_entries", "Cached decisions.", "sum")
+        self._cache_entries = entries.value()
         self._cache_entries.set(0)
 
     def count_cache_lookup(self, *, hit: bool) -> None:
@@ -108,7 +109,7 @@ class DecisionMetrics:
 
     def track_in_flight(self) -> AbstractContextManager[None]:
         """Count a request as in flight while the context is entered."""
-        return self._in_flight.track_inprogress()
+        return self._in_flight
 
     def outcome_index(self, endpoint: str, decision: Decision, *, enforced: bool = True) -> int:
         """Return the index under which ``count_decision`` counts such decisions."""
@@ -166,15 +167,19 @@ def _denied_outcome(code: DenialCode) -> str:
     return "error" if code in UNAVAILABLE_CODES else "denied"
 
 
-class _BulkHistogram(Histogram):
-    """A histogram that takes many observations at once."""
+class _InFlight:
+    """Counts a request as in flight while the context is entered; several can be at once."""
 
-    def observe_many(self, counts: Sequence[int], total: float) -> None:
-        """Add observations: how many fell into each bucket, and their sum."""
-        self._sum.inc(total)
-        for bucket, count in zip(self._buckets, counts, strict=True):
-            if count:
-                bucket.inc(count)
+    __slots__ = ("_gauge",)
+
+    def __init__(self, gauge: Value) -> None:
+        self._gauge = gauge
+
+    def __enter__(self) -> None:
+        self._gauge.inc()
+
+    def __exit__(self, *_exception: object) -> None:
+        self._gauge.inc(-1)
 
 
 class _Durations:
@@ -182,7 +187,7 @@ class _Durations:
 
     __slots__ = ("_histogram", "counts", "total")
 
-    def __init__(self, histogram: _BulkHistogram) -> None:
+    def __init__(self, histogram: Histogram) -> None:
         self._histogram = histogram
         self.counts = [0] * (len(BUCKETS) + 1)
         self.total = 0.0

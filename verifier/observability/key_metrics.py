@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from itertools import product
 from typing import Final, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
 from verifier.keys.model import SKIP_REASONS, SkipReason, Source
 from verifier.keys.sources.base import FetchResult, LookupResult
 from verifier.observability.decision_metrics import BUCKETS
-from verifier.observability.worker_metrics import NAMESPACE, gauge
+from verifier.observability.registry import Family, Registry, Value
 
 SOURCES: Final[tuple[Source, ...]] = get_args(Source)
 FETCHING: Final[tuple[Source, ...]] = tuple(source for source in SOURCES if source != "secret")
@@ -25,46 +23,34 @@ class KeyMetrics:
         registry: Where the metrics are registered.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        lookups = Counter(
-            f"{NAMESPACE}_key_lookups",
+    def __init__(self, registry: Registry) -> None:
+        lookups = registry.counter(
+            "key_lookups",
             "Lookups of a key id: hit, miss, stale, or negative (known to be missing).",
             ["source", "result"],
-            registry=registry,
         )
-        fetches = Counter(
-            f"{NAMESPACE}_key_fetches",
-            "Requests to key sources, and key files read.",
-            ["source", "result"],
-            registry=registry,
+        fetches = registry.counter(
+            "key_fetches", "Requests to key sources, and key files read.", ["source", "result"]
         )
-        skipped = Counter(
-            f"{NAMESPACE}_keys_skipped",
-            "Keys that a source sent and that are not used.",
-            ["source", "reason"],
-            registry=registry,
+        skipped = registry.counter(
+            "keys_skipped", "Keys that a source sent and that are not used.", ["source", "reason"]
         )
-        duration = Histogram(
-            f"{NAMESPACE}_key_fetch_duration_seconds",
-            "From a request for keys to its answer.",
-            ["source"],
-            buckets=BUCKETS,
-            registry=registry,
+        duration = registry.histogram(
+            "key_fetch_duration_seconds", "From a request for keys to its answer.", ["source"]
         )
-        success = gauge(
-            registry,
+        success = registry.gauge(
             "key_last_success_timestamp_seconds",
             "When a source last gave a good answer; 0 for never.",
             "max",
             ["source"],
         )
-        held = gauge(registry, "keys", "Keys held.", "max", ["source"])
+        held = registry.gauge("keys", "Keys held.", "max", ["source"])
         self._lookups = _bind(lookups, SOURCES, get_args(LookupResult))
         self._fetches = _bind(fetches, FETCHING, get_args(FetchResult))
         self._skipped = _bind(skipped, FETCHING, SKIP_REASONS)
-        self._fetch_duration = {name: duration.labels(name) for name in FETCHING}
-        self._success = {name: success.labels(name) for name in SOURCES}
-        self._held = {name: held.labels(name) for name in SOURCES}
+        self._fetch_duration = {name: duration.histogram(BUCKETS, name) for name in FETCHING}
+        self._success = {name: success.value(name) for name in SOURCES}
+        self._held = {name: held.value(name) for name in SOURCES}
         # A dead worker with this number may have left other values.
         for child in (*self._success.values(), *self._held.values()):
             child.set(0)
@@ -92,13 +78,13 @@ class KeyMetrics:
 
 
 def _bind(
-    counter: Counter, sources: Iterable[str], results: Iterable[str]
-) -> dict[tuple[str, str], Counter]:
-    """Return the counter's children by their label values, all of them from the start.
+    counter: Family, sources: Iterable[str], results: Iterable[str]
+) -> dict[tuple[str, str], Value]:
+    """Return the counter's values by their labels, all of them from the start.
 
     A time series that appears only with its first event has no increase that an alert could see.
     """
     return {
-        (source, result): counter.labels(source, result)
+        (source, result): counter.value(source, result)
         for source, result in product(sources, results)
     }

@@ -1,112 +1,68 @@
 """The metrics of one process, and how they are exposed to Prometheus.
 
 ``decision_metrics`` has the metrics of requests, ``key_metrics`` those of keys, and this module
-those of reloads, revocations and workers. ``worker_metrics`` says where several workers keep the
-values.
+those of reloads, revocations and workers. ``registry`` says where the values of several workers are
+kept.
 """
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterable
 from typing import Final
-
-from prometheus_client import CollectorRegistry, Counter, Metric, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
 
 from verifier.observability.decision_metrics import DecisionMetrics
 from verifier.observability.key_metrics import KeyMetrics
-from verifier.observability.worker_metrics import (
-    NAMESPACE,
-    WorkerSlot,
-    close_value_files,
-    gauge,
-    resident_bytes,
-    values_in_files,
-)
+from verifier.observability.registry import MetricMemory, Registry, resident_bytes
 from verifier.version import VERSION
-
-_SINGLE_PROCESS: Final = WorkerSlot()
-
-
-def prepare_worker_files(slot: WorkerSlot, *, restarted: bool) -> None:
-    """Prepare the files of a worker that does not run: reset its gauges, and keep its counters.
-
-    Args:
-        slot: The worker's, with a directory.
-        restarted: Whether to count a restart of the worker.
-    """
-    metrics = Metrics(slot)
-    if restarted:
-        metrics.count_restart()
-    close_value_files()
-    # The metrics consist of thousands of objects in reference cycles. Each worker that is forked
-    # later would inherit them.
-    del metrics
-    gc.collect()
 
 
 class Metrics:
-    """All metrics of one process, in a registry of its own.
+    """All metrics of one process.
+
+    To make this object also resets the gauges that a dead worker with the same number has left.
 
     Args:
-        slot: The worker that counts.
+        memory: The values of all workers; None for a single process.
+        worker: The worker that counts.
 
     Attributes:
-        registry: The metrics of this process alone.
         decisions: The metrics of decisions.
         keys: The metrics of keys.
     """
 
-    def __init__(self, slot: WorkerSlot = _SINGLE_PROCESS) -> None:
-        self.registry = self._exposed = CollectorRegistry()
-        self._slot = slot
-        if slot.directory is not None:
-            self._exposed = CollectorRegistry()
-        # Registered first, so that the collectors after it see what was counted until now.
-        self._exposed.register(_FlushCollector(self.flush))
-        with values_in_files(slot):
-            self.decisions = DecisionMetrics(self.registry)
-            self.keys = KeyMetrics(self.registry)
-            self._bind_reloads()
-            self._bind_revocations()
-            self._bind_workers()
-            self._wrong_admin_tokens = Counter(
-                f"{NAMESPACE}_admin_wrong_tokens",
-                "Requests to the admin address with a wrong admin token.",
-                registry=self.registry,
-            )
-            build_info = gauge(self.registry, "build_info", "Always 1.", "max", ["version"])
-            build_info.labels(VERSION).set(1)
-        if slot.directory is not None:
-            MultiProcessCollector(self._exposed, str(slot.directory))
+    def __init__(self, memory: MetricMemory | None = None, worker: int = 0) -> None:
+        memory = memory or MetricMemory()
+        self._registry: Final = Registry(memory, worker)
+        self.decisions = DecisionMetrics(self._registry)
+        self.keys = KeyMetrics(self._registry)
+        self._bind_reloads(self._registry)
+        self._bind_revocations(self._registry)
+        self._bind_workers(self._registry, len(memory.rows), worker)
+        self._wrong_admin_tokens = self._registry.counter(
+            "admin_wrong_tokens", "Requests to the admin address with a wrong admin token."
+        ).value()
+        build_info = self._registry.gauge("build_info", "Always 1.", "max", ["version"])
+        build_info.value(VERSION).set(1)
 
-    def _bind_reloads(self) -> None:
-        reloads = Counter(
-            f"{NAMESPACE}_config_reloads",
-            "Configurations read again.",
-            ["result"],
-            registry=self.registry,
+    def _bind_reloads(self, registry: Registry) -> None:
+        # All workers reload together, which is one reload. Each counts it, because any of them may
+        # be the only one that fails, or may not run at that moment; the highest count is right.
+        reloads = registry.counter(
+            "config_reloads", "Configurations read again.", ["result"], over_workers="max"
         )
-        self._reloads = {True: reloads.labels("ok"), False: reloads.labels("error")}
-        self._last_reload = gauge(
-            self.registry,
+        self._reloads = {True: reloads.value("ok"), False: reloads.value("error")}
+        self._last_reload = registry.gauge(
             "config_last_reload_successful",
             "Whether the configuration that was read last is the one in use.",
             "min",
-        )
+        ).value()
         self._last_reload.set(1)
 
-    def _bind_revocations(self) -> None:
-        self._revocations = gauge(self.registry, "revocations", "Revocations in force.", "max")
+    def _bind_revocations(self, registry: Registry) -> None:
+        self._revocations = registry.gauge("revocations", "Revocations in force.", "max").value()
         self._revocations.set(0)
-        self._store_up = gauge(
-            self.registry,
-            "revocation_store_up",
-            "Whether the last use of the revocation store succeeded.",
-            "min",
-        )
+        self._store_up = registry.gauge(
+            "revocation_store_up", "Whether the last use of the revocation store succeeded.", "min"
+        ).value()
         self._store_up.set(1)
         self._failed_redemptions = Counter(
             f"{NAMESPACE}_failed_redemptions",
@@ -114,36 +70,27 @@ class Metrics:
             registry=self.registry,
         )
 
-    def _bind_workers(self) -> None:
-        workers = gauge(self.registry, "workers", "Processes that answer.", "max")
-        workers.set(self._slot.workers)
-        decisions = Counter(
-            f"{NAMESPACE}_worker_decisions",
-            "Decisions by worker.",
-            ["worker"],
-            registry=self.registry,
-        )
-        memory = gauge(
-            self.registry,
+    def _bind_workers(self, registry: Registry, count: int, own: int) -> None:
+        registry.gauge("workers", "Processes that answer.", "max").value().set(count)
+        decisions = registry.counter("worker_decisions", "Decisions by worker.", ["worker"])
+        memory = registry.gauge(
             "worker_resident_memory_bytes",
             "Resident memory of a worker, including pages that it shares with other processes.",
             "sum",  # each worker sets its own label only
             ["worker"],
         )
-        self._restarts = Counter(
-            f"{NAMESPACE}_worker_restarts",
-            "Workers that ended and were started again.",
-            registry=self.registry,
-        )
-        for worker in map(str, range(self._slot.workers)):
-            decisions.labels(worker)
-            memory.labels(worker).set(0)
-        own = str(self._slot.worker)
-        self._own_decisions, self._own_memory = decisions.labels(own), memory.labels(own)
+        self._restarts = registry.counter(
+            "worker_restarts", "Workers that ended and were started again."
+        ).value()
+        by_worker = [
+            (decisions.value(worker), memory.value(worker)) for worker in map(str, range(count))
+        ]
+        self._own_decisions, self._own_memory = by_worker[own]
+        self._own_memory.set(0)
 
-    def count_reload(self, *, successful: bool) -> None:
-        """Count a reload. All workers reload together, so only the first one counts."""
-        if self._slot.worker == 0:
+    def count_reload(self, *, successful: bool, again: bool = False) -> None:
+        """Count a reload; ``again``: it failed before, and is counted already."""
+        if successful or not again:
             self._reloads[successful].inc()
         self._last_reload.set(1 if successful else 0)
 
@@ -170,21 +117,6 @@ class Metrics:
         self._own_memory.set(resident_bytes())
 
     def expose(self) -> bytes:
-        """Return all metrics, summed over workers, in Prometheus' text format."""
-        return generate_latest(self._exposed)
-
-
-class _FlushCollector(Collector):
-    """Has no metrics of its own: flushes before the other collectors are read."""
-
-    def __init__(self, flush: Callable[[], None]) -> None:
-        self._flush = flush
-
-    def describe(self) -> Iterable[Metric]:
-        """Return no metric names."""
-        return ()
-
-    def collect(self) -> Iterable[Metric]:
-        """Flush, and return no metrics."""
-        self._flush()
-        return ()
+        """Return all metrics, over all workers, in Prometheus' text format."""
+        self.flush()
+        return self._registry.expose().encode()

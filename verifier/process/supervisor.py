@@ -273,7 +273,7 @@ class Supervisor:
             status = self._job.run(index, channel, self._heartbeat_interval)
         finally:
             # sys.exit would run the supervisor's clean-up too: the callers of ``run`` remove
-            # socket files and the metrics directory, which the other workers still use.
+            # socket files and the directory, which the other workers still use.
             os._exit(status)
 
     def _close_descriptors(self) -> None:

@@ -1,16 +1,14 @@
 """The supervisor's job: each worker runs an ``App`` in its process.
 
 Each worker has its own event loop, keys, cached decisions and configuration. Workers share the
-listening sockets, the change counters (``WorkerCounters``) and a directory. The directory holds
-the metrics of all workers, so that each worker can show the sum, and the revocations if no other
-store is configured.
+listening sockets, two mappings of memory (``WorkerCounters`` and ``MetricMemory``), and a directory
+with the revocations if no other store is configured.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import shutil
 import socket
 from collections.abc import Callable
@@ -19,13 +17,12 @@ from pathlib import Path
 from verifier.config import Settings
 from verifier.log import (
     configure_logging,
-    log,
     log_internal_error,
     set_common_fields,
     traceback_summary,
 )
-from verifier.observability.metrics import Metrics, prepare_worker_files
-from verifier.observability.worker_metrics import WorkerSlot
+from verifier.observability.metrics import Metrics
+from verifier.observability.registry import MetricMemory
 from verifier.process.app import App
 from verifier.process.exit_status import exit_status_of
 from verifier.process.lifecycle import WorkerLifecycle
@@ -57,10 +54,8 @@ class WorkerJob:
         self._read = read
         self._listeners = listeners
         self._directory = directory
-        self._count = settings.workers
-        self._counters = WorkerCounters(self._count)
-        for worker in range(self._count):
-            prepare_worker_files(self._slot(worker), restarted=False)
+        self._counters = WorkerCounters(settings.workers)
+        self._metric_memory = MetricMemory(settings.workers)
 
     def run(self, worker: int, channel: socket.socket, heartbeat_interval: float) -> int:
         """Run a worker until a signal or the supervisor's death ends it; returns the status."""
@@ -68,7 +63,7 @@ class WorkerJob:
         lifecycle = WorkerLifecycle(channel, heartbeat_interval)
 
         def run_app() -> int:
-            metrics = Metrics(self._slot(worker))
+            metrics = Metrics(self._metric_memory, worker)
             identity = WorkerIdentity(worker, self._counters, self._directory)
             app = App(self._settings, self._read, self._listeners, metrics, lifecycle, identity)
             asyncio.run(app.run())
@@ -89,12 +84,7 @@ class WorkerJob:
 
     def clean_up_after(self, worker: int) -> None:
         """Count the restart, and reset the gauges of the dead worker."""
-        try:
-            # The directory is gone if an operator or a clean-up job has removed it.
-            self._directory.mkdir(mode=0o700, exist_ok=True)
-            prepare_worker_files(self._slot(worker), restarted=True)
-        except OSError as error:
-            log("worker metrics not reset", logging.ERROR, error=error.strerror)
+        Metrics(self._metric_memory, worker).count_restart()
 
     def read_configuration(self) -> None:
         """Read the configuration that the workers will read; the workers report its errors."""
@@ -114,6 +104,3 @@ class WorkerJob:
     def close_listeners(self) -> None:
         """Close the listening sockets in the supervisor; the workers close their own copies."""
         self._listeners.close_sockets()
-
-    def _slot(self, worker: int) -> WorkerSlot:
-        return WorkerSlot(worker, self._count, self._directory)
