@@ -64,11 +64,10 @@ class Metrics:
             "revocation_store_up", "Whether the last use of the revocation store succeeded.", "min"
         ).value()
         self._store_up.set(1)
-        self._failed_redemptions = Counter(
-            f"{NAMESPACE}_failed_redemptions",
+        self._failed_redemptions = registry.counter(
+            "failed_redemptions",
             "Single-use tokens denied because the store of used tokens failed.",
-            registry=self.registry,
-        )
+        ).value()
 
     def _bind_workers(self, registry: Registry, count: int, own: int) -> None:
         registry.gauge("workers", "Processes that answer.", "max").value().set(count)
