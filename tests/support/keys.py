@@ -84,3 +84,20 @@ class Keys:
 
     async def find_by_digest(self, _digest: str) -> None:
         return None
+
+
+def certificate_chain(public: Any) -> list[str]:
+    """Return the certificate of a key, that of its issuer, and that of the issuer's issuer."""
+    names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{n}")]) for n in range(3)]
+    authorities = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    subjects = [public, *(key.public_key() for key in authorities)]
+    signers = [*authorities, authorities[-1]]
+    return [
+        x509.CertificateBuilder(names[min(n + 1, 2)], names[n], subjects[n], n + 1)
+        .not_valid_before(_utc(0))
+        .not_valid_after(_utc(4_000_000_000))
+        .sign(signers[n], hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+        .decode()
+        for n in range(3)
+    ]

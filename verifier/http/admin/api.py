@@ -131,8 +131,20 @@ class AdminService:
         return _response(json.dumps(status_object).encode(), "application/json", status)
 
     def _keys(self) -> Response:
-        keys = [asdict(key) for source in self._sources() for key in source.keys]
-        return _response(json.dumps({"keys": keys}).encode(), "application/json")
+        sources = self._sources()
+        keys = [
+            asdict(key) | {"irregular": key.irregular or None}
+            for source in sources
+            for key in source.keys
+        ]
+        not_used = [
+            {"source": source.name} | asdict(entry)
+            for source in sources
+            for entry in source.skipped
+        ]
+        return _response(
+            json.dumps({"keys": keys, "not_used": not_used}).encode(), "application/json"
+        )
 
 
 def _source_object(source: SourceStatus) -> dict[str, Any]:
