@@ -46,9 +46,9 @@ class Convention:
         return self.headers if self.method_header is None else (*self.headers, self.method_header)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OriginalRequest:
-    """The request that a client sent to the proxy.
+    """The request that a client sent to the proxy; not to be changed.
 
     Attributes:
         target: Its target.

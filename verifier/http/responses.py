@@ -33,7 +33,9 @@ NEVER: Final = inf
 
 _PROBLEM_TYPE: Final = {"Content-Type": "application/problem+json"}
 _EMPTY: Final[Mapping[str, str]] = {}
-_PHRASES: Final = {status: status.phrase for status in HTTPStatus}
+# Python 3.11 reads an Enum's member through a Python function, for each response.
+_OK: Final = HTTPStatus.OK
+_NO_CONTENT: Final = HTTPStatus.NO_CONTENT
 _PRINTABLE: Final = bytes(range(0x20, 0x7F)) + b"\t"
 
 NONE: Final = "-"
@@ -106,12 +108,13 @@ class Response:
             ValueError: a header contains a line end or a character that is not ASCII. Only a bug in
                 the caller causes this, because values from tokens are percent-encoded.
         """
-        lines = [f"{name}: {value}\r\n" for name, value in self.headers.items()]
-        if self.status != HTTPStatus.NO_CONTENT:  # RFC 9110, section 8.6
-            lines.append(f"Content-Length: {len(self.body)}\r\n")
-        first = f"HTTP/1.1 {self.status:d} {_PHRASES[self.status]}\r\n"
-        head = f"{first}{''.join(lines)}".encode("ascii")
-        if head.translate(None, _PRINTABLE) != b"\r\n" * (len(lines) + 1):
+        status = self.status
+        lines = [f"HTTP/1.1 {status:d} {status.phrase}", *map(": ".join, self.headers.items())]
+        if status is not _NO_CONTENT:  # RFC 9110, section 8.6
+            lines.append(f"Content-Length: {len(self.body)}")
+        lines.append("")
+        head = "\r\n".join(lines).encode("ascii")
+        if head.translate(None, _PRINTABLE) != b"\r\n" * (len(lines) - 1):
             raise ValueError("expected printable header values")
         return head
 
@@ -235,9 +238,9 @@ def decision_response(
         return denial_response(decision)
     headers = SERVER | identity_headers(decision, address)
     if not cacheable:
-        return Response(HTTPStatus.OK, headers | NO_STORE)
+        return Response(_OK, headers | NO_STORE)
     until = NEVER if decision.expires_at is None else decision.expires_at
-    return Response(HTTPStatus.OK, headers, cacheable_until=until)
+    return Response(_OK, headers, b"", until)
 
 
 def denial_response(denial: Deny) -> Response:
