@@ -10,6 +10,12 @@ Upstream's decoders accept more than RFC 7515 and RFC 8259 do:
 - luajwtjitsi splits at dots and backslashes, and ignores empty segments.
 - lua-cjson takes the last of doubled names, bytes that are no UTF-8, ``nan``, ``inf``, hexadecimal
   numbers and ``+1``; it stops at a NUL.
+
+Any client can send such a token, so the work is bounded before it begins: no token of more than
+``MAX_BYTES`` is read, no JSON text with more than ``jws.MAX_FRACTIONS`` fractions, and no JSON text
+with numbers in other forms if it has more than ``_MAX_WORDS`` strings and words. What takes longer
+than copying the text is done by C functions of the standard library, as in ``jws``. The answer
+beyond these bounds is "Invalid token".
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ import re
 from typing import Any, Final
 
 from verifier.tokens.claims import TokenHeader
-from verifier.tokens.jws import NO_HEADER, Token, nests_deeper
+from verifier.tokens.jws import MAX_FRACTIONS, NO_HEADER, Token, has_lone_surrogates, nests_deeper
 
 _SEPARATORS: Final = re.compile(rb"[\\.]+")
 _URLSAFE: Final = re.compile(rb"[A-Za-z0-9_-]*")
@@ -28,8 +34,11 @@ _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 # Possessive quantifiers, and a string without its end runs to the end of the text: each character
 # is looked at once.
 _STRING_OR_WORD: Final = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[+.\w-]+', re.DOTALL)
-# Longer than the tokens that issuers get wrong. Reading leniently costs more than reading strictly.
-_MAX_BYTES: Final = 9_000
+MAX_BYTES: Final = 9_000
+"""Longer than the tokens that issuers get wrong."""
+
+# More than in the tokens that issuers get wrong. A Python function is called for each of them.
+_MAX_WORDS: Final = 256
 # lua-cjson reads 1,000 levels. Python 3.11 may reach its recursion limit before, so that this
 # bound is lower. A token with more than 64 levels is denied in any case; between 500 and 1,000
 # levels, only the text of the denial differs from Jitsi's.
@@ -39,6 +48,10 @@ _LITERALS: Final = frozenset({"true", "false", "null"})
 
 class _UndecodableError(ValueError):
     """Jitsi's decoders raise an error at this, too."""
+
+
+class _TooMuchWorkError(Exception):
+    """Reading this would take more work than a token may cost."""
 
 
 def read_leniently(token: str, strict_error: str) -> Token:
@@ -53,17 +66,35 @@ def read_leniently(token: str, strict_error: str) -> Token:
         cannot read either.
     """
     raw = token.encode("utf-8", "surrogatepass")
-    if len(raw) > _MAX_BYTES:
-        return _refused(strict_error, "Invalid token", "Invalid token")
-    key_stage_header, key_stage_refusal = _read_key_stage(raw)
-    segments = [segment for segment in _SEPARATORS.split(raw) if segment]
+    if len(raw) > MAX_BYTES:
+        return refuse_unread(strict_error)
+    try:
+        return _read(raw, strict_error)
+    except _TooMuchWorkError:
+        return refuse_unread(strict_error)
+
+
+def refuse_unread(strict_error: str) -> Token:
+    """Return what ``read_leniently`` returns for a token that takes too much work to read."""
+    return _refused(strict_error, "Invalid token", "Invalid token")
+
+
+def _read(raw: bytes, strict_error: str) -> Token:
+    # One part more than a good token has, and one that is empty if the token begins with a dot.
+    parts = _SEPARATORS.split(raw, 4)
+    segments = [segment for segment in parts if segment]
+    key_stage_segment, dot, _ = raw.partition(b".")
+    key_stage_header, key_stage_refusal = _read_key_stage(key_stage_segment, dot)
     if len(segments) != 3:
         return _refused(strict_error, "Invalid token", key_stage_refusal, key_stage_header)
-    refusal = "Invalid header"
+    # Usually both stages read the same segment, which is decoded once.
+    is_read, refusal = segments[0] == key_stage_segment, "Invalid header"
+    if is_read and key_stage_refusal is not None:
+        return _refused(strict_error, refusal, key_stage_refusal)
     try:
-        header = TokenHeader(_table(_json(_base64url(segments[0]))))
+        header = key_stage_header if is_read else TokenHeader(_table(_decode(segments[0])))
         refusal = "Invalid body"
-        claims = _table(_json(_base64url(segments[1])))
+        claims = _table(_decode(segments[1]))
         refusal = "Invalid signature"
         signature = _base64url(segments[2])
     except _UndecodableError:
@@ -90,9 +121,8 @@ def _refused(
     )
 
 
-def _read_key_stage(raw: bytes) -> tuple[TokenHeader, str | None]:
+def _read_key_stage(segment: bytes, dot: bytes) -> tuple[TokenHeader, str | None]:
     """Read the header as upstream does before it asks a key server: up to the first dot."""
-    segment, dot, _ = raw.partition(b".")
     if not dot:
         return NO_HEADER, "Invalid token"
     try:
@@ -115,6 +145,10 @@ def _base64url(segment: bytes) -> bytes:
     return binascii.a2b_base64(whole.translate(_TO_STANDARD) + b"=" * (-len(whole) % 4))
 
 
+def _decode(segment: bytes) -> Any:
+    return _json(_base64url(segment))
+
+
 def _json(raw: bytes) -> Any:
     """Decode JSON as lua-cjson does, close enough to find the same first error."""
     raw = raw.split(b"\0", 1)[0]
@@ -122,15 +156,38 @@ def _json(raw: bytes) -> Any:
         raise _UndecodableError
     text = raw.decode("utf-8", "replace")
     try:
-        value = json.loads(_STRING_OR_WORD.sub(_standard_number, text), strict=False)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # cjson refuses lone surrogates
+        value = _decode_json(text)
     except ValueError:
-        raise _UndecodableError from None
+        text = _standardize_numbers(text)
+        try:
+            value = _decode_json(text)
+        except ValueError:
+            raise _UndecodableError from None
+    if "\\u" in text and has_lone_surrogates(text):
+        raise _UndecodableError
     return value
 
 
-def _standard_number(found: re.Match[str]) -> str:
-    """Rewrite what C's ``strtod`` reads as a number into what Python's ``json`` reads as one."""
+def _decode_json(text: str) -> Any:
+    if text.count(",") > MAX_FRACTIONS:
+        fractions = list[str]()
+        json.JSONDecoder(strict=False, parse_int=len, parse_float=fractions.append).decode(text)
+        if len(fractions) > MAX_FRACTIONS:
+            raise _TooMuchWorkError
+    # To Lua each number is a float.
+    return json.loads(text, strict=False, parse_int=float)
+
+
+def _standardize_numbers(text: str) -> str:
+    """Rewrite the numbers that only C's ``strtod`` reads."""
+    text, count = _STRING_OR_WORD.subn(_standardize, text, _MAX_WORDS + 1)
+    if count > _MAX_WORDS:
+        raise _TooMuchWorkError
+    return text
+
+
+def _standardize(found: re.Match[str]) -> str:
+    """Return a string as it is, and a number in the form of JSON."""
     word = found[0]
     if word[0] in '".' or word in _LITERALS:
         return word

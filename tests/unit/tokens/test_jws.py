@@ -85,6 +85,41 @@ def test_brackets_in_strings_are_no_levels() -> None:
     assert jws.parse_object(text)["a"].endswith('"[\\')
 
 
+SCALARS = r"""
+0 -7 1.5 -2e3 true null NaN 01 "a" "[{" "\\" "\"" "\ud83d\ude00" "\ud83d" [] {} 1e19 1e999
+9223372036854775807 9223372036854775808 -9223372036854775808 1234567890123456789012
+"""
+VALUES = st.recursive(
+    st.sampled_from(SCALARS.split()),
+    lambda inner: (
+        st.lists(inner, max_size=4).map(lambda items: f"[{','.join(items)}]")
+        | st.lists(st.tuples(st.sampled_from("abcdefgh"), inner), max_size=3).map(
+            lambda items: "{" + ",".join(f'"{name}":{value}' for name, value in items) + "}"
+        )
+    ),
+    max_leaves=8,
+)
+
+
+def parsed(text: str) -> Any:
+    try:
+        return jws.parse_object(text.encode())
+    except jws.MalformedError:
+        return None
+
+
+@given(VALUES, st.sampled_from(["0", '"a"', "[]", "{}", '{"a":0}', "1000000000000000000"]))
+def test_token_with_many_values_is_read_like_one_with_few(value: str, filling: str) -> None:
+    few = parsed(f'{{"x":{value}}}')
+    many = parsed(f'{{"x":{value},"y":[{",".join([filling] * 200)}]}}')
+    assert (many and many["x"]) == (few and few["x"])
+
+
+def test_number_of_fractions_is_bounded() -> None:
+    for count, allowed in ((256, True), (257, False)):
+        assert (parsed(f'{{"x":[{",".join(["1.5"] * count)}]}}') is not None) is allowed
+
+
 def test_unused_bits_that_are_not_zero_are_refused() -> None:
     assert jws.decode_base64url(b"QQ") == b"A"
     with pytest.raises(jws.MalformedError, match="canonical"):

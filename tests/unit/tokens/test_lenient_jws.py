@@ -88,6 +88,25 @@ def test_key_stage_has_words_of_its_own(text: str, refusal: str | None) -> None:
     assert read_leniently(text, "irregular").key_stage_refusal == refusal
 
 
+def test_rewritten_numbers_are_bounded() -> None:
+    for members, refusal in ((255, None), (256, "Invalid token")):
+        payload = segment(b'{"a":[' + b",".join([b"0x1"] * members) + b"]}")
+        read = read_leniently(f"{HEADER}.{payload}.a", "x")
+        assert (read.refusal, read.key_stage_refusal) == (refusal, refusal)
+        assert len(read.claims.get("a", ())) == (members if refusal is None else 0)
+
+
+def test_many_standard_values_are_read() -> None:
+    for fractions, refusal in ((256, None), (257, "Invalid token")):
+        payload = segment({"a": [17] * 500, "b": [1.5] * fractions})
+        assert read_leniently(f"{HEADER}.{payload}.{SIGNATURE}=", "x").refusal == refusal
+
+
+def test_lone_surrogate_is_refused_in_a_doubled_member_too() -> None:
+    payload = segment(rb'{"a":"\ud800","a":1}')
+    assert read_leniently(f"{HEADER}.{payload}.{SIGNATURE}", "x").refusal == "Invalid body"
+
+
 @given(st.text(alphabet=st.characters(), max_size=80))
 def test_no_text_raises(text: str) -> None:
     read_leniently(text, "irregular")
