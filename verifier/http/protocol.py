@@ -1,53 +1,36 @@
-"""One client's connection: from its bytes to whole requests, and from responses to bytes.
+"""One client's connection: which bytes belong to which request, and how long a client may take.
 
-llhttp (through ``httptools``) parses. This module finds where a head ends, and gives the parser one
-whole head at a time. So the length of a head is known before it is parsed, and an error in one
-request cannot reach the requests before it. The states of a connection:
+This module finds where a head ends, and gives the parser one whole head at a time. So the length of
+a head is known before it is parsed, and an error in one request cannot reach the requests before
+it. A connection has one of these states:
 
     READING    between two requests, or in a head that is not complete
     BODY       a head is complete, and its body is not
     ANSWERING  a whole request waits for its response
     CLOSING    the last response is sent; the connection waits for the client to close it
 
-    event                          READING       BODY          ANSWERING     CLOSING
-    a part of a head               READING       -             (kept)        (dropped)
-    a whole head                   ANSWERING     -             (kept)        (dropped)
-    a whole head before a body     BODY          -             (kept)        (dropped)
-    the body's end                 -             ANSWERING     -             (dropped)
-    the response                   -             -             READING       -
-    the response to the last       -             -             CLOSING (1)   -
-    a refusal                      CLOSING       CLOSING       -             -
-    the client closes its side     closed        closed        (2)           closed
-    too much time                  closed        CLOSING (408) -             closed
+    event                          READING         BODY            ANSWERING       CLOSING
+    a part of a head               READING         -               (kept)          (dropped)
+    a whole head                   ANSWERING (1)   -               (kept)          (dropped)
+    a whole head before a body     BODY            -               (kept)          (dropped)
+    the body's end                 -               ANSWERING (1)   -               (dropped)
+    the response                   -               -               READING         -
+    the last response              -               -               CLOSING (2)     -
+    a refusal                      CLOSING         CLOSING         -               -
+    the client closes its side     closed          closed          (3)             closed
+    the deadline                   closed          CLOSING (408)   -               closed
 
     (kept)  The bytes wait for the response, and nothing more is read until then. So responses leave
             in the order of the requests, and a client cannot fill the memory.
-    (1)     Closed at once if the client has sent nothing behind the request. Otherwise the system
-            would send a reset, and a client may lose a response that way (RFC 9112, section 9.6).
-    (2)     The request, and whole requests behind it, still get their responses.
+    (1)     READING at once if the response needs no wait, as nearly always.
+    (2)     Closed at once if the client has sent nothing behind the request. Otherwise the system
+            would send a reset, and the client could lose a response that way (RFC 9112, 9.6).
+    (3)     The request, and whole requests behind it, still get their responses.
 
-A request is the last one of its connection if the client or HTTP/1.0 says so, if it has a body in
-chunks or one that no endpoint takes, if it asks for an upgrade, and while the server drains.
+While the client has not read the last response, nothing more is answered, in any state.
 
-What is refused here, because llhttp accepts it:
-
-    400  anything but ``METHOD target HTTP/1.1`` or ``1.0`` in the request line, with single spaces:
-         no other version, no HTTP/0.9, no RTSP, no second blank
-    400  a target that does not begin with ``/``: absolute forms, ``*``, CONNECT's authority
-    400  ``Host`` doubled, no plain host and port, or missing in HTTP/1.1
-    400  more than ``head_fields`` fields; fields in a trailer
-    400  ``Transfer-Encoding`` in HTTP/1.0, doubled, or any coding but ``chunked``
-    400  a body behind ``Upgrade``, whose end llhttp does not look for
-    431  a head over ``head_bytes``, a field or target over ``field_bytes``
-    413  a body over ``body_bytes``, or over six times as much with its chunks' sizes and extensions
-    415  a body with ``Content-Encoding``
-
-llhttp itself refuses a bare CR or LF, folded lines, NUL and other control characters, blanks before
-a colon, a doubled ``Content-Length`` or one that is no number, lengths beside chunks, targets that
-are not ASCII, and methods that it does not know. tests/unit/http/test_protocol.py checks all this.
-Endpoints refuse doubled headers of their own: see ``original_request``.
-
-All bytes of refusals and all log lines are constant, so that no request can write into them.
+``parser`` says which requests are refused. All bytes of refusals and all log lines are constant, so
+that no request can write into them. This module knows no endpoint.
 """
 
 from __future__ import annotations
@@ -59,35 +42,23 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-
+from verifier.http.parser import RefusalError, RequestParser
 from verifier.http.request import Request
 from verifier.http.responses import REFUSALS, Rendered
-from verifier.rooms.host import is_host_header
 
 if TYPE_CHECKING:
     from verifier.http.server import HttpServer
 
 _BLANK_LINE: Final = b"\r\n\r\n"
+_CRLF: Final = b"\r\n"
+_LF: Final = ord("\n")
 _A: Final = ord("A")
 _Z: Final = ord("Z")
-_LF: Final = ord("\n")
 _CLOSE: Final = b"Connection: close\r\n\r\n"
 _KEEP_ALIVE: Final = b"Connection: keep-alive\r\n\r\n"  # only HTTP/1.0 needs it
-_CRLF: Final = b"\r\n"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-# In chunks of one byte, each byte of a body takes six bytes.
-_WIRE_BYTES_PER_BODY_BYTE: Final = 6
 # Requests of one read that are answered in one round of the event loop. A read can hold thousands.
 _ANSWERED_PER_ROUND: Final = 16
-
-
-class _RefusalError(Exception):
-    """The request is refused with this status."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
 
 
 class _State(Enum):
@@ -99,8 +70,8 @@ class _State(Enum):
     CLOSING = "closing"
 
 
+# A global name costs less than an attribute of the class.
 _READING: Final = _State.READING
-_ANSWERING: Final = _State.ANSWERING
 
 
 class HttpConnection(asyncio.Protocol):
@@ -111,14 +82,7 @@ class HttpConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_body",
-        "_body_left",
-        "_doubled",
-        "_fields",
-        "_has_trailer",
         "_head_length",
-        "_is_complete",
-        "_last",
         "_leaves_body",
         "_parser",
         "_peer_closed",
@@ -127,35 +91,22 @@ class HttpConnection(asyncio.Protocol):
         "_scanned",
         "_server",
         "_state",
-        "_target",
         "_transport",
         "_unread",
-        "_version",
-        "_wire_bytes",
         "_write_blocked",
         "deadline",
     )
 
     def __init__(self, server: HttpServer) -> None:
         self._server = server
+        self._parser = RequestParser(server.limits)
         self._state = _READING
         self._transport: asyncio.Transport | None = None
-        self._parser = HttpRequestParser(self)
         self._unread = bytearray()  # bytes of no request yet
         self._scanned = 0  # how many of them have been searched for the end of a head
-        self._target = b""
-        self._fields: dict[bytes, bytes] = {}
-        self._doubled: dict[bytes, list[bytes]] = {}
-        self._version = b""  # the last character: 0 or 1
-        self._last = False  # whether the connection ends with the next response
-        self._leaves_body = False  # whether the request has a body that nobody reads
         self._request: Request | None = None  # the request whose body is read
         self._head_length = 0  # bytes of that request's head
-        self._body = bytearray()
-        self._body_left: int | None = None  # bytes; None for a body in chunks
-        self._wire_bytes = 0  # bytes of a body in chunks, with the chunks' sizes
-        self._is_complete = False  # whether the last chunk has come
-        self._has_trailer = False
+        self._leaves_body = False  # whether the last request has a body that is not read
         self._reading_paused = False
         self._write_blocked = False
         self._peer_closed = False
@@ -167,7 +118,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first head."""
         self._transport = cast("asyncio.Transport", transport)
-        # Nothing more is answered while the client has not read the last response.
+        # A client must read a response before it gets another one.
         self._transport.set_write_buffer_limits(0)
         self.deadline = monotonic() + self._server.limits.head_seconds
         self._server.connections.add(self)
@@ -176,8 +127,7 @@ class HttpConnection(asyncio.Protocol):
         """Drop what is kept. A decision that has begun goes on: stores and records need it."""
         del exc
         self._transport = None
-        self._unread.clear()
-        self._body.clear()
+        self._drop_kept()
         self._server.forget(self)
 
     def data_received(self, data: bytes) -> None:
@@ -199,7 +149,7 @@ class HttpConnection(asyncio.Protocol):
         """Answer the requests that a client has sent before it closed its side."""
         self._peer_closed = True
         # asyncio closes the connection if this method returns False.
-        return self._state is _ANSWERING or self._write_blocked
+        return self._state is _State.ANSWERING or self._write_blocked
 
     def pause_writing(self) -> None:
         """Answer nothing more until the client has read the last response."""
@@ -232,32 +182,6 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    # The parser's events. It writes no error out of them, so they only take notes.
-
-    def on_url(self, target: bytes) -> None:
-        """Note the request-target."""
-        self._target = target
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Note one header field."""
-        if self._request is not None:
-            self._has_trailer |= not self._is_complete
-            return
-        name, value = name.lower(), value.rstrip(b" \t")
-        if name in self._fields:
-            self._doubled.setdefault(name, []).append(value)
-        else:
-            self._fields[name] = value
-
-    def on_body(self, data: bytes) -> None:
-        """Collect a part of the body."""
-        if not self._is_complete:
-            self._body += data
-
-    def on_message_complete(self) -> None:
-        """Note the end of the request."""
-        self._is_complete = True
-
     # Reading
 
     def _go_on(self) -> None:
@@ -274,11 +198,6 @@ class HttpConnection(asyncio.Protocol):
         asyncio.get_running_loop().call_soon(self._go_on)
         self._pause_reading()
 
-    def _fail(self, error: Exception) -> None:
-        """Report a bug of this module. What the client gets or sends next is not known."""
-        self._server.report_bug(error)
-        self.abort()
-
     def _read_next(self) -> bool:
         """Read one head or one part of a body; return whether there may be more to read."""
         if self._state is _READING:
@@ -287,38 +206,13 @@ class HttpConnection(asyncio.Protocol):
             return self._read_body()
         return False
 
-    def _keep_rest(self) -> None:
-        """Read on, or wait until the request is answered; note how many bytes are kept."""
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        if self._state is _ANSWERING or self._write_blocked:
-            if self._unread:
-                self._pause_reading()
-        elif self._peer_closed:
-            transport.close()
-        elif self._reading_paused:
-            self._reading_paused = False
-            transport.resume_reading()
-        head = 0 if self._request is None else self._head_length
-        self._server.hold(self, head + len(self._body) + len(self._unread))
-
-    def _pause_reading(self) -> None:
-        if not self._reading_paused and self._transport is not None:
-            self._reading_paused = True
-            self._transport.pause_reading()
-
     def _find_head(self) -> bool:
-        """Serve the first head of the bytes; return False if it is not complete."""
+        """Read the first head of the bytes; return False if it is not complete."""
         unread = self._unread
         if unread.startswith((b"\r", b"\n")):
             # Blank lines before a request are ignored (RFC 9112, section 2.2).
             del unread[: len(unread) - len(unread.lstrip(b"\r\n"))]
         if not unread:
-            return False
-        # No method begins like this. A TLS client would wait for an answer to its handshake.
-        if not _A <= unread[0] <= _Z:
-            self._refuse(400)
             return False
         end = unread.find(_BLANK_LINE, max(0, self._scanned - 3))
         if end >= 0:
@@ -330,167 +224,92 @@ class HttpConnection(asyncio.Protocol):
             return True
         if len(unread) > self._server.limits.head_bytes:
             self._refuse(431)
-            return False
-        # With other line ends, a head would never be complete.
-        if _has_bare_line_end(unread, max(0, self._scanned - 1)):
+        elif _is_hopeless(unread, max(0, self._scanned - 1)):
             self._refuse(400)
-            return False
-        if self._scanned == 0:
+        elif self._scanned == 0:
             # For the first head, the time has begun with the connection.
             self.deadline = min(self.deadline, monotonic() + self._server.limits.head_seconds)
         self._scanned = len(unread)
         return False
 
     def _read_head(self, head: bytes) -> None:
-        """Parse one whole head, and serve its request if no body follows."""
-        if len(head) > self._server.limits.head_bytes:
-            self._refuse(431)
-            return
-        self._fields, self._doubled, self._request = {}, {}, None
+        """Read one whole head, and have its request answered if no body is to be read."""
+        server, parser = self._server, self._parser
         try:
-            self._parser.feed_data(head)
-        except HttpParserUpgrade:
-            pass  # the parser reads no further, and neither does this connection
-        except HttpParserError:
-            self._refuse(400)
-            return
-        try:
-            request = self._check(head)
-            has_body = self._announces_body()
-            if has_body and self._server.takes_body(request):
-                self._expect_body(request, len(head))
-                return
-        except _RefusalError as refusal:
+            request = parser.read_head(head, self._transport)
+            if parser.has_body:
+                if server.takes_body(request):
+                    parser.expect_body(request)
+                    self._expect_body(request, len(head))
+                    return
+                self._leaves_body = parser.is_last = True
+        except RefusalError as refusal:
             self._refuse(refusal.status)
             return
-        self._leaves_body = has_body
-        self._last |= has_body
-        self._serve(request)
-
-    def _check(self, head: bytes) -> Request:
-        """Return the request of a parsed head.
-
-        Raises:
-            _RefusalError: llhttp accepts the head, and this server does not.
-        """
-        fields, doubled, target = self._fields, self._doubled, self._target
-        method, limits = self._parser.get_method(), self._server.limits
-        line = b"%b %b HTTP/1." % (method, target)
-        end = len(line) + 1
-        version = head[end - 1 : end]
-        if not head.startswith(line) or head[end : end + 2] != b"\r\n":
-            raise _RefusalError(400)
-        if version not in (b"1", b"0") or target[:1] != b"/" or method == b"CONNECT":
-            raise _RefusalError(400)
-        host = fields.get(b"host")
-        if host is None:
-            if version == b"1":
-                raise _RefusalError(400)
-        elif b"host" in doubled or not _is_plain(host):
-            raise _RefusalError(400)
-        if len(fields) + sum(map(len, doubled.values())) > limits.head_fields:
-            raise _RefusalError(400)
-        if len(head) > limits.field_bytes and self._longest_field() > limits.field_bytes:
-            raise _RefusalError(431)
-        self._version = version
-        self._last = self._ends_here()
-        return Request(method.decode(), target.decode(), fields, doubled, b"", self._transport)
-
-    def _ends_here(self) -> bool:
-        """Return whether the client ends the connection with this request."""
-        connection = self._fields.get(b"connection")
-        if b"upgrade" in self._fields:
-            return True  # other programs may take what follows for the other protocol
-        if connection is None:
-            return self._version == b"0"
-        values = b",".join([connection, *self._doubled.get(b"connection", ())])
-        options = {option.strip() for option in values.lower().split(b",")}
-        return b"close" in options or (self._version == b"0" and b"keep-alive" not in options)
-
-    def _longest_field(self) -> int:
-        values = [*self._fields.items()]
-        values += [(name, value) for name, more in self._doubled.items() for value in more]
-        return max(len(self._target), *(len(name) + len(value) for name, value in values))
-
-    def _announces_body(self) -> bool:
-        """Return whether a body follows the head.
-
-        Raises:
-            _RefusalError: programs may disagree about the body's end.
-        """
-        coding = self._fields.get(b"transfer-encoding")
-        if coding is None:
-            has_body = int(self._fields.get(b"content-length", 0)) > 0
-        else:
-            has_body = True
-            is_chunked = coding.lower() == b"chunked" and b"transfer-encoding" not in self._doubled
-            if not is_chunked or self._version == b"0":
-                raise _RefusalError(400)
-            self._last = True
-        if has_body and b"upgrade" in self._fields:
-            raise _RefusalError(400)
-        return has_body
+        self._answer(request)
 
     def _expect_body(self, request: Request, head_length: int) -> None:
-        """Read the body that follows.
-
-        Raises:
-            _RefusalError: the body cannot be read, or is too long.
-        """
-        fields, limits = request.fields, self._server.limits
-        if b"content-encoding" in fields:
-            raise _RefusalError(415)
-        length = fields.get(b"content-length")
-        self._body_left = None if length is None else int(length)
-        if self._body_left is not None and self._body_left > limits.body_bytes:
-            raise _RefusalError(413)
-        self._request, self._state = request, _State.BODY
-        self._wire_bytes, self._is_complete, self._has_trailer = 0, False, False
-        self.deadline = monotonic() + limits.body_seconds
-        self._head_length = head_length
+        self._state, self._request, self._head_length = _State.BODY, request, head_length
+        self.deadline = monotonic() + self._server.limits.body_seconds
         self._server.hold(self, head_length)
-        if fields.get(b"expect", b"").lower() == b"100-continue" and self._version == b"1":
-            # Without need if the body is on its way already, which does no harm (RFC 9110, 10.1.1).
+        if request.sole(b"expect") is not None and not self._parser.is_http_1_0:
+            # Also if the body is on its way already, which does no harm (RFC 9110, 10.1.1).
             self._write(_CONTINUE)
 
     def _read_body(self) -> bool:
         """Read a part of the body; return whether the body is complete."""
-        if not self._unread:
+        if not self._unread or self._request is None:
             return False
-        size = len(self._unread) if self._body_left is None else self._body_left
-        part = bytes(self._unread[:size])
-        del self._unread[:size]
         try:
-            self._parser.feed_data(part)
-        except HttpParserError:
-            # The parser reads on behind the last chunk, where this server takes nothing.
-            if not self._is_complete:
-                self._refuse(400)
-                return False
-        if self._body_left is not None:
-            self._body_left -= len(part)
-        self._wire_bytes += len(part)
-        limit = self._server.limits.body_bytes
-        if len(self._body) > limit:
-            self._refuse(413)
-        elif self._has_trailer or self._wire_bytes > _WIRE_BYTES_PER_BODY_BYTE * (limit + 1):
-            self._refuse(400)
-        elif self._is_complete and self._request is not None:
-            request, self._request = self._request, None
-            request.body = bytes(self._body)
-            self._body.clear()
-            self._serve(request)
-            return True
-        return False
+            body = self._parser.read_body(self._unread)
+        except RefusalError as refusal:
+            self._refuse(refusal.status)
+            return False
+        if body is None:
+            return False
+        request, self._request = self._request, None
+        request.body = body
+        self._answer(request)
+        return True
+
+    def _keep_rest(self) -> None:
+        """Read on, or wait until the request is answered; note how many bytes are kept."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if self._state is _State.ANSWERING or self._write_blocked:
+            if self._unread:
+                self._pause_reading()
+        elif self._peer_closed:
+            transport.close()
+        else:
+            self._resume_reading()
+        head_length = 0 if self._request is None else self._head_length
+        self._server.hold(self, head_length + self._parser.held_bytes + len(self._unread))
+
+    def _drop_kept(self) -> None:
+        self._unread.clear()
+        self._parser.drop()
+        self._request = None
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused and self._transport is not None:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._reading_paused and self._transport is not None:
+            self._reading_paused = False
+            self._transport.resume_reading()
 
     # Responding
 
-    def _serve(self, request: Request) -> None:
+    def _answer(self, request: Request) -> None:
         """Have a whole request answered, now or later."""
-        self._state, self.deadline = _ANSWERING, inf
         try:
             response = self._server.respond(request)
             if not isinstance(response, tuple):
+                self._state, self.deadline = _State.ANSWERING, inf
                 self._server.start(response, partial(self._send_result, request.method))
                 return
         except Exception as error:  # noqa: BLE001 (asyncio would log its values)
@@ -513,10 +332,11 @@ class HttpConnection(asyncio.Protocol):
     def _send(self, method: str, response: Rendered) -> None:
         head, body = response
         server = self._server
-        if self._last or server.draining:
+        end = _CRLF
+        if self._parser.is_last or server.draining:
             end = _CLOSE
-        else:
-            end = _CRLF if self._version == b"1" else _KEEP_ALIVE
+        elif self._parser.is_http_1_0:
+            end = _KEEP_ALIVE
         # `write` may call `pause_writing`, which sets another deadline.
         self._state, self.deadline = _READING, server.idle_deadline
         self._write(b"".join((head, server.date_line(), end, b"" if method == "HEAD" else body)))
@@ -524,11 +344,16 @@ class HttpConnection(asyncio.Protocol):
             self._close()
 
     def _refuse(self, status: int) -> None:
-        """Send a constant refusal. The end of a request that is refused is not known."""
+        """Send a constant refusal. Where the refused request ends is not known."""
         head, body = REFUSALS[status]
         self._write(b"".join((head, self._server.date_line(), _CLOSE, body)))
         self._leaves_body = True
         self._close()
+
+    def _fail(self, error: Exception) -> None:
+        """Report a bug of this module. What the client gets or sends next is not known."""
+        self._server.report_bug(error)
+        self.abort()
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -543,23 +368,25 @@ class HttpConnection(asyncio.Protocol):
         if self._peer_closed or not (self._leaves_body or self._unread):
             transport.close()
             return
-        self._unread.clear()
-        self._body.clear()
+        self._drop_kept()
         self._server.hold(self, 0)
         self.deadline = monotonic() + self._server.limits.linger_seconds
         if transport.can_write_eof():
             transport.write_eof()
-        if self._reading_paused:
-            self._reading_paused = False
-            transport.resume_reading()
+        self._resume_reading()
 
 
-def _is_plain(host: bytes) -> bool:
-    return host.isascii() and is_host_header(host.decode())
+def _is_hopeless(unread: bytearray, start: int) -> bool:
+    """Return whether no further bytes make a head of these, so that waiting would be useless.
 
+    That is so without a method at the beginning, as in a TLS handshake, and with a CR or LF that is
+    alone. A CR at the end may still get its LF.
 
-def _has_bare_line_end(unread: bytearray, start: int) -> bool:
-    """Return whether a CR or LF is alone; a CR at the end may still get its LF."""
+    Args:
+        unread: The beginning of a head.
+        start: The first byte that is new, or the one before it.
+    """
     pairs = unread.count(_CRLF, start)
     returns = unread.count(b"\r", start) - unread.endswith(b"\r")
-    return returns != pairs or unread.count(b"\n", start) > pairs + (unread[start] == _LF)
+    feeds = unread.count(b"\n", start) - (start > 0 and unread[start] == _LF)
+    return not _A <= unread[0] <= _Z or returns != pairs or feeds != pairs

@@ -1,7 +1,7 @@
 """The HTTP server under every endpoint: its connections, and the limits that they share.
 
-What a handler may rely on: ``protocol`` has read the whole request, and refused what can be read in
-two ways. The handler returns the response, or a coroutine if the response must wait for something.
+What a handler may rely on: ``parser`` has read the whole request, and refused what can be read in
+two ways. The handler returns the response, or a coroutine if it must wait for something.
 An exception of the handler is a bug: the response is a constant 500, and the report holds no value
 of the request.
 
@@ -14,10 +14,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from time import monotonic, time
 from typing import Any, Final, TypeAlias
 
+from verifier.http.parser import Limits
 from verifier.http.protocol import HttpConnection
 from verifier.http.request import Request
 from verifier.http.responses import HttpDate, Rendered
@@ -33,39 +33,6 @@ _log: Final = logging.getLogger(__name__)
 # How often deadlines are looked at: at least once a second, and eight times in the shortest limit.
 _LONGEST_INTERVAL: Final = 1.0
 _CHECKS_PER_LIMIT: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much a client may send, and how long it may take.
-
-    Attributes:
-        head_bytes: Request line and header fields together.
-        field_bytes: The name and the value of one header field; also the request-target. A token
-            of 16 KB fits.
-        head_fields: Header fields.
-        body_bytes: A body. A token that a proxy can send fits, and so does the text around a token
-            that an operator pastes into an explanation.
-        held_bytes: Bytes of requests that are not complete, of all connections together. Beyond
-            it, the connection whose request began first is closed: a proxy sends a request within
-            milliseconds, so the oldest one is a client's that does not.
-        head_seconds: The time from the first byte of a head to its end; for the first head, from
-            the start of the connection.
-        body_seconds: The time for a whole body.
-        idle_seconds: The time between a response and the next request; also the time for which a
-            client may leave a response unread.
-        linger_seconds: The time in which a client may read the last response and close.
-    """
-
-    head_bytes: int = 32 * 1024
-    field_bytes: int = 16 * 1024
-    head_fields: int = 128
-    body_bytes: int = 64 * 1024
-    held_bytes: int = 16 * 1024 * 1024
-    head_seconds: float = 10.0
-    body_seconds: float = 10.0
-    idle_seconds: float = 75.0
-    linger_seconds: float = 5.0
 
 
 _DEFAULTS: Final = Limits()

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
+from verifier.http.parser import Limits
 from verifier.http.protocol import HttpConnection
 from verifier.http.request import Request
 from verifier.http.responses import REFUSALS, SERVER, Rendered, Response
-from verifier.http.server import Handler, HttpServer, Limits
+from verifier.http.server import Handler, HttpServer
 from verifier.log import traceback_summary
 
 MARK = "MARKEDTOKEN"
@@ -811,15 +812,18 @@ async def test_invalid_utf_8_reaches_the_handler(serve: Serve) -> None:
 
 async def test_a_parser_error_is_reported_without_values(serve: Serve) -> None:
     class Broken:
-        def feed_data(self, data: bytes) -> None:
-            raise IndexError(data)
+        def read_head(self, head: bytes, _transport: object) -> Request:
+            raise IndexError(head)
+
+        def drop(self) -> None:
+            pass
 
     wire = await serve()
     connection = await wire.connect()
     connection.send(head())
     await connection.until(b"ok:GET")
     (protocol,) = wire.server.connections
-    protocol._parser = Broken()  # type: ignore[assignment]  # only the method that is used
+    protocol._parser = Broken()  # type: ignore[assignment]  # only the methods that are used
     connection.send(head())
     assert not await connection.rest()
     assert wire.reports[0].startswith("IndexError at ")
