@@ -41,9 +41,15 @@ def log(event: str, level: int = logging.INFO, **fields: Any) -> None:
         LOGGER.log(level, event, extra={"fields": _common_fields | shown})
 
 
-def log_internal_error(places: str) -> None:
-    """Log a bug of this program; ``places`` comes from ``traceback_summary`` and is not cut."""
-    LOGGER.error("internal error", extra={"fields": _common_fields | {"at": places}})
+def log_internal_error(places: str, **fields: str | None) -> None:
+    """Log a bug of this program.
+
+    Args:
+        places: Comes from ``traceback_summary``, and is not cut.
+        fields: What failed, in fixed words; fields that are None are left out.
+    """
+    shown = {name: value for name, value in fields.items() if value is not None}
+    LOGGER.error("internal error", extra={"fields": _common_fields | shown | {"at": places}})
 
 
 def traceback_summary(error: BaseException | None) -> str:

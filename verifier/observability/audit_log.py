@@ -23,9 +23,10 @@ from io import TextIOWrapper
 from logging.handlers import SysLogHandler, WatchedFileHandler
 from pathlib import Path
 from queue import Full, Queue
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any, Final, TextIO
 
+from verifier.background import start_thread
 from verifier.log import log, loggable
 from verifier.observability.sinks import LogContext, Outcome
 
@@ -64,8 +65,7 @@ class AuditLog:
         self._handler = handler
         self._lost = LostLines()
         # A daemon thread, because a blocked disk must not keep the process from ending.
-        self._writer = Thread(target=self._write_all, name="audit log", daemon=True)
-        self._writer.start()
+        self._writer = start_thread(self._write_all, "audit log")
 
     def wants(self, outcome: Outcome) -> bool:
         """Return True for every outcome."""

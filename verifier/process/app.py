@@ -32,6 +32,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from verifier.background import handle_errors, start_task
 from verifier.config import Settings
 from verifier.keys.sources.http import open_session
 from verifier.keys.sources.polling import FileWatch
@@ -85,9 +86,13 @@ class App:
         self._reload_lock = asyncio.Lock()
         self._reload_waiting = False  # a reload was requested and has not begun
         self._tasks: set[asyncio.Task[None]] = set()
+        self._exit_status = 0
 
-    async def run(self) -> None:
+    async def run(self) -> int:
         """Serve, reload on SIGHUP, and drain on SIGTERM or SIGINT.
+
+        Returns:
+            The exit status: 0, or 1 if a background task or thread has failed.
 
         Raises:
             KeySourceError: a configured key cannot be used.
@@ -95,11 +100,12 @@ class App:
             StoreConfigError: the configured store of revocations cannot be used.
             OSError: a socket cannot be listened on.
         """
+        handle_errors(self._fail)
         self._lifecycle.on_supervisor_death(self._stop.set)
         async with open_session() as session, contextlib.AsyncExitStack() as stack:
             self._session = session
             self._handle_signals()
-            self._spawn(self._send_heartbeats())
+            self._spawn(self._send_heartbeats(), "heartbeats")
             async with self._reload_lock:  # a reload requested by now begins after the start
                 await stack.enter_async_context(self._state.open_stores())
                 self._resources = await open_resources(self._settings, self._state, session)
@@ -112,8 +118,8 @@ class App:
             # The timeout is looked up at the end, because a reload may have changed it.
             stack.push_async_callback(lambda: servers.drain(self._settings.drain_timeout))
             self._lifecycle.listening()
-            self._spawn(self._watch_files())
-            self._spawn(self._publish_metrics())
+            self._spawn(self._watch_files(), "watch of files")
+            self._spawn(self._publish_metrics(), "metrics")
             # Almost all objects that exist now live as long as the process. The garbage collector
             # spends no time on frozen objects.
             gc.collect()
@@ -121,8 +127,14 @@ class App:
             await self._stop.wait()
             log("stopping")
             seconds = shutdown_seconds(self._settings.drain_timeout)
-            exit_within(seconds)
+            exit_within(seconds, self._exit_status)
             self._lifecycle.stopping(seconds)
+        return self._exit_status
+
+    def _fail(self) -> None:
+        """End the process: background work that the service needs has failed."""
+        self._exit_status = 1
+        self._stop.set()
 
     async def reload(self) -> None:
         """Read the configuration again. Several calls before a reload begins are one reload."""
@@ -148,7 +160,7 @@ class App:
             return
         replaced, self._resources = self._resources, resources
         resources.resolvers.take_over_metrics(replaced.resolvers)
-        self._spawn(replaced.close_after(self._settings.key_fetch_timeout))
+        self._spawn(replaced.close_after(self._settings.key_fetch_timeout), "end of old resources")
         self._warn_of_restart_options(settings)
         configure_logging(settings.log_format, settings.log_level)
         self._install(settings)
@@ -180,14 +192,13 @@ class App:
         loop = asyncio.get_running_loop()
         for number in _STOP_SIGNALS:
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload(), "reload"))
         # ``main`` and the supervisor have blocked the signals until a handler exists.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED_SIGNALS)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        # asyncio keeps only a weak reference to a task, so this set keeps another one.
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = start_task(work, name)
+        self._tasks.add(task)  # for ``_close``
         task.add_done_callback(self._tasks.discard)
 
     async def _send_heartbeats(self) -> None:

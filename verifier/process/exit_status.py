@@ -10,7 +10,7 @@ from typing import Final
 
 from verifier.config import ConfigError
 from verifier.keys.sources.base import KeySourceError
-from verifier.log import log
+from verifier.log import log, log_internal_error, traceback_summary
 from verifier.observability.decision_log import SinkError
 from verifier.storage.errors import StoreConfigError
 from verifier.tokens.redact import hide_tokens
@@ -36,4 +36,7 @@ def exit_status_of(run: Callable[[], int]) -> int:
     except OSError as error:
         text = error.strerror or str(error)
         log("cannot listen", logging.ERROR, address=error.filename, error=text)
+        return 1
+    except Exception as error:  # noqa: BLE001  # Python would print the message, and so values
+        log_internal_error(traceback_summary(error))
         return 1

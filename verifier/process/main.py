@@ -58,8 +58,7 @@ def serve(config: Path | None) -> int:
             if settings.workers > 1:
                 return _supervise(settings, read, listeners, notifier)
             lifecycle = StandaloneLifecycle(notifier)
-            asyncio.run(App(settings, read, listeners, Metrics(), lifecycle).run())
-            return 0
+            return asyncio.run(App(settings, read, listeners, Metrics(), lifecycle).run())
 
     return exit_status_of(run)
 

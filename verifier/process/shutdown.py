@@ -49,18 +49,19 @@ async def run_in_daemon_thread(function: Callable[[], None]) -> None:
     await done.wait()
 
 
-def exit_within(seconds: float) -> None:
-    """Exit this process after so many seconds, if it has not ended by itself.
+def exit_within(seconds: float, status: int = 0) -> None:
+    """Exit this process with a status after so many seconds, if it has not ended by itself.
 
     At its end, Python waits for every thread of an executor. A thread that resolves a host name
     can take minutes, and cannot be interrupted.
     """
-    timer = threading.Timer(seconds, _exit)
+    timer = threading.Timer(seconds, _exit, [status])
     timer.daemon = True
     timer.start()
 
 
-def _exit() -> None:
+def _exit(status: int) -> None:
     log("shutdown timeout: process exits", logging.WARNING)
-    # Status 0: every request in flight was answered, or had the time that the operator allows.
-    os._exit(0)
+    # Without a failure, the status is 0: every request in flight was answered, or had the time that
+    # the operator allows.
+    os._exit(status)

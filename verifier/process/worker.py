@@ -15,12 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from verifier.config import Settings
-from verifier.log import (
-    configure_logging,
-    log_internal_error,
-    set_common_fields,
-    traceback_summary,
-)
+from verifier.log import configure_logging, set_common_fields
 from verifier.observability.metrics import Metrics
 from verifier.observability.registry import MetricMemory
 from verifier.process.app import App
@@ -66,14 +61,10 @@ class WorkerJob:
             metrics = Metrics(self._metric_memory, worker)
             identity = WorkerIdentity(worker, self._counters, self._directory)
             app = App(self._settings, self._read, self._listeners, metrics, lifecycle, identity)
-            asyncio.run(app.run())
-            return 0
+            return asyncio.run(app.run())
 
         try:
             return exit_status_of(run_app)
-        except Exception as error:  # noqa: BLE001  # the supervisor starts another worker
-            log_internal_error(traceback_summary(error))
-            return 1
         finally:
             if lifecycle.orphaned:  # the supervisor, which removes the directory, is dead
                 shutil.rmtree(self._directory, ignore_errors=True)

@@ -8,16 +8,16 @@ Kubernetes volumes send no file events, and a test can call ``tick`` itself.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from verifier.background import start_task
 from verifier.keys.model import Source
 from verifier.keys.sources.base import Timing
-from verifier.log import log
+from verifier.log import log_internal_error, traceback_summary
 
 POLL_SECONDS: Final = 1.0
 
@@ -50,7 +50,7 @@ class PollingTask:
 
     def start(self) -> None:
         """Start the task; the event loop makes the first call in its next turn."""
-        self._task = asyncio.create_task(self._run(), name=f"{self._name} keys")
+        self._task = start_task(self._run(), f"{self._name} keys")
 
     async def close(self) -> None:
         """End the task, even in the middle of a call."""
@@ -65,9 +65,7 @@ class PollingTask:
             try:
                 await self._tick()
             except Exception as error:  # noqa: BLE001  # after a bug, keys must still be refreshed
-                # Only the type: the message of an unexpected error may quote key material.
-                kind = type(error).__name__
-                log("keys: internal error", logging.ERROR, source=self._name, error=kind)
+                log_internal_error(traceback_summary(error), work=f"{self._name} keys")
             await self._sleep(self._interval)
 
 

@@ -54,7 +54,8 @@ from typing import Final
 
 from redis.asyncio.client import PubSub
 
-from verifier.log import log
+from verifier.background import start_task
+from verifier.log import log, log_internal_error, traceback_summary
 from verifier.revocation.model import Revocation
 from verifier.revocation.stores.base import RevocationSink
 from verifier.revocation.stores.redis_data import (
@@ -121,7 +122,7 @@ class RedisStore:
         """Read all revocations, if Redis can be reached, and update the sink from then on."""
         self._sink = sink
         self._positions.open()
-        self._task = asyncio.create_task(self._run())
+        self._task = start_task(self._run(), "revocation store")
         await self._tried.wait()
 
     def refresh(self) -> None:
@@ -179,6 +180,7 @@ class RedisStore:
             except FAILURES as error:
                 self._set_problem(str(self._link.unavailable_error(error)))
             except Exception as error:  # noqa: BLE001  # a bug must not end the attempts
+                log_internal_error(traceback_summary(error), work="revocation store")
                 self._set_problem(f"{self._url}: internal error ({type(error).__name__})")
             self._tried.set()
             await asyncio.sleep(wait)

@@ -34,6 +34,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from verifier.background import start_task
 from verifier.log import log
 from verifier.revocation.model import BadRevocationError, Revocation
 from verifier.revocation.stores.base import RevocationSink
@@ -92,7 +93,7 @@ class SqliteStore:
         except (*FAILURES, BadRevocationError) as error:
             raise StoreConfigError(_unusable(self._path, error)) from None
         self.loaded = True
-        self._polling = asyncio.create_task(self._poll())
+        self._polling = start_task(self._poll(), "revocation store")
 
     def refresh(self) -> None:
         """Apply changes of this service's other workers to the sink now."""

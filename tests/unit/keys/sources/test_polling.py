@@ -22,7 +22,10 @@ async def test_polling_goes_on_after_a_bug(caplog: pytest.LogCaptureFixture) -> 
     background.start()
     await until(lambda: ticks > 2)
     await background.close()
-    assert [record.message for record in caplog.records] == ["keys: internal error"]
+    assert [record.message for record in caplog.records] == ["internal error"]
+    fields = vars(caplog.records[0])["fields"]
+    assert fields["work"] == "asap keys"
+    assert "test_polling.py:" in fields["at"]
     assert "hush" not in caplog.text
 
 
