@@ -181,14 +181,12 @@ def _refuse_other_document(content: dict[str, Any]) -> None:
     if isinstance(content.get("jwks_uri"), str):
         address = content["jwks_uri"][:_MAX_SHOWN]
         raise InvalidKeyError(
-            "expected a JWK set, found a discovery document: set cache_keys_url to its jwks_uri,"
-            f" {address!a}"
+            f"found a discovery document: set cache_keys_url to its jwks_uri, {address!a}"
         )
     if isinstance(content.get("token-service"), str) and "public_key" in content:
         address = content["token-service"][:_MAX_SHOWN] + "/certs"
         raise InvalidKeyError(
-            f"expected a JWK set, found the page of a Keycloak realm: set cache_keys_url to"
-            f" {address!a}"
+            f"found the page of a Keycloak realm: set cache_keys_url to {address!a}"
         )
 
 

@@ -238,6 +238,75 @@ async def test_bad_new_file_keeps_the_running_keys(
     assert (source.status().state, source.status().last_error) == ("ready", "")
 
 
+async def test_broken_file_does_not_keep_others_from_being_read(
+    tmp_path: Path, static: Open, recorder: Recorder
+) -> None:
+    broken, good = tmp_path / "broken", tmp_path / "good"
+    broken.write_text(pem("a"))
+    good.write_text(pem("b"))
+    source = await static({"a": broken, "b": good})
+    replace(broken, "garbage")
+    replace(good, pem("new"))
+    await check_twice(source)
+    assert is_key(source.get("a"), "a")
+    assert is_key(source.get("b"), "new")
+    assert recorder.changes == [frozenset({"b"})]
+    assert source.status().state == "stale"
+    # Also while the other file is broken.
+    replace(good, pem("newer"))
+    await check_twice(source)
+    assert is_key(source.get("b"), "newer")
+
+
+async def test_broken_file_of_secrets_keeps_its_secrets_only(tmp_path: Path, secrets: Open) -> None:
+    broken, good = tmp_path / "broken", tmp_path / "good"
+    broken.write_text("first")
+    good.write_text("second")
+    source = await secrets(broken, good)
+    broken.write_bytes(b"\xff\xfe")
+    replace(good, "new")
+    await check_twice(source)
+    assert [key.material for key in source.static] == [b"first", b"new"]
+
+
+async def test_key_of_a_contested_entry_stays_in_use(
+    tmp_path: Path, static: Open, recorder: Recorder
+) -> None:
+    path = tmp_path / "set"
+    path.write_text(json.dumps({"keys": [jwk("a"), jwk("b"), jwk("c")]}))
+    source = await static({"set": path})
+    replace(path, json.dumps({"keys": [jwk("a", "x"), jwk("a", "y"), jwk("b", x="?"), jwk("d")]}))
+    await check_twice(source)
+    assert is_key(source.get("a"), "a")
+    assert is_key(source.get("b"), "b")
+    assert source.get("c") is None
+    assert is_key(source.get("d"), "d")
+    assert recorder.changes == [frozenset({"c"})]
+    assert [entry.key_id for entry in source.status().skipped] == ["b", "a", "a"]
+    replace(path, json.dumps({"keys": [jwk("a", d="AAAA"), jwk("d")]}))
+    await check_twice(source)
+    assert source.get("a") is None
+    assert source.get("b") is None
+
+
+async def test_one_key_may_be_in_two_files(tmp_path: Path, static: Open) -> None:
+    (tmp_path / "set").write_text(json.dumps({"keys": [jwk("a"), jwk("b", use="enc")]}))
+    source = await static({"a": pem("a"), "set": tmp_path / "set"})
+    assert is_key(source.get("a"), "a")
+    assert [entry.key_id for entry in source.status().skipped] == ["b"]
+
+
+async def test_unusable_entries_of_a_file_are_logged_once(
+    tmp_path: Path, static: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "set"
+    path.write_text(json.dumps({"keys": [jwk("a"), jwk("b", use="enc")]}))
+    source = await static({"set": path})
+    replace(path, json.dumps({"keys": [jwk("a"), jwk("b", use="enc")]}))
+    await check_twice(source)
+    assert [record.message for record in caplog.records].count("key not used") == 1
+
+
 async def test_running_source_reads_changes_within_five_seconds(
     tmp_path: Path,
 ) -> None:

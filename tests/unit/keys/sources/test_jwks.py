@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from jwt.algorithms import OKPAlgorithm
 
 from tests.support.key_server import (
     START,
@@ -42,6 +46,16 @@ async def open_source(
     yield open_source
     for source in opened:
         await source.close()
+
+
+def ed_jwk(key_id: str) -> dict[str, Any]:
+    key = ed25519.Ed25519PrivateKey.generate().public_key()
+    return {**OKPAlgorithm.to_jwk(key, as_dict=True), "kid": key_id}
+
+
+def fields(record: logging.LogRecord) -> dict[str, Any]:
+    found: dict[str, Any] = vars(record)["fields"]
+    return found
 
 
 def publish_map(server: KeyServer, entries: dict[str, str]) -> None:
@@ -254,16 +268,140 @@ async def test_key_that_becomes_untrustworthy_is_removed_at_once(
     assert is_key(source.get("b"), "b")
 
 
-async def test_malformed_key_has_its_grace_period(
-    server: KeyServer, time: FakeTime, open_source: Open
+CONTESTED: dict[str, list[Any]] = {
+    "malformed": [jwk("a", x="?"), jwk("b")],
+    "two keys": [jwk("a"), jwk("a", "new"), jwk("b")],
+    "two new keys": [jwk("a", "one"), jwk("a", "two"), jwk("b")],
+    "another algorithm beside": [jwk("a"), jwk("a", "new"), ed_jwk("a"), jwk("b")],
+}
+
+
+@pytest.mark.parametrize("entries", CONTESTED.values(), ids=CONTESTED)
+@pytest.mark.parametrize("not_modified", [False, True])
+async def test_key_in_use_keeps_its_grace_while_its_entry_is_contested(
+    server: KeyServer,
+    time: FakeTime,
+    recorder: Recorder,
+    open_source: Open,
+    entries: list[Any],
+    *,
+    not_modified: bool,
 ) -> None:
     server.publish_document(jwk("a"), jwk("b"))
+    source, newcomer = open_source(), open_source()
+    await source.tick()
+    server.publish_document(*entries, ETag='"2"')
+    time.advance(20_000)
+    await source.tick()
+    if not_modified:
+        server.replies["/jwks"] = Reply(status=304)
+    for _ in range(4):
+        time.advance(21_599)
+        await source.tick()
+        assert is_key(source.get("a"), "a")
+    # Its last confirmation gave it six hours, and a day (key_stale_grace) from then on.
+    time.advance(21_600 + 86_400 - 20_000 - 4 * 21_599 - 1)
+    await source.tick()
+    assert is_key(source.get("a"), "a")
+    assert source.status().state == "stale"
+    time.advance(1)
+    assert source.get("a") is None
+    await source.tick()
+    assert recorder.changes == [frozenset({"a"})]
+    assert is_key(source.get("b"), "b")
+    server.publish_document(*entries)
+    await newcomer.tick()
+    found = newcomer.get("a")
+    assert found is None or "ES256" not in {name for key in found.all for name in key.algorithms}
+
+
+async def test_contested_key_is_confirmed_by_its_own_entry(
+    server: KeyServer, time: FakeTime, open_source: Open
+) -> None:
+    server.publish_document(jwk("a"))
     source = open_source()
     await source.tick()
-    server.publish_document(jwk("a", x="?"), jwk("b"))
+    for entries in ([jwk("a", "x"), jwk("a", "y"), jwk("b")], [jwk("a"), jwk("b")]):
+        server.publish_document(*entries)
+        time.advance(20_000)
+        await source.tick()
+    time.advance(21_599)
+    assert source.status().state == "ready"
+    assert is_key(source.get("a"), "a")
+
+
+async def test_ambiguous_set_of_one_key_is_a_failure_that_keeps_the_key(
+    server: KeyServer, time: FakeTime, open_source: Open
+) -> None:
+    server.publish_document(jwk("a"))
+    source = open_source()
+    await source.tick()
+    server.publish_document(jwk("a"), jwk("a", "new"))
     time.advance(20_000)
     await source.tick()
     assert is_key(source.get("a"), "a")
+    assert "2 different keys have this kid, for ES256" in source.status().last_error
+    assert [entry.reason for entry in source.status().skipped] == ["duplicate-key-id"] * 2
+
+
+async def test_key_in_another_form_is_the_same_key(
+    server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open
+) -> None:
+    server.publish_document(jwk("a"))
+    source = open_source()
+    await source.tick()
+    for entries in ([jwk("a"), jwk("a", use="enc")], [jwk("a", alg="", d=None)], [jwk("a")] * 2):
+        server.publish_document(*entries)
+        time.advance(20_000)
+        await source.tick()
+        assert is_key(source.get("a"), "a")
+    assert recorder.changes == []
+
+
+# Before there is a key
+
+
+@pytest.mark.parametrize("body", [b'{"keys": []}', b'{"keys": null}', b"{}", b"[]"])
+async def test_empty_document_is_a_failure_until_there_was_a_key(
+    server: KeyServer, time: FakeTime, open_source: Open, body: bytes
+) -> None:
+    server.replies["/jwks"] = Reply(body)
+    source = open_source()
+    await source.tick()
+    status = source.status()
+    assert (status.state, status.ready) == ("failing", False)
+    assert status.last_error == "the response cannot be used: it has no keys"
+    assert await source.fetch("a") is Missing.UNAVAILABLE
+    server.publish_document(jwk("a"))
+    time.advance(1)
+    await source.tick()
+    assert (source.status().state, source.status().ready) == ("ready", True)
+    server.replies["/jwks"] = Reply(body)
+    time.advance(20_000)
+    await source.tick()
+    assert (source.status().state, source.status().ready) == ("ready", True)
+    assert is_key(source.get("a"), "a")
+    assert await source.fetch("b") is Missing.UNKNOWN
+
+
+async def test_empty_document_beside_another_source_is_no_failure(
+    server: KeyServer, session: aiohttp.ClientSession, time: FakeTime
+) -> None:
+    server.publish_document()
+    source = DocumentSource(f"{server.url}/jwks", session, source_context(time), alone=False)
+    assert await source.fetch("a") is Missing.UNKNOWN
+    assert source.status().ready
+    await source.close()
+
+
+async def test_discovery_document_names_the_right_address(
+    server: KeyServer, open_source: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.replies["/jwks"] = Reply(b'{"jwks_uri": "https://sso.example.org/certs"}')
+    source = open_source()
+    await source.tick()
+    assert "to its jwks_uri, 'https://sso.example.org/certs'" in source.status().last_error
+    assert [record.message for record in caplog.records] == ["keys cannot be fetched"]
 
 
 # Faults of the server
@@ -536,18 +674,53 @@ async def test_skipped_keys_are_counted_each_time(
     assert recorder.skips == {("document", "use"): 2, ("document", "symmetric"): 2}
 
 
-async def test_skipped_keys_are_logged_once_without_key_material(
+async def test_findings_are_logged_once_without_key_material(
     server: KeyServer, time: FakeTime, open_source: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     server.publish_document(
-        jwk("a"), jwk("e", use="enc"), {"kty": "oct", "kid": "o", "k": "c2VjcmV0"}
+        jwk("a", use="Sig"), jwk("e", use="enc"), {"kty": "oct", "kid": "o", "k": "c2VjcmV0"}
     )
     source = open_source()
     for _ in range(2):
         await source.tick()
         time.advance(20_000)
-    assert [record.message for record in caplog.records] == ["key not used"] * 2
+    events = ["key not used", "key not used", "irregular key used"]
+    assert [record.message for record in caplog.records] == events
     assert "c2VjcmV0" not in caplog.text
+    assert [fields(record)["error"] for record in caplog.records[:2]] == [
+        "expected use to be sig, or absent, found 'enc'",
+        "expected a public key, found a symmetric one",
+    ]
+    assert fields(caplog.records[2])["form"] == "use in another case"
+    assert [key.irregular for key in source.status().keys] == ["use in another case"]
+    server.publish_document(jwk("a"))
+    await source.tick()
+    assert source.status().skipped == ()
+
+
+async def test_log_of_findings_is_bounded(
+    server: KeyServer, open_source: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    server.publish_document(
+        *(jwk(f"{number}" * 100, use="enc") for number in range(300)),
+        *(jwk(f"i{number}", use="SIG") for number in range(300)),
+        jwk("private", d="AAAA"),
+    )
+    source = open_source()
+    await source.tick()
+    assert fields(caplog.records[0])["key_id"] == "private"
+    counts = Counter(record.message for record in caplog.records)
+    assert counts == {
+        "private key published": 1,
+        "key not used": 19,
+        "further keys not used": 1,
+        "irregular key used": 20,
+        "further irregular keys used": 1,
+    }
+    assert all(len(str(fields(record))) < 600 for record in caplog.records)
+    assert len(source.status().skipped) == 301
 
 
 async def test_document_of_more_than_a_thousand_keys_is_refused(
