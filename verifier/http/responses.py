@@ -239,8 +239,8 @@ def decision_response(
     headers = SERVER | identity_headers(decision, address)
     if not cacheable:
         return Response(_OK, headers | NO_STORE)
-    until = NEVER if decision.expires_at is None else decision.expires_at
-    return Response(_OK, headers, b"", until)
+    ends = decision.expires_at
+    return Response(_OK, headers, b"", NEVER if ends is None else ends)
 
 
 def denial_response(denial: Deny) -> Response:

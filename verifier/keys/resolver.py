@@ -60,8 +60,8 @@ class KeyResolver:
     def static(self) -> tuple[VerificationKey, ...]:
         """Keys that are tried for every token, in this order."""
         # Read for every request, and there is at most one source of secrets: no tuple is built.
-        if len(self._with_static) == 1:
-            return self._with_static[0].static
+        if len(self._with_static) < 2:
+            return self._with_static[0].static if self._with_static else ()
         return tuple(key for source in self._with_static for key in source.static)
 
     def get(self, key_id: str) -> VerificationKey | None:

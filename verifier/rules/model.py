@@ -173,7 +173,7 @@ class Allow:
         return self.claims.session if self.claims is not None else {}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Deny:
     """Access is denied.
 
