@@ -14,7 +14,13 @@ from urllib.parse import urlsplit
 from verifier.config.addresses import is_loopback
 from verifier.config.input import ConfigInput
 from verifier.config.problems import shown_path
-from verifier.keys.formats import parse_key_file, parse_public_key, parse_secret
+from verifier.keys.candidates import Document
+from verifier.keys.formats import (
+    describe_skipped,
+    parse_key_file,
+    parse_public_key,
+    parse_secret,
+)
 from verifier.keys.model import ALGORITHMS, InvalidKeyError, VerificationKey, is_symmetric
 from verifier.keys.pem import looks_like_pem
 
@@ -105,7 +111,16 @@ def _read_public_keys(
             found = f"no usable key{where} for key id {key_id!a}: {_describe_error(error)}"
             config.add_problem("public_keys", found, _PUBLIC)
         else:
-            configured.named.extend((*document.keys.values(), *document.static))
+            for key in (*document.keys.values(), *document.static):
+                configured.named.extend(key.all)
+            _notice_skipped(config, location, document)
+
+
+def _notice_skipped(config: ConfigInput, location: str | Path, document: Document) -> None:
+    if document.skipped:
+        where = f" in {shown_path(location)}" if isinstance(location, Path) else ""
+        text = f"not all keys{where} are used: {describe_skipped(document.skipped)}"
+        config.add_notice("public_keys", text)
 
 
 def _read_key(location: str | Path, config: ConfigInput) -> bytes:

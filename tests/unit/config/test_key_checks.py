@@ -1,5 +1,6 @@
 """Configured keys, and whether they fit the algorithm."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from jwt.algorithms import ECAlgorithm
 
-from tests.support.keys import RSA_KEY, pem
+from tests.support.keys import RSA_KEY, pem, rsa_jwk
 from verifier.config.load import load
 from verifier.config.problems import ConfigError
 from verifier.config.settings import Settings
@@ -127,6 +129,36 @@ def test_public_key_can_be_in_a_file(rsa_pem: str) -> None:
     settings = from_toml(public_keys(main="/keys/main.pem"), {"/keys/main.pem": rsa_pem.encode()})
     assert dict(settings.public_keys) == {"main": Path("/keys/main.pem")}
     assert settings.watched_files == (Path("/keys/main.pem"),)
+
+
+def test_key_file_of_a_windows_editor_is_read(rsa_pem: str) -> None:
+    content = b"\xef\xbb\xbf" + rsa_pem.replace("\n", "\r\n").encode()
+    settings = from_toml(public_keys(main="/keys/main.pem"), {"/keys/main.pem": content})
+    assert settings.notices == ()
+    assert from_toml(public_keys(main="\ufeff" + rsa_pem)).notices == ()
+
+
+def test_notice_names_unused_keys_of_a_file() -> None:
+    entries = [rsa_jwk(), rsa_jwk(kid="enc", use="enc"), 5]
+    settings = from_toml(
+        public_keys(main="/keys/set.json"),
+        {"/keys/set.json": json.dumps({"keys": entries}).encode()},
+    )
+    assert settings.notices == (
+        (
+            'public_keys (/etc/verifier.toml): not all keys in "/keys/set.json" are used:'
+            " 'enc': expected use to be sig, or absent, found 'enc';"
+            " an entry: expected a JWK, found a number"
+        ),
+    )
+
+
+def test_key_id_may_have_a_key_for_each_algorithm(ec_key: ec.EllipticCurvePrivateKey) -> None:
+    entries = [ECAlgorithm.to_jwk(ec_key.public_key(), as_dict=True) | {"kid": "k"}]
+    files = {"/set": json.dumps({"keys": [*entries, rsa_jwk(kid="k")]}).encode()}
+    for algorithm in ("RS256", "ES256"):
+        text = f'signature_algorithm = "{algorithm}"\n' + public_keys(main="/set")
+        assert from_toml(text, files).signature_algorithm == algorithm
 
 
 def test_notice_names_a_secret_unused_beside_a_key_url() -> None:
