@@ -12,8 +12,8 @@ from tests.support.paths import ROOT
 from verifier.replay.public_paths import is_public
 
 CONF = ROOT / "contrib/nginx/jitsi-verifier.conf"
-_MAP = re.compile(r"map \$uri \$jitsi_verifier_public \{(.*?)\n\}", re.DOTALL)
-_ENTRY = re.compile(r'^\s*("~(?P<pattern>[^"]+)"|(?P<text>/\S*)) (?P<value>[01]);', re.MULTILINE)
+_MAP = r"map \$uri \${} {{(.*?)\n}}"
+_ENTRY = re.compile(r'^    (?:"~(?P<pattern>[^"]+)"|(?P<text>/\S*)) (?P<value>\S+);', re.MULTILINE)
 PIECES = st.sampled_from(
     (
         *("/", "/libs", "/css", "/static/", "config.js", "manifest.json", "/favicon.ico", "/room"),
@@ -33,18 +33,27 @@ PIECES = st.sampled_from(
 
 
 def is_public_to_nginx(uri: str) -> bool:
-    """Return the value in nginx' map: texts come first, then patterns in their order."""
-    found = _MAP.search(CONF.read_text(encoding="utf-8"))
+    """Return the value in nginx' maps: texts come first, then patterns in their order."""
+    value = nginx_value("jitsi_verifier_public", uri, default="0", entries=2)
+    if value == "$jitsi_verifier_not_signalling":
+        value = nginx_value("jitsi_verifier_not_signalling", uri, default="1", entries=1)
+    return {"1": True, "0": False}[value]
+
+
+def nginx_value(variable: str, uri: str, default: str, entries: int) -> str:
+    """Return what a map of nginx makes of ``$uri``."""
+    found = re.search(_MAP.format(variable), CONF.read_text(encoding="utf-8"), re.DOTALL)
     assert found
-    entries = list(_ENTRY.finditer(found[1]))
-    assert len(entries) == 8
-    for entry in entries:
+    assert f"    default {default};\n" in found[1]
+    patterns = list(_ENTRY.finditer(found[1]))
+    assert len(patterns) == entries
+    for entry in patterns:
         if entry["text"] == uri:
-            return entry["value"] == "1"
-    for entry in entries:
+            return entry["value"]
+    for entry in patterns:
         if entry["pattern"] and re.search(entry["pattern"], uri):
-            return entry["value"] == "1"
-    return False
+            return entry["value"]
+    return default
 
 
 @given(st.lists(PIECES, max_size=4).map("".join))
