@@ -144,9 +144,9 @@ class RequestParser:
         Raises:
             RefusalError: the head is malformed, or programs may read it in different ways.
         """
-        if len(head) > self._limits.head_bytes:
+        limits, raw = self._limits, self._raw_fields
+        if len(head) > limits.head_bytes:
             raise RefusalError(431)
-        raw = self._raw_fields
         raw.clear()
         try:
             self._parser.feed_data(head)
@@ -162,7 +162,7 @@ class RequestParser:
         # Events of llhttp are not enough for doubled fields, and for blanks at the end of a value.
         if count != len(fields) or b" \r\n" in head or b"\t\r\n" in head:
             fields, doubled = _split_fields(head)
-        if len(line) != 3 or count > self._limits.head_fields:
+        if len(line) != 3 or count > limits.head_fields:
             raise RefusalError(400)
         method, target, version = line
         if target[:1] != b"/" or method == b"CONNECT":
@@ -179,7 +179,7 @@ class RequestParser:
                 raise RefusalError(400)
         elif b"host" in doubled or len(host) > _LONGEST_HOST or not _is_plain_host(host):
             raise RefusalError(400)
-        if len(head) > self._limits.field_bytes:
+        if len(head) > limits.field_bytes:
             self._check_lengths(target, fields, doubled)
         if b"connection" in fields or b"upgrade" in fields:
             self._read_connection(fields, doubled)

@@ -321,7 +321,9 @@ class HttpConnection(asyncio.Protocol):
     def _send_result(self, method: str, task: asyncio.Task[Rendered]) -> None:
         """Send the response that a task has made."""
         try:
-            self._send(method, task.result())
+            response = task.result()
+            if self._transport is not None and not self._transport.is_closing():
+                self._send(method, response)
         except asyncio.CancelledError:
             self.abort()
         except Exception as error:  # noqa: BLE001 (asyncio would log its values)
@@ -339,14 +341,16 @@ class HttpConnection(asyncio.Protocol):
             end = _KEEP_ALIVE
         # `write` may call `pause_writing`, which sets another deadline.
         self._state, self.deadline = _READING, server.idle_deadline
-        self._write(b"".join((head, server.date_line(), end, b"" if method == "HEAD" else body)))
+        parts = head, server.date_line, end, b"" if method == "HEAD" else body
+        if self._transport is not None:
+            self._transport.write(b"".join(parts))
         if end is _CLOSE:
             self._close()
 
     def _refuse(self, status: int) -> None:
         """Send a constant refusal. Where the refused request ends is not known."""
         head, body = REFUSALS[status]
-        self._write(b"".join((head, self._server.date_line(), _CLOSE, body)))
+        self._write(b"".join((head, self._server.date_line, _CLOSE, body)))
         self._leaves_body = True
         self._close()
 

@@ -123,20 +123,9 @@ class Response:
         return self.head(), self.body
 
 
-class HttpDate:
-    """The ``Date`` line (RFC 9110, section 6.6.1), made once a second."""
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._line = b""
-
-    def line(self, now: float) -> bytes:
-        """Return the line for ``now``, Unix seconds."""
-        second = int(now)
-        if second != self._second:
-            self._line = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
-            self._second = second
-        return self._line
+def http_date(now: float) -> bytes:
+    """Return the ``Date`` line for ``now``, Unix seconds (RFC 9110, section 6.6.1)."""
+    return f"Date: {formatdate(now, usegmt=True)}\r\n".encode()
 
 
 class Lifetime:

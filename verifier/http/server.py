@@ -5,8 +5,8 @@ two ways. The handler returns the response, or a coroutine if it must wait for s
 An exception of the handler is a bug: the response is a constant 500, and the report holds no value
 of the request.
 
-One timer acts on the deadlines of all connections. A timer for each response would cost more than
-a cached response.
+One timer acts on the deadlines of all connections, and sets the clock for what needs to be right to
+a second only. A timer for each response would cost more than a cached response.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 from verifier.http.parser import Limits
 from verifier.http.protocol import HttpConnection
 from verifier.http.request import Request
-from verifier.http.responses import HttpDate, Rendered
+from verifier.http.responses import Rendered, http_date
 from verifier.log import traceback_summary
 
 Handler: TypeAlias = Callable[[Request], Rendered | Coroutine[Any, Any, Rendered]]
@@ -38,6 +38,10 @@ _CHECKS_PER_LIMIT: Final = 8
 _DEFAULTS: Final = Limits()
 
 
+def _respond_nothing(_request: Request) -> Rendered:
+    raise RuntimeError("no handler is set")
+
+
 def _takes_none(_request: Request) -> bool:
     """Return False: no request's body is read."""
     return False
@@ -47,7 +51,8 @@ class HttpServer:
     """A protocol factory for ``loop.create_server``.
 
     Args:
-        respond: Answers every request.
+        respond: Answers every request; it can be replaced at any time. None if it is set before
+            the first connection.
         takes_body: Returns whether a request's body is to be read. A body that is not taken does
             not delay the response, and ends the connection.
         limits: How much a client may send, and how long it may take.
@@ -56,13 +61,13 @@ class HttpServer:
 
     def __init__(
         self,
-        respond: Handler,
+        respond: Handler | None = None,
         *,
         takes_body: Callable[[Request], bool] = _takes_none,
         limits: Limits = _DEFAULTS,
         report: Report = _log.error,
     ) -> None:
-        self.respond = respond
+        self.respond: Handler = respond or _respond_nothing
         self.takes_body = takes_body
         self.limits = limits
         self.draining = False
@@ -70,8 +75,9 @@ class HttpServer:
         self.connections: set[HttpConnection] = set()
         self.idle_deadline = 0.0
         """The deadline of a connection that becomes idle now, monotonic seconds."""
+        self.date_line = b""
+        """The ``Date`` line of a response that is sent now."""
         self._report = report
-        self._date = HttpDate()
         self._held: dict[HttpConnection, int] = {}  # the one whose request began first is first
         self._held_bytes = 0
         self._tasks: set[asyncio.Task[Rendered]] = set()
@@ -83,10 +89,6 @@ class HttpServer:
         if self._timer is None:
             self._check_deadlines()
         return HttpConnection(self)
-
-    def date_line(self) -> bytes:
-        """Return the ``Date`` line of a response that is sent now."""
-        return self._date.line(time())
 
     def start(
         self,
@@ -152,6 +154,7 @@ class HttpServer:
         """Act on the deadlines that have passed, and call this method again later."""
         limits, now = self.limits, monotonic()
         self.idle_deadline = now + limits.idle_seconds
+        self.date_line = http_date(time())
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
         shortest = min(

@@ -82,6 +82,7 @@ class App:
         self._metrics = metrics
         self._lifecycle = lifecycle
         self._state = ProcessState(settings, metrics, identity)
+        self._servers = HttpServers(listeners, shared=settings.workers > 1)
         self._stop = asyncio.Event()
         self._reload_lock = asyncio.Lock()
         self._reload_waiting = False  # a reload was requested and has not begun
@@ -111,12 +112,9 @@ class App:
                 self._resources = await open_resources(self._settings, self._state, session)
                 stack.push_async_callback(self._close)
                 self._install(self._settings)
-            servers = HttpServers(
-                lambda: self._services, self._listeners, shared=self._settings.workers > 1
-            )
-            await servers.start()
+            await self._servers.start()
             # The timeout is looked up at the end, because a reload may have changed it.
-            stack.push_async_callback(lambda: servers.drain(self._settings.drain_timeout))
+            stack.push_async_callback(lambda: self._servers.drain(self._settings.drain_timeout))
             self._lifecycle.listening()
             self._spawn(self._watch_files(), "watch of files")
             self._spawn(self._publish_metrics(), "metrics")
@@ -184,7 +182,7 @@ class App:
         """
         self._settings = settings
         self._state.renew_cache(settings)
-        self._services = build_services(settings, self._state, self._resources)
+        self._servers.use(build_services(settings, self._state, self._resources))
         for notice in settings.notices:
             log("configuration notice", logging.WARNING, notice=notice)
 

@@ -1,21 +1,18 @@
 """The HTTP servers of one process: started once, and drained at the end.
 
-A server lives as long as the process, and a reload replaces the services. The handlers therefore
-look up the services for each request. The old services answer a request that began before the
-reload.
+A server lives as long as the process, and a reload replaces the services. The old services answer a
+request that began before the reload.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from verifier.http.admin.api import AdminService
-from verifier.http.decision_service import Answer, DecisionService
-from verifier.http.request import Request
-from verifier.http.responses import Rendered
+from verifier.http.decision_service import DecisionService
 from verifier.http.server import HttpServer
 from verifier.log import log, log_internal_error
 from verifier.process.service_factory import Services
@@ -30,27 +27,24 @@ class HttpServers:
     """The servers of both listeners.
 
     Args:
-        services: Returns the services that answer now.
         listeners: Where connections are accepted.
         shared: Whether other workers accept from the same listeners; each takes one connection at
             a time then (see ``sockets``).
     """
 
-    def __init__(
-        self, services: Callable[[], Services], listeners: Listeners, *, shared: bool
-    ) -> None:
-        self._services = services
+    def __init__(self, listeners: Listeners, *, shared: bool) -> None:
         self._listeners = listeners
         self._accepted_at_once = 1 if shared else _ACCEPTED_AT_ONCE
-        self._admin = HttpServer(
-            self._respond_admin, takes_body=AdminService.takes_body, report=log_internal_error
-        )
+        self._admin = HttpServer(takes_body=AdminService.takes_body, report=log_internal_error)
         self._decisions = HttpServer(
-            self._respond_decision,
-            takes_body=DecisionService.takes_body,
-            report=log_internal_error,
+            takes_body=DecisionService.takes_body, report=log_internal_error
         )
         self._acceptors: list[asyncio.Server] = []
+
+    def use(self, services: Services) -> None:
+        """Have these services answer from the next request on."""
+        self._admin.respond = services.admin.respond
+        self._decisions.respond = services.decisions.respond
 
     async def start(self) -> None:
         """Accept connections on every address.
@@ -89,9 +83,3 @@ class HttpServers:
         except TimeoutError:
             count = self._admin.abort() + self._decisions.abort()
             log("drain timeout: connections closed", logging.WARNING, count=count)
-
-    def _respond_admin(self, request: Request) -> Coroutine[Any, Any, Rendered]:
-        return self._services().admin.respond(request)
-
-    def _respond_decision(self, request: Request) -> Answer:
-        return self._services().decisions.respond(request)
