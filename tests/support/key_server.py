@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from typing import Any, Literal
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm
 from multidict import CIMultiDictProxy
 
@@ -120,7 +121,8 @@ class KeyServer:
         most_parallel: The highest value of ``in_progress`` so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.replies: dict[str, Reply] = {}
         self.reply_to_all: Reply | None = None
         self.requests: list[Request] = []
@@ -133,7 +135,7 @@ class KeyServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
 
     @property
     def connections(self) -> int:
@@ -169,7 +171,7 @@ class KeyServer:
         await self._listen()
 
     async def _listen(self) -> None:
-        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls)
         await self._site.start()
         self._port = self._runner.addresses[0][1]
 
@@ -204,8 +206,8 @@ class KeyServer:
 
 
 @asynccontextmanager
-async def running_key_server() -> AsyncIterator[KeyServer]:
-    server = KeyServer()
+async def running_key_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[KeyServer]:
+    server = KeyServer(tls)
     await server.start()
     try:
         yield server
@@ -229,11 +231,12 @@ def public_key(name: str) -> ec.EllipticCurvePublicKey:
 
 
 def pem(name: str) -> str:
-    return (
-        public_key(name)
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        .decode()
-    )
+    return pem_of(public_key(name))
+
+
+def pem_of(key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> str:
+    encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_bytes(encoding, form).decode()
 
 
 def certificate(name: str, start: float, end: float) -> str:

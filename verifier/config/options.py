@@ -481,7 +481,7 @@ class KeyFetchOptions:
         types.POSITIVE,
         10.0,
         unit="key ids a second",
-        help="How many unknown key ids may be looked up at a key server.",
+        help="How many lookups at a key server may find no key; the others are not limited.",
         example="10",
     )
 

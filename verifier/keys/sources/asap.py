@@ -6,7 +6,7 @@ Each key is one request. A request has one of three reasons:
 request     starts when                          limited by
 ==========  ===================================  ==================================================
 lookup      a token names a key id that is not   ``_may_start_lookup``: negative cache, circuit
-            cached                               breaker, lookup limiter; then 4 connections
+            cached                               breaker; then ``lookup_queue``, 4 connections
 refresh     75 to 90 % of a cached key's         2 of the 4 connections, so that refreshes never
             freshness are over                   delay a lookup; the circuit breaker's pauses
 probe       the server failed, and a pause is    one request: the cached key that is due first,
@@ -20,7 +20,8 @@ response                cached key                             answer to a looku
 ======================  =====================================  ====================================
 200 with a good key     confirmed or replaced                  the key
 304                     confirmed                              (only sent for a cached key)
-404                     withdrawn (usable for 90 min)          unknown; remembered
+404, 410                withdrawn (usable for 90 min)          unknown; remembered
+403                     unchanged; see below                   unknown; remembered
 200, key not trusted    refused: removed at once               unknown; remembered
 200, no key at all      unchanged                              unavailable; remembered
 other status            unchanged                              unavailable; remembered
@@ -29,12 +30,17 @@ server fails            unchanged                              the last minute's
 ======================  =====================================  ====================================
 
 "No key at all" is no reason to remove a key, because a failing server sends error pages too.
+
+403 has two meanings. S3 answers so for a file that does not exist, to a client that may not list
+the bucket. A server also answers so if the operator made a mistake with its access rights. So a key
+that the server had before is kept, as a stale one, and a warning says if no key was found so far.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from http import HTTPStatus
 from typing import Final, Self
 
 import aiohttp
@@ -53,8 +59,9 @@ from verifier.keys.sources.base import (
     SourceContext,
 )
 from verifier.keys.sources.cache import CachedKey
-from verifier.keys.sources.http import KeyResponse
-from verifier.keys.sources.limits import LookupLimiter, NegativeCache, SingleFlight
+from verifier.keys.sources.http import KeyResponse, redacted_url
+from verifier.keys.sources.limits import NegativeCache, SingleFlight
+from verifier.keys.sources.lookup_queue import LookupQueue
 from verifier.keys.sources.remote import RemoteSource
 from verifier.log import log
 
@@ -79,11 +86,12 @@ class AsapSource(RemoteSource):
     ) -> None:
         super().__init__(url, session, context)
         self._base = str(self.url).rstrip("/")
-        self._limiter = LookupLimiter(context)
+        self._queue = LookupQueue(context)
         self._negative = NegativeCache(context)
         self._lookups: SingleFlight[KeyOrMissing] = SingleFlight(self._settings.key_fetch_timeout)
         self._connections = asyncio.Semaphore(self._settings.key_fetch_connections)
         self._failed_key_id: str | None = None
+        self._had_a_key = self._warned_of_access = False
 
     async def fetch(self, key_id: str) -> KeyOrMissing:
         """Return the key, fetched if necessary; waits for at most one shared fetch."""
@@ -93,8 +101,6 @@ class AsapSource(RemoteSource):
         if not self.may_fetch(key_id):
             return self.answer_without_fetch(key_id)
         self._observer.count_lookup(self.name, "miss")
-        if self._lookups.running(key_id) is None:
-            self._limiter.take(key_id)
         requested_at = self._timing.monotonic()
         lookup = self._lookups.start(key_id, lambda: self._look_up(key_id, requested_at))
         return await self._lookups.wait(lookup, default=Missing.UNAVAILABLE)
@@ -108,17 +114,12 @@ class AsapSource(RemoteSource):
     def answer_without_fetch(self, key_id: str) -> Missing:
         """Return the answer of ``fetch`` for a key id where ``may_fetch`` is false; count it."""
         self._observer.count_lookup(self.name, "negative")
-        answer = self._negative.current(key_id)
-        if answer is not None:
-            return answer
-        # Only a key id that the limiter rejected may use the limiter's reserve next time.
-        if self._circuit.allows_lookup(self._timing.monotonic()):
-            self._limiter.remember_rejection(key_id)
-        return self._answer_from_memory(key_id)
+        return self._negative.current(key_id) or self._answer_from_memory(key_id)
 
     async def close(self) -> None:
         """End all background work and all lookups."""
         await super().close()
+        self._queue.close()
         await self._lookups.close()
 
     async def tick(self) -> None:
@@ -140,26 +141,34 @@ class AsapSource(RemoteSource):
         """Take over the keys and the failures of another source with the same URL."""
         super().copy_from(other)
         self._failed_key_id = other._failed_key_id
+        self._had_a_key = other._had_a_key
 
     def _may_start_lookup(self, key_id: str) -> bool:
         """Return whether a token may cause a request for this key id, which is not cached."""
         if self._negative.current(key_id) is not None:
             return False
-        if not self._circuit.allows_lookup(self._timing.monotonic()):
-            return False
-        return self._limiter.allows(key_id, seen_before=key_id in self._negative)
+        return self._circuit.allows_lookup(self._timing.monotonic())
 
     def _answer_from_memory(self, key_id: str) -> Missing:
-        """Return the answer for a key id that cannot be requested now."""
-        default = Missing.UNAVAILABLE if self._circuit.is_open else Missing.UNKNOWN
-        return self._negative.latest(key_id) or default
+        """Return the answer for a key id that cannot be requested while the server fails."""
+        return self._negative.latest(key_id) or Missing.UNAVAILABLE
 
     async def _look_up(self, key_id: str, requested_at: float) -> KeyOrMissing:
         """Request the key for a token that came at ``requested_at``; remember a failure."""
+        if not await self._queue.wait(key_id):
+            # Nothing is known about this key id, so its client must be told to try again.
+            is_open = self._circuit.is_open
+            return self._answer_from_memory(key_id) if is_open else Missing.UNAVAILABLE
+        with self._queue.lookup(key_id) as lookup:
+            answer = await self._request_for_token(key_id, requested_at)
+            lookup.found = isinstance(answer, VerificationKey)
+        return answer
+
+    async def _request_for_token(self, key_id: str, requested_at: float) -> KeyOrMissing:
         try:
             async with self._connections:
                 # While this lookup waited for a connection, another may have found the server
-                # down. Without this check, each of 60 lookups would wait for its own time-out.
+                # down. Without this check, each of them would wait for its own time-out.
                 if not self._circuit.allows_lookup(requested_at):
                     return self._answer_from_memory(key_id)
                 key = await self._request(key_id)
@@ -173,6 +182,7 @@ class AsapSource(RemoteSource):
     def _lookup_failed(self, key_id: str, requested_at: float, error: KeySourceError) -> Missing:
         if error.source_wide:
             self._failed_key_id = key_id
+            self._queue.drop_all()
             return self._answer_from_memory(key_id)
         answer = Missing.UNKNOWN if refuses_key(error.reason) else Missing.UNAVAILABLE
         self._negative.add(key_id, answer, requested_at)
@@ -194,10 +204,32 @@ class AsapSource(RemoteSource):
             self._report_bad_key(key_id, error)
             raise
         if response.outcome == "not-found":
+            self._check_access(key_id, response.status)
             self._cache.withdraw(key_id)
             self._postpone_refresh(key_id)
             return None
+        self._had_a_key = True
         return self._store(key_id, response, key, cached)
+
+    def _check_access(self, key_id: str, status: int) -> None:
+        """Tell a key id that has no key from a server that refuses us.
+
+        Raises:
+            KeySourceError: The server refuses a key that it had.
+        """
+        if status != HTTPStatus.FORBIDDEN:
+            return
+        url, entry = redacted_url(self.url), self._cache.entry(key_id)
+        if self._cache.peek(key_id) is not None and entry is not None and not entry.withdrawn:
+            error = f"status {status} from {url} for a key that it had before"
+            self._circuit.record_key_failure(error)
+            raise KeySourceError(error, source_wide=False)
+        if not self._had_a_key:
+            error = f"status {status} for every key so far from {url}: check its access rights"
+            self._circuit.record_key_failure(error)
+            if not self._warned_of_access:
+                self._warned_of_access = True
+                log("no key found yet", logging.WARNING, source=self.name, error=error)
 
     def _parse(self, body: bytes, key_id: str) -> VerificationKey:
         text = decode_text(body)

@@ -9,30 +9,28 @@ what                 rule
 200, 204             a response; 204 counts because Jitsi's ``http_get_with_retry`` takes it
 304                  "not modified", only as the answer to our ``If-None-Match``. Without one,
                      it says nothing about the key, so it is an error
-404                  the server has no such key
-408, 429, 5xx        the server itself fails; every other status concerns this one URL
+404, 410, 403        the server has no such key: S3 answers 403 for a file that does not exist, to
+                     a client that may not list its bucket
+407, 408, 429, 5xx   the server itself fails, or a proxy does; every other status concerns this
+                     one URL
 3xx                  followed up to 3 times, only to the same scheme, host and port: another
                      origin must not be able to supply keys, and must not get our credentials
 time                 5 s for everything (``key_fetch_timeout``), 2 s of it for connecting
 size                 1 MiB, packed and unpacked: a packed megabyte can unpack to a gigabyte
-freshness            ``Cache-Control`` or ``Expires`` (RFC 9111, section 4.2)
+proxy                ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, see ``proxy``
 ===================  =============================================================================
 
 Errors use fixed phrases, because a library's message may quote what the server sent. Among the key
-sources, only this module calls aiohttp. It returns bytes and does not parse them.
+sources, only this module calls aiohttp. It returns bytes (``body``) and how long they are fresh
+(``freshness``), and does not parse them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import re
 import ssl
-import zlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final, Literal
 
 import aiohttp
@@ -40,21 +38,30 @@ from yarl import URL
 
 from verifier.keys.formats import MAX_DOCUMENT_BYTES
 from verifier.keys.sources.base import KeySourceError, SourceContext
+from verifier.keys.sources.body import ACCEPT_ENCODING, read_body
+from verifier.keys.sources.freshness import stated_lifetime
+from verifier.keys.sources.proxy import proxy_for
 from verifier.version import VERSION
 
 MAX_REDIRECTS: Final = 3
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _GOOD: Final = (200, 204)
-_SERVER_FAILS: Final = (408, 429)  # and 5xx
+_NO_SUCH_KEY: Final = (403, 404, 410)
+_SERVER_FAILS: Final = (407, 408, 429)  # and 5xx
 
-_CHUNK: Final = 65_536
-# zlib's window bits: with a gzip header, or with a zlib header.
-_WINDOWS: Final = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": 15}
-
-_MAX_AGE: Final = re.compile(
-    r"""(?:^|[\s,])max-age\s*=\s*"?(\d{1,10})"?\s*(?:,|$)""", re.IGNORECASE
-)
-_NEVER: Final = re.compile(r"(?:^|[\s,])no-(?:store|cache)\s*(?:,|$)", re.IGNORECASE)
+# OpenSSL's codes of a certificate that is refused (``X509_V_ERR_…``): what is wrong, and the cure.
+_CERTIFICATE_FAULTS: Final = {
+    9: "the server's certificate is not valid yet: check the clocks",
+    10: "the server's certificate has expired",
+    18: "the server's certificate is self-signed: name it in SSL_CERT_FILE to trust it",
+    19: "the server's certificate authority is not trusted: name its certificate in SSL_CERT_FILE",
+    20: "the server's certificate authority is not trusted, or the server sends no intermediate"
+    " certificate: name the authority's certificate in SSL_CERT_FILE",
+    21: "the server does not send its intermediate certificates",
+    23: "the server's certificate is revoked",
+    62: "the server's certificate is for another host name",
+    64: "the server's certificate is for another IP address",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +73,29 @@ class KeyResponse:
         body: The unpacked body; empty unless ``ok``.
         etag: The ``ETag``; empty if the response has none.
         lifetime: The stated freshness, seconds; None if the response states none.
+        status: The HTTP status of a "not-found".
     """
 
     outcome: Literal["ok", "not-modified", "not-found"]
     body: bytes = field(default=b"", repr=False)
     etag: str = ""
     lifetime: float | None = None
+    status: int = 404
 
 
 def open_session() -> aiohttp.ClientSession:
     """Open the session that all key sources of the process share; the caller closes it.
 
-    It uses no proxy variables and no cookies. Bodies arrive packed: ``_read_body`` unpacks them.
+    It uses no cookies. Bodies arrive packed: ``read_body`` unpacks them.
     """
     return aiohttp.ClientSession(
         # Each source limits its own connections. With a common limit, a stalled server would use
         # up the connections of the others.
         connector=aiohttp.TCPConnector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": f"jitsi-verifier/{VERSION}", "Accept-Encoding": "gzip, deflate"},
+        headers={"User-Agent": f"jitsi-verifier/{VERSION}", "Accept-Encoding": ACCEPT_ENCODING},
         auto_decompress=False,
+        # It would also send the passwords of a .netrc file. ``proxy_for`` reads the variables.
         trust_env=False,
     )
 
@@ -122,16 +132,24 @@ class HttpFetcher:
         self._connect_timeout = aiohttp.ClientTimeout(connect=settings.key_connect_timeout)
         self._clock = context.timing.clock
 
-    async def get(self, url: URL, etag: str = "") -> KeyResponse:
-        """Fetch a URL; with an ``etag``, only if the content has changed.
+    async def get(self, url: URL, etag: str = "", *, past_caches: bool = False) -> KeyResponse:
+        """Fetch a URL.
+
+        Args:
+            url: The URL.
+            etag: Fetch only if the content is no longer this version; empty for always.
+            past_caches: Whether a cache between the server and us must ask the server, too.
 
         Raises:
-            KeySourceError: There is no response in time, its status is none of 200, 204, 404 and an
-                expected 304, or its body is too large.
+            KeySourceError: There is no response in time, its status is none of those that mean a
+                response or "no such key", or its body is too large.
         """
+        headers = {"If-None-Match": etag} if etag else {}
+        if past_caches:
+            headers["Cache-Control"] = "no-cache"
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._follow(url, {"If-None-Match": etag} if etag else {})
+                return await self._follow(url, headers)
         except TimeoutError:
             # Raised by aiohttp for connecting, and by asyncio for everything.
             error = f"no response in time from {redacted_url(url)}"
@@ -141,16 +159,21 @@ class HttpFetcher:
 
     async def _follow(self, url: URL, headers: dict[str, str]) -> KeyResponse:
         origin = url
+        try:
+            proxy = proxy_for(url)
+        except ValueError as unfit:
+            raise KeySourceError(str(unfit)) from None
         for _ in range(MAX_REDIRECTS + 1):
             async with self._session.get(
                 url,
                 headers=headers,
                 # aiohttp would follow to any host.
                 allow_redirects=False,
+                proxy=proxy,
                 timeout=self._connect_timeout,
             ) as response:
                 if response.status not in _REDIRECTS:
-                    return await self._read(response, conditional=bool(headers))
+                    return await self._read(response, conditional="If-None-Match" in headers)
                 url = _redirect_target(origin, url, response.headers.get("Location", ""))
         error = f"more than {MAX_REDIRECTS} redirects from {redacted_url(origin)}"
         raise KeySourceError(error, source_wide=False)
@@ -159,12 +182,12 @@ class HttpFetcher:
         lifetime = stated_lifetime(response.headers, self._clock())
         etag = response.headers.get("ETag", "")
         if response.status in _GOOD:
-            body = await _read_body(response, MAX_DOCUMENT_BYTES)
+            body = await read_body(response, MAX_DOCUMENT_BYTES)
             return KeyResponse("ok", body, etag, lifetime)
         if response.status == 304 and conditional:
             return KeyResponse("not-modified", b"", etag, lifetime)
-        if response.status == 404:
-            return KeyResponse("not-found")
+        if response.status in _NO_SUCH_KEY:
+            return KeyResponse("not-found", status=response.status)
         error = f"status {response.status} from {redacted_url(response.url)}"
         source_wide = response.status >= 500 or response.status in _SERVER_FAILS
         raise KeySourceError(error, source_wide=source_wide)
@@ -185,8 +208,16 @@ def _cause(error: Exception) -> str:
     """Return a fixed phrase for a library's error."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "the host's name cannot be resolved"
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return "TLS failed"
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return "cannot connect to the proxy of HTTPS_PROXY or HTTP_PROXY"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy of HTTPS_PROXY answered with status {error.status}"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return _certificate_fault(error.certificate_error)
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return _tls_fault(error.os_error)
+    if isinstance(error, ssl.SSLError):
+        return _tls_fault(error)
     if isinstance(error, aiohttp.ClientConnectorError):
         reason = os.strerror(error.errno) if error.errno else "no route"
         return f"cannot connect ({reason})"
@@ -197,82 +228,19 @@ def _cause(error: Exception) -> str:
     return "the response is not valid HTTP"
 
 
-async def _read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Read and unpack a body of at most ``limit`` bytes, packed and unpacked.
-
-    aiohttp would unpack a whole chunk before it counts, so the session does not let it unpack.
-
-    Raises:
-        KeySourceError: The body is too large, packed otherwise than by gzip or deflate, or broken.
-        aiohttp.ClientError: The body was cut off.
-    """
-    unpack = _unpacker(response.headers.get("Content-Encoding", "").strip().lower())
-    body = bytearray()
-    received = 0
-    async for chunk in response.content.iter_chunked(_CHUNK):
-        received += len(chunk)
-        # One byte more than allowed is enough to see that the body is too large.
-        body += unpack(chunk, limit + 1 - len(body))
-        if received > limit or len(body) > limit:
-            raise KeySourceError(f"body of more than {limit} bytes", source_wide=False)
-    return bytes(body)
+def _certificate_fault(error: Exception) -> str:
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return "TLS failed: the server's certificate is refused"
+    # OpenSSL's own text quotes nothing but the host name that the operator configured.
+    fault = _CERTIFICATE_FAULTS.get(error.verify_code, error.verify_message)
+    return f"TLS failed: {fault} (OpenSSL verify code {error.verify_code})"
 
 
-def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
-    if encoding in ("", "identity"):
-        return lambda chunk, _limit: chunk
-    if encoding not in _WINDOWS:
-        error = "unexpected Content-Encoding: expected gzip or deflate"
-        raise KeySourceError(error, source_wide=False)
-    stream = zlib.decompressobj(_WINDOWS[encoding])
-
-    def unpack(chunk: bytes, limit: int) -> bytes:
-        try:
-            return stream.decompress(chunk, limit)
-        except zlib.error:
-            raise KeySourceError("the body cannot be decompressed", source_wide=False) from None
-
-    return unpack
-
-
-def stated_lifetime(headers: Mapping[str, str], now: float) -> float | None:
-    """Return how long a response says that it is fresh, for a private cache.
-
-    Args:
-        headers: The response's headers; a case-insensitive mapping.
-        now: Unix time, seconds; used if there is no ``Date``.
-
-    Returns:
-        Seconds, less the ``Age``, never below 0; None if the response says nothing.
-    """
-    control = headers.get("Cache-Control", "")
-    if _NEVER.search(control):
-        return 0.0
-    # max-age has precedence over Expires; s-maxage is for shared caches only.
-    max_age = _MAX_AGE.search(control)
-    if max_age is not None:
-        return max(0.0, float(max_age[1]) - _age(headers))
-    if "Expires" not in headers:
-        return None
-    # RFC 9111, section 5.3: an invalid date, such as "0", is in the past.
-    expires = _unix_time(headers["Expires"])
-    date = _unix_time(headers.get("Date", ""))
-    return 0.0 if expires is None else max(0.0, expires - (now if date is None else date))
-
-
-def _age(headers: Mapping[str, str]) -> float:
-    age = headers.get("Age", "")
-    return float(age) if re.fullmatch(r"[0-9]{1,10}", age) else 0.0
-
-
-def _unix_time(http_date: str) -> float | None:
-    try:
-        parsed = parsedate_to_datetime(http_date)
-    except (ValueError, IndexError, TypeError):
-        return None
-    # An HTTP date is in GMT even if it does not say so.
-    return _as_utc(parsed).timestamp()
-
-
-def _as_utc(date: datetime) -> datetime:
-    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+def _tls_fault(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _certificate_fault(error)
+    # The reason is the name of one of OpenSSL's constants.
+    reason = getattr(error, "reason", None)
+    if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+        return f"TLS failed: the server does not speak TLS on this port ({reason})"
+    return f"TLS failed ({reason})" if reason else "TLS failed"

@@ -1,4 +1,4 @@
-"""Protection of a key server against unknown key ids: three small mechanisms.
+"""Protection of a key server against unknown key ids: two small mechanisms.
 
 Any client can invent key ids, and every lookup of one causes a request to the key server.
 
@@ -20,33 +20,14 @@ age          a token names the key id        why
 0 to 10 s    answered from memory            ``key_recheck``: one key id causes at most one
                                              request in this time
 10 to 60 s   looked up again; answered from  a newly published key must be accepted within
-             memory only if no request may   10 s; an answer of the last minute is better
-             be made                         than "unavailable"
+             memory only while the server    10 s; an answer of the last minute is better
+             fails                           than "unavailable"
 over 60 s    looked up                       ``key_negative_lifetime``
 ===========  ==============================  ===============================================
 
-``LookupLimiter`` is a token bucket (here a "token" is a permission, not a JWT). It gains 10 a
-second (``key_lookup_rate``) and holds 60:
-
-===========  ==============================  ===============================================
-permissions  a new key id                    a key id that was rejected or looked up lately
-===========  ==============================  ===============================================
-11 or more   may start                       may start
-1 to 10      is rejected and remembered      may start
-none         is rejected and remembered      is rejected
-===========  ==============================  ===============================================
-
-Why a flood of new key ids cannot take over the limiter: new key ids cannot use the last 10
-permissions, so these are left for real key ids. A real key id is named again and again, because its
-client retries and many clients share it. Its first token is rejected and remembered, and the second
-one may use the reserve.
-
-What remains: an attacker who sends every invented key id twice reaches the reserve too. New keys
-then compete with the invented ones for 10 lookups a second. Keys that are cached already are never
-affected, because ``KeyCache.get`` answers them.
-
-Each memory holds at most 10,000 key ids and drops the least recently used one. It stores hashes,
-because a ``kid`` can be several kilobytes long.
+``NegativeCache`` holds at most 10,000 key ids and drops the least recently used one. It stores
+hashes, because a ``kid`` can be several kilobytes long. How often the others are looked up, and in
+which order, is decided by ``lookup_queue``.
 
 This module knows neither HTTP nor key material.
 """
@@ -65,53 +46,6 @@ from verifier.keys.sources.base import Missing, SourceContext
 T = TypeVar("T")
 
 _REMEMBERED: Final = 10_000
-# The bucket's size in seconds of its rate: after a restart all real keys are unknown at once.
-_BURST_SECONDS: Final = 6.0
-# Permissions that new key ids must not use, in seconds of the rate (10/s x 1 s = 10).
-_RESERVE_SECONDS: Final = 1.0
-
-
-class LookupLimiter:
-    """Limits how many unknown key ids are looked up at a key server."""
-
-    def __init__(self, context: SourceContext) -> None:
-        settings, self._monotonic = context.settings, context.timing.monotonic
-        self._rate = settings.key_lookup_rate
-        # At least one permission must fit in, or a rate below 1/6 a second would allow nothing.
-        self._capacity = max(1.0, self._rate * _BURST_SECONDS)
-        self._reserve = min(self._rate * _RESERVE_SECONDS, self._capacity - 1.0)
-        self._permissions = self._capacity
-        self._filled_at = self._monotonic()
-        self._rejected: TTLCache[str, None] = TTLCache(
-            _REMEMBERED, settings.key_negative_lifetime, self._monotonic
-        )
-
-    def allows(self, key_id: str, *, seen_before: bool = False) -> bool:
-        """Return whether this key id may be looked up now.
-
-        Args:
-            key_id: The unknown ``kid``.
-            seen_before: Whether the key id was looked up lately; the limiter itself remembers
-                whether it was rejected lately.
-        """
-        self._fill()
-        seen_before = seen_before or key_id_digest(key_id) in self._rejected
-        return self._permissions - 1.0 >= (0.0 if seen_before else self._reserve)
-
-    def take(self, key_id: str) -> None:
-        """Use one permission for the lookup of this key id."""
-        self._permissions -= 1.0
-        self._rejected.pop(key_id_digest(key_id), None)
-
-    def remember_rejection(self, key_id: str) -> None:
-        """Let this key id use the reserve when a token names it again."""
-        self._rejected[key_id_digest(key_id)] = None
-
-    def _fill(self) -> None:
-        now = self._monotonic()
-        gained = (now - self._filled_at) * self._rate
-        self._permissions = min(self._capacity, self._permissions + gained)
-        self._filled_at = now
 
 
 class NegativeCache:
@@ -123,10 +57,6 @@ class NegativeCache:
         self._answers: TTLCache[str, tuple[float, Missing]] = TTLCache(
             _REMEMBERED, settings.key_negative_lifetime, self._monotonic
         )
-
-    def __contains__(self, key_id: str) -> bool:
-        """Return whether the key id was looked up within ``key_negative_lifetime``."""
-        return key_id_digest(key_id) in self._answers
 
     def add(self, key_id: str, answer: Missing, requested_at: float) -> None:
         """Remember the answer to a token that came at ``requested_at`` (monotonic)."""

@@ -7,6 +7,7 @@ breaker and the metrics. ``RemoteSource`` holds the cache and repeats the backgr
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import Final, Self, TypeVar
 
@@ -25,6 +26,8 @@ from verifier.keys.sources.cache import KeyCache
 from verifier.keys.sources.circuit_breaker import CircuitBreaker
 from verifier.keys.sources.http import HttpFetcher, KeyResponse, parse_key_url, redacted_url
 from verifier.keys.sources.polling import PollingTask
+from verifier.keys.sources.proxy import proxy_for
+from verifier.log import log
 
 T = TypeVar("T")
 _RESULTS: Final[Mapping[str, FetchResult]] = {
@@ -102,7 +105,7 @@ class KeyFetcher:
         response = await self._http.get(url, etag)
         # A document that is not there is a wrong URL or a broken server, not "no such key".
         if response.outcome == "not-found" and not self._per_key:
-            raise KeySourceError(f"status 404 from {redacted_url(url)}")
+            raise KeySourceError(f"status {response.status} from {redacted_url(url)}")
         return response
 
     def _record_failure(self, error: KeySourceError, seconds: float) -> None:
@@ -166,6 +169,7 @@ class RemoteSource:
 
     async def start(self) -> None:
         """Begin to keep keys fresh; does not wait for the first response."""
+        self._log_proxy()
         self._background.start()
 
     async def close(self) -> None:
@@ -189,6 +193,21 @@ class RemoteSource:
         """Take over the keys and the failures of another source with the same URL."""
         self._circuit.copy_from(other._circuit)
         self._cache.copy_from(other._cache)
+
+    def _log_proxy(self) -> None:
+        source, url = self.name, redacted_url(self.url)
+        try:
+            proxy = proxy_for(self.url)
+        except ValueError as error:
+            log("proxy not used", logging.ERROR, source=source, url=url, error=str(error))
+        else:
+            if proxy is not None:
+                log(
+                    "keys are fetched through a proxy",
+                    source=source,
+                    url=url,
+                    proxy=redacted_url(proxy),
+                )
 
     def _refresh_time(self, lifetime: float) -> float:
         """Return when to request again a response that is fresh for ``lifetime`` (monotonic)."""

@@ -37,7 +37,7 @@ class KeySourceSettings:
         key_fetch_connections: The most connections that one source opens.
         key_grace: How long a withdrawn key is used: a key that its source no longer has.
         key_stale_grace: How long a key is used after its freshness ends while its source fails.
-        key_lookup_rate: The mean number of lookups of unknown key ids a second at a key server.
+        key_lookup_rate: The mean number of lookups a second at a key server that find no key.
         key_cache_size: The most keys that are kept of one source.
         key_min_lifetime: The shortest freshness, whatever the server says.
         key_max_lifetime: The longest freshness, whatever the server says.

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
 import aiohttp
@@ -456,7 +457,7 @@ async def test_response_about_one_key_ends_an_outage(
     source = open_source()
     server.reply_to_all = Reply(status=500)
     assert await source.fetch("a") is Missing.UNAVAILABLE
-    server.reply_to_all = Reply(status=403)
+    server.reply_to_all = Reply(status=400)
     time.advance(2)
     assert await source.fetch("a") is Missing.UNAVAILABLE
     assert (source.status().state, source.status().ready) == ("starting", False)
@@ -525,6 +526,70 @@ async def test_last_minutes_answer_is_used_while_the_server_fails(
     assert await source.fetch("k") is Missing.UNAVAILABLE
 
 
+@pytest.mark.parametrize("status", [403, 404, 410])
+async def test_each_answer_for_an_absent_key_is_remembered(
+    server: KeyServer, recorder: Recorder, open_source: Open, status: int
+) -> None:
+    source = open_source()
+    server.publish("real", pem("real"))
+    await source.fetch("real")
+    server.reply_to_all = Reply(status=status)
+    for _ in range(3):
+        assert await source.fetch("k") is Missing.UNKNOWN
+    assert len(server.requests) == 2
+    assert recorder.fetches["asap", "not-found"] == 1
+    assert (source.status().state, source.status().last_error) == ("ready", "")
+
+
+async def test_server_that_refuses_every_key_is_reported(
+    server: KeyServer, open_source: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = open_source()
+    server.reply_to_all = Reply(status=403)
+    error = f"status 403 for every key so far from {server.url}: check its access rights"
+    for key_id in "abc":
+        assert await source.fetch(key_id) is Missing.UNKNOWN
+        assert source.status().last_error == error
+    assert [record.message for record in caplog.records] == ["no key found yet"]
+    server.reply_to_all = None
+    server.publish("real", pem("real"))
+    assert is_key(await source.fetch("real"), "real")
+    server.reply_to_all = Reply(status=403)
+    await source.fetch("d")
+    assert source.status().last_error == ""
+    assert len(caplog.records) == 1
+
+
+async def test_gone_key_is_withdrawn(server: KeyServer, time: FakeTime, open_source: Open) -> None:
+    source = open_source()
+    server.publish("k", pem("k"))
+    await source.fetch("k")
+    server.reply_to_all = Reply(status=410)
+    time.advance(3599)
+    await source.tick()
+    time.advance(5399)
+    assert is_key(source.get("k"), "k")
+    time.advance(1)
+    assert source.get("k") is None
+
+
+# Floods of invented key ids; tests/integration/service/test_key_flood.py has the whole service
+
+
+async def flood(source: AsapSource, key_ids: Iterable[str]) -> list[asyncio.Task[object]]:
+    """Name key ids in this order; return when all of them have their turn, or wait for it."""
+    tasks: list[asyncio.Task[object]] = []
+    for key_id in key_ids:
+        tasks.append(asyncio.create_task(source.fetch(key_id)))
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def all_lookups_end(source: AsapSource, server: KeyServer) -> None:
+    """Wait until no lookup runs; those that wait for the budget go on waiting."""
+    await until(lambda: source._queue._running == 0 and server.in_progress == 0)
+
+
 async def test_flood_of_invented_key_ids_is_limited(
     server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open
 ) -> None:
@@ -532,15 +597,75 @@ async def test_flood_of_invented_key_ids_is_limited(
     server.publish("real", pem("real"))
     await source.fetch("real")
     for second in range(20):
-        found = await asyncio.gather(
-            *(source.fetch(f"invented {second} {number}") for number in range(500))
-        )
-        assert set(found) == {Missing.UNKNOWN}
+        await flood(source, (f"invented {second} {number}" for number in range(500)))
+        await all_lookups_end(source, server)
         time.advance(1)
-    # At first six seconds of the rate, less the reserve; from then on ten a second.
-    assert len(server.requests) <= 60 + 20 * 10
+    # At first six seconds of the rate, and then ten a second.
+    assert len(server.requests) == 1 + 60 + 19 * 10
     assert is_key(source.get("real"), "real")
     assert recorder.counts["asap"] == 1
+
+
+async def test_key_ids_that_lose_their_place_are_not_called_unknown(
+    server: KeyServer, time: FakeTime, open_source: Open
+) -> None:
+    source = open_source(key_fetch_timeout=0.5)
+    found = await asyncio.gather(*await flood(source, map(str, range(2000))))
+    assert Counter(found) == {Missing.UNKNOWN: 60, Missing.UNAVAILABLE: 1940}
+    await until(lambda: not source._queue._waiting)
+    # Those that were not looked up are looked up when they are named again.
+    time.advance(6)
+    await flood(source, map(str, range(500)))
+    await all_lookups_end(source, server)
+    assert len(server.requests) == 120
+
+
+async def test_real_keys_are_found_without_a_limit(server: KeyServer, open_source: Open) -> None:
+    source = open_source(key_lookup_rate=1.0)
+    key_ids = [f"{kind} {number}" for number in range(200) for kind in ("real", "invented")]
+    for key_id in key_ids[::2]:
+        server.publish(key_id, pem("k"))
+    found = await asyncio.gather(*await flood(source, key_ids))
+    assert all(is_key(key, "k") for key in found[::2])
+
+
+@pytest.mark.parametrize(("recycled", "rounds"), [(False, 2), (True, 1)])
+async def test_new_key_is_found_beside_a_flood(
+    server: KeyServer, time: FakeTime, open_source: Open, recycled: bool, rounds: int
+) -> None:
+    """It is the newest beside key ids that return, and the oldest beside ever new ones."""
+    source = open_source()
+    server.publish("real", pem("real"))
+    names = itertools.cycle(map(str, range(1000))) if recycled else map(str, itertools.count())
+
+    async def second(*first: str) -> None:
+        for key_id in itertools.chain(first, itertools.islice(names, 300)):
+            await flood(source, [key_id])
+            time.advance(1 / 300)
+        await all_lookups_end(source, server)
+        # The clients of all that wait give up, and try again in the next second or never.
+        source._queue.drop_all()
+
+    for _ in range(20):
+        await second()
+    for _ in range(rounds):
+        await second(*itertools.islice(names, 140), "real")
+    assert is_key(source.get("real"), "real")
+
+
+async def test_key_id_that_had_a_key_is_looked_up_first(
+    server: KeyServer, time: FakeTime, open_source: Open
+) -> None:
+    source = open_source(key_cache_size=1)
+    for key_id in ("first", "second"):
+        server.publish(key_id, pem(key_id))
+        await source.fetch(key_id)
+    await flood(source, map(str, range(300)))
+    await all_lookups_end(source, server)
+    await flood(source, ["first", *map(str, range(300, 400))])
+    time.advance(0.4)
+    source._queue._advance()
+    await until(lambda: source.get("first") is not None)
 
 
 async def test_flood_during_an_outage_causes_one_request_a_pause(
@@ -557,22 +682,6 @@ async def test_flood_during_an_outage_causes_one_request_a_pause(
     assert len(server.requests) == 2
 
 
-async def test_repeated_key_id_is_looked_up_during_a_flood(
-    server: KeyServer, time: FakeTime, open_source: Open
-) -> None:
-    source = open_source()
-    server.publish("real", pem("real"))
-
-    async def flood(second: int) -> None:
-        await asyncio.gather(*(source.fetch(f"{second} {number}") for number in range(300)))
-
-    await flood(0)
-    assert await source.fetch("real") is Missing.UNKNOWN
-    time.advance(1)
-    await flood(1)
-    assert is_key(await source.fetch("real"), "real")
-
-
 async def test_fifty_keys_are_fetched_after_a_restart(server: KeyServer, open_source: Open) -> None:
     source = open_source()
     for number in range(50):
@@ -586,14 +695,14 @@ async def test_fifty_keys_are_fetched_after_a_restart(server: KeyServer, open_so
 async def test_one_bad_key_does_not_open_the_circuit(server: KeyServer, open_source: Open) -> None:
     source = open_source()
     server.publish("good", pem("good"))
-    server.replies[asap_path("forbidden")] = Reply(status=403)
+    server.replies[asap_path("bad")] = Reply(status=400)
     server.publish("garbage", "<html>")
     server.publish("private", "-----BEGIN PRIVATE KEY-----")
-    assert await source.fetch("forbidden") is Missing.UNAVAILABLE
+    assert await source.fetch("bad") is Missing.UNAVAILABLE
     assert await source.fetch("garbage") is Missing.UNAVAILABLE
     assert await source.fetch("private") is Missing.UNKNOWN
     assert is_key(await source.fetch("good"), "good")
-    for key_id in ("forbidden", "garbage", "private"):
+    for key_id in ("bad", "garbage", "private"):
         await source.fetch(key_id)
     assert len(server.requests) == 4
 

@@ -2,21 +2,33 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import socket
+import ssl
+import tempfile
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from ipaddress import ip_address
 
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from multidict import CIMultiDict
 from yarl import URL
 
 from tests.support.key_server import KeyServer, Reply, running_key_server, source_context
 from verifier.keys.sources.base import KeySourceError
-from verifier.keys.sources.http import HttpFetcher, KeyResponse, redacted_url, stated_lifetime
+from verifier.keys.sources.freshness import stated_lifetime
+from verifier.keys.sources.http import HttpFetcher, KeyResponse, redacted_url
+from verifier.keys.sources.proxy import proxy_for
 
 LIMIT = 1 << 20
 NOW = 1_767_225_600  # Thu, 01 Jan 2026 00:00:00 GMT
@@ -61,18 +73,22 @@ async def test_statuses_200_and_204_are_responses(
     assert await fetcher.get(URL(server.url)) == KeyResponse("ok", body, '"1"', 9)
 
 
-async def test_status_404_is_a_response(server: KeyServer, fetcher: HttpFetcher) -> None:
-    assert await fetcher.get(URL(server.url)) == KeyResponse("not-found")
+@pytest.mark.parametrize("status", [403, 404, 410])
+async def test_missing_key_is_a_response(
+    server: KeyServer, fetcher: HttpFetcher, status: int
+) -> None:
+    server.reply_to_all = Reply(b"body", status)
+    assert await fetcher.get(URL(server.url)) == KeyResponse("not-found", status=status)
 
 
-@pytest.mark.parametrize("status", [201, 206, 300, 400, 401, 403, 410, 429, 500, 502, 503])
+@pytest.mark.parametrize("status", [201, 206, 300, 400, 401, 407, 429, 500, 502, 503])
 async def test_other_statuses_are_errors(
     server: KeyServer, fetcher: HttpFetcher, status: int
 ) -> None:
     server.reply_to_all = Reply(b"body", status)
     error = await fetch_error(fetcher, f"{server.url}/k?secret=1")
     assert str(error) == f"status {status} from {server.url}/k"
-    assert error.source_wide == (status >= 500 or status == 429)
+    assert error.source_wide == (status >= 500 or status in {407, 429})
 
 
 async def test_error_hides_the_secrets_of_a_url(fetcher: HttpFetcher) -> None:
@@ -141,7 +157,8 @@ async def test_response_that_is_not_http_is_an_error(session: aiohttp.ClientSess
 
 async def test_https_to_a_plain_server_is_an_error(server: KeyServer, fetcher: HttpFetcher) -> None:
     url = server.url.replace("http:", "https:") + "/k"
-    assert str(await fetch_error(fetcher, url)) == f"TLS failed: {url}"
+    fault = "TLS failed: the server does not speak TLS on this port (WRONG_VERSION_NUMBER)"
+    assert str(await fetch_error(fetcher, url)) == f"{fault}: {url}"
 
 
 # Size
@@ -183,14 +200,70 @@ async def test_compression_bomb_is_not_decompressed(
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "GZIP"])
+def raw_deflate(body: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(body) + packer.flush()
+
+
+def members(body: bytes) -> bytes:
+    """Return several members, of which some are empty, and the padding of a tape."""
+    parts = [body[:7], b"", b"", body[7:70_000], body[70_000:]]
+    return b"".join(map(gzip.compress, parts)) + bytes(512)
+
+
+PACKINGS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "gzip": ("gzip", gzip.compress),
+    "x-gzip": ("x-gzip", gzip.compress),
+    "upper case": ("GZIP", gzip.compress),
+    "with identity": ("identity, gzip", gzip.compress),
+    "members": ("gzip", members),
+    "deflate": ("deflate", zlib.compress),
+    "raw deflate": ("deflate", raw_deflate),
+    "identity": ("identity", bytes),
+}
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+@pytest.mark.parametrize("size", [0, 1, 256_000])
 async def test_compressed_body_is_decompressed(
-    server: KeyServer, fetcher: HttpFetcher, encoding: str
+    server: KeyServer, fetcher: HttpFetcher, packing: str, size: int
 ) -> None:
-    pack = zlib.compress if encoding == "deflate" else gzip.compress
-    body = bytes(range(256)) * 1000
+    encoding, pack = PACKINGS[packing]
+    body = hashlib.shake_256(b"body").digest(size)
     server.reply_to_all = Reply(pack(body), headers={"Content-Encoding": encoding})
     assert (await fetcher.get(URL(server.url))).body == body
+    assert server.requests[0].headers["Accept-Encoding"] == "gzip"
+
+
+async def test_bomb_of_many_members_is_not_decompressed(
+    server: KeyServer, fetcher: HttpFetcher
+) -> None:
+    bomb = gzip.compress(bytes(LIMIT // 2)) * 100
+    assert len(bomb) < LIMIT
+    server.reply_to_all = Reply(bomb, headers={"Content-Encoding": "gzip"})
+    assert str(await fetch_error(fetcher, server.url)) == f"body of more than {LIMIT} bytes"
+
+
+async def test_empty_body_may_name_an_encoding(server: KeyServer, fetcher: HttpFetcher) -> None:
+    server.reply_to_all = Reply(b"", 204, {"Content-Encoding": "gzip"})
+    assert (await fetcher.get(URL(server.url))).body == b""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(b"x" * 1000)[:-1],
+        gzip.compress(b"x" * 1000) + gzip.compress(b"y" * 1000)[:-9],
+        gzip.compress(b"x") + b"garbage",
+        gzip.compress(b"x" * 1000)[:-8] + bytes(8),
+    ],
+    ids=["cut off", "second member cut off", "garbage", "wrong checksum"],
+)
+async def test_incomplete_gzip_is_an_error(
+    server: KeyServer, fetcher: HttpFetcher, body: bytes
+) -> None:
+    server.reply_to_all = Reply(body, headers={"Content-Encoding": "gzip"})
+    assert str(await fetch_error(fetcher, server.url)) == "the body cannot be decompressed"
 
 
 @pytest.mark.parametrize(
@@ -219,13 +292,23 @@ async def test_body_with_a_bad_encoding_is_an_error(
         ({"Cache-Control": "s-maxage=5, max-age=60"}, 60),
         ({"Cache-Control": "s-maxage=5"}, None),
         ({"Cache-Control": "x-max-age=5"}, None),
-        ({"Cache-Control": "max-age=-1"}, None),
-        ({"Cache-Control": "max-age=x"}, None),
-        ({"Cache-Control": "max-age=99999999999"}, None),
+        ({"Cache-Control": "max-age=-1"}, 0),
+        ({"Cache-Control": "max-age=x"}, 0),
+        ({"Cache-Control": "max-age"}, 0),
+        ({"Cache-Control": "max-age=99999999999"}, 2**31),
+        ({"Cache-Control": "max-age=" + "9" * 5000}, 2**31),
+        ({"Cache-Control": "max-age=60, max-age=5"}, 60),
+        ({"Cache-Control": 'private="a, max-age=5", max-age=60'}, 60),
+        ({"Cache-Control": 'ext="\\", no-store", max-age=60'}, 60),
+        ({"Cache-Control": 'no-cache="Set-Cookie", max-age=60'}, 60),
+        ({"Cache-Control": ", ,max-age=60,"}, 60),
+        ({"Cache-Control": "must-revalidate, immutable, max-age=60"}, 60),
         ({"Cache-Control": "max-age=60", "Age": "20"}, 40),
         ({"Cache-Control": "max-age=60", "Age": "90"}, 0),
         ({"Cache-Control": "max-age=60", "Age": "x"}, 60),
+        ({"Cache-Control": "max-age=60", "Age": "20, 5"}, 40),
         ({"Cache-Control": "no-store, max-age=60"}, 0),
+        ({"Cache-Control": "max-age=60, No-Store"}, 0),
         ({"Cache-Control": "no-cache"}, 0),
         ({"Cache-Control": 'no-cache="Set-Cookie"'}, None),
         ({"Expires": "Thu, 01 Jan 2026 01:00:00 GMT"}, 3600),
@@ -244,6 +327,43 @@ async def test_body_with_a_bad_encoding_is_an_error(
 )
 def test_lifetime_is_what_the_headers_state(headers: dict[str, str], seconds: float | None) -> None:
     assert stated_lifetime(CIMultiDict(headers), NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("lines", "seconds"),
+    [
+        ([("Cache-Control", "public"), ("Cache-Control", "max-age=60")], 60),
+        ([("Cache-Control", "max-age=60"), ("cache-control", "no-store")], 0),
+        ([("Cache-Control", ""), ("Cache-Control", "private"), ("Cache-Control", "max-age=7")], 7),
+        ([("Cache-Control", "max-age=60"), ("Age", "20"), ("Age", "50")], 40),
+        (
+            [
+                ("Expires", "Thu, 01 Jan 2026 01:00:00 GMT"),
+                ("Expires", "0"),
+                ("Date", "Thu, 01 Jan 2026 00:30:00 GMT"),
+                ("Date", "Thu, 01 Jan 2026 00:00:00 GMT"),
+                ("Age", "300"),
+            ],
+            1500,
+        ),
+    ],
+)
+async def test_several_lines_of_a_header_are_one_list(
+    session: aiohttp.ClientSession, lines: list[tuple[str, str]], seconds: float
+) -> None:
+    """A real connection carries the lines: an HTTP client may join or drop them."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines)
+        writer.write(f"HTTP/1.1 200 OK\r\n{head}Content-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        response = await HttpFetcher(session, source_context()).get(URL(f"http://127.0.0.1:{port}"))
+    assert response.lifetime == seconds
 
 
 # Redirects
@@ -304,12 +424,155 @@ async def test_url_credentials_are_sent_to_its_origin_only(
     }
 
 
-async def test_proxy_variables_are_ignored(
-    server: KeyServer, fetcher: HttpFetcher, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def no_proxy_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.usefixtures("no_proxy_variables")
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
+async def test_proxy_is_used_with_its_password(
+    fetcher: HttpFetcher, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    server.reply_to_all = Reply(b"body")
     async with running_key_server() as proxy:
-        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
-            monkeypatch.setenv(name, proxy.url)
-        assert (await fetcher.get(URL(server.url))).body == b"body"
-        assert proxy.requests == []
+        proxy.reply_to_all = Reply(b"body")
+        monkeypatch.setenv(variable, proxy.url.replace("//", "//me:secret@"))
+        assert (await fetcher.get(URL("http://keys.test/k"))).body == b"body"
+        headers = proxy.requests[0].headers
+        assert (headers["Host"], headers["Proxy-Authorization"]) == (
+            "keys.test",
+            "Basic bWU6c2VjcmV0",
+        )
+        assert "Authorization" not in headers
+
+
+@pytest.mark.usefixtures("no_proxy_variables")
+async def test_tunnel_through_the_proxy_is_opened_for_https(
+    fetcher: HttpFetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.write(b"HTTP/1.1 403 Secret Reason\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@127.0.0.1:{port}")
+        error = str(await fetch_error(fetcher, "https://keys.test/k"))
+    assert asked == [b"CONNECT keys.test:443 HTTP/1.1\r\n"]
+    assert error == "the proxy of HTTPS_PROXY answered with status 403: https://keys.test/k"
+    error = str(await fetch_error(fetcher, "https://keys.test/k"))
+    assert error == "cannot connect to the proxy of HTTPS_PROXY or HTTP_PROXY: https://keys.test/k"
+
+
+@pytest.mark.usefixtures("no_proxy_variables")
+@pytest.mark.parametrize("proxy", ["socks5://me:secret@proxy:1080", "http://", "ftp://proxy"])
+async def test_other_kinds_of_proxy_are_an_error(
+    fetcher: HttpFetcher, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    error = str(await fetch_error(fetcher, "http://keys.test/k"))
+    assert error.startswith("expected an http or https URL in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY")
+    assert "secret" not in error
+
+
+NO_PROXY = "10.0.0.0/8, .svc,example.org, h.test:8443,2001:db8::/32"
+
+
+@pytest.mark.usefixtures("no_proxy_variables")
+@pytest.mark.parametrize(
+    ("url", "proxied"),
+    [
+        ("http://keys.test/", True),
+        ("http://10.1.2.3/", False),
+        ("http://11.1.2.3/", True),
+        ("http://[2001:db8::1]/", False),
+        ("http://a.svc/", False),
+        ("http://a.example.org/", False),
+        ("http://EXAMPLE.org/", False),
+        ("http://notexample.org/", True),
+        ("http://h.test:8443/", False),
+        ("http://h.test/", True),
+        ("http://localhost/", False),
+        ("http://127.0.0.9/", False),
+        ("http://[::1]/", False),
+        ("https://keys.test/", False),
+    ],
+)
+def test_no_proxy_lists_what_is_fetched_directly(
+    monkeypatch: pytest.MonkeyPatch, url: str, proxied: bool
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "proxy.test:3128")
+    monkeypatch.setenv("NO_PROXY", NO_PROXY)
+    assert proxy_for(URL(url)) == (URL("http://proxy.test:3128") if proxied else None)
+    monkeypatch.setenv("NO_PROXY", "*")
+    assert proxy_for(URL(url)) is None
+
+
+# TLS
+
+
+def tls_context(names: list[x509.GeneralName], start: float, end: float) -> ssl.SSLContext:
+    """Return the context of a server with a certificate that it has signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "keys")])
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), 1)
+        .not_valid_before(datetime.fromtimestamp(start, UTC))
+        .not_valid_after(datetime.fromtimestamp(end, UTC))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            + certificate.public_bytes(Encoding.PEM)
+        )
+        file.flush()
+        context.load_cert_chain(file.name)
+    context.certificate = certificate.public_bytes(Encoding.PEM).decode()  # type: ignore[attr-defined]
+    return context
+
+
+LOOPBACK: list[x509.GeneralName] = [x509.IPAddress(ip_address("127.0.0.1"))]
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("trusted", "names", "days", "fault"),
+    [
+        (False, LOOPBACK, (-1, 1), "self-signed: name it in SSL_CERT_FILE to trust it (OpenSSL"),
+        (True, LOOPBACK, (-2, -1), "certificate has expired (OpenSSL verify code 10)"),
+        (True, LOOPBACK, (1, 2), "certificate is not valid yet: check the clocks (OpenSSL"),
+        (True, [x509.DNSName("other.test")], (-1, 1), "is for another IP address (OpenSSL"),
+        (True, LOOPBACK, (-1, 1), ""),
+    ],
+    ids=["not trusted", "expired", "not yet valid", "wrong name", "good"],
+)
+async def test_tls_error_says_what_is_wrong(
+    trusted: bool, names: list[x509.GeneralName], days: tuple[int, int], fault: str
+) -> None:
+    context = tls_context(names, time.time() + days[0] * DAY, time.time() + days[1] * DAY)
+    client = ssl.create_default_context()
+    if trusted:
+        client.load_verify_locations(cadata=context.certificate)  # type: ignore[attr-defined]
+    async with (
+        running_key_server(context) as server,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=client)) as session,
+    ):
+        server.reply_to_all = Reply(b"body")
+        fetcher, url = HttpFetcher(session, source_context()), f"{server.url}/k"
+        if not fault:
+            assert (await fetcher.get(URL(url))).body == b"body"
+            return
+        error = str(await fetch_error(fetcher, url))
+    assert error.startswith("TLS failed: the server's certificate")
+    assert fault in error
+    assert error.endswith(f": {url}")
