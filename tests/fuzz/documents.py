@@ -12,10 +12,11 @@ from tests.fuzz.harness import Harness
 from tests.fuzz.keys import public_pem, rsa_key
 from verifier.keys.candidates import Document
 from verifier.keys.formats import parse_document
-from verifier.keys.model import ALGORITHMS, InvalidKeyError
+from verifier.keys.model import ALGORITHMS, InvalidKeyError, VerificationKey
 from verifier.tokens.jws import MAX_DEPTH, MalformedError, parse_object
 
-_LONGEST_REFUSAL: Final = 200  # characters; an error quotes nothing of its input
+_LONGEST_REFUSAL: Final = 300  # characters; an error quotes a URL at most
+_SET: Final = b'{"keys": ['
 _KEY_SECONDS: Final = 0.05  # a key document is read only when it has changed
 
 
@@ -52,21 +53,40 @@ def read_keys(data: bytes) -> Document | str:
         return str(error)
 
 
-def check_keys(_data: bytes, found: Document | str) -> None:
-    """Assert that all keys are public, and that no key accepts a trivial signature."""
+def check_keys(data: bytes, found: Document | str) -> None:
+    """Assert that all keys are public, and that no key accepts a trivial signature.
+
+    Also assert that a good key beside the entries of a set is used, whatever the entries are.
+    """
     if isinstance(found, str):
         assert len(found) < _LONGEST_REFUSAL
         return
     assert not found.static
-    for key_id, key in found.keys.items():
-        assert key.key_id == key_id
-        assert key.algorithms <= ALGORITHMS.keys()
-        assert not any(name.startswith("HS") for name in key.algorithms)
-        assert not isinstance(key.material, bytes | str)
-        assert key.fingerprint
-        for algorithm in sorted(key.algorithms):
-            for signature in (b"", bytes(64), bytes(256)):
-                assert not key.verify(algorithm, b"e30.e30", signature)
+    for key_id, named in found.keys.items():
+        names = [name for key in named.all for name in key.algorithms]
+        assert len(names) == len(set(names))
+        for key in named.all:
+            assert key.key_id == key_id
+            _check_key(key)
+    for entry in found.skipped:
+        assert entry.detail.isascii()
+        assert entry.detail.isprintable()
+        assert len(entry.detail) < _LONGEST_REFUSAL
+    if data.startswith(_SET) and found.skipped:
+        beside = json.dumps(_NEIGHBOUR).encode()
+        both = read_keys(data.replace(_SET, _SET + beside + b",", 1))
+        assert isinstance(both, Document)
+        assert "a neighbour" in both.keys
+
+
+def _check_key(key: VerificationKey) -> None:
+    assert key.algorithms <= ALGORITHMS.keys()
+    assert not any(name.startswith("HS") for name in key.algorithms)
+    assert not isinstance(key.material, bytes | str)
+    assert key.fingerprint
+    for algorithm in sorted(key.algorithms):
+        for signature in (b"", bytes(64), bytes(256)):
+            assert not key.verify(algorithm, b"e30.e30", signature)
 
 
 def _key_seeds() -> list[bytes]:
@@ -75,15 +95,25 @@ def _key_seeds() -> list[bytes]:
     point = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
     private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     secret_pem = rsa_key().private_bytes(serialization.Encoding.PEM, *private).decode()
-    sets: list[list[dict[str, Any]]] = [
+    sets: list[list[Any]] = [
         [jwk | {"kid": "a", "use": "sig"}, jwk | {"kid": "b", "alg": "RS256"}],
         [curve | {"y": point, "kid": "c"}, curve | {"y": point[::-1], "kid": "d"}],
         [{"kty": "oct", "kid": "e", "k": "c2VjcmV0"}, {"kty": "OKP", "crv": "Ed25519", "kid": "f"}],
         [jwk | {"kid": "g", "n": "AQAB", "e": "AA"}, jwk | {"kid": "h", "use": "enc"}],
+        [jwk | {"kid": "i", "d": None, "oth": []}, curve | {"y": point, "kid": "i"}, 5, None],
+        [jwk | {"kid": 7}, {"kid": "x5c", "kty": "RSA", "x5c": ["AAAA"]}, jwk | {"d": "AAAA"}],
     ]
     maps = [{"k": public_pem()}, {"k": secret_pem[:60]}, {"k": "-----BEGIN CERTIFICATE-----\nAA=="}]
     documents: list[Any] = [*({"keys": keys} for keys in sets), *maps]
-    return [json.dumps(document).encode() for document in documents]
+    written = [json.dumps(document).encode() for document in documents]
+    odd = b'{"keys": [{"kid": "a", "kid": "b", "x": 1e999, "y": 99999999999999999999, "z": NaN}]}'
+    return [*written, odd, b'{"jwks_uri": "https://sso.example.org/certs"}', b"\xef\xbb\xbf[]"]
+
+
+_NEIGHBOUR: Final = {
+    **RSAAlgorithm.to_jwk(rsa_key().public_key(), as_dict=True),
+    "kid": "a neighbour",
+}
 
 
 JSON: Final = Harness(

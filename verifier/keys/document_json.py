@@ -26,7 +26,7 @@ import json
 import math
 from typing import Any, Final
 
-from verifier.keys.model import InvalidKeyError
+from verifier.keys.model import InvalidKeyError, quote
 from verifier.keys.pem import looks_like_pem
 from verifier.tokens.jws import nests_deeper
 
@@ -94,7 +94,7 @@ def find_oddity(value: Any) -> str:
         if found is OUT_OF_RANGE:
             return "it has a number out of range"
         if isinstance(found, DoubledObject):
-            return f"it has the member {found.name[:40]!a} twice, with different values"
+            return f"it has the member {quote(found.name)} twice, with different values"
         if isinstance(found, str) and not _is_unicode(found):
             return "it has text that is not Unicode"
         if isinstance(found, dict):

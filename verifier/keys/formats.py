@@ -20,7 +20,7 @@ from jwt.exceptions import InvalidKeyError as UnfitSecretError
 from verifier.keys.candidates import Document, SkippedKey, choose_keys
 from verifier.keys.document_json import DoubledObject, decode_text, find_oddity, parse_json
 from verifier.keys.jwk import parse_jwk, public_part
-from verifier.keys.model import InvalidKeyError, Source, VerificationKey, bind
+from verifier.keys.model import InvalidKeyError, Source, VerificationKey, bind, quote
 from verifier.keys.pem import load_pem, looks_like_pem
 from verifier.tokens.jws import json_type
 
@@ -31,7 +31,7 @@ MAX_DOCUMENT_KEYS: Final = 1000
 _SECRET_IN_FILE: Final = re.compile(r"-----BEGIN .*?-----END [^\n]*|[^\n]*\S[^\n]*", re.DOTALL)
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _HMAC: Final = frozenset({"HS256", "HS384", "HS512"})
-_MAX_SHOWN: Final = 200  # characters of a server's text in a message
+_LONGEST_URL: Final = 160  # characters of a URL in a message
 
 
 def split_secrets(text: str) -> list[str]:
@@ -179,14 +179,14 @@ def _refuse_other_document(content: dict[str, Any]) -> None:
     """
     # OpenID Connect Discovery 1.0, section 3, and RFC 8414.
     if isinstance(content.get("jwks_uri"), str):
-        address = content["jwks_uri"][:_MAX_SHOWN]
+        address = quote(content["jwks_uri"], _LONGEST_URL)
         raise InvalidKeyError(
-            f"found a discovery document: set cache_keys_url to its jwks_uri, {address!a}"
+            f"found a discovery document: set cache_keys_url to its jwks_uri, {address}"
         )
     if isinstance(content.get("token-service"), str) and "public_key" in content:
-        address = content["token-service"][:_MAX_SHOWN] + "/certs"
+        address = quote(content["token-service"] + "/certs", _LONGEST_URL)
         raise InvalidKeyError(
-            f"found the page of a Keycloak realm: set cache_keys_url to {address!a}"
+            f"found the page of a Keycloak realm: set cache_keys_url to {address}"
         )
 
 
@@ -194,7 +194,7 @@ def describe_skipped(skipped: Iterable[SkippedKey]) -> str:
     """Return why entries are not used, in one bounded line; empty for no entries."""
     texts = []
     for entry in skipped:
-        which = "an entry" if entry.key_id is None else f"{entry.key_id[:40]!a}"
+        which = "an entry" if entry.key_id is None else quote(entry.key_id)
         text = f"{which}: {entry.detail}"
         if text not in texts:
             texts.append(text)

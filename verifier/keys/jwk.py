@@ -42,6 +42,7 @@ from verifier.keys.model import (
     Source,
     VerificationKey,
     bind,
+    quote,
 )
 from verifier.keys.pem import certificate_from_der
 
@@ -174,7 +175,7 @@ def _check_purpose(members: _Members) -> None:
     # RFC 7517, sections 4.2 and 4.3: both members may be absent.
     use = members.values.get("use")
     if use not in (None, "sig"):
-        raise InvalidKeyError(f"expected use to be sig, or absent, found {_show(use)}", "use")
+        raise InvalidKeyError(f"expected use to be sig, or absent, found {quote(use)}", "use")
     _check_operations(members)
 
 
@@ -190,7 +191,7 @@ def _check_operations(members: _Members) -> None:
         members.note("key_ops is sign")
         return
     raise InvalidKeyError(
-        f"expected key_ops to contain verify, or to be absent, found {_show(operations)}", "use"
+        f"expected key_ops to contain verify, or to be absent, found {quote(operations)}", "use"
     )
 
 
@@ -220,7 +221,7 @@ def _public_key(members: _Members) -> PublicKey:
         return _EDWARDS[curve].from_public_bytes(members.octets("x"))
     raise InvalidKeyError(
         "unknown kty or crv: expected RSA, EC with P-256, P-384 or P-521, OKP with Ed25519 or"
-        f" Ed448, found {_show(kind)}" + ("" if curve is None else f" with {_show(curve)}"),
+        f" Ed448, found {quote(kind)} with {quote(curve)}",
         "key-type",
     )
 
@@ -258,8 +259,3 @@ def _decode_base64(value: str, name: str) -> bytes:
     if _BASE64.fullmatch(text) is None or len(text) % 4 == 1:
         raise InvalidKeyError(f"{name}: expected base64url")
     return binascii.a2b_base64(text.translate(_TO_STANDARD) + "=" * (-len(text) % 4))
-
-
-def _show(value: Any) -> str:
-    """Return a member that is not part of a key, for a message: bounded and printable."""
-    return "nothing" if value is None else ascii(value)[:60]

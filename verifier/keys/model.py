@@ -81,6 +81,12 @@ _RSA: Final = _PSS | {"RS256", "RS384", "RS512"}
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 
+def quote(value: object, length: int = 60) -> str:
+    """Return a text or a value of a key server for a message: printable ASCII, at most so long."""
+    text = ascii(value)
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
 class InvalidKeyError(ValueError):
     """A text does not contain a key that can check signatures.
 
@@ -214,10 +220,9 @@ def bind(
         possible &= _PSS
     algorithms = possible if metadata.algorithm is None else possible & {metadata.algorithm}
     if not algorithms:
-        # Cut: the text comes from a key server, and goes into logs and status pages.
         raise InvalidKeyError(
             f"the key's alg does not fit its type: expected one of {', '.join(sorted(possible))},"
-            f" found {(metadata.algorithm or '')[:40]!a}",
+            f" found {quote(metadata.algorithm)}",
             "algorithm",
         )
     return VerificationKey(

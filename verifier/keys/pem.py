@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 
-from verifier.keys.model import InvalidKeyError, KeyMetadata
+from verifier.keys.model import InvalidKeyError, KeyMetadata, quote
 
 CERTIFICATE: Final = "CERTIFICATE"
 _PUBLIC_KEY: Final = "PUBLIC KEY"
@@ -113,7 +113,7 @@ def _find_blocks(text: str) -> list[re.Match[str]]:
         raise InvalidKeyError(f"{_EXPECTED}, found one that is broken or cut off")
     with_keys = [match for match in matches if match["label"] in _KEY_LABELS]
     if not with_keys:
-        raise InvalidKeyError(f"{_EXPECTED}, found {matches[0]['label'][:40]!r}", "key-type")
+        raise InvalidKeyError(f"{_EXPECTED}, found {quote(matches[0]['label'])}", "key-type")
     return with_keys
 
 
