@@ -9,7 +9,14 @@ from multidict import CIMultiDict
 
 from tests.support.sidecar import NOW
 from tests.support.tokens import SECRET
-from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
+from verifier.http.handoff_cookie import (
+    CookieScope,
+    HandoffCookie,
+    cookie_name,
+    cookie_value,
+    derive_key,
+)
+from verifier.tokens.marks import TokenMarks
 
 KEY = derive_key(SECRET.encode())
 
@@ -28,9 +35,22 @@ class Clock:
         return self.now
 
 
+def value(
+    scope: CookieScope = SCOPE,
+    ends: int = NOW + 60,
+    key: bytes = KEY,
+    browser_id: str | None = None,
+    made: int = NOW - 60,
+) -> str:
+    """Return the value of a cookie whose token has no mark."""
+    token_id = None if browser_id is None else "0" * 64
+    content = HandoffCookie(ends, made, TokenMarks(None, frozenset()), browser_id, token_id)
+    return cookie_value(key, scope, content)
+
+
 def cookie(scope: CookieScope = SCOPE, ends: int = NOW + 60, key: bytes = KEY) -> tuple[str, str]:
     """Return the ``Cookie`` header of a browser that was handed off, among other cookies."""
-    return ("Cookie", f"a=b; {cookie_name(scope)}={cookie_value(key, scope, ends)}; c=d")
+    return ("Cookie", f"a=b; {cookie_name(scope)}={value(scope, ends, key)}; c=d")
 
 
 def set_cookie(headers: CIMultiDict[str]) -> Morsel[str]:

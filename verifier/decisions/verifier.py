@@ -25,7 +25,8 @@ from verifier.rules.model import (
     no_record,
 )
 from verifier.rules.policy import Policy
-from verifier.single_use.model import SingleUse, is_entry
+from verifier.single_use.model import SingleUse, UsedToken, is_entry
+from verifier.tokens.marks import TokenMarks
 
 Decided: TypeAlias = Decision | Coroutine[Any, Any, Decision]
 """A decision, or a coroutine that waits and returns one; it must be awaited."""
@@ -120,6 +121,27 @@ class Verifier:
         refused = self.revoked and self.revoked(request, None, self.clock(), no_record)
         return refused or Allow()
 
+    def allow_again(
+        self, request: AccessRequest, marks: TokenMarks, used: UsedToken | None
+    ) -> Decided:
+        """Allow a page without a token, whose token was accepted earlier and has not ended.
+
+        Args:
+            request: The room.
+            marks: The marks of the token.
+            used: What is known of the token's redemption; None if the token can be used again.
+
+        Returns:
+            A denial, if the token was revoked, or used by another browser. A coroutine, if the
+            store of redemptions must be asked.
+        """
+        refused = self.revoked and self.revoked(request, marks, self.clock(), no_record)
+        if refused:
+            return refused
+        if self.single_use is None or used is None:
+            return Allow()
+        return self._await_redemption(self.single_use.readmit(used))
+
     def is_redeemed(self, request: AccessRequest, decision: Decision) -> bool:
         """Return whether a decision redeems a single-use token."""
         return self.single_use is not None and is_entry(decision, request)
@@ -179,7 +201,11 @@ class Verifier:
         return await wait_for_decision(self._follow_up(request, await turn, browser))
 
     async def _redeem(self, single_use: SingleUse, allow: Allow, browser: str | None) -> Decision:
-        task = asyncio.create_task(single_use.redeem(allow, self.policy.leeway, browser))
+        redemption = single_use.redeem(allow, self.policy.leeway, browser)
+        return await self._await_redemption(redemption)
+
+    async def _await_redemption(self, redemption: Coroutine[Any, Any, Decision]) -> Decision:
+        task = asyncio.create_task(redemption)
         # The event loop itself keeps no task alive.
         self._redemptions.add(task)
         task.add_done_callback(self._redemptions.discard)

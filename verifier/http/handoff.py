@@ -6,36 +6,60 @@
 4. The web client reads the token from the fragment and uses it for signalling as before.
 
 Browsers do not send a fragment, so that the token gets into no log and no ``Referer``. A cookie
-opens pages only; signalling always needs the token. This module applies no rule: it changes
-responses to requests that have been allowed.
+opens pages only; signalling always needs the token. The cookie stands for its token: when the token
+ends, is revoked, or was used by another browser, the page is denied for the same reason as the
+token. Otherwise the page would open, signalling would be denied, and the client would load the page
+again and again.
+
+A browser keeps cookies for a limited number of rooms. A hand-off that exceeds it also deletes the
+oldest cookie.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http import HTTPStatus
+from operator import itemgetter
 from secrets import token_bytes
 from typing import Final
 
 from verifier.http.handoff_cookie import (
     LONGEST_SECONDS,
+    MAX_ROOMS,
+    NAME,
     CookieScope,
+    HandoffCookie,
     cookie_name,
     cookie_value,
-    is_valid,
     new_browser_id,
-    read_browser_id,
+    read_cookie,
+    time_made,
 )
-from verifier.http.original_request import CONVENTIONS, OriginalRequest, cookies
+from verifier.http.original_request import (
+    CONVENTIONS,
+    OriginalRequest,
+    all_cookies,
+    cookies,
+)
 from verifier.http.request import Request
 from verifier.http.responses import NO_STORE, SERVER, Response
+from verifier.revocation.marks import marks_of
 from verifier.rooms.host import name_of_host
 from verifier.rooms.url import without_tokens
-from verifier.rules.model import Allow
+from verifier.rules.denials import deny
+from verifier.rules.model import Allow, DenialCode, Deny
+from verifier.single_use.model import token_id
+from verifier.tokens.claims import Claims
+from verifier.tokens.jws import read
 
 REDIRECT: Final = "X-Jitsi-Redirect"
 """The address to which nginx redirects; its ``auth_request`` cannot pass a redirect on."""
 
+DROP_COOKIE: Final = "X-Jitsi-Drop-Cookie"
+"""A second ``Set-Cookie``, which nginx cannot read from a response that has one already."""
+
+_ATTRIBUTES: Final = "Path=/; Secure; HttpOnly; SameSite=Lax"
 _LONGEST_LOCATION: Final = 15_000  # nginx has 16 KB for the head of a response
 _CAPABLE: Final = b"x-jitsi-handoff"
 
@@ -52,13 +76,24 @@ class Handoff:
         self._key = key
         self._clock = clock
 
-    def admits(self, request: Request, original: OriginalRequest) -> bool:
-        """Return whether a cookie opens the page that is requested without a token."""
+    def find_cookie(
+        self, request: Request, original: OriginalRequest
+    ) -> HandoffCookie | Deny | None:
+        """Return the cookie that opens the page that is requested without a token.
+
+        Returns:
+            A denial, if the token of the cookie has ended; None if the page needs a token.
+        """
         scope = _page_scope(original)
         if scope is None or original.token is not None:
-            return False
-        values, now = cookies(request, cookie_name(scope)), self._clock()
-        return any(is_valid(value, self._key, scope, now) for value in values)
+            return None
+        now, denial = self._clock(), None
+        for cookie in self._cookies(request, scope):
+            if cookie.ends > now:
+                return cookie
+            if cookie.ends_with_token:
+                denial = deny(DenialCode.TOKEN_EXPIRED, f"expired {now - cookie.ends:.0f} s ago")
+        return denial
 
     def browser_id(self, request: Request, original: OriginalRequest) -> str | None:
         """Return the browser's id from its cookie, or a new id for a new cookie.
@@ -70,10 +105,9 @@ class Handoff:
         if scope is None:
             return None
         now = self._clock()
-        for value in cookies(request, cookie_name(scope)):
-            browser_id = read_browser_id(value, self._key, scope, now)
-            if browser_id is not None:
-                return browser_id
+        for cookie in self._cookies(request, scope):
+            if cookie.browser_id is not None and cookie.ends > now:
+                return cookie.browser_id
         if _page_scope(original) is None or not _has_token_in_query(original):
             return None
         return None if _is_embedded(request) else new_browser_id(token_bytes(16))
@@ -113,11 +147,52 @@ class Handoff:
         response = _redirect(request, endpoint, location)
         if response is None:
             return None
-        return response.with_header("Set-Cookie", self._cookie(scope, ends, now, browser_id))
+        cookie = _cookie_for(original.token or "", decision.claims, ends, now, browser_id)
+        pair = f"{cookie_name(scope)}={cookie_value(self._key, scope, cookie)}"
+        added = f"{pair}; Max-Age={ends - now}; {_ATTRIBUTES}"
+        return _with_cookies(response, added, _cookie_to_drop(request, scope))
 
-    def _cookie(self, scope: CookieScope, ends: int, now: int, browser_id: str | None) -> str:
-        pair = f"{cookie_name(scope)}={cookie_value(self._key, scope, ends, browser_id)}"
-        return f"{pair}; Max-Age={ends - now}; Path=/; Secure; HttpOnly; SameSite=Lax"
+    def _cookies(self, request: Request, scope: CookieScope) -> Iterator[HandoffCookie]:
+        """Yield what the cookies of a scope say; those with a wrong signature are left out."""
+        for value in cookies(request, cookie_name(scope)):
+            cookie = read_cookie(value, self._key, scope)
+            if cookie is not None:
+                yield cookie
+
+
+def _cookie_for(
+    token: str, claims: Claims, ends: int, now: int, browser_id: str | None
+) -> HandoffCookie:
+    return HandoffCookie(
+        ends,
+        now,
+        marks_of(token, read(token)),
+        browser_id,
+        None if browser_id is None else token_id(claims),
+    )
+
+
+def _cookie_to_drop(request: Request, scope: CookieScope) -> str | None:
+    """Return the name of the oldest cookie of another room, if there are too many; else None."""
+    own = cookie_name(scope)
+    others = [
+        (time_made(value), name)
+        for name, value in all_cookies(request)
+        if name != own and NAME.fullmatch(name)
+    ]
+    if len(others) < MAX_ROOMS:
+        return None
+    # Of several from the same second the first one, because browsers send the oldest first.
+    return min(others, key=itemgetter(0))[1]
+
+
+def _with_cookies(response: Response, added: str, dropped: str | None) -> Response:
+    if dropped is None:
+        return response.with_header("Set-Cookie", added)
+    deletion = f"{dropped}=; Max-Age=0; {_ATTRIBUTES}"
+    if REDIRECT in response.headers:
+        return response.with_header("Set-Cookie", added).with_header(DROP_COOKIE, deletion)
+    return replace(response.with_header("Set-Cookie", added), more_cookies=(deletion,))
 
 
 def _page_scope(original: OriginalRequest) -> CookieScope | None:

@@ -150,12 +150,17 @@ def bearer_tokens(request: Request) -> list[str]:
 
 def cookies(request: Request, name: str) -> list[str]:
     """Return the values of all cookies of this name, as they were sent."""
+    return [value for key, value in all_cookies(request) if key == name]
+
+
+def all_cookies(request: Request) -> list[tuple[str, str]]:
+    """Return the names and values of all cookies, as they were sent."""
     pairs = [
         pair.strip().partition("=")
         for header in request.values(b"cookie")
         for pair in header.split(";")
     ]
-    return [value for key, _, value in pairs if key == name]
+    return [(name, value) for name, _, value in pairs]
 
 
 def _read_path(

@@ -10,6 +10,7 @@ from typing import Final
 
 from verifier.config.redirect_template import fill
 from verifier.http.handoff import REDIRECT, Handoff
+from verifier.http.handoff_cookie import HandoffCookie
 from verifier.http.original_request import OriginalRequest
 from verifier.http.request import Request
 from verifier.http.responses import Response
@@ -40,9 +41,15 @@ class Pages:
         """Whether tokens are moved out of URLs."""
         return self._handoff is not None
 
-    def admits(self, request: Request, original: OriginalRequest) -> bool:
-        """Return whether a hand-off cookie opens a page that is requested without a token."""
-        return self._handoff is not None and self._handoff.admits(request, original)
+    def find_cookie(
+        self, request: Request, original: OriginalRequest
+    ) -> HandoffCookie | Deny | None:
+        """Return the hand-off cookie that opens a page that is requested without a token.
+
+        Returns:
+            A denial, if the token of the cookie has ended; None if the page needs a token.
+        """
+        return None if self._handoff is None else self._handoff.find_cookie(request, original)
 
     def with_redirect(
         self, response: Response, original: OriginalRequest, denial: Deny

@@ -14,6 +14,7 @@ from typing import Any, Final
 from verifier.decisions.bypass import Bypass
 from verifier.decisions.cache import cache_key
 from verifier.decisions.hosts import Hosts
+from verifier.decisions.verifier import Decided, Verifier
 from verifier.http.original_request import CONVENTIONS, OriginalRequest, read_original
 from verifier.http.pages import Pages
 from verifier.http.request import Request
@@ -26,8 +27,9 @@ from verifier.http.responses import (
     would_deny_response,
 )
 from verifier.rules.denials import UNKNOWN_HOST
-from verifier.rules.model import Allow, Decision, Deny
+from verifier.rules.model import AccessRequest, Allow, Decision, Deny
 from verifier.rules.room import access_request
+from verifier.single_use.model import UsedToken
 
 # Host belongs to every cache key, because it selects the policy even where an endpoint does not
 # read the original host from it.
@@ -110,10 +112,12 @@ class ProxyAuth:
             )
         access = access_request(original.token, address, verifier.policy)
         decision, browser_id = None, None
-        if original.token is None and address and self._needs_no_token(request, original):
-            # Not cached: the cache key does not contain the client's address, and the cache does
-            # not know when a hand-off cookie ends.
-            key, decision = None, verifier.allow_without_token(access)
+        if original.token is None and address:
+            decision = self._decide_without_token(request, original, access, verifier)
+            if decision is not None:
+                # Not cached: the cache key does not contain the client's address, and the cache
+                # does not know when a hand-off cookie ends.
+                key = None
         elif original.token is not None and verifier.single_use is not None:
             browser_id = self._options.pages.browser_id(request, original)
         return RequestContext(
@@ -149,11 +153,24 @@ class ProxyAuth:
         )
         return None if response is None else replace(response, has_token=True)
 
-    def _needs_no_token(self, request: Request, original: OriginalRequest) -> bool:
+    def _decide_without_token(
+        self,
+        request: Request,
+        original: OriginalRequest,
+        access: AccessRequest,
+        verifier: Verifier,
+    ) -> Decided | None:
+        """Decide a request that needs no token of its own; None if it needs one."""
         address = request.sole(b"x-real-ip")
         if address is not None and self._options.bypass.applies(request.peer, address):
-            return True
-        return self._options.pages.admits(request, original)
+            return verifier.allow_without_token(access)
+        cookie = self._options.pages.find_cookie(request, original)
+        if cookie is None or isinstance(cookie, Deny):
+            return cookie
+        used = None
+        if cookie.browser_id is not None and cookie.token_id is not None:
+            used = UsedToken(cookie.token_id, cookie.ends, cookie.browser_id)
+        return verifier.allow_again(access, cookie.marks, used)
 
 
 def _option_headers(options: ProxyAuthOptions) -> tuple[bytes, ...]:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from verifier.decisions.cache import CachedResponse, DecisionCache
 from verifier.decisions.hosts import Hosts
-from verifier.decisions.verifier import Observer, Verifier
+from verifier.decisions.verifier import Decided, Observer, Verifier
 from verifier.http.original_request import OriginalRequest
 from verifier.http.request import Request
 from verifier.http.responses import Lifetime, Rendered, Response
@@ -47,7 +47,8 @@ class RequestContext:
         verifier: The verifier of the request's host; None if the host has none, or if ``decision``
             exists already.
         access_request: What the verifier is to decide; empty if there is a ``decision``.
-        decision: A decision that needs no verifier; else None.
+        decision: A decision that was made while the request was read, or a coroutine that returns
+            it; None if the verifier is to decide.
         browser_id: The id of the client's browser, for single use; None without one.
     """
 
@@ -74,7 +75,7 @@ class RequestContext:
         original: OriginalRequest | None = None,
         verifier: Verifier | None = None,
         access_request: AccessRequest = _NO_ACCESS_REQUEST,
-        decision: Decision | None = None,
+        decision: Decided | None = None,
         browser_id: str | None = None,
     ) -> None:
         self.endpoint = endpoint
@@ -172,15 +173,14 @@ class Responder:
             context: The request.
             render: Makes the response in the form of the endpoint.
         """
-        decision = context.decision
-        if decision is None:
+        decided = context.decision
+        if decided is None:
             if context.verifier is None:
                 return self._finish(context, UNKNOWN_HOST, render)
-            verified = context.verifier.verify(context.access_request, context.browser_id)
-            if not isinstance(verified, (Allow, Deny)):
-                return self._finish_later(context, verified, render)
-            decision = verified
-        return self._finish(context, decision, render)
+            decided = context.verifier.verify(context.access_request, context.browser_id)
+        if not isinstance(decided, (Allow, Deny)):
+            return self._finish_later(context, decided, render)
+        return self._finish(context, decided, render)
 
     async def _finish_later(
         self, context: RequestContext, decision: Awaitable[Decision], render: Render

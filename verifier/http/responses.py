@@ -89,6 +89,7 @@ class Response:
         cacheable_until: The time until which a proxy may cache the response, Unix seconds;
             ``NEVER`` for no end but the configured one; None if no proxy may cache it.
         has_token: Whether the response contains a token, so that no cache may keep it.
+        more_cookies: ``Set-Cookie`` headers besides the one in ``headers``.
     """
 
     status: HTTPStatus
@@ -96,6 +97,7 @@ class Response:
     body: bytes = b""
     cacheable_until: float | None = None
     has_token: bool = False
+    more_cookies: tuple[str, ...] = ()
 
     def with_header(self, name: str, value: str) -> Response:
         """Return the same response with one more header."""
@@ -110,6 +112,7 @@ class Response:
         """
         status = self.status
         lines = [f"HTTP/1.1 {status:d} {status.phrase}", *map(": ".join, self.headers.items())]
+        lines += [f"Set-Cookie: {cookie}" for cookie in self.more_cookies]
         if status is not _NO_CONTENT:  # RFC 9110, section 8.6
             lines.append(f"Content-Length: {len(self.body)}")
         lines.append("")

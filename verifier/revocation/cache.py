@@ -16,6 +16,7 @@ from verifier.rules.denials import REVOCATIONS_NOT_LOADED
 from verifier.rules.model import AccessRequest, Deny, Recorder
 from verifier.storage.confirmed_clock import ConfirmedClock
 from verifier.tokens.jws import Token
+from verifier.tokens.marks import TokenMarks
 
 
 class RevocationCache:
@@ -69,7 +70,11 @@ class RevocationCache:
         return sorted(active, key=lambda revocation: revocation.expires)
 
     def check(
-        self, request: AccessRequest, token: Token | None, now: float, record: Recorder
+        self,
+        request: AccessRequest,
+        token: Token | TokenMarks | None,
+        now: float,
+        record: Recorder,
     ) -> Deny | None:
         """Return a denial if the request is revoked, or if that is not known yet."""
         self.refresh()

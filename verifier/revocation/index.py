@@ -24,10 +24,12 @@ from heapq import heappop, heappush
 from itertools import product
 from typing import Final, TypeAlias
 
+from verifier.revocation.marks import MarkedValues
 from verifier.revocation.matching import EXTRACTORS, TokenAttributes, normalize_tenant
 from verifier.revocation.model import Revocation
 from verifier.rules.model import AccessRequest, DenialCode, Deny, Recorder
 from verifier.tokens.jws import Token
+from verifier.tokens.marks import TokenMarks
 
 _MAX_PURGED: Final = 1_000  # per call, because requests wait meanwhile
 
@@ -43,6 +45,7 @@ class RevocationIndex:
         self._by_id: dict[str, Revocation] = {}
         # By the names of the criteria: the function that returns a request's keys, and the table.
         self._tables: dict[tuple[str, ...], tuple[KeysOf, Table]] = {}
+        self._marked = MarkedValues()
         # A heap of ends and IDs. An entry stays when its revocation is removed or replaced.
         self._ends: list[tuple[float, str]] = []
         # IDs and ends of those that had ended at the last purge, oldest first.
@@ -64,6 +67,7 @@ class RevocationIndex:
         self.remove(revocation_id)
         self._by_id[revocation_id] = revocation
         names, key = _names_and_key(revocation)
+        self._marked.add(names, (key,) if isinstance(key, str) else key)
         _, table = self._tables.setdefault(names, (_keys_of(names), {}))
         insort(table.setdefault(key, []), revocation, key=_descending)
         if len(self._ends) > 2 * len(self._by_id) + _MAX_PURGED:
@@ -82,6 +86,7 @@ class RevocationIndex:
             return False
         self._ended.pop(revocation_id, None)
         names, key = _names_and_key(revocation)
+        self._marked.remove(names, (key,) if isinstance(key, str) else key)
         _, table = self._tables[names]
         table[key].remove(revocation)
         # An empty table would still cost each request its keys.
@@ -124,28 +129,56 @@ class RevocationIndex:
         attributes = TokenAttributes(request, token)
         for keys_of, table in self._tables.values():
             for key in keys_of(attributes):
-                if key in table and (found := _matching(table[key], attributes, now)) is not None:
-                    return found
+                if key in table:
+                    found = _matching(table[key], attributes.issued_at, now)
+                    if found is not None:
+                        return found
+        return None
+
+    def find_marked(
+        self, request: AccessRequest, token: TokenMarks, now: float
+    ) -> Revocation | None:
+        """Return a revocation that is active at ``now``, and matches the request and its token."""
+        if not self._tables:
+            return None
+        values = self._marked.of(request, token)
+        for names, (_, table) in self._tables.items():
+            keys = (
+                values[names[0]] if len(names) == 1 else product(*[values[name] for name in names])
+            )
+            for key in keys:
+                if key in table:
+                    found = _matching(table[key], token.issued_at, now)
+                    if found is not None:
+                        return found
         return None
 
     def check(
-        self, request: AccessRequest, token: Token | None, now: float, record: Recorder
+        self,
+        request: AccessRequest,
+        token: Token | TokenMarks | None,
+        now: float,
+        record: Recorder,
     ) -> Deny | None:
         """Return a denial if the request is revoked; this is the rules' step after the token.
 
         Args:
             request: The request.
-            token: The decoded token, its signature checked; None for a guest.
+            token: The decoded token, its signature checked; its marks, if it was accepted earlier;
+                None for a guest.
             now: Unix time, seconds.
             record: Is called for this step.
         """
-        found = self.find(request, token, now)
+        if isinstance(token, TokenMarks):
+            found = self.find_marked(request, token, now)
+        else:
+            found = self.find(request, token, now)
         if found is None:
             record("revocation", "no revocation that matches", "none")
             return None
         names = " and ".join(found.criteria)
         record("revocation", "no revocation that matches", _describe(found, names))
-        key_id = None if token is None else token.header.key_id
+        key_id = token.header.key_id if isinstance(token, Token) else None
         return Deny(
             DenialCode.REVOKED,
             f"revoked by {names}",
@@ -181,20 +214,19 @@ def _keys_of(names: tuple[str, ...]) -> KeysOf:
 
 
 def _matching(
-    revocations: list[Revocation], attributes: TokenAttributes, now: float
+    revocations: list[Revocation], issued_at: float | None, now: float
 ) -> Revocation | None:
     """Return the first active revocation if it matches; if it does not, no later one does."""
     for revocation in revocations:
         if revocation.is_active(now):
-            return revocation if _was_issued_before(revocation, attributes) else None
+            return revocation if _was_issued_before(revocation, issued_at) else None
     return None
 
 
-def _was_issued_before(revocation: Revocation, attributes: TokenAttributes) -> bool:
+def _was_issued_before(revocation: Revocation, issued_at: float | None) -> bool:
     if revocation.issued_before is None:
         return True
     # A token that does not say when it was issued could be older, so it is denied.
-    issued_at = attributes.issued_at
     return issued_at is None or issued_at < revocation.issued_before
 
 

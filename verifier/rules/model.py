@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 if TYPE_CHECKING:
     from verifier.tokens.claims import Claims
     from verifier.tokens.jws import Token
+    from verifier.tokens.marks import TokenMarks
 
 Affiliation = Literal["owner", "member"]
 
@@ -204,6 +205,9 @@ class Deny:
 
 Decision: TypeAlias = Allow | Deny
 
-RevocationCheck: TypeAlias = "Callable[[AccessRequest, Token | None, float, Recorder], Deny | None]"
-"""Denies a request whose token, user or room is revoked: takes the request, its token (None for a
-guest), the time (Unix seconds) and the recorder of the step."""
+RevocationCheck: TypeAlias = (
+    "Callable[[AccessRequest, Token | TokenMarks | None, float, Recorder], Deny | None]"
+)
+"""Denies a request whose token, user or room is revoked: takes the request, its token (the marks of
+one that was accepted earlier; None for a guest), the time (Unix seconds) and the recorder of the
+step."""

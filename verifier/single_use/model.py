@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final, Protocol, TypeGuard
+from typing import Final, Protocol, TypeGuard
 
 from verifier.rules.denials import ALREADY_USED, NOT_REDEEMABLE, REDEMPTIONS_UNAVAILABLE
 from verifier.rules.model import AccessRequest, Allow, Decision
@@ -38,6 +38,21 @@ class EntryAttempt:
     window: float
     keep_until: float
     browser: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UsedToken:
+    """What a browser that has entered with a token knows of the token's redemption.
+
+    Attributes:
+        token_id: The token's ID in the store of redemptions (``token_id``).
+        ends: When the browser's knowledge ends, Unix seconds; at the latest with the token.
+        browser: The browser, as in ``EntryAttempt``.
+    """
+
+    token_id: str
+    ends: float
+    browser: str = field(repr=False)
 
 
 class RedemptionStore(Protocol):
@@ -87,8 +102,17 @@ class SingleUse:
         if jti is ABSENT or token_end is None:
             return NOT_REDEEMABLE
         keep_until = token_end + leeway + _MAX_CLOCK_DIFFERENCE
-        token_id = _token_id(claims.issuer, jti)
-        attempt = EntryAttempt(token_id, self._window, keep_until, browser)
+        return await self._attempt(token_id(claims), keep_until, browser, allow)
+
+    async def readmit(self, used: UsedToken) -> Decision:
+        """Return whether a browser that has entered with a token may load the page again."""
+        keep_until = used.ends + _MAX_CLOCK_DIFFERENCE
+        return await self._attempt(used.token_id, keep_until, used.browser, Allow())
+
+    async def _attempt(
+        self, token: str, keep_until: float, browser: str | None, allow: Allow
+    ) -> Decision:
+        attempt = EntryAttempt(token, self._window, keep_until, browser)
         try:
             return allow if await self._redemptions.redeem(attempt) else ALREADY_USED
         except StoreUnavailableError:
@@ -106,6 +130,8 @@ def is_entry(decision: Decision, request: AccessRequest) -> TypeGuard[Allow]:
     return isinstance(decision, Allow) and decision.claims is not None
 
 
-def _token_id(issuer: Any, jti: Any) -> str:
+def token_id(claims: Claims) -> str:
+    """Return the digest of ``iss`` and ``jti``, hex, by which the store knows a token."""
     # ``jti`` is unique for one issuer only (RFC 7519, 4.1.7).
-    return sha256(json.dumps([issuer, jti]).encode()).hexdigest()
+    jti = claims.raw.get("jti")
+    return sha256(json.dumps([claims.issuer, jti]).encode()).hexdigest()

@@ -5,20 +5,18 @@ from __future__ import annotations
 import time
 from http.cookies import SimpleCookie
 
+from tests.support.handoff import value
 from tests.support.raw_http import Answer
-from tests.support.tokens import SECRET
-from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
+from verifier.http.handoff_cookie import CookieScope, cookie_name
 
 HOST = "meet.example.org"
 STANDUP = CookieScope(HOST, None, "standup")
 
-KEY = derive_key(SECRET.encode())
-
 
 def cookie(scope: CookieScope = STANDUP, *, ends: int | None = None) -> tuple[str, str]:
     """Return the ``Cookie`` header of a hand-off; ``ends`` is Unix time, in ten minutes if None."""
-    value = cookie_value(KEY, scope, ends or int(time.time()) + 600)
-    return ("Cookie", f"{cookie_name(scope)}={value}")
+    sent = value(scope, ends or int(time.time()) + 600, made=int(time.time()))
+    return ("Cookie", f"{cookie_name(scope)}={sent}")
 
 
 def handed_off(answer: Answer) -> tuple[str, tuple[str, str]]:

@@ -76,13 +76,18 @@ def test_wrong_cookies_are_denied(site: Site) -> None:
     for sent in (
         cookie(CookieScope(HOST, None, "retro")),
         cookie(CookieScope(HOST, "acme", "standup")),
-        cookie(ends=int(time.time()) - 1),
         ("Cookie", f"{name}=1{value}"),
         ("Cookie", f"{name}={value}x"),
         ("Cookie", f"{name}="),
         ("Cookie", f"x{name}={value}"),
     ):
         assert site.get("/standup", sent).denial == (401, "token-missing")
+
+
+def test_page_says_that_the_token_of_the_cookie_has_ended(site: Site) -> None:
+    answer = site.get("/standup", cookie(ends=int(time.time()) - 1))
+    assert answer.denial == (401, "token-expired")
+    assert "This link has expired" in answer.text
 
 
 def test_cookie_of_the_room_is_found_among_several(site: Site) -> None:

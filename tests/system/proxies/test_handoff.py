@@ -10,6 +10,7 @@ import pytest
 from tests.support.raw_http import Answer, Header, send
 from tests.system.nginx.sites import mint
 from tests.system.proxies.gates import GATES_WITH_PAGES, RealGate
+from verifier.http.handoff_cookie import MAX_ROOMS
 
 LOGIN = "https://login.example.org/?why={code}&room={room}&to={url}"
 SIGNALLING = ["/http-bind?room=standup", "/xmpp-websocket?room=standup"]
@@ -65,6 +66,25 @@ def test_denied_and_framed_pages_are_not_handed_off(gate: RealGate) -> None:
             assert answer.headers["Set-Cookie"] is answer.headers["Location"] is None
         framed = gate.send(f"/standup?jwt={mint()}", ("Sec-Fetch-Dest", "iframe"))
         assert (framed.status, framed.headers["Set-Cookie"]) == (200, None)
+
+
+@GATES_WITH_PAGES
+def test_many_rooms_leave_few_cookies(gate: RealGate) -> None:
+    jar: dict[str, str] = {}
+    with gate.with_options(VERIFIER_HANDOFF="true"):
+        for number in range(3 * MAX_ROOMS):
+            room = f"room-{number}"
+            sent = ("Cookie", "; ".join(f"{name}={value}" for name, value in jar.items()))
+            answer = gate.send(f"/{room}?jwt={mint(room=room)}", *([sent] if jar else []))
+            assert answer.status == 303
+            for header in answer.headers.get_all("Set-Cookie", []):
+                ((name, morsel),) = SimpleCookie(header).items()
+                jar[name] = morsel.value
+                if morsel["max-age"] == "0":
+                    del jar[name]
+            assert len(jar) <= MAX_ROOMS
+            sent = ("Cookie", "; ".join(f"{name}={value}" for name, value in jar.items()))
+            assert gate.send(f"/{room}", sent).status == 200
 
 
 @CADDY

@@ -5,11 +5,12 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Any
 
+from tests.support.handoff import value
 from tests.support.sidecar import NOW, Start, mint
 from tests.support.sinks import RecordingSink
 from verifier.decisions.bypass import Bypass
 from verifier.http.handoff import Handoff
-from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value
+from verifier.http.handoff_cookie import CookieScope, cookie_name
 from verifier.http.pages import Pages
 
 KEY = b"a key of cookies"
@@ -26,7 +27,7 @@ async def test_every_kind_of_allow_has_the_same_members(start: Start) -> None:
         pages=Pages(handoff=Handoff(KEY, lambda: NOW)),
     )
     token = mint(jti="t-1")
-    cookie = f"{cookie_name(SCOPE)}={cookie_value(KEY, SCOPE, NOW + 60)}"
+    cookie = f"{cookie_name(SCOPE)}={value(SCOPE, key=KEY)}"
     for uri, *headers in (
         (f"/http-bind?room=standup&token={token}",),
         (f"/http-bind?room=standup&token={token}",),

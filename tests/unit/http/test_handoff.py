@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.handoff import HOST, KEY, SCOPE, Clock, cookie, set_cookie
+from tests.support.handoff import HOST, KEY, SCOPE, Clock, cookie, set_cookie, value
 from tests.support.sidecar import NOW, Sidecar, Start, mint
 from verifier.http.handoff import Handoff
-from verifier.http.handoff_cookie import CookieScope, cookie_name, cookie_value, derive_key
+from verifier.http.handoff_cookie import CookieScope, cookie_name, derive_key, read_cookie
 from verifier.http.pages import Pages
 
 
@@ -65,7 +65,9 @@ async def test_the_cookie_is_restricted_and_ends_with_the_token(sidecar: Sidecar
     assert morsel.key.startswith("__Host-")
     assert (morsel["path"], morsel["domain"], morsel["samesite"]) == ("/", "", "Lax")
     assert (morsel["secure"], morsel["httponly"], morsel["max-age"]) == (True, True, "60")
-    assert morsel.value == cookie_value(KEY, SCOPE, NOW + 60)
+    read = read_cookie(morsel.value, KEY, SCOPE)
+    assert read is not None
+    assert (read.ends, read.made, read.browser_id) == (NOW + 60, NOW, None)
 
 
 async def test_the_cookie_is_not_the_token(sidecar: Sidecar) -> None:
@@ -73,8 +75,8 @@ async def test_the_cookie_is_not_the_token(sidecar: Sidecar) -> None:
     _, headers, _ = await sidecar.nginx(f"/standup?jwt={token}", HOST)
     written = headers["Set-Cookie"]
     assert not [part for part in token.split(".") if part in written]
-    value = set_cookie(headers).value
-    assert await status(sidecar, f"/standup?jwt={value}", HOST) == (401, "token-malformed")
+    sent = set_cookie(headers).value
+    assert await status(sidecar, f"/standup?jwt={sent}", HOST) == (401, "token-malformed")
 
 
 async def test_a_long_token_gets_a_cookie_for_one_day(sidecar: Sidecar) -> None:
@@ -109,7 +111,6 @@ async def test_host_and_room_are_compared_in_their_normal_form(sidecar: Sidecar)
 @pytest.mark.parametrize(
     ("uri", "sent"),
     [
-        ("/standup", cookie(ends=NOW)),
         ("/standup", cookie(key=derive_key(b"another secret"))),
         ("/retro", cookie()),
         ("/acme/standup", cookie()),
@@ -127,8 +128,8 @@ async def test_other_cookies_are_ignored(sidecar: Sidecar, uri: str, sent: tuple
 
 
 async def test_another_rooms_cookie_under_this_rooms_name_opens_nothing(sidecar: Sidecar) -> None:
-    value = cookie_value(KEY, CookieScope("meet.example.org", None, "retro"), NOW + 60)
-    sent = ("Cookie", f"{cookie_name(SCOPE)}={value}")
+    other = CookieScope("meet.example.org", None, "retro")
+    sent = ("Cookie", f"{cookie_name(SCOPE)}={value(other)}")
     assert await status(sidecar, "/standup", HOST, sent) == (401, "token-missing")
 
 
@@ -159,7 +160,10 @@ async def test_a_bad_token_is_denied_despite_the_cookie(sidecar: Sidecar) -> Non
 async def test_a_cookie_ends_while_the_sidecar_runs(sidecar: Sidecar, clock: Clock) -> None:
     assert await status(sidecar, "/standup", HOST, cookie()) == (200, "")
     clock.now = NOW + 60
-    assert await status(sidecar, "/standup", HOST, cookie()) == (401, "token-missing")
+    assert await status(sidecar, "/standup", HOST, cookie()) == (401, "token-expired")
+    # This cookie ended before its token, so its link can be opened again.
+    a_day = ("Cookie", f"{cookie_name(SCOPE)}={value(ends=NOW, made=NOW - 86_400)}")
+    assert await status(sidecar, "/standup", HOST, a_day) == (401, "token-missing")
 
 
 async def test_tokens_outside_the_query_are_not_handed_off(sidecar: Sidecar) -> None:

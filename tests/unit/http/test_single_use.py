@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from tests.support.handoff import HOST, KEY, SCOPE, cookie, set_cookie
 from tests.support.sidecar import NOW, Sidecar, Start, mint
 from verifier.http.handoff import Handoff
-from verifier.http.handoff_cookie import cookie_value, new_browser_id
+from verifier.http.handoff_cookie import cookie_value, new_browser_id, read_cookie
 from verifier.http.pages import Pages
 from verifier.observability.sinks import LogContext
 from verifier.single_use import SingleUse
@@ -273,22 +273,42 @@ async def test_a_cookie_does_not_admit_with_a_token_of_another_browser(
     assert await ask(handing_off, f"/standup?jwt={stolen}", second) == (403, "token-already-used")
 
 
+async def test_a_page_is_denied_to_the_cookie_of_another_browser(
+    handing_off: Sidecar, redemptions: FakeRedemptions
+) -> None:
+    """The page would load itself again and again, because signalling is denied."""
+    _, headers, _ = await handing_off.nginx(f"/standup?jwt={once()}", HOST)
+    first = with_cookie(headers)
+    redemptions.open = True
+    _, headers, _ = await handing_off.nginx(f"/standup?jwt={once()}", HOST)
+    second = with_cookie(headers)
+    assert await ask(handing_off, "/standup", second) == (200, "")
+    redemptions.open = False
+    assert await ask(handing_off, "/standup", second) == (403, "token-already-used")
+    assert await ask(handing_off, "/standup", first) == (200, "")
+    redemptions.unavailable = True
+    assert await ask(handing_off, "/standup", first) == (503, "store-unavailable")
+
+
 async def test_forged_cookies_and_cookies_without_a_browser_are_ignored(
     handing_off: Sidecar,
 ) -> None:
     _, headers, _ = await handing_off.nginx(f"/standup?jwt={once()}", HOST)
     morsel = set_cookie(headers)
-    ends, browser, _ = morsel.value.split(".")
+    made = read_cookie(morsel.value, KEY, SCOPE)
+    assert made is not None
     other_browser = new_browser_id(bytes(16))
     forged = [
         cookie(),
-        ("Cookie", f"{morsel.key}={cookie_value(b'x' * 32, SCOPE, int(ends), browser)}"),
-        ("Cookie", f"{morsel.key}={cookie_value(KEY, SCOPE, NOW, browser)}"),
-        (
-            "Cookie",
-            f"{morsel.key}={cookie_value(KEY, SCOPE, int(ends), other_browser)}",
+        *(
+            ("Cookie", f"{morsel.key}={sent}")
+            for sent in (
+                cookie_value(b"x" * 32, SCOPE, made),
+                cookie_value(KEY, SCOPE, replace(made, ends=NOW)),
+                cookie_value(KEY, SCOPE, replace(made, browser_id=other_browser)),
+                f"{morsel.value}x",
+            )
         ),
-        ("Cookie", f"{morsel.key}={morsel.value}x"),
     ]
     for each in forged:
         assert await ask(handing_off, f"{BOSH}&token={once()}", each) == (403, "token-already-used")
