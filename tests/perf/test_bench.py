@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.perf.bench import gates, interpreter
 from tests.perf.bench.rounds import Sample
 from tests.perf.bench.rows import Goal, Row, at_most, compare_with
+from tests.perf.bench.servers import Servers
 from tests.perf.bench.table import as_json, table
 from tests.support.paths import ROOT
 
@@ -25,9 +27,38 @@ def test_section_gives_a_row_for_each_variant(tmp_path: Path) -> None:
         "trivial 204, web.Application",
         "verifier, decision cached",
         "simple aiohttp service, decision cached",
-    ]
+    ] * 2
     assert all(row["median"] > 0 and row["cpu_us"] > 0 for row in rows)
     assert all(f"| {row['name']} " in output for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "optimised"),
+    [
+        ("'--prefix=/usr/local' '--enable-optimizations' '--with-lto'", True),
+        ("'--prefix=/usr' '--with-wheel-pkg-dir=/usr/share/python-wheels/'", True),
+        ("'--prefix=/root/.pyenv/versions/3.11.7' '--enable-shared'", False),
+    ],
+)
+def test_optimised_build_is_recognised(arguments: str, optimised: bool) -> None:
+    assert interpreter.is_optimised(arguments) is optimised
+
+
+def test_bench_runs_a_python_that_makes_virtual_environments() -> None:
+    command = [interpreter.choose(), "-c", "import sys, venv; print(sys.version_info >= (3, 11))"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "True\n"
+
+
+@pytest.mark.parametrize("tuning", [gates.UNTUNED, gates.Tuning(buffers=True, compiles=True)])
+def test_every_nginx_writes_one_log_in_the_same_way(tmp_path: Path, tuning: gates.Tuning) -> None:
+    with Servers(tmp_path) as servers:
+        gates.page(servers, tuning)
+        gates.auth_request(servers, "127.0.0.1:9", tuning, cached=True)
+        gates.contrib(servers, "127.0.0.1:9", tuning)
+    texts = [file.read_text() for file in tmp_path.rglob("*.conf")]
+    logs = [line for text in texts for line in text.splitlines() if "access_log " in line]
+    assert len(logs) == 3
+    assert sum("buffer=32k flush=1s;" in line for line in logs) == (3 if tuning.buffers else 0)
 
 
 def test_ratios_are_taken_within_each_round() -> None:

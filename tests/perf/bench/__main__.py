@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import signal
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from tests.perf.bench import interpreter
 from tests.perf.bench.bench import Bench
 from tests.perf.bench.resources import Clock
 from tests.perf.bench.rounds import Effort
@@ -31,6 +31,7 @@ SECTIONS: Final = (
     "hit",
     "misses",
     "nginx",
+    "nginx_tuned",
     "unix",
     "workers",
     "attack",
@@ -59,6 +60,7 @@ def main() -> None:
             "rounds": options.rounds,
             "seconds": options.seconds,
             "others": clock.others,
+            "python": interpreter.build(),
             "rows": [
                 {"section": name} | as_json(row) for name in sections for row in sections[name]
             ],
@@ -87,12 +89,12 @@ def _measure(name: str, bench: Bench) -> list[Row]:
 def _preface(options: argparse.Namespace, clock: Clock) -> str:
     return (
         f"{time.strftime('%Y-%m-%d %H:%M')}, {os.cpu_count()} CPUs, shared by the load generator,"
-        f" nginx and the measured program; Python {platform.python_version()};"
+        f" nginx and the measured program; {interpreter.build()};"
         f" {options.rounds} rounds of {options.seconds} s for each row, interleaved;"
         f" {clock.minutes:.1f} minutes, in which other programs of this machine used"
         f" {clock.others:.0%} of its CPU time.\n\n"
         "CPU µs: of the measured program, for each request."
-        " load: the load generator's CPU time, as a share of one core.\n"
+        " load: the CPU time of the load generator (wrk, one thread), as a share of one core.\n"
     )
 
 

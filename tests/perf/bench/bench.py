@@ -16,13 +16,29 @@ from tests.perf.bench.servers import Server
 
 # 429 and 503 come from the limits of a proxy.
 _DENIED: Final = (401, 403, 429, 503)
-_TOKENS_A_SECOND: Final = {"HS256": 60_000, "RS256": 25_000}
+_TOKENS_A_SECOND: Final = {"HS256": 60_000, "RS256": 20_000}
 
 AUTH_REQUEST: Final = (
     b"GET /auth HTTP/1.1\r\nHost: meet.example.org\r\nX-Original-Method: GET\r\n"
     b"X-Original-URI: /%s?jwt=%s\r\n\r\n" % (ROOM.encode(), TOKEN_PLACEHOLDER)
 )
-"""The auth request of a proxy."""
+"""The auth request of a proxy that sends only what the verifier reads, such as nginx."""
+
+BROWSER_AUTH_REQUEST: Final = AUTH_REQUEST.replace(
+    b"\r\n\r\n",
+    b"\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    b"\r\nAccept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    b"\r\nAccept-Language: en-US,en;q=0.5"
+    b"\r\nAccept-Encoding: gzip, deflate, br, zstd"
+    b"\r\nReferer: https://booking.example.org/"
+    b"\r\nUpgrade-Insecure-Requests: 1"
+    b"\r\nSec-Fetch-Dest: document"
+    b"\r\nSec-Fetch-Mode: navigate"
+    b"\r\nSec-Fetch-Site: cross-site"
+    b"\r\nSec-Fetch-User: ?1"
+    b"\r\nPriority: u=0, i\r\n\r\n",
+)
+"""The auth request of a proxy that also passes on a browser's headers, such as Traefik."""
 
 PAGE_REQUEST: Final = b"GET /%s?jwt=%s HTTP/1.1\r\nHost: meet.example.org\r\n\r\n" % (
     ROOM.encode(),

@@ -20,6 +20,7 @@ _HEADINGS: Final = (
     "target",
     "met",
 )
+_BOTTLENECK: Final = 0.95
 _MET: Final = {None: "", True: "yes", False: "**no**"}
 
 
@@ -69,13 +70,21 @@ def _cells(row: Row) -> list[str]:
         f"{_format(_median(row.figures))} {row.unit}" if row.figures else "",
         f"{_format(least)} - {_format(most)}" if len(row.figures) > 1 else "",
         _format(_median(row.cpu)),
-        f"{median(row.generator):.0%}" if row.generator else "",
+        _load(row.generator),
         f"{median(row.ratios):.2f}" if row.ratios else "",
         f"{median(row.cpu_ratios):.2f}" if row.cpu_ratios else "",
         row.to,
         str(row.goal or ""),
         _MET[row.met],
     ]
+
+
+def _load(generator: Sequence[float]) -> str:
+    """Return the load of the generator, marked if its own speed may be what was measured."""
+    if not generator:
+        return ""
+    load = median(generator)
+    return f"{load:.0%}" if load < _BOTTLENECK else f"**{load:.0%}**"
 
 
 def _median(figures: Sequence[float]) -> float | None:

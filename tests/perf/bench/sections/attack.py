@@ -59,7 +59,7 @@ def _rows(latencies: dict[str, list[Latencies]], floods: list[tuple[Load, float]
         ratios = [one / other for one, other in zip(p50, base, strict=True)]
         goal = at_most(2, of="ratios") if attacked else None
         row = Row(SECTION, f"{name}: p50", p50, "ms", ratios=ratios, to="no flood", goal=goal)
-        limit = at_most(25) if attacked else None
+        limit = at_most(10) if attacked else None
         rows += [row, Row(SECTION, f"{name}: p99", p99, "ms", goal=limit)]
     flood = Row(
         SECTION,
