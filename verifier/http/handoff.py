@@ -61,6 +61,7 @@ DROP_COOKIE: Final = "X-Jitsi-Drop-Cookie"
 
 _ATTRIBUTES: Final = "Path=/; Secure; HttpOnly; SameSite=Lax"
 _LONGEST_LOCATION: Final = 15_000  # nginx has 16 KB for the head of a response
+_MOST_VALUES: Final = 4
 _CAPABLE: Final = b"x-jitsi-handoff"
 
 
@@ -154,7 +155,8 @@ class Handoff:
 
     def _cookies(self, request: Request, scope: CookieScope) -> Iterator[HandoffCookie]:
         """Yield what the cookies of a scope say; those with a wrong signature are left out."""
-        for value in cookies(request, cookie_name(scope)):
+        # A browser has one of each name, because the name begins with "__Host-".
+        for value in cookies(request, cookie_name(scope))[:_MOST_VALUES]:
             cookie = read_cookie(value, self._key, scope)
             if cookie is not None:
                 yield cookie

@@ -13,11 +13,13 @@ from typing import Final, Literal
 
 from verifier.http.request import Request
 from verifier.rooms.host import split_port
+from verifier.rooms.query import MAX_PARAMETERS, has_too_many_parameters
 from verifier.rooms.url import EXT_AUTHZ_PREFIX, Target, parse_target, parse_url
 from verifier.rules.denials import ambiguous
 from verifier.rules.model import Deny
 
 _BEARER: Final = "bearer "
+_MOST_COOKIES: Final = 512  # browsers keep 50 to 180 for a site
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ def read_original(
     # The host selects the policy. Proxies accept different forms of unusual hosts.
     if split_port(host) is None:
         return ambiguous("expected a plain host name or address, with a port or without")
+    if has_too_many_parameters(target.query):
+        return ambiguous(f"expected at most {MAX_PARAMETERS} query parameters")
     if target.ambiguous:
         return ambiguous("expected every query parameter once, and prefix to be the path's tenant")
     in_query = [*target.jwt, *target.token]
@@ -154,12 +158,14 @@ def cookies(request: Request, name: str) -> list[str]:
 
 
 def all_cookies(request: Request) -> list[tuple[str, str]]:
-    """Return the names and values of all cookies, as they were sent."""
-    pairs = [
-        pair.strip().partition("=")
-        for header in request.values(b"cookie")
-        for pair in header.split(";")
-    ]
+    """Return the names and values of all cookies, as they were sent.
+
+    A request with more cookies than a browser sends counts as one without cookies.
+    """
+    headers = request.values(b"cookie")
+    if sum(header.count(";") + 1 for header in headers) > _MOST_COOKIES:
+        return []
+    pairs = [pair.strip().partition("=") for header in headers for pair in header.split(";")]
     return [(name, value) for name, _, value in pairs]
 
 

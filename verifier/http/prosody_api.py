@@ -13,13 +13,13 @@ import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import parse_qs
 
 from verifier.http.original_request import bearer_tokens
 from verifier.http.request import READ_METHODS, Request
 from verifier.http.responses import NO_STORE, SERVER, Rendered, Response, not_found
 from verifier.keys.formats import to_pem
 from verifier.keys.model import VerificationKey
+from verifier.rooms.query import MAX_PARAMETERS, has_too_many_parameters, read_parameters
 from verifier.rules.denials import ambiguous
 from verifier.rules.model import AccessRequest, Decision, Deny
 
@@ -40,8 +40,10 @@ def read_password(request: Request) -> tuple[AccessRequest, str | None] | Deny:
 
     The token is the parameter ``pass``, the host is the parameter ``server``.
     """
-    query = parse_qs(request.target.partition("?")[2], keep_blank_values=True)
-    passwords, servers = query.get("pass", []), query.get("server", [])
+    query = request.target.partition("?")[2]
+    if has_too_many_parameters(query):
+        return ambiguous(f"expected at most {MAX_PARAMETERS} query parameters")
+    passwords, servers = read_parameters(query, ("pass", "server")).values()
     # A request without a password is ambiguous, and not a guest's, because guests do not log in.
     if len(passwords) != 1 or len(servers) > 1:
         return ambiguous("expected one pass and at most one server parameter")

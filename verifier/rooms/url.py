@@ -187,7 +187,7 @@ def without_tokens(target: Target, longest: int) -> str | None:
 
     Args:
         target: The target.
-        longest: The most characters of the result, before what is not printable is encoded.
+        longest: The most characters of the result.
 
     Returns:
         None if it would be longer.
@@ -195,8 +195,12 @@ def without_tokens(target: Target, longest: int) -> str | None:
     parts = [part for part in target.query.split("&") if not _is_token(part)]
     query = "&".join(parts)
     path = "/" + target.path.lstrip("/")
-    text = f"{path}?{query}" if query else path
-    return None if len(text) > longest else quote(text, safe=_PRINTABLE, errors="surrogatepass")
+    raw = (f"{path}?{query}" if query else path).encode("utf-8", "surrogatepass")
+    # Before it is encoded, too, because that takes long.
+    if len(raw) > longest:
+        return None
+    text = quote(raw, safe=_PRINTABLE)
+    return None if len(text) > longest else text
 
 
 def _is_token(parameter: str) -> bool:

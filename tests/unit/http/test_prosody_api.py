@@ -95,3 +95,10 @@ async def test_a_public_key_is_served_under_the_digest_of_its_key_id(start: Star
     ):
         assert (await sidecar.ask(path))[0] == 404
     assert (await sidecar.ask(f"/asap/{digest}.pem", method="DELETE"))[0] == 404
+
+
+async def test_a_password_among_too_many_parameters_is_refused(start: Start) -> None:
+    sidecar = await start()
+    for count, answer in ((126, "true"), (128, "false")):
+        query = "&".join([*["a=b"] * count, f"pass={mint()}"])
+        assert (await sidecar.ask(f"/check_password?{query}"))[2] == answer

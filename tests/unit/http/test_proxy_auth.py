@@ -242,6 +242,21 @@ async def test_a_bearer_token_counts_and_other_schemes_do_not(start: Start) -> N
     assert headers["WWW-Authenticate"] == 'Bearer realm="jitsi"'
 
 
+async def test_a_request_with_too_many_cookies_has_none(start: Start) -> None:
+    sidecar = await start(cookie="jitsi_token")
+    for count, status in ((511, 200), (512, 401)):
+        cookie = ("Cookie", f"{'a=b;' * count}jitsi_token={mint()}")
+        assert (await sidecar.nginx("/standup", cookie))[0] == status
+
+
+async def test_a_query_of_too_many_parameters_is_ambiguous(start: Start) -> None:
+    sidecar = await start()
+    query = "&".join(["a=b"] * 128)
+    _, headers, body = await sidecar.nginx(f"/standup?{query}&jwt={mint()}")
+    assert headers["X-Jitsi-Denial"] == "ambiguous-request"
+    assert "at most 128 query parameters" in body
+
+
 async def test_a_token_cookie_counts_only_if_configured_and_alone(
     start: Start,
 ) -> None:

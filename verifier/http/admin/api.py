@@ -12,7 +12,6 @@ from functools import partial
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 from verifier.decisions.hosts import Hosts
 from verifier.http.admin.access import AdminGuard, refuse_other_site
@@ -32,6 +31,7 @@ from verifier.http.responses import (
     problem,
 )
 from verifier.keys.sources.base import SourceStatus
+from verifier.rooms.query import has_too_many_parameters, read_parameters
 
 EXCLUDABLE: Final = "revocation-store"
 """The check that ``/readyz?exclude=`` leaves out; Kubernetes' servers have the same parameter."""
@@ -116,8 +116,9 @@ class AdminService:
         replicas share one store, its failure makes all of them not ready at the same time. An
         operator who does not want that excludes the check.
         """
-        excluded = {value for name, value in parse_qsl(query, True) if name == "exclude"}
-        if not excluded <= {EXCLUDABLE}:
+        too_many = has_too_many_parameters(query)
+        excluded = set() if too_many else set(read_parameters(query, ("exclude",))["exclude"])
+        if too_many or not excluded <= {EXCLUDABLE}:
             return problem(HTTPStatus.BAD_REQUEST, f"exclude: expected {EXCLUDABLE}", NO_STORE)
         sources, store_problem = self._sources(), self._revocations.problem
         is_current = store_problem is None or (bool(excluded) and self._revocations.loaded)

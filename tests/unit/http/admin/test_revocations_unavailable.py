@@ -131,7 +131,9 @@ async def test_readiness_can_exclude_a_store_that_was_read(
     assert (await ask("GET", path))[0] == 503
 
 
-@pytest.mark.parametrize("name", ["revocation_store", "", "keys", "revocation-store&exclude=keys"])
+@pytest.mark.parametrize(
+    "name", ["revocation_store", "", "keys", "revocation-store&exclude=keys", "&a=b" * 128]
+)
 async def test_readiness_refuses_unknown_exclusions(
     admin: Callable[[MemoryStore], Awaitable[Ask]], name: str
 ) -> None:
