@@ -12,13 +12,14 @@ from tests.fuzz.tokens import POLICY
 from tests.support.sidecar import FakeKeys
 from tests.support.tokens import sign
 from verifier.decisions.hosts import Hosts
+from verifier.decisions.throttle import NoThrottle
 from verifier.decisions.verifier import Verifier
 from verifier.http.admin.explain import _explain, _parse
 from verifier.http.verify_api import BadBodyError, parse_body, verify_response
 from verifier.rules.model import Allow, Deny
 from verifier.tokens.jws import MalformedError, read
 
-_VERIFIER: Final = Verifier(POLICY, FakeKeys(), lambda: NOW)
+_VERIFIER: Final = Verifier(POLICY, FakeKeys(), lambda: NOW, NoThrottle())
 _HOSTS: Final = Hosts(_VERIFIER, {})
 _TOKENS: Final = {
     "GOOD": sign({"iss": "app", "aud": "jitsi", "sub": "*", "room": "*", "exp": NOW + 60}),

@@ -14,7 +14,7 @@ from verifier.decisions.throttle import SignatureThrottle
 from verifier.keys.model import KeyLookup, KeySet, VerificationKey
 from verifier.keys.sources.base import Missing
 from verifier.rules.denials import OVERLOADED, deny
-from verifier.rules.engine import SignatureCheck, begin
+from verifier.rules.engine import SecondPhase, begin
 from verifier.rules.model import (
     AccessRequest,
     Allow,
@@ -25,6 +25,7 @@ from verifier.rules.model import (
     no_record,
 )
 from verifier.rules.policy import Policy
+from verifier.rules.token import forget_long_token
 from verifier.single_use.model import SingleUse, UsedToken, is_entry
 from verifier.tokens.marks import TokenMarks
 
@@ -111,7 +112,7 @@ class Verifier:
             client may send the request again, and the response is cached for it then.
         """
         check = self._begin(request, self.keys)
-        if not isinstance(check, SignatureCheck):
+        if isinstance(check, (Allow, Deny)):
             return self._follow_up(request, check, browser)
         turn = self.throttle.submit(lambda: check.finish(self.clock()))
         return OVERLOADED if turn is None else self._after_turn(request, turn, browser)
@@ -179,11 +180,12 @@ class Verifier:
         self, request: AccessRequest, needed: _NeedsKey, browser: str | None
     ) -> Decision:
         """Fetch the key; with the key, take all steps of the rules again."""
+        forget_long_token(request)
         found = await self.keys.fetch(needed.key_id)
         if isinstance(found, Missing):
             return self._without_key(needed.denial, found)
         check = self._begin(request, KeySet(self.keys.static, {needed.key_id: found}))
-        if isinstance(check, SignatureCheck):
+        if not isinstance(check, (Allow, Deny)):
             # All requests that waited for this key go on now, but their signatures take turns.
             pending = check
             turn = self.throttle.submit(lambda: pending.finish(self.clock()))
@@ -212,13 +214,13 @@ class Verifier:
         # Shielded: a redemption of which one half was made could be lost, or admit no browser.
         return await asyncio.shield(task)
 
-    def _begin(self, request: AccessRequest, keys: KeyLookup) -> Decision | SignatureCheck:
+    def _begin(self, request: AccessRequest, keys: KeyLookup) -> Decision | SecondPhase:
         """Return the decision, or the check that must wait for its turn."""
         now = self.clock()
         check = begin(request, self.policy, keys, now, revoked=self.revoked)
-        if not isinstance(check, SignatureCheck):
+        if isinstance(check, (Allow, Deny)):
             return check
-        # An HMAC costs no more than reading the token, so only public-key signatures take turns.
+        # An HMAC costs no more than reading the token in good form, and takes no turn.
         if check.is_cheap or self.throttle.take():
             return check.finish(now)
         return check.suspend()

@@ -110,7 +110,7 @@ def explain(
         taken[step] = (expected, found)
 
     decision = decide(request, policy, keys, now, revoked=revoked, record=record)
-    token = None if request.token is None else read_token(request.token)
+    token = None if request.token is None else read_token(request)
     last = next(reversed(taken))
     decided = DecidedRequest(request, policy, keys, now, token, decision, last, revoked is not None)
     names = _name_steps(decided, list(taken))

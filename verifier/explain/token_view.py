@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from verifier.rules.token import read_token
+from verifier.rules.token import read_compact
 from verifier.tokens.claims import Claims, is_number
 from verifier.tokens.jws import MalformedError, decode_object, parse_object
 
@@ -53,7 +53,7 @@ def view_token(text: str) -> TokenView:
 
 
 def _decode(text: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    token = read_token(text)
+    token = read_compact(text)
     if not token.strict_error:
         return dict(token.header.raw), token.claims
     if token.refusal is None:  # irregular, but Jitsi's lenient decoder reads it

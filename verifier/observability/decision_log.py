@@ -208,7 +208,7 @@ def _token_fields(
         # `inputs` is None for a host without a verifier: the token was not read at all.
         claims = None
     else:
-        claims = Claims(read_token(request.token).claims)
+        claims = Claims(read_token(request).claims)
     user, token_id = (claims.user.get("id"), claims.raw.get("jti")) if claims else (None, None)
     if not isinstance(token_id, str) or not token_id:
         token_id = f"sha256:{token_digest(request.token)}"

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from verifier.decisions.bypass import Bypass
 from verifier.decisions.hosts import Hosts
-from verifier.decisions.throttle import SignatureThrottle
+from verifier.decisions.throttle import NoThrottle
 from verifier.decisions.verifier import Keys, Verifier
 from verifier.replay.logged_request import LoggedRequest, NotAsked
 from verifier.replay.public_paths import is_public
@@ -41,14 +41,6 @@ Run = Callable[[Coroutine[Any, Any, Decision]], Decision]
 """Runs a coroutine to its end."""
 
 
-class _NoThrottle(SignatureThrottle):
-    """Gives every signature check its turn at once: a replay has no other requests to delay."""
-
-    def take(self) -> bool:
-        """Return that it is this check's turn."""
-        return True
-
-
 class TimedVerifier:
     """The verifier of one host, for any time, with a memory of its decisions.
 
@@ -59,7 +51,7 @@ class TimedVerifier:
     """
 
     def __init__(self, policy: Policy, keys: Keys, run: Run) -> None:
-        self.verifier = Verifier(policy, keys, lambda: self._now, _NoThrottle())
+        self.verifier = Verifier(policy, keys, lambda: self._now, NoThrottle())
         self._run = run
         self._now = 0.0
         # Strict rules also compare the time with the end of a certificate, and a decision does not
@@ -80,7 +72,8 @@ class TimedVerifier:
             # Cleared as a whole, because most sessions of an older part of the log have ended.
             if len(self._remembered) >= _MAX_REMEMBERED:
                 self._remembered.clear()
-            # A remembered allow has no claims, because they need much memory.
+            # A remembered request has no claims, because they need much memory.
+            request.read = None
             remembered = Allow() if isinstance(decision, Allow) else decision
             self._remembered[request] = (*times, remembered)
         return decision

@@ -20,10 +20,21 @@ Where upstream's Lua would raise an error, the engine denies. Step 31 is last, s
 hides one of Jitsi's own answers. Where ``rules = "strict"`` asks for more than Jitsi does, the step
 asks ``strict``.
 
-Step 9, the signature, divides the engine into two phases. ``begin`` takes steps 1 to 8, and finds
-the keys that may have made the signature. ``SignatureCheck.finish`` checks the signature, and takes
-steps 10 to 31. Between the two phases, the service makes a request wait for its turn: checking a
-public-key signature takes longer than all other steps.
+Two things take longer than all steps together: to check a public-key signature, and to read a token
+in bad form as Jitsi's decoders would. They divide the engine into two phases, and the service makes
+a request wait for its turn between them:
+
+=================  =================================  ============================================
+The token          ``begin`` (first phase)            ``finish`` (second phase)
+=================  =================================  ============================================
+none               all steps of guests                nothing: ``begin`` has decided
+in good form       steps 1 to 8, and the keys that    ``SignatureCheck``: steps 9 to 31
+                   may have made the signature
+in bad form        tries to read it                   ``LenientReading``: reads it, steps 1 to 31
+=================  =================================  ============================================
+
+``AccessRequest.read`` keeps the token as it was read. So no step reads it again, and ``begin`` goes
+on with a token in bad form that was read before.
 
 Some facts are known to Prosody only: whether the room exists, and what its owner configured.
 Prosody sends them in ``AccessRequest``. The room address is compared as it is written, without
@@ -35,7 +46,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TypeAlias
 
 from verifier.keys.model import KeyLookup, VerificationKey
 from verifier.rules.denials import deny
@@ -63,12 +74,13 @@ from verifier.rules.token import (
     check_times,
     find_named_key,
     find_static_keys,
+    forget_long_token,
+    read_at_once,
     read_token,
 )
 from verifier.tokens.claims import Claims
 from verifier.tokens.jws import Token
-
-_MAX_WAITING_BYTES: Final = 2_048  # of a token; JSON in memory can be 25 times as long as written
+from verifier.tokens.lenient_jws import read_leniently
 
 
 def decide(  # noqa: PLR0913  # the four parts of a decision, and two options
@@ -94,7 +106,7 @@ def decide(  # noqa: PLR0913  # the four parts of a decision, and two options
         The decision. Nothing that a token or an address contains makes this raise.
     """
     check = begin(request, policy, keys, now, revoked=revoked, record=record)
-    return check.finish(now) if isinstance(check, SignatureCheck) else check
+    return check if isinstance(check, (Allow, Deny)) else check.finish(now)
 
 
 def begin(  # noqa: PLR0913  # as for decide
@@ -105,18 +117,20 @@ def begin(  # noqa: PLR0913  # as for decide
     *,
     revoked: RevocationCheck | None = None,
     record: Recorder = no_record,
-) -> Decision | SignatureCheck:
-    """Take steps 1 to 8 and find the keys of step 9; for the arguments see ``decide``.
+) -> Decision | SecondPhase:
+    """Take the first phase; for the arguments see ``decide``.
 
     Returns:
-        The decision if the request needs no signature check; otherwise the steps that are left.
+        The decision if the first phase makes it; otherwise the second phase.
     """
     # 1. token. Required unless guests are allowed. An empty string is a token, a malformed one.
     found = "none" if request.token is None else "a token"
     record("token", REQUIRED[not policy.allow_empty_token], found)
     if request.token is None:
         return _decide_guest(request, policy, now, revoked, record)
-    token = read_token(request.token)
+    token = read_at_once(request)
+    if isinstance(token, str):
+        return LenientReading(request, policy, keys, token, revoked, record)
 
     # 2-5. With a key server the key comes first: header, kid, alg, and only then the token.
     candidates: Sequence[VerificationKey] | None = None
@@ -141,7 +155,44 @@ def begin(  # noqa: PLR0913  # as for decide
             return static
         candidates = static
     algorithm = token.header.algorithm
-    return SignatureCheck(request, policy, keys, algorithm, token, candidates, revoked, record)
+    return SignatureCheck(request, policy, keys, algorithm, candidates, revoked, record)
+
+
+@dataclass(slots=True)
+class LenientReading:
+    """A request whose token is in bad form, and was not yet read as Jitsi's decoders would.
+
+    Attributes:
+        request: The token and the room.
+        policy: What this host accepts.
+        keys: The keys at hand.
+        strict_error: Why the token is not strict.
+        revoked: Denies what is revoked.
+        record: Is called at each step.
+    """
+
+    request: AccessRequest
+    policy: Policy
+    keys: KeyLookup = field(repr=False)
+    strict_error: str
+    revoked: RevocationCheck | None = field(repr=False)
+    record: Recorder = field(repr=False)
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether the second phase costs no more than the first: no."""
+        return False
+
+    def suspend(self) -> LenientReading:
+        """Return the phase in the form in which it may wait; nothing was read yet."""
+        return self
+
+    def finish(self, now: float) -> Decision:
+        """Read the token and take all steps, at ``now`` (Unix seconds)."""
+        self.request.read = read_leniently(self.request.token or "", self.strict_error)
+        return decide(
+            self.request, self.policy, self.keys, now, revoked=self.revoked, record=self.record
+        )
 
 
 @dataclass(slots=True)
@@ -153,7 +204,6 @@ class SignatureCheck:
         policy: What this host accepts.
         keys: The keys at hand.
         algorithm: The signature's algorithm, one that the policy accepts.
-        token: The token, read; None if it is to be read again.
         candidates: The keys that may have made the signature; None to look them up again.
         revoked: Denies what is revoked.
         record: Is called at each step.
@@ -163,7 +213,6 @@ class SignatureCheck:
     policy: Policy
     keys: KeyLookup = field(repr=False)
     algorithm: str
-    token: Token | None = field(repr=False)
     candidates: Sequence[VerificationKey] | None = field(repr=False)
     revoked: RevocationCheck | None = field(repr=False)
     record: Recorder = field(repr=False)
@@ -177,15 +226,14 @@ class SignatureCheck:
         """Return the check in the form in which it may wait.
 
         ``finish`` then looks the keys up again, because a key may be dropped while the check waits.
-        It also reads a long token again, so that many waiting tokens cannot fill the memory.
         """
-        token = self.token if len(self.request.token or "") <= _MAX_WAITING_BYTES else None
-        return replace(self, token=token, candidates=None)
+        forget_long_token(self.request)
+        return replace(self, candidates=None)
 
     def finish(self, now: float) -> Decision:
         """Take the steps from 9 on, at ``now`` (Unix seconds)."""
         request, policy, record = self.request, self.policy, self.record
-        token = self.token or read_token(request.token or "")
+        token = read_token(request)
 
         # 9. signature, second phase: check whether one of these keys made it.
         candidates = self._find_again(token, now) if self.candidates is None else self.candidates
@@ -239,6 +287,11 @@ class SignatureCheck:
         if self.revoked is None or not may_return:
             return refused
         return self.revoked(self.request, token, now, self.record) or refused
+
+
+SecondPhase: TypeAlias = SignatureCheck | LenientReading
+"""What is left to decide. Unless it ``is_cheap``, it waits for its turn, in the form that
+``suspend`` returns."""
 
 
 def _decide_guest(

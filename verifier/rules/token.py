@@ -17,20 +17,50 @@ from verifier.rules.policy import Policy
 from verifier.tokens import jws
 from verifier.tokens.claims import ABSENT, Claims, is_number
 from verifier.tokens.jws import Token
-from verifier.tokens.lenient_jws import read_leniently
+from verifier.tokens.lenient_jws import MAX_BYTES, read_leniently, refuse_unread
 
 _UNSUPPORTED: Final = "Algorithm not supported"
+_MAX_WAITING: Final = 2_048  # bytes of a token; JSON in memory can be 25 times as long as written
 # Accepted values in one detail. The detail is sent in a header of bounded length.
 _MAX_NAMED: Final = 3
 _KINDS: Final = {str: "a string", dict: "an object"}
 
 
-def read_token(token: str) -> Token:
+def read_compact(token: str) -> Token:
     """Read a compact token, strictly or else as Jitsi's decoders do; checks nothing."""
     try:
         return jws.read(token)
     except jws.MalformedError as error:
         return read_leniently(token, str(error))
+
+
+def read_token(request: AccessRequest) -> Token:
+    """Return the request's token, read once, strictly or else as Jitsi's decoders do."""
+    if request.read is None:
+        request.read = read_compact(request.token or "")
+    return request.read
+
+
+def read_at_once(request: AccessRequest) -> Token | str:
+    """Return the request's token, or why it is not strict: then ``read_token`` costs much."""
+    if request.read is None:
+        token = request.token or ""
+        try:
+            request.read = jws.read(token)
+        except jws.MalformedError as error:
+            if len(token) <= MAX_BYTES:
+                return str(error)
+            request.read = refuse_unread(str(error))
+    return request.read
+
+
+def forget_long_token(request: AccessRequest) -> None:
+    """Let a long token be read again, so that many requests that wait do not fill the memory.
+
+    The size of a token that is not strict is bounded by what it costs to read it.
+    """
+    if request.read and len(request.token or "") > _MAX_WAITING and not request.read.strict_error:
+        request.read = None
 
 
 def check_key_server_header(token: Token, policy: Policy, record: Recorder) -> Deny | None:

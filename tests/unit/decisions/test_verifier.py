@@ -206,6 +206,52 @@ async def test_waiting_check_uses_the_time_of_its_turn() -> None:
     assert code_of(await waiting) == "token-expired"
 
 
+async def test_malformed_tokens_take_turns() -> None:
+    secret = VerificationKey(None, frozenset({"HS256"}), SECRET.encode(), "secret")
+    throttle = SignatureThrottle(max_waiting=1, max_turns=1)
+    verifier = make_verifier(Keys(static=(secret,)), throttle=throttle)
+    malformed = [AccessRequest(f"{sign(CLAIMS)}=", ROOM) for _ in range(3)]
+    assert code_of(at_once(verifier.verify(malformed[0]))) == "token-malformed"
+    waiting = later(verifier.verify(malformed[1]))
+    assert code_of(at_once(verifier.verify(malformed[2]))) == "overloaded"
+    assert malformed[2].read is None
+    too_long = AccessRequest(f"{sign(CLAIMS)}{'=' * 9_000}", ROOM)
+    assert code_of(at_once(verifier.verify(too_long))) == "token-malformed"
+    assert code_of(await waiting) == "token-malformed"
+
+
+async def test_malformed_token_is_read_once_although_a_key_is_fetched() -> None:
+    keys = Keys(VERIFYING_KEY)
+    keys.published.clear()
+    throttle = SignatureThrottle(max_turns=1)
+    verifier = make_verifier(keys, replace(PUBLIC, key_server=True), throttle)
+    token = sign(CLAIMS | {"exp": NOW}, {"kid": "k"}, EC_KEY, "ES256")
+    request = AccessRequest(f"{token}=", ROOM)
+    waiting = later(verifier.verify(request))
+    await asyncio.sleep(0)
+    assert keys.fetched == ["k"]
+    read = request.read
+    keys.published.set()
+    # The signature is good, and so the end is looked at, as Jitsi does.
+    assert code_of(await waiting) == "token-expired"
+    assert read is not None
+    assert request.read is read
+
+
+async def test_long_token_is_not_kept_while_its_key_is_fetched() -> None:
+    for length, kept in ((10, True), (3_000, False)):
+        keys = Keys(VERIFYING_KEY)
+        keys.published.clear()
+        verifier = make_verifier(keys, replace(PUBLIC, key_server=True))
+        token = sign(CLAIMS | {"x": "a" * length}, {"kid": "k"}, EC_KEY, "ES256")
+        request = AccessRequest(token, ROOM)
+        waiting = later(verifier.verify(request))
+        await asyncio.sleep(0)
+        assert (request.read is not None) is kept
+        keys.published.set()
+        assert isinstance(await waiting, Allow)
+
+
 @dataclass
 class Redemptions:
     """Admits the first attempt for each token, when ``answering`` is set."""

@@ -17,6 +17,7 @@ from verifier.keys.model import VerificationKey
 from verifier.rules import engine
 from verifier.rules.denials import ANSWERS
 from verifier.rules.model import STEPS
+from verifier.rules.token import read_token
 
 
 def test_good_token_enters_its_room_as_member() -> None:
@@ -340,3 +341,51 @@ def test_suspended_check_looks_its_keys_up_again(*, key_server: bool) -> None:
     denied = waiting.finish(NOW)
     assert isinstance(denied, Deny)
     assert (denied.code, denied.key_id) == ("key-unknown", "k")
+
+
+MALFORMED = f"{mint()}="
+
+
+def test_malformed_token_is_read_leniently_in_the_second_phase() -> None:
+    request = AccessRequest(MALFORMED, ROOM)
+    phase = engine.begin(request, POLICY, KEYS, NOW)
+    assert isinstance(phase, engine.LenientReading)
+    assert not phase.is_cheap
+    assert code_of(phase.suspend().finish(NOW)) == "token-malformed"
+    read = read_token(request)
+    # The token is known now, so that only its signature is left to check.
+    again = engine.begin(request, POLICY, KEYS, NOW)
+    assert isinstance(again, engine.SignatureCheck)
+    assert again.is_cheap
+    assert code_of(again.finish(NOW + 10**6)) == "token-expired"
+    assert request.read is read
+
+
+def test_token_that_is_too_long_to_read_is_denied_in_the_first_phase() -> None:
+    denied = engine.begin(AccessRequest(f"{mint()}={'=' * 9_000}", ROOM), POLICY, KEYS, NOW)
+    assert isinstance(denied, Deny)
+    assert denied.code == "token-malformed"
+
+
+def test_decided_token_is_not_read_again() -> None:
+    for token in (mint(), MALFORMED):
+        request = AccessRequest(token, ROOM)
+        assert isinstance(engine.decide(request, POLICY, KEYS, NOW), Allow | Deny)
+        assert request.read is not None
+        assert read_token(request) is request.read
+        assert request == AccessRequest(token, ROOM)
+        assert "read=" not in repr(request)
+
+
+def test_long_token_is_forgotten_while_it_waits() -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    keys = KeySet((VerificationKey(None, frozenset({"ES256"}), private.public_key(), "file"),))
+    policy = replace(POLICY, signature_algorithm="ES256")
+    for length, kept in ((10, True), (3_000, False)):
+        claims = CLAIMS | {"x": "[]" * (length // 2)}
+        request = AccessRequest(sign(claims, key=private, algorithm="ES256"), ROOM)
+        check = engine.begin(request, policy, keys, NOW)
+        assert isinstance(check, engine.SignatureCheck)
+        waiting = check.suspend()
+        assert (request.read is not None) is kept
+        assert isinstance(waiting.finish(NOW), Allow)

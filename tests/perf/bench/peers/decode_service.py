@@ -54,7 +54,7 @@ def begin(
 ) -> SignatureCheck:
     """Return a check in which no rule was applied yet; ``jwt.decode`` applies its own."""
     algorithm = os.environ["ALGORITHM"]
-    return DecodeCheck(request, policy, keys, algorithm, None, None, None, no_record)
+    return DecodeCheck(request, policy, keys, algorithm, None, None, no_record)
 
 
 @cache
