@@ -39,6 +39,7 @@ _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 # asyncio keeps only weak references to tasks.
 _running: Final[set[asyncio.Task[None]]] = set()
+_serving: Final[list[asyncio.AbstractEventLoop]] = []  # at most one: that of ``handle_errors``
 
 
 def start_task(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -61,19 +62,16 @@ def start_thread(work: Callable[[], None], name: str) -> threading.Thread:
         work: What the thread does.
         name: A fixed phrase for the log.
     """
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:  # not in a serving process
-        loop = None
 
     def run() -> None:
         try:
             work()
         except Exception as error:  # noqa: BLE001  # passed on to the event loop's handler
-            if loop is None or loop.is_closed():
-                log_internal_error(traceback_summary(error), work=name)
-            else:
-                loop.call_soon_threadsafe(_fail, loop, name, error)
+            for loop in _serving:
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(_fail, loop, name, error)
+                    return
+            log_internal_error(traceback_summary(error), work=name)
 
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
@@ -88,6 +86,7 @@ def handle_errors(on_failure: Callable[[], None]) -> None:
     """
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(partial(_handle, on_failure))
+    _serving[:] = [loop]
     threading.excepthook = _handle_in_thread
 
 

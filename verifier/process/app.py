@@ -8,14 +8,15 @@ are known. The resources and the services of the configuration follow, and the l
 
 **Reload**, at SIGHUP or when the file of a secret changes. The order makes a failure harmless:
 
-1. read the configuration, in a thread, because the files may be on a slow disk;
+1. read the configuration, in a thread, because the files may be on a disk that does not respond;
 2. check that the listeners, which a reload does not move, are still protected;
 3. open the new resources: sinks and key sources; the new key sources copy the known keys;
 4. from now on, the new key sources set the metrics;
 5. the old resources are closed after ``key_fetch_timeout``, when no request waits for them;
 6. new services and an empty cache replace the old ones, between two requests.
 
-Only steps 1 to 3 can fail. If one of them fails, the process goes on with everything that it had.
+Only steps 1 to 3 can fail, or take longer than ``READ_SECONDS``. The process then goes on with
+everything that it had, and tries again later (``reload_retry``).
 
 **Shutdown**, at SIGTERM, SIGINT or when the supervisor has died. The listeners are closed and the
 requests in flight are answered, then the tasks, the resources and the stores are closed;
@@ -30,6 +31,7 @@ import gc
 import logging
 import signal
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 from verifier.background import handle_errors, start_task
@@ -38,9 +40,11 @@ from verifier.keys.sources.http import open_session
 from verifier.keys.sources.polling import FileWatch
 from verifier.log import configure_logging, log, traceback_summary
 from verifier.observability.metrics import Metrics
+from verifier.process.blocking import READ_SECONDS, BoundedReader, not_in_time, start_blocking
 from verifier.process.exit_status import CONFIGURATION_ERRORS
 from verifier.process.http_servers import HttpServers
 from verifier.process.lifecycle import UNSUPERVISED, Lifecycle
+from verifier.process.reload_retry import ReloadRetry
 from verifier.process.resources import ProcessState, open_resources
 from verifier.process.service_factory import build_services
 from verifier.process.shutdown import CLOSING_SECONDS, exit_within, shutdown_seconds
@@ -77,7 +81,8 @@ class App:
         identity: WorkerIdentity = SINGLE_WORKER,
     ) -> None:
         self._settings = self._settings_at_start = settings
-        self._read = read
+        self._reader = BoundedReader(read)
+        self._retry = ReloadRetry()
         self._listeners = listeners
         self._metrics = metrics
         self._lifecycle = lifecycle
@@ -141,20 +146,24 @@ class App:
         self._reload_waiting = True
         async with self._reload_lock:
             self._reload_waiting = False
+            self._lifecycle.reloading()
             await self._reload()
 
-    async def _reload(self) -> None:
-        self._lifecycle.reloading()
+    async def _retry_reload(self) -> None:
+        if not self._reload_lock.locked():
+            async with self._reload_lock:
+                await self._reload(again=True)
+
+    async def _reload(self, *, again: bool = False) -> None:
         try:
-            settings = await asyncio.to_thread(self._read)
-            self._listeners.check(settings)
-            resources = await open_resources(settings, self._state, self._session, self._resources)
+            async with asyncio.timeout(READ_SECONDS):
+                settings = await self._reader.read()
+                self._listeners.check(settings)
+                resources = await open_resources(
+                    settings, self._state, self._session, self._resources
+                )
         except Exception as error:  # noqa: BLE001  # a bug must not end the process either
-            explained = isinstance(error, CONFIGURATION_ERRORS)
-            text = str(error) if explained else traceback_summary(error)
-            self._metrics.count_reload(successful=False)
-            log("configuration not reloaded", logging.ERROR, error=text)
-            self._lifecycle.reloaded(successful=False)
+            self._refuse_reload(not_in_time() if type(error) is TimeoutError else error, again)
             return
         replaced, self._resources = self._resources, resources
         resources.resolvers.take_over_metrics(replaced.resolvers)
@@ -162,9 +171,19 @@ class App:
         self._warn_of_restart_options(settings)
         configure_logging(settings.log_format, settings.log_level)
         self._install(settings)
+        self._retry.succeeded()
         self._metrics.count_reload(successful=True)
         log("configuration reloaded")
-        self._lifecycle.reloaded(successful=True)
+        self._lifecycle.reloaded(settings)
+
+    def _refuse_reload(self, error: Exception, again: bool) -> None:
+        explained = isinstance(error, CONFIGURATION_ERRORS)
+        text = str(error) if explained else traceback_summary(error)
+        if self._retry.failed(text, again=again):
+            log("configuration not reloaded", logging.ERROR, error=text)
+        self._metrics.count_reload(successful=False, again=again)
+        if not again:
+            self._lifecycle.reloaded(None)
 
     def _warn_of_restart_options(self, settings: Settings) -> None:
         started = self._settings_at_start
@@ -206,7 +225,7 @@ class App:
             await asyncio.sleep(self._lifecycle.heartbeat_interval)
 
     async def _publish_metrics(self) -> None:
-        """Write the counters to the files of this worker, which all workers read."""
+        """Bring the values up to date that all workers read, and drop revocations that ended."""
         revocations = self._state.revocations
         while True:
             revocations.purge()
@@ -219,22 +238,22 @@ class App:
         """Reload when the file of a secret changes; key files are watched by their key source.
 
         A watch alone is not enough. A file may change after it was read and before the watch
-        begins, and a file that could not be read may become readable without a change. To find
-        both, this method reads the configuration and compares it with the one in use.
+        begins. To find this, the method reads the configuration and compares it with the one in
+        use. After a reload that failed, it tries again (``reload_retry``).
         """
         while True:
             settings = self._settings
             every = (settings, *settings.hosts.values())
             key_files = {path for each in every for path in each.public_keys.values()}
-            watch = FileWatch([path for path in settings.watched_files if path not in key_files])
+            paths = [path for path in settings.watched_files if path not in key_files]
+            watch = await start_blocking(partial(FileWatch, paths), "watch of files")
             outdated = await self._is_outdated(settings)
             while settings is self._settings:
-                if await watch.changed():
+                if outdated or await watch.changed():
+                    outdated = False
                     await self.reload()
-                    # The same settings after a reload mean that it failed. Then try again later.
-                    outdated = settings is self._settings
-                elif outdated and await self._is_outdated(settings):
-                    await self.reload()
+                elif self._retry.is_due:
+                    await self._retry_reload()
                 await asyncio.sleep(_FILE_POLL_SECONDS)
 
     async def _is_outdated(self, settings: Settings) -> bool:
@@ -242,7 +261,7 @@ class App:
         if not settings.watched_files:
             return False
         try:
-            return await asyncio.to_thread(self._read) != settings
+            return await self._reader.read() != settings
         except Exception:  # noqa: BLE001  # a reload would report it; the watch must go on
             return False
 

@@ -13,17 +13,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copyreg
+import os
+import pickle
 import socket
 from collections.abc import Callable
-from typing import Final, Protocol
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
+from verifier.config import Settings
 from verifier.process.systemd import Notifier
 
 LISTENING: Final = b"listening"
 """The worker's start is over, and the worker accepts connections."""
 
 RELOADED: Final = b"reloaded"
-"""The worker has replaced its configuration."""
+"""The worker has replaced its configuration; a descriptor of the new one comes with the message."""
 
 RELOAD_REFUSED: Final = b"refused"
 """The worker was told to replace its configuration, and keeps the old one."""
@@ -35,6 +40,33 @@ MESSAGE_BYTES: Final = 64 * 1024
 """Upper bound on the length of a message."""
 
 _HEARTBEATS_PER_WATCHDOG: Final = 3  # two heartbeats in a row may be late
+
+
+
+def _read_only(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(mapping)
+
+
+# pickle does not find this class by its name.
+copyreg.pickle(MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
+
+
+def pack_settings(settings: Settings) -> bytes:
+    """Return the settings as bytes for ``unpack_settings`` in the supervisor.
+
+    The supervisor does not read the configuration itself, because a disk that does not respond
+    would block it. A worker hands over what it has read.
+    """
+    return pickle.dumps(settings)
+
+
+def unpack_settings(packed: bytes) -> Settings:
+    """Return the settings that a worker has handed over."""
+    # A worker is trusted with pickle: it runs as the same user, and has the same secrets.
+    settings = pickle.loads(packed)  # noqa: S301
+    if not isinstance(settings, Settings):
+        raise TypeError("expected settings")
+    return settings
 
 
 def open_channel() -> tuple[socket.socket, socket.socket]:
@@ -58,8 +90,8 @@ class Lifecycle(Protocol):
     def reloading(self) -> None:
         """Report that the configuration is being read again."""
 
-    def reloaded(self, *, successful: bool) -> None:
-        """Report the end of a reload, and whether it replaced the configuration."""
+    def reloaded(self, settings: Settings | None) -> None:
+        """Report the end of a reload: the settings that are used now; None if it was refused."""
 
     def stopping(self, seconds: float) -> None:
         """Report that the shutdown has begun, and how many seconds it may take."""
@@ -96,9 +128,9 @@ class StandaloneLifecycle:
         """Report that a reload has begun."""
         self._notifier.reloading()
 
-    def reloaded(self, *, successful: bool) -> None:
+    def reloaded(self, settings: Settings | None) -> None:
         """Report that the reload is over."""
-        self._notifier.serving(reload_refused=not successful)
+        self._notifier.serving(reload_refused=settings is None)
 
     def stopping(self, seconds: float) -> None:
         """Report that the shutdown has begun."""
@@ -139,9 +171,15 @@ class WorkerLifecycle:
     def reloading(self) -> None:
         """Report nothing: the supervisor told the workers to reload, and knows it."""
 
-    def reloaded(self, *, successful: bool) -> None:
-        """Report whether this worker has replaced its configuration."""
-        self._send(RELOADED if successful else RELOAD_REFUSED)
+    def reloaded(self, settings: Settings | None) -> None:
+        """Report whether this worker has replaced its configuration, and pass on the new one."""
+        if settings is None:
+            self._send(RELOAD_REFUSED)
+            return
+        with contextlib.suppress(OSError), os.fdopen(os.memfd_create("settings"), "wb") as file:
+            file.write(pack_settings(settings))
+            file.flush()
+            socket.send_fds(self._channel, [RELOADED], [file.fileno()])
 
     def stopping(self, seconds: float) -> None:
         """Report nothing: the supervisor told the workers to stop, and knows it."""

@@ -27,6 +27,7 @@ from verifier.observability.metrics import Metrics
 from verifier.process.app import App
 from verifier.process.exit_status import exit_status_of
 from verifier.process.lifecycle import StandaloneLifecycle
+from verifier.process.shutdown import CLOSING_SECONDS, exit_within
 from verifier.process.sockets import Listeners, open_listeners
 from verifier.process.supervisor import Supervisor
 from verifier.process.systemd import Notifier
@@ -87,7 +88,10 @@ def _supervise(
         return 1
     with temporary as directory, _locked(directory):
         job = WorkerJob(settings, read, listeners, Path(directory))
-        return Supervisor(settings.workers, job, notifier).run()
+        status = Supervisor(settings.workers, job, notifier).run()
+        # What follows deletes files, and a disk may not respond.
+        exit_within(CLOSING_SECONDS, status)
+        return status
 
 
 @contextlib.contextmanager
@@ -99,7 +103,7 @@ def _locked(directory: str) -> Iterator[None]:
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with contextlib.suppress(OSError):  # some file systems have no locks
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield
     finally:
         os.close(descriptor)

@@ -20,9 +20,10 @@ from verifier.decisions.throttle import SignatureThrottle
 from verifier.http.admin.wrong_tokens import WrongTokens
 from verifier.keys.resolver import KeyResolvers
 from verifier.keys.sources.base import SourceContext
+from verifier.log import log_internal_error, traceback_summary
 from verifier.observability.decision_log import DecisionSinks
 from verifier.observability.metrics import Metrics
-from verifier.process.shutdown import run_in_daemon_thread
+from verifier.process.blocking import start_blocking
 from verifier.revocation.cache import RevocationCache
 from verifier.revocation.stores import open_store
 from verifier.single_use import open_redemptions
@@ -100,7 +101,10 @@ class ConfiguredResources:
     async def close(self) -> None:
         """Close key sources and sinks; waits as long as the slowest of them takes."""
         await self.resolvers.close()
-        await run_in_daemon_thread(self.sinks.close)
+        try:
+            await start_blocking(self.sinks.close, "closing")
+        except Exception as error:  # noqa: BLE001  # the records are lost; nothing uses them any more
+            log_internal_error(traceback_summary(error), work="end of old resources")
 
     async def close_after(self, seconds: float) -> None:
         """Close them after so many seconds, or at once if the task is cancelled."""
@@ -129,7 +133,7 @@ async def open_resources(
         SinkError: a sink cannot be opened.
         KeySourceError: a configured key cannot be used.
     """
-    sinks = DecisionSinks(settings.audit_log, tracing=settings.tracing)
+    sinks = await _open_sinks(settings)
     try:
         context = SourceContext(
             settings.key_source_settings(),
@@ -147,3 +151,21 @@ async def open_resources(
         sinks.close()
         raise
     return ConfiguredResources(sinks, resolvers)
+
+
+async def _open_sinks(settings: Settings) -> DecisionSinks:
+    def open_sinks() -> DecisionSinks:
+        return DecisionSinks(settings.audit_log, tracing=settings.tracing)
+
+    # In a thread: the disk of an audit log can block for ever.
+    opening = start_blocking(open_sinks, "opening sinks")
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_late)
+        raise
+
+
+def _close_late(opening: asyncio.Future[DecisionSinks]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        start_blocking(opening.result().close, "closing")

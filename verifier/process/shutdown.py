@@ -9,12 +9,9 @@ The shutdown has three phases, and each has an upper bound:
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable
 from typing import Final
 
 from verifier.log import log
@@ -28,25 +25,6 @@ _EXIT_MARGIN: Final = 1.0  # seconds
 def shutdown_seconds(drain_timeout: float) -> float:
     """Return the seconds from SIGTERM within which the process has ended."""
     return drain_timeout + CLOSING_SECONDS + _EXIT_MARGIN
-
-
-async def run_in_daemon_thread(function: Callable[[], None]) -> None:
-    """Run a function in a thread that the end of the process does not wait for.
-
-    ``asyncio.to_thread`` would not do: ``asyncio.run`` joins the threads of its executor, so that
-    one blocked function would keep the process alive.
-    """
-    loop, done = asyncio.get_running_loop(), asyncio.Event()
-
-    def run() -> None:
-        try:
-            function()
-        finally:
-            with contextlib.suppress(RuntimeError):  # the event loop may be closed by now
-                loop.call_soon_threadsafe(done.set)
-
-    threading.Thread(target=run, name="closing", daemon=True).start()
-    await done.wait()
 
 
 def exit_within(seconds: float, status: int = 0) -> None:

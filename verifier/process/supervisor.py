@@ -39,6 +39,9 @@ A worker whose event loop is blocked keeps its connections, and its clients wait
 send heartbeats from their event loop. The supervisor in turn sends heartbeats to systemd, which
 watches the supervisor.
 
+The supervisor uses no file once it runs: a disk that does not respond must not keep it from
+watching and ending workers. It gets a new configuration from the first worker that uses it.
+
 This module knows neither HTTP nor settings nor metrics; the ``Job`` does.
 """
 
@@ -85,15 +88,11 @@ class Job(Protocol):
     def clean_up_after(self, worker: int) -> None:
         """Repair what a dead worker left behind, before the worker is started again."""
 
-    def read_configuration(self) -> None:
-        """Read the configuration that workers are about to be told to read."""
-
-    def configuration_replaced(self, *, on_request: bool) -> None:
+    def configuration_replaced(self, packed: bytes) -> None:
         """Use the configuration that a worker uses now for all workers started later.
 
         Args:
-            on_request: Whether the supervisor told the worker to reload, and has called
-                ``read_configuration``. Otherwise the worker reloaded because a file changed.
+            packed: The settings, as ``lifecycle.pack_settings`` returns them.
         """
 
     def close_listeners(self) -> None:
@@ -179,7 +178,6 @@ class Supervisor:
             # SIGCHLD only wakes this process: `run` calls `_reap_workers` next.
 
     def _reload(self) -> None:
-        self._job.read_configuration()
         self._reload_pending = True
         for worker in self._workers:
             worker.reload_pending = worker.pid is not None
@@ -283,14 +281,16 @@ class Supervisor:
             descriptor.close()
 
     def _receive(self, worker: ForkedWorker, channel: socket.socket) -> None:
-        message = channel.recv(MESSAGE_BYTES)
+        message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 1)
         worker.last_heartbeat = self._clock()
         if not message:  # the worker has closed its end; SIGCHLD will follow
             self._selector.unregister(channel)
         elif message in (RELOADED, RELOAD_REFUSED):
-            self._service_status.worker_reloaded(successful=message == RELOADED)
-            if message == RELOADED:
-                self._job.configuration_replaced(on_request=worker.reload_pending)
+            self._service_status.worker_reloaded(worker.index, successful=message == RELOADED)
+            for descriptor in descriptors:
+                with os.fdopen(descriptor, "rb") as file:
+                    file.seek(0)  # the worker's file, with its position
+                    self._job.configuration_replaced(file.read())
             self._reload_pending = worker.reload_pending = False
             self._report_reload_end()
         elif message == LISTENING:
@@ -313,6 +313,7 @@ class Supervisor:
             with contextlib.suppress(KeyError):  # _receive may have seen the end of the stream
                 self._selector.unregister(worker.channel)
         worker.forget_process()
+        self._service_status.worker_ended(worker.index)
         if self._kill_at is not None:
             return
         if not self._first_start_done:

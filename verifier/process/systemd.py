@@ -211,7 +211,7 @@ class ServiceStatus:
         self._workers = workers
         self._was_ready = False
         self._is_reloading = False
-        self._reload_refused = False
+        self._refusing: set[int] = set()  # workers that keep an older configuration
 
     def workers_listen(self, count: int) -> None:
         """Report how many workers listen now."""
@@ -230,12 +230,23 @@ class ServiceStatus:
             self._is_reloading = True
             self._notifier.reloading()
 
-    def worker_reloaded(self, *, successful: bool) -> None:
-        """Remember whether a worker uses the new configuration; the last answer counts."""
-        self._reload_refused = not successful
+    def worker_reloaded(self, worker: int, *, successful: bool) -> None:
+        """Report whether a worker uses the new configuration."""
+        refused_before = bool(self._refusing)
+        if successful:
+            self._refusing.discard(worker)
+        else:
+            self._refusing.add(worker)
+        # A worker also reloads by itself, if the file of a secret changes.
+        if self._was_ready and not self._is_reloading and refused_before != bool(self._refusing):
+            self._notifier.serving(reload_refused=bool(self._refusing))
+
+    def worker_ended(self, worker: int) -> None:
+        """Report that a worker has ended; its successor gets the newest configuration."""
+        self._refusing.discard(worker)
 
     def reload_ended(self) -> None:
         """Report that all workers have answered to a reload; do nothing outside a reload."""
         if self._is_reloading:
             self._is_reloading = False
-            self._notifier.serving(reload_refused=self._reload_refused)
+            self._notifier.serving(reload_refused=bool(self._refusing))

@@ -8,19 +8,23 @@ with the revocations if no other store is configured.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 from verifier.config import Settings
-from verifier.log import configure_logging, set_common_fields
+from verifier.log import (
+    configure_logging,
+    log_internal_error,
+    set_common_fields,
+    traceback_summary,
+)
 from verifier.observability.metrics import Metrics
 from verifier.observability.registry import MetricMemory
 from verifier.process.app import App
 from verifier.process.exit_status import exit_status_of
-from verifier.process.lifecycle import WorkerLifecycle
+from verifier.process.lifecycle import WorkerLifecycle, unpack_settings
 from verifier.process.shutdown import shutdown_seconds
 from verifier.process.sockets import Listeners
 from verifier.storage.worker_counters import WorkerCounters, WorkerIdentity
@@ -45,7 +49,7 @@ class WorkerJob:
         listeners: Listeners,
         directory: Path,
     ) -> None:
-        self._settings = self._next_settings = settings
+        self._settings = settings
         self._read = read
         self._listeners = listeners
         self._directory = directory
@@ -58,6 +62,8 @@ class WorkerJob:
         lifecycle = WorkerLifecycle(channel, heartbeat_interval)
 
         def run_app() -> int:
+            # An operator or a clean-up job may have removed it.
+            self._directory.mkdir(mode=0o700, exist_ok=True)
             metrics = Metrics(self._metric_memory, worker)
             identity = WorkerIdentity(worker, self._counters, self._directory)
             app = App(self._settings, self._read, self._listeners, metrics, lifecycle, identity)
@@ -77,19 +83,13 @@ class WorkerJob:
         """Count the restart, and reset the gauges of the dead worker."""
         Metrics(self._metric_memory, worker).count_restart()
 
-    def read_configuration(self) -> None:
-        """Read the configuration that the workers will read; the workers report its errors."""
-        self._next_settings = self._settings
-        # Any exception, because a bug in a parser must not end the supervisor. The workers, which
-        # meet the same bug, go on with the old configuration too.
-        with contextlib.suppress(Exception):
-            self._next_settings = self._read()
-
-    def configuration_replaced(self, *, on_request: bool) -> None:
-        """Use the workers' configuration, so that a worker started later has it too."""
-        if not on_request:
-            self.read_configuration()
-        self._settings = self._next_settings
+    def configuration_replaced(self, packed: bytes) -> None:
+        """Use the configuration that a worker has handed over for workers started later."""
+        try:
+            self._settings = unpack_settings(packed)
+        except Exception as error:  # noqa: BLE001  # a bug must not end the supervisor
+            log_internal_error(traceback_summary(error), work="configuration of a worker")
+            return
         configure_logging(self._settings.log_format, self._settings.log_level)
 
     def close_listeners(self) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pickle
 import re
 import signal
 import socket
@@ -26,8 +27,9 @@ from tests.support.supervised import (
     workers,
 )
 from tests.support.tokens import SECRET
-from verifier.config import Settings, load
+from verifier.config import load
 from verifier.process.forked_worker import Backoff
+from verifier.process.lifecycle import pack_settings, unpack_settings
 from verifier.process.sockets import Listeners
 from verifier.process.worker import WorkerJob
 
@@ -45,16 +47,18 @@ def test_backoff_doubles_and_resets_after_healthy_lifetime() -> None:
     assert backoff.after(0) == 0.2
 
 
-def test_bug_in_configuration_reader_does_not_end_supervisor(tmp_path: Path) -> None:
-    settings = load({"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": "2"})
-
-    def read() -> Settings:
-        raise RuntimeError
-
-    job = WorkerJob(settings, read, Listeners(), tmp_path)
-    job.read_configuration()
-    job.configuration_replaced(on_request=True)
-    assert job.shutdown_seconds() > settings.drain_timeout
+def test_supervisor_uses_the_configuration_of_a_worker(tmp_path: Path) -> None:
+    usual = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "VERIFIER_WORKERS": "2"}
+    path = tmp_path / "verifier.toml"
+    path.write_text('[hosts."a.example.org"]\napp_id = "a"\n')
+    job = WorkerJob(load(usual), lambda: load(usual), Listeners(), tmp_path)
+    longer = load(usual | {"VERIFIER_DRAIN_TIMEOUT": "59"}, path)
+    assert unpack_settings(pack_settings(longer)) == longer
+    job.configuration_replaced(pack_settings(longer))
+    assert job.shutdown_seconds() > 59
+    for broken in (b"", b"no pickle", pickle.dumps("no settings")):
+        job.configuration_replaced(broken)
+    assert job.shutdown_seconds() > 59
 
 
 def lines(verifier: RunningVerifier, event: str) -> list[dict[str, Any]]:
@@ -246,9 +250,15 @@ from verifier.process.lifecycle import LISTENING
 from verifier.process.systemd import Notifier
 from verifier.process.supervisor import Supervisor
 
-class Job:
-    reads = 0
+class CountingNotifier(Notifier):
+    reloads = 0
 
+    def reloading(self):
+        self.reloads += 1
+        for number in [signal.SIGHUP] * 5 if self.reloads == 1 else [signal.SIGTERM]:
+            os.kill(os.getpid(), number)
+
+class Job:
     def shutdown_seconds(self):
         return 20.0
 
@@ -261,16 +271,11 @@ class Job:
         while True:
             signal.pause()
 
-    def read_configuration(self):
-        self.reads += 1
-        for number in [signal.SIGHUP] * 5 if self.reads == 1 else [signal.SIGTERM]:
-            os.kill(os.getpid(), number)
-
     def close_listeners(self):
         pass
 
-job = Job()
-print(Supervisor(1, job, Notifier()).run(), job.reads)
+notifier = CountingNotifier()
+print(Supervisor(1, Job(), notifier).run(), notifier.reloads)
 """
 
 
