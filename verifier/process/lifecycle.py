@@ -42,7 +42,6 @@ MESSAGE_BYTES: Final = 64 * 1024
 _HEARTBEATS_PER_WATCHDOG: Final = 3  # two heartbeats in a row may be late
 
 
-
 def _read_only(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
     return MappingProxyType(mapping)
 

@@ -16,6 +16,7 @@ Revocations and redemptions each have a file, and both files are opened here. A 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -78,8 +79,7 @@ class SqliteFile:
         self._path = path
         self._format = file_format
         if path is not None:
-            # SQLite would make the file with the umask's mode.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _create(path)
             self._identity = _identity(path)
             self._wal_path = path.with_name(f"{path.name}-wal")
         self._connection = sqlite3.connect(
@@ -198,6 +198,22 @@ class SqliteFile:
         if version > self._format.version:
             raise ForeignFileError("a file of a newer version of this program")
         return int(version)
+
+
+def _create(path: Path) -> None:
+    """Make the file if there is none; SQLite would make it with the umask's mode.
+
+    A file that exists must not be opened here. To close any descriptor of a file drops all locks
+    that this process has on it (POSIX), also those of another connection. A process that closes its
+    connection then takes itself for the last one, and deletes ``-wal`` while others write to it.
+    """
+    if not os.access(path, os.F_OK):
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -47,22 +47,32 @@ def test_failed_reload_is_tried_again_and_counted_once(tmp_path: Path, workers: 
 
 
 def test_pauses_between_attempts_grow() -> None:
-    now = 0.0
-    retry, pauses = ReloadRetry(lambda: now), list[float]()
-    assert not retry.is_due
-    again = False
-    for _ in range(8):
-        retry.failed("reason", again=again)
-        again, start = True, now
-        while not retry.is_due:
-            now += 1
-        pauses.append(now - start)
+    clock = Clock()
+    retry = ReloadRetry(clock)
+    due = [retry.is_due]
+    pauses = [clock.pause_of(retry, again=attempt > 0) for attempt in range(8)]
     assert pauses == [2, 4, 8, 16, 32, 60, 60, 60]
-    retry.failed("reason", again=False)
-    now += 2
-    assert retry.is_due
+    assert clock.pause_of(retry, again=False) == 2
+    due.append(retry.is_due)
     retry.succeeded()
-    assert not retry.is_due
+    due.append(retry.is_due)
+    assert due == [False, True, False]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self._now = 0
+
+    def __call__(self) -> float:
+        return self._now
+
+    def pause_of(self, retry: ReloadRetry, *, again: bool) -> int:
+        """Let a reload fail; return the seconds until the next attempt."""
+        retry.failed("reason", again=again)
+        start = self._now
+        while not retry.is_due:
+            self._now += 1
+        return self._now - start
 
 
 def test_failures_are_reported_once_for_each_cause() -> None:

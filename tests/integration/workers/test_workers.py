@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import RunningVerifier, get, running_verifier, wait_until
+from tests.support.processes import RunningVerifier, get, post, running_verifier, wait_until
 from tests.support.supervised import (
     Client,
     both_allow,
@@ -138,6 +140,28 @@ def test_killed_worker_leaves_nothing_in_flight(tmp_path: Path) -> None:
         wait_until(lambda: verifier.metric("in_flight") == 0, "nothing in flight")
         for client in waiting:
             client.close()
+
+
+@pytest.mark.parametrize("store", ["memory:", "sqlite://{}/revocations"])
+def test_worker_that_ends_takes_no_store_from_the_others(
+    tmp_path: Path, config: Path, store: str
+) -> None:
+    (tmp_path / "run").mkdir()
+    environ = {"RUNTIME_DIRECTORY": str(tmp_path / "run")}
+    environ["VERIFIER_REVOCATION_STORE"] = store.format(tmp_path)
+    with running_workers(tmp_path, config, **environ) as verifier:
+        for restarts in (1, 2):
+            os.kill(workers(verifier)[0], signal.SIGTERM)
+            wait_for_restarts(verifier, restarts, listening=1 + restarts)
+            revoke(verifier, f"token {restarts}")
+        wait_until(lambda: verifier.metric("revocations") == 2, "both revocations")
+        assert "revocation store unavailable" not in verifier.log
+
+
+def revoke(verifier: RunningVerifier, jti: str) -> None:
+    body = json.dumps({"jti": jti, "expires": time.time() + 600}).encode()
+    answer = post(verifier.admin, "/v1/revocations", body, {"Content-Type": "application/json"})
+    assert answer.status == 201
 
 
 def test_one_sighup_reloads_every_worker_and_counts_once(tmp_path: Path, config: Path) -> None:
