@@ -39,9 +39,12 @@ from verifier.rooms.host import is_host_header
 # In chunks of one byte, each byte of a body takes six bytes.
 _WIRE_BYTES_PER_BODY_BYTE: Final = 6
 _LINE_END: Final = b"\r\n"
-_LONGEST_HOST: Final = (
-    300  # more than a name and a port have; so the cached ones take little memory
-)
+# More than a name and a port can have. So the cached hosts take little memory.
+_LONGEST_HOST: Final = 300
+# Bounds of what is remembered of request lines and field names. If a client fills these places, the
+# names of others are converted anew each time.
+_MOST_KNOWN: Final = 512
+_LONGEST_KNOWN: Final = 48  # bytes
 
 
 class RefusalError(Exception):
@@ -154,30 +157,21 @@ class RequestParser:
             pass  # the parser reads no further, and neither does this server
         except HttpParserError:
             raise RefusalError(400) from None
-        line = head[: head.index(_LINE_END)].split(b" ")
-        fields = dict(zip(map(bytes.lower, raw), raw.values(), strict=False))
+        fields = {_LOWER_CASE[name]: value for name, value in raw.items()}
         doubled: dict[bytes, list[bytes]] = {}
         # One line end for each field, one for the request line and one for the empty line.
         count = head.count(_LINE_END) - 2
-        # Events of llhttp are not enough for doubled fields, and for blanks at the end of a value.
-        if count != len(fields) or b" \r\n" in head or b"\t\r\n" in head:
+        if count != len(fields):
             fields, doubled = _split_fields(head)
-        if len(line) != 3 or count > limits.head_fields:
+        if count > limits.head_fields:
             raise RefusalError(400)
-        method, target, version = line
-        if target[:1] != b"/" or method == b"CONNECT":
-            raise RefusalError(400)
-        if version == b"HTTP/1.1":
-            self.is_http_1_0 = self.is_last = False
-        elif version == b"HTTP/1.0":
-            self.is_http_1_0 = self.is_last = True
-        else:
-            raise RefusalError(400)
+        method, target, self.is_http_1_0 = _read_line(head[: head.index(_LINE_END)])
+        self.is_last = self.is_http_1_0
         host = fields.get(b"host")
         if host is None:
             if not self.is_http_1_0:
                 raise RefusalError(400)
-        elif b"host" in doubled or len(host) > _LONGEST_HOST or not _is_plain_host(host):
+        elif b"host" in doubled or len(host) > _LONGEST_HOST or not _is_plain_host(host.rstrip()):
             raise RefusalError(400)
         if len(head) > limits.field_bytes:
             self._check_lengths(target, fields, doubled)
@@ -186,7 +180,7 @@ class RequestParser:
         self.has_body = False
         if b"content-length" in fields or b"transfer-encoding" in fields:
             self._read_framing(fields, doubled)
-        return Request(method.decode(), target.decode(), fields, doubled, b"", transport)
+        return Request(method, target, fields, doubled, b"", transport)
 
     def expect_body(self, request: Request) -> None:
         """Prepare for the body that follows a head.
@@ -248,7 +242,7 @@ class RequestParser:
             self._is_complete, self._has_trailer = True, bool(self._raw_fields)
 
     def _check_lengths(
-        self, target: bytes, fields: dict[bytes, bytes], doubled: dict[bytes, list[bytes]]
+        self, target: str, fields: dict[bytes, bytes], doubled: dict[bytes, list[bytes]]
     ) -> None:
         lengths = [len(target), *(len(name) + len(value) for name, value in fields.items())]
         for name, values in doubled.items():
@@ -279,7 +273,9 @@ class RequestParser:
             self._body_left = int(fields[b"content-length"])
             self.has_body = self._body_left > 0
         else:
-            is_chunked = coding.lower() == b"chunked" and b"transfer-encoding" not in doubled
+            is_chunked = (
+                coding.strip().lower() == b"chunked" and b"transfer-encoding" not in doubled
+            )
             if not is_chunked or self.is_http_1_0:
                 raise RefusalError(400)
             self._body_left = None
@@ -303,6 +299,42 @@ def _split_fields(head: bytes) -> tuple[dict[bytes, bytes], dict[bytes, list[byt
         else:
             fields[name] = value
     return fields, doubled
+
+
+def _read_line(line: bytes) -> tuple[str, str, bool]:
+    """Return a request line's method and target, and whether its version is HTTP/1.0.
+
+    Raises:
+        RefusalError: see the top of this module.
+    """
+    known = _LINES.get(line)
+    if known is not None:
+        return known
+    parts = line.split(b" ")
+    if len(parts) != 3 or parts[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
+        raise RefusalError(400)
+    method, target, version = parts
+    if target[:1] != b"/" or method == b"CONNECT":
+        raise RefusalError(400)
+    found = method.decode(), target.decode(), version == b"HTTP/1.0"
+    # A query can contain a token, and no token stays in memory.
+    if len(_LINES) < _MOST_KNOWN and len(line) <= _LONGEST_KNOWN and b"?" not in line:
+        _LINES[line] = found
+    return found
+
+
+class _LowerCase(dict[bytes, bytes]):
+    """Field names in lower case, by the names as they were sent. A look-up replaces a call."""
+
+    def __missing__(self, name: bytes) -> bytes:
+        lower = name.lower()
+        if len(self) < _MOST_KNOWN and len(name) <= _LONGEST_KNOWN:
+            self[name] = lower
+        return lower
+
+
+_LOWER_CASE: Final = _LowerCase()
+_LINES: Final[dict[bytes, tuple[str, str, bool]]] = {}
 
 
 @lru_cache(maxsize=256)

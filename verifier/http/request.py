@@ -19,7 +19,7 @@ class Request:
         target: The request-target as the client sent it: ASCII, not decoded, not normalised. It
             begins with ``/``.
         fields: The header fields, names in lower case. A doubled field has its first value here.
-            Bytes that are not ASCII are as the client sent them; values have no spaces around them.
+            The values are as the client sent them: blanks may stand at their end.
         doubled: For each field that occurs more than once, its further values.
         body: The body; empty if the endpoint takes none.
         transport: The connection's transport; None in tests that have no connection.
@@ -74,4 +74,4 @@ class Request:
 
 def _text(value: bytes) -> str:
     """Decode a header value; bytes that are not UTF-8 become lone surrogates."""
-    return value.decode("utf-8", "surrogateescape")
+    return value.rstrip(b" \t").decode("utf-8", "surrogateescape")

@@ -161,8 +161,12 @@ class Responder:
         cached = self._cache.get(key, now)
         if cached is None:
             return None
-        self._record(endpoint, request, cached, perf_counter() - started, hit=True)
-        return self._rendered(cached, now)
+        observer, seconds = self._observer, perf_counter() - started
+        observer.count_cache_lookup(hit=True)
+        observer.count_decision(endpoint, cached.outcome, seconds)
+        if cached.log_record:
+            self._log.write(cached.log_record, _log_context(endpoint, request, seconds))
+        return cached.head + self._lifetime.lines(cached.cacheable_until, now), cached.body
 
     def respond(
         self, context: RequestContext, render: Render
@@ -206,27 +210,13 @@ class Responder:
         if is_current and not response.has_token and context.permits_caching(decision):
             self._cache.put(context.cache_key or b"", cached, now)
         seconds = perf_counter() - context.started
-        self._record(context.endpoint, context.request, cached, seconds, hit=False)
-        return self._rendered(cached, now)
-
-    def _record(
-        self,
-        endpoint: str,
-        request: Request,
-        response: CachedResponse,
-        seconds: float,
-        *,
-        hit: bool,
-    ) -> None:
-        """Count a response, and log it if a sink wants it."""
-        self._observer.count_cache_lookup(hit=hit)
-        self._observer.count_decision(endpoint, response.outcome, seconds)
-        if response.log_record:
-            self._log.write(response.log_record, _log_context(endpoint, request, seconds))
-
-    def _rendered(self, response: CachedResponse, now: float) -> Rendered:
-        lifetime = self._lifetime.lines(response.cacheable_until, now)
-        return response.head + lifetime, response.body
+        self._observer.count_cache_lookup(hit=False)
+        self._observer.count_decision(context.endpoint, cached.outcome, seconds)
+        if cached.log_record:
+            self._log.write(
+                cached.log_record, _log_context(context.endpoint, context.request, seconds)
+            )
+        return cached.head + self._lifetime.lines(cached.cacheable_until, now), cached.body
 
 
 def _log_context(endpoint: str, request: Request, seconds: float) -> LogContext:
