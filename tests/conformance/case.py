@@ -58,6 +58,12 @@ class CaseKeys:
     def answer_without_fetch(self, _key_id: str) -> Missing | None:
         return None
 
+    def asks_again_in(self, _key_id: str) -> None:
+        return None
+
+    async def ask_again(self, _key_id: str) -> Missing:
+        return Missing.UNAVAILABLE
+
     async def find_by_digest(self, _digest: str) -> None:
         return None
 

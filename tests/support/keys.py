@@ -82,6 +82,12 @@ class Keys:
     def answer_without_fetch(self, _key_id: str) -> Missing | None:
         return self.answer if self.at_once and isinstance(self.answer, Missing) else None
 
+    def asks_again_in(self, _key_id: str) -> None:
+        return None
+
+    async def ask_again(self, _key_id: str) -> Missing:
+        return Missing.UNAVAILABLE
+
     async def find_by_digest(self, _digest: str) -> None:
         return None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeGuard
 
 from verifier.decisions.throttle import SignatureThrottle
@@ -34,10 +35,15 @@ Decided: TypeAlias = Decision | Coroutine[Any, Any, Decision]
 
 
 class _NeedsKey(NamedTuple):
-    """A key that must be fetched, and the denial of the token without it."""
+    """A key that must be fetched, and the denial of the token without it.
+
+    Attributes:
+        again: Whether the key that is cached did not make the signature, or is not used.
+    """
 
     key_id: str
     denial: Deny
+    again: bool = False
 
 
 class Keys(KeyLookup, Protocol):
@@ -48,6 +54,12 @@ class Keys(KeyLookup, Protocol):
 
     def answer_without_fetch(self, key_id: str) -> Missing | None:
         """Return what ``fetch`` would return without a fetch; None if it would have to fetch."""
+
+    def asks_again_in(self, key_id: str) -> float | None:
+        """Return in how many seconds ``ask_again`` may ask; None if the key was not fetched."""
+
+    async def ask_again(self, key_id: str) -> VerificationKey | Missing:
+        """Return the key that the source has now; waits for at most one shared, bounded fetch."""
 
     async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Return the key whose ``kid`` has this SHA-256 (hex), and its freshness, seconds."""
@@ -160,14 +172,32 @@ class Verifier:
 
     def _without_fetch(self, decision: Decision) -> Decision | _NeedsKey:
         """Return the decision, or the key id to fetch if a key may change the decision."""
-        if not needs_key(decision) or decision.key_id is None:
+        if not isinstance(decision, Deny) or decision.key_id is None:
+            return decision
+        if decision.code is DenialCode.SIGNATURE_INVALID:
+            return self._doubt_key(decision, decision.key_id)
+        if not needs_key(decision):
             return decision
         if self.keys.get(decision.key_id) is not None:
-            return decision  # the key is there, and strict rules do not use it
+            # The key is there, and strict rules do not use it.
+            return self._doubt_key(decision, decision.key_id)
         answer = self.keys.answer_without_fetch(decision.key_id)
         if answer is None:
             return _NeedsKey(decision.key_id, decision)
         return self._without_key(decision, answer)
+
+    def _doubt_key(self, denial: Deny, key_id: str) -> Decision | _NeedsKey:
+        """Return what to do about a token whose key is there, and does not fit the token.
+
+        The issuer may sign with a new key under the same key id; ``keys.sources.remote`` says how
+        often its source is asked. Between that, forged signatures are denied without a wait.
+        """
+        seconds = self.keys.asks_again_in(key_id)
+        if seconds is None:
+            return denial
+        if seconds > 0.0:
+            return replace(denial, until=self.clock() + seconds)
+        return _NeedsKey(key_id, denial, again=True)
 
     def _without_key(self, decision: Deny, answer: Missing) -> Decision:
         """Return the denial of a token whose key no source has, or has now."""
@@ -181,7 +211,8 @@ class Verifier:
     ) -> Decision:
         """Fetch the key; with the key, take all steps of the rules again."""
         forget_long_token(request)
-        found = await self.keys.fetch(needed.key_id)
+        fetch = self.keys.ask_again if needed.again else self.keys.fetch
+        found = await fetch(needed.key_id)
         if isinstance(found, Missing):
             return self._without_key(needed.denial, found)
         check = self._begin(request, KeySet(self.keys.static, {needed.key_id: found}))
@@ -192,6 +223,9 @@ class Verifier:
             if turn is None:
                 return OVERLOADED
             check = await turn
+        if needed.again:
+            doubted = self._without_fetch(check)
+            check = check if isinstance(doubted, _NeedsKey) else doubted
         if self.single_use is None or not is_entry(check, request):
             return check
         return await self._redeem(self.single_use, check, browser)

@@ -109,6 +109,29 @@ class KeyResolver:
             for lookup in lookups:
                 lookup.cancel()
 
+    def asks_again_in(self, key_id: str) -> float | None:
+        """Return in how many seconds ``ask_again`` may ask for a key that ``get`` returns.
+
+        None: the key was not fetched, so that there is nothing to ask.
+        """
+        source = self._remote_source(key_id)
+        return None if source is None else source.asks_again_in(key_id)
+
+    async def ask_again(self, key_id: str) -> KeyOrMissing:
+        """Ask the source of a key that did not make a signature; return the key that it has now."""
+        source = self._remote_source(key_id)
+        return Missing.UNAVAILABLE if source is None else await source.ask_again(key_id)
+
+    def _remote_source(self, key_id: str) -> RemoteSource | None:
+        """Return the source at a URL whose key ``get`` returns for this key id."""
+        for source in self._by_id:
+            if isinstance(source, RemoteSource):
+                if source.asks_again_in(key_id) is not None:
+                    return source
+            elif source.may_fetch(key_id):
+                return None  # a configured key
+        return None
+
     async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Return the key whose ``kid`` has this SHA-256 (hex), and its freshness in seconds."""
         with contextlib.suppress(TimeoutError):

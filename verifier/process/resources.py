@@ -127,7 +127,7 @@ async def open_resources(
         state: The state that the process keeps.
         session: Fetches keys.
         replaced: The resources of the configuration before. Keys that both configurations use are
-            copied, so that a reload fetches nothing again.
+            copied: they are used until their source has answered again.
 
     Raises:
         SinkError: a sink cannot be opened.

@@ -89,6 +89,13 @@ class LimitedResolver:
         self._failures += found is Missing.UNAVAILABLE
         return found
 
+    def asks_again_in(self, _key_id: str) -> None:
+        """Return that no source is asked again: a replay decides with the keys of its start."""
+
+    async def ask_again(self, key_id: str) -> KeyOrMissing:
+        """Return the key that is known."""
+        return self.get(key_id) or Missing.UNAVAILABLE
+
     async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Return the key whose ``kid`` has this SHA-256 (hex), and its freshness in seconds."""
         return await self._resolver.find_by_digest(digest)

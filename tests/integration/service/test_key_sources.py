@@ -266,3 +266,95 @@ async def test_waiting_request_survives_a_reload_with_a_shorter_timeout(
         await reload(verifier)
         answer = await waiting
         assert (answer.status, answer.code) == (503, "keys-unavailable")
+
+
+# A key id with a new key
+
+
+KINDS = ("document", "asap")
+
+
+def publish(server: KeyServer, kind: str, key: rsa.RSAPrivateKey, **headers: str) -> None:
+    if kind == "document":
+        server.publish_document(jwk("k", key), **headers)
+    else:
+        server.publish("k", pem(key), **headers)
+
+
+def key_options(server: KeyServer, kind: str) -> dict[str, str]:
+    if kind == "document":
+        return {"JWT_CACHE_KEYS_URL": f"{server.url}/jwks"}
+    return {"JWT_ASAP_KEYSERVER": server.url}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_new_key_under_same_key_id_is_used_at_once(
+    server: KeyServer, tmp_path: Path, kind: str
+) -> None:
+    publish(server, kind, rsa_key("old"), Cache_Control="max-age=3600", ETag='"same"')
+    with running_verifier(tmp_path, JWT_APP_ID="app", **key_options(server, kind)) as verifier:
+        assert (await ask(verifier, token("k", rsa_key("old")))).status == 200
+        publish(server, kind, rsa_key("new"), Cache_Control="max-age=3600", ETag='"same"')
+        new = [token("k", rsa_key("new"), number=str(number)) for number in range(20)]
+        answers = await asyncio.gather(*(ask(verifier, text) for text in new))
+        assert {answer.status for answer in answers} == {200}
+        assert (await ask(verifier, token("k", rsa_key("old")))).code == "signature-invalid"
+        assert server.requests[-1].headers["Cache-Control"] == "no-cache"
+        assert "key id has another key" in verifier.log
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_forged_signatures_cause_one_request(
+    server: KeyServer, tmp_path: Path, kind: str
+) -> None:
+    publish(server, kind, rsa_key("good"))
+    with running_verifier(tmp_path, JWT_APP_ID="app", **key_options(server, kind)) as verifier:
+        assert (await ask(verifier, token("k", rsa_key("good")))).status == 200
+        for number in range(100):
+            text = token("k", rsa_key("forged"), number=str(number))
+            assert (await ask(verifier, text)).code == "signature-invalid"
+        assert (await ask(verifier, token("k", rsa_key("good"), number="1"))).status == 200
+        assert len(server.requests) == 2
+        # While the server does not answer, nothing waits for it that is known.
+        assert "key id has another key" not in verifier.log
+
+
+async def test_forged_signatures_do_not_wait_in_great_number(
+    server: KeyServer, tmp_path: Path
+) -> None:
+    publish(server, "asap", rsa_key("good"))
+    with running_verifier(tmp_path, JWT_APP_ID="app", JWT_ASAP_KEYSERVER=server.url) as verifier:
+        good = token("k", rsa_key("good"))
+        assert (await ask(verifier, good)).status == 200
+        server.reply_to_all = Reply(pem(rsa_key("good")), fault="stall")
+        first = asyncio.create_task(ask(verifier, token("k", rsa_key("forged"))))
+        async with asyncio.timeout(10):
+            while len(server.requests) < 2:  # noqa: ASYNC110  # no event reports it
+                await asyncio.sleep(0.01)
+        # Known keys and remembered answers go on meanwhile.
+        assert (await ask(verifier, good)).status == 200
+        assert (await ask(verifier, token("k", rsa_key("good"), number="1"))).status == 200
+        assert not first.done()
+        server.release.set()
+        assert (await first).code == "signature-invalid"
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_reload_asks_for_all_keys(server: KeyServer, tmp_path: Path, kind: str) -> None:
+    publish(server, kind, rsa_key("old"), Cache_Control="max-age=3600", ETag='"same"')
+    config = tmp_path / "verifier.toml"
+    option = "cache_keys_url" if kind == "document" else "asap_key_server"
+    url = next(iter(key_options(server, kind).values()))
+    config.write_text(f'app_id = "app"\n{option} = "{url}"\n')
+    with running_verifier(tmp_path, config) as verifier:
+        assert (await ask(verifier, token("k", rsa_key("old")))).status == 200
+        publish(server, kind, rsa_key("new"), Cache_Control="max-age=3600", ETag='"same"')
+        await reload(verifier)
+        await asyncio.to_thread(
+            wait_until, lambda: "key id has another key" in verifier.log, "the new key"
+        )
+        assert server.requests[-1].headers["Cache-Control"] == "no-cache"
+        assert (await ask(verifier, token("k", rsa_key("new")))).status == 200
+    assert len(server.requests) == 2

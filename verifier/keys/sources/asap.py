@@ -9,6 +9,8 @@ lookup      a token names a key id that is not   ``_may_start_lookup``: negative
             cached                               breaker; then ``lookup_queue``, 4 connections
 refresh     75 to 90 % of a cached key's         2 of the 4 connections, so that refreshes never
             freshness are over                   delay a lookup; the circuit breaker's pauses
+asked       a signature fails under a cached     10 s for each key id (``remote``), then as
+again       key                                  a lookup
 probe       the server failed, and a pause is    one request: the cached key that is due first,
             over                                 else the key id whose lookup failed
 ==========  ===================================  ==================================================
@@ -116,6 +118,18 @@ class AsapSource(RemoteSource):
         self._observer.count_lookup(self.name, "negative")
         return self._negative.current(key_id) or self._answer_from_memory(key_id)
 
+    def _is_asking(self, key_id: str) -> bool:
+        return self._lookups.running(key_id) is not None
+
+    def _asked_again_at(self, key_id: str) -> float:
+        entry = self._cache.entry(key_id)
+        return float("-inf") if entry is None else entry.asked_again_at
+
+    async def _ask_again(self, key_id: str) -> KeyOrMissing:
+        now, before = self._timing.monotonic(), self._cache.entry(key_id)
+        lookup = self._lookups.start(key_id, lambda: self._look_up(key_id, now, before))
+        return await self._lookups.wait(lookup, default=Missing.UNAVAILABLE)
+
     async def close(self) -> None:
         """End all background work and all lookups."""
         await super().close()
@@ -142,6 +156,8 @@ class AsapSource(RemoteSource):
         super().copy_from(other)
         self._failed_key_id = other._failed_key_id
         self._had_a_key = other._had_a_key
+        for _, entry in self._cache:
+            entry.refresh_at, entry.past_caches = self._timing.monotonic(), True
 
     def _may_start_lookup(self, key_id: str) -> bool:
         """Return whether a token may cause a request for this key id, which is not cached."""
@@ -153,31 +169,43 @@ class AsapSource(RemoteSource):
         """Return the answer for a key id that cannot be requested while the server fails."""
         return self._negative.latest(key_id) or Missing.UNAVAILABLE
 
-    async def _look_up(self, key_id: str, requested_at: float) -> KeyOrMissing:
-        """Request the key for a token that came at ``requested_at``; remember a failure."""
+    async def _look_up(
+        self, key_id: str, requested_at: float, doubted: CachedKey | None = None
+    ) -> KeyOrMissing:
+        """Request the key for a token that came at ``requested_at``; remember a failure.
+
+        ``doubted`` is the cached key, if it did not make a signature.
+        """
+        old = None if doubted is None else doubted.key
         if not await self._queue.wait(key_id):
             # Nothing is known about this key id, so its client must be told to try again.
             is_open = self._circuit.is_open
             return self._answer_from_memory(key_id) if is_open else Missing.UNAVAILABLE
         with self._queue.lookup(key_id) as lookup:
-            answer = await self._request_for_token(key_id, requested_at)
-            lookup.found = isinstance(answer, VerificationKey)
+            if doubted is not None:
+                doubted.asked_again_at, doubted.etag = self._timing.monotonic(), ""
+            answer = await self._request_for_token(key_id, requested_at, again=old is not None)
+            # A key that is found in vain, because it is the cached one, counts as none.
+            lookup.found = isinstance(answer, VerificationKey) and answer != old
         return answer
 
-    async def _request_for_token(self, key_id: str, requested_at: float) -> KeyOrMissing:
+    async def _request_for_token(
+        self, key_id: str, requested_at: float, *, again: bool
+    ) -> KeyOrMissing:
         try:
             async with self._connections:
                 # While this lookup waited for a connection, another may have found the server
                 # down. Without this check, each of them would wait for its own time-out.
                 if not self._circuit.allows_lookup(requested_at):
                     return self._answer_from_memory(key_id)
-                key = await self._request(key_id)
+                key = await self._request(key_id, past_caches=again)
         except KeySourceError as error:
-            return self._lookup_failed(key_id, requested_at, error)
+            missing = self._lookup_failed(key_id, requested_at, error)
+            return self._cache.peek(key_id) or missing
         if key is not None:
             return key
         self._negative.add(key_id, Missing.UNKNOWN, requested_at)
-        return Missing.UNKNOWN
+        return self._cache.peek(key_id) or Missing.UNKNOWN  # a withdrawn key is used for some time
 
     def _lookup_failed(self, key_id: str, requested_at: float, error: KeySourceError) -> Missing:
         if error.source_wide:
@@ -188,17 +216,21 @@ class AsapSource(RemoteSource):
         self._negative.add(key_id, answer, requested_at)
         return answer
 
-    async def _request(self, key_id: str) -> VerificationKey | None:
+    async def _request(self, key_id: str, *, past_caches: bool = False) -> VerificationKey | None:
         """Request one key and update the cache; return None if the server has no such key.
 
         Raises:
             KeySourceError: There is no good response.
         """
         cached = self._cache.entry(key_id)
+        past_caches = past_caches or (cached is not None and cached.past_caches)
         url = URL(f"{self._base}/{key_id_digest(key_id)}.pem")
         try:
             response, key = await self._fetcher.fetch(
-                url, cached.etag if cached else "", lambda body: self._parse(body, key_id)
+                url,
+                cached.etag if cached else "",
+                lambda body: self._parse(body, key_id),
+                past_caches=past_caches,
             )
         except KeySourceError as error:
             self._report_bad_key(key_id, error)

@@ -39,11 +39,13 @@ good a minute before. A service that starts later does not take a key from such 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from verifier.keys.model import Source, VerificationKey, key_id_digest
 from verifier.keys.sources.base import KeyStatus, SourceContext, key_statuses
+from verifier.log import log
 
 
 @dataclass(slots=True)
@@ -60,6 +62,8 @@ class CachedKey:
         withdrawn: Whether the source no longer has the key.
         contested: Whether the source names the key in a way that does not confirm it.
         refresh_at: When to request the key again, if the source is requested key by key.
+        past_caches: Whether the next request for the key must reach the server past all caches.
+        asked_again_at: When the source was last asked again because of a signature.
         etag: The source's ``ETag`` for this version of the key.
         lifetime: The freshness that the last response gave the key, seconds.
     """
@@ -73,6 +77,8 @@ class CachedKey:
     withdrawn: bool = False
     contested: bool = False
     refresh_at: float = float("inf")
+    past_caches: bool = False
+    asked_again_at: float = float("-inf")
     etag: str = ""
     lifetime: float = 0.0
 
@@ -229,8 +235,12 @@ class KeyCache:
             self._entries[key_id] = entry
         # Issuers reuse a kid for a new key; decisions with the old key must be made anew.
         replaced = entry.key != key
+        if entry.key.fingerprint != key.fingerprint:
+            old, new = entry.key.fingerprint, key.fingerprint
+            fields = {"source": self._name, "key_id": key_id, "fingerprint": new, "before": old}
+            log("key id has another key", logging.WARNING, **fields)
         entry.key, entry.confirmed_at = key, self._clock()
-        entry.withdrawn = entry.contested = False
+        entry.withdrawn = entry.contested = entry.past_caches = False
         entry.fresh_until, entry.usable_until, entry.lifetime = fresh_until, usable_until, lifetime
         return replaced
 

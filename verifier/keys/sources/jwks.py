@@ -11,6 +11,8 @@ fetch failed
 a token names an unknown key id  10 s (``key_recheck``) have passed since the last fetch that a
                                  token caused. The circuit breaker is not consulted: this interval
                                  limits the requests, also while the server fails
+a signature fails under one of   10 s have passed since the last such fetch (see ``remote``), and
+its keys                         the circuit breaker allows a lookup
 such a token came too early      the 10 s are over: the next ``tick`` fetches, so that the key is
                                  there when the client tries again
 ===============================  ==================================================================
@@ -108,6 +110,8 @@ class DocumentSource(RemoteSource):
         self._lifetime = 0.0
         self._refresh_at = float("-inf")
         self._lookup_at = float("-inf")
+        self._asked_at = float("-inf")
+        self._past_caches = False  # the next fetch must reach the server
         self._lookup_wanted = False
         self._report = EntryReport(self.name, self._observer)
 
@@ -142,6 +146,26 @@ class DocumentSource(RemoteSource):
         self._lookup_wanted = True
         return self._missing()
 
+    def _is_asking(self, key_id: str) -> bool:  # noqa: ARG002  # a fetch answers for all
+        return self._fetches.running(_DOCUMENT) is not None
+
+    def _asked_again_at(self, key_id: str) -> float:  # noqa: ARG002  # the same for all
+        return self._asked_at
+
+    async def _ask_again(self, key_id: str) -> KeyOrMissing:
+        old, running = self._cache.peek(key_id), self._fetches.running(_DOCUMENT)
+        if running is not None:
+            # It may have begun before the issuer published the key; then one more fetch follows.
+            ended = await self._fetches.wait(running, default=False)
+            new = self._cache.peek(key_id)
+            if not ended or new != old or self.asks_again_in(key_id) != 0.0:
+                return new or self._missing()
+        if self._fetches.running(_DOCUMENT) is None:
+            self._asked_at, self._etag = self._timing.monotonic(), ""
+        if not await self._fetches.wait(self._start_fetch(past_caches=True), default=False):
+            return Missing.UNAVAILABLE
+        return self._cache.peek(key_id) or self._missing()
+
     async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Return the key whose ``kid`` has this SHA-256 (hex), and its freshness in seconds.
 
@@ -175,7 +199,7 @@ class DocumentSource(RemoteSource):
         super().copy_from(other)
         self._etag, self._document_key_ids = other._etag, other._document_key_ids
         self._lifetime = other._lifetime
-        self._refresh_at = other._refresh_at
+        self._past_caches = True
         self._report.copy_from(other._report)
 
     def status(self) -> SourceStatus:
@@ -200,15 +224,19 @@ class DocumentSource(RemoteSource):
         self._lookup_at = self._timing.monotonic()
         return self._start_fetch()
 
-    def _start_fetch(self) -> asyncio.Task[bool]:
+    def _start_fetch(self, *, past_caches: bool = False) -> asyncio.Task[bool]:
         if self._fetches.running(_DOCUMENT) is None:
             self._lookup_wanted = False
+            self._past_caches = self._past_caches or past_caches
         return self._fetches.start(_DOCUMENT, self._fetch_document)
 
     async def _fetch_document(self) -> bool:
+        past_caches, self._past_caches = self._past_caches, False
         try:
             etag = self._etag_of_cached_document()
-            response, document = await self._fetcher.fetch(self.url, etag, self._parse)
+            response, document = await self._fetcher.fetch(
+                self.url, etag, self._parse, past_caches=past_caches
+            )
         except KeySourceError as error:
             if isinstance(error.__cause__, _NothingUsableError):
                 self._report.update(error.__cause__.document)

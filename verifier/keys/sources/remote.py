@@ -2,6 +2,17 @@
 
 ``KeyFetcher`` makes one request, parses the response and records the result in the circuit
 breaker and the metrics. ``RemoteSource`` holds the cache and repeats the background work.
+
+**A key id with a new key.** An identity provider that starts again may sign with a new key under
+the old key id. So a signature that the cached key did not make has the source asked again, past
+all HTTP caches, and the token is checked with the answer. Forged signatures look the same, so:
+
+- the source is asked once in 10 s (``key_recheck``): a key server for each key id, a document at
+  all. Between that, a forged signature costs one look into the cache. Only key ids that have a key
+  can cause a request, so an attacker can neither invent them nor displace others;
+- tokens that name the key id while the source is asked wait for that answer, at most 256 of them;
+  more are told to try again (``keys-unavailable``). The next ones are answered at once;
+- a key server is asked in the order of ``lookup_queue``, and a failing source is not asked.
 """
 
 from __future__ import annotations
@@ -18,7 +29,9 @@ from verifier.keys.model import InvalidKeyError, Source, VerificationKey
 from verifier.keys.sources.base import (
     DEFAULT_CONTEXT,
     FetchResult,
+    KeyOrMissing,
     KeySourceError,
+    Missing,
     SourceContext,
     SourceStatus,
 )
@@ -38,6 +51,7 @@ _RESULTS: Final[Mapping[str, FetchResult]] = {
 # A hostile megabyte of JSON takes a third of a second to parse: longer bodies go to a thread, so
 # that no other request waits for them.
 _PARSE_IN_LOOP_BYTES: Final = 16_384
+_MOST_WAITING: Final = 256  # tokens, for the answer about a key that did not make a signature
 
 
 class KeyFetcher:
@@ -73,6 +87,8 @@ class KeyFetcher:
         url: URL,
         etag: str,
         parse: Callable[[bytes], T],
+        *,
+        past_caches: bool = False,
     ) -> tuple[KeyResponse, T | None]:
         """Request a URL and parse the body.
 
@@ -80,6 +96,7 @@ class KeyFetcher:
             url: The URL.
             etag: The version that is cached; empty for none.
             parse: Parses a body; may raise ``InvalidKeyError``.
+            past_caches: Whether caches on the way must ask the server, too.
 
         Returns:
             The response, and what ``parse`` returned; None if the response has no new content.
@@ -91,7 +108,7 @@ class KeyFetcher:
         started = self._monotonic()
         try:
             with self._circuit.attempt():
-                response = await self._get(url, etag)
+                response = await self._get(url, etag, past_caches=past_caches)
                 content = await _parse(parse, response.body) if response.outcome == "ok" else None
         except KeySourceError as error:
             self._record_failure(error, self._monotonic() - started)
@@ -101,8 +118,8 @@ class KeyFetcher:
         self._circuit.record_success()
         return response, content
 
-    async def _get(self, url: URL, etag: str) -> KeyResponse:
-        response = await self._http.get(url, etag)
+    async def _get(self, url: URL, etag: str, *, past_caches: bool) -> KeyResponse:
+        response = await self._http.get(url, etag, past_caches=past_caches)
         # A document that is not there is a wrong URL or a broken server, not "no such key".
         if response.outcome == "not-found" and not self._per_key:
             raise KeySourceError(f"status {response.status} from {redacted_url(url)}")
@@ -158,10 +175,33 @@ class RemoteSource:
         http = HttpFetcher(session, context)
         self._fetcher = KeyFetcher(self.name, http, self._circuit, context, per_key=self._per_key)
         self._background = PollingTask(self.name, self.tick, context.timing)
+        self._waiting = 0
 
     def get(self, key_id: str) -> VerificationKey | None:
         """Return the key if it is in memory; never waits."""
         return self._cache.get(key_id)
+
+    def asks_again_in(self, key_id: str) -> float | None:
+        """Return in how many seconds ``ask_again`` may ask; None if the key id has no key here."""
+        if self._cache.peek(key_id) is None:
+            return None
+        if self._is_asking(key_id):
+            return 0.0
+        now = self._timing.monotonic()
+        pause = self._asked_again_at(key_id) + self._settings.key_recheck - now
+        if pause <= 0.0 and not self._circuit.allows_lookup(now):
+            return self._settings.key_backoff_min
+        return max(0.0, pause)
+
+    async def ask_again(self, key_id: str) -> KeyOrMissing:
+        """Ask the source for a cached key that did not make a signature; return its key now."""
+        if self._waiting >= _MOST_WAITING:
+            return Missing.UNAVAILABLE
+        self._waiting += 1
+        try:
+            return await self._ask_again(key_id)
+        finally:
+            self._waiting -= 1
 
     async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:
         """Return the key whose ``kid`` has this SHA-256 (hex), and its freshness in seconds."""
@@ -190,9 +230,24 @@ class RemoteSource:
         )
 
     def copy_from(self, other: Self) -> None:
-        """Take over the keys and the failures of another source with the same URL."""
+        """Take over the keys and the failures of another source with the same URL.
+
+        All keys are due at once: an operator who reloads wants to see what the source has now.
+        """
         self._circuit.copy_from(other._circuit)
         self._cache.copy_from(other._cache)
+
+    def _is_asking(self, key_id: str) -> bool:
+        """Return whether a fetch runs that will answer for this key id."""
+        raise NotImplementedError
+
+    def _asked_again_at(self, key_id: str) -> float:
+        """Return when ``ask_again`` last asked for this key id (monotonic)."""
+        raise NotImplementedError
+
+    async def _ask_again(self, key_id: str) -> KeyOrMissing:
+        """Ask the source; see ``ask_again``."""
+        raise NotImplementedError
 
     def _log_proxy(self) -> None:
         source, url = self.name, redacted_url(self.url)
