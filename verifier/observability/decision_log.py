@@ -25,7 +25,7 @@ from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Rev
 from verifier.rules.policy import Policy
 from verifier.rules.token import read_token
 from verifier.tokens.claims import Claims
-from verifier.tokens.jws import token_digest
+from verifier.tokens.jws import MalformedError, read, token_digest
 
 CODES_AFTER_SIGNATURE: Final = frozenset(
     {
@@ -61,6 +61,10 @@ CODES_AFTER_SIGNATURE: Final = frozenset(
     }
 )
 """The denials that follow a valid signature. After them, the log may name the token's user."""
+
+# Bytes of a token without a good signature whose record has an explanation.
+_LONGEST_EXPLAINED: Final = 4_096
+_LONGEST_MALFORMED_EXPLAINED: Final = 1_024
 
 
 class DecisionInputs(Protocol):
@@ -222,6 +226,8 @@ def _failed_step_fields(
     # An explanation would check the signature, and the service has no time for that.
     if code is DenialCode.OVERLOADED:
         return {}
+    if code not in CODES_AFTER_SIGNATURE and not _is_cheap_to_explain(request.token):
+        return {}
     keys: KeyLookup = inputs.keys
     # The keys may have been fetched since. The explanation must be of the decision as it was made.
     if code is DenialCode.KEYS_UNAVAILABLE:
@@ -237,3 +243,19 @@ def _failed_step_fields(
         "found": failed.found,
         "cure": failed.cure,
     }
+
+
+def _is_cheap_to_explain(token: str | None) -> bool:
+    """Return whether an explanation costs little: it reads the token several times.
+
+    Any client can send such a token. To read a malformed one as Jitsi does takes longer.
+    """
+    if token is None or len(token) <= _LONGEST_MALFORMED_EXPLAINED:
+        return True
+    if len(token) > _LONGEST_EXPLAINED:
+        return False
+    try:
+        read(token)
+    except MalformedError:
+        return False
+    return True

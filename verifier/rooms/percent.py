@@ -30,14 +30,17 @@ def percent_decoded(text: str, errors: str = "surrogateescape") -> str:
     """
     if "%" not in text:
         return text
-    whole = text
-    if BROKEN.search(text):
-        whole, broken = BROKEN.subn("%25", text, _MOST_BROKEN + 1)
-        if broken > _MOST_BROKEN:
-            return text
+    whole, broken = BROKEN.subn("%25", text, _MOST_BROKEN + 1)
+    if broken > _MOST_BROKEN:
+        return text
     try:
         escaped = whole.encode()
     except UnicodeEncodeError:
         return text
     decoded = binascii.a2b_qp(escaped.replace(b"=", b"=3D").replace(b"%", b"="))
     return decoded.decode("utf-8", errors)
+
+
+def has_many_broken_escapes(text: str) -> bool:
+    """Return whether a text has so many broken escapes that it is not decoded."""
+    return BROKEN.subn("", text, _MOST_BROKEN + 1)[1] > _MOST_BROKEN

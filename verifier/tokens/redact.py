@@ -37,7 +37,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
 from typing import Final, Literal
-from urllib.parse import unquote
+
+from verifier.rooms.percent import has_many_broken_escapes, percent_decoded
 
 HIDDEN: Final = "[token]"
 
@@ -107,14 +108,21 @@ def may_reveal_token(url: str) -> bool:
 
 
 def _decodings(text: str) -> Iterator[str | None]:
-    """Yield a text and what its percent-encoding means; None for one that does not end."""
+    """Yield a text and what its percent-encoding means; None for one that does not end.
+
+    Also None for one that is not decoded, because it has very many broken escapes.
+    """
     yield text
+    text = text.encode("utf-8", "replace").decode()
     for _ in range(_MAX_ENCODINGS):
-        if "%" not in text or (decoded := unquote(text)) == text:
+        if has_many_broken_escapes(text):
+            yield None
+            return
+        if (decoded := percent_decoded(text, "replace")) == text:
             return
         text = decoded
         yield text
-    if unquote(text) != text:
+    if percent_decoded(text, "replace") != text:
         yield None
 
 

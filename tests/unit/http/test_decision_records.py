@@ -67,3 +67,20 @@ async def test_every_endpoint_is_recorded(start: Start) -> None:
         ("allowed", None, None),
         ("denied", "token-malformed", None),
     ]
+
+
+async def test_only_short_tokens_without_a_signature_are_explained(start: Start) -> None:
+    sink = RecordingSink()
+    sidecar = await start(sinks=[sink], report_only=True)
+    forged, malformed = f"{mint()[:-6]}AAAAAA", mint().replace(".", "=.")
+    for token, explained in (
+        (forged, True),
+        (f"{mint(pad='x' * 2_500)[:-6]}AAAAAA", True),
+        (f"{mint(pad='x' * 3_000)[:-6]}AAAAAA", False),
+        (malformed, True),
+        (mint(pad="x" * 700).replace(".", "=."), False),
+        (mint(pad="x" * 3_000, room="other"), True),
+    ):
+        await sidecar.nginx(f"/standup?jwt={token}")
+        assert ("step" in sink.records[-1]) is explained
+        assert sink.records[-1]["outcome"] == "would-deny"

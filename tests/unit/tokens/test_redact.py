@@ -142,3 +142,11 @@ def test_long_texts_take_linear_time(part: str) -> None:
     seconds(1_000)
     short = min(seconds(8_000) for _ in range(3))
     assert min(seconds(64_000) for _ in range(3)) < 30 * short + 0.01
+
+
+def test_token_among_many_broken_escapes_may_be_revealed() -> None:
+    token = "%65yJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9"
+    for broken in (0, 10, 256, 257, 4_000):
+        assert may_reveal_token("https://meet.example.org/a?x=" + "%" * broken + "&y=" + token)
+        assert holds_token("%" * broken + "&y=" + token + "\ud800")
+    assert not may_reveal_token("https://meet.example.org/a?x=" + "%" * 256)
