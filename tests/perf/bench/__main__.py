@@ -40,6 +40,7 @@ SECTIONS: Final = (
     "startup",
     "growth",
     "revocation",
+    "costs",
 )
 
 
