@@ -7,7 +7,7 @@ from typing import Final
 from tests.perf.bench.bench import AUTH_REQUEST, BROWSER_AUTH_REQUEST, Bench, one_token
 from tests.perf.bench.issuers import Issuer
 from tests.perf.bench.rounds import TOKEN_PLACEHOLDER, Variant, compare
-from tests.perf.bench.rows import Goal, Row, compared
+from tests.perf.bench.rows import Row, at_most, compared
 from tests.perf.bench.servers import Server, Servers
 
 SECTION: Final = "hit: cached decision, one process, no proxy"
@@ -15,6 +15,9 @@ _BROWSER_SECTION: Final = f"{SECTION}; a browser's 14 headers"
 _TRIVIAL: Final = "trivial 204, web.Application"
 _VERIFIER: Final = "verifier, decision cached"
 _SIMPLE: Final = "simple aiohttp service, decision cached"
+# 2.6 times as fast. The goal is for CPU time, because wrk needs as much of it for a request (10 µs)
+# as the verifier. So the rates show wrk as well.
+_GOAL: Final = at_most(0.385, of="cpu_ratios")
 
 
 def run(bench: Bench, servers: Servers) -> list[Row]:
@@ -35,7 +38,7 @@ def run(bench: Bench, servers: Servers) -> list[Row]:
                 bench.effort,
             ),
             _TRIVIAL,
-            {_VERIFIER: Goal(2.6)},
+            {_VERIFIER: _GOAL},
         )
     ]
 

@@ -16,7 +16,7 @@ from tests.perf.bench.bench import PAGE_REQUEST, Bench, one_token
 from tests.perf.bench.gates import Tuning
 from tests.perf.bench.issuers import Issuer
 from tests.perf.bench.rounds import TOKEN_PLACEHOLDER, Sample, Variant, compare
-from tests.perf.bench.rows import Goal, Row, compare_with, compared
+from tests.perf.bench.rows import Row, at_most, compare_with, compared
 from tests.perf.bench.servers import Server, Servers
 
 SECTION: Final = "nginx in front of a page, one worker; CPU of nginx and auth server together"
@@ -25,6 +25,7 @@ _SHIPPED: Final = "nginx, contrib/nginx + verifier"
 _BARE: Final = "nginx, plain proxy_cache + verifier"
 _WITH_VERIFIER: Final = (_SHIPPED, _BARE, "nginx, plain, uncached + verifier, TCP")
 _TOKENS: Final = 1_000
+_AS_CHEAP_AS_BARE: Final = at_most(1.11, of="cpu_ratios")  # 0.90 of the pages a second
 _NOTE: Final = (
     "TeslaGov's C module is in no Debian package and was not measured. Every peer makes the same"
     " checks and was seen to deny; only auth servers send identity headers."
@@ -105,15 +106,19 @@ def _variant(name: str, server: Server, issuer: Issuer, *pids: int) -> Variant:
 def _shipped_against_others(
     section: str, samples: Mapping[str, Sequence[Sample]], algorithm: str
 ) -> list[Row]:
-    """Compare the shipped files with a bare cache, and with the fastest peer."""
+    """Compare the shipped files with a bare cache, and with the peer that needs the least CPU time.
+
+    The goals are for CPU time: the rates of HAProxy and of the auth servers, which are processes of
+    their own beside nginx, depend on what else runs on the other cores.
+    """
     # Peers of the same algorithm, without our verifier.
     peers = [name for name in samples if name.startswith(algorithm) and "verifier" not in name]
-    fastest = max(peers, key=lambda name: median(sample.rate for sample in samples[name]))
+    cheapest = min(peers, key=lambda name: median(sample.cpu for sample in samples[name]))
     shipped = f"{algorithm}: {_SHIPPED}"
-    bare = compare_with(section, shipped, samples, f"{algorithm}: {_BARE}", Goal(0.9))
-    peer = compare_with(section, shipped, samples, fastest, Goal(1.0))
+    bare = compare_with(section, shipped, samples, f"{algorithm}: {_BARE}", _AS_CHEAP_AS_BARE)
+    peer = compare_with(section, shipped, samples, cheapest, at_most(1.0, of="cpu_ratios"))
     note = _NOTE if algorithm == "HS256" else ""
     return [
         replace(bare, name=f"{shipped}, against a bare cache"),
-        replace(peer, name=f"{shipped}, against the fastest peer", note=note),
+        replace(peer, name=f"{shipped}, against the cheapest peer", note=note),
     ]
