@@ -12,6 +12,7 @@ import pytest
 from tests.support.redis_relay import RedisRelay, running_relay
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.redis_stores import revocation, running_store, until
+from verifier.revocation.stores.redis_data import VERSION
 from verifier.single_use.model import EntryAttempt
 from verifier.single_use.redis import RedisRedemptions
 from verifier.storage.errors import StoreUnavailableError
@@ -58,3 +59,29 @@ async def test_redemptions_find_the_new_primary(tmp_path: Path) -> None:
             assert not await store.redeem(EntryAttempt("before", 0.0, time.time() + 60))
         finally:
             await store.close()
+
+
+async def test_revocations_survive_a_failover_to_a_server_that_lacks_the_last_one(
+    tmp_path: Path,
+) -> None:
+    """Both servers have made as many changes, but not the same ones."""
+    async with two_servers(tmp_path) as (old, new), running_relay(old) as relay:
+        new.command("REPLICAOF", "127.0.0.1", str(old.port))
+        async with running_store(relay.url) as (one, sink):
+            await one.put(revocation("before"))
+            await until(lambda: len(new.stored()) == 1, "the replica to have it")
+            new.command("REPLICAOF", "NO", "ONE")
+            await one.put(revocation("lost by the failover"))
+            async with running_store(new.url) as (two, other):
+                await two.put(revocation("made after the failover"))
+                assert old.command("GET", VERSION) == new.command("GET", VERSION)
+                relay.server = new
+                old.kill()
+                expected = {"before", "lost by the failover", "made after the failover"}
+                await until(
+                    lambda: sink.token_ids == other.token_ids == expected,
+                    "both replicas to know all revocations",
+                )
+                await until(lambda: one.problem is two.problem is None, "recovery")
+                await one.put(revocation("later"))
+                await until(lambda: "later" in other.token_ids, "the next change")

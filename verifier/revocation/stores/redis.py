@@ -231,12 +231,14 @@ class RedisStore:
                     return
 
     def _apply_message(self, message: Message) -> bool:
-        """Apply a message to the copy; returns False where a message before it is missing."""
+        """Apply a message to the copy; returns False where it does not follow the copy."""
         last, position = self._position, message.position
         if last is None or position.epoch != last.epoch or position.version > last.version + 1:
             return False
         # An earlier version is one that the copy includes, because everything was read since.
         if position.version == last.version + 1:
+            if message.previous_tag != last.tag:
+                return False  # the data went back, and have grown again
             self._apply_value(message.revocation_id, message.value)
             self._set_position(position)
         return True

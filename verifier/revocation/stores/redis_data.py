@@ -1,16 +1,19 @@
-"""What is in Redis: two keys, the scripts that change them, and the messages that announce changes.
+"""What is in Redis: three keys, the scripts that change them, and the messages about changes.
 
 ``jitsi-verifier:revocations``
     A hash: ``Revocation.id`` to the revocation as JSON. The field ``:epoch`` contains a random
     word, which is created with the hash and is lost with it.
 ``jitsi-verifier:revocations:version``
     The number of changes so far.
+``jitsi-verifier:revocations:tags``
+    A hash: the version modulo 128 to ``VERSION TAG`` for the last changes. A tag is a random word.
 ``jitsi-verifier:DATABASE:revocations``
-    The channel of messages ``VERSION EPOCH ID JSON``, one for each change; without JSON where the
-    revocation was removed. Channels are common to all databases of a Redis, so that the name
-    contains the number of the database.
+    The channel of messages ``VERSION EPOCH PREVIOUS-TAG TAG ID JSON``, one for each change; without
+    JSON where the revocation was removed. Channels are common to all databases of a Redis, so that
+    the name contains the number of the database.
 
-Epoch and version together are a position. They show whether a copy of the data is up to date:
+Epoch, version and the tag of that version are a position. They show whether a copy of the data is
+up to date:
 
 =========================  ======================================================================
 Redis, compared with copy  Meaning
@@ -19,10 +22,14 @@ same epoch, same version   The copy is up to date.
 same epoch, later version  Changes are missing in the copy.
 another epoch              Redis has lost its data, or parts of them (restart without persistence,
                            eviction, failover).
-same epoch, earlier        Redis went back to older data (backup, failover). ``RENEW_EPOCH`` gives
-version                    the data another epoch at once. Otherwise a replica that looks later
-                           would see a version that has grown again, and would notice nothing.
+same epoch, earlier        Redis went back to older data (backup, failover). ``_READ_STATE`` gives
+version, or another tag    the data another epoch at once. Otherwise a replica that looks later
+of the copy's version      would see a version that has grown again, and would notice nothing.
 =========================  ======================================================================
+
+Tags are needed because the versions alone can agree by chance: after a failover that lost one
+change, the next change gets the same version. A tag is not known any more after 128 changes, or
+where Redis has evicted it. Such a tag is not compared.
 
 Each script is atomic: no other client sees a half of it. Other programs may write to the same
 Redis. What is read is therefore checked like any input; ``read_message`` and ``read_value`` return
@@ -32,7 +39,7 @@ None for what this program has not written.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -43,42 +50,62 @@ _PREFIX: Final = "jitsi-verifier:"
 HASH: Final = f"{_PREFIX}revocations"
 VERSION: Final = f"{_PREFIX}revocations:version"
 EPOCH_FIELD: Final = ":epoch"  # no ID contains a colon
+_TAGS: Final = f"{_PREFIX}revocations:tags"
 _CHANNEL: Final = _PREFIX + "{database}:revocations"
 
 _CHUNK: Final = 100  # revocations: about 1.5 ms, during which no request is decided
 
-# All scripts: KEYS[1] is the hash, KEYS[2] the version.
+# All scripts: KEYS[1] is the hash, KEYS[2] the version, KEYS[3] the tags.
+
+_FUNCTIONS: Final = """
+local function read_version()
+  return tonumber(redis.call('GET', KEYS[2]) or 0)
+end
+local function tag_of(version)
+  local stored = redis.call('HGET', KEYS[3], version % 128) or ''
+  local stored_version, tag = string.match(stored, '^(%d+) (%w+)$')
+  return tonumber(stored_version) == version and tag or '-'
+end
+-- Returns whether a copy at this position has changes that these data have not.
+local function went_back(version, tag)
+  if read_version() < version then return true end
+  local stored = tag_of(version)
+  return stored ~= tag and stored ~= '-' and tag ~= '-'
+end
+local function add_version(tag)
+  local version = redis.call('INCR', KEYS[2])
+  redis.call('HSET', KEYS[3], version % 128, version .. ' ' .. tag)
+  return version
+end
+"""
 
 _READ_STATE: Final = """
+local new_epoch, last_epoch, last_version, last_tag = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 -- HSETNX changes nothing where the field exists: nothing is sent to replicas or written to a disk.
 -- Redis refuses it all the same where it would refuse to store a revocation: memory full, disk
 -- full, too few replicas. The data can be read then, so that only a read-only replica is an error:
 -- other connections may lead to the primary.
-local result = redis.pcall('HSETNX', KEYS[1], ':epoch', ARGV[1])
+local result = redis.pcall('HSETNX', KEYS[1], ':epoch', new_epoch)
 local refusal = type(result) == 'table' and result.err or ''
 local epoch = redis.call('HGET', KEYS[1], ':epoch')
 if not epoch or string.find(refusal, 'READONLY', 1, true) then return result end
-return {epoch, tonumber(redis.call('GET', KEYS[2]) or 0), refusal}
-"""
-"""Argument: an epoch for data that have none. Returns epoch, version, and the error with which
-Redis would refuse to store a revocation, or nothing."""
-
-_RENEW_EPOCH: Final = """
-local epoch, version, new_epoch = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-if redis.call('HGET', KEYS[1], ':epoch') == epoch
-    and tonumber(redis.call('GET', KEYS[2]) or 0) < version then
-  redis.call('HSET', KEYS[1], ':epoch', new_epoch)
+if epoch == last_epoch and went_back(last_version, last_tag) then
+  epoch = new_epoch
+  redis.call('HSET', KEYS[1], ':epoch', epoch)
 end
-return {redis.call('HGET', KEYS[1], ':epoch'), tonumber(redis.call('GET', KEYS[2]) or 0)}
+local version = read_version()
+return {epoch, version, tag_of(version), refusal}
 """
-"""Arguments: epoch and version of the caller's copy, and a new epoch for data that went back to an
-earlier version. Returns epoch and version."""
+"""Arguments: a new epoch, for data that have none or went back; epoch, version and tag of the
+caller's copy. Returns epoch, version and tag of the data, and the error with which Redis would
+refuse to store a revocation, or nothing."""
 
 _CHANGE: Final = """
-local epoch, version, channel, id, json = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local epoch, version, tag, channel, id, json, new_tag = unpack(ARGV)
 -- After a loss of data, the caller has to write back what it knows before it changes anything.
 if redis.call('HGET', KEYS[1], ':epoch') ~= epoch then return false end
-if tonumber(redis.call('GET', KEYS[2]) or 0) < version then return false end
+if went_back(tonumber(version), tag) then return false end
+local previous_tag = tag_of(read_version())
 local removed = 0
 if json == '' then
   removed = redis.call('HDEL', KEYS[1], id)
@@ -86,25 +113,27 @@ else
   redis.call('HSET', KEYS[1], id, json)
 end
 -- Also where there was nothing to remove: a copy may have what Redis has lost.
-local new_version = redis.call('INCR', KEYS[2])
-redis.call('PUBLISH', channel, new_version .. ' ' .. epoch .. ' ' .. id .. ' ' .. json)
+local new_version = add_version(new_tag)
+local message = {new_version, epoch, previous_tag, new_tag, id, json}
+redis.call('PUBLISH', channel, table.concat(message, ' '))
 return {new_version, removed}
 """
-"""Arguments: epoch and version of the caller's copy, the channel, an ID, and JSON, which is empty
-to remove the revocation. Returns the new version, and 1 where a revocation was removed; nil,
-without a change, where Redis has lost data since the copy was made."""
+"""Arguments: epoch, version and tag of the caller's copy, the channel, an ID, JSON, which is empty
+to remove the revocation, and a new tag. Returns the new version, and 1 where a revocation was
+removed; nil, without a change, where Redis has lost data since the copy was made."""
 
 _WRITE_BACK: Final = """
 local missing = 0
-for i = 1, #ARGV, 2 do
+for i = 2, #ARGV, 2 do
   local id, json = ARGV[i], ARGV[i + 1]
   missing = missing + redis.call('HSETNX', KEYS[1], id, json)
 end
 -- There is no message for these. The new version makes all replicas read everything again.
-if missing > 0 then redis.call('INCR', KEYS[2]) end
+if missing > 0 then add_version(ARGV[1]) end
 return missing
 """
-"""Arguments: IDs and JSON in turns. Stores those that are missing; returns their number."""
+"""Arguments: a new tag; then IDs and JSON in turns. Stores those that are missing; returns their
+number."""
 
 _PURGE: Final = """
 -- The clock of one replica may be wrong, so the clock of Redis must agree.
@@ -130,14 +159,20 @@ class Position:
     Attributes:
         epoch: Identifies the data.
         version: The number of changes of these data.
+        tag: The random word of the last change; ``-`` if it is not known.
     """
 
     epoch: str
     version: int
+    tag: str = "-"
 
     def includes(self, other: Position) -> bool:
         """Return whether a copy at this position contains all changes up to another position."""
         return self.epoch == other.epoch and self.version >= other.version
+
+
+_NOTHING: Final = Position("", 0)
+"""The position of a copy that has read nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +194,13 @@ class Message:
 
     Attributes:
         position: The position that Redis reached by the change.
+        previous_tag: The tag of the change before.
         revocation_id: The revocation that was changed.
         value: The revocation as JSON; empty where it was removed.
     """
 
     position: Position
+    previous_tag: str
     revocation_id: str
     value: str
 
@@ -171,8 +208,9 @@ class Message:
 def read_message(data: bytes) -> Message | None:
     """Read a message of ``_CHANGE``; returns None for any other."""
     try:
-        version, epoch, revocation_id, value = data.decode().split(" ", 3)
-        return Message(Position(epoch, int(version)), revocation_id, value)
+        version, epoch, previous_tag, tag, revocation_id, value = data.decode().split(" ", 5)
+        position = Position(epoch, int(version), tag)
+        return Message(position, previous_tag, revocation_id, value)
     except ValueError:
         return None
 
@@ -208,13 +246,13 @@ class RedisData:
             last: The position of the caller's copy. Data that went back behind this position get
                 another epoch.
         """
-        new_epoch = secrets.token_hex(8)
-        *answer, refusal = await self._run(_READ_STATE, new_epoch)
-        position = _position(answer)
-        if last is not None and last.epoch == position.epoch and position.version < last.version:
-            position = _position(await self._run(_RENEW_EPOCH, last.epoch, last.version, new_epoch))
-        text = refusal.decode("utf-8", "replace")
-        return State(position, self._link.refusal_text(text) if text else None)
+        known = last or _NOTHING
+        answer = await self._run(
+            _READ_STATE, secrets.token_hex(8), known.epoch, known.version, known.tag
+        )
+        epoch, version, tag, refusal = answer
+        position = Position(_text(epoch), version, _text(tag))
+        return State(position, self._link.refusal_text(_text(refusal)) if refusal else None)
 
     async def change(
         self, last: Position, revocation_id: str, value: str
@@ -230,12 +268,13 @@ class RedisData:
             The position that the change has, and whether a revocation was removed. None, without a
             change, where Redis has lost data since ``last``.
         """
-        arguments = (last.epoch, last.version, self.channel, revocation_id, value)
-        answer = await self._run(_CHANGE, *arguments)
+        tag = _new_tag()
+        copy = (last.epoch, last.version, last.tag)
+        answer = await self._run(_CHANGE, *copy, self.channel, revocation_id, value, tag)
         if answer is None:
             return None
         version, removed = answer
-        return Position(last.epoch, version), bool(removed)
+        return Position(last.epoch, version, tag), bool(removed)
 
     async def write_back(self, revocations: Sequence[Revocation]) -> int:
         """Store those revocations that are missing; returns their number."""
@@ -244,7 +283,7 @@ class RedisData:
             arguments = [
                 text for revocation in chunk for text in (revocation.id, revocation.to_json())
             ]
-            missing += await self._run(_WRITE_BACK, *arguments)
+            missing += await self._run(_WRITE_BACK, _new_tag(), *arguments)
         return missing
 
     async def purge(self, revocations: Sequence[Revocation], seconds: float) -> None:
@@ -268,12 +307,16 @@ class RedisData:
 
     async def _run(self, script: str, *arguments: str | bytes | float) -> Any:
         # EVAL and not EVALSHA: Redis keeps a script by its text, and forgets it with a restart.
-        return await self._link.execute("EVAL", script, 2, HASH, VERSION, *arguments)
+        text = _FUNCTIONS + script
+        return await self._link.execute("EVAL", text, 3, HASH, VERSION, _TAGS, *arguments)
 
 
-def _position(answer: Iterable[Any]) -> Position:
-    epoch, version = answer
-    return Position(epoch.decode("ascii", "replace"), version)
+def _new_tag() -> str:
+    return secrets.token_hex(4)
+
+
+def _text(word: bytes) -> str:
+    return word.decode("ascii", "replace")
 
 
 def _chunks(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
