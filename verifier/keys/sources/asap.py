@@ -42,13 +42,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final, Self
 
 import aiohttp
 from yarl import URL
 
-from verifier.keys.candidates import refuses_key
+from verifier.keys.candidates import SkippedKey, refuses_key
 from verifier.keys.document_json import decode_text
 from verifier.keys.formats import parse_public_key
 from verifier.keys.model import InvalidKeyError, Source, VerificationKey, key_id_digest
@@ -59,8 +60,10 @@ from verifier.keys.sources.base import (
     KeySourceError,
     Missing,
     SourceContext,
+    SourceStatus,
 )
 from verifier.keys.sources.cache import CachedKey
+from verifier.keys.sources.entry_report import log_irregular, log_skipped
 from verifier.keys.sources.http import KeyResponse, redacted_url
 from verifier.keys.sources.limits import NegativeCache, SingleFlight
 from verifier.keys.sources.lookup_queue import LookupQueue
@@ -68,6 +71,7 @@ from verifier.keys.sources.remote import RemoteSource
 from verifier.log import log
 
 _PARALLEL_REFRESHES: Final = 2
+_MOST_SKIPPED: Final = 100  # keys that are shown as not used
 # A key that no token has needed for this time, seconds, is forgotten instead of refreshed. Without
 # this limit, keys that no issuer uses any more would be refreshed until the service ends. A key
 # that is used less than once a day costs one lookup each time.
@@ -94,6 +98,7 @@ class AsapSource(RemoteSource):
         self._connections = asyncio.Semaphore(self._settings.key_fetch_connections)
         self._failed_key_id: str | None = None
         self._had_a_key = self._warned_of_access = False
+        self._skipped: dict[str | None, SkippedKey] = {}  # the latest one is the last
 
     async def fetch(self, key_id: str) -> KeyOrMissing:
         """Return the key, fetched if necessary; waits for at most one shared fetch."""
@@ -151,11 +156,16 @@ class AsapSource(RemoteSource):
                 return
             await self._refresh(due[first : first + _PARALLEL_REFRESHES])
 
+    def status(self) -> SourceStatus:
+        """Return the state of the source."""
+        return replace(super().status(), skipped=tuple(self._skipped.values()))
+
     def copy_from(self, other: Self) -> None:
         """Take over the keys and the failures of another source with the same URL."""
         super().copy_from(other)
         self._failed_key_id = other._failed_key_id
         self._had_a_key = other._had_a_key
+        self._skipped = dict(other._skipped)
         for _, entry in self._cache:
             entry.refresh_at, entry.past_caches = self._timing.monotonic(), True
 
@@ -235,6 +245,7 @@ class AsapSource(RemoteSource):
         except KeySourceError as error:
             self._report_bad_key(key_id, error)
             raise
+        self._skipped.pop(key_id, None)
         if response.outcome == "not-found":
             self._check_access(key_id, response.status)
             self._cache.withdraw(key_id)
@@ -285,6 +296,9 @@ class AsapSource(RemoteSource):
             etag = response.etag or cached.etag
         if key is None:
             return None
+        before = cached.key.interop_warning if cached else ""
+        if key.interop_warning not in ("", before):
+            log_irregular(self.name, key_id, key.interop_warning)
         lifetime = self._settings.lifetime(response.lifetime, default)
         entry = self._cache.put(key_id, key, lifetime)
         entry.etag, entry.refresh_at = etag, self._refresh_time(lifetime)
@@ -294,10 +308,17 @@ class AsapSource(RemoteSource):
         """Log and count a key that cannot be used; remove the cached one if it is refused."""
         if error.reason is not None:
             self._observer.count_skipped(self.name, error.reason)
-            text = str(error)
-            log("key not used", logging.WARNING, source=self.name, key_id=key_id, error=text)
+            self._remember_skipped(SkippedKey(error.reason, key_id, str(error.__cause__ or error)))
         if refuses_key(error.reason):
             self._cache.remove([key_id])
+
+    def _remember_skipped(self, entry: SkippedKey) -> None:
+        # Only what the server has sent is remembered, so invented key ids displace nothing.
+        log_skipped(self.name, entry)
+        self._skipped.pop(entry.key_id, None)
+        self._skipped[entry.key_id] = entry
+        if len(self._skipped) > _MOST_SKIPPED:
+            del self._skipped[next(iter(self._skipped))]
 
     def _forget_idle_keys(self) -> None:
         # While the server fails, a forgotten key could not be fetched again.

@@ -53,18 +53,29 @@ class EntryReport:
         # First what an operator must act upon at once: whoever reads the document can sign.
         ordered = sorted(skipped, key=lambda entry: entry.reason != "private")
         for entry in ordered[:_MOST_LOGGED]:
-            fields = {"source": self._name, "key_id": entry.key_id, "error": entry.detail}
-            if entry.reason == "private":
-                log("private key published", logging.ERROR, **fields)
-            else:
-                log("key not used", logging.WARNING, reason=entry.reason, **fields)
+            log_skipped(self._name, entry)
         if len(ordered) > _MOST_LOGGED:
             count = len(ordered) - _MOST_LOGGED
             log("further keys not used", logging.WARNING, source=self._name, count=count)
 
     def _log_irregular(self, irregular: tuple[tuple[str | None, str], ...]) -> None:
         for key_id, form in irregular[:_MOST_LOGGED]:
-            log("irregular key used", source=self._name, key_id=key_id, form=form)
+            log_irregular(self._name, key_id, form)
         if len(irregular) > _MOST_LOGGED:
             count = len(irregular) - _MOST_LOGGED
             log("further irregular keys used", source=self._name, count=count)
+
+
+def log_skipped(source: Source, entry: SkippedKey) -> None:
+    """Log one entry that is not used."""
+    fields = {"source": source, "key_id": entry.key_id, "error": entry.detail}
+    # A file of this machine is not published.
+    if entry.reason == "private" and source != "file":
+        log("private key published", logging.ERROR, **fields)
+    else:
+        log("key not used", logging.WARNING, reason=entry.reason, **fields)
+
+
+def log_irregular(source: Source, key_id: str | None, form: str) -> None:
+    """Log one key that is used and that other programs may refuse."""
+    log("irregular key used", source=source, key_id=key_id, form=form)

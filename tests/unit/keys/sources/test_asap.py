@@ -826,3 +826,56 @@ async def test_close_ends_waiting_requests(server: KeyServer, open_source: Open)
     await until(lambda: server.in_progress == 1)
     await source.close()
     assert await waiting is Missing.UNAVAILABLE
+
+
+# Forms
+
+
+async def test_unusable_key_is_named_until_the_server_has_a_good_one(
+    server: KeyServer,
+    time: FakeTime,
+    open_source: Open,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server.publish("k", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    server.publish("two", pem("a") + pem("b"))
+    source = open_source()
+    assert await source.fetch("k") is Missing.UNKNOWN
+    assert await source.fetch("two") is Missing.UNAVAILABLE
+    shown = {entry.key_id: entry for entry in source.status().skipped}
+    assert (shown["k"].reason, shown["two"].reason) == ("private", "malformed")
+    assert shown["two"].detail.endswith("found 2 with different keys")
+    assert [record.message for record in caplog.records] == [
+        "private key published",
+        "key not used",
+    ]
+    server.publish("k", pem("k"))
+    server.publish("two", b"\xef\xbb\xbf" + pem("two").replace("\n", "\r\n").encode())
+    time.advance(61)
+    assert is_key(await source.fetch("k"), "k")
+    assert is_key(await source.fetch("two"), "two")
+    assert source.status().skipped == ()
+
+
+async def test_named_unusable_keys_are_bounded(server: KeyServer, open_source: Open) -> None:
+    source = open_source(key_lookup_rate=1000)
+    for number in range(120):
+        server.publish(f"{number}", "-----BEGIN PUBLIC KEY-----\n")
+        await source.fetch(f"{number}")
+    assert [entry.key_id for entry in source.status().skipped] == [f"{n}" for n in range(20, 120)]
+
+
+async def test_irregular_key_is_used_and_logged_once(
+    server: KeyServer, time: FakeTime, open_source: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    server.publish("k", pem("k") * 2, Cache_Control="max-age=60")
+    source = open_source()
+    for _ in range(3):
+        assert is_key(await source.fetch("k"), "k")
+        time.advance(59)
+        await source.tick()
+    assert [record.message for record in caplog.records] == ["irregular key used"]
+    assert [key.irregular for key in source.status().keys] == [
+        "further PEM blocks follow the first one"
+    ]
