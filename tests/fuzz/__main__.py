@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from tests.fuzz import costs
 from tests.fuzz.harnesses import HARNESSES, keep
 
 _AT_ONCE: Final = 2
@@ -29,7 +30,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=60, help="for each harness; default 60")
     parser.add_argument("--keep", action="store_true", help="replace the corpus")
     given = parser.parse_args()
-    names = given.names or list(HARNESSES)
+    names = given.names or [*HARNESSES, costs.NAME]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         fine = list(pool.map(lambda name: _fuzz(name, given.seconds, kept=given.keep), names))
     print(f"{sum(fine)} passed, {len(fine) - sum(fine)} failed")
@@ -37,6 +38,9 @@ def main() -> int:
 
 
 def _fuzz(name: str, seconds: int, *, kept: bool) -> bool:
+    if name == costs.NAME:
+        command = [sys.executable, "-m", "tests.fuzz.costs", "--seconds", str(seconds)]
+        return not subprocess.run(command, check=False).returncode
     with TemporaryDirectory() as folder:
         found, seen = Path(folder, "found-"), Path(folder, "seen")
         seen.mkdir()
