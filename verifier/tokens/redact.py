@@ -6,7 +6,9 @@ This finds a whole token, a header alone, a token that was cut off, and JSON tha
 blanks. Words such as ``eyewitness-news`` decode to no JSON and stay.
 
 A room name is lower case, and so is a token in it. Each letter may then stand for two values, so
-that the search follows all spellings at once, as a set of states:
+that a byte, which two letters make, may be one of four. The search takes each byte on its own, and
+follows all that it may be at once, as a set of states. (So it finds a few words that are a token in
+no spelling, because two bytes need different spellings of the letter that they share.)
 
 =======  ==========================================  ==========================================
 State    The decoded bytes so far                    Next
@@ -25,16 +27,16 @@ ends in ``name`` or ``end`` was cut off, and counts from a certain length on. ``
 count: too many names of rooms and hosts, read in some spelling, end there. Three long segments with
 dots between them are a signed token in any case, whatever its header decodes to.
 
-Each place where a token may begin is looked at for a bounded length, so that the time is linear in
-the text's length: up to 8 µs for each character of a text that is made to be slow. What any client
-can send is therefore cut before (``log.loggable``, ``explain.wording``).
+Each place where a token may begin is looked at for a bounded length, which takes about 5 µs. In a
+text with many such places that are no token, the later ones count as tokens without being looked
+at. So a text costs little more than a copy of it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from itertools import product
 from typing import Final, Literal
 
@@ -54,7 +56,9 @@ _REST: Final = re.compile(r"[\w.=\\-]*", re.ASCII)
 _ENCODED: Final = re.compile(r"[\w.~=+%\\-]+", re.ASCII)
 _PARAMETER: Final = re.compile(r"(?:jwt|token)=", re.IGNORECASE)
 _MAX_ENCODINGS: Final = 5
-_MAX_BEGINNINGS: Final = 32
+# Places that are looked at in one text. A log line has several texts; a URL is looked at once.
+_MAX_BEGINNINGS: Final = 16
+_MAX_BEGINNINGS_IN_URL: Final = 32
 # A word that was cut off counts from here on: in the case that it was written in, or else.
 _MIN_LENGTH: Final = 8
 _MIN_LENGTH_ANY_CASE: Final = 12
@@ -93,16 +97,11 @@ def holds_token(text: str) -> bool:
 
 
 def may_reveal_token(url: str) -> bool:
-    """Return whether a URL holds a token, or a parameter that is meant for one.
-
-    A URL with very many places where a token may begin counts as one that holds a token: any client
-    can send one, and to look at each place of 16 KB takes 0.1 s.
-    """
+    """Return whether a URL holds a token, or a parameter that is meant for one."""
     return any(
         decoded is None
         or _PARAMETER.search(decoded) is not None
-        or len(_START.findall(decoded)) > _MAX_BEGINNINGS
-        or _has_token(decoded)
+        or _has_token(decoded, _MAX_BEGINNINGS_IN_URL)
         for decoded in _decodings(url)
     )
 
@@ -126,18 +125,23 @@ def _decodings(text: str) -> Iterator[str | None]:
         yield None
 
 
-def _has_token(text: str) -> bool:
-    return next(_find(text), None) is not None
+def _has_token(text: str, max_beginnings: int = _MAX_BEGINNINGS) -> bool:
+    return next(_find(text, max_beginnings), None) is not None
 
 
-def _find(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where tokens begin and end."""
-    done = 0
+def _find(text: str, max_beginnings: int = _MAX_BEGINNINGS) -> Iterator[tuple[int, int]]:
+    """Yield where tokens begin and end; a place beyond ``max_beginnings`` counts as a token."""
+    done = looked_at = 0
     for match in _START.finditer(text):
         begin = match.start()
         if begin < done:
             continue
-        if _begins_token(_matched(_WORD, text, begin)) or _SIGNED.match(text, begin):
+        looked_at += 1
+        if (
+            looked_at > max_beginnings
+            or _begins_token(_matched(_WORD, text, begin))
+            or _SIGNED.match(text, begin)
+        ):
             done = begin + len(_matched(_REST, text, begin))
             yield _with_hyphens(text, begin), done
 
@@ -162,44 +166,34 @@ def _begins_token(word: str) -> bool:
 
 
 def _decodes_to_object(word: str, *, any_case: bool) -> bool:
-    """Return whether a word is the beginning of a JSON object in base64url."""
+    """Return whether a word may be the beginning of a JSON object in base64url."""
     states = _BEGINNING
-    for at in range(0, len(word), 4):
-        states = _advance(states, word[at : at + 4], any_case=any_case)
-        if not states or "token" in states:
-            return bool(states)
+    for at in range(len(word) - 1):
+        # Four letters are three bytes: none begins in the last letter.
+        if at % 4 < 3:
+            states = _advance(states, _read_byte(word[at : at + 2], at % 4, any_case=any_case))
+            if not states or "token" in states:
+                return bool(states)
     return not states.isdisjoint(_CUT_OFF)
 
 
-@lru_cache(maxsize=4_096)
-def _advance(states: frozenset[_State], group: str, *, any_case: bool) -> frozenset[_State]:
-    """Return the states after a group of up to four characters, which are three bytes."""
-    found = set[_State]()
-    for state, data in product(states, _readings(group, any_case=any_case)):
-        after: _State | None = state
-        for byte in data:
-            after = _next(after, byte)
-            if after is None or after == "token":
-                break
-        if after is not None:
-            found.add(after)
-    return frozenset(found)
+# The caches are bounded: there are 64 letters, nine kinds of byte, and few sets of states.
+@cache
+def _read_byte(letters: str, place: int, *, any_case: bool) -> frozenset[int]:
+    """Return the kinds of the bytes that two letters may make, of which the first has a place."""
+    first, second = ({each, each.upper()} if any_case else {each} for each in letters)
+    bits = (_VALUES[one] << 6 | _VALUES[other] for one, other in product(first, second))
+    return frozenset(_KINDS[value >> (4 - 2 * place) & 0xFF] for value in bits)
 
 
-def _readings(group: str, *, any_case: bool) -> set[bytes]:
-    """Return what a group of base64url may decode to; bits that make no whole byte are dropped."""
-    spellings = product(*({letter, letter.upper()} if any_case else letter for letter in group))
-    size, spare = divmod(6 * len(group), 8)
-    found = set()
-    for letters in spellings:
-        bits = 0
-        for letter in letters:
-            bits = bits << 6 | _VALUES[letter]
-        found.add((bits >> spare).to_bytes(size, "big"))
-    return found
+@cache
+def _advance(states: frozenset[_State], kinds: frozenset[int]) -> frozenset[_State]:
+    """Return the states after a byte that is of one of some kinds."""
+    after = (_next(state, kind) for state, kind in product(states, kinds))
+    return frozenset(state for state in after if state is not None)
 
 
-def _next(state: _State | None, byte: int) -> _State | None:
+def _next(state: _State, byte: int) -> _State | None:
     """Return the state after one byte; None if no JSON object begins like this."""
     if state == "start":
         return "open" if byte == ord("{") else None
@@ -216,3 +210,16 @@ def _next(state: _State | None, byte: int) -> _State | None:
     if byte == ord("\\"):
         return "escaped"
     return "name" if state == "name" and byte in _USUAL else "rare"
+
+
+def _kinds() -> dict[int, int]:
+    """Return for each byte the first one that leads to the same states."""
+    first = dict[tuple[_State | None, ...], int]()
+    states: tuple[_State, ...] = ("start", "open", "name", "rare", "escaped", "end")
+    return {
+        byte: first.setdefault(tuple(_next(state, byte) for state in states), byte)
+        for byte in range(256)
+    }
+
+
+_KINDS: Final = _kinds()

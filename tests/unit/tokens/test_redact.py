@@ -130,6 +130,18 @@ def test_url_with_many_beginnings_may_reveal_a_token() -> None:
     assert not may_reveal_token(url[:200])
 
 
+def test_text_with_many_beginnings_is_hidden_from_a_number_on() -> None:
+    words = [f"eyjaf{number:03}" for number in range(18)]
+    assert hide_tokens(" ".join(words[:16])) == " ".join(words[:16])
+    assert hide_tokens(" ".join(words)) == " ".join((*words[:16], "[token]", "[token]"))
+    assert hide_tokens(f"{' '.join(words[:15])} {TOKEN} {words[15]}").endswith("[token] [token]")
+
+
+def test_spelling_of_each_byte_is_searched_on_its_own() -> None:
+    # In every spelling, one letter would have to be both upper and lower case.
+    assert hide_tokens("eylhzzn2dcp3t") == "[token]"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["eyj", "eyjhywfh", "eyJhIjoi-", "ewo", "-", "%25", "a%", "eyJ."])
 def test_long_texts_take_linear_time(part: str) -> None:
