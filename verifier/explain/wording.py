@@ -18,7 +18,7 @@ MILLISECONDS: Final = 10_000_000_000
 """A time above this many seconds (the year 2286) was most likely written in milliseconds."""
 
 _MAX_LENGTH: Final = 160
-# More than is shown, since a token that is hidden makes a text shorter. Not all of a claim of 16 KB:
+# More than is shown, since a token that is hidden makes a text shorter. Not all of a long claim:
 # report-only mode explains what any client sends.
 _MAX_READ: Final = 3 * _MAX_LENGTH
 _UNITS: Final = (
