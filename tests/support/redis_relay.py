@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
+from tests.support.processes import DEADLINE
 from tests.support.redis_server import RedisServer
 
 
@@ -76,3 +78,44 @@ async def running_relay(server: RedisServer) -> AsyncIterator[RedisRelay]:
             yield relay
         finally:
             relay.release()
+
+
+class _ThreadRelay:
+    """A relay in the event loop of another thread."""
+
+    def __init__(self, relay: RedisRelay, loop: asyncio.AbstractEventLoop) -> None:
+        self._relay = relay
+        self._loop = loop
+        self.url = relay.url
+
+    def hold_replies_to(self, command: bytes) -> None:
+        """Do what ``RedisRelay.hold_replies_to`` does."""
+        self._loop.call_soon_threadsafe(self._relay.hold_replies_to, command)
+
+    def release(self) -> None:
+        """Do what ``RedisRelay.release`` does."""
+        self._loop.call_soon_threadsafe(self._relay.release)
+
+
+@contextmanager
+def relay_in_thread(server: RedisServer) -> Iterator[_ThreadRelay]:
+    """Run a relay for a test without an event loop, until the end of the block."""
+    started = threading.Event()
+    running: list[_ThreadRelay] = []
+    stops: list[asyncio.Event] = []
+
+    async def run() -> None:
+        async with running_relay(server) as relay:
+            running.append(_ThreadRelay(relay, asyncio.get_running_loop()))
+            stops.append(asyncio.Event())
+            started.set()
+            await stops[0].wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    thread.start()
+    started.wait(DEADLINE)
+    try:
+        yield running[0]
+    finally:
+        running[0]._loop.call_soon_threadsafe(stops[0].set)
+        thread.join(DEADLINE)

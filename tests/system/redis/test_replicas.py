@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import get, running_verifier
+from tests.support.processes import (
+    DEADLINE,
+    RunningVerifier,
+    get,
+    running_verifier,
+    wait_until,
+)
+from tests.support.redis_relay import relay_in_thread
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.replicas import REPLICAS, running_replicas
 from tests.support.revocations import ask_admin, listed, revoke, undo
-from tests.support.supervised import token
+from tests.support.supervised import running_workers, token
 from tests.support.tokens import SECRET
 
 REFUSED = (403, "revoked")
@@ -113,3 +121,32 @@ def test_the_password_is_neither_logged_nor_answered(tmp_path: Path) -> None:
             texts += [get(verifier.admin, path).body for path in ("/readyz", "/metrics")]
             assert password not in "".join([verifier.log, *texts])
             assert f"127.0.0.1:{redis.port}" in verifier.log
+
+
+def test_a_late_reply_does_not_make_a_replica_forget_a_revocation(tmp_path: Path) -> None:
+    with (
+        running_redis(tmp_path) as redis,
+        relay_in_thread(redis) as relay,
+        running_workers(tmp_path, None, 2, VERIFIER_REVOCATION_STORE=relay.url) as slow,
+        running_workers(tmp_path, None, 2, VERIFIER_REVOCATION_STORE=redis.url) as quick,
+    ):
+        good = token(jti="a")
+        revoke(quick, jti="a")
+        wait_until(lambda: statuses(slow, good) == {403}, "all workers to know it")
+        relay.hold_replies_to(b"PUBLISH")
+        # The status does not matter: the reply can be so late that it is a 503.
+        undoing = threading.Thread(target=ask_admin, args=(slow, "DELETE", {"jti": "a"}))
+        undoing.start()
+        wait_until(lambda: statuses(quick, good) == {200}, "the undoing")
+        revoke(quick, jti="a")
+        wait_until(lambda: statuses(slow, good) == {403}, "all workers to know it again")
+        relay.release()
+        undoing.join(DEADLINE)
+        assert statuses(slow, good) == statuses(quick, good) == {403}
+        assert [each["jti"] for each in listed(slow)] == ["a"]
+        assert get(slow.admin, "/readyz").status == 200
+
+
+def statuses(verifier: RunningVerifier, good: str) -> set[int]:
+    """Return the statuses of several requests, which reach all workers."""
+    return {verifier.ask("/standup", good).status for _ in range(20)}
