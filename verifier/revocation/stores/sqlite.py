@@ -164,6 +164,11 @@ class SqliteStore:
         # The counters come first: a change that is made after this line and is missed by the
         # reading increments a counter, so that the next ``refresh`` reads again.
         counters = self._counters.snapshot()
+        if self._reader.last_change() < self._last_change:
+            # A backup was restored into the file. Numbers are used again, so everything is read
+            # again. Revocations that only this process knows stay in force until it ends.
+            log("revocation file went back to older content", logging.WARNING)
+            self._last_change = 0
         changes = self._reader.changes(self._last_change, limit)
         # All bodies are read before anything is applied: a damaged row must not leave the sink with
         # a part of the changes.

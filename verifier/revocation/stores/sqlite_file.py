@@ -43,6 +43,7 @@ _PURGE: Final = (
 _CHANGES: Final = (
     "SELECT changed, name, body FROM revocations WHERE changed > ? ORDER BY changed LIMIT ?"
 )
+_LAST: Final = "SELECT seq FROM sqlite_sequence WHERE name = 'revocations'"
 _MAX_PURGED: Final = 1_000  # per transaction, because other writers wait meanwhile
 
 
@@ -93,6 +94,11 @@ class RevocationFile:
         """Delete some rows of revocations that have ended at ``now``, Unix seconds."""
         with self.file.writing():
             self.file.execute(_PURGE, (now, _MAX_PURGED))
+
+    def last_change(self) -> int:
+        """Return the number of the last change, also if its row was deleted; 0 for none."""
+        row = self.file.execute(_LAST).fetchone()
+        return 0 if row is None else int(row[0])
 
     def changes(self, after: int, limit: int = -1) -> list[Change]:
         """Return the changes after a number, in their order.

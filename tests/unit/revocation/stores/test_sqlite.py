@@ -179,6 +179,26 @@ def test_ended_and_removed_revocations_are_purged_in_portions(tmp_path: Path) ->
         assert new.number > left.number
 
 
+async def test_revocations_are_in_force_after_a_backup_was_restored(
+    start_worker: StartWorker, tmp_path: Path
+) -> None:
+    first, second = await start_worker(0), await start_worker(1)
+    await first.store.put(revocation("in the backup"))
+    with (
+        closing(sqlite3.connect(tmp_path / "file")) as live,
+        closing(sqlite3.connect(tmp_path / "backup")) as backup,
+    ):
+        live.backup(backup)
+        for number in range(3):
+            await first.store.put(revocation(f"lost {number}"))
+        assert len(active(second)) == 4
+        backup.backup(live)
+    await first.store.put(revocation("new"))
+    known = ["in the backup", "lost 0", "lost 1", "lost 2", "new"]
+    assert active(first) == active(second) == known
+    assert active(await start_worker(2)) == ["in the backup", "new"]
+
+
 async def test_a_clock_that_jumps_forward_loses_no_revocation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
