@@ -11,17 +11,21 @@ Upstream's decoders accept more than RFC 7515 and RFC 8259 do:
 - lua-cjson takes the last of doubled names, bytes that are no UTF-8, ``nan``, ``inf``, hexadecimal
   numbers and ``+1``; it stops at a NUL.
 
-Any client can send such a token, so the work is bounded before it begins: no token of more than
-``MAX_BYTES`` is read, no JSON text with more than ``jws.MAX_FRACTIONS`` fractions, and no JSON text
-with numbers in other forms if it has more than ``_MAX_WORDS`` strings and words. What takes longer
-than copying the text is done by C functions of the standard library, as in ``jws``. The answer
-beyond these bounds is "Invalid token".
+Any client can send such a token, so the work is bounded before it begins. What is not read:
+
+- a token of more than ``MAX_BYTES``;
+- JSON with more than ``_MAX_VALUES`` values or ``jws.MAX_FRACTIONS`` fractions;
+- JSON with numbers in other forms, if it has more than ``_MAX_WORDS`` strings and words.
+
+The answer to these is "Invalid token". What takes longer than copying the text is done by C
+functions of the standard library, as in ``jws``.
 """
 
 from __future__ import annotations
 
 import binascii
 import json
+import math
 import re
 from typing import Any, Final
 
@@ -37,8 +41,10 @@ _STRING_OR_WORD: Final = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[+.\w-]+', 
 MAX_BYTES: Final = 9_000
 """Longer than the tokens that issuers get wrong."""
 
-# More than in the tokens that issuers get wrong. A Python function is called for each of them.
-_MAX_WORDS: Final = 256
+# More than in the tokens that issuers get wrong.
+_MAX_VALUES: Final = 1_024
+# The same. A Python function is called for each of them.
+_MAX_WORDS: Final = 128
 # lua-cjson reads 1,000 levels. Python 3.11 may reach its recursion limit before, so that this
 # bound is lower. A token with more than 64 levels is denied in any case; between 500 and 1,000
 # levels, only the text of the denial differs from Jitsi's.
@@ -154,6 +160,9 @@ def _json(raw: bytes) -> Any:
     raw = raw.split(b"\0", 1)[0]
     if nests_deeper(raw, _MAX_DEPTH):
         raise _UndecodableError
+    # Each value but the first in its object or list follows a comma.
+    if raw.count(b",") + raw.count(b"{") + raw.count(b"[") > _MAX_VALUES:
+        raise _TooMuchWorkError
     text = raw.decode("utf-8", "replace")
     try:
         value = _decode_json(text)
@@ -169,7 +178,7 @@ def _json(raw: bytes) -> Any:
 
 
 def _decode_json(text: str) -> Any:
-    if text.count(",") > MAX_FRACTIONS:
+    if text.count(".") + text.count("e") + text.count("E") > MAX_FRACTIONS:
         fractions = list[str]()
         json.JSONDecoder(strict=False, parse_int=len, parse_float=fractions.append).decode(text)
         if len(fractions) > MAX_FRACTIONS:
@@ -195,7 +204,7 @@ def _standardize(found: re.Match[str]) -> str:
         number = float.fromhex(word) if "x" in word.lower() else float(word)
     except (ValueError, OverflowError):
         return word
-    return json.dumps(number)
+    return repr(number) if math.isfinite(number) else json.dumps(number)
 
 
 def _table(value: Any) -> dict[str, Any]:

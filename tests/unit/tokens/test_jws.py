@@ -116,7 +116,7 @@ def test_token_with_many_values_is_read_like_one_with_few(value: str, filling: s
 
 
 def test_number_of_fractions_is_bounded() -> None:
-    for count, allowed in ((256, True), (257, False)):
+    for count, allowed in ((128, True), (129, False)):
         assert (parsed(f'{{"x":[{",".join(["1.5"] * count)}]}}') is not None) is allowed
 
 

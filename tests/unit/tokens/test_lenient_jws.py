@@ -89,15 +89,21 @@ def test_key_stage_has_words_of_its_own(text: str, refusal: str | None) -> None:
 
 
 def test_rewritten_numbers_are_bounded() -> None:
-    for members, refusal in ((255, None), (256, "Invalid token")):
+    for members, refusal in ((127, None), (128, "Invalid token")):
         payload = segment(b'{"a":[' + b",".join([b"0x1"] * members) + b"]}")
         read = read_leniently(f"{HEADER}.{payload}.a", "x")
         assert (read.refusal, read.key_stage_refusal) == (refusal, refusal)
         assert len(read.claims.get("a", ())) == (members if refusal is None else 0)
 
 
+def test_number_of_values_is_bounded() -> None:
+    for count, refusal in ((1_023, None), (1_024, "Invalid token")):
+        payload = segment({"a": [1] * count})
+        assert read_leniently(f"{HEADER}.{payload}.{SIGNATURE}=", "x").refusal == refusal
+
+
 def test_many_standard_values_are_read() -> None:
-    for fractions, refusal in ((256, None), (257, "Invalid token")):
+    for fractions, refusal in ((128, None), (129, "Invalid token")):
         payload = segment({"a": [17] * 500, "b": [1.5] * fractions})
         assert read_leniently(f"{HEADER}.{payload}.{SIGNATURE}=", "x").refusal == refusal
 
