@@ -114,6 +114,21 @@ def choose_keys(
     return Document(keys, tuple(all_skipped), (), frozenset(ambiguous))
 
 
+def join_documents(documents: Iterable[Document]) -> Document:
+    """Return what several entries contain together."""
+    documents = list(documents)
+    pairs = [pair for document in documents for pair in document.keys.items()]
+    skipped = [entry for document in documents for entry in document.skipped]
+    static = tuple(key for document in documents for key in document.static)
+    return replace(choose_keys(pairs, skipped), static=static)
+
+
+def keep_contested(document: Document, before: Document) -> Document:
+    """Add the keys that were used before and that the document still names, but not readably."""
+    kept = {name: before.keys[name] for name in document.contested & before.keys.keys()}
+    return replace(document, keys={**document.keys, **kept})
+
+
 def _separate(
     named: Sequence[VerificationKey],
 ) -> tuple[tuple[VerificationKey, ...], list[VerificationKey]]:

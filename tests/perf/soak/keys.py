@@ -1,5 +1,7 @@
 """``python -m tests.perf.soak.keys [SECONDS]`` sends tokens during every fault of a key server.
 
+Each rotation of the keys also brings another form of the key set (``key_forms``).
+
 It prints the valid tokens that were refused and the invalid ones that were accepted (both must be
 0), the 99th percentile of the latency with and without a fault, the fetches, and the memory.
 """
@@ -14,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
@@ -24,6 +27,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
+from tests.perf.soak.key_forms import DOCUMENTS, PEMS, Jwks
 from tests.support.key_server import KeyServer, Reply, running_key_server
 from tests.support.processes import RunningVerifier, running_verifier
 from tests.support.tokens import sign
@@ -94,16 +98,24 @@ class Soak:
     accepted: int = 0
     valid: int = 0
     invalid: int = 0
+    documents: Iterator[Callable[[Jwks], bytes]] = field(
+        default_factory=lambda: itertools.cycle(DOCUMENTS), repr=False
+    )
+    pems: Iterator[Callable[[bytes], bytes]] = field(
+        default_factory=lambda: itertools.cycle(PEMS), repr=False
+    )
     latencies: dict[bool, list[float]] = field(default_factory=lambda: {True: [], False: []})
 
     def publish(self, *more: Signer) -> None:
-        """Publish every key with the shortest freshness."""
+        """Publish every key in the next form, with the shortest freshness."""
         signers = [*self.signers, *more]
-        self.server.publish_document(*(signer.jwk for signer in signers if signer.in_document))
-        self.server.replies["/jwks"].headers["Cache-Control"] = "max-age=60"
+        jwks = [signer.jwk for signer in signers if signer.in_document]
+        body, headers = next(self.documents)(jwks), {"Cache-Control": "max-age=60"}
+        self.server.replies["/jwks"] = Reply(body, headers=headers)
         for signer in signers:
             if not signer.in_document:
-                self.server.publish(signer.key_id, signer.pem, cache_control="max-age=60")
+                pem = next(self.pems)(signer.pem)
+                self.server.publish(signer.key_id, pem, cache_control="max-age=60")
 
     async def ask(self, token: str) -> tuple[int, str]:
         """Send one token to the verifier."""

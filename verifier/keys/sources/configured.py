@@ -26,20 +26,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from verifier.keys.candidates import Document, choose_keys
-from verifier.keys.formats import (
-    MAX_DOCUMENT_BYTES,
-    parse_key_file,
-    parse_public_key,
-    parse_secret,
-    split_secrets,
-)
+from verifier.keys.candidates import Document, join_documents, keep_contested
 from verifier.keys.model import InvalidKeyError, Source, VerificationKey, key_id_digest
-from verifier.keys.pem import looks_like_pem
 from verifier.keys.sources.base import (
     DEFAULT_CONTEXT,
     KeyOrMissing,
@@ -51,6 +42,7 @@ from verifier.keys.sources.base import (
     key_statuses,
 )
 from verifier.keys.sources.entry_report import EntryReport
+from verifier.keys.sources.key_files import read_public_keys, read_secrets
 from verifier.keys.sources.polling import FileWatch, PollingTask
 from verifier.log import log
 
@@ -191,7 +183,7 @@ class ConfiguredSource:
         problems: list[str] = []
         for (name, read), before in zip(self._readers, self._documents, strict=True):
             try:
-                document = _keep_contested(read(), before)
+                document = keep_contested(read(), before)
                 _require_one_key([*documents, document])
             except InvalidKeyError as error:
                 problems.append(f"{name}: {error}")
@@ -201,7 +193,7 @@ class ConfiguredSource:
 
     def _replace_keys(self, documents: Sequence[Document]) -> None:
         self._documents = documents
-        document = _join(documents)
+        document = join_documents(documents)
         self._report.update(document)
         changed: set[str | None] = {
             key_id for key_id, key in self._keys.items() if document.keys.get(key_id) != key
@@ -233,7 +225,7 @@ class SecretSource(ConfiguredSource):
         self, secrets: Sequence[str | Path], context: SourceContext = DEFAULT_CONTEXT
     ) -> None:
         readers = [
-            (_name(entry, f"secret {number}"), _reader(_read_secrets, entry))
+            (_name(entry, f"secret {number}"), _reader(read_secrets, entry))
             for number, entry in enumerate(secrets, 1)
         ]
         super().__init__("secret", readers, _paths(secrets), context)
@@ -252,7 +244,7 @@ class PublicKeySource(ConfiguredSource):
         self, public_keys: Mapping[str, str | Path], context: SourceContext = DEFAULT_CONTEXT
     ) -> None:
         readers = [
-            (_name(entry, f"key id {key_id!a}"), _reader(_read_public_keys, entry, key_id))
+            (_name(entry, f"key id {key_id!a}"), _reader(read_public_keys, entry, key_id))
             for key_id, entry in public_keys.items()
         ]
         super().__init__("file", readers, _paths(public_keys.values()), context)
@@ -273,66 +265,11 @@ def _paths(entries: Iterable[str | Path]) -> list[Path]:
     return [entry for entry in entries if isinstance(entry, Path)]
 
 
-def _read_secrets(entry: str | Path) -> Document:
-    """Read shared secrets, or public keys in PEM that take their place."""
-    return Document(static=tuple(map(_parse_secret_or_key, _secret_texts(entry))))
-
-
-def _read_public_keys(entry: str | Path, key_id: str) -> Document:
-    """Read the public keys of one entry; the keys of a JWK set keep their own key ids."""
-    body = _read_file(entry) if isinstance(entry, Path) else entry.encode("utf-8")
-    return parse_key_file(body, key_id)
-
-
-def _join(documents: Iterable[Document]) -> Document:
-    """Return what several entries contain together."""
-    documents = list(documents)
-    pairs = [pair for document in documents for pair in document.keys.items()]
-    skipped = [entry for document in documents for entry in document.skipped]
-    static = tuple(key for document in documents for key in document.static)
-    return replace(choose_keys(pairs, skipped), static=static)
-
-
 def _require_one_key(documents: Sequence[Document]) -> None:
     """Refuse the last entry if it has another key with a key id of an earlier one.
 
     Without this check, the order in the configuration would decide which key is used.
     """
-    twice = sorted(_join(documents).ambiguous)
+    twice = sorted(join_documents(documents).ambiguous)
     if twice:
         raise InvalidKeyError(f"expected every key id once, found {twice[0]!a}")
-
-
-def _keep_contested(document: Document, before: Document) -> Document:
-    """Add the keys that were used before and that the document still names, but not readably."""
-    kept = {name: before.keys[name] for name in document.contested & before.keys.keys()}
-    return replace(document, keys={**document.keys, **kept})
-
-
-def _secret_texts(entry: str | Path) -> list[str]:
-    if isinstance(entry, str):
-        return [entry]
-    try:
-        # Editors on Windows put a byte order mark at the start, which is not part of the secret.
-        texts = split_secrets(_read_file(entry).decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise InvalidKeyError("expected UTF-8 text") from None
-    if not texts:
-        raise InvalidKeyError("expected one secret a line, found nothing")
-    return texts
-
-
-def _parse_secret_or_key(text: str) -> VerificationKey:
-    return parse_public_key(text, None, "file") if looks_like_pem(text) else parse_secret(text)
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            # One byte more than allowed is enough to see that the file is too large.
-            body = file.read(MAX_DOCUMENT_BYTES + 1)
-    except OSError as error:
-        raise InvalidKeyError(error.strerror or "cannot be read") from None
-    if len(body) > MAX_DOCUMENT_BYTES:
-        raise InvalidKeyError(f"expected at most {MAX_DOCUMENT_BYTES} bytes")
-    return body
