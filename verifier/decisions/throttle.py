@@ -34,10 +34,11 @@ A check takes about 0.03 ms with RS256 and 0.15 ms with ES256, so the last one w
 0.15 s. With ES384 or ES512, it waits about 1.5 s.
 """
 
-MAX_TURNS: Final = 4
+MAX_TURNS: Final = 8
 """The number of checks in one round of the event loop.
 
-With one check in a round, each waiting check also costs a round of the loop.
+Each round costs time of its own: with one check in a round, a token signed with RS256 takes a fifth
+more CPU time. With still more checks, a round is longer than what other requests may wait.
 """
 
 MAX_ROUND_SECONDS: Final = 0.000_3
