@@ -252,7 +252,8 @@ class HttpConnection(asyncio.Protocol):
         self._state, self._request, self._head_length = _State.BODY, request, head_length
         self.deadline = monotonic() + self._server.limits.body_seconds
         self._server.hold(self, head_length)
-        if request.sole(b"expect") is not None and not self._parser.is_http_1_0:
+        expects = (request.sole(b"expect") or "").lower() == "100-continue"
+        if expects and not self._parser.is_http_1_0:
             # Also if the body is on its way already, which does no harm (RFC 9110, 10.1.1).
             self._write(_CONTINUE)
 

@@ -68,6 +68,51 @@ def test_clients_are_served_while_hundreds_hang(
     wait_until(lambda: sockets_of(verifier) < HANGING / 10, "all closed")
 
 
+MANY = 60
+MEGABYTE = 2**20
+MOST_GROWTH = 40 * MEGABYTE
+UNFINISHED: dict[str, Stall] = {
+    "heads of a megabyte": lambda good: good.line() + b"\r\nX: " + b"a" * MEGABYTE,
+    "heads of a megabyte, in fields": lambda good: (
+        good.line() + b"\r\n" + b"X-A: b\r\n" * (MEGABYTE // 8)
+    ),
+    "heads just under the limit": lambda good: good.head()[:-2] + b"X: " + b"a" * 16_000,
+    "bodies just under the limit": lambda _: VERIFY.head(b"Content-Length: 65536") + b" " * 65_535,
+    "chunks of one byte": lambda _: (
+        VERIFY.head(b"Transfer-Encoding: chunked") + b"1\r\n \r\n" * 65_000
+    ),
+    "pipelines behind unread responses": lambda good: good.whole() * 5_000,
+}
+
+
+def resident_bytes(verifier: RunningVerifier) -> int:
+    pages = Path(f"/proc/{verifier.process.pid}/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * resource.getpagesize()
+
+
+def send_all(client: socket.socket, data: bytes) -> None:
+    """Send what the server takes; a server that pauses or closes is what the test wants."""
+    client.settimeout(0.5)
+    with suppress(ConnectionError, TimeoutError):
+        client.sendall(data)
+
+
+@pytest.mark.parametrize("admin", [False, True], ids=["decisions", "admin"])
+@pytest.mark.parametrize("unfinished", UNFINISHED.values(), ids=UNFINISHED.keys())
+def test_unfinished_requests_take_little_memory(
+    tmp_path: Path, unfinished: Stall, admin: bool
+) -> None:
+    with running_verifier(tmp_path, None, wait=True, **OPTIONS) as verifier, ExitStack() as stack:
+        assert is_served(verifier, AUTH)
+        before = resident_bytes(verifier)
+        for _ in range(MANY):
+            client = stack.enter_context(connect(port_of(verifier, admin=admin)))
+            send_all(client, unfinished(AUTH))
+        for good in GOOD_REQUESTS:
+            assert is_served(verifier, good)
+        assert resident_bytes(verifier) - before < MOST_GROWTH
+
+
 def test_a_slow_head_is_closed_after_its_time(verifier: RunningVerifier) -> None:
     """The real limit of ten seconds; the unit tests use shorter limits."""
     with hanging(verifier.port, AUTH.head()[:-40], count=10) as clients:

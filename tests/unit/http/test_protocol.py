@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -532,6 +533,25 @@ async def test_an_incomplete_pipelined_head_is_closed(serve: Serve) -> None:
     answer = await wire.exchange(head() + head()[:-1])
     assert answer.endswith(b"ok:GET")
     assert len(wire.seen) == 1
+
+
+def holds(server: HttpServer, count: int) -> bool:
+    return len(server._held) == count and server._held_bytes > count * 30_000
+
+
+async def test_the_oldest_unfinished_request_gives_way_to_new_ones(serve: Serve) -> None:
+    wire = await serve(limits=Limits(held_bytes=70_000))
+    clients = [await wire.connect() for _ in range(4)]
+    for number, client in enumerate(clients):
+        client.send(head()[:-2] + b"X: " + b"a" * 15_000 + b"\r\nY: " + b"a" * 15_000)
+        await until(partial(holds, wire.server, min(number + 1, 2)))
+    for client in clients[:2]:
+        with suppress(ConnectionError):
+            assert not await client.rest()
+    for client in clients[2:]:
+        client.send(b"\r\n\r\n")
+        assert (await client.until(b"ok:GET")).startswith(b"HTTP/1.1 200 OK")
+    assert wire.server._held_bytes == 0
 
 
 async def test_a_slow_head_is_closed(serve: Serve) -> None:
