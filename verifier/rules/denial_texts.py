@@ -27,7 +27,8 @@ class DenialText:
 DENIAL_TEXTS: Final[dict[DenialCode, DenialText]] = {
     DenialCode.AMBIGUOUS_REQUEST: DenialText(
         "The original request can be read in two ways, or not at all: two tokens that differ, a "
-        "parameter that is there twice, or an original-request header that is missing or doubled.",
+        "parameter that is there twice, more than 128 parameters, or an original-request header "
+        "that is missing or doubled.",
         "Send one token. Let the proxy set one original-request header; in nginx, pass "
         "`$request_uri`.",
     ),

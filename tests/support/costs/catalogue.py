@@ -25,6 +25,7 @@ from tests.support.costs.requests import (
     post_verify,
     write,
 )
+from verifier.http.handoff_cookie import CookieScope, cookie_name
 
 SIZES: Final = (1_000, 4_000, 8_600, 15_800)
 """Bytes of the crafted part: a header field has at most 16 KB."""
@@ -37,6 +38,7 @@ ENDPOINTS: Final = (
 )
 
 _FOUND: Final = Path(__file__).with_name("found.txt")
+_COOKIE_NAME: Final = cookie_name(CookieScope(HOST, None, "standup"))
 _QUERY_UNITS: Final = {
     "ampersands": "&",
     "short parameters": "a&",
@@ -140,8 +142,10 @@ def _fields(size: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Yield header fields that a client can send past its proxy."""
     for name, unit in _COOKIE_UNITS.items():
         yield f"cookie of {name}", [("Cookie", _fill(unit, size))]
-    cookie = f"__Host-jitsi-0123456789abcdef=4000000000.{'A' * 22}.{'A' * 43}; "
-    yield "hand-off cookies", [("Cookie", _fill(cookie, size))]
+    for name in ("__Host-jitsi-0123456789abcdef", _COOKIE_NAME):
+        for details in ("A" * 22, "A" * (size // 5), "A" * (size - 100)):
+            cookie = f"{name}=4000000000.{details}.{'A' * 22}.{'A' * 43}; "
+            yield f"hand-off cookies of {len(details)}", [("Cookie", _fill(cookie, size))]
     yield "many cookie fields", [("Cookie", "jwt=x")] * min(100, size // 15)
     yield "distinct cookies", [("Cookie", "".join(f"jwt={n};" for n in range(size // 9)))]
     yield "many authorizations", [("Authorization", "Bearer x")] * min(100, size // 25)
@@ -153,6 +157,8 @@ def _fields(size: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
             yield f"{header} of {unit}", [(header, _fill(unit, size))]
     yield "many fields", [(f"X-{n}", "") for n in range(min(100, size // 9))]
     yield "many equal fields", [("X-Forwarded-For", "a")] * min(100, size // 20)
+    dear = {"Cookie": "a=b; ", "X-Request-Id": "eyJ", "traceparent": "eyJ", "X-Real-IP": ":"}
+    yield "several long fields", [(name, _fill(unit, size // 2)) for name, unit in dear.items()]
     yield "many other URIs", [("X-Forwarded-Uri", "/a")] * min(100, size // 22)
 
 
@@ -165,6 +171,9 @@ def _proxy_requests(endpoint: str, size: int) -> Iterator[tuple[str, bytes]]:
     for name, unit in _HOSTS.items():
         yield f"host of {name}", ask("/standup", host=_fill(unit, size))
         yield f"short host of {name}", ask("/standup", host=_fill(unit, min(size, 250)))
+    token = forged_token("defaults", size)
+    yield "two tokens", ask(f"/standup?jwt={token}", ("Authorization", f"Bearer {token}x"))
+    yield "equal tokens", ask(f"/standup?token={token}", ("Authorization", f"Bearer {token}"))
     for name, token in tokens.crafted(size):
         yield f"token: {name}", ask_with_token(endpoint, token)
         yield f"bearer token: {name}", ask("/standup", ("Authorization", f"Bearer {token}"))
