@@ -56,7 +56,7 @@ async def test_search_sends_requests_to_every_endpoint(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "ratio", "over"),
-    [(0.001, 5.9, False), (0.001, 8.0, True), (0.004, 1.0, True), (0.0019, 6.5, False)],
+    [(0.001, 5.9, False), (0.001, 8.0, True), (0.005, 1.0, True), (0.0019, 6.5, False)],
 )
 def test_request_clearly_over_the_bar_is_over(seconds: float, ratio: float, over: bool) -> None:
     request = Request("/auth", "plain", plain_request("defaults", "/auth", 900))
