@@ -7,18 +7,22 @@ looks like a token is replaced.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import select
 import sys
 import traceback
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TextIO
 
 from verifier.tokens.redact import hide_tokens
 
 LOGGER: Final = logging.getLogger("verifier")
 # Characters. Long enough for a host name and a path; a client cannot fill the log with one header.
 _LONGEST_VALUE: Final = 200
+
+_PATIENCE: Final = 500  # milliseconds
 
 _common_fields: Final[dict[str, Any]] = {}
 
@@ -64,6 +68,45 @@ def traceback_summary(error: BaseException | None) -> str:
     return f"{type(error).__qualname__} at {' < '.join(reversed(places))}"
 
 
+class StandardError(logging.StreamHandler[TextIO]):
+    """Writes to standard error; if no program reads there, lines are lost, and nothing waits.
+
+    Standard error can be a pipe or a socket whose reader has stopped. The event loop, and the
+    supervisor even more, must not stop with it.
+
+    ========= ========================== =======================================================
+    state     a line comes               what happens
+    ========= ========================== =======================================================
+    writable  it can be written          it is written
+    writable  it cannot be written       waits up to ``_PATIENCE``, as the reader may only be slow;
+                                         then the line is lost: blocked
+    blocked   it still cannot be written the line is lost
+    blocked   it can be written          a line says how many were lost: writable
+    ========= ========================== =======================================================
+    """
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self._poll: select.poll | None = None
+        with contextlib.suppress(OSError, ValueError):  # a stream without a file
+            descriptor = sys.stderr.fileno()
+            self._poll = select.poll()
+            self._poll.register(descriptor, select.POLLOUT)
+        self._lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line of a record, or count it as lost."""
+        if self._poll is not None and not self._poll.poll(0 if self._lost else _PATIENCE):
+            self._lost += 1
+            return
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            fields = {"levelname": "ERROR", "msg": "log: lines lost"}
+            report = logging.makeLogRecord(fields | {"fields": _common_fields | {"count": lost}})
+            super().emit(report)
+        super().emit(record)
+
+
 def configure_logging(log_format: Literal["json", "console"], level: str) -> None:
     """Write the verifier's lines, and the warnings of libraries, to standard error.
 
@@ -71,7 +114,7 @@ def configure_logging(log_format: Literal["json", "console"], level: str) -> Non
         log_format: ``json``, or ``console`` for text.
         level: The name of the lowest level that is written, in lower case.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StandardError()
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _ConsoleFormatter())
     LOGGER.handlers[:] = [handler]
     LOGGER.setLevel(level.upper())

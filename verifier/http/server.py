@@ -153,12 +153,13 @@ class HttpServer:
     def _check_deadlines(self) -> None:
         """Act on the deadlines that have passed, and call this method again later."""
         limits, now = self.limits, monotonic()
-        self.idle_deadline = now + limits.idle_seconds
-        self.date_line = http_date(time())
-        for connection in [each for each in self.connections if each.deadline <= now]:
-            connection.expire()
         shortest = min(
             limits.head_seconds, limits.body_seconds, limits.idle_seconds, limits.linger_seconds
         )
         interval = min(_LONGEST_INTERVAL, shortest / _CHECKS_PER_LIMIT)
+        # First, because an error at one connection must not stop the checks of all others.
         self._timer = asyncio.get_running_loop().call_later(interval, self._check_deadlines)
+        self.idle_deadline = now + limits.idle_seconds
+        self.date_line = http_date(time())
+        for connection in [each for each in self.connections if each.deadline <= now]:
+            connection.expire()

@@ -30,6 +30,7 @@ any          SIGHUP                                          SIGHUP to every wor
 any          SIGINT or SIGTERM                               SIGTERM to every worker: ``stopping``
 stopping     the last worker ends                            ``run`` returns the exit status
 stopping     ``job.shutdown_seconds()`` have passed          SIGKILL to every worker
+stopping     ``_KILL_SECONDS`` later, a worker remains       ``run`` returns 1
 ============ =============================================== =====================================
 
 In the state ``first start``, only the first worker runs. So a configuration that no worker can use
@@ -64,6 +65,7 @@ from verifier.process.systemd import Notifier, ServiceStatus
 
 _SILENCE_LIMIT: Final = 15.0  # seconds without a heartbeat
 _HEARTBEATS_PER_LIMIT: Final = 5  # four heartbeats in a row may be late
+_KILL_SECONDS: Final = 2.0  # from SIGKILL to the end of a process, except in a blocked system call
 _LONGEST_INTERVAL: Final = 1.0  # seconds between two heartbeats
 
 
@@ -134,19 +136,24 @@ class Supervisor:
         self._first_start_done = False
         self._reload_pending = False  # True from SIGHUP to the first answer of a worker
         self._kill_at: float | None = None  # set when the service begins to stop
+        self._killed = self._gave_up = False
         self._exit_status = 0
 
     def run(self) -> int:
         """Supervise until a signal ends the service, and return the exit status."""
         with self._signal_handling():
             self._workers[0].start_at = self._clock()
-            while self._kill_at is None or any(worker.pid for worker in self._workers):
+            while not self._is_over():
                 self._act_on_time()
                 for key, _ in self._selector.select(self._seconds_to_next_action()):
                     key.data()
                 self._reap_workers()
                 self._check_heartbeats()
         return self._exit_status
+
+    def _is_over(self) -> bool:
+        ended = not any(worker.pid for worker in self._workers)
+        return self._gave_up or (self._kill_at is not None and ended)
 
     # Signals
 
@@ -212,14 +219,22 @@ class Supervisor:
         now = self._clock()
         if self._kill_at is not None:
             if now >= self._kill_at:
-                log("shutdown timeout: workers killed", logging.ERROR)
-                self._send_signal(signal.SIGKILL)
-                self._kill_at = now + self._job.shutdown_seconds()
+                self._kill_or_give_up(now)
             return
         for worker in self._workers:
             if worker.start_at is not None and worker.start_at <= now:
                 worker.start_at = None
                 self._start(worker)
+
+    def _kill_or_give_up(self, now: float) -> None:
+        if not self._killed:
+            log("shutdown timeout: workers killed", logging.ERROR)
+            self._send_signal(signal.SIGKILL)
+            self._killed, self._kill_at = True, now + _KILL_SECONDS
+            return
+        # A process that waits for a disk may not die before the disk responds.
+        log("shutdown timeout: killed workers have not ended", logging.ERROR)
+        self._gave_up, self._exit_status = True, 1
 
     def _check_heartbeats(self) -> None:
         """Kill blocked workers. Send a heartbeat to systemd if there is none."""

@@ -250,13 +250,15 @@ from verifier.process.lifecycle import LISTENING
 from verifier.process.systemd import Notifier
 from verifier.process.supervisor import Supervisor
 
-class CountingNotifier(Notifier):
+class CountingSupervisor(Supervisor):
     reloads = 0
 
-    def reloading(self):
-        self.reloads += 1
-        for number in [signal.SIGHUP] * 5 if self.reloads == 1 else [signal.SIGTERM]:
-            os.kill(os.getpid(), number)
+    def _send_signal(self, number):
+        super()._send_signal(number)
+        if number == signal.SIGHUP:
+            self.reloads += 1
+            for number in [signal.SIGHUP] * 5 if self.reloads == 1 else [signal.SIGTERM]:
+                os.kill(os.getpid(), number)
 
 class Job:
     def shutdown_seconds(self):
@@ -274,9 +276,47 @@ class Job:
     def close_listeners(self):
         pass
 
-notifier = CountingNotifier()
-print(Supervisor(1, Job(), notifier).run(), notifier.reloads)
+supervisor = CountingSupervisor(1, Job(), Notifier())
+print(supervisor.run(), supervisor.reloads)
 """
+
+
+UNKILLABLE_WORKER = """
+import os, signal
+from verifier.process.forked_worker import ForkedWorker
+from verifier.process.lifecycle import LISTENING
+from verifier.process.systemd import Notifier
+from verifier.process.supervisor import Supervisor
+
+class Job:
+    def shutdown_seconds(self):
+        return 0.1
+
+    def run(self, worker, channel, heartbeat_interval):
+        print(os.getpid(), flush=True)
+        channel.send(LISTENING)
+        os.kill(os.getppid(), signal.SIGTERM)
+        while True:
+            signal.pause()
+
+    def close_listeners(self):
+        pass
+
+# As a process that waits for a network disk: no signal reaches it.
+ForkedWorker.send_signal = lambda *_: None
+print(Supervisor(1, Job(), Notifier()).run())
+"""
+
+
+def test_supervisor_ends_although_a_worker_cannot_be_killed(tmp_path: Path) -> None:
+    output = tmp_path / "output"  # a file, because the worker that remains keeps a pipe open
+    with output.open("wb") as file:
+        subprocess.run(
+            [sys.executable, "-c", UNKILLABLE_WORKER], stdout=file, timeout=30, check=True
+        )
+    worker, status = output.read_text("ascii").split()
+    os.kill(int(worker), signal.SIGKILL)
+    assert status == "1"
 
 
 def test_reloads_requested_during_a_reload_become_one() -> None:
