@@ -19,7 +19,9 @@ RUN /opt/build/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir 
       /opt/jitsi-verifier/lib
 
 FROM ${BASE_IMAGE}
-RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin verifier
+# A new volume at /var/lib/jitsi-verifier gets this folder's owner.
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin verifier \
+ && install -d -o 10001 -g 10001 -m 0700 /var/lib/jitsi-verifier
 COPY --from=build /opt/jitsi-verifier /opt/jitsi-verifier
 ENV PATH=/opt/jitsi-verifier/bin:$PATH \
     PYTHONUNBUFFERED=1 \

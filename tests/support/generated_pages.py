@@ -43,6 +43,7 @@ _COMPOSE_VALUES: Final = {
     "JWT_ENABLE_DOMAIN_VERIFICATION": "${JWT_ENABLE_DOMAIN_VERIFICATION:-false}",
     "XMPP_DOMAIN": "${XMPP_DOMAIN:-meet.jitsi}",
     "XMPP_MUC_DOMAIN": "${XMPP_MUC_DOMAIN:-muc.meet.jitsi}",
+    "VERIFIER_KEY_CACHE": "/var/lib/jitsi-verifier/keys.json",
     "VERIFIER_LISTEN": "0.0.0.0:8090",
 }
 

@@ -476,6 +476,15 @@ class KeyFetchOptions:
         help="How long known keys still work while their source fails.",
         example="86400",
     )
+    key_cache: str | None = option(
+        "VERIFIER_KEY_CACHE",
+        types.ABSOLUTE_PATH,
+        default_text="off",
+        help="The file that keeps fetched public keys for the next start.",
+        note="They are used until their source answers, at most `key_stale_grace` after it last"
+        " confirmed them: [keys that survive a restart](keys.md#keys-that-survive-a-restart).",
+        example='"/var/lib/jitsi-verifier/keys.json"',
+    )
     key_lookup_rate: float = option(
         "VERIFIER_KEY_LOOKUP_RATE",
         types.POSITIVE,

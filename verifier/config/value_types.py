@@ -31,6 +31,7 @@ TRUE_WORDS: Final = ("1", "t", "true")
 _LABEL: Final = r"""[^\s.,;:*@/?#"'\[\]]+"""  # in any script
 _HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _AUDIT_LOG: Final = re.compile(r"stdout|syslog|/[^\0]+")
+_PATH: Final = re.compile(r"/[^\0]+")
 _STORE: Final = re.compile(r"memory:|sqlite:///[^\0]+")
 _COOKIE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110's token
 _DECIMAL: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
@@ -340,6 +341,7 @@ STRINGS: Final = _list("a string, or an array of strings, none of them empty", _
 HOST: Final = _single("a host name", _host)
 COOKIE_NAME: Final = _single("the name of a cookie (letters, digits, - and _)", _matching(_COOKIE))
 AUDIT_LOG: Final = _single("stdout, syslog or the absolute path of a file", _matching(_AUDIT_LOG))
+ABSOLUTE_PATH: Final = _single("the absolute path of a file", _matching(_PATH))
 STORE: Final = _single(
     f"memory:, sqlite:///absolute/path, {REDIS_EXPECTED}",
     _store,

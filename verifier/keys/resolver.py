@@ -15,6 +15,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, get_args
 
 import aiohttp
@@ -32,6 +33,7 @@ from verifier.keys.sources.base import (
 )
 from verifier.keys.sources.configured import PublicKeySource, SecretSource
 from verifier.keys.sources.jwks import DocumentSource
+from verifier.keys.sources.key_file import KeyFile, KeyKeeper
 from verifier.keys.sources.remote import RemoteSource
 from verifier.keys.sources.settings import KeyLocations
 
@@ -186,6 +188,7 @@ class KeyResolvers:
         locations: The locations of every host, the default host's first; may contain duplicates.
         session: From ``open_session``; the caller closes it after the resolvers.
         context: Settings, clocks and observers.
+        key_cache: The file for fetched keys; None for no file.
     """
 
     def __init__(
@@ -193,6 +196,7 @@ class KeyResolvers:
         locations: Sequence[KeyLocations],
         session: aiohttp.ClientSession,
         context: SourceContext,
+        key_cache: Path | None = None,
     ) -> None:
         self._totals = _KeyTotals(context.observer)
         self._resolvers: list[tuple[KeyLocations, KeyResolver]] = []
@@ -201,6 +205,15 @@ class KeyResolvers:
             if all(wanted != existing for existing, _ in self._resolvers):
                 own = replace(context, observer=_ResolverObserver(context.observer, self._totals))
                 self._resolvers.append((wanted, open_resolver(wanted, session, own)))
+        remote = [
+            source
+            for _, resolver in self._resolvers
+            for source in resolver.sources
+            if isinstance(source, RemoteSource)
+        ]
+        self._keeper = (
+            KeyKeeper(KeyFile(key_cache), remote, context.timing) if key_cache and remote else None
+        )
 
     def resolver_for(self, locations: KeyLocations) -> KeyResolver:
         """Return the resolver of these locations."""
@@ -212,14 +225,21 @@ class KeyResolvers:
         Raises:
             KeySourceError: Configured keys cannot be used.
         """
+        # Before the sources ask: a good answer replaces what the file has.
+        if self._keeper is not None:
+            await self._keeper.load()
         async with contextlib.AsyncExitStack() as started:
             for _, resolver in self._resolvers:
                 await resolver.start()
                 started.push_async_callback(resolver.close)
             started.pop_all()
+        if self._keeper is not None:
+            self._keeper.start()
 
     async def close(self) -> None:
-        """End all background work."""
+        """End all background work, and write the fetched keys into the file."""
+        if self._keeper is not None:
+            await self._keeper.close()
         for _, resolver in self._resolvers:
             await resolver.close()
 
@@ -241,13 +261,15 @@ class KeyResolvers:
                 new.copy_from(old)
 
     def take_over_metrics(self, other: KeyResolvers) -> None:
-        """From now on, report these resolvers' key counts and times, and not those of ``other``.
+        """From now on, report and store these resolvers' keys, and not those of ``other``.
 
         Without this, a source that the new configuration no longer has would look as if it had
         failed since its last success.
         """
         # The old resolvers still fetch for requests that wait, and must not report their counts.
         other._totals.active = False
+        if other._keeper is not None:
+            other._keeper.stop()
         for source in _SOURCES:
             self._totals.report(source)
         for source in set(_SOURCES).difference(status.name for status in self.status()):

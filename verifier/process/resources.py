@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verifier.config import Settings
@@ -142,7 +143,8 @@ async def open_resources(
             lambda _key_ids: state.clear_cache(),
         )
         locations = [each.key_locations() for each in (settings, *settings.hosts.values())]
-        resolvers = KeyResolvers(locations, session, context)
+        key_cache = Path(settings.key_cache) if settings.key_cache else None
+        resolvers = KeyResolvers(locations, session, context, key_cache)
         # Before `start`, which fetches the keys that are not in memory.
         if replaced is not None:
             resolvers.copy_from(replaced.resolvers)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.support.key_server import KeyServer, asap_path, pem_of, running_key_server
 from tests.support.processes import running_verifier
+from tests.support.raw_ask import ask_raw
 from tests.support.tokens import sign
 
 RATE = 10  # key_lookup_rate
@@ -51,10 +52,7 @@ def invented_requests(server: KeyServer) -> int:
 
 
 class Client:
-    """Asks the service with as many connections as needed, and counts the answers.
-
-    It writes the requests itself: an HTTP library would need more time than the service.
-    """
+    """Asks the service with as many connections as needed, and counts the answers."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -62,16 +60,7 @@ class Client:
         self.answers: Counter[tuple[int, str]] = Counter()
 
     async def ask(self, text: str) -> tuple[int, str]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        request = (
-            f"GET /ext-authz/standup?jwt={text} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        )
-        writer.write(request.encode())
-        head = (await reader.read()).decode().lower()
-        writer.close()
-        status, code = int(head.split()[1]), head.partition("x-jitsi-denial: ")[2]
-        assert status != 503 or "retry-after: " in head
-        return status, code.partition("\r\n")[0]
+        return await ask_raw(self._port, text)
 
     async def send(self, key_ids: Iterator[str], rate: int) -> None:
         """Send ``rate`` forged tokens a second, whether earlier ones are answered or not."""

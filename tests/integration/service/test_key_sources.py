@@ -281,7 +281,7 @@ def publish(server: KeyServer, kind: str, key: rsa.RSAPrivateKey, **headers: str
         server.publish("k", pem(key), **headers)
 
 
-def key_options(server: KeyServer, kind: str) -> dict[str, str]:
+def key_options(server: KeyServer, kind: str) -> dict[str, Any]:
     if kind == "document":
         return {"JWT_CACHE_KEYS_URL": f"{server.url}/jwks"}
     return {"JWT_ASAP_KEYSERVER": server.url}

@@ -42,6 +42,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Final, Self
@@ -68,6 +69,7 @@ from verifier.keys.sources.http import KeyResponse, redacted_url
 from verifier.keys.sources.limits import NegativeCache, SingleFlight
 from verifier.keys.sources.lookup_queue import LookupQueue
 from verifier.keys.sources.remote import RemoteSource
+from verifier.keys.sources.stored_keys import StoredKey
 from verifier.log import log
 
 _PARALLEL_REFRESHES: Final = 2
@@ -168,6 +170,11 @@ class AsapSource(RemoteSource):
         self._skipped = dict(other._skipped)
         for _, entry in self._cache:
             entry.refresh_at, entry.past_caches = self._timing.monotonic(), True
+
+    def restore(self, stored: Sequence[StoredKey]) -> None:
+        """Use keys of an earlier process as stale ones; ask for them at once."""
+        super().restore(stored)
+        self._had_a_key = self._had_a_key or bool(stored)
 
     def _may_start_lookup(self, key_id: str) -> bool:
         """Return whether a token may cause a request for this key id, which is not cached."""
@@ -310,7 +317,7 @@ class AsapSource(RemoteSource):
             self._observer.count_skipped(self.name, error.reason)
             self._remember_skipped(SkippedKey(error.reason, key_id, str(error.__cause__ or error)))
         if refuses_key(error.reason):
-            self._cache.remove([key_id])
+            self._cache.refuse([key_id])
 
     def _remember_skipped(self, entry: SkippedKey) -> None:
         # Only what the server has sent is remembered, so invented key ids displace nothing.

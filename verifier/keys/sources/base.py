@@ -119,8 +119,11 @@ class SourceStatus:
 
     @property
     def ready(self) -> bool:
-        """Whether ``/readyz`` counts the source as ready: it has answered, or was never needed."""
-        return self.answered or self.state == "never-needed"
+        """Whether ``/readyz`` counts the source as ready.
+
+        It has answered, was never needed, or has keys of an earlier process (``key_cache``).
+        """
+        return self.answered or self.state in ("never-needed", "stale")
 
 
 def key_statuses(

@@ -42,6 +42,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from verifier.keys.model import Source, VerificationKey, key_id_digest
 from verifier.keys.sources.base import KeyStatus, SourceContext, key_statuses
@@ -62,6 +63,7 @@ class CachedKey:
         withdrawn: Whether the source no longer has the key.
         contested: Whether the source names the key in a way that does not confirm it.
         refresh_at: When to request the key again, if the source is requested key by key.
+        answered_at: When the source last answered about the key, Unix seconds.
         past_caches: Whether the next request for the key must reach the server past all caches.
         asked_again_at: When the source was last asked again because of a signature.
         etag: The source's ``ETag`` for this version of the key.
@@ -77,10 +79,31 @@ class CachedKey:
     withdrawn: bool = False
     contested: bool = False
     refresh_at: float = float("inf")
+    answered_at: float = 0.0
     past_caches: bool = False
     asked_again_at: float = float("-inf")
     etag: str = ""
     lifetime: float = 0.0
+
+
+class StoredTimes(Protocol):
+    """What is stored of a key besides the key; see ``stored_keys.StoredKey``."""
+
+    @property
+    def answered(self) -> float:
+        """When the source last answered about the key id, Unix seconds."""
+
+    @property
+    def confirmed(self) -> float:
+        """When the source last confirmed the key, Unix seconds."""
+
+    @property
+    def until(self) -> float:
+        """When the key expires if nothing is heard of its source, Unix seconds."""
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the source no longer has the key."""
 
 
 class KeyCache:
@@ -89,6 +112,11 @@ class KeyCache:
     Args:
         name: The kind of source.
         context: Grace periods, clocks and observers.
+
+    Attributes:
+        revision: Counts new, replaced, withdrawn and refused keys.
+        confirmations: Counts confirmed keys.
+        refused: When keys were refused, Unix seconds.
     """
 
     def __init__(self, name: Source, context: SourceContext) -> None:
@@ -100,6 +128,9 @@ class KeyCache:
         self._monotonic = context.timing.monotonic
         self._clock = context.timing.clock
         self._entries: dict[str, CachedKey] = {}
+        self.revision = self.confirmations = 0
+        # As many as there can be keys; the oldest goes first.
+        self.refused: dict[str, float] = {}
 
     def __iter__(self) -> Iterator[tuple[str, CachedKey]]:
         """Iterate over a copy: the caller may remove entries meanwhile."""
@@ -173,7 +204,8 @@ class KeyCache:
         for key_id in self._entries.keys() - named.keys() - held:
             self._withdraw(key_id)
         self._evict_excess()
-        self._report(changed | self._remove(refused))
+        self._report(changed)
+        self.refuse(refused)
         self.purge()
 
     def confirm_all(self, lifetime: float) -> None:
@@ -197,6 +229,32 @@ class KeyCache:
         expired = [key_id for key_id, entry in self._entries.items() if now >= entry.usable_until]
         self.remove(expired)
 
+    def refuse(self, key_ids: Collection[str]) -> None:
+        """Remove keys that their source names with something that must not be trusted."""
+        for key_id in key_ids:
+            self.refused[key_id] = self._clock()
+        while len(self.refused) > self._settings.key_cache_size:
+            self.refused.pop(next(iter(self.refused)))
+        self.revision += bool(key_ids)
+        self.remove(key_ids)
+
+    def restore(self, key_id: str, key: VerificationKey, stored: StoredTimes) -> None:
+        """Add a key of an earlier process as a stale one, unless the cache has a key already."""
+        clock, now = self._clock(), self._monotonic()
+        # A clock that was set back since must not make the key valid for longer.
+        confirmed = min(stored.confirmed, clock)
+        ends = min(stored.until, confirmed + self._settings.key_stale_grace)
+        if key_id in self._entries or ends <= clock:
+            return
+        usable_until, digest = now + ends - clock, key_id_digest(key_id)
+        entry = CachedKey(key, confirmed, now, usable_until, now, digest, stored.withdrawn)
+        entry.answered_at, entry.refresh_at = min(stored.answered, clock), now
+        if stored.withdrawn:
+            entry.fresh_until = usable_until
+        self._entries[key_id] = entry
+        self._evict_excess()
+        self._report(set())
+
     def forget(self, key_id: str) -> None:
         """Remove a key that no token needs, without a report: its source still has it."""
         self._entries.pop(key_id, None)
@@ -204,6 +262,7 @@ class KeyCache:
     def copy_from(self, other: KeyCache) -> None:
         """Replace the content by that of another cache of the same source."""
         self._entries = {key_id: replace(entry) for key_id, entry in other}
+        self.refused = dict(other.refused)
         self._report(set())
 
     def has_stale(self) -> bool:
@@ -233,13 +292,17 @@ class KeyCache:
             digest = key_id_digest(key_id)
             entry = CachedKey(key, self._clock(), fresh_until, usable_until, now, digest)
             self._entries[key_id] = entry
+            self.revision += 1
         # Issuers reuse a kid for a new key; decisions with the old key must be made anew.
         replaced = entry.key != key
+        self.revision += replaced or entry.withdrawn
+        self.confirmations += 1
+        self.refused.pop(key_id, None)
         if entry.key.fingerprint != key.fingerprint:
             old, new = entry.key.fingerprint, key.fingerprint
             fields = {"source": self._name, "key_id": key_id, "fingerprint": new, "before": old}
             log("key id has another key", logging.WARNING, **fields)
-        entry.key, entry.confirmed_at = key, self._clock()
+        entry.key, entry.confirmed_at, entry.answered_at = key, self._clock(), self._clock()
         entry.withdrawn = entry.contested = entry.past_caches = False
         entry.fresh_until, entry.usable_until, entry.lifetime = fresh_until, usable_until, lifetime
         return replaced
@@ -249,7 +312,8 @@ class KeyCache:
         # The first response without the key starts the period; later ones must not extend it.
         if entry is None or entry.withdrawn:
             return
-        entry.withdrawn = True
+        entry.withdrawn, entry.answered_at = True, self._clock()
+        self.revision += 1
         entry.fresh_until = entry.usable_until = self._monotonic() + self._settings.key_grace
 
     def _remove(self, key_ids: Collection[str]) -> set[str]:

@@ -240,7 +240,7 @@ class DocumentSource(RemoteSource):
         except KeySourceError as error:
             if isinstance(error.__cause__, _NothingUsableError):
                 self._report.update(error.__cause__.document)
-                self._cache.remove(error.__cause__.document.refused)
+                self._cache.refuse(error.__cause__.document.refused)
             return True
         # A 304 may leave out what has not changed (RFC 9110, section 15.4.5).
         default = self._settings.document_lifetime if document else self._lifetime

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Self, TypeVar
 
 import aiohttp
@@ -40,6 +40,7 @@ from verifier.keys.sources.circuit_breaker import CircuitBreaker
 from verifier.keys.sources.http import HttpFetcher, KeyResponse, parse_key_url, redacted_url
 from verifier.keys.sources.polling import PollingTask
 from verifier.keys.sources.proxy import proxy_for
+from verifier.keys.sources.stored_keys import SourceId, StoredKey, source_url
 from verifier.log import log
 
 T = TypeVar("T")
@@ -167,6 +168,7 @@ class RemoteSource:
         context: SourceContext = DEFAULT_CONTEXT,
     ) -> None:
         self.url = parse_key_url(url)
+        self.id: SourceId = (self.name, source_url(self.url))
         self._settings = context.settings
         self._observer = context.observer
         self._timing = context.timing
@@ -263,6 +265,44 @@ class RemoteSource:
                     url=url,
                     proxy=redacted_url(proxy),
                 )
+
+    def restore(self, stored: Sequence[StoredKey]) -> None:
+        """Use keys of an earlier process as stale ones, until the source answers."""
+        for each in stored:
+            if each.key is not None:
+                self._cache.restore(each.key_id, each.key, each)
+
+    def stored_keys(self) -> list[StoredKey]:
+        """Return what the next process should know about this source's keys."""
+        now, clock, settings = self._timing.monotonic(), self._timing.clock(), self._settings
+        keys = [
+            StoredKey(
+                self.id,
+                key_id,
+                entry.answered_at,
+                entry.confirmed_at,
+                clock + entry.usable_until - now,
+                entry.withdrawn,
+                entry.key,
+            )
+            for key_id, entry in self._cache
+        ]
+        # A refusal is kept until no worker can still have the key from before.
+        longest = settings.key_max_lifetime + settings.key_stale_grace
+        return keys + [
+            StoredKey(self.id, key_id, at, at, at + longest, withdrawn=True, key=None)
+            for key_id, at in self._cache.refused.items()
+        ]
+
+    @property
+    def cache_revision(self) -> int:
+        """A number that changes with each new, replaced, withdrawn or refused key."""
+        return self._cache.revision
+
+    @property
+    def cache_confirmations(self) -> int:
+        """A number that changes when a key is confirmed."""
+        return self._cache.confirmations
 
     def _refresh_time(self, lifetime: float) -> float:
         """Return when to request again a response that is fresh for ``lifetime`` (monotonic)."""
