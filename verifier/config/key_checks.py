@@ -31,6 +31,11 @@ _KEY_OPTIONS: Final = ("app_secret", *KEY_URL_OPTIONS, "public_keys")
 STRONG_SECRET: Final = 32
 """The least size, bytes: RFC 7518, section 3.2 wants no less than the output of SHA-256."""
 
+# OpenID Connect Discovery 1.0, section 4; RFC 8414, section 3.
+_DISCOVERY_PATHS: Final = (
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+)
 _PUBLIC: Final = "one PEM public key or certificate, JWK or JWK set"
 
 
@@ -71,6 +76,7 @@ def resolve_keys(config: ConfigInput, values: dict[str, Any]) -> None:
         strict = values["rules"] == "strict"
         _check_keys(config, accepted, configured, strict=strict)
     _notice_plain_http(config, values, configured)
+    _notice_discovery(config, values, configured)
 
 
 def _accepted_algorithms(
@@ -215,6 +221,15 @@ def _refuse_ambiguous(config: ConfigInput, configured: _ConfiguredKeys) -> None:
                     f"a key{which} that may be read in two ways: {key.interop_warning}",
                     expected,
                 )
+
+
+def _notice_discovery(
+    config: ConfigInput, values: dict[str, Any], configured: _ConfiguredKeys
+) -> None:
+    for name in configured.urls:
+        if urlsplit(values[name]).path.endswith(_DISCOVERY_PATHS):
+            text = "this is a discovery document, which has no keys: set its jwks_uri instead"
+            config.add_notice(name, text)
 
 
 def _notice_plain_http(

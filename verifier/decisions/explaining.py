@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,6 +13,7 @@ from verifier.keys.formats import describe_skipped
 from verifier.keys.model import KeyLookup, KeySet
 from verifier.keys.resolver import KeyResolver
 from verifier.keys.sources.base import Missing, SourceStatus
+from verifier.keys.sources.remote import UNUSABLE_RESPONSE
 from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, DenialCode, Deny, RevocationCheck
 from verifier.rules.policy import Policy
@@ -69,7 +70,7 @@ def _key_id(request: AccessRequest) -> str | None:
     return key_id if isinstance(key_id, str) else None
 
 
-def _suggest_by_entries(sources: Iterable[SourceStatus], key_id: str | None) -> str | None:
+def _suggest_by_entries(sources: Sequence[SourceStatus], key_id: str | None) -> str | None:
     """Return what to change if a source has the key, or keys at all, but cannot use them."""
     skipped = [entry for source in sources for entry in source.skipped]
     of_key = [entry for entry in skipped if entry.key_id == key_id]
@@ -78,8 +79,17 @@ def _suggest_by_entries(sources: Iterable[SourceStatus], key_id: str | None) -> 
             f"The key of kid {quote(key_id)} is published, but it cannot be used:"
             f" {make_printable(of_key[0].detail)}. Publish one public signing key under this kid."
         )
-    if skipped and not any(source.keys for source in sources):
+    if any(source.keys for source in sources):
+        return None
+    if skipped:
         return "The keys are published, but none of them can be used. The notes say why."
+    for source in sources:
+        _, unusable, reason = source.last_error.partition(UNUSABLE_RESPONSE)
+        if unusable:
+            return (
+                f"The key source {source.name} responds, but its response cannot be used:"
+                f" {make_printable(reason)}."
+            )
     return None
 
 

@@ -290,6 +290,9 @@ async def test_service_is_not_ready_before_there_is_a_key(
         assert (await ask(verifier, "plain", token())).code == "keys-unavailable"
         explained = await explain(verifier, token())
         assert any(words in note for note in explained["notes"])
+        cure = next(step["cure"] for step in explained["steps"] if step["result"] == "fail")
+        assert "reachable" not in cure
+        assert "cannot be used: " in cure
         # The source is asked again soon, without a token.
         publish(server, {"plain": USABLE["plain"]})
         await asyncio.to_thread(

@@ -131,6 +131,16 @@ def test_public_key_can_be_in_a_file(rsa_pem: str) -> None:
     assert settings.watched_files == (Path("/keys/main.pem"),)
 
 
+def test_notice_names_the_address_of_a_discovery_document() -> None:
+    url = "https://sso.example.org/realms/meet/.well-known/openid-configuration"
+    assert from_env(JWT_CACHE_KEYS_URL=url).notices == (
+        (
+            "cache_keys_url (JWT_CACHE_KEYS_URL): this is a discovery document, which has no keys:"
+            " set its jwks_uri instead"
+        ),
+    )
+
+
 def test_key_file_of_a_windows_editor_is_read(rsa_pem: str) -> None:
     content = b"\xef\xbb\xbf" + rsa_pem.replace("\n", "\r\n").encode()
     settings = from_toml(public_keys(main="/keys/main.pem"), {"/keys/main.pem": content})

@@ -43,6 +43,9 @@ from verifier.keys.sources.proxy import proxy_for
 from verifier.keys.sources.stored_keys import SourceId, StoredKey, source_url
 from verifier.log import log
 
+UNUSABLE_RESPONSE: Final = "the response cannot be used: "
+"""How the error of a source begins that responds, but not with keys."""
+
 T = TypeVar("T")
 _RESULTS: Final[Mapping[str, FetchResult]] = {
     "ok": "ok",
@@ -141,7 +144,7 @@ async def _parse(parse: Callable[[bytes], T], body: bytes) -> T:
             return parse(body)
         return await asyncio.to_thread(parse, body)
     except InvalidKeyError as error:
-        message = f"the response cannot be used: {error}"
+        message = f"{UNUSABLE_RESPONSE}{error}"
         raise KeySourceError(message, source_wide=False, reason=error.reason) from error
 
 
