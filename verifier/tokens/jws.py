@@ -28,6 +28,9 @@ from verifier.tokens.claims import TokenHeader
 
 MAX_TOKEN_BYTES: Final = 16_384
 MAX_DEPTH: Final = 64
+MAX_CONTAINERS: Final = 1_024
+"""Objects and lists; to make one takes ten times as long as to read its brackets."""
+
 MAX_FRACTIONS: Final = 128
 """Numbers with a fraction or an exponent; the conversion of one may take 0.5 µs."""
 
@@ -160,7 +163,8 @@ def decode_object(segment: bytes) -> dict[str, Any]:
 
     Raises:
         MalformedError: Bad base64url, bad UTF-8, no object, a doubled name, NaN or Infinity, a
-            number of 2^63 or more, a lone surrogate, or more than 64 levels.
+            number of 2^63 or more, a lone surrogate, more than 64 levels, or too many objects and
+            lists or numbers with a fraction.
     """
     return parse_object(decode_base64url(segment))
 
@@ -172,8 +176,8 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise MalformedError("expected UTF-8") from None
     openers = raw.count(b"{") + raw.count(b"[")
-    if openers > MAX_DEPTH and nests_deeper(raw, MAX_DEPTH):
-        raise MalformedError(f"expected at most {MAX_DEPTH} levels")
+    if openers > MAX_DEPTH:
+        _check_nesting(raw)
     try:
         # Each value but the first in its object or list follows a comma.
         few = openers + raw.count(b",") <= _FEW_VALUES
@@ -197,10 +201,23 @@ def nests_deeper(raw: bytes, depth: int) -> bool:
     """
     if raw.count(b"{") + raw.count(b"[") <= depth:
         return False
+    return max(accumulate(_level_changes(raw)), default=0) > depth
+
+
+def _check_nesting(raw: bytes) -> None:
+    changes = _level_changes(raw)
+    if max(accumulate(changes), default=0) > MAX_DEPTH:
+        raise MalformedError(f"expected at most {MAX_DEPTH} levels")
+    if changes.count(1) > MAX_CONTAINERS:
+        raise MalformedError(f"expected at most {MAX_CONTAINERS} objects and lists")
+
+
+def _level_changes(raw: bytes) -> array[int]:
+    """Return 1 for each bracket that opens an object or list, and -1 for each that closes one."""
     # Without escapes, every second part between quotes is the inside of a string.
     unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in raw else raw
     outside = b"".join(unescaped.split(b'"')[::2])
-    return max(accumulate(array("b", outside.translate(_LEVELS, _NO_BRACKETS))), default=0) > depth
+    return array("b", outside.translate(_LEVELS, _NO_BRACKETS))
 
 
 def has_lone_surrogates(text: str) -> bool:

@@ -115,6 +115,13 @@ def test_token_with_many_values_is_read_like_one_with_few(value: str, filling: s
     assert (many and many["x"]) == (few and few["x"])
 
 
+def test_number_of_objects_and_lists_is_bounded() -> None:
+    for count, allowed in ((1_022, True), (1_023, False)):
+        assert (
+            parsed(f'{{"x":[{",".join(["{}"] * count)}],"y":"{"[" * 2_000}"}}') is not None
+        ) is allowed
+
+
 def test_number_of_fractions_is_bounded() -> None:
     for count, allowed in ((128, True), (129, False)):
         assert (parsed(f'{{"x":[{",".join(["1.5"] * count)}]}}') is not None) is allowed
