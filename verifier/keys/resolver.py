@@ -15,7 +15,6 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final, get_args
 
 import aiohttp
@@ -33,7 +32,7 @@ from verifier.keys.sources.base import (
 )
 from verifier.keys.sources.configured import PublicKeySource, SecretSource
 from verifier.keys.sources.jwks import DocumentSource
-from verifier.keys.sources.key_file import KeyFile, KeyKeeper
+from verifier.keys.sources.key_keeper import KeyKeeper, KeyStore
 from verifier.keys.sources.remote import RemoteSource
 from verifier.keys.sources.settings import KeyLocations
 
@@ -188,7 +187,7 @@ class KeyResolvers:
         locations: The locations of every host, the default host's first; may contain duplicates.
         session: From ``open_session``; the caller closes it after the resolvers.
         context: Settings, clocks and observers.
-        key_cache: The file for fetched keys; None for no file.
+        key_stores: Where fetched keys are kept for the next start.
     """
 
     def __init__(
@@ -196,7 +195,7 @@ class KeyResolvers:
         locations: Sequence[KeyLocations],
         session: aiohttp.ClientSession,
         context: SourceContext,
-        key_cache: Path | None = None,
+        key_stores: Sequence[KeyStore] = (),
     ) -> None:
         self._totals = _KeyTotals(context.observer)
         self._resolvers: list[tuple[KeyLocations, KeyResolver]] = []
@@ -211,9 +210,7 @@ class KeyResolvers:
             for source in resolver.sources
             if isinstance(source, RemoteSource)
         ]
-        self._keeper = (
-            KeyKeeper(KeyFile(key_cache), remote, context.timing) if key_cache and remote else None
-        )
+        self._keeper = KeyKeeper(key_stores, remote, context.timing) if key_stores else None
 
     def resolver_for(self, locations: KeyLocations) -> KeyResolver:
         """Return the resolver of these locations."""

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verifier.config import Settings
@@ -21,6 +20,7 @@ from verifier.decisions.throttle import SignatureThrottle
 from verifier.http.admin.wrong_tokens import WrongTokens
 from verifier.keys.resolver import KeyResolvers
 from verifier.keys.sources.base import SourceContext
+from verifier.keys.sources.key_keeper import open_key_stores
 from verifier.log import log_internal_error, traceback_summary
 from verifier.observability.decision_log import DecisionSinks
 from verifier.observability.metrics import Metrics
@@ -143,8 +143,10 @@ async def open_resources(
             lambda _key_ids: state.clear_cache(),
         )
         locations = [each.key_locations() for each in (settings, *settings.hosts.values())]
-        key_cache = Path(settings.key_cache) if settings.key_cache else None
-        resolvers = KeyResolvers(locations, session, context, key_cache)
+        stores = open_key_stores(
+            settings.key_cache, settings.revocation_store, settings.admin_token
+        )
+        resolvers = KeyResolvers(locations, session, context, stores)
         # Before `start`, which fetches the keys that are not in memory.
         if replaced is not None:
             resolvers.copy_from(replaced.resolvers)

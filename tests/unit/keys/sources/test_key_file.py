@@ -116,7 +116,7 @@ def test_url_is_stored_without_secrets(url: str, stored: str) -> None:
 
 def save_many(path: Path, worker: int) -> None:
     for number in range(20):
-        KeyFile(path).save([record(f"{worker} {number}", 100.0 + number)], 0)
+        KeyFile(path).write([record(f"{worker} {number}", 100.0 + number)], 0)
 
 
 def test_workers_lose_no_key_of_each_other(tmp_path: Path) -> None:
@@ -127,17 +127,17 @@ def test_workers_lose_no_key_of_each_other(tmp_path: Path) -> None:
         worker.start()
     for worker in workers:
         worker.join()
-    assert len(KeyFile(path).load()) == 60
+    assert len(KeyFile(path).read()) == 60
     assert path.stat().st_mode & 0o777 == 0o600
     assert sorted(each.name for each in tmp_path.iterdir()) == ["keys", "keys.lock"]
 
 
 def test_records_whose_time_is_over_are_left_out(tmp_path: Path) -> None:
     file = KeyFile(tmp_path / "keys")
-    file.save([record("a", 0), record("b", 100)], 50)
-    assert len(file.load()) == 2
-    file.save([record("b", 100)], 61)
-    assert [each.key_id for each in file.load()] == ["b"]
+    file.write([record("a", 0), record("b", 100)], 50)
+    assert len(file.read()) == 2
+    file.write([record("b", 100)], 61)
+    assert [each.key_id for each in file.read()] == ["b"]
 
 
 # Sources with a file
@@ -157,7 +157,7 @@ def open_with(
     def open_with(**options: Any) -> KeyResolvers:
         locations = [KeyLocations(asap_url=server.url)]
         context = source_context(time, recorder, **options)
-        return KeyResolvers(locations, session, context, tmp_path / "keys")
+        return KeyResolvers(locations, session, context, [KeyFile(tmp_path / "keys")])
 
     return open_with
 
@@ -216,7 +216,7 @@ async def test_clock_that_was_set_back_does_not_extend_a_key(
     path = tmp_path / "keys"
     later = START + 10 * 86_400
     source: SourceId = ("asap", source_url(URL(server.url)))
-    KeyFile(path).save([record("k", later, source=source, until=later + 90_000)], 0)
+    KeyFile(path).write([record("k", later, source=source, until=later + 90_000)], 0)
     server.reply_to_all = Reply(status=500)
     resolvers = open_with()
     await resolvers.start()
@@ -235,4 +235,4 @@ def test_other_kinds_of_file_are_an_error(tmp_path: Path, kind: str) -> None:
     else:
         path.mkdir()
     with pytest.raises((ValueError, OSError), match=r"regular file|directory"):
-        KeyFile(path).load()
+        KeyFile(path).read()
