@@ -5,26 +5,22 @@ import gzip
 import hashlib
 import socket
 import ssl
-import tempfile
 import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
 from ipaddress import ip_address
 
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from multidict import CIMultiDict
 from yarl import URL
 
 from tests.support.key_server import KeyServer, Reply, running_key_server, source_context
+from tests.support.tls import tls_context
 from verifier.keys.sources.base import KeySourceError
 from verifier.keys.sources.freshness import stated_lifetime
 from verifier.keys.sources.http import HttpFetcher, KeyResponse, redacted_url
@@ -517,30 +513,6 @@ def test_no_proxy_lists_what_is_fetched_directly(
 # TLS
 
 
-def tls_context(names: list[x509.GeneralName], start: float, end: float) -> ssl.SSLContext:
-    """Return the context of a server with a certificate that it has signed itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "keys")])
-    certificate = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), 1)
-        .not_valid_before(datetime.fromtimestamp(start, UTC))
-        .not_valid_after(datetime.fromtimestamp(end, UTC))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            + certificate.public_bytes(Encoding.PEM)
-        )
-        file.flush()
-        context.load_cert_chain(file.name)
-    context.certificate = certificate.public_bytes(Encoding.PEM).decode()  # type: ignore[attr-defined]
-    return context
-
-
 LOOPBACK: list[x509.GeneralName] = [x509.IPAddress(ip_address("127.0.0.1"))]
 DAY = 86_400
 
@@ -552,17 +524,18 @@ DAY = 86_400
         (True, LOOPBACK, (-2, -1), "certificate has expired (OpenSSL verify code 10)"),
         (True, LOOPBACK, (1, 2), "certificate is not valid yet: check the clocks (OpenSSL"),
         (True, [x509.DNSName("other.test")], (-1, 1), "is for another IP address (OpenSSL"),
+        (True, [], (-1, 1), "is for another IP address (OpenSSL verify code 64)"),
         (True, LOOPBACK, (-1, 1), ""),
     ],
-    ids=["not trusted", "expired", "not yet valid", "wrong name", "good"],
+    ids=["not trusted", "expired", "not yet valid", "wrong name", "no name", "good"],
 )
 async def test_tls_error_says_what_is_wrong(
     trusted: bool, names: list[x509.GeneralName], days: tuple[int, int], fault: str
 ) -> None:
-    context = tls_context(names, time.time() + days[0] * DAY, time.time() + days[1] * DAY)
+    context, certificate = tls_context(names, *(time.time() + day * DAY for day in days))
     client = ssl.create_default_context()
     if trusted:
-        client.load_verify_locations(cadata=context.certificate)  # type: ignore[attr-defined]
+        client.load_verify_locations(cadata=certificate)
     async with (
         running_key_server(context) as server,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=client)) as session,
