@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from tests.support.processes import client_ports, free_port
+from tests.support.paths import DOCS
+from tests.support.processes import client_ports, free_port, wait_until
 from tests.support.raw_http import send_all
 from tests.support.token_urls import urls_with_token
 from tests.support.tokens import sign
@@ -72,6 +73,21 @@ def test_logs_contain_no_token(sites: StartSite) -> None:
     assert '"denied"' in logs
     for part in token.split("."):
         assert part not in logs
+
+
+def test_documented_settings_for_speed_work(sites: StartSite) -> None:
+    log = "access_log /var/log/nginx/access.log jitsi_verifier"
+    compiled, buffered = "pcre_jit on;", f"{log} buffer=32k flush=1s;"
+    documented = (DOCS / "debian-nginx.md").read_text("utf-8").splitlines()
+    assert all(f"        {line}" in documented for line in (compiled, buffered))
+    edits = (("worker_processes 1;", f"worker_processes 1;\n{compiled}"), (f"{log};", buffered))
+    site = sites(JITSI, name="fast", edits=edits)
+    token = mint()
+    assert [site.get(f"/standup?jwt={token}").status for _ in range(2)] == [200, 200]
+    assert site.get(f"/other?jwt={token}").denial == (403, "room-mismatch")
+    file = site.nginx.logs / "access.log"
+    wait_until(lambda: "gate=HIT denial= " in file.read_text(), "the log")
+    assert "gate=403 denial=room-mismatch " in file.read_text()
 
 
 def test_nginx_accepts_the_configuration_without_warnings(
