@@ -12,7 +12,9 @@ call                                  result                                    
 
 ``may_fetch`` says which of the last two calls applies. A source that sends requests has one method
 which decides whether a token may cause a request (``_may_start_lookup``). Both ``may_fetch`` and
-``fetch`` follow it, and every limit that protects a key server belongs there.
+``fetch`` follow it. How long a lookup then waits for its turn, ``lookup_queue`` decides.
+
+A key in memory that did not make a signature is another matter: see ``remote``.
 
 This module knows neither HTTP nor files.
 """
