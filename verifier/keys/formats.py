@@ -165,6 +165,8 @@ def _parse_content(content: Any, source: Source) -> Document:
     # A map may contain the kid "keys"; its value is a text, never a list.
     if isinstance(jwks, list) or jwks is None:
         return _parse_jwk_set(jwks or [], source)
+    if isinstance(jwks, dict):
+        raise InvalidKeyError("expected the member keys to be a list, found an object")
     if "kty" in content:
         return _parse_jwk_set([content], source, "it is a JWK without a JWK set")
     _refuse_other_document(content)

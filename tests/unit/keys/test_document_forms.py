@@ -484,6 +484,7 @@ def test_text_with_a_byte_order_mark_is_read() -> None:
         (b'{"keys": [', "an error at character 11 of 10"),
         (b'{"keys": [],}', "an error at character"),
         (b'"text"', "found a string"),
+        (b'{"keys": {"k": {}}}', "the member keys to be a list, found an object"),
     ],
 )
 def test_other_text_is_refused_in_clear_words(body: bytes, found: str) -> None:
