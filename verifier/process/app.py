@@ -257,13 +257,13 @@ class App:
                 await asyncio.sleep(_FILE_POLL_SECONDS)
 
     async def _is_outdated(self, settings: Settings) -> bool:
-        """Return whether the configuration can be read, and differs from these settings."""
+        """Return whether the configuration differs from these settings, or cannot be read."""
         if not settings.watched_files:
             return False
         try:
             return await self._reader.read() != settings
-        except Exception:  # noqa: BLE001  # a reload would report it; the watch must go on
-            return False
+        except Exception:  # noqa: BLE001  # the reload will meet it too, and report it
+            return True
 
     async def _close(self) -> None:
         """Close tasks and resources, but no longer than ``CLOSING_SECONDS``."""
