@@ -10,6 +10,7 @@ does, because it leaves some checks to its user. So this module refuses, with th
     400  more fields than ``head_fields``; fields in a trailer
     400  ``Transfer-Encoding`` in HTTP/1.0, doubled, or any coding but ``chunked``
     400  a body behind ``Upgrade``, whose end llhttp does not look for
+    400  a ``Content-Length`` of more than 20 digits
     431  a head over ``head_bytes``, a field or target over ``field_bytes``
     413  a body over ``body_bytes``
     400  chunks over six times as many bytes on the wire, with their sizes and extensions
@@ -41,6 +42,8 @@ _WIRE_BYTES_PER_BODY_BYTE: Final = 6
 _LINE_END: Final = b"\r\n"
 # More than a name and a port can have. So the cached hosts take little memory.
 _LONGEST_HOST: Final = 300
+# The digits of 2**64, more than which no length needs. `int` refuses thousands of zeros.
+_MOST_DIGITS: Final = 20
 # Bounds of what is remembered of request lines and field names. If a client fills these places, the
 # names of others are converted anew each time.
 _MOST_KNOWN: Final = 512
@@ -175,7 +178,7 @@ class RequestParser:
             raise RefusalError(400)
         if len(head) > limits.field_bytes:
             self._check_lengths(target, fields, doubled)
-        if b"connection" in fields or b"upgrade" in fields:
+        if b"connection" in fields or b"upgrade" in fields or b"proxy-connection" in fields:
             self._read_connection(fields, doubled)
         self.has_body = False
         if b"content-length" in fields or b"transfer-encoding" in fields:
@@ -209,7 +212,7 @@ class RequestParser:
         del unread[:size]
         try:
             self._parser.feed_data(part)
-        except HttpParserError:
+        except (HttpParserError, HttpParserUpgrade):
             # The parser reads on behind the last chunk, where this server takes nothing.
             if not self._is_complete:
                 raise RefusalError(400) from None
@@ -254,12 +257,13 @@ class RequestParser:
         self, fields: dict[bytes, bytes], doubled: dict[bytes, list[bytes]]
     ) -> None:
         """Find out whether the connection ends with this request."""
-        values = [fields.get(b"connection", b""), *doubled.get(b"connection", ())]
-        options = {option.strip() for option in b",".join(values).lower().split(b",")}
+        options = _list_of(b"connection", fields, doubled)
         if self.is_http_1_0:
             self.is_last = b"keep-alive" not in options
-        # Another program may take what follows an `Upgrade` for the other protocol.
-        if b"close" in options or b"upgrade" in fields:
+        # llhttp reads nothing behind `Proxy-Connection: close`, which a proxy may pass on. Another
+        # program may take what follows an `Upgrade` for the other protocol.
+        closes = options | _list_of(b"proxy-connection", fields, doubled)
+        if b"close" in closes or b"upgrade" in fields:
             self.is_last = True
 
     def _read_framing(self, fields: dict[bytes, bytes], doubled: dict[bytes, list[bytes]]) -> None:
@@ -270,7 +274,10 @@ class RequestParser:
         """
         coding = fields.get(b"transfer-encoding")
         if coding is None:
-            self._body_left = int(fields[b"content-length"])
+            length = fields[b"content-length"].rstrip()
+            if len(length) > _MOST_DIGITS:
+                raise RefusalError(400)
+            self._body_left = int(length)
             self.has_body = self._body_left > 0
         else:
             is_chunked = (
@@ -282,6 +289,14 @@ class RequestParser:
             self.has_body = self.is_last = True
         if self.has_body and b"upgrade" in fields:
             raise RefusalError(400)
+
+
+def _list_of(
+    name: bytes, fields: dict[bytes, bytes], doubled: dict[bytes, list[bytes]]
+) -> set[bytes]:
+    """Return the members of a list in one or more fields, in lower case."""
+    values = [fields.get(name, b""), *doubled.get(name, ())]
+    return {member.strip() for member in b",".join(values).lower().split(b",")}
 
 
 def _split_fields(head: bytes) -> tuple[dict[bytes, bytes], dict[bytes, list[bytes]]]:

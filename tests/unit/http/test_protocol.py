@@ -316,6 +316,30 @@ async def test_nothing_is_read_after_the_last_chunk(serve: Serve) -> None:
     assert len(wire.seen) == 1
 
 
+@pytest.mark.parametrize(
+    "behind",
+    [
+        head("Connection: Upgrade", "Upgrade: websocket"),
+        head(line="CONNECT a:443 HTTP/1.1"),
+        b"GARBAGE\r\n\r\n",
+    ],
+)
+async def test_anything_after_the_last_chunk_is_ignored(serve: Serve, behind: bytes) -> None:
+    wire = await serve(answer_body, bodies=True)
+    request = post("Transfer-Encoding: chunked") + b"3\r\nabc\r\n0\r\n\r\n"
+    assert (await wire.exchange(request + behind)).endswith(b"got abc")
+    assert not wire.reports
+
+
+@pytest.mark.parametrize("option", ["close", "Close", "keep-alive, close"])
+async def test_a_proxys_connection_header_ends_the_connection(serve: Serve, option: str) -> None:
+    """A proxy may pass this header on, and use the connection for the next client."""
+    wire = await serve()
+    answer = await wire.exchange(head(f"Proxy-Connection: {option}") + head())
+    assert answer.count(b"HTTP/1.1 ") == answer.count(b"200 OK") == 1
+    assert b"\r\nConnection: close\r\n" in answer
+
+
 async def test_an_empty_body_does_not_end_the_connection(serve: Serve) -> None:
     last = head("Connection: close")
     answer = await (await serve()).exchange(post("Content-Length: 0") + last)
@@ -352,6 +376,7 @@ MALFORMED = {
     "two lengths": post("Content-Length: 3", "Content-Length: 4"),
     "two equal lengths": post("Content-Length: 3", "Content-Length: 3"),
     "signed length": post("Content-Length: +3"),
+    "length of thousands of zeros": post(f"Content-Length: {'0' * 5_000}"),
     "length beyond 64 bits": post("Content-Length: 18446744073709551616"),
     "unknown transfer coding": post(f"Transfer-Encoding: {MARK}"),
     "chunked is not last": post("Transfer-Encoding: chunked, gzip"),
