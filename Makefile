@@ -138,7 +138,7 @@ $(TEST_STAMP): $(RUN_STAMP)
 $(BENCH_STAMP): pyproject.toml
 	$(BENCH_PYTHON) -m venv --clear $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(BENCH_VENV)/bin/python -m pip install --quiet --editable ".[otel,redis]" --group bench
+	$(BENCH_VENV)/bin/python -m pip install --quiet --editable ".[otel,redis]"
 	touch $@
 
 # Separate from the other packages, because libFuzzer's wheel exists only for some Pythons and machines.

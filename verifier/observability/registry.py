@@ -1,4 +1,4 @@
-"""Counters, gauges and histograms whose values all workers share, and Prometheus' text format.
+"""Counters, gauges and histograms whose values all workers share.
 
 Every value is one number in an array of its worker. The arrays of all workers lie in one anonymous
 mapping, which is made before the workers are forked:
@@ -13,8 +13,9 @@ mapping, which is made before the workers are forked:
 All workers run the same program and register the same metrics in the same order. So a value has the
 same position in every array.
 
-Why not prometheus_client: a scrape of these metrics takes it 15 times as long, and a thread would
-not help, because the thread holds the interpreter. Its workers share values through files.
+prometheus_client writes the text of a scrape. Its own counters are not used: their values are
+shared through files, one for each worker, and reading those would stop the event loop for 10 ms and
+more. A thread would not help, because it holds the interpreter.
 
 This module does not know which metrics exist.
 """
@@ -28,6 +29,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Final, Literal
+
+from prometheus_client import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Sample
 
 NAMESPACE: Final = "jitsi_verifier"
 
@@ -125,47 +130,60 @@ class Family:
         over_workers: OverWorkers,
     ) -> None:
         self.over_workers: Final[OverWorkers] = over_workers
-        self.head = f"# HELP {name} {description}\n# TYPE {name} {kind}\n"
         self._registry = registry
         self._name = name
+        self._kind = kind
+        self._description = description
         self._labels = labels
-        self._values: list[tuple[str, int, bool]] = []
-        self._histograms: list[tuple[list[str], int]] = []
+        self._values: list[tuple[Sample, int, bool]] = []
+        self._histograms: list[tuple[list[Sample], int]] = []
 
     def value(self, *labels: str, rare: bool = False) -> Value:
         """Return the number with these label values; ``rare``: not shown while it is zero."""
         position = self._registry.reserve(1)
-        pairs = zip(self._labels, labels, strict=True)
-        self._values.append((_sample(self._name, pairs), position, rare))
+        suffix = "_total" if self._kind == "counter" else ""
+        self._values.append((self._sample(suffix, labels), position, rare))
         return Value(self._registry.row, position)
 
     def histogram(self, bounds: Sequence[float], *labels: str) -> Histogram:
         """Return the histogram with these label values and upper bounds of buckets."""
         position = self._registry.reserve(len(bounds) + 2)  # also the bucket +Inf, and the sum
-        pairs = list(zip(self._labels, labels, strict=True))
-        samples = [
-            _sample(f"{self._name}_bucket", [*pairs, ("le", bound)])
-            for bound in (*map(str, bounds), "+Inf")
-        ]
-        samples += [_sample(f"{self._name}_count", pairs), _sample(f"{self._name}_sum", pairs)]
-        self._histograms.append((samples, position))
+        buckets = [self._sample("_bucket", labels, le=str(bound)) for bound in (*bounds, "+Inf")]
+        ends = [self._sample("_count", labels), self._sample("_sum", labels)]
+        self._histograms.append(([*buckets, *ends], position))
         return Histogram(self._registry.row, position, bounds)
 
-    def lines(self, numbers: Sequence[float]) -> Iterator[str]:
-        """Yield a line for each sample, from the numbers of all metrics."""
+    def metric(self, numbers: Sequence[float]) -> Metric:
+        """Return the metric for prometheus_client, from the numbers of all metrics."""
+        metric = Metric(self._name, self._description, self._kind)
         for sample, position, rare in self._values:
             if not rare or numbers[position]:
-                yield f"{sample} {numbers[position]}\n"
+                metric.samples.append(sample._replace(value=numbers[position]))
         for samples, position in self._histograms:
             last = position + len(samples) - 2
             buckets = list(accumulate(numbers[position:last]))
             values = (*buckets, buckets[-1], numbers[last])
-            yield from map("{} {}\n".format, samples, values)
+            metric.samples += map(_with_value, samples, values)
+        return metric
+
+    def _sample(self, suffix: str, labels: Sequence[str], **more: str) -> Sample:
+        pairs = dict(zip(self._labels, labels, strict=True))
+        return Sample(self._name + suffix, pairs | more, 0)
 
 
-def _sample(name: str, labels: Iterable[tuple[str, str]]) -> str:
-    pairs = ",".join(f'{label}="{value}"' for label, value in sorted(labels))
-    return f"{name}{{{pairs}}}" if pairs else name
+def _with_value(sample: Sample, value: float) -> Sample:
+    return sample._replace(value=value)
+
+
+class _Single:
+    """A collector of one metric."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric."""
+        yield self._metric
 
 
 class Registry:
@@ -192,8 +210,8 @@ class Registry:
         labels: Sequence[str] = (),
         over_workers: OverWorkers = "sum",
     ) -> Family:
-        """Register a counter; its name gets the suffix ``_total``."""
-        return self._register(f"{name}_total", "counter", description, labels, over_workers)
+        """Register a counter; its sample's name gets the suffix ``_total``."""
+        return self._register(name, "counter", description, labels, over_workers)
 
     def gauge(
         self, name: str, description: str, over_workers: OverWorkers, labels: Sequence[str] = ()
@@ -224,19 +242,19 @@ class Registry:
             raise OverflowError(f"more than {_CAPACITY} metric values")
         return position
 
-    def expose(self) -> str:
-        """Return all metrics over all workers, in Prometheus' text format, version 0.0.4."""
+    def expose(self) -> Iterator[bytes]:
+        """Yield the text of each metric over all workers (Prometheus' text format 0.0.4).
+
+        The numbers are those of the moment when the first text is requested.
+        """
         rows = [row[: self._used].tolist() for row in self._memory.rows]
         columns = list(zip(*rows, strict=True))
         numbers = {
             name: rows[0] if len(rows) == 1 else list(map(merge, columns))
             for name, merge in _MERGES.items()
         }
-        return "".join(
-            line
-            for family in self._families
-            for line in (family.head, *family.lines(numbers[family.over_workers]))
-        )
+        for family in self._families:
+            yield generate_latest(_Single(family.metric(numbers[family.over_workers])))
 
 
 def resident_bytes() -> int:
