@@ -66,4 +66,9 @@ def test_no_secret_is_compared_with_equality_operators() -> None:
 def test_secrets_are_compared_in_constant_time() -> None:
     files = {str(path.relative_to(PACKAGE)): path.read_text("utf-8") for path in _modules()}
     using = {name for name, text in files.items() if "hmac.compare_digest(" in text}
-    assert using == {"http/handoff_cookie.py", "http/admin/access.py", "keys/model.py"}
+    assert using == {
+        "http/handoff_cookie.py",
+        "http/admin/access.py",
+        "keys/model.py",
+        "keys/sources/key_redis.py",
+    }
