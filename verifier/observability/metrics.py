@@ -117,9 +117,9 @@ class Metrics:
         self._own_memory.set(resident_bytes())
 
     def expose(self) -> Iterator[bytes]:
-        """Yield the text of each metric over all workers (Prometheus' text format 0.0.4).
+        """Yield the text of all workers' metrics in parts (Prometheus' text format 0.0.4).
 
-        One text takes less than 2 ms. A caller that waits between two of them stops the event loop
+        One part takes less than 1 ms. A caller that waits between two parts stops the event loop
         for no longer than that.
         """
         self.flush()

@@ -50,7 +50,7 @@ class AdminService:
     """Serves the admin address.
 
     Args:
-        expose: Yields the text of each metric, in Prometheus' format.
+        expose: Yields the metrics in parts, in Prometheus' text format.
         sources: Returns the status of each key source.
         hosts: The verifier of each host, for explanations.
         token: The bearer token of the guarded endpoints; None if no token is needed.
@@ -115,7 +115,7 @@ class AdminService:
         texts = []
         for text in self._expose():
             texts.append(text)
-            await asyncio.sleep(0)  # other requests are decided between two metrics
+            await asyncio.sleep(0)  # other requests are decided between two parts
         return _response(b"".join(texts), _METRICS)
 
     def _readyz(self, query: str) -> Response:
