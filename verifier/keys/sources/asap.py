@@ -258,7 +258,7 @@ class AsapSource(RemoteSource):
             self._cache.withdraw(key_id)
             self._postpone_refresh(key_id)
             return None
-        self._had_a_key = True
+        self._had_a_key, self._warned_of_access = True, False
         return self._store(key_id, response, key, cached)
 
     def _check_access(self, key_id: str, status: int) -> None:
@@ -273,13 +273,19 @@ class AsapSource(RemoteSource):
         if self._cache.peek(key_id) is not None and entry is not None and not entry.withdrawn:
             error = f"status {status} from {url} for a key that it had before"
             self._circuit.record_key_failure(error)
+            if self._logs_refusal():
+                log("keys cannot be fetched", logging.WARNING, source=self.name, error=error)
             raise KeySourceError(error, source_wide=False)
         if not self._had_a_key:
             error = f"status {status} for every key so far from {url}: check its access rights"
             self._circuit.record_key_failure(error)
-            if not self._warned_of_access:
-                self._warned_of_access = True
+            if self._logs_refusal():
                 log("no key found yet", logging.WARNING, source=self.name, error=error)
+
+    def _logs_refusal(self) -> bool:
+        """Return whether to log that the server refuses us: once, until it sends a key again."""
+        first, self._warned_of_access = not self._warned_of_access, True
+        return first
 
     def _parse(self, body: bytes, key_id: str) -> VerificationKey:
         text = decode_text(body)

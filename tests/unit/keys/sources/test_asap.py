@@ -560,6 +560,22 @@ async def test_server_that_refuses_every_key_is_reported(
     assert len(caplog.records) == 1
 
 
+async def test_refusal_of_known_keys_is_logged_once(
+    server: KeyServer, time: FakeTime, open_source: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = open_source()
+    for key_id in "ab":
+        server.publish(key_id, pem(key_id))
+        await source.fetch(key_id)
+    server.reply_to_all = Reply(status=403)
+    for _ in range(3):
+        time.advance(3599)
+        await source.tick()
+    assert is_key(source.get("a"), "a")
+    assert source.status().last_error.endswith("for a key that it had before")
+    assert [record.message for record in caplog.records] == ["keys cannot be fetched"]
+
+
 async def test_gone_key_is_withdrawn(server: KeyServer, time: FakeTime, open_source: Open) -> None:
     source = open_source()
     server.publish("k", pem("k"))
