@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 _BLANK_LINE: Final = b"\r\n\r\n"
 _CRLF: Final = b"\r\n"
 _LF: Final = ord("\n")
+_HEAD: Final = b"HEAD "
 _A: Final = ord("A")
 _Z: Final = ord("Z")
 _CLOSE: Final = b"Connection: close\r\n\r\n"
@@ -223,9 +224,9 @@ class HttpConnection(asyncio.Protocol):
             self._read_head(head)
             return True
         if len(unread) > self._server.limits.head_bytes:
-            self._refuse(431)
+            self._refuse(431, to_head=unread.startswith(_HEAD))
         elif _is_hopeless(unread, max(0, self._scanned - 1)):
-            self._refuse(400)
+            self._refuse(400, to_head=unread.startswith(_HEAD))
         elif self._scanned == 0:
             # For the first head, the time has begun with the connection.
             self.deadline = min(self.deadline, monotonic() + self._server.limits.head_seconds)
@@ -244,7 +245,7 @@ class HttpConnection(asyncio.Protocol):
                     return
                 self._leaves_body = parser.is_last = True
         except RefusalError as refusal:
-            self._refuse(refusal.status)
+            self._refuse(refusal.status, to_head=head.startswith(_HEAD))
             return
         self._answer(request)
 
@@ -315,7 +316,7 @@ class HttpConnection(asyncio.Protocol):
                 return
         except Exception as error:  # noqa: BLE001 (asyncio would log its values)
             self._server.report_bug(error)
-            self._refuse(500)
+            self._refuse(500, to_head=request.method == "HEAD")
             return
         self._send(request.method, response)
 
@@ -329,7 +330,7 @@ class HttpConnection(asyncio.Protocol):
             self.abort()
         except Exception as error:  # noqa: BLE001 (asyncio would log its values)
             self._server.report_bug(error)
-            self._refuse(500)
+            self._refuse(500, to_head=method == "HEAD")
         self._go_on()
 
     def _send(self, method: str, response: Rendered) -> None:
@@ -348,10 +349,14 @@ class HttpConnection(asyncio.Protocol):
         if end is _CLOSE:
             self._close()
 
-    def _refuse(self, status: int) -> None:
-        """Send a constant refusal. Where the refused request ends is not known."""
+    def _refuse(self, status: int, *, to_head: bool = False) -> None:
+        """Send a constant refusal, without its body to a HEAD request.
+
+        Where the refused request ends is not known.
+        """
         head, body = REFUSALS[status]
-        self._write(b"".join((head, self._server.date_line, _CLOSE, body)))
+        parts = head, self._server.date_line, _CLOSE, b"" if to_head else body
+        self._write(b"".join(parts))
         self._leaves_body = True
         self._close()
 

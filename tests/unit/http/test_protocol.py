@@ -423,6 +423,26 @@ async def test_a_malformed_head_gets_a_constant_400(serve: Serve, request_bytes:
 
 
 @pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (head(line=f"HEAD {TARGET} HTTP/1.1", host="Host: a b"), 400),
+        (head(line=f"HEAD {TARGET} HTTP/2.0"), 400),
+        (f"HEAD {TARGET} HTTP/1.1\n".encode(), 400),
+        (f"HEAD {TARGET} HTTP/1.1\r\nX: ".encode() + b"a" * 33_000, 431),
+        (head("X: " + "a" * 20_000, line=f"HEAD {TARGET} HTTP/1.1"), 431),
+    ],
+)
+async def test_a_refusal_of_head_has_no_body(
+    serve: Serve, request_bytes: bytes, status: int
+) -> None:
+    wire = await serve(limits=SHORT_LINGER)
+    answer = await wire.exchange(request_bytes)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert f"\r\nContent-Length: {len(body_of(status))}\r\n".encode() in answer
+    assert answer.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
     "target",
     ["/", "//", "//a/b", "/%zz", "/?", "/?#", "/a#b", "/../a", "/[", "//[", "//@:", "/a?b?c=%2F+"],
 )
@@ -846,6 +866,14 @@ async def test_every_bug_becomes_a_constant_500(serve: Serve, handler: Handler) 
     assert_constant(await wire.exchange(head(f"X-A: \udcff{MARK}")), 500)
     assert len(wire.reports) == 1
     assert MARK not in wire.reports[0]
+
+
+@pytest.mark.parametrize("handler", [late, raising_at_once])
+async def test_a_bug_in_a_response_to_head_sends_no_body(serve: Serve, handler: Handler) -> None:
+    wire = await serve(handler)
+    answer = await wire.exchange(head(line=f"HEAD {TARGET} HTTP/1.1"))
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert answer.endswith(b"\r\n\r\n")
 
 
 async def test_invalid_utf_8_reaches_the_handler(serve: Serve) -> None:
