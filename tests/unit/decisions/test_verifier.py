@@ -298,3 +298,61 @@ async def test_redemption_goes_on_after_its_request_was_cancelled() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
     assert len(redemptions.redeemed) == 1
+
+
+# A key id with a new key
+
+
+OLD = VerificationKey("k", frozenset({"HS256"}), b"another secret of the same issuer", "asap")
+
+
+@dataclass
+class RotatedKey(Keys):
+    """A fetched key that did not make the signature; ``answer`` is what its source has now.
+
+    Attributes:
+        pause: In how many seconds the source may be asked; None if it is no source at a URL.
+        asked: How often it was asked.
+    """
+
+    pause: float | None = 0.0
+    asked: int = 0
+
+    def get(self, _key_id: str) -> VerificationKey | None:
+        return OLD
+
+    def asks_again_in(self, _key_id: str) -> float | None:  # type: ignore[override]
+        return self.pause
+
+    async def ask_again(self, _key_id: str) -> VerificationKey | Missing:  # type: ignore[override]
+        self.asked, self.pause = self.asked + 1, 10.0
+        return self.answer
+
+
+async def test_token_of_a_new_key_is_accepted_at_its_first_request() -> None:
+    keys = RotatedKey()
+    assert isinstance(await later(make_verifier(keys).verify(REQUEST)), Allow)
+    assert (keys.asked, keys.fetched) == (1, [])
+
+
+async def test_forged_signature_is_denied_until_the_source_may_be_asked() -> None:
+    keys = RotatedKey(OLD)
+    verifier = make_verifier(keys)
+    first = await later(verifier.verify(REQUEST))
+    assert (code_of(first), keys.asked) == ("signature-invalid", 1)
+    second = at_once(verifier.verify(REQUEST))
+    assert second == first
+    # The cached response ends then, so that a retry reaches the source.
+    assert isinstance(second, Deny)
+    assert second.until == NOW + 10.0
+
+
+async def test_signature_under_a_configured_key_asks_nothing() -> None:
+    decision = at_once(make_verifier(RotatedKey(pause=None)).verify(REQUEST))
+    assert isinstance(decision, Deny)
+    assert (code_of(decision), decision.until) == ("signature-invalid", None)
+
+
+async def test_source_that_cannot_be_asked_makes_the_client_try_again() -> None:
+    decided = make_verifier(RotatedKey(Missing.UNAVAILABLE), SERVED).verify(SERVED_REQUEST)
+    assert code_of(await later(decided)) == "keys-unavailable"
