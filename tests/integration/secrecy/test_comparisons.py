@@ -70,5 +70,5 @@ def test_secrets_are_compared_in_constant_time() -> None:
         "http/handoff_cookie.py",
         "http/admin/access.py",
         "keys/model.py",
-        "keys/sources/key_redis.py",
+        "keys/sources/key_cache_redis.py",
     }

@@ -18,8 +18,8 @@ from tests.support.raw_ask import ask_raw
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.tokens import sign
 from verifier.keys.formats import parse_public_key
+from verifier.keys.sources.key_cache_redis import KeyCacheRedis
 from verifier.keys.sources.key_keeper import open_key_stores
-from verifier.keys.sources.key_redis import KeyRedis
 from verifier.keys.sources.stored_keys import SourceId, StoredKey
 from verifier.storage.redis_url import parse_redis_url
 
@@ -40,13 +40,13 @@ def record(key_id: str, answered: float, name: str | None, source: SourceId = AS
 
 
 async def save(redis: RedisServer, *records: StoredKey, secret: str = SECRET) -> None:
-    store = KeyRedis(parse_redis_url(redis.url), secret)
+    store = KeyCacheRedis(parse_redis_url(redis.url), secret)
     await store.save(records, time.time())
     await store.close()
 
 
 async def load(redis: RedisServer, secret: str = SECRET) -> dict[str, StoredKey]:
-    store = KeyRedis(parse_redis_url(redis.url), secret)
+    store = KeyCacheRedis(parse_redis_url(redis.url), secret)
     found = await store.load([ASAP])
     await store.close()
     return {each.key_id: each for each in found}
@@ -83,7 +83,7 @@ async def test_records_of_others_are_passed_over(
 async def test_unavailable_redis_is_an_error_without_password(redis: RedisServer) -> None:
     url = f"redis://:secret@127.0.0.1:{redis.port}/0"
     redis.kill()
-    store = KeyRedis(parse_redis_url(url), SECRET)
+    store = KeyCacheRedis(parse_redis_url(url), SECRET)
     for call in (store.load([ASAP]), store.save([record("k", 1, "k")], 0)):
         with pytest.raises(OSError, match=r"^\[Errno 0\] redis://127.0.0.1") as error:
             await call

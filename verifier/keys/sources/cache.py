@@ -244,7 +244,8 @@ class KeyCache:
         # A clock that was set back since must not make the key valid for longer.
         confirmed = min(stored.confirmed, clock)
         ends = min(stored.until, confirmed + self._settings.key_stale_grace)
-        if key_id in self._entries or ends <= clock:
+        refused = self.refused.get(key_id, 0.0) >= stored.answered > 0.0
+        if key_id in self._entries or ends <= clock or refused:
             return
         usable_until, digest = now + ends - clock, key_id_digest(key_id)
         entry = CachedKey(key, confirmed, now, usable_until, now, digest, stored.withdrawn)

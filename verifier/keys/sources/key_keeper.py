@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from verifier.keys.sources import stored_keys
 from verifier.keys.sources.base import Timing
-from verifier.keys.sources.key_file import KeyFile
+from verifier.keys.sources.key_cache_file import KeyCacheFile
 from verifier.keys.sources.polling import PollingTask
 from verifier.keys.sources.remote import RemoteSource
 from verifier.keys.sources.stored_keys import SourceId, StoredKey
@@ -66,12 +66,12 @@ def open_key_stores(
     """
     if file is None:
         return []
-    stores: list[KeyStore] = [KeyFile(Path(file))]
+    stores: list[KeyStore] = [KeyCacheFile(Path(file))]
     if is_redis_url(revocation_store) and secret:
         # The client library is an extra, which only users of Redis install.
-        from verifier.keys.sources.key_redis import KeyRedis  # noqa: PLC0415
+        from verifier.keys.sources.key_cache_redis import KeyCacheRedis  # noqa: PLC0415
 
-        stores.append(KeyRedis(parse_redis_url(revocation_store), secret))
+        stores.append(KeyCacheRedis(parse_redis_url(revocation_store), secret))
     return stores
 
 

@@ -42,7 +42,7 @@ redis.call('EXPIRE', KEYS[1], ARGV[1])
 answer, and its HMAC and JSON."""
 
 
-class KeyRedis:
+class KeyCacheRedis:
     """A ``KeyStore`` in a Redis.
 
     Args:

@@ -26,7 +26,7 @@ from tests.support.key_server import (
 )
 from verifier.keys.formats import parse_document, parse_public_key
 from verifier.keys.resolver import KeyResolvers
-from verifier.keys.sources.key_file import KeyFile
+from verifier.keys.sources.key_cache_file import KeyCacheFile
 from verifier.keys.sources.settings import KeyLocations
 from verifier.keys.sources.stored_keys import (
     SourceId,
@@ -116,7 +116,7 @@ def test_url_is_stored_without_secrets(url: str, stored: str) -> None:
 
 def save_many(path: Path, worker: int) -> None:
     for number in range(20):
-        KeyFile(path).write([record(f"{worker} {number}", 100.0 + number)], 0)
+        KeyCacheFile(path).write([record(f"{worker} {number}", 100.0 + number)], 0)
 
 
 def test_workers_lose_no_key_of_each_other(tmp_path: Path) -> None:
@@ -127,13 +127,13 @@ def test_workers_lose_no_key_of_each_other(tmp_path: Path) -> None:
         worker.start()
     for worker in workers:
         worker.join()
-    assert len(KeyFile(path).read()) == 60
+    assert len(KeyCacheFile(path).read()) == 60
     assert path.stat().st_mode & 0o777 == 0o600
     assert sorted(each.name for each in tmp_path.iterdir()) == ["keys", "keys.lock"]
 
 
 def test_records_whose_time_is_over_are_left_out(tmp_path: Path) -> None:
-    file = KeyFile(tmp_path / "keys")
+    file = KeyCacheFile(tmp_path / "keys")
     file.write([record("a", 0), record("b", 100)], 50)
     assert len(file.read()) == 2
     file.write([record("b", 100)], 61)
@@ -157,7 +157,7 @@ def open_with(
     def open_with(**options: Any) -> KeyResolvers:
         locations = [KeyLocations(asap_url=server.url)]
         context = source_context(time, recorder, **options)
-        return KeyResolvers(locations, session, context, [KeyFile(tmp_path / "keys")])
+        return KeyResolvers(locations, session, context, [KeyCacheFile(tmp_path / "keys")])
 
     return open_with
 
@@ -216,7 +216,7 @@ async def test_clock_that_was_set_back_does_not_extend_a_key(
     path = tmp_path / "keys"
     later = START + 10 * 86_400
     source: SourceId = ("asap", source_url(URL(server.url)))
-    KeyFile(path).write([record("k", later, source=source, until=later + 90_000)], 0)
+    KeyCacheFile(path).write([record("k", later, source=source, until=later + 90_000)], 0)
     server.reply_to_all = Reply(status=500)
     resolvers = open_with()
     await resolvers.start()
@@ -235,4 +235,26 @@ def test_other_kinds_of_file_are_an_error(tmp_path: Path, kind: str) -> None:
     else:
         path.mkdir()
     with pytest.raises((ValueError, OSError), match=r"regular file|directory"):
-        KeyFile(path).read()
+        KeyCacheFile(path).read()
+
+
+async def test_reload_does_not_bring_a_refused_key_back(
+    server: KeyServer, time: FakeTime, open_with: Any, tmp_path: Path
+) -> None:
+    server.publish("k", pem("k"))
+    old = open_with()
+    await old.start()
+    await old._resolvers[0][1].fetch("k")
+    await old._keeper.tick()
+    before = (tmp_path / "keys").read_bytes()
+    server.publish("k", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    time.advance(3599)
+    await old._resolvers[0][1].sources[0].tick()
+    new = open_with()
+    new.copy_from(old)
+    assert (tmp_path / "keys").read_bytes() == before
+    await new.start()
+    assert new._resolvers[0][1].get("k") is None
+    await new.close()
+    await old.close()
+    assert KeyCacheFile(tmp_path / "keys").read()[0].key is None

@@ -34,7 +34,7 @@ _MOST_BYTES: Final = 1 << 26
 _MODE: Final = 0o600
 
 
-class KeyFile:
+class KeyCacheFile:
     """A ``KeyStore`` in a file.
 
     Args:
