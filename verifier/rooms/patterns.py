@@ -17,13 +17,18 @@ from verifier.rooms.lua_pattern import PatternError, PatternTooComplex, match
 _QUANTIFIERS: Final = b"*+-?"
 _TOO_COMPLEX: Final = "Room claim pattern is too complex"
 
+TOO_LONG: Final = "name-too-long"
+TOO_COMPLEX: Final = "too-complex"
+INVALID: Final = "invalid"
+
 
 @dataclass(frozen=True, slots=True)
 class PatternRefusal:
-    """Why a pattern was not matched: upstream's words, and what was found, for people."""
+    """Why a pattern was not matched: upstream's words, what was found, and the cause in short."""
 
     reason: str
     found: str
+    cause: str
 
 
 def match_room(
@@ -46,25 +51,30 @@ def match_room(
         return PatternRefusal(
             "Room name is too long to match against the room claim",
             f"{len(subject)} bytes",
+            TOO_LONG,
         )
     counted = _count_as_upstream(source)
     if counted > max_quantifiers:
-        return PatternRefusal(_TOO_COMPLEX, f"{counted} quantifiers")
+        return _too_complex(f"{counted} quantifiers")
     matched = _match(subject, source)
     # A pattern that evades the count and does not match opens no room, so that the answer remains
     # upstream's.
     if isinstance(matched, str) and count_quantifiers(source) > counted:
-        return PatternRefusal(_TOO_COMPLEX, "quantifiers that evade upstream's count")
+        return _too_complex("quantifiers that evade upstream's count")
     return matched
+
+
+def _too_complex(found: str) -> PatternRefusal:
+    return PatternRefusal(_TOO_COMPLEX, found, TOO_COMPLEX)
 
 
 def _match(subject: bytes, source: bytes) -> str | PatternRefusal | None:
     try:
         captures = match(subject, source)
     except PatternError as error:
-        return PatternRefusal("Room claim is not a valid Lua pattern", str(error))
+        return PatternRefusal("Room claim is not a valid Lua pattern", str(error), INVALID)
     except PatternTooComplex:
-        return PatternRefusal(_TOO_COMPLEX, "more matching steps than any room name needs")
+        return _too_complex("more matching steps than any room name needs")
     if captures is None:
         return None
     first = captures[0]

@@ -42,7 +42,7 @@ DENIAL_TEXTS: Final[dict[DenialCode, DenialText]] = {
         "Make the token with a JWT library. Do not cut or re-encode it.",
     ),
     DenialCode.KEY_ID_MISSING: DenialText(
-        "A key URL is configured, and the token's header has no `kid`.",
+        "A key URL is configured, and the `kid` in the token's header is missing or no string.",
         "Sign with a `kid` in the header.",
     ),
     DenialCode.ALGORITHM_MISSING: DenialText(

@@ -94,13 +94,14 @@ def ambiguous(detail: str) -> Deny:
     return Deny(DenialCode.AMBIGUOUS_REQUEST, detail)
 
 
-def deny(
+def deny(  # noqa: PLR0913  # what a denial consists of
     code: DenialCode,
     detail: str,
     key_id: Any = None,
     reason: str | None = None,
     *,
     until: float | None = None,
+    cause: str = "",
 ) -> Deny:
     """Return a denial with Jitsi's answer to it.
 
@@ -110,10 +111,11 @@ def deny(
         key_id: The token's ``kid``, of whatever JSON type it is.
         reason: Jitsi's words, if the code has several answers.
         until: When time alone changes this denial, Unix seconds.
+        cause: Which of the code's causes it is.
     """
     error, usual = ANSWERS.get(code, ("not-allowed", None))
     known_id = key_id if isinstance(key_id, str) else None
-    return Deny(code, detail, error, reason or usual, known_id, until)
+    return Deny(code, detail, error, reason or usual, known_id, until, cause)
 
 
 def not_a(kind: str, name: str, value: Any) -> str:

@@ -188,6 +188,7 @@ class Deny:
         reason: The text in their answer.
         key_id: The token's ``kid``, if the step has read it.
         until: When time alone ends this denial, Unix seconds; None if time does not end it.
+        cause: Which of the code's causes it is, where the code has several; for suggestions.
     """
 
     code: DenialCode
@@ -196,6 +197,7 @@ class Deny:
     reason: str | None = None
     key_id: str | None = None
     until: float | None = None
+    cause: str = ""
 
     @property
     def answer(self) -> tuple[str, str]:

@@ -21,6 +21,15 @@ _NO_MATCH: Final = (
     "Room name cannot be matched to the one from token.",
 )
 
+NOT_PREPARED: Final = "not-prepared"
+"""Cause of ``room-address-invalid``: XMPP would prepare the address first (strict rules)."""
+CONTEXT_TENANT: Final = "context-tenant"
+"""Cause of ``tenant-mismatch``: ``context.tenant`` is not the URL's tenant."""
+PATTERNS_DISABLED: Final = "disabled"
+"""Cause of ``room-pattern-invalid``: ``token_regex_enabled`` is off."""
+ROOM_IS_OPTIONAL: Final = "room-is-optional"
+"""Cause of ``room-pattern-invalid``: Jitsi would not require that the pattern matches."""
+
 
 def check_room(
     request: AccessRequest,
@@ -43,7 +52,7 @@ def check_room(
         return deny(DenialCode.ROOM_ADDRESS_INVALID, "expected an address that names a room")
     if policy.strict and not strict.is_prepared(jid):
         detail = "expected the address as XMPP prepares it"
-        return deny(DenialCode.ROOM_ADDRESS_INVALID, detail)
+        return deny(DenialCode.ROOM_ADDRESS_INVALID, detail, cause=NOT_PREPARED)
     if not request.room_exists:
         detail, answer = "no such room", ("room-does-not-exist", "Room does not exist")
         return Deny(DenialCode.ROOM_ADDRESS_INVALID, detail, *answer)
@@ -99,19 +108,22 @@ def _verify_domain(
     mismatch = _tenants_differ(claims.context_tenant, request.query_prefix)
     if mismatch and request.room_requires_authentication:
         record("tenant", request.query_prefix, claims.context_tenant)
-        return deny(DenialCode.TENANT_MISMATCH, "the token's context names another tenant")
+        detail = "the token's context names another tenant"
+        return deny(DenialCode.TENANT_MISMATCH, detail, cause=CONTEXT_TENANT)
 
     # 30. domain. The whole address, as the token would have it, has to be the requested one.
+    # To Lua a number is a string: it is compared, and equals no tenant and no domain.
+    is_text = isinstance(claims.subject, str) or is_number(claims.subject)
+    if is_text and target_tenant is not None and policy.muc_mapper_domain_base is None:
+        record("tenant", "muc_mapper_domain_base to be set", ABSENT)
+        return deny(DenialCode.SERVER_MISCONFIGURED, "tenants need muc_mapper_domain_base")
     if not isinstance(claims.subject, str):
         record("domain", "sub to be a string", claims.subject)
-        return Deny(DenialCode.CLAIM_MALFORMED, not_a("string", "sub", claims.subject), None)
+        detail = not_a("string", "sub", claims.subject)
+        return Deny(DenialCode.CLAIM_MALFORMED, detail, None, cause="sub")
     subject = ascii_lower(claims.subject)
     if target_tenant is not None:
         tenant = target_tenant if subject == "*" else subject
-        if policy.muc_mapper_domain_base is None:
-            record("tenant", "muc_mapper_domain_base to be set", ABSENT)
-            detail = "tenants need muc_mapper_domain_base"
-            return deny(DenialCode.SERVER_MISCONFIGURED, detail)
         expected_node, host = f"[{tenant}]{room}", policy.muc_mapper_domain
     else:
         tenant, expected_node = None, room
@@ -134,21 +146,31 @@ def _room_to_check(claims: Claims, target_room: str, policy: Policy) -> str | De
     claimed = claims.room
     if policy.strict and strict.is_optional_pattern(claims, policy):
         reason = "Room claim patterns need asap_require_room_claim"
-        return Deny(DenialCode.ROOM_PATTERN_INVALID, reason, "invalid-regex", reason)
+        return Deny(
+            DenialCode.ROOM_PATTERN_INVALID, reason, "invalid-regex", reason, cause=ROOM_IS_OPTIONAL
+        )
     if claimed == "*":
         return target_room
     if claimed is ABSENT:
         return None
     if not isinstance(claimed, str):
         # To Lua, false is no name at all and a number is one that no room has.
-        answer = _NO_MATCH if claimed is False else (None, None)
-        return Deny(DenialCode.CLAIM_MALFORMED, not_a("string", "room", claimed), *answer)
+        detail = not_a("string", "room", claimed)
+        if claimed is False:
+            return Deny(DenialCode.CLAIM_MALFORMED, detail, *_NO_MATCH, cause="room")
+        return Deny(DenialCode.CLAIM_MALFORMED, detail, None, cause="room")
     if not claims.is_pattern:
         return ascii_lower(claimed)
     matched = match_room_claim(target_room, claimed, policy)
     if isinstance(matched, PatternRefusal):
         detail = f"{matched.reason}: {matched.found}"
-        return Deny(DenialCode.ROOM_PATTERN_INVALID, detail, "invalid-regex", matched.reason)
+        return Deny(
+            DenialCode.ROOM_PATTERN_INVALID,
+            detail,
+            "invalid-regex",
+            matched.reason,
+            cause=matched.cause,
+        )
     if matched is None:
         detail = "the room claim's pattern does not match"
         return Deny(DenialCode.ROOM_MISMATCH, detail, *_NO_MATCH)
@@ -162,7 +184,9 @@ def match_room_claim(room: str, pattern: str, policy: Policy) -> str | PatternRe
         What ``string.match`` returns, None if nothing matches, or why the pattern is not matched.
     """
     if not policy.token_regex_enabled:
-        return PatternRefusal("Room claim patterns are not enabled", "token_regex_enabled = false")
+        return PatternRefusal(
+            "Room claim patterns are not enabled", "token_regex_enabled = false", PATTERNS_DISABLED
+        )
     return match_room(
         room,
         pattern,

@@ -20,10 +20,16 @@ from verifier.tokens.jws import Token
 from verifier.tokens.lenient_jws import MAX_BYTES, read_leniently, refuse_unread
 
 _UNSUPPORTED: Final = "Algorithm not supported"
+_OTHER_FAMILY: Final = "'kid' claim only support with RS family"
 _MAX_WAITING: Final = 2_048  # bytes of a token; JSON in memory can be 25 times as long as written
 # Accepted values in one detail. The detail is sent in a header of bounded length.
 _MAX_NAMED: Final = 3
 _KINDS: Final = {str: "a string", dict: "an object"}
+
+KEY_NOT_USED: Final = "key-not-used"
+"""Cause of ``key-unknown``: strict rules do not use the key."""
+CONTEXT_REQUIRED: Final = "context-required"
+"""Cause of ``claim-malformed``: the session requires a context. Other causes name the claim."""
 
 
 def read_compact(token: str) -> Token:
@@ -74,15 +80,28 @@ def check_key_server_header(token: Token, policy: Policy, record: Recorder) -> D
     # 3. key id.
     record("key id", "a string", key_id)
     if not isinstance(key_id, str):
-        return deny(DenialCode.KEY_ID_MISSING, not_a("string", "kid", key_id))
+        reason = _answer_to_number(algorithm, policy) if is_number(key_id) else None
+        return deny(DenialCode.KEY_ID_MISSING, not_a("string", "kid", key_id), reason=reason)
     # 4. algorithm family.
     record("algorithm family", f"RS, or {policy.accepted_algorithms}", algorithm)
     if not isinstance(algorithm, str):
         return deny(DenialCode.ALGORITHM_MISSING, not_a("string", "alg", algorithm), key_id)
     if not algorithm.startswith("RS") and not _is_accepted_beyond_jitsi(algorithm, policy):
-        detail, reason = _expected_algorithm(policy), "'kid' claim only support with RS family"
-        return deny(DenialCode.ALGORITHM_NOT_ALLOWED, detail, key_id, reason)
+        detail = _expected_algorithm(policy)
+        return deny(DenialCode.ALGORITHM_NOT_ALLOWED, detail, key_id, _OTHER_FAMILY)
     return None
+
+
+def _answer_to_number(algorithm: Any, policy: Policy) -> str | None:
+    """Return Jitsi's words for a ``kid`` that is a number.
+
+    To Lua a number is a string. So Jitsi goes on, and asks the key server for a key of this id.
+    """
+    if not isinstance(algorithm, str):
+        return ANSWERS[DenialCode.ALGORITHM_MISSING][1]
+    if not algorithm.startswith("RS") and not _is_accepted_beyond_jitsi(algorithm, policy):
+        return _OTHER_FAMILY
+    return ANSWERS[DenialCode.KEY_UNKNOWN][1]
 
 
 def find_named_key(
@@ -104,7 +123,8 @@ def find_named_key(
         candidates, unused = strict.used_keys(candidates, now)
         if not candidates:
             record("key", "a key that is used", unused)
-            return deny(DenialCode.KEY_UNKNOWN, f"the key is not used: {unused}", key_id)
+            detail = f"the key is not used: {unused}"
+            return deny(DenialCode.KEY_UNKNOWN, detail, key_id, cause=KEY_NOT_USED)
     return candidates
 
 
@@ -150,8 +170,10 @@ def find_static_keys(
     if candidates:
         return candidates
     record("signature", token.header.algorithm, 0)
-    detail = f"the key is not used: {unused}" if unused else "no key for this key id"
-    return deny(DenialCode.KEY_UNKNOWN, detail, key_id)
+    if unused:
+        detail = f"the key is not used: {unused}"
+        return deny(DenialCode.KEY_UNKNOWN, detail, key_id, cause=KEY_NOT_USED)
+    return deny(DenialCode.KEY_UNKNOWN, "no key for this key id", key_id)
 
 
 def check_signature(
@@ -231,7 +253,8 @@ def check_required_claims(
     record("context", REQUIRED[request.context_required], claims.context)
     if claims.context is ABSENT and request.context_required:
         reason = "jwt missing required context claim"
-        return deny(DenialCode.CLAIM_MALFORMED, "expected a context claim", key_id, reason)
+        detail, cause = "expected a context claim", CONTEXT_REQUIRED
+        return deny(DenialCode.CLAIM_MALFORMED, detail, key_id, reason, cause=cause)
     return None
 
 
@@ -272,17 +295,20 @@ def check_claim_types(
         ("context.features", context.get("features", ABSENT), dict),
     )
     for name, value, kind in typed:
-        if value is not ABSENT and not isinstance(value, kind):
+        # To Jitsi's JSON decoder [] is an empty table, as {} is; PHP writes an empty object as [].
+        is_empty = kind is dict and value == [] and not policy.strict
+        if value is not ABSENT and not isinstance(value, kind) and not is_empty:
             record("claim types", f"{name} to be {_KINDS[kind]}", value)
             detail = f"expected {name} to be {_KINDS[kind]}, found {jws.json_type(value)}"
-            return deny(DenialCode.CLAIM_MALFORMED, detail, header.key_id)
+            return deny(DenialCode.CLAIM_MALFORMED, detail, header.key_id, cause=name)
     mistyped = strict.mistyped_iat(claims) if policy.strict else None
     if mistyped is not None:
         record("claim types", "iat to be a number", mistyped[1])
-        return deny(DenialCode.CLAIM_MALFORMED, mistyped[0], header.key_id)
+        return deny(DenialCode.CLAIM_MALFORMED, mistyped[0], header.key_id, cause="iat")
     if claims.room == "":
         record("claim types", "room not to be empty", claims.room)
-        return deny(DenialCode.CLAIM_MALFORMED, "expected room not to be empty", header.key_id)
+        detail = "expected room not to be empty"
+        return deny(DenialCode.CLAIM_MALFORMED, detail, header.key_id, cause="room")
     record("claim types", "the types that Jitsi's modules read", "those types")
     return None
 

@@ -101,7 +101,7 @@ class Claims:
         self.context_tenant: Any = context.get("tenant", ABSENT)
         self.context_room: Any = context.get("room", ABSENT)
         user = context.get("user")
-        if self.context is ABSENT and "user_id" in raw:
+        if self.context is ABSENT and get("user_id", False) is not False:  # null is true to Lua
             user = {"id": raw["user_id"]}
         self.user: Mapping[str, Any] = user if isinstance(user, dict) else {}
 
@@ -135,12 +135,12 @@ class Claims:
             "jitsi_meet_domain": self.subject,
             "jitsi_meet_auth_issuer": self.issuer,
             "jitsi_meet_str_tenant": self.context_tenant,
-            "jitsi_meet_context_user": context.get("user", ABSENT),
+            "jitsi_meet_context_user": _table(context.get("user", ABSENT)),
             "jitsi_meet_context_group": context.get("group", ABSENT),
-            "jitsi_meet_context_features": context.get("features", ABSENT),
-            "jitsi_meet_context_room": self.context_room,
+            "jitsi_meet_context_features": _table(context.get("features", ABSENT)),
+            "jitsi_meet_context_room": _table(self.context_room),
         }
-        if self.context is ABSENT and "user_id" in self.raw:
+        if self.context is ABSENT and self.raw.get("user_id", False) is not False:
             bound["jitsi_meet_context_user"] = self.user
         return {name: value for name, value in bound.items() if value is not ABSENT}
 
@@ -150,6 +150,11 @@ class Claims:
         user = self.user
         affiliation, moderator = user.get("affiliation"), user.get("moderator")
         return affiliation in _MODERATOR_AFFILIATIONS or moderator is True or moderator == "true"
+
+
+def _table(value: Any) -> Any:
+    """Return an object; an empty list is an empty object to Jitsi's decoder."""
+    return {} if value == [] else value
 
 
 def is_number(value: Any) -> bool:

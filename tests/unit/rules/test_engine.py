@@ -58,7 +58,10 @@ def test_good_token_enters_its_room_as_member() -> None:
         ({"context": "user"}, "claim-malformed"),
         ({"context": {"user": "Ada"}}, "claim-malformed"),
         ({"context": {"tenant": None}}, "claim-malformed"),
-        ({"context": {"room": []}}, "claim-malformed"),
+        ({"context": {"room": [1]}}, "claim-malformed"),
+        ({"context": {"group": []}}, "claim-malformed"),
+        ({"context": [{}]}, "claim-malformed"),
+        ({"context": {"features": ["recording"]}}, "claim-malformed"),
         ({"room": "other"}, "room-mismatch"),
         ({"room": "standup "}, "room-mismatch"),
         ({"sub": "other.example.org"}, "domain-mismatch"),
@@ -87,6 +90,8 @@ def test_each_denial_has_its_code(claims: dict[str, Any], code: str) -> None:
         {"room": "^stand%a+$", "context": {"room": {"regex": True}}},
         {"room": "standup", "context": ...},
         {"user_id": "u", "context": ...},
+        {"context": []},
+        {"context": {"user": [], "features": [], "room": []}},
     ],
 )
 def test_claims_that_jitsi_accepts_are_allowed(claims: dict[str, Any]) -> None:
@@ -264,6 +269,60 @@ def test_with_a_key_server_the_key_comes_first() -> None:
     decision = decide(request, policy, unavailable, NOW)
     assert isinstance(decision, Deny)
     assert (decision.code, decision.key_id) == ("keys-unavailable", "a")
+
+
+def test_numeric_key_id_names_no_key_of_a_server() -> None:
+    policy = replace(POLICY, key_server=True, signature_algorithm="RS256")
+    for key_id in (5, 7.5):
+        decision = ask(mint({"kid": key_id, "alg": "RS256"}), policy)
+        assert isinstance(decision, Deny)
+        assert (decision.code, decision.reason) == ("key-id-missing", "could not obtain public key")
+        assert decision.key_id is None
+        other = ask(mint({"kid": key_id}), policy)
+        assert isinstance(other, Deny)
+        assert other.reason == "'kid' claim only support with RS family"
+    missing = ask(mint({"kid": True, "alg": "RS256"}), policy)
+    assert isinstance(missing, Deny)
+    assert missing.reason == "'kid' claim is missing"
+
+
+def test_numeric_subject_below_a_tenant_needs_the_domain_base() -> None:
+    policy = replace(POLICY, muc_mapper_domain_base=None)
+    room = "[acme]standup@conference.meet.example.org"
+    decision = ask(mint(sub=5), policy, room)
+    assert isinstance(decision, Deny)
+    assert decision.code == "server-misconfigured"
+    assert decision.answer == ("server-missing-config", "Misconfiguration of server")
+    for subject in (True, None, ["acme"]):
+        assert code_of(ask(mint(sub=subject), policy, room)) == "claim-malformed"
+    assert code_of(ask(mint(sub=5), policy)) == "claim-malformed"
+
+
+def test_empty_list_binds_as_an_empty_object() -> None:
+    found = ask(mint(context={"user": [], "features": [], "room": []}))
+    assert isinstance(found, Allow)
+    assert found.session["jitsi_meet_context_user"] == {}
+    assert found.session["jitsi_meet_context_features"] == {}
+    assert found.session["jitsi_meet_context_room"] == {}
+    assert found.claims is not None
+    assert found.claims.user == {}
+    beside = ask(mint(context=[], user_id="u-1"))
+    assert isinstance(beside, Allow)
+    assert "jitsi_meet_context_user" not in beside.session
+
+
+@pytest.mark.parametrize("context", [[], {"user": []}, {"features": []}, {"room": []}])
+def test_empty_list_is_no_object_to_strict_rules(context: Any) -> None:
+    assert code_of(ask(mint(context=context), replace(POLICY, strict=True))) == "claim-malformed"
+
+
+def test_false_user_id_makes_no_user() -> None:
+    found = ask(mint(context=..., user_id=False))
+    assert isinstance(found, Allow)
+    assert "jitsi_meet_context_user" not in found.session
+    null = ask(mint(context=..., user_id=None))
+    assert isinstance(null, Allow)
+    assert null.session["jitsi_meet_context_user"] == {"id": None}
 
 
 def test_denial_that_time_ends_says_when() -> None:
