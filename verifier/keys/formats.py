@@ -19,9 +19,10 @@ from jwt.exceptions import InvalidKeyError as UnfitSecretError
 
 from verifier.keys.candidates import Document, SkippedKey, choose_keys
 from verifier.keys.document_json import DoubledObject, decode_text, find_oddity, parse_json
-from verifier.keys.jwk import parse_jwk, public_part
-from verifier.keys.model import InvalidKeyError, Source, VerificationKey, bind, quote
+from verifier.keys.jwk import has_private_member, parse_jwk
+from verifier.keys.model import InvalidKeyError, SkipReason, Source, VerificationKey, bind, quote
 from verifier.keys.pem import load_pem, looks_like_pem
+from verifier.keys.published import PublishedKeys
 from verifier.tokens.jws import json_type
 
 # 1,000 JWKs of RSA with 4,096 bits take 0.8 MB: both limits end at the same size of document.
@@ -225,7 +226,8 @@ def _parse_jwk(
     oddity = find_oddity(jwk)
     if isinstance(jwk, DoubledObject):
         # Which of the two values counts differs from program to program.
-        raise InvalidKeyError(f"the JWK is ambiguous: {oddity}")
+        reason: SkipReason = "private" if has_private_member(jwk.pairs) else "malformed"
+        raise InvalidKeyError(f"the JWK is ambiguous: {oddity}", reason)
     if type(jwk.get("kid")) is int:
         irregular = irregular or "its kid is a number"
     return parse_jwk(jwk, key_id, source, "; ".join(filter(None, (irregular, oddity))))
@@ -261,18 +263,18 @@ def _parse_entries(
         raise InvalidKeyError(f"expected at most {MAX_DOCUMENT_KEYS} keys, found {len(entries)}")
     candidates: list[tuple[str, VerificationKey]] = []
     skipped: list[SkippedKey] = []
-    published: dict[str, set[str]] = {}
+    published = PublishedKeys(parse)
     for key_id, entry in entries:
         try:
             key = parse(entry, key_id)
             candidates.append((_require_key_id(key_id), key))
         except InvalidKeyError as error:
             skipped.append(SkippedKey(error.reason, key_id, str(error)))
-            if error.reason == "private" and key_id is not None:
-                published.setdefault(key_id, set()).add(_public_fingerprint(entry, parse))
+            if error.reason == "private":
+                published.add(key_id, entry)
     safe = []
     for key_id, key in candidates:
-        if published.get(key_id, set()) & {key.fingerprint, ""}:
+        if published.contain(key_id, key):
             detail = "another entry publishes its private key"
             skipped.append(SkippedKey("private", key_id, detail))
         else:
@@ -286,13 +288,3 @@ def _require_key_id(key_id: str | None) -> str:
     if find_oddity(key_id):
         raise InvalidKeyError("expected a kid of Unicode text", "key-id")
     return key_id
-
-
-def _public_fingerprint(entry: Any, parse: Callable[[Any, str | None], VerificationKey]) -> str:
-    """Return the fingerprint of the public key to a private one; empty if it is not known."""
-    if not isinstance(entry, dict):
-        return ""
-    try:
-        return parse(public_part(entry), None).fingerprint
-    except InvalidKeyError:
-        return ""

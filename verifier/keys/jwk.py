@@ -29,7 +29,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
@@ -46,8 +46,10 @@ from verifier.keys.model import (
 )
 from verifier.keys.pem import certificate_from_der
 
-# "k" is the value of a symmetric key; the others are private members of RSA, EC and OKP keys.
-_PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+"""``k`` is the value of a symmetric key; the others are of RSA, EC and OKP keys."""
+
+_PUBLIC_MEMBERS: Final = frozenset({"kty", "crv", "n", "e", "x", "y", "x5c"})
 _CURVES: Final[Mapping[str, ec.EllipticCurve]] = {
     "P-256": ec.SECP256R1(),
     "P-384": ec.SECP384R1(),
@@ -100,8 +102,13 @@ def parse_jwk(
 
 
 def public_part(jwk: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a JWK without its private members."""
-    return {name: value for name, value in jwk.items() if name not in _PRIVATE_MEMBERS}
+    """Return what a JWK says of its public key, without its purpose."""
+    return {name: value for name, value in jwk.items() if name in _PUBLIC_MEMBERS}
+
+
+def has_private_member(pairs: Iterable[tuple[str, Any]]) -> bool:
+    """Return whether one of these members is private and has a value."""
+    return any(name in PRIVATE_MEMBERS and value not in _EMPTY for name, value in pairs)
 
 
 class _Members:
@@ -166,7 +173,7 @@ class _Members:
 def _check_purpose(members: _Members) -> None:
     if members.values.get("kty") == "oct":
         raise InvalidKeyError("expected a public key, found a symmetric one", "symmetric")
-    private = sorted(_PRIVATE_MEMBERS & members.values.keys())
+    private = sorted(PRIVATE_MEMBERS & members.values.keys())
     if private:
         raise InvalidKeyError(
             "expected a public key, found private members: " + ", ".join(private),

@@ -165,11 +165,73 @@ def test_key_whose_private_key_is_published_is_refused(private: dict[str, Any]) 
         assert N not in repr(document.skipped)
 
 
-def test_private_key_does_not_harm_other_key_ids() -> None:
-    document = read(rsa_jwk(), private_jwk(kid="other"))
+def private_pem(form: serialization.PrivateFormat) -> str:
+    encoding, unencrypted = serialization.Encoding.PEM, serialization.NoEncryption()
+    return RSA_PRIVATE_KEY.private_bytes(encoding, form, unencrypted).decode()
+
+
+PRIVATE = private_jwk(kid="other")
+DOUBLED = json.dumps(PRIVATE)[:-1] + ', "d": null}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"keys": [rsa_jwk(), PRIVATE]}),
+        json.dumps({"keys": [PRIVATE, rsa_jwk()]}),
+        json.dumps({"keys": [rsa_jwk(), {**PRIVATE, "kid": None}]}),
+        json.dumps({"keys": [rsa_jwk(), {**PRIVATE, "kid": 7}]}),
+        json.dumps({"keys": [rsa_jwk(), {**PRIVATE, "use": "enc", "alg": "RSA-OAEP"}]}),
+        json.dumps({"keys": [rsa_jwk(), {**PRIVATE, "n": N + "=="}]}),
+        json.dumps({"keys": [rsa_jwk(), rsa_jwk(kid="other", p=PRIVATE["p"])]}),
+        json.dumps({"keys": [rsa_jwk(), rsa_jwk(kid="other", dp=PRIVATE["dp"])]}),
+        f'{{"keys": [{json.dumps(rsa_jwk())}, {DOUBLED}]}}',
+        json.dumps({"good": pem(RSA_KEY), "other": private_pem(serialization.PrivateFormat.PKCS8)}),
+        json.dumps(
+            {
+                "other": private_pem(serialization.PrivateFormat.TraditionalOpenSSL),
+                "good": certificate(RSA_KEY),
+            }
+        ),
+    ],
+)
+def test_published_private_key_is_refused_under_every_key_id(text: str) -> None:
+    document = read_text(text)
+    assert document.keys == {}
+    assert ("good", "private") in skipped(document)
+    assert "good" in document.refused
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        rsa_jwk(kid="other", d="AAAA"),
+        {"kid": "other", "kty": "RSA", "d": PRIVATE["d"]},
+        {**PRIVATE, "n": other_jwk()["n"]},
+    ],
+)
+def test_private_key_that_is_not_real_does_not_harm_other_key_ids(other: dict[str, Any]) -> None:
+    document = read(rsa_jwk(), other)
     assert is_good(document)
     assert skipped(document) == [("other", "private")]
     assert document.refused == {"other"}
+
+
+def test_encrypted_private_key_in_a_map_does_not_harm_other_key_ids() -> None:
+    encryption = serialization.BestAvailableEncryption(b"password")
+    form = serialization.PrivateFormat.PKCS8
+    locked = RSA_PRIVATE_KEY.private_bytes(serialization.Encoding.PEM, form, encryption).decode()
+    document = read_text(json.dumps({"good": pem(RSA_KEY), "other": locked}))
+    assert is_good(document)
+
+
+@pytest.mark.parametrize("first", [None, "AAAA"])
+def test_doubled_private_member_refuses_the_key_id(first: str | None) -> None:
+    jwk = json.dumps(rsa_jwk(d=first))[:-1] + ', "d": "BBBB"}'
+    for text in (f'{{"keys": [{jwk}]}}', f'{{"keys": [{json.dumps(rsa_jwk())}, {jwk}]}}'):
+        document = read_text(text)
+        assert not document.keys
+        assert document.refused == {"good"}
 
 
 # Members without a value
