@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.fuzz import bodies, configurations, documents, rooms, tokens
+from tests.fuzz import bodies, configurations, connections, documents, rooms, tokens
 from tests.fuzz.harness import Harness
 
 HARNESSES: Final[Mapping[str, Harness]] = {
@@ -17,6 +17,7 @@ HARNESSES: Final[Mapping[str, Harness]] = {
     "keys": documents.KEYS,
     "verify": bodies.VERIFY,
     "explain": bodies.EXPLAIN,
+    "connections": connections.CONNECTIONS,
     "configuration": configurations.CONFIGURATION,
     "prosody": configurations.PROSODY,
 }

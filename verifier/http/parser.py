@@ -112,7 +112,7 @@ class RequestParser:
         "_limits",
         "_parser",
         "_raw_fields",
-        "_wire_bytes",
+        "_wire_left",
         "has_body",
         "is_http_1_0",
         "is_last",
@@ -128,7 +128,7 @@ class RequestParser:
         self._parser = HttpRequestParser(self)
         self._body = bytearray()
         self._body_left: int | None = None  # bytes; None for a body in chunks
-        self._wire_bytes = 0  # bytes of a body in chunks, with the chunks' sizes
+        self._wire_left = 0  # bytes that a body may still take with its chunks' sizes
         self._is_complete = False  # whether the last chunk has come
         self._has_trailer = False
         self.is_last = False
@@ -165,7 +165,11 @@ class RequestParser:
         # One line end for each field, one for the request line and one for the empty line.
         count = head.count(_LINE_END) - 2
         if count != len(fields):
+            known = fields.keys()
             fields, doubled = _split_fields(head)
+            # llhttp has checked the same fields.
+            if fields.keys() != known:
+                raise RefusalError(400)
         if count > limits.head_fields:
             raise RefusalError(400)
         method, target, self.is_http_1_0 = _read_line(head[: head.index(_LINE_END)])
@@ -196,7 +200,8 @@ class RequestParser:
         if self._body_left is not None and self._body_left > self._limits.body_bytes:
             raise RefusalError(413)
         self._raw_fields.clear()
-        self._wire_bytes, self._is_complete, self._has_trailer = 0, False, False
+        self._wire_left = _WIRE_BYTES_PER_BODY_BYTE * (self._limits.body_bytes + 1)
+        self._is_complete, self._has_trailer = False, False
 
     def read_body(self, unread: bytearray) -> bytes | None:
         """Take a part of the body off ``unread``.
@@ -207,7 +212,7 @@ class RequestParser:
         Raises:
             RefusalError: the body is malformed or too long.
         """
-        size = len(unread) if self._body_left is None else self._body_left
+        size = self._wire_left if self._body_left is None else self._body_left
         part = bytes(unread[:size])
         del unread[:size]
         try:
@@ -216,13 +221,12 @@ class RequestParser:
             # The parser reads on behind the last chunk, where this server takes nothing.
             if not self._is_complete:
                 raise RefusalError(400) from None
-        self._wire_bytes += len(part)
+        self._wire_left -= len(part)
         if self._body_left is not None:
             self._body_left -= len(part)
-        limit = self._limits.body_bytes
-        if len(self._body) > limit:
+        if len(self._body) > self._limits.body_bytes:
             raise RefusalError(413)
-        if self._has_trailer or self._wire_bytes > _WIRE_BYTES_PER_BODY_BYTE * (limit + 1):
+        if self._has_trailer or not (self._is_complete or self._wire_left):
             raise RefusalError(400)
         if not self._is_complete:
             return None
@@ -247,7 +251,8 @@ class RequestParser:
     def _check_lengths(
         self, target: str, fields: dict[bytes, bytes], doubled: dict[bytes, list[bytes]]
     ) -> None:
-        lengths = [len(target), *(len(name) + len(value) for name, value in fields.items())]
+        lengths = [len(target)]
+        lengths += [len(name) + len(value.rstrip()) for name, value in fields.items()]
         for name, values in doubled.items():
             lengths += [len(name) + len(value) for value in values]
         if max(lengths) > self._limits.field_bytes:

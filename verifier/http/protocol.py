@@ -162,20 +162,25 @@ class HttpConnection(asyncio.Protocol):
         self._write_blocked = False
         if self._state is _READING:
             self.deadline = monotonic() + self._server.limits.idle_seconds
-            self._go_on()
+        elif self._state is _State.BODY:
+            self.deadline = monotonic() + self._server.limits.body_seconds
+        # Later, because asyncio reports a lost connection twice if a transport is closed here.
+        asyncio.get_running_loop().call_soon(self._go_on)
 
     # The server's events
 
     def expire(self) -> None:
         """Act on the deadline: the client has taken too long."""
         if self._state is _State.BODY:
-            self._refuse(408)
+            self._refuse_body(408)
         else:
             self.abort()
 
     def close_if_idle(self) -> None:
-        """Close the connection, unless a request is being read or answered."""
-        if self._state is _READING and not self._write_blocked and self._transport is not None:
+        """Close the connection, unless a whole head has come or a response is not sent yet."""
+        # Between two heads, reading is paused only while whole requests wait for their round.
+        is_busy = self._reading_paused or self._write_blocked or self._state is not _READING
+        if not is_busy and self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
@@ -189,7 +194,7 @@ class HttpConnection(asyncio.Protocol):
         """Read and answer what has come, as far as the state permits."""
         try:
             for _ in range(_ANSWERED_PER_ROUND):
-                if self._transport is None or self._write_blocked or not self._read_next():
+                if self._write_blocked or self._is_closed() or not self._read_next():
                     self._keep_rest()
                     return
         except Exception as error:  # noqa: BLE001 (asyncio would log its values)
@@ -265,7 +270,7 @@ class HttpConnection(asyncio.Protocol):
         try:
             body = self._parser.read_body(self._unread)
         except RefusalError as refusal:
-            self._refuse(refusal.status)
+            self._refuse_body(refusal.status)
             return False
         if body is None:
             return False
@@ -282,12 +287,15 @@ class HttpConnection(asyncio.Protocol):
         if self._state is _State.ANSWERING or self._write_blocked:
             if self._unread:
                 self._pause_reading()
-        elif self._peer_closed:
+        elif self._peer_closed or (self._state is _READING and self._server.is_closing):
             transport.close()
         else:
             self._resume_reading()
         head_length = 0 if self._request is None else self._head_length
         self._server.hold(self, head_length + self._parser.held_bytes + len(self._unread))
+
+    def _is_closed(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
 
     def _drop_kept(self) -> None:
         self._unread.clear()
@@ -359,6 +367,10 @@ class HttpConnection(asyncio.Protocol):
         self._write(b"".join(parts))
         self._leaves_body = True
         self._close()
+
+    def _refuse_body(self, status: int) -> None:
+        request = self._request
+        self._refuse(status, to_head=request is not None and request.method == "HEAD")
 
     def _fail(self, error: Exception) -> None:
         """Report a bug of this module. What the client gets or sends next is not known."""

@@ -84,6 +84,11 @@ class HttpServer:
         self._timer: asyncio.TimerHandle | None = None
         self._all_closed: asyncio.Event | None = None
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether idle connections are closed."""
+        return self._all_closed is not None
+
     def __call__(self) -> HttpConnection:
         """Return the protocol of a new connection."""
         if self._timer is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -19,14 +21,17 @@ from tests.support.sidecar import (
     Sidecar,
     Start,
 )
+from tests.support.wire import MARK, Serve, Wire, answer_ok, stop
 from verifier.decisions.bypass import Bypass
 from verifier.decisions.cache import DecisionCache
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Verifier
 from verifier.http.decision_service import DecisionService
 from verifier.http.pages import Pages
+from verifier.http.parser import Limits
 from verifier.http.proxy_auth import ProxyAuthOptions
-from verifier.http.server import HttpServer
+from verifier.http.request import Request
+from verifier.http.server import Handler, HttpServer
 from verifier.observability.decision_log import DecisionLog
 from verifier.observability.metrics import Metrics
 from verifier.observability.sinks import LogLines, Sink
@@ -86,3 +91,42 @@ async def start() -> AsyncIterator[Start]:
     yield begin
     for close in closing:
         await close()
+
+
+@pytest.fixture
+def silence(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Check that aiohttp and asyncio log no warning, and that no log line repeats the token."""
+    caplog.set_level(logging.DEBUG)
+    yield
+    records = [*caplog.get_records("call"), *caplog.get_records("teardown")]
+    assert not [r for r in records if r.name != "verifier.http.server" and r.levelno > logging.INFO]
+    assert not [r for r in records if MARK in caplog.handler.format(r)]
+    assert not [r for r in records if r.name.startswith("aiohttp")]
+
+
+@pytest.fixture
+async def serve(silence: None) -> AsyncIterator[Serve]:
+    del silence
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            handler: Handler = answer_ok, limits: Limits | None = None, *, bodies: bool = False
+        ) -> Wire:
+            def spy(request: Request) -> Any:
+                wire.seen.append(request)
+                return handler(request)
+
+            reports: list[str] = []
+            server = HttpServer(
+                spy,
+                takes_body=lambda _request: bodies,
+                limits=limits or Limits(),
+                report=reports.append,
+            )
+            listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+            stack.push_async_callback(stop, server)
+            stack.callback(listener.close)
+            wire = Wire(server, listener.sockets[0].getsockname()[1], stack, reports=reports)
+            return wire
+
+        yield start

@@ -1,197 +1,40 @@
-"""Raw sockets against ``HttpServer``: what a hostile or faulty client gets.
-
-``MARK`` stands where a token could be in every request; no response and no log line may repeat it.
-"""
+"""Raw sockets against ``HttpServer``: what a hostile or faulty client gets."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
 from functools import partial
-from http import HTTPStatus
-from typing import Any
 
 import pytest
 
+from tests.support.wire import (
+    BODY_LIMIT,
+    MARK,
+    SHORT_LINGER,
+    SOON,
+    TARGET,
+    Serve,
+    Wire,
+    answer_body,
+    answer_ok,
+    assert_constant,
+    body_of,
+    flood,
+    head,
+    post,
+    response,
+    stop,
+    until,
+)
 from verifier.http.parser import Limits
-from verifier.http.protocol import HttpConnection
 from verifier.http.request import Request
-from verifier.http.responses import REFUSALS, SERVER, Rendered, Response
+from verifier.http.responses import Rendered
 from verifier.http.server import Handler, HttpServer
 from verifier.log import traceback_summary
 
-MARK = "MARKEDTOKEN"
-TARGET = f"/auth?jwt={MARK}"
-TIMEOUT = 10.0  # seconds after which a test that waits for a condition has failed
-SOON = 0.3  # seconds: short, but longer than the pauses of a busy machine
-SHORT_LINGER = Limits(linger_seconds=0.05)
-BODY_LIMIT = Limits(body_bytes=100, linger_seconds=0.05)
-
-Serve = Callable[..., Awaitable["Wire"]]
-
-
-def head(
-    *fields: str, line: str = f"GET {TARGET} HTTP/1.1", host: str = "Host: meet.test"
-) -> bytes:
-    text = "\r\n".join([line, *([host] if host else []), *fields, "", ""])
-    return text.encode("utf-8", "surrogateescape")
-
-
-def post(*fields: str) -> bytes:
-    return head(*fields, line=f"POST {TARGET} HTTP/1.1")
-
-
-def body_of(status: int) -> bytes:
-    return REFUSALS[status][1]
-
-
-def assert_constant(answer: bytes, status: int) -> None:
-    assert answer.split(b" ", 2)[1] == str(status).encode()
-    assert b"\r\nContent-Type: application/problem+json\r\n" in answer
-    assert answer.endswith(b"\r\n\r\n" + body_of(status))
-    assert answer.count(b"HTTP/1.") == 1 + body_of(status).count(b"HTTP/1.")
-
-
-def response(body: bytes, headers: dict[str, str] | None = None) -> Rendered:
-    return Response(HTTPStatus.OK, SERVER | (headers or {}), body).render()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(TIMEOUT):
-        while not condition():  # noqa: ASYNC110 (the server has no event for what is awaited)
-            await asyncio.sleep(0.001)
-
-
-@dataclass
-class Connection:
-    """One client's end of a socket."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    def send(self, data: bytes) -> None:
-        self.writer.write(data)
-
-    async def until(self, end: bytes) -> bytes:
-        async with asyncio.timeout(TIMEOUT):
-            answer = await self.reader.readuntil(end)
-        assert MARK.encode() not in answer
-        return answer
-
-    async def rest(self) -> bytes:
-        """Return all bytes until the server closes the connection."""
-        async with asyncio.timeout(TIMEOUT):
-            answer = await self.reader.read()
-        assert MARK.encode() not in answer
-        return answer
-
-
-@dataclass
-class Wire:
-    """A running server, the requests of its handler, and its reports of bugs."""
-
-    server: HttpServer
-    port: int
-    stack: AsyncExitStack
-    seen: list[Request] = field(default_factory=list)
-    reports: list[str] = field(default_factory=list)
-
-    async def connect(self) -> Connection:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)
-        self.stack.push_async_callback(self._hang_up, writer)
-        return Connection(reader, writer)
-
-    async def exchange(self, *parts: bytes, half_close: bool = False) -> bytes:
-        """Send the parts, each as its own write; return all bytes until the server closes."""
-        connection = await self.connect()
-        for part in parts:
-            connection.send(part)
-            await asyncio.sleep(0)
-        if half_close:
-            connection.writer.write_eof()
-        return await connection.rest()
-
-    async def emptied(self) -> None:
-        """Wait until the server holds no connection."""
-        await until(lambda: not self.server.connections)
-
-    async def has_read_part_of_a_head(self) -> None:
-        """Wait until the server has read the part of a head that was sent."""
-        await until(lambda: any(each._unread for each in self.server.connections))
-
-    async def in_state(self, name: str) -> HttpConnection:
-        """Wait until the only connection is in this state."""
-
-        def reached() -> bool:
-            return [each._state.name for each in self.server.connections] == [name]
-
-        await until(reached)
-        return next(iter(self.server.connections))
-
-    @staticmethod
-    async def _hang_up(writer: asyncio.StreamWriter) -> None:
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-
-
-async def answer_ok(request: Request) -> Rendered:
-    return response(b"ok:" + request.method.encode())
-
-
-async def answer_body(request: Request) -> Rendered:
-    return response(b"got " + request.body[:5])
-
-
-async def flood(_: Request) -> Rendered:
-    return response(bytes(32 * 1024 * 1024) + b"end")
-
-
-@pytest.fixture(autouse=True)
-def silence(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Check that aiohttp and asyncio log no warning, and that no log line repeats the token."""
-    caplog.set_level(logging.DEBUG)
-    yield
-    records = [*caplog.get_records("call"), *caplog.get_records("teardown")]
-    assert not [r for r in records if r.name != "verifier.http.server" and r.levelno > logging.INFO]
-    assert not [r for r in records if MARK in caplog.handler.format(r)]
-    assert not [r for r in records if r.name.startswith("aiohttp")]
-
-
-async def close(server: HttpServer) -> None:
-    server.abort()
-    await server.close()
-
-
-@pytest.fixture
-async def serve(silence: None) -> AsyncIterator[Serve]:
-    del silence
-    async with AsyncExitStack() as stack:
-
-        async def start(
-            handler: Handler = answer_ok, limits: Limits | None = None, *, bodies: bool = False
-        ) -> Wire:
-            def spy(request: Request) -> Any:
-                wire.seen.append(request)
-                return handler(request)
-
-            reports: list[str] = []
-            server = HttpServer(
-                spy,
-                takes_body=lambda _request: bodies,
-                limits=limits or Limits(),
-                report=reports.append,
-            )
-            listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
-            stack.push_async_callback(close, server)
-            stack.callback(listener.close)
-            wire = Wire(server, listener.sockets[0].getsockname()[1], stack, reports=reports)
-            return wire
-
-        yield start
+pytestmark = pytest.mark.usefixtures("silence")
 
 
 # Connections
@@ -826,7 +669,7 @@ async def test_a_bug_is_one_line_in_the_log_by_default(caplog: pytest.LogCapture
     server = HttpServer(buggy)
     listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(close, server)
+        stack.push_async_callback(stop, server)
         stack.callback(listener.close)
         wire = Wire(server, listener.sockets[0].getsockname()[1], stack)
         assert_constant(await wire.exchange(head()), 500)
