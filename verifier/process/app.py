@@ -16,7 +16,7 @@ are known. The resources and the services of the configuration follow, and the l
 6. new services and an empty cache replace the old ones, between two requests.
 
 Only steps 1 to 3 can fail, or take longer than ``READ_SECONDS``. The process then goes on with
-everything that it had, and tries again later (``reload_retry``).
+everything that it had, and tries again later (``reloading``).
 
 **Shutdown**, at SIGTERM, SIGINT or when the supervisor has died. The listeners are closed and the
 requests in flight are answered, then the tasks, the resources and the stores are closed;
@@ -31,27 +31,22 @@ import gc
 import logging
 import signal
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Any, Final
 
 from verifier.background import handle_errors, start_task
 from verifier.config import Settings
 from verifier.keys.sources.http import open_session
-from verifier.keys.sources.polling import FileWatch
-from verifier.log import configure_logging, log, traceback_summary
+from verifier.log import configure_logging, log
 from verifier.observability.metrics import Metrics
-from verifier.process.blocking import READ_SECONDS, BoundedReader, not_in_time, start_blocking
-from verifier.process.exit_status import CONFIGURATION_ERRORS
 from verifier.process.http_servers import HttpServers
 from verifier.process.lifecycle import UNSUPERVISED, Lifecycle
-from verifier.process.reload_retry import ReloadRetry
+from verifier.process.reloading import Reloading
 from verifier.process.resources import ProcessState, open_resources
 from verifier.process.service_factory import build_services
 from verifier.process.shutdown import CLOSING_SECONDS, exit_within, shutdown_seconds
 from verifier.process.sockets import Listeners
 from verifier.storage.worker_counters import SINGLE_WORKER, WorkerIdentity
 
-_FILE_POLL_SECONDS: Final = 2.0
 # Short, because a scrape by one worker shows what the others have published by then, and because a
 # worker that is killed loses what it has counted since.
 _METRICS_SECONDS: Final = 0.25
@@ -81,16 +76,13 @@ class App:
         identity: WorkerIdentity = SINGLE_WORKER,
     ) -> None:
         self._settings = self._settings_at_start = settings
-        self._reader = BoundedReader(read)
-        self._retry = ReloadRetry()
         self._listeners = listeners
         self._metrics = metrics
         self._lifecycle = lifecycle
         self._state = ProcessState(settings, metrics, identity)
         self._servers = HttpServers(listeners, shared=settings.workers > 1)
         self._stop = asyncio.Event()
-        self._reload_lock = asyncio.Lock()
-        self._reload_waiting = False  # a reload was requested and has not begun
+        self._reloading = Reloading(settings, read, self._use, metrics, lifecycle)
         self._tasks: set[asyncio.Task[None]] = set()
         self._exit_status = 0
 
@@ -112,7 +104,7 @@ class App:
             self._session = session
             self._handle_signals()
             self._spawn(self._send_heartbeats(), "heartbeats")
-            async with self._reload_lock:  # a reload requested by now begins after the start
+            async with self._reloading.lock:  # a reload requested by now begins after the start
                 await stack.enter_async_context(self._state.open_stores())
                 self._resources = await open_resources(self._settings, self._state, session)
                 stack.push_async_callback(self._close)
@@ -121,7 +113,7 @@ class App:
             # The timeout is looked up at the end, because a reload may have changed it.
             stack.push_async_callback(lambda: self._servers.drain(self._settings.drain_timeout))
             self._lifecycle.listening()
-            self._spawn(self._watch_files(), "watch of files")
+            self._spawn(self._reloading.watch_files(), "watch of files")
             self._spawn(self._publish_metrics(), "metrics")
             # Almost all objects that exist now live as long as the process. The garbage collector
             # spends no time on frozen objects.
@@ -140,50 +132,19 @@ class App:
         self._stop.set()
 
     async def reload(self) -> None:
-        """Read the configuration again. Several calls before a reload begins are one reload."""
-        if self._reload_waiting:
-            return
-        self._reload_waiting = True
-        async with self._reload_lock:
-            self._reload_waiting = False
-            self._lifecycle.reloading()
-            await self._reload()
+        """Read the configuration again, and use it."""
+        await self._reloading.reload()
 
-    async def _retry_reload(self) -> None:
-        if not self._reload_lock.locked():
-            async with self._reload_lock:
-                await self._reload(again=True)
-
-    async def _reload(self, *, again: bool = False) -> None:
-        try:
-            async with asyncio.timeout(READ_SECONDS):
-                settings = await self._reader.read()
-                self._listeners.check(settings)
-                resources = await open_resources(
-                    settings, self._state, self._session, self._resources
-                )
-        except Exception as error:  # noqa: BLE001  # a bug must not end the process either
-            self._refuse_reload(not_in_time() if type(error) is TimeoutError else error, again)
-            return
+    async def _use(self, settings: Settings) -> None:
+        """Use other settings, or raise an error and change nothing."""
+        self._listeners.check(settings)
+        resources = await open_resources(settings, self._state, self._session, self._resources)
         replaced, self._resources = self._resources, resources
         resources.resolvers.take_over_metrics(replaced.resolvers)
         self._spawn(replaced.close_after(self._settings.key_fetch_timeout), "end of old resources")
         self._warn_of_restart_options(settings)
         configure_logging(settings.log_format, settings.log_level)
         self._install(settings)
-        self._retry.succeeded()
-        self._metrics.count_reload(successful=True)
-        log("configuration reloaded")
-        self._lifecycle.reloaded(settings)
-
-    def _refuse_reload(self, error: Exception, again: bool) -> None:
-        explained = isinstance(error, CONFIGURATION_ERRORS)
-        text = str(error) if explained else traceback_summary(error)
-        if self._retry.failed(text, again=again):
-            log("configuration not reloaded", logging.ERROR, error=text)
-        self._metrics.count_reload(successful=False, again=again)
-        if not again:
-            self._lifecycle.reloaded(None)
 
     def _warn_of_restart_options(self, settings: Settings) -> None:
         started = self._settings_at_start
@@ -209,7 +170,9 @@ class App:
         loop = asyncio.get_running_loop()
         for number in _STOP_SIGNALS:
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload(), "reload"))
+        loop.add_signal_handler(
+            signal.SIGHUP, lambda: self._spawn(self._reloading.reload(), "reload")
+        )
         # ``main`` and the supervisor have blocked the signals until a handler exists.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED_SIGNALS)
 
@@ -233,37 +196,6 @@ class App:
             self._metrics.set_revocations(len(revocations), up=up)
             self._metrics.flush()
             await asyncio.sleep(_METRICS_SECONDS)
-
-    async def _watch_files(self) -> None:
-        """Reload when the file of a secret changes; key files are watched by their key source.
-
-        A watch alone is not enough. A file may change after it was read and before the watch
-        begins. To find this, the method reads the configuration and compares it with the one in
-        use. After a reload that failed, it tries again (``reload_retry``).
-        """
-        while True:
-            settings = self._settings
-            every = (settings, *settings.hosts.values())
-            key_files = {path for each in every for path in each.public_keys.values()}
-            paths = [path for path in settings.watched_files if path not in key_files]
-            watch = await start_blocking(partial(FileWatch, paths), "watch of files")
-            outdated = await self._is_outdated(settings)
-            while settings is self._settings:
-                if outdated or await watch.changed():
-                    outdated = False
-                    await self.reload()
-                elif self._retry.is_due:
-                    await self._retry_reload()
-                await asyncio.sleep(_FILE_POLL_SECONDS)
-
-    async def _is_outdated(self, settings: Settings) -> bool:
-        """Return whether the configuration differs from these settings, or cannot be read."""
-        if not settings.watched_files:
-            return False
-        try:
-            return await self._reader.read() != settings
-        except Exception:  # noqa: BLE001  # the reload will meet it too, and report it
-            return True
 
     async def _close(self) -> None:
         """Close tasks and resources, but no longer than ``CLOSING_SECONDS``."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.processes import running_verifier, wait_until
 from tests.support.tokens import SECRET
-from verifier.process.reload_retry import ReloadRetry
+from verifier.process.reloading import ReloadRetry
 from verifier.process.systemd import Notifier, ServiceStatus
 
 OK, ERROR = 'config_reloads_total{result="ok"}', 'config_reloads_total{result="error"}'
