@@ -66,6 +66,15 @@ async def test_newest_answer_of_all_replicas_is_kept(redis: RedisServer) -> None
     assert int(redis.command("TTL", HASH)) > 86_400
 
 
+async def test_record_of_a_clock_that_was_ahead_is_replaced(redis: RedisServer) -> None:
+    now = time.time()
+    await save(redis, record("k", now + 9000, "old"), record("l", now + 5, "old"))
+    await save(redis, record("k", now, "new"), record("l", now, "new"))
+    found = await load(redis)
+    assert is_key(found["k"].key, "new")
+    assert is_key(found["l"].key, "old")
+
+
 async def test_records_of_others_are_passed_over(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -81,7 +81,7 @@ class KeyCacheFile:
         return stored_keys.read(body)
 
     def write(self, known: Sequence[StoredKey], now: float) -> None:
-        """Write these records, and those that other workers have written; may block.
+        """Write these records, and those that other processes have written; may block.
 
         Args:
             known: What this process knows.
@@ -95,8 +95,8 @@ class KeyCacheFile:
                 before = self.read()
             except (OSError, ValueError):
                 before = []  # a file that cannot be used is replaced; the start has reported it
-            ours = {each.source for each in known}
-            both = stored_keys.merge([*known, *(each for each in before if each.source in ours)])
+            # Also those of sources of which this process knows no key: another may know them.
+            both = stored_keys.merge([*known, *before], now)
             self._replace(stored_keys.write(each for each in both if each.until > now))
 
     @contextlib.contextmanager

@@ -29,17 +29,18 @@ _PURPOSE: Final = b"jitsi-verifier key cache"
 _EXPIRY_SECONDS: Final = 7 * 86_400
 _BATCH: Final = 200
 _SAVE: Final = """
-for i = 2, #ARGV, 3 do
+for i = 3, #ARGV, 3 do
   local before = redis.call('HGET', KEYS[1], ARGV[i])
   local answered = before and tonumber(string.match(before, '^[0-9.]+'))
-  if not answered or answered < tonumber(ARGV[i + 1]) then
+  local newer = answered and answered >= tonumber(ARGV[i + 1])
+  if not newer or answered > tonumber(ARGV[2]) then
     redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1] .. ' ' .. ARGV[i + 2])
   end
 end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 """
-"""Key: the hash. Arguments: seconds to keep it; then for each record its field, the time of its
-answer, and its HMAC and JSON."""
+"""Key: the hash. Arguments: seconds to keep it; the latest time that an answer can have had; then
+for each record its field, the time of its answer, and its HMAC and JSON."""
 
 
 class KeyCacheRedis:
@@ -76,7 +77,8 @@ class KeyCacheRedis:
         """
         alive = [each for each in known if each.until > now]
         for first in range(0, len(alive), _BATCH):
-            arguments: list[str | bytes] = [str(_EXPIRY_SECONDS)]
+            latest = f"{stored_keys.latest_answer(now):.6f}"
+            arguments: list[str | bytes] = [str(_EXPIRY_SECONDS), latest]
             for each in alive[first : first + _BATCH]:
                 arguments += self._write(each)
             await self._execute("EVAL", _SAVE, "1", _HASH, *arguments)

@@ -100,7 +100,7 @@ class KeyKeeper:
         """Give each source the keys that the stores have of it."""
         ids = [source.id for source in self._sources]
         found = [each for store in self._stores for each in await _load(store, ids)]
-        stored = stored_keys.merge(found)
+        stored = stored_keys.merge(found, self._timing.clock())
         for source in self._sources:
             source.restore([each for each in stored if each.source == source.id])
         for kind, url in sorted({each.source for each in stored}.difference(ids)):

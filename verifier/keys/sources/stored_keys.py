@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, get_args
@@ -28,6 +29,7 @@ from verifier.keys.model import InvalidKeyError, KeyMetadata, Source, Verificati
 from verifier.keys.pem import load_pem
 
 _VERSION: Final = 1
+_CLOCK_DIFFERENCE: Final = 60.0  # between the machines of replicas, seconds
 _SOURCES: Final = get_args(Source)
 
 SourceId: TypeAlias = tuple[Source, str]
@@ -64,14 +66,29 @@ def source_url(url: URL) -> str:
     return f"{public}?sha256={query}" if url.raw_query_string else public
 
 
-def merge(stored: Iterable[StoredKey]) -> list[StoredKey]:
-    """Return one record for each key of each source: the one with the newest answer."""
+def merge(stored: Iterable[StoredKey], now: float) -> list[StoredKey]:
+    """Return one record for each key of each source: the one with the newest answer.
+
+    Args:
+        stored: The records.
+        now: Unix time.
+    """
     newest: dict[tuple[SourceId, str], StoredKey] = {}
+    latest = latest_answer(now)
     for each in stored:
         found = newest.setdefault((each.source, each.key_id), each)
-        if each.answered > found.answered:
+        if (each.answered <= latest, each.answered) > (found.answered <= latest, found.answered):
             newest[each.source, each.key_id] = each
     return list(newest.values())
+
+
+def latest_answer(now: float) -> float:
+    """Return the latest time that an answer can have had.
+
+    A record of a later time was written while the clock was ahead. It must not displace newer ones
+    until the clock is there again.
+    """
+    return now + _CLOCK_DIFFERENCE
 
 
 def write(stored: Iterable[StoredKey]) -> bytes:
@@ -129,12 +146,19 @@ def _read_key(entry: dict[str, Any]) -> StoredKey:
     return StoredKey(
         (source, entry["url"]),
         entry["kid"],
-        float(entry["answered"]),
-        float(entry["confirmed"]),
-        float(entry["until"]),
+        _read_time(entry["answered"]),
+        _read_time(entry["confirmed"]),
+        _read_time(entry["until"]),
         bool(entry["withdrawn"]),
         replace(keys[0], alternatives=tuple(keys[1:])) if keys else None,
     )
+
+
+def _read_time(value: Any) -> float:
+    time = float(value)
+    if not math.isfinite(time):
+        raise ValueError("expected a time, found a number out of range")
+    return time
 
 
 def _read_material(entry: dict[str, Any], key_id: str, source: Source) -> VerificationKey:

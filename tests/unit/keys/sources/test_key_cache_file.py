@@ -70,8 +70,15 @@ def test_alternative_keys_are_kept() -> None:
 def test_newest_answer_about_a_key_wins() -> None:
     old, new = record("k", 1, "old"), record("k", 2, "new")
     refused, other = record("k", 3, None), record("k", 0, source=("asap", "https://other.test/"))
-    assert merge([old, new]) == merge([new, old]) == [new]
-    assert merge([old, refused, new, other]) == [refused, other]
+    assert merge([old, new], 3) == merge([new, old], 3) == [new]
+    assert merge([old, refused, new, other], 3) == [refused, other]
+
+
+def test_record_of_a_clock_that_was_ahead_does_not_win() -> None:
+    ahead, now = record("k", 9000, "old"), record("k", 5, "new")
+    assert merge([ahead, now], 6) == merge([now, ahead], 6) == [now]
+    assert merge([ahead], 6) == [ahead]
+    assert merge([ahead, now], 9000) == [ahead]
 
 
 @pytest.mark.parametrize(
@@ -93,6 +100,8 @@ def test_newest_answer_about_a_key_wins() -> None:
         write([record("k")]).replace(b"PUBLIC", b"PRIVATE"),
         write([record("k")]).replace(b'"until": 60.0', b'"until": 1' + b"0" * 400),
         write([record("k")])[:-20],
+        write([record("k")]).replace(b'"until": 60.0', b'"until": NaN'),
+        write([record("k")]).replace(b'"confirmed": 0.0', b'"confirmed": -Infinity'),
     ],
 )
 def test_broken_text_is_an_error(body: bytes) -> None:
@@ -138,6 +147,21 @@ def test_records_whose_time_is_over_are_left_out(tmp_path: Path) -> None:
     assert len(file.read()) == 2
     file.write([record("b", 100)], 61)
     assert [each.key_id for each in file.read()] == ["b"]
+
+
+def test_record_of_a_clock_that_was_ahead_is_replaced(tmp_path: Path) -> None:
+    file = KeyCacheFile(tmp_path / "keys")
+    file.write([record("k", 9000, "old")], 9000)
+    file.write([record("k", 5, None)], 6)
+    assert [each.key for each in file.read()] == [None]
+
+
+def test_keys_of_a_source_that_another_process_knows_are_kept(tmp_path: Path) -> None:
+    file = KeyCacheFile(tmp_path / "keys")
+    document: SourceId = ("document", "https://sso.test/")
+    file.write([record("a")], 0)
+    file.write([record("d", source=document)], 0)
+    assert {each.key_id for each in file.read()} == {"a", "d"}
 
 
 # Sources with a file
