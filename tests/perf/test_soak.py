@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests.perf.soak.growth import LIMITS, grown
 from tests.perf.soak.model import ALLOWED, FOREVER, Condition, TimedFlag, possible_outcomes
+from tests.perf.soak.traffic import MISTAKES
 from tests.support.paths import ROOT
 
 REVOKED = (403, "revoked")
@@ -24,12 +26,20 @@ def test_one_minute_gives_no_wrong_answer() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines() if line.split())
-    assert int(lines["wrong answers"]) == int(lines["5xx outside announced faults"]) == 0
+    for mistake in (*MISTAKES, "5xx outside announced faults"):
+        assert int(lines[mistake]) == 0
     assert int(lines["  200 allowed"]) > 1000
     assert int(lines["  403 revoked"]) > 0
     assert int(lines["  401 token-expired"]) > 0
-    assert "2 kills" in done.stdout
-    assert "1 Redis faults" in done.stdout
+    for event in ("2 kills", "1 Redis faults", "1 provider restarts", "1 restarts after SIGKILL"):
+        assert event in done.stdout
+
+
+def test_what_stays_is_growth_and_what_passes_is_not() -> None:
+    passing = [{"tasks": 5.0 + 50 * (number % 10 == 0)} for number in range(90)]
+    leaking = [{"tasks": 5.0 + number / 5} for number in range(90)]
+    assert grown(passing, "tasks") == 0
+    assert grown(leaking, "tasks") == 12 > LIMITS["tasks"]
 
 
 def test_both_answers_are_right_during_a_change() -> None:

@@ -119,6 +119,7 @@ class KeyServer:
         release: Set to end all stalls.
         in_progress: The number of requests that are being served.
         most_parallel: The highest value of ``in_progress`` so far.
+        delay: Seconds that every response takes.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -129,6 +130,7 @@ class KeyServer:
         self.release = asyncio.Event()
         self.in_progress = 0
         self.most_parallel = 0
+        self.delay = 0.0
         self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.1)
         self._site: web.TCPSite | None = None
         self._port = 0
@@ -170,6 +172,13 @@ class KeyServer:
     async def start_listening(self) -> None:
         await self._listen()
 
+    def reset_connections(self) -> None:
+        """End the open connections without the end of their TLS sessions."""
+        assert self._runner.server is not None
+        for connection in self._runner.server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+
     async def _listen(self) -> None:
         self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls)
         await self._site.start()
@@ -185,6 +194,7 @@ class KeyServer:
         self.in_progress += 1
         self.most_parallel = max(self.most_parallel, self.in_progress)
         try:
+            await asyncio.sleep(self.delay)
             reply = self.reply_to_all or self.replies.get(request.path, Reply(status=404))
             return await self._reply(request, reply)
         finally:

@@ -183,6 +183,13 @@ class RunningVerifier:
     log_path: Path
     environ: dict[str, str] = field(repr=False)
 
+    def start_again(self) -> None:
+        """Start the service again after its end; does not wait until it listens."""
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.process.args, env=self.environ, stdout=log, stderr=log
+            )
+
     @property
     def log(self) -> str:
         """Everything that the service has logged."""
@@ -233,6 +240,6 @@ def running_verifier(
             wait_until(lambda: get(admin, "/healthz").status == 200, running.log or "health")
         yield running
     finally:
-        if process.poll() is None:
-            process.terminate()
-        process.wait(DEADLINE)
+        if running.process.poll() is None:
+            running.process.terminate()
+        running.process.wait(DEADLINE)

@@ -15,6 +15,11 @@ from tests.perf.soak.connection import Answer, Connection
 from tests.perf.soak.model import ALLOWED, Outcome, possible_outcomes
 from tests.perf.soak.users import CACHED_SECONDS, SharedState, UserSession, new_session
 
+GOOD_REFUSED: Final = "good tokens refused"
+BAD_LET_IN: Final = "bad tokens let in"
+REVOKED_LET_IN: Final = "revoked tokens let in"
+OTHERS: Final = "other wrong answers"
+MISTAKES: Final = (GOOD_REFUSED, BAD_LET_IN, REVOKED_LET_IN, OTHERS)
 CONNECTIONS: Final = 64
 _NEW_SESSIONS: Final = 0.1  # share of requests that begin a new session
 _LATEST_SESSIONS: Final = 0.5  # share of the others that belong to one of the latest sessions
@@ -27,16 +32,18 @@ class Results:
 
     Attributes:
         codes: Number of answers by status and denial code.
-        wrong: Number of answers that the model does not permit.
+        wrong: Number of answers that the model does not permit, by kind.
         failed: Number of wrong answers that were 5xx, or no answer at all.
+        down: Number of failures while the service did not run.
         users: Number of sessions.
         examples: The first wrong answers, without tokens.
         seconds: Duration of each request.
     """
 
     codes: Counter[Outcome] = field(default_factory=Counter)
-    wrong: int = 0
+    wrong: Counter[str] = field(default_factory=Counter)
     failed: int = 0
+    down: int = 0
     users: int = 0
     examples: list[str] = field(default_factory=list)
     seconds: array[float] = field(default_factory=lambda: array("d"))
@@ -108,7 +115,10 @@ class Traffic:
         )
         if outcome in right and (outcome != ALLOWED or _is_for(session, answer, signalling)):
             return
-        self.results.wrong += 1
+        if answer.status >= 500 and False in self._state.up.possible_values(start, end):
+            self.results.down += 1
+            return
+        self.results.wrong[_mistake(session, outcome, right, start, end)] += 1
         self.results.failed += answer.status >= 500
         if len(self.results.examples) < _MAX_EXAMPLES:
             self.results.examples.append(
@@ -120,6 +130,15 @@ class Traffic:
 
 def _random_session(sessions: list[UserSession] | deque[UserSession]) -> UserSession:
     return sessions[random.randrange(len(sessions))]  # noqa: S311  # load
+
+
+def _mistake(
+    session: UserSession, outcome: Outcome, right: set[Outcome], start: float, end: float
+) -> str:
+    if outcome == ALLOWED:
+        revoked = session.not_revoked.possible_values(start, end) == {False}
+        return REVOKED_LET_IN if revoked else BAD_LET_IN
+    return GOOD_REFUSED if right == {ALLOWED} else OTHERS
 
 
 def _page(session: UserSession) -> bytes:

@@ -95,12 +95,19 @@ INVENTED_KEY: Final = Defect((401, "key-unknown"))
 FORGED_SIGNATURE: Final = Defect((401, "signature-invalid"))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class PublishedKey:
-    """A key, and whether the service knows it."""
+    """A key, and what the service knows of it.
+
+    Attributes:
+        signer: The key.
+        known: Whether the service has a key under this key id.
+        is_current: Whether that is this key.
+    """
 
     signer: Signer
     known: TimedFlag = field(default_factory=TimedFlag)
+    is_current: TimedFlag = field(default_factory=TimedFlag)
 
 
 @dataclass(slots=True)
@@ -112,6 +119,7 @@ class SharedState:
         unpublished: A key that is not published.
         partner: Whether the second issuer is accepted.
         outage: Whether the key server fails, or failed a short time ago.
+        up: Whether the service runs.
         store: Whether every worker has loaded the revocations.
     """
 
@@ -119,6 +127,7 @@ class SharedState:
     unpublished: Signer
     partner: TimedFlag = field(default_factory=TimedFlag)
     outage: TimedFlag = field(default_factory=lambda: TimedFlag(initial=False))
+    up: TimedFlag = field(default_factory=TimedFlag)
     store: TimedFlag = field(default_factory=TimedFlag)
 
 
@@ -249,7 +258,7 @@ def _expiry(ends: float) -> Condition:
 def _signed_token(
     claims: Changes, defect: Defect, state: SharedState, *, uses_secret: bool
 ) -> tuple[str, list[Condition]]:
-    """Return a signed token, and the condition that its key is known (if it has a key)."""
+    """Return a signed token, and the conditions on its key (if it has a key)."""
     if uses_secret or defect.secret:
         header = present({"kid": "k", **defect.header})
         secret, algorithm = defect.secret or SECRET, defect.algorithm or "HS256"
@@ -260,6 +269,10 @@ def _signed_token(
     token = sign(claims, present({"kid": key_id, **defect.header}), signer.key, "RS256")
     if defect.denial[1] in _BEFORE_KEYS:
         return token, []
-    known = TimedFlag(initial=False) if defect is INVENTED_KEY else key.known
-    unavailable = (503, "keys-unavailable")
-    return token, [Condition(known, (401, "key-unknown"), unavailable, state.outage)]
+    never, unavailable = TimedFlag(initial=False), (503, "keys-unavailable")
+    known = never if defect is INVENTED_KEY else key.known
+    conditions = [Condition(known, (401, "key-unknown"), unavailable, state.outage)]
+    if defect.denial[1] != "type-not-jwt":  # which is checked before the signature
+        signed = never if defect is FORGED_SIGNATURE else key.is_current
+        conditions.append(Condition(signed, FORGED_SIGNATURE.denial, unavailable, state.outage))
+    return token, conditions
