@@ -31,6 +31,7 @@ import gc
 import logging
 import signal
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 from verifier.background import handle_errors, start_task
@@ -41,7 +42,7 @@ from verifier.observability.metrics import Metrics
 from verifier.process.http_servers import HttpServers
 from verifier.process.lifecycle import UNSUPERVISED, Lifecycle
 from verifier.process.reloading import Reloading
-from verifier.process.resources import ProcessState, open_resources
+from verifier.process.resources import ProcessState, Resources, open_resources
 from verifier.process.service_factory import build_services
 from verifier.process.shutdown import CLOSING_SECONDS, exit_within, shutdown_seconds
 from verifier.process.sockets import Listeners
@@ -82,7 +83,7 @@ class App:
         self._state = ProcessState(settings, metrics, identity)
         self._servers = HttpServers(listeners, shared=settings.workers > 1)
         self._stop = asyncio.Event()
-        self._reloading = Reloading(settings, read, self._use, metrics, lifecycle)
+        self._reloading = Reloading(settings, read, self._prepare, metrics, lifecycle)
         self._tasks: set[asyncio.Task[None]] = set()
         self._exit_status = 0
 
@@ -135,10 +136,13 @@ class App:
         """Read the configuration again, and use it."""
         await self._reloading.reload()
 
-    async def _use(self, settings: Settings) -> None:
-        """Use other settings, or raise an error and change nothing."""
+    async def _prepare(self, settings: Settings) -> Callable[[], None]:
+        """Open what other settings need; return the function that makes the process use them."""
         self._listeners.check(settings)
         resources = await open_resources(settings, self._state, self._session, self._resources)
+        return partial(self._use, settings, resources)
+
+    def _use(self, settings: Settings, resources: Resources) -> None:
         replaced, self._resources = self._resources, resources
         resources.resolvers.take_over_metrics(replaced.resolvers)
         self._spawn(replaced.close_after(self._settings.key_fetch_timeout), "end of old resources")

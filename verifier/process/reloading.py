@@ -80,7 +80,8 @@ class Reloading:
     Args:
         settings: The configuration to start with.
         read: Reads the configuration; raises ``ConfigError``.
-        use: Makes the process use other settings, or raises an error and changes nothing.
+        prepare: Opens what other settings need, or raises an error; returns the function that makes
+            the process use them.
         metrics: Counts reloads.
         lifecycle: Receives the reports of this process.
 
@@ -93,14 +94,14 @@ class Reloading:
         self,
         settings: Settings,
         read: Callable[[], Settings],
-        use: Callable[[Settings], Awaitable[None]],
+        prepare: Callable[[Settings], Awaitable[Callable[[], None]]],
         metrics: Metrics,
         lifecycle: Lifecycle,
     ) -> None:
         self.settings = settings
         self.lock = asyncio.Lock()
         self._reader = BoundedReader(read)
-        self._use = use
+        self._prepare = prepare
         self._metrics = metrics
         self._lifecycle = lifecycle
         self._retry = ReloadRetry()
@@ -143,10 +144,12 @@ class Reloading:
         try:
             async with asyncio.timeout(READ_SECONDS):
                 settings = await self._reader.read()
-                await self._use(settings)
+                use = await self._prepare(settings)
         except Exception as error:  # noqa: BLE001  # a bug must not end the process either
             self._report_failure(not_in_time() if type(error) is TimeoutError else error, again)
             return
+        # An error from here on is a bug that leaves the process half changed. It ends the process.
+        use()
         self.settings = settings
         self._retry.succeeded()
         self._metrics.count_reload(successful=True)
