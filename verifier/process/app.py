@@ -42,7 +42,7 @@ from verifier.observability.metrics import Metrics
 from verifier.process.http_servers import HttpServers
 from verifier.process.lifecycle import UNSUPERVISED, Lifecycle
 from verifier.process.reloading import Reloading
-from verifier.process.resources import ProcessState, Resources, open_resources
+from verifier.process.resources import ConfiguredResources, ProcessState, open_resources
 from verifier.process.service_factory import build_services
 from verifier.process.shutdown import CLOSING_SECONDS, exit_within, shutdown_seconds
 from verifier.process.sockets import Listeners
@@ -142,7 +142,7 @@ class App:
         resources = await open_resources(settings, self._state, self._session, self._resources)
         return partial(self._use, settings, resources)
 
-    def _use(self, settings: Settings, resources: Resources) -> None:
+    def _use(self, settings: Settings, resources: ConfiguredResources) -> None:
         replaced, self._resources = self._resources, resources
         resources.resolvers.take_over_metrics(replaced.resolvers)
         self._spawn(replaced.close_after(self._settings.key_fetch_timeout), "end of old resources")
