@@ -6,6 +6,7 @@ does, because it leaves some checks to its user. So this module refuses, with th
     400  anything but ``METHOD target HTTP/1.1`` or ``1.0`` in the request line, with single blanks:
          no other version, no HTTP/0.9, no RTSP
     400  a target that does not begin with ``/``: an absolute URL, ``*``, the authority of CONNECT
+    400  the methods CONNECT and PRI
     400  ``Host`` doubled, no plain host and port, or missing in HTTP/1.1
     400  more fields than ``head_fields``; fields in a trailer
     400  ``Transfer-Encoding`` in HTTP/1.0, doubled, or any coding but ``chunked``
@@ -40,6 +41,8 @@ from verifier.rooms.host import is_host_header
 # In chunks of one byte, each byte of a body takes six bytes.
 _WIRE_BYTES_PER_BODY_BYTE: Final = 6
 _LINE_END: Final = b"\r\n"
+# llhttp reads no request behind these; PRI is the beginning of an HTTP/2 connection.
+_NO_METHODS: Final = (b"CONNECT", b"PRI")
 # More than a name and a port can have. So the cached hosts take little memory.
 _LONGEST_HOST: Final = 300
 # The digits of 2**64, more than which no length needs. `int` refuses thousands of zeros.
@@ -334,7 +337,7 @@ def _read_line(line: bytes) -> tuple[str, str, bool]:
     if len(parts) != 3 or parts[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
         raise RefusalError(400)
     method, target, version = parts
-    if target[:1] != b"/" or method == b"CONNECT":
+    if target[:1] != b"/" or method in _NO_METHODS:
         raise RefusalError(400)
     found = method.decode(), target.decode(), version == b"HTTP/1.0"
     # A query can contain a token, and no token stays in memory.

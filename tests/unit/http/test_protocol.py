@@ -227,6 +227,7 @@ MALFORMED = {
     "unknown method": head(line=f"{MARK} / HTTP/1.1"),
     "HTTP/2.0": head(line=f"GET {TARGET} HTTP/2.0"),
     "HTTP/2 preface": f"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{MARK}".encode(),
+    "PRI without fields": head(line="PRI / HTTP/1.0", host=""),
     "HTTP/0.9": head(line=f"GET {TARGET} HTTP/0.9"),
     "HTTP/1.2": head(line=f"GET {TARGET} HTTP/1.2"),
     "no version": head(line=f"GET {TARGET}"),
