@@ -10,7 +10,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from tests.fuzz.harness import Harness
 from tests.fuzz.keys import public_pem, rsa_key
-from verifier.keys.candidates import Document
+from verifier.keys.document import Document
 from verifier.keys.formats import parse_document
 from verifier.keys.model import ALGORITHMS, InvalidKeyError, VerificationKey
 from verifier.tokens.jws import MAX_DEPTH, MalformedError, parse_object

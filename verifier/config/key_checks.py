@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from verifier.config.addresses import is_loopback
 from verifier.config.input import ConfigInput
 from verifier.config.problems import shown_path
-from verifier.keys.candidates import Document
+from verifier.keys.document import Document
 from verifier.keys.formats import (
     describe_skipped,
     parse_key_file,

@@ -1,7 +1,7 @@
 """The formats of verification keys: secret, PEM, certificate, JWK, JWK set, map of certificates.
 
 Each function turns a text into keys. A document is parsed entry by entry: an entry that is not a
-signing key is skipped with its reason, and the other entries are used; ``candidates`` decides what
+signing key is skipped with its reason, and the other entries are used; ``document`` decides what
 several entries with one ``kid`` mean. This module reads no file and no URL, and it does not know
 how long a key may be used (``sources``).
 """
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import InvalidKeyError as UnfitSecretError
 
-from verifier.keys.candidates import Document, SkippedKey, choose_keys
+from verifier.keys.document import Document, SkippedKey, choose_keys
 from verifier.keys.document_json import DoubledObject, decode_text, find_oddity, parse_json
 from verifier.keys.jwk import has_private_member, parse_jwk
 from verifier.keys.model import InvalidKeyError, SkipReason, Source, VerificationKey, bind, quote

@@ -20,7 +20,7 @@ from tests.support.keys import (
     pem,
     rsa_jwk,
 )
-from verifier.keys.candidates import Document
+from verifier.keys.document import Document
 from verifier.keys.formats import describe_skipped, parse_document, parse_key_file, parse_public_key
 from verifier.keys.model import InvalidKeyError
 

@@ -50,7 +50,7 @@ from typing import Final, Self
 import aiohttp
 from yarl import URL
 
-from verifier.keys.candidates import SkippedKey, refuses_key
+from verifier.keys.document import SkippedKey, refuses_key
 from verifier.keys.document_json import decode_text
 from verifier.keys.formats import parse_public_key
 from verifier.keys.model import InvalidKeyError, Source, VerificationKey, key_id_digest

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, Protocol, TypeAlias
 
-from verifier.keys.candidates import SkippedKey
+from verifier.keys.document import SkippedKey
 from verifier.keys.model import SkipReason, Source, VerificationKey
 from verifier.keys.sources.settings import KeySourceSettings
 

@@ -34,7 +34,7 @@ Why a contested key is used: a mistake in the form of a document must not deny t
 good a minute before. A service that starts later does not take a key from such an entry.
 
 ``get`` runs once for every request. ``KeyCache`` decides how long a key is used;
-``candidates.refuses_key`` decides which bad entry refuses a key.
+``document.refuses_key`` decides which bad entry refuses a key.
 """
 
 from __future__ import annotations

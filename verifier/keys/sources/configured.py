@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from verifier.keys.candidates import Document, join_documents, keep_contested
+from verifier.keys.document import Document, join_documents, keep_contested
 from verifier.keys.model import InvalidKeyError, Source, VerificationKey, key_id_digest
 from verifier.keys.sources.base import (
     DEFAULT_CONTEXT,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from verifier.keys.candidates import Document, SkippedKey
+from verifier.keys.document import Document, SkippedKey
 from verifier.keys.model import Source
 from verifier.keys.sources.base import KeyObserver
 from verifier.log import log

@@ -51,7 +51,7 @@ from typing import Final, Self
 
 import aiohttp
 
-from verifier.keys.candidates import Document
+from verifier.keys.document import Document
 from verifier.keys.formats import describe_skipped, parse_document
 from verifier.keys.model import InvalidKeyError, Source, VerificationKey
 from verifier.keys.sources.base import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from verifier.keys.candidates import Document
+from verifier.keys.document import Document
 from verifier.keys.formats import (
     MAX_DOCUMENT_BYTES,
     parse_key_file,
