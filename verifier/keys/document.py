@@ -1,17 +1,17 @@
-"""Which key a ``kid`` names, if a document or several files have more than one entry for it.
+"""The keys of a document or of files, and which key a ``kid`` names that several entries have.
 
-An entry that cannot check signatures is no candidate: it is skipped, and its neighbours are used.
-What several candidates with one ``kid`` give:
+An entry that cannot check signatures is skipped, and the other entries are used. What several
+usable entries with one ``kid`` give:
 
 =================================  =================================================================
-candidates                         the key of the ``kid``
+usable entries                     the key of the ``kid``
 =================================  =================================================================
 the same key again                 this key, for all algorithms that its entries name
 different keys, no common          all of them, each for its own algorithms (``alternatives``)
 algorithm
 different keys for one algorithm   none for this algorithm (``ambiguous``): another program may take
                                    the other key
-a key, and its private key         none: whoever reads the document can sign
+a key, and its private key         none: each reader of the document can sign
 =================================  =================================================================
 
 A key is the same if its ``SubjectPublicKeyInfo`` is, whatever form it was written in.
@@ -47,7 +47,7 @@ class Document:
 
     Attributes:
         keys: By ``kid``.
-        skipped: The entries that are not used: first those that are no candidates, in the
+        skipped: The entries that are not used: first those that cannot be used, in the
             document's order, then those that are ambiguous.
         static: Keys that are tried for every token (from files and secrets only).
         ambiguous: The key ids that name different keys for one algorithm.
@@ -90,32 +90,32 @@ def refuses_key(reason: SkipReason | None) -> bool:
 
 
 def choose_keys(
-    candidates: Iterable[tuple[str, VerificationKey]], skipped: Sequence[SkippedKey] = ()
+    usable: Iterable[tuple[str, VerificationKey]], skipped: Sequence[SkippedKey] = ()
 ) -> Document:
     """Return the key of each ``kid``.
 
     Args:
-        candidates: Keys with their ``kid``, in the document's order.
-        skipped: The entries that are no candidates.
+        usable: Keys with their ``kid``, in the document's order.
+        skipped: The entries that cannot be used.
     """
     by_id: dict[str, list[VerificationKey]] = {}
-    for key_id, key in candidates:
+    for key_id, key in usable:
         by_id.setdefault(key_id, []).append(key)
     keys: dict[str, VerificationKey] = {}
     all_skipped = list(skipped)
     ambiguous = set()
     for key_id, named in by_id.items():
-        usable, doubtful = _separate(named)
-        if usable:
-            keys[key_id] = replace(usable[0], alternatives=usable[1:])
-        if doubtful:
+        unique, conflicting = _separate(named)
+        if unique:
+            keys[key_id] = replace(unique[0], alternatives=unique[1:])
+        if conflicting:
             ambiguous.add(key_id)
-            all_skipped += [_skip_ambiguous(key_id, doubtful)] * len(doubtful)
+            all_skipped += [_skip_ambiguous(key_id, conflicting)] * len(conflicting)
     return Document(keys, tuple(all_skipped), (), frozenset(ambiguous))
 
 
 def join_documents(documents: Iterable[Document]) -> Document:
-    """Return what several entries contain together."""
+    """Return what several documents contain together."""
     documents = list(documents)
     pairs = [pair for document in documents for pair in document.keys.items()]
     skipped = [entry for document in documents for entry in document.skipped]
@@ -124,7 +124,7 @@ def join_documents(documents: Iterable[Document]) -> Document:
 
 
 def keep_contested(document: Document, before: Document) -> Document:
-    """Add the keys that were used before and that the document still names, but not readably."""
+    """Add the contested keys that were used before."""
     kept = {name: before.keys[name] for name in document.contested & before.keys.keys()}
     return replace(document, keys={**document.keys, **kept})
 
@@ -139,8 +139,8 @@ def _separate(
     for key in [part for each in named for part in each.all]:
         same = different.get(key.fingerprint)
         different[key.fingerprint] = key if same is None else _merge(same, key)
-    claims = Counter(name for key in different.values() for name in key.algorithms)
-    common = frozenset(name for name, count in claims.items() if count > 1)
+    counts = Counter(name for key in different.values() for name in key.algorithms)
+    common = frozenset(name for name, count in counts.items() if count > 1)
     usable = [
         replace(key, algorithms=key.algorithms - common, alternatives=())
         for key in different.values()
@@ -161,8 +161,8 @@ def _merge(key: VerificationKey, again: VerificationKey) -> VerificationKey:
     )
 
 
-def _skip_ambiguous(key_id: str, doubtful: Sequence[VerificationKey]) -> SkippedKey:
-    common = Counter(name for key in doubtful for name in key.algorithms)
+def _skip_ambiguous(key_id: str, conflicting: Sequence[VerificationKey]) -> SkippedKey:
+    common = Counter(name for key in conflicting for name in key.algorithms)
     names = ", ".join(sorted(name for name, count in common.items() if count > 1))
-    detail = f"{len(doubtful)} different keys have this kid, for {names}: expected one"
+    detail = f"{len(conflicting)} different keys have this kid, for {names}: expected one"
     return SkippedKey("duplicate-key-id", key_id, detail)

@@ -261,19 +261,19 @@ def _parse_entries(
     entries = list(entries)
     if len(entries) > MAX_DOCUMENT_KEYS:
         raise InvalidKeyError(f"expected at most {MAX_DOCUMENT_KEYS} keys, found {len(entries)}")
-    candidates: list[tuple[str, VerificationKey]] = []
+    usable: list[tuple[str, VerificationKey]] = []
     skipped: list[SkippedKey] = []
     published = PublishedKeys(parse)
     for key_id, entry in entries:
         try:
             key = parse(entry, key_id)
-            candidates.append((_require_key_id(key_id), key))
+            usable.append((_require_key_id(key_id), key))
         except InvalidKeyError as error:
             skipped.append(SkippedKey(error.reason, key_id, str(error)))
             if error.reason == "private":
                 published.add(key_id, entry)
     safe = []
-    for key_id, key in candidates:
+    for key_id, key in usable:
         if published.contain(key_id, key):
             detail = "another entry publishes its private key"
             skipped.append(SkippedKey("private", key_id, detail))

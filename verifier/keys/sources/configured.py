@@ -80,7 +80,7 @@ class ConfiguredSource:
         self._read_at: float | None = None
         self._last_error = ""
         self._background = PollingTask(
-            name, self.tick, context.timing, self._settings.key_file_poll
+            f"{name} keys", self.tick, context.timing, self._settings.key_file_poll
         )
 
     @property

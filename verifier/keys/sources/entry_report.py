@@ -1,4 +1,4 @@
-"""What operators learn about the entries of a source: which are not used, and which are irregular.
+"""Reports the entries of a source to operators: which are not used, and which are irregular.
 
 A document stays as it is for months, so each finding is logged once, and again only after the
 findings have changed. The status pages show what holds now.
@@ -50,7 +50,7 @@ class EntryReport:
         self.skipped, self._irregular = other.skipped, other._irregular
 
     def _log_skipped(self, skipped: tuple[SkippedKey, ...]) -> None:
-        # First what an operator must act upon at once: whoever reads the document can sign.
+        # First what an operator must act upon at once: each reader of the document can sign.
         ordered = sorted(skipped, key=lambda entry: entry.reason != "private")
         for entry in ordered[:_MOST_LOGGED]:
             log_skipped(self._name, entry)

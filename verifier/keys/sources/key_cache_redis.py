@@ -3,10 +3,10 @@
 Redis gets one hash, with one field for each key of each source. A script keeps the newer of two
 answers about a key, so that replicas and workers need no lock.
 
-**Who may write it.** Whoever can write to this Redis could otherwise make tokens valid, which a
-store of revocations does not allow. So each record has an HMAC-SHA256 with a key that is derived
-from ``admin_token``, which all replicas have. A record without a right HMAC is passed over, and
-without an ``admin_token``, no keys are stored in Redis.
+**Who may write it.** A program that writes to this Redis can revoke tokens, and must not be able to
+make tokens valid. So each record has an HMAC-SHA256 with a key that is derived from
+``admin_token``, which all replicas have. A record without a correct HMAC is passed over. Without an
+``admin_token``, no keys are stored in Redis.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class KeyCacheRedis:
 
     Args:
         url: The address of the Redis.
-        secret: What all replicas have in common, and nobody else.
+        secret: A secret that all replicas have, and no other program.
     """
 
     def __init__(self, url: RedisUrl, secret: str) -> None:
@@ -75,11 +75,11 @@ class KeyCacheRedis:
         Raises:
             OSError: Redis cannot be reached, or refuses the command.
         """
-        alive = [each for each in known if each.until > now]
-        for first in range(0, len(alive), _BATCH):
+        current = [each for each in known if each.until > now]
+        for first in range(0, len(current), _BATCH):
             latest = f"{stored_keys.latest_answer(now):.6f}"
             arguments: list[str | bytes] = [str(_EXPIRY_SECONDS), latest]
-            for each in alive[first : first + _BATCH]:
+            for each in current[first : first + _BATCH]:
                 arguments += self._write(each)
             await self._execute("EVAL", _SAVE, "1", _HASH, *arguments)
 

@@ -2,7 +2,7 @@
 
 **Start.** Each source gets what the stores have of it, before it asks. **Later.** The stores are
 written within a second after a key was found, replaced, withdrawn or refused; for confirmations
-alone once a minute, because the time of the last one bounds the use of a key after a restart.
+only, once a minute, because the time of the last one bounds the use of a key after a restart.
 
 A store that cannot be read or written is a warning, never a reason not to serve.
 """
@@ -40,7 +40,7 @@ class KeyStore(Protocol):
 
         Raises:
             OSError: The store cannot be read.
-            ValueError: Its content is broken, or somebody else's.
+            ValueError: Its content is broken, or another user could have written it.
         """
 
     async def save(self, known: Sequence[StoredKey], now: float) -> None:
@@ -94,7 +94,7 @@ class KeyKeeper:
         self._confirmed: list[int] = []
         self._saved_at = float("-inf")
         self._errors: dict[str, str] = {}  # the last error of each store that fails
-        self._background = PollingTask("asap", self.tick, timing)
+        self._background = PollingTask("key cache", self.tick, timing)
 
     async def load(self) -> None:
         """Give each source the keys that the stores have of it."""

@@ -14,19 +14,19 @@ a key fills the budget up:
   flood of invented key ids causes that many requests, plus at most 60 for each real key that is
   found meanwhile. A key counts once: it is in the cache then, and its tokens cause no lookup.
 
-No order can do with fewer requests when 200 real key ids come among 300 invented ones, because
-they look alike: whoever wants to find them all has to ask for most of the others, too.
+No order needs fewer requests when 200 real key ids come among 300 invented ones, because they look
+alike: to find all real ones, most of the others must be looked up, too.
 
 **The order.** While the budget is at least half full, the key id that has waited for longest is
 next: after a start, all are looked up in the order in which they came. With less, three of four
 lookups start at the newest end of the queue, and the fourth at the oldest:
 
 ==========  ================================  ==================================================
-end         key id that is looked up next     what it is good for
+end         key id that is looked up next     which flood it withstands
 ==========  ================================  ==================================================
-newest      named for the first time most     a flood of the same few thousand key ids, sent again
-            recently, and never looked up     and again: a real key id that appears is first
-oldest      waits for longest since it was    a flood of ever new key ids, which are named once: a
+newest      named for the first time most     one of the same few thousand key ids, sent again and
+            recently, and never looked up     again: a real key id that appears is first
+oldest      waits for longest since it was    one of ever new key ids, which are named once: a
             first named or last looked up     real key id is named again and again, by a client
                                               that retries and by other clients, and is the oldest
                                               after a few seconds. A key id that had a key before
@@ -36,8 +36,8 @@ oldest      waits for longest since it was    a flood of ever new key ids, which
 A flood would have to do both at once, and then it still shares the lookups with the real key ids.
 
 **The bounds.** 512 key ids wait, each no longer than ``key_fetch_timeout``. One more takes the
-place of one that is chosen by chance, so that no client can own the queue: it cannot fill it in
-advance, and cannot keep a place in it. A key id that loses its place is answered "unavailable", so
+place of one that is chosen by chance, so that no client can fill the queue in advance, or keep a
+place in it. A key id that loses its place is answered "unavailable", so
 that its client tries again; it is remembered for ten minutes when it was first named. What is
 remembered is bounded too (10,000 key ids, the least recently named one is dropped), and consists
 of hashes, because a ``kid`` can be several kilobytes long.
@@ -62,7 +62,7 @@ from verifier.keys.sources.base import SourceContext
 MAX_WAITING: Final = 512
 _REMEMBERED: Final = 10_000
 _REMEMBERED_SECONDS: Final = 600.0
-# The size of the budget in seconds of its rate.
+# How many seconds of its rate the budget holds.
 _BURST_SECONDS: Final = 6.0
 _OLDEST_EVERY: Final = 4
 _LONG_AGO: Final = float("-inf")
@@ -70,7 +70,12 @@ _LONG_AGO: Final = float("-inf")
 
 @dataclass(slots=True)
 class _Named:
-    """What is remembered of a key id: when it was first named or last looked up, and whether."""
+    """What is remembered of a key id.
+
+    Attributes:
+        since: When it was first named, or last looked up (monotonic).
+        looked_up: Whether it was looked up.
+    """
 
     since: float
     looked_up: bool = False
@@ -78,7 +83,7 @@ class _Named:
 
 @dataclass(slots=True)
 class Lookup:
-    """A lookup that has its turn; ``found`` is to be set before it ends."""
+    """A lookup whose turn has come; ``found`` is to be set before it ends."""
 
     found: bool = False
 
@@ -146,7 +151,7 @@ class LookupQueue:
             self._advance()
 
     def drop_all(self) -> None:
-        """Answer all that wait: the server fails."""
+        """Answer all that wait, because the server fails."""
         for _, turn in self._waiting.values():
             _answer(turn, False)
         self._waiting.clear()

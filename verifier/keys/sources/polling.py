@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from verifier.background import start_task
-from verifier.keys.model import Source
 from verifier.keys.sources.base import Timing
 from verifier.log import log_internal_error, traceback_summary
 
@@ -29,7 +28,7 @@ class PollingTask:
     """Calls ``tick`` at a fixed interval until it is closed.
 
     Args:
-        name: The kind of source, for the log.
+        name: A fixed phrase for the log.
         tick: Does what is due.
         timing: The clocks.
         interval: The pause between two calls, seconds.
@@ -37,12 +36,12 @@ class PollingTask:
 
     def __init__(
         self,
-        name: Source,
+        name: str,
         tick: Callable[[], Awaitable[None]],
         timing: Timing,
         interval: float = POLL_SECONDS,
     ) -> None:
-        self._name: Source = name
+        self._name = name
         self._tick = tick
         self._sleep = timing.sleep
         self._interval = interval
@@ -50,7 +49,7 @@ class PollingTask:
 
     def start(self) -> None:
         """Start the task; the event loop makes the first call in its next turn."""
-        self._task = start_task(self._run(), f"{self._name} keys")
+        self._task = start_task(self._run(), self._name)
 
     async def close(self) -> None:
         """End the task, even in the middle of a call."""
@@ -65,7 +64,7 @@ class PollingTask:
             try:
                 await self._tick()
             except Exception as error:  # noqa: BLE001  # after a bug, keys must still be refreshed
-                log_internal_error(traceback_summary(error), work=f"{self._name} keys")
+                log_internal_error(traceback_summary(error), work=self._name)
             await self._sleep(self._interval)
 
 

@@ -1,14 +1,14 @@
-"""What the key server and the key document have in common: the fetch, and the frame of a source.
+"""What the key server and the key document have in common: the fetch, the cache and the background.
 
 ``KeyFetcher`` makes one request, parses the response and records the result in the circuit
 breaker and the metrics. ``RemoteSource`` holds the cache and repeats the background work.
 
 **A key id with a new key.** An identity provider that starts again may sign with a new key under
-the old key id. So a signature that the cached key did not make has the source asked again, past
+the old key id. So if the cached key did not make a signature, the source is asked again, past
 all HTTP caches, and the token is checked with the answer. Forged signatures look the same, so:
 
 - the source is asked once in 10 s (``key_recheck``): a key server for each key id, a document at
-  all. Between that, a forged signature costs one look into the cache. Only key ids that have a key
+  all. In these 10 s, a forged signature costs one lookup in the cache. Only key ids that have a key
   can cause a request, so an attacker can neither invent them nor displace others;
 - tokens that name the key id while the source is asked wait for that answer, at most 256 of them;
   more are told to try again (``keys-unavailable``). The next ones are answered at once;
@@ -52,7 +52,7 @@ _RESULTS: Final[Mapping[str, FetchResult]] = {
     "not-modified": "ok",
     "not-found": "not-found",
 }
-# A hostile megabyte of JSON takes a third of a second to parse: longer bodies go to a thread, so
+# A megabyte of malicious JSON takes a third of a second to parse: longer bodies go to a thread, so
 # that no other request waits for them.
 _PARSE_IN_LOOP_BYTES: Final = 16_384
 _MOST_WAITING: Final = 256  # tokens, for the answer about a key that did not make a signature
@@ -179,7 +179,7 @@ class RemoteSource:
         self._cache = KeyCache(self.name, context)
         http = HttpFetcher(session, context)
         self._fetcher = KeyFetcher(self.name, http, self._circuit, context, per_key=self._per_key)
-        self._background = PollingTask(self.name, self.tick, context.timing)
+        self._background = PollingTask(f"{self.name} keys", self.tick, context.timing)
         self._waiting = 0
 
     def get(self, key_id: str) -> VerificationKey | None:

@@ -18,7 +18,7 @@ async def test_polling_goes_on_after_a_bug(caplog: pytest.LogCaptureFixture) -> 
         if ticks == 1:
             raise RuntimeError("hush-hush")
 
-    background = PollingTask("asap", tick, Timing(), interval=0)
+    background = PollingTask("asap keys", tick, Timing(), interval=0)
     background.start()
     await until(lambda: ticks > 2)
     await background.close()
