@@ -13,7 +13,7 @@ from verifier.keys.formats import describe_skipped
 from verifier.keys.model import KeyLookup, KeySet
 from verifier.keys.resolver import KeyResolver
 from verifier.keys.sources.base import Missing, SourceStatus
-from verifier.keys.sources.remote import UNUSABLE_RESPONSE
+from verifier.keys.sources.fetcher import UNUSABLE_RESPONSE
 from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, DenialCode, Deny, RevocationCheck
 from verifier.rules.policy import Policy

@@ -1,7 +1,4 @@
-"""What the key server and the key document have in common: the fetch, the cache and the background.
-
-``KeyFetcher`` makes one request, parses the response and records the result in the circuit
-breaker and the metrics. ``RemoteSource`` holds the cache and repeats the background work.
+"""What the key server and the key document have in common: the cache and the background work.
 
 **A key id with a new key.** An identity provider that starts again may sign with a new key under
 the old key id. So if the cached key did not make a signature, the source is asked again, past
@@ -17,135 +14,30 @@ all HTTP caches, and the token is checked with the answer. Forged signatures loo
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Self, TypeVar
+from collections.abc import Sequence
+from typing import Final, Self
 
 import aiohttp
-from yarl import URL
 
-from verifier.keys.model import InvalidKeyError, Source, VerificationKey
+from verifier.keys.model import Source, VerificationKey
 from verifier.keys.sources.base import (
     DEFAULT_CONTEXT,
-    FetchResult,
     KeyOrMissing,
-    KeySourceError,
     Missing,
     SourceContext,
     SourceStatus,
 )
 from verifier.keys.sources.cache import KeyCache
 from verifier.keys.sources.circuit_breaker import CircuitBreaker
-from verifier.keys.sources.http import HttpFetcher, KeyResponse, parse_key_url, redacted_url
+from verifier.keys.sources.fetcher import KeyFetcher
+from verifier.keys.sources.http import HttpFetcher, parse_key_url, redacted_url
 from verifier.keys.sources.polling import PollingTask
 from verifier.keys.sources.proxy import proxy_for
 from verifier.keys.sources.stored_keys import SourceId, StoredKey, source_url
 from verifier.log import log
 
-UNUSABLE_RESPONSE: Final = "the response cannot be used: "
-"""How the error of a source begins that responds, but not with keys."""
-
-T = TypeVar("T")
-_RESULTS: Final[Mapping[str, FetchResult]] = {
-    "ok": "ok",
-    "not-modified": "ok",
-    "not-found": "not-found",
-}
-# A megabyte of malicious JSON takes a third of a second to parse: longer bodies go to a thread, so
-# that no other request waits for them.
-_PARSE_IN_LOOP_BYTES: Final = 16_384
 _MOST_WAITING: Final = 256  # tokens, for the answer about a key that did not make a signature
-
-
-class KeyFetcher:
-    """Requests keys from one server and parses its responses.
-
-    Args:
-        name: The kind of source.
-        http: Makes the requests.
-        circuit: Counts the failures.
-        context: Clocks and observers.
-        per_key: Whether each URL is one key. Then a failure of one URL says nothing about the
-            server; the only URL of a document source is the whole source.
-    """
-
-    def __init__(
-        self,
-        name: Source,
-        http: HttpFetcher,
-        circuit: CircuitBreaker,
-        context: SourceContext,
-        *,
-        per_key: bool,
-    ) -> None:
-        self._name: Source = name
-        self._http = http
-        self._circuit = circuit
-        self._observer = context.observer
-        self._monotonic = context.timing.monotonic
-        self._per_key = per_key
-
-    async def fetch(
-        self,
-        url: URL,
-        etag: str,
-        parse: Callable[[bytes], T],
-        *,
-        past_caches: bool = False,
-    ) -> tuple[KeyResponse, T | None]:
-        """Request a URL and parse the body.
-
-        Args:
-            url: The URL.
-            etag: The version that is cached; empty for none.
-            parse: Parses a body; may raise ``InvalidKeyError``.
-            past_caches: Whether caches on the way must ask the server, too.
-
-        Returns:
-            The response, and what ``parse`` returned; None if the response has no new content.
-
-        Raises:
-            KeySourceError: There is no good response. Its cause is the error of ``parse``, if
-                ``parse`` raised one.
-        """
-        started = self._monotonic()
-        try:
-            with self._circuit.attempt():
-                response = await self._get(url, etag, past_caches=past_caches)
-                content = await _parse(parse, response.body) if response.outcome == "ok" else None
-        except KeySourceError as error:
-            self._record_failure(error, self._monotonic() - started)
-            raise
-        seconds = self._monotonic() - started
-        self._observer.count_fetch(self._name, _RESULTS[response.outcome], seconds)
-        self._circuit.record_success()
-        return response, content
-
-    async def _get(self, url: URL, etag: str, *, past_caches: bool) -> KeyResponse:
-        response = await self._http.get(url, etag, past_caches=past_caches)
-        # A document that is not there is a wrong URL or a broken server, not "no such key".
-        if response.outcome == "not-found" and not self._per_key:
-            raise KeySourceError(f"status {response.status} from {redacted_url(url)}")
-        return response
-
-    def _record_failure(self, error: KeySourceError, seconds: float) -> None:
-        result: FetchResult = "timeout" if error.timeout else "error"
-        self._observer.count_fetch(self._name, result, seconds)
-        if error.source_wide or not self._per_key:
-            self._circuit.record_failure(str(error))
-        else:
-            self._circuit.record_key_failure(str(error))
-
-
-async def _parse(parse: Callable[[bytes], T], body: bytes) -> T:
-    try:
-        if len(body) <= _PARSE_IN_LOOP_BYTES:
-            return parse(body)
-        return await asyncio.to_thread(parse, body)
-    except InvalidKeyError as error:
-        message = f"{UNUSABLE_RESPONSE}{error}"
-        raise KeySourceError(message, source_wide=False, reason=error.reason) from error
 
 
 class RemoteSource:
