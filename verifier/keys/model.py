@@ -23,6 +23,8 @@ from jwt.algorithms import Algorithm, get_default_algorithms
 Source = Literal["secret", "file", "document", "asap"]
 """The kinds of key source; also the values of the metrics' label ``source``."""
 
+SOURCES: Final[tuple[Source, ...]] = get_args(Source)
+
 PublicKey: TypeAlias = (
     rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
 )

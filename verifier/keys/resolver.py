@@ -15,11 +15,10 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, get_args
 
 import aiohttp
 
-from verifier.keys.model import Source, VerificationKey
+from verifier.keys.model import SOURCES, Source, VerificationKey
 from verifier.keys.sources.asap import AsapSource
 from verifier.keys.sources.base import (
     DEFAULT_CONTEXT,
@@ -35,8 +34,6 @@ from verifier.keys.sources.jwks import DocumentSource
 from verifier.keys.sources.key_keeper import KeyKeeper, KeyStore
 from verifier.keys.sources.remote import RemoteSource
 from verifier.keys.sources.settings import KeyLocations
-
-_SOURCES: Final[tuple[Source, ...]] = get_args(Source)
 
 
 class KeyResolver:
@@ -267,9 +264,9 @@ class KeyResolvers:
         other._totals.active = False
         if other._keeper is not None:
             other._keeper.stop()
-        for source in _SOURCES:
+        for source in SOURCES:
             self._totals.report(source)
-        for source in set(_SOURCES).difference(status.name for status in self.status()):
+        for source in set(SOURCES).difference(status.name for status in self.status()):
             self._totals.observer.set_last_success(source, 0)
 
 

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from itertools import product
 from typing import Final, get_args
 
-from verifier.keys.model import SKIP_REASONS, SkipReason, Source
+from verifier.keys.model import SKIP_REASONS, SOURCES, SkipReason, Source
 from verifier.keys.sources.base import FetchResult, LookupResult
 from verifier.observability.decision_metrics import BUCKETS
 from verifier.observability.registry import Family, Registry, Value
 
-SOURCES: Final[tuple[Source, ...]] = get_args(Source)
 FETCHING: Final[tuple[Source, ...]] = tuple(source for source in SOURCES if source != "secret")
 """The sources that read or fetch keys; the configuration itself contains a secret."""
 

@@ -20,17 +20,16 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias, get_args
+from typing import Any, Final, TypeAlias
 
 from yarl import URL
 
 from verifier.keys.formats import to_pem
-from verifier.keys.model import InvalidKeyError, KeyMetadata, Source, VerificationKey, bind
+from verifier.keys.model import SOURCES, InvalidKeyError, KeyMetadata, Source, VerificationKey, bind
 from verifier.keys.pem import load_pem
 
 _VERSION: Final = 1
 _CLOCK_DIFFERENCE: Final = 60.0  # between the machines of replicas, seconds
-_SOURCES: Final = get_args(Source)
 
 SourceId: TypeAlias = tuple[Source, str]
 """A kind of source and ``source_url`` of its URL."""
@@ -139,7 +138,7 @@ def _material(key: VerificationKey) -> dict[str, Any]:
 
 def _read_key(entry: dict[str, Any]) -> StoredKey:
     texts = isinstance(entry["url"], str) and isinstance(entry["kid"], str)
-    if entry["source"] not in _SOURCES or not texts:
+    if entry["source"] not in SOURCES or not texts:
         raise ValueError("an entry has no kid, no url or an unknown source")
     source: Source = entry["source"]
     keys = [_read_material(each, entry["kid"], source) for each in entry["material"]]
