@@ -214,12 +214,13 @@ def _matters(
         return False
     if option == "app_secret":
         # With key URLs on both sides and a public-key algorithm, no secret is used.
-        by_url = all(any(side[name] for name in KEY_URL_OPTIONS) for side in (theirs, ours))
+        by_url = all(any(map(side.get, KEY_URL_OPTIONS)) for side in (theirs, ours))
         return not (by_url and not is_symmetric(str(ours["signature_algorithm"])))
     if option in KEY_URL_OPTIONS:
         # If Prosody asks this program for keys, the keys are the same by construction.
+        # Prosody may not have every option of ours.
         own_server = {
-            is_own_key_server(theirs[name], own_addresses): name for name in KEY_URL_OPTIONS
+            is_own_key_server(theirs.get(name), own_addresses): name for name in KEY_URL_OPTIONS
         }
         return True not in own_server or (own_server[True] != option and bool(theirs[option]))
     if option in MAPPER_OPTIONS or option.startswith("token_regex_"):

@@ -33,7 +33,7 @@ servers and proxies send error pages under every address.
 Why a contested key is used: a mistake in the form of a document must not deny the tokens that were
 good a minute before. A service that starts later does not take a key from such an entry.
 
-``get`` runs once for every request. ``KeyCache`` decides how long a key is used;
+``get`` runs once for every request. ``CachedKeys`` decides how long a key is used;
 ``document.refuses_key`` decides which bad entry refuses a key.
 """
 
@@ -106,7 +106,7 @@ class StoredTimes(Protocol):
         """Whether the source no longer has the key."""
 
 
-class KeyCache:
+class CachedKeys:
     """The keys of one source by ``kid``.
 
     Args:
@@ -260,7 +260,7 @@ class KeyCache:
         """Remove a key that no token needs, without a report: its source still has it."""
         self._entries.pop(key_id, None)
 
-    def copy_from(self, other: KeyCache) -> None:
+    def copy_from(self, other: CachedKeys) -> None:
         """Replace the content by that of another cache of the same source."""
         self._entries = {key_id: replace(entry) for key_id, entry in other}
         self.refused = dict(other.refused)

@@ -28,7 +28,7 @@ from verifier.keys.sources.base import (
     SourceContext,
     SourceStatus,
 )
-from verifier.keys.sources.cache import KeyCache
+from verifier.keys.sources.cache import CachedKeys
 from verifier.keys.sources.circuit_breaker import CircuitBreaker
 from verifier.keys.sources.fetcher import KeyFetcher
 from verifier.keys.sources.http import HttpFetcher, parse_key_url, redacted_url
@@ -68,7 +68,7 @@ class RemoteSource:
         self._observer = context.observer
         self._timing = context.timing
         self._circuit = CircuitBreaker(self.name, context)
-        self._cache = KeyCache(self.name, context)
+        self._cache = CachedKeys(self.name, context)
         http = HttpFetcher(session, context)
         self._fetcher = KeyFetcher(self.name, http, self._circuit, context, per_key=self._per_key)
         self._background = PollingTask(f"{self.name} keys", self.tick, context.timing)
