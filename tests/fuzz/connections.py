@@ -25,7 +25,9 @@ from verifier.http.request import Request
 from verifier.http.responses import REFUSALS, Rendered
 from verifier.http.server import HttpServer
 
-LIMITS: Final = Limits(head_bytes=400, field_bytes=200, head_fields=12, body_bytes=50)
+LIMITS: Final = Limits(
+    head_bytes=400, field_bytes=200, head_fields=12, body_bytes=50, chunked_bytes=300
+)
 TAKEN: Final = "/b"
 """The target of the requests whose body is taken."""
 

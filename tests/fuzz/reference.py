@@ -241,7 +241,7 @@ def _read_chunks(data: bytes, limits: Limits) -> tuple[bytes, bytes]:
         broken.add(WAITS)
     if len(body) > limits.body_bytes:
         broken.add(413)
-    if wire_bytes > 6 * (limits.body_bytes + 1):
+    if wire_bytes > limits.chunked_bytes:
         broken.add(400)
     if broken == {WAITS}:
         raise _IncompleteError

@@ -14,7 +14,7 @@ does, because it leaves some checks to its user. So this module refuses, with th
     400  a ``Content-Length`` of more than 20 digits
     431  a head over ``head_bytes``, a field or target over ``field_bytes``
     413  a body over ``body_bytes``
-    400  chunks over six times as many bytes on the wire, with their sizes and extensions
+    400  chunks over ``chunked_bytes``, with their sizes and extensions
     415  a body with ``Content-Encoding``
 
 llhttp itself refuses a bare CR or LF, folded lines, NUL and other control characters, blanks before
@@ -38,8 +38,6 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from verifier.http.request import Request
 from verifier.rooms.host import is_host_header
 
-# In chunks of one byte, each byte of a body takes six bytes.
-_WIRE_BYTES_PER_BODY_BYTE: Final = 6
 _LINE_END: Final = b"\r\n"
 # llhttp reads no request behind these; PRI is the beginning of an HTTP/2 connection.
 _NO_METHODS: Final = (b"CONNECT", b"PRI")
@@ -72,6 +70,8 @@ class Limits:
         head_fields: Header fields.
         body_bytes: A body. A token that a proxy can send fits, and so does the text around a token
             that an operator pastes into an explanation.
+        chunked_bytes: A body in chunks, with their sizes and extensions. Each chunk costs a call of
+            a Python function, and one byte may take a chunk.
         held_bytes: Bytes of requests that are not complete, of all connections together. Beyond
             it, the connection whose request began first is closed: a proxy sends a request within
             milliseconds, so the oldest one is a client's that does not.
@@ -87,6 +87,7 @@ class Limits:
     field_bytes: int = 16 * 1024
     head_fields: int = 128
     body_bytes: int = 64 * 1024
+    chunked_bytes: int = 96 * 1024
     held_bytes: int = 16 * 1024 * 1024
     head_seconds: float = 10.0
     body_seconds: float = 10.0
@@ -203,7 +204,7 @@ class RequestParser:
         if self._body_left is not None and self._body_left > self._limits.body_bytes:
             raise RefusalError(413)
         self._raw_fields.clear()
-        self._wire_left = _WIRE_BYTES_PER_BODY_BYTE * (self._limits.body_bytes + 1)
+        self._wire_left = self._limits.chunked_bytes
         self._is_complete, self._has_trailer = False, False
 
     def read_body(self, unread: bytearray) -> bytes | None:

@@ -233,9 +233,11 @@ def _verify_requests(size: int) -> Iterator[tuple[str, bytes]]:
         yield f"short room_jid of {name}", ask_verify(token=None, room_jid=f"{short}@{short}")
     for name, token in tokens.crafted(size):
         yield f"token: {name}", ask_verify(token=token)
-    chunks = b"1\r\nx\r\n" * (size // 6) + b"0\r\n\r\n"
     fields = [("Host", HOST), ("Transfer-Encoding", "chunked")]
-    yield "chunks of one byte", write("POST", "/v1/verify", fields) + chunks
+    for name, chunk in (("", b"1\r\nx\r\n"), (" with extensions", b"1;a=b\r\nx\r\n")):
+        # A body of so many bytes, each of which takes a chunk.
+        body = chunk * size + b"0\r\n\r\n"
+        yield f"chunks of one byte{name}", write("POST", "/v1/verify", fields) + body
 
 
 def _password_requests(size: int) -> Iterator[tuple[str, bytes]]:

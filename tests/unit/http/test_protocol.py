@@ -609,6 +609,35 @@ async def test_a_body_in_chunks_of_one_byte_is_read(serve: Serve) -> None:
     assert answer.endswith(b"got aaaaa")
 
 
+@pytest.mark.parametrize("in_pieces", [False, True])
+async def test_too_many_small_chunks_are_a_constant_400(serve: Serve, *, in_pieces: bool) -> None:
+    wire = await serve(answer_body, Limits(linger_seconds=0.05), bodies=True)
+    connection = await wire.connect()
+    connection.send(post("Transfer-Encoding: chunked"))
+    await wire.in_state("BODY")
+    for _ in range(20):
+        connection.send(b"1\r\na\r\n" * 1_000)
+        if in_pieces:
+            await connection.writer.drain()
+            await asyncio.sleep(0)
+    assert_constant(await connection.rest(), 400)
+    assert not wire.seen
+
+
+async def test_16000_chunks_of_one_byte_are_read(serve: Serve) -> None:
+    body = b"1\r\na\r\n" * 16_000 + b"0\r\n\r\n"
+    wire = await serve(answer_body, bodies=True)
+    assert (await wire.exchange(post("Transfer-Encoding: chunked") + body)).endswith(b"got aaaaa")
+
+
+@pytest.mark.parametrize("chunks", [1, 16])
+async def test_64_kilobytes_in_chunks_are_read(serve: Serve, chunks: int) -> None:
+    size = 65_536 // chunks
+    body = (b"%x\r\n" % size + b"a" * size + b"\r\n") * chunks + b"0\r\n\r\n"
+    wire = await serve(answer_body, bodies=True)
+    assert (await wire.exchange(post("Transfer-Encoding: chunked") + body)).endswith(b"got aaaaa")
+
+
 async def test_a_broken_chunk_after_the_response_is_ignored(serve: Serve) -> None:
     wire = await serve(limits=SHORT_LINGER)
     connection = await wire.connect()
