@@ -32,8 +32,13 @@ _DESCRIPTION: Final = """\
 Decides the requests of access logs with the configured rules and keys, each as
 of the time of its line. The report says how many requests would have been
 allowed, how many denied with which code, and shows examples without tokens. Use
-it before the rollout. Public files, for which a proxy does not ask the
-verifier, are only counted.
+it before the rollout.
+
+The shares are those of the requests about which a proxy asks the verifier, if
+the log shows the token. The others are counted apart, with the reason: public
+files, preflights (OPTIONS of signalling), keep-alives, redirects and refusals
+of the web server itself, queries that the log redacts or leaves out, and lines
+that are cut off.
 
 Log lines have nginx' or Apache's combined form, with or without a virtual host
 before it, or they are JSON objects of nginx, Caddy, Traefik or Envoy. Logs may
@@ -41,6 +46,7 @@ be packed with gzip and may have the prefixes of Docker and Kubernetes.
 
 The report can differ from what the service would have done:
   - Logs contain the URL. A token in a header, cookie or fragment is missing.
+    docker-jitsi-meet's log contains no token at all.
   - A websocket's line is written when the websocket closes. Its start is known
     only if the line has the duration ($request_time).
   - Keys are those of today. A token signed with a removed key is counted as
@@ -67,8 +73,8 @@ _MANUAL: Final = Manual(
             "Replay the logs of the last weeks.",
         ),
         (
-            "docker compose logs --no-log-prefix web | jitsi-verifier replay -",
-            "Replay the log of the web container.",
+            "docker compose logs --no-log-prefix proxy | jitsi-verifier replay -",
+            "Replay the log of a container.",
         ),
         (
             "jitsi-verifier replay --json --fail-on-denied --host meet.example.org access.log",

@@ -16,7 +16,18 @@ _NOT_ASKED: Final = {
     NotAsked.PUBLIC: "public files",
     NotAsked.NO_REQUEST: "no HTTP request",
     NotAsked.NO_QUERY: "the log leaves out the query, and with it the token",
+    NotAsked.REDACTED: "query redacted",
+    NotAsked.CUT_OFF: "request cut off",
+    NotAsked.PREFLIGHT: "OPTIONS before a request",
+    NotAsked.KEEP_ALIVE: "keep-alives",
+    NotAsked.REDIRECT: "redirected by the web server",
+    NotAsked.REFUSED: "refused by the web server",
 }
+# Where the log does not show the token: what to do instead.
+_REMEDY: Final = (
+    "Replay a log of whole requests (nginx: access_log FILE combined;), which contains tokens, or"
+    ' run the gate with mode = "report-only", which needs no log.'
+)
 _OTHERS: Final = "(all other hosts)"
 
 
@@ -45,14 +56,8 @@ def notes_on(
 def _notes(
     tally: Tally, settings: Settings, key_problems: Sequence[str], *, offline: bool
 ) -> Iterator[str]:
-    decided = tally.allowed + tally.denied
-    without_query = tally.not_asked[NotAsked.NO_QUERY]
-    if without_query:
-        yield (
-            f"{without_query:,} lines are of the log format that comes with the files for nginx:"
-            " it leaves out the query, so that there is no token in it and nothing can be"
-            " replayed. Use a log from before these files were installed."
-        )
+    decided = tally.decided
+    yield from _notes_on_missing_tokens(tally)
     if decided and not tally.with_token:
         yield "No request has a token in its query: perhaps this log leaves the query out."
     if decided and (settings.token_cookie or settings.handoff):
@@ -73,6 +78,33 @@ def _notes(
     yield from key_problems
 
 
+def _notes_on_missing_tokens(tally: Tally) -> Iterator[str]:
+    """Yield what the log does not show, and what to do."""
+    without_query = tally.not_asked[NotAsked.NO_QUERY]
+    redacted = tally.not_asked[NotAsked.REDACTED]
+    cut_off = tally.not_asked[NotAsked.CUT_OFF]
+    if without_query:
+        yield (
+            f"{without_query:,} lines are of a log that leaves out the query, as the formats of"
+            " this program's files for proxies do: there is no token in it, and nothing can be"
+            " replayed."
+        )
+    if redacted:
+        yield (
+            f"{redacted:,} requests are not asked about: the log hides their query or token"
+            " (docker-jitsi-meet: ?[params_redacted])."
+        )
+    if cut_off:
+        yield f"{cut_off:,} requests are not asked about: their lines are cut off."
+    if without_query or redacted or cut_off:
+        yield _REMEDY
+    if redacted and tally.decided:
+        yield (
+            f"allowed and denied count only the other {tally.decided:,} requests;"
+            f" {tally.with_token:,} of them have a token."
+        )
+
+
 def as_json(tally: Tally, logs: Sequence[Log], notes: Sequence[str], *, several: bool) -> str:
     """Return the report as one JSON object."""
     report: dict[str, Any] = {
@@ -80,7 +112,7 @@ def as_json(tally: Tally, logs: Sequence[Log], notes: Sequence[str], *, several:
         "from": tally.begin,
         "to": tally.end,
         # The names of these members are public and do not change.
-        "judged": tally.allowed + tally.denied,
+        "judged": tally.decided,
         "allowed": tally.allowed,
         "denied": tally.denied,
         "codes": dict(tally.codes.most_common()),
@@ -119,7 +151,7 @@ def as_text(tally: Tally, logs: Sequence[Log], notes: Sequence[str], *, several:
 
 
 def _numbers(tally: Tally) -> Iterator[str]:
-    decided = tally.allowed + tally.denied
+    decided = tally.decided
     span = "" if tally.begin is None else f", {_moment(tally.begin)} to {_moment(tally.end)} UTC"
     yield f"{tally.lines:,} lines{span}"
     yield ""

@@ -15,26 +15,27 @@ from verifier.replay.logged_request import (
     NotAsked,
     UnreadableLineError,
     known,
-    target_of,
+    read_request_line,
     unix_time,
 )
 
 # The prefixes of "docker compose logs" and of the log files on Kubernetes' nodes.
 _PREFIX: Final = re.compile(
-    rb"(?:[\w.-]{1,100} +\| |\d{4}-\d\d-\d\dT[0-9:.]{8,20}(?:Z|[+-]\d\d:\d\d) std(?:out|err) F )"
+    rb"(?:[\w.-]{1,100} +\| |\d{4}-\d\d-\d\dT[0-9:.]{8,20}(?:Z|[+-]\d\d:\d\d) std(?:out|err) [FP] )"
 )
 # A user name contains no quotation mark, because servers escape it. So a user name cannot imitate
 # [time] "…", and the first such part is the real one.
-_COMBINED: Final = re.compile(
+_BEGIN: Final = (
     rb"(?:(?P<host>[^\s\"]+) )?(?P<address>(?!- )[^\s\"]+) - [^\"]*?"
-    rb"\[(?P<time>[^\[\]\"]{1,40})\] \"(?P<request>[^\"\\]*(?:\\.[^\"\\]*)*)\" (?P<status>\d{3})\b",
-    re.DOTALL,
+    rb"\[(?P<time>[^\[\]\"]{1,40})\] \"(?P<request>[^\"\\]*(?:\\.[^\"\\]*)*)"
 )
-# The log format of contrib/nginx, which leaves the query out.
-_CONTRIB: Final = re.compile(rb" gate=[0-9A-Z ,:-]* denial=[a-z-]* ")
+_COMBINED: Final = re.compile(_BEGIN + rb"\" (?P<status>\d{3})\b", re.DOTALL)
+# Such a line that ends before the status, because a log has a longest line.
+_CUT_OFF: Final = re.compile(_BEGIN + rb"(?:\\|\" ?\d{0,2})?\Z", re.DOTALL)
+# The log formats of contrib/nginx, contrib/haproxy and contrib/envoy, which leave the query out.
+_CONTRIB: Final = re.compile(rb" denial=[a-z-]* id=[0-9A-Za-z-]* ")
 _ESCAPE: Final = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 _LETTERS: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"v": b"\v", b"f": b"\f"}
-_UPGRADED: Final = b"101"
 
 
 class LineReader:
@@ -69,22 +70,26 @@ class LineReader:
             return self._records.read(parse_record(line))
         found = _COMBINED.match(line)
         if found is None:
-            return _without_query(line)
-        target = target_of(_text(found["request"]))
-        if target is None:
-            return NotAsked.NO_REQUEST
+            return _not_combined(line)
+        request = read_request_line(_text(found["request"]))
+        if isinstance(request, NotAsked):
+            return request
         return LoggedRequest(
-            target,
+            request.target,
             unix_time(found["time"].decode("latin-1")),
             known(found["host"].decode("latin-1") if found["host"] else None),
             found["address"].decode("latin-1"),
-            found["status"] == _UPGRADED,
+            found["status"].decode(),
+            request.method,
+            shows_query="?" in request.target,
         )
 
 
-def _without_query(line: bytes) -> NotAsked:
+def _not_combined(line: bytes) -> NotAsked:
     if _CONTRIB.search(line):
         return NotAsked.NO_QUERY
+    if _CUT_OFF.match(line):
+        return NotAsked.CUT_OFF
     raise UnreadableLineError("neither nginx' combined form nor a JSON object")
 
 

@@ -14,13 +14,17 @@ from typing import Any, Final, Literal, get_args
 from verifier.replay.logged_request import (
     LoggedRequest,
     NotAsked,
+    RequestLine,
     UnreadableLineError,
     known,
-    target_of,
+    read_request_line,
     unix_time,
 )
+from verifier.replay.redaction import is_placeholder
 
-Role = Literal["request", "target", "args", "host", "time", "duration", "address", "status"]
+Role = Literal[
+    "request", "method", "target", "args", "host", "time", "duration", "address", "status"
+]
 """What a member may contain. A line has the request line (``request``) or target and arguments."""
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
@@ -29,6 +33,7 @@ FIELDS: Final[Mapping[Role, Sequence[str]]] = MappingProxyType(
     {
         "target": ("request_uri", "request.uri", "RequestPath", "url.original"),
         "request": ("request", "requestLine"),
+        "method": ("request_method", "request.method", "RequestMethod", "method"),
         "args": ("args", "query_string", "request_query"),
         "host": ("http_host", "host", "request.host", "RequestHost", "vhost", "authority"),
         "time": (
@@ -50,6 +55,7 @@ _START_TIMES: Final = frozenset(("StartUTC", "start_time"))
 # The escape that nginx writes into JSON if the log_format lacks escape=json.
 _NGINX_ESCAPE: Final = re.compile(r"\\x([0-9A-Fa-f]{2})")
 _ASCII_END: Final = 0x80
+_STATUS_DIGITS: Final = 3
 
 
 def parse_record(line: bytes) -> dict[str, Any]:
@@ -90,28 +96,30 @@ class RecordReader:
         Raises:
             UnreadableLineError: The object lacks the request or the time.
         """
-        target = self._target(record)
-        if isinstance(target, NotAsked):
-            return target
+        request = self._request(record)
+        if isinstance(request, NotAsked):
+            return request
         name, value = self._find("time", record)
         if value is None:
             raise UnreadableLineError("JSON without a member for the time; see --field")
         time = unix_time(value)
         duration = _seconds(self._find("duration", record)[1])
         return LoggedRequest(
-            target,
+            request.target,
             time if name in _START_TIMES else time - (duration or 0),
             self._text("host", record),
             self._text("address", record) or "",
-            str(self._find("status", record)[1]) == "101",
+            _status(self._find("status", record)[1]),
+            request.method or (self._text("method", record) or "").upper(),
             time_is_start=name in _START_TIMES or duration is not None,
+            shows_query="?" in request.target or bool(self._find("args", record)[0]),
         )
 
-    def _target(self, record: Mapping[str, Any]) -> str | NotAsked:
+    def _request(self, record: Mapping[str, Any]) -> RequestLine | NotAsked:
         target = self._text("target", record)
         line = None if target else self._text("request", record)
         if line is not None:
-            return target_of(line) or NotAsked.NO_REQUEST
+            return read_request_line(line)
         for name in _FALLBACK:
             target = target or _clean(record.get(name))
         if target is None:
@@ -120,8 +128,10 @@ class RecordReader:
             if any(_member(record, path) in ("", "-") for _, path in members):
                 return NotAsked.NO_REQUEST
             raise UnreadableLineError("JSON without a member for the request; see --field")
+        if is_placeholder(target):
+            return NotAsked.REDACTED
         args = None if "?" in target else self._text("args", record)
-        return target if args is None else f"{target}?{args}"
+        return RequestLine("", target if args is None else f"{target}?{args}")
 
     def _text(self, role: Role, record: Mapping[str, Any]) -> str | None:
         for _, path in self._fields[role]:
@@ -165,6 +175,12 @@ def _seconds(value: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return seconds if 0 <= seconds < 1e7 else None
+
+
+def _status(value: Any) -> str:
+    """Return a status, three digits; empty if the value is none."""
+    text = str(value) if isinstance(value, int | str) else ""
+    return text if len(text) == _STATUS_DIGITS and text.isascii() and text.isdigit() else ""
 
 
 def _json_escape(found: re.Match[str]) -> str:

@@ -20,6 +20,9 @@ CHUNK: Final = 1 << 18
 LONGEST_LINE: Final = 1 << 18
 """Bytes: room for four 16 KB headers, each of their bytes escaped with four characters."""
 
+# zlib copies the rest of its input after each piece of output and after each member.
+_PACKED_CHUNK: Final = 1 << 14
+
 _GZIP: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = 31  # zlib's number for "a gzip header, and the largest window"
 _UNSUPPORTED: Final = {
@@ -66,25 +69,31 @@ class LogLines:
         self.problem = ""
 
     def __iter__(self) -> Iterator[Line]:
-        # ``rest`` is the beginning of a line whose end has not been read. Once a line is too long,
-        # its bytes are dropped (``skipping``) until it ends.
-        number, rest, skipping = 0, b"", False
+        # ``begun`` is the beginning of a line whose end has not been read. It grows in place,
+        # because a pipe may return few bytes at a time. Once a line is too long, its bytes are
+        # dropped (``skipping``) until it ends.
+        number, begun, skipping = 0, bytearray(), False
         for chunk in self._chunks():
-            *lines, rest = (rest + chunk).split(b"\n") if b"\n" in chunk else (rest + chunk,)
-            for text in lines:
+            *ends, rest = chunk.split(b"\n")
+            for end in ends:
                 number += 1
-                yield Line(number, None if skipping or len(text) > LONGEST_LINE else text)
+                skipping = skipping or len(begun) + len(end) > LONGEST_LINE
+                yield Line(number, None if skipping else bytes(begun) + end)
+                begun.clear()
                 skipping = False
-            if len(rest) > LONGEST_LINE:
-                rest, skipping = b"", True
-        if rest or skipping:
-            yield Line(number + 1, None if skipping else rest)
+            if skipping or len(begun) + len(rest) > LONGEST_LINE:
+                begun.clear()
+                skipping = True
+            else:
+                begun += rest
+        if begun or skipping:
+            yield Line(number + 1, None if skipping else bytes(begun))
 
     def _chunks(self) -> Iterator[bytes]:
         """Yield the unpacked text; a problem ends the text and is kept in ``problem``."""
         try:
             # A pipe may return a few bytes at a time; the longest signature has to be complete.
-            first = self._next()
+            first = self._next(_PACKED_CHUNK)
             while 0 < len(first) < len(max(_UNSUPPORTED, key=len)) and (more := self._next()):
                 first += more
             for signature, problem in _UNSUPPORTED.items():
@@ -100,8 +109,8 @@ class LogLines:
         except zlib.error:
             self.problem = "the gzip data is damaged"
 
-    def _next(self) -> bytes:
-        chunk = self._read(CHUNK)
+    def _next(self, size: int = CHUNK) -> bytes:
+        chunk = self._read(size)
         self.position += len(chunk)
         return chunk
 
@@ -118,13 +127,14 @@ class LogLines:
                 yield text
             if not member.eof:
                 # The output is limited to CHUNK, so part of the input may not be unpacked yet.
-                chunk = member.unconsumed_tail or (b"" if text else self._next())
+                chunk = member.unconsumed_tail or (b"" if text else self._next(_PACKED_CHUNK))
                 if not chunk and not text:
                     self.problem = "the gzip data ends too early"
                     return
             else:
                 # A log may have several members, one after the other, and zeros as padding.
-                chunk = member.unused_data.lstrip(b"\0") or self._next().lstrip(b"\0")
+                chunk = member.unused_data.lstrip(b"\0")
+                chunk = chunk or self._next(_PACKED_CHUNK).lstrip(b"\0")
                 if not chunk:
                     return
                 member = zlib.decompressobj(_GZIP_WINDOW)

@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+from verifier.replay.redaction import ends_within_token, is_placeholder
 
 _METHOD: Final = re.compile(r"[A-Za-z_-]{1,32}")
 _VERSION: Final = re.compile(r"HTTP/[0-9.]{1,4}")
 _TARGET: Final = re.compile(r"/|https?://", re.IGNORECASE)
+# What logs write for no value.
+_NOTHING: Final = ("-", "", None)
 
 _COMMON_TIME: Final = re.compile(
     r"(\d{2})/([A-Z][a-z]{2})/(\d{4}):(\d{2}):(\d{2}):(\d{2})(?:\.\d+)? ([+-])(\d{2})(\d{2})",
@@ -35,11 +39,20 @@ class UnreadableLineError(ValueError):
 
 
 class NotAsked(StrEnum):
-    """Why a proxy would not ask the verifier about a line; also names in the JSON report."""
+    """Why a line is no part of the ratio; also names in the JSON report.
+
+    Either a proxy would not ask the verifier, or the line does not show what it would ask.
+    """
 
     PUBLIC = "public"
     NO_REQUEST = "no-request"
     NO_QUERY = "no-query"
+    REDACTED = "redacted"
+    CUT_OFF = "cut-off"
+    PREFLIGHT = "preflight"
+    KEEP_ALIVE = "keep-alive"
+    REDIRECT = "redirect"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +65,52 @@ class LoggedRequest:
         time: The time of the request, as far as the line tells, Unix seconds.
         host: The host that the request was sent to; None if the line does not contain it.
         address: The client's address; empty if the line does not contain it.
-        upgraded: Whether the request became a websocket, whose line is written when it closes.
+        status: The status of the response, three digits; empty if the line does not contain it.
+        method: The method, upper case; empty if the line does not contain it.
         time_is_start: Whether ``time`` is the start of the request, not the time of its line.
+        shows_query: Whether the log writes queries: this request has one, or a member for it.
     """
 
     target: str = field(repr=False)
     time: float
     host: str | None = None
     address: str = ""
-    upgraded: bool = False
+    status: str = ""
+    method: str = ""
     time_is_start: bool = False
+    shows_query: bool = False
+
+    @property
+    def upgraded(self) -> bool:
+        """Whether the request became a websocket, whose line is written when it closes."""
+        return self.status == "101"
 
 
-def target_of(request_line: str) -> str | None:
-    """Return the target of ``GET /path HTTP/1.1``; None if a web server answers it with 400."""
+class RequestLine(NamedTuple):
+    """Method, upper case, and target of a request."""
+
+    method: str
+    target: str
+
+
+def read_request_line(request_line: str) -> RequestLine | NotAsked:
+    """Read ``GET /path HTTP/1.1``, or return why it is no request that can be decided."""
     method, _, rest = request_line.partition(" ")
     target, _, version = rest.rpartition(" ")
     if not _VERSION.fullmatch(version):
-        target = rest  # HTTP/0.9 has no version
-    return target if _METHOD.fullmatch(method) and _TARGET.match(target) else None
+        target = rest  # HTTP/0.9 has no version, and neither has a request line that was cut off
+        if ends_within_token(target):
+            return NotAsked.CUT_OFF
+    if is_placeholder(target) or is_placeholder(request_line):
+        return NotAsked.NO_REQUEST if request_line in _NOTHING else NotAsked.REDACTED
+    if not _METHOD.fullmatch(method) or not _TARGET.match(target):
+        return NotAsked.NO_REQUEST  # a web server answers it with 400
+    return RequestLine(method.upper(), target)
 
 
 def known(value: str | None) -> str | None:
-    """Return a value of a log; None if it is empty or ``-``, which logs write for no value."""
-    return None if value in ("-", "", None) else value
+    """Return a value of a log; None if the log has no value."""
+    return None if value in _NOTHING else value
 
 
 def unix_time(value: Any) -> float:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import unquote
+
+from verifier.rooms.percent import percent_decoded
 
 _SIGNALLING: Final = re.compile(r"/(http-bind|xmpp-websocket|conference-request|_api)")
 _PUBLIC: Final = re.compile(
@@ -27,7 +28,7 @@ _NOT_NORMALISED: Final = re.compile(r"[%#]|//|/\.")
 def is_public(path: str) -> bool:
     """Return whether a path, as it was sent, is served without asking the verifier."""
     if _NOT_NORMALISED.search(path):
-        path = _normalised(unquote(path.partition("#")[0], errors="surrogateescape"))
+        path = _normalised(percent_decoded(path.partition("#")[0]))
     return _PUBLIC.match(path) is not None and _SIGNALLING.search(path) is None
 
 

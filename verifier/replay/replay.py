@@ -40,17 +40,21 @@ class Replay:
             lines: Its lines; ``lines.problem`` afterwards says if they are incomplete.
             report: Called again and again, for a progress bar.
         """
-        tally = self.tally
+        # Only a whole log shows whether it leaves out queries. Its lines are counted at once.
+        tally = Tally()
         for line in lines:
-            tally.lines += 1
-            if tally.lines % _LINES_PER_REPORT == 0:
+            self.tally.lines += 1
+            if self.tally.lines % _LINES_PER_REPORT == 0:
                 report()
             try:
                 request = self._read(line)
             except UnreadableLineError as error:
                 tally.add_unreadable(name, line.number, str(error))
             else:
-                self._count(name, line.number, request)
+                self._count(tally, name, line.number, request)
+        if tally.leaves_out_queries:
+            tally.set_apart(NotAsked.NO_QUERY)
+        self.tally.add(tally)
         report()
 
     def _read(self, line: Line) -> LoggedRequest | NotAsked | None:
@@ -59,12 +63,14 @@ class Replay:
             raise UnreadableLineError(_TOO_LONG)
         return self._reader.read(line.text) if line.text.strip(b"\0 \t\r") else None
 
-    def _count(self, log: str, number: int, request: LoggedRequest | NotAsked | None) -> None:
-        tally = self.tally
+    def _count(
+        self, tally: Tally, log: str, number: int, request: LoggedRequest | NotAsked | None
+    ) -> None:
         if not isinstance(request, LoggedRequest):
             if request is not None:
                 tally.not_asked[request] += 1
             return
+        tally.with_query += request.shows_query
         verdict = self._verifier.verify(request)
         if isinstance(verdict, NotAsked):
             tally.not_asked[verdict] += 1
@@ -72,6 +78,7 @@ class Replay:
         name, target, decision = verdict
         tally.add_time(request.time)
         tally.without_host += request.host is None
+        tally.bare_signalling += target is not None and target.signalling and not target.query
         tally.with_token += target is not None and bool(target.jwt or target.token)
         host = tally.hosts.get(name)
         if host is None:
@@ -106,4 +113,8 @@ def replay_verifier(
         strict=settings.strict_hosts,
         bypass=Bypass(settings.bypass),
         assumed_host=assumed_host,
+        gate_redirects=any(
+            host.handoff or host.denied_redirect_url
+            for host in (settings, *settings.hosts.values())
+        ),
     )

@@ -17,6 +17,10 @@ EXAMPLES: Final = 3
 """How many examples are kept of each code, and of the lines that cannot be read."""
 
 _MAX_SHOWN: Final = 120  # characters
+# Characters of a path that are searched for tokens, so that a long line costs no more than others.
+_MAX_SEARCHED: Final = 4096
+# Lines without a query that a log with queries may have: Jitsi's pages load files with a query.
+_MANY: Final = 20
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 # The parameter and everything after it, encoded once or several times.
 _TOKEN_PARAMETER: Final = re.compile(r"(?i)(?:(?<=jwt)|(?<=token))(?:=|%(?:25)*3d).*")
@@ -72,7 +76,8 @@ class Tally:
     Attributes:
         lines: How many lines there were.
         hosts: By configured host; None stands for every other host.
-        not_asked: Lines about which the service would not be asked, by reason.
+        not_asked: Lines about which the service would not be asked, or that do not show what it
+            would be asked, by reason.
         unreadable: How many lines could not be read.
         first_unreadable: The first lines that could not be read.
         examples: The first denials of each code.
@@ -80,6 +85,9 @@ class Tally:
         with_token: How many of the decided requests have a token.
         late_websockets: How many expired tokens are those of a websocket's line, which is written
             when the websocket closes.
+        with_query: How many lines show that the log writes queries.
+        bare_signalling: How many of the decided requests are signalling without a query. The web
+            client always sends one.
         begin: The earliest time, Unix seconds.
         end: The latest time, Unix seconds.
     """
@@ -93,6 +101,8 @@ class Tally:
     without_host: int = 0
     with_token: int = 0
     late_websockets: int = 0
+    with_query: int = 0
+    bare_signalling: int = 0
     begin: float | None = None
     end: float | None = None
 
@@ -110,6 +120,40 @@ class Tally:
     def denied(self) -> int:
         """The number of requests that would be denied."""
         return sum(host.denied for host in self.hosts.values())
+
+    @property
+    def decided(self) -> int:
+        """The number of requests that have a verdict."""
+        return self.allowed + self.denied
+
+    @property
+    def leaves_out_queries(self) -> bool:
+        """Whether the log seems to write no query, and so no token."""
+        return not self.with_query and (self.bare_signalling > 0 or self.decided >= _MANY)
+
+    def set_apart(self, reason: NotAsked) -> None:
+        """Count every decided request as one that is not asked about."""
+        if self.decided:
+            self.not_asked[reason] += self.decided
+        self.hosts.clear()
+        self.examples.clear()
+        self.without_host = self.with_token = self.late_websockets = self.bare_signalling = 0
+
+    def add(self, other: Tally) -> None:
+        """Add the numbers of another log."""
+        for name in _NUMBERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for host, numbers in other.hosts.items():
+            mine = self.hosts.setdefault(host, HostTally())
+            mine.allowed += numbers.allowed
+            mine.codes += numbers.codes
+        self.not_asked += other.not_asked
+        self.first_unreadable = [*self.first_unreadable, *other.first_unreadable][:EXAMPLES]
+        for code, examples in other.examples.items():
+            self.examples[code] = [*self.examples.get(code, ()), *examples][:EXAMPLES]
+        for time in (other.begin, other.end):
+            if time is not None:
+                self.add_time(time)
 
     def add_time(self, time: float) -> None:
         """Count the time of a request, Unix seconds, in ``begin`` and ``end``."""
@@ -133,15 +177,21 @@ class Tally:
             examples.append(Example(code, detail, log, line, request.time, shown))
 
 
+_NUMBERS: Final = (
+    *("lines", "unreadable", "without_host", "with_token"),
+    *("late_websockets", "with_query", "bare_signalling"),
+)
+
+
 def shown_target(target: Target) -> str:
     """Return a target as the report shows it: its path, its room, and whether it has a token."""
-    parts = [f"room={_without_token(room)}" for room in target.room]
-    parts += ["jwt=…" for _ in target.jwt] + ["token=…" for _ in target.token]
+    parts = [f"room={_without_token(room)}" for room in target.room[:EXAMPLES]]
+    parts += ["jwt=…" for _ in target.jwt[:EXAMPLES]] + ["token=…" for _ in target.token[:EXAMPLES]]
     return _without_token(target.path) + ("?" + _cut("&".join(parts)) if parts else "")
 
 
 def _without_token(text: str) -> str:
-    shown = hide_tokens(_TOKEN_PARAMETER.sub("…", _quoted(text)), "…")
+    shown = hide_tokens(_TOKEN_PARAMETER.sub("…", _quoted(text[:_MAX_SEARCHED])), "…")
     # A parameter with an encoded name passes the expression above: then nothing is shown.
     return "…" if may_reveal_token(shown) else _cut(shown)
 

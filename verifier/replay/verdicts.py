@@ -18,6 +18,7 @@ from verifier.decisions.bypass import Bypass
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.throttle import NoThrottle
 from verifier.decisions.verifier import Keys, Verifier
+from verifier.replay.exclusions import reason_to_exclude
 from verifier.replay.logged_request import LoggedRequest, NotAsked
 from verifier.replay.public_paths import is_public
 from verifier.rooms.url import Target, parse_target, parse_url
@@ -106,9 +107,10 @@ class ReplayVerifier:
         strict: Whether hosts without a verifier of their own are denied.
         bypass: Knows the clients that need no token.
         assumed_host: The host of requests whose line does not contain it.
+        gate_redirects: Whether the gate itself redirects (``handoff``, ``denied_redirect_url``).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # hosts, and the options that matter to a log
         self,
         default: TimedVerifier,
         by_host: Mapping[str, TimedVerifier],
@@ -116,19 +118,25 @@ class ReplayVerifier:
         strict: bool = False,
         bypass: Bypass | None = None,
         assumed_host: str | None = None,
+        gate_redirects: bool = False,
     ) -> None:
         verifiers = {host: timed.verifier for host, timed in by_host.items()}
         self._hosts = Hosts(default.verifier, verifiers, refuses_unknown_hosts=strict)
         self._timed = {timed.verifier: timed for timed in (default, *by_host.values())}
         self._bypass = bypass or Bypass()
         self._assumed_host = assumed_host or ""
+        self._gate_redirects = gate_redirects
 
     def verify(self, request: LoggedRequest) -> Verdict | NotAsked:
-        """Return the verdict at the request's own time, or why the service would not be asked."""
+        """Return the verdict at the request's own time, or why the request has none."""
         text, host = _target_and_host(request)
-        if is_public(text.partition("?")[0]):
+        path = text.partition("?")[0]
+        if is_public(path):
             return NotAsked.PUBLIC
         target, host = parse_target(text), host or self._assumed_host
+        excluded = reason_to_exclude(request, path, target, gate_redirects=self._gate_redirects)
+        if excluded is not None:
+            return excluded
         name = self._hosts.configured_name(host)
         tokens = set() if target is None else {*target.jwt, *target.token}
         if target is None or target.ambiguous or len(tokens) > 1:

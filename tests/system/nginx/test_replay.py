@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,9 +32,17 @@ log_format whole escape=json '{"request_uri":"$request_uri","host":"$host","msec
     '"gate":"$jitsi_verifier_gate","denial":"$jitsi_verifier_denial"}';
 log_format line escape=json '{"request":"$request","time_iso8601":"$time_iso8601"}';
 log_format unescaped '{"request":"$request","time_local":"$time_local"}';
+map $request_uri $hidden_target {
+    default $request_uri;
+    "~^(?<hidden_path>[^?]*)\\?.*(jwt|token)=" "$hidden_path?[params_redacted]";
+}
+log_format hidden '$remote_addr - $remote_user [$time_local] '
+    '"$request_method $hidden_target $server_protocol" $status 0 "-" "$http_user_agent"';
+log_format path '$remote_addr - $remote_user [$time_local] '
+    '"$request_method $uri $server_protocol" $status 0';
 log_format virtual '$host $remote_addr - $remote_user [$time_local] "$request" $status 0';
 """
-_LOGS = ("combined", "whole", "line", "unescaped", "virtual", "jitsi_verifier")
+_LOGS = ("combined", "whole", "line", "unescaped", "virtual", "jitsi_verifier", "hidden", "path")
 
 
 class LoggingNginx(Nginx):
@@ -119,6 +131,31 @@ def test_replay_gives_the_decisions_of_the_verifier(logs: Path) -> None:
         assert len(replayed) == len(decisions), form
         for index in compared:
             assert replayed[index] == decisions[index], (form, lines[index])
+
+
+def report(log: Path) -> dict[str, Any]:
+    """Return what the command reports as JSON."""
+    command = [sys.executable, "-m", "verifier", "replay", "--json", str(log)]
+    environ = {**os.environ, "JWT_APP_ID": APP_ID, "JWT_APP_SECRET": SECRET}
+    out = subprocess.run(command, env=environ, check=True, capture_output=True).stdout
+    result: dict[str, Any] = json.loads(out)
+    return result
+
+
+def test_hidden_tokens_are_no_part_of_the_ratio(logs: Path) -> None:
+    whole, hidden = report(logs / "combined"), report(logs / "hidden")
+    assert whole["allowed"] > 0
+    # Without the token, all that is left to decide are requests that have none.
+    assert hidden["allowed"] == 0
+    assert hidden["not_asked"]["redacted"] > whole["allowed"]
+    assert hidden["codes"].keys() <= {"token-missing", "ambiguous-request"}
+    assert hidden["codes"]["token-missing"] <= whole["codes"]["token-missing"]
+
+
+def test_log_of_paths_has_no_ratio(logs: Path) -> None:
+    paths = report(logs / "path")
+    assert (paths["judged"], paths["codes"]) == (0, {})
+    assert paths["not_asked"]["no-query"] > 0
 
 
 def test_log_format_of_the_files_for_nginx_is_recognised(logs: Path) -> None:

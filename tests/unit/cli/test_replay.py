@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import resource
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,177 @@ def test_pages_and_signalling_are_decided_and_files_are_not(replay: Replay) -> N
     }
     assert numbers(outcome) == (3, 6, codes)
     assert outcome.json["lines"] == 12
-    assert outcome.json["not_asked"] == {"public": 2, "no-request": 0, "no-query": 0}
+    assert not_asked(outcome) == {"public": 2}
+
+
+STAMP = "22/Nov/2026:12:00:00 +0000"
+
+
+def sent(request: str, status: int = 200) -> str:
+    """Return a line of the combined form for a request with any method."""
+    return f'10.0.0.1 - - [{STAMP}] "{request} HTTP/1.1" {status} 5 "-" "curl/8"\n'
+
+
+def not_asked(outcome: Outcome) -> dict[str, int]:
+    return {reason: count for reason, count in outcome.json["not_asked"].items() if count}
+
+
+def test_redacted_queries_are_no_part_of_the_ratio(replay: Replay) -> None:
+    queries = ("[params_redacted]", "[redacted]", "***", "jwt=***", "jwt=REDACTED")
+    lines = [line(f"/standup?{query}") for query in queries]
+    lines += [
+        line("/http-bind?room=standup&token=[FILTERED]"),
+        record("/standup?jwt=eyJhbGciOi..."),
+        json.dumps({"uri": "/standup", "args": "[redacted]", "msec": NOON}) + "\n",
+    ]
+    outcome = replay(*lines, options=("--json", "--fail-on-denied"))
+    assert (outcome.status, numbers(outcome)) == (0, (0, 0, {}))
+    assert not_asked(outcome) == {"redacted": 8}
+    notes = " ".join(outcome.json["notes"])
+    assert "hides their query or token" in notes
+    assert 'mode = "report-only"' in notes
+    text = replay(*lines, line(GOOD), line("/standup?lang=de"), options=()).out
+    assert "query redacted 8" in text
+    assert "allowed and denied count only the other 2 requests; 1 of them have a token." in text
+
+
+def test_malformed_tokens_of_broken_programs_are_denied(replay: Replay) -> None:
+    values = ("undefined", "null", "{token}", "[object%20Object]", "eyJhbGciOi")
+    outcome = replay(*(line(f"/standup?jwt={value}") for value in values))
+    assert numbers(outcome) == (0, 5, {"token-malformed": 5})
+
+
+def test_lines_that_are_cut_off_are_no_part_of_the_ratio(replay: Replay) -> None:
+    whole = line(GOOD)
+    for end in ("\n", "\r\n"):
+        outcome = replay(whole[:90] + end, whole[:120] + end, whole)
+        assert numbers(outcome) == (1, 0, {})
+        assert not_asked(outcome) == {"cut-off": 2}
+        assert "cut off" in " ".join(outcome.json["notes"])
+
+
+def test_preflights_of_signalling_are_no_part_of_the_ratio(replay: Replay) -> None:
+    targets = ("/http-bind?room=a", "/acme/http-bind?room=a", "/conference-request/v1?room=a")
+    outcome = replay(
+        *(sent(f"OPTIONS {target}") for target in targets),
+        record("/http-bind?room=a", request_method="OPTIONS"),
+        sent("OPTIONS /standup?a=b"),
+        sent("HEAD /standup?a=b"),
+    )
+    assert not_asked(outcome) == {"preflight": 4}
+    assert numbers(outcome) == (0, 2, {"token-missing": 2})
+
+
+def test_keep_alives_are_no_part_of_the_ratio(replay: Replay) -> None:
+    socket = "/acme/xmpp-websocket?room=standup"
+    outcome = replay(
+        sent(f"GET {socket}"),
+        sent("GET /_unlock?room=standup"),
+        sent("GET /acme/_unlock?room=standup", 204),
+        sent(f"GET {socket}", 101),
+        sent(f"GET {socket}", 401),
+        sent("POST /http-bind?room=standup"),
+    )
+    assert not_asked(outcome) == {"keep-alive": 3}
+    assert numbers(outcome) == (0, 3, {"token-missing": 3})
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_redirects_of_the_web_server_are_no_part_of_the_ratio(replay: Replay, status: int) -> None:
+    outcome = replay(line(GOOD, status=status), line("/standup", status=status), line(GOOD))
+    assert not_asked(outcome) == {"redirect": 2}
+    assert numbers(outcome) == (1, 0, {})
+
+
+def test_redirects_of_the_gate_are_decided(replay: Replay, configured: Callable[..., None]) -> None:
+    configured(JWT_APP_ID="app", JWT_APP_SECRET=SECRET, VERIFIER_HANDOFF="true")
+    outcome = replay(line(GOOD, status=302), line(GOOD, status=301))
+    assert (numbers(outcome)[0], not_asked(outcome)) == (1, {"redirect": 1})
+
+
+def test_requests_that_the_web_server_refuses_are_no_part_of_the_ratio(replay: Replay) -> None:
+    signalling = f"/http-bind?room=standup&token={token()}"
+    lines = [line("/a?b", status=status) for status in (400, 408, 414, 494)]
+    outcome = replay(*lines, line(signalling, status=400), line(GOOD, status=404))
+    assert not_asked(outcome) == {"refused": 4}
+    assert numbers(outcome) == (2, 0, {})
+
+
+def test_log_without_any_query_is_no_part_of_the_ratio(replay: Replay) -> None:
+    paths = ("/standup", "/http-bind", "/config.js")
+    outcome = replay(*map(line, paths), line("/acme/xmpp-websocket", status=101))
+    assert numbers(outcome) == (0, 0, {})
+    assert not_asked(outcome) == {"public": 1, "no-query": 3}
+    assert "leaves out the query" in outcome.json["notes"][0]
+    caddy = [
+        json.dumps({"request": {"uri": uri, "method": "GET"}, "ts": NOON, "status": 200}) + "\n"
+        for uri in ("/standup", "/http-bind")
+    ]
+    assert not_asked(replay(*caddy)) == {"no-query": 2}
+    assert not_asked(replay(*[line("/standup")] * 20)) == {"no-query": 20}
+
+
+def test_one_query_shows_that_the_log_writes_queries(replay: Replay) -> None:
+    outcome = replay(line("/standup"), line("/http-bind"), line("/libs/a.js?v=1"))
+    assert numbers(outcome)[:2] == (0, 2)
+
+
+def test_each_log_shows_for_itself_whether_it_writes_queries(run: Run, tmp_path: Path) -> None:
+    with_query, without = tmp_path / "a.log", tmp_path / "b.log"
+    with_query.write_text(line(GOOD) + line("/standup"))
+    without.write_text(line("/standup") + line("/http-bind"))
+    outcome = run("replay", str(with_query), str(without), "--json")
+    assert numbers(outcome) == (1, 1, {"token-missing": 1})
+    assert not_asked(outcome) == {"no-query": 2}
+    assert outcome.json["lines"] == 4
+
+
+LONG = {
+    "token in the path": "/jwt=eyJ",
+    "beginnings of tokens": "eyJ",
+    "signed": "eyJhbGciOiJI.",
+    "segments": "/a",
+    "dots": "/..",
+    "escapes": "%41",
+    "broken escapes": "%",
+    "encoded parameters": "jwt%253D",
+    "escapes of the log": "\\x41",
+    "parameters": "a=b&",
+    "stars": "*",
+    "brackets": "[redacted",
+}
+
+
+@pytest.mark.parametrize("part", LONG.values(), ids=LONG)
+@pytest.mark.parametrize("before", ["/", "/standup?jwt=", "/http-bind?room="])
+def test_calls_for_a_long_line_grow_at_most_with_its_length(
+    replay: Replay, part: str, before: str
+) -> None:
+    def calls(length: int) -> int:
+        count = 0
+
+        def profile(_frame: object, event: str, _argument: object) -> None:
+            nonlocal count
+            count += event in ("call", "c_call")
+
+        text = line(before + part * (length // len(part)))
+        replay(line(GOOD))  # what is made once is not counted
+        sys.setprofile(profile)
+        try:
+            replay(*[text] * 3)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    assert calls(200_000) < 2.2 * calls(100_000)
+
+
+def test_huge_lines_are_dropped_and_the_others_counted(replay: Replay) -> None:
+    huge = line("/a?" + "x" * 10_000_000)
+    outcome = replay(line(GOOD), huge, line("/b?" + "x" * 100_000), huge, line(GOOD))
+    assert numbers(outcome)[0] == 2
+    assert outcome.json["unreadable"]["count"] == 2
+    assert outcome.json["lines"] == 5
 
 
 def test_examples_name_the_line_and_contain_no_token(replay: Replay) -> None:

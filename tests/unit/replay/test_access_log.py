@@ -41,7 +41,9 @@ def why(line: bytes | dict[str, Any]) -> str:
 
 
 def test_combined_line_has_target_time_and_address() -> None:
-    assert request(combined()) == LoggedRequest(TARGET, NOON, None, "10.0.0.1")
+    assert request(combined()) == LoggedRequest(
+        TARGET, NOON, None, "10.0.0.1", "200", "GET", shows_query=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,12 +100,69 @@ def test_request_lines_without_version_or_with_blanks_are_read() -> None:
     assert request(combined("GET /a b HTTP/1.1")).target == "/a b"
 
 
-def test_log_format_of_contrib_nginx_has_no_query() -> None:
-    line = (
-        b'10.0.0.1 [2026-11-22T12:00:00+00:00] "GET /standup HTTP/2.0" 200 5 0.001 '
-        b'gate=200 denial= id=0123456789abcdef "curl/8"'
-    )
-    assert read(line) is NotAsked.NO_QUERY
+CONTRIB = {
+    "nginx": '10.0.0.1 [2026-11-22T12:00:00+00:00] "GET /standup HTTP/2.0" 200 5 0.001 '
+    'gate=200 denial= id=0123456789abcdef "curl/8"',
+    "haproxy": '10.0.0.1 [22/Nov/2026:12:00:00.123] "GET /standup" 200 5 1 '
+    'denial=- id=01234567-89ab-cdef-0123-456789abcdef "curl/8"',
+    "envoy": '10.0.0.1 [2026-11-22T12:00:00.123Z] "GET /standup HTTP/2" 200 5 1 '
+    'flags=- denial=token-missing id=01234567-89ab-cdef-0123-456789abcdef "curl/8"',
+}
+
+
+@pytest.mark.parametrize("program", CONTRIB)
+def test_log_formats_of_contrib_have_no_query(program: str) -> None:
+    assert read(CONTRIB[program].encode()) is NotAsked.NO_QUERY
+
+
+@pytest.mark.parametrize("end", [8, 30, 40, 70, 100])
+def test_line_that_ends_before_its_status_is_cut_off(end: int) -> None:
+    line = combined(f"GET /standup?jwt={'a' * 50}\\x22{'b' * 50} HTTP/1.1")
+    begin = line.index(b"GET") - 8
+    assert read(line[: begin + end]) is NotAsked.CUT_OFF
+    for length in range(begin + 8, line.index(b'" 200') + len(b'" 20') + 1):
+        assert read(line[:length]) is NotAsked.CUT_OFF, line[:length]
+    assert read(b"2026-11-22T12:00:01.1234567Z stdout P " + line[:100]) is NotAsked.CUT_OFF
+
+
+def test_request_line_that_ends_within_a_token_is_cut_off() -> None:
+    assert read(combined("GET /standup?jwt=eyJhbGciOi")) is NotAsked.CUT_OFF
+    assert read({"request": "GET /standup?jwt=eyJhbGciOi", "msec": 5}) is NotAsked.CUT_OFF
+    whole = f"/standup?jwt={'a' * 9}.{'b' * 9}.{'c' * 43}"
+    assert request(combined(f"GET {whole}")).target == whole
+
+
+@pytest.mark.parametrize("target", ["[redacted]", "***", "REDACTED"])
+def test_redacted_target_is_recognised(target: str) -> None:
+    assert read(combined(f"GET {target} HTTP/1.1")) is NotAsked.REDACTED
+    assert read(combined(target)) is NotAsked.REDACTED
+    assert read({"request_uri": target, "msec": 5}) is NotAsked.REDACTED
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"request": "OPTIONS /a HTTP/1.1", "status": 200, "msec": 5},
+        {"request_uri": "/a", "request_method": "OPTIONS", "status": "200", "msec": "5"},
+        {"request": {"uri": "/a", "method": "OPTIONS"}, "status": 200, "ts": 5},
+        {"RequestPath": "/a", "RequestMethod": "OPTIONS", "DownstreamStatus": 200, "time": 5},
+        {"path": "/a", "method": "OPTIONS", "response_code": 200, "time": 5},
+    ],
+)
+def test_method_and_status_are_read(record: dict[str, Any]) -> None:
+    found = request(record)
+    assert (found.method, found.status) == ("OPTIONS", "200")
+
+
+@pytest.mark.parametrize("status", [None, True, [], "", "-", 0, 20, 2000, "abc", "٢٠٠"])
+def test_value_that_is_no_status_is_none(status: Any) -> None:
+    assert request({"request_uri": "/a", "msec": 5, "status": status}).status == ""
+
+
+def test_member_for_arguments_shows_queries() -> None:
+    assert not request({"uri": "/a", "msec": 5}).shows_query
+    assert request({"uri": "/a", "args": "", "msec": 5}).shows_query
+    assert request({"uri": "/a?b", "msec": 5}).shows_query
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,19 @@ def test_gzip_members_and_padding_are_one_log() -> None:
     assert found.problem == ""
 
 
+def test_many_small_gzip_members_are_read_in_small_pieces() -> None:
+    # zlib copies the rest of its input at the end of each member.
+    sizes = list[int]()
+    stream = io.BytesIO(gzip.compress(b"a\n") * 5000)
+
+    def read(size: int) -> bytes:
+        sizes.append(size)
+        return stream.read(size)
+
+    assert sum(1 for _ in LogLines(read)) == 5000
+    assert max(sizes) <= 1 << 14
+
+
 def test_truncated_gzip_has_its_lines_and_a_problem() -> None:
     whole = b"".join(f"line {number * 7919}\n".encode() for number in range(50_000))
     found = lines(gzip.compress(whole)[:-20])
