@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from typing import Final
+from uuid import uuid4
 
 from verifier.cli.arguments import (
     Parser,
@@ -23,9 +24,10 @@ from verifier.config import Settings
 from verifier.keys.formats import parse_secret
 from verifier.keys.model import KeySet, is_symmetric
 from verifier.rooms.address import RoomAddress, ascii_lower, parse_jid, room_jid, split_tenant
+from verifier.rooms.host import name_of_host
 from verifier.rooms.url import parse_url
 from verifier.rules.engine import decide
-from verifier.rules.model import AccessRequest, Deny
+from verifier.rules.model import AccessRequest, DenialCode, Deny
 from verifier.rules.policy import Policy
 from verifier.rules.room import access_request
 from verifier.tokens.mint import TokenSpec, claims_of, sign
@@ -33,12 +35,29 @@ from verifier.tokens.mint import TokenSpec, claims_of, sign
 # encodeURIComponent leaves these characters as they are, but the client removes them from a path.
 _IN_A_PATH: Final = {ord(character): f"%{ord(character):02X}" for character in "!'()*"}
 
+_DEFAULT_LIFETIME: Final = 86_400  # seconds
+_CURES: Final = {
+    DenialCode.POLICY_TOKEN_LIFETIME: "give a shorter --expires, or leave it out",
+    DenialCode.POLICY_USER_ID_MISSING: "give --user-id",
+    DenialCode.POLICY_WILDCARD_ROOM: "name one room with --room",
+    DenialCode.POLICY_WILDCARD_SUB: "name a tenant with --tenant, or --sub",
+    DenialCode.ISSUER_NOT_ACCEPTED: "leave out --iss",
+    DenialCode.AUDIENCE_NOT_ACCEPTED: "leave out --aud",
+    DenialCode.TENANT_MISMATCH: "leave out --sub",
+    DenialCode.DOMAIN_MISMATCH: "leave out --sub",
+}
+
 _SUMMARY: Final = "sign a token, for tests and small deployments"
 _DESCRIPTION: Final = """\
 Prints a token that this configuration accepts, signed with its first secret.
-Notes, such as one on a token that a rule denies, go to standard error."""
+Each token has a jti of its own and lives as long as [policy] allows. If the
+configuration denies the token all the same, the token is printed for tests, the
+reason goes to standard error, and the exit status is 1."""
 _MANUAL: Final = Manual(
-    {0: "A token was printed."},
+    {
+        0: "A token was printed.",
+        1: "A token was printed, and this configuration denies it.",
+    },
     {},
     (
         (
@@ -65,9 +84,16 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     parser.add_argument("--tenant", metavar="T", type=text, help="the room's tenant")
     parser.add_argument(
-        "--expires", type=duration, default="24h", metavar="24h", help="lifetime: 90s, 15m, 24h, 7d"
+        "--expires",
+        type=duration,
+        metavar="24h",
+        help="lifetime: 90s, 15m, 24h, 7d; default: 24h, or policy.max_token_lifetime if shorter",
     )
-    parser.add_argument("--url", metavar="BASE", help="print the URL BASE/[TENANT/]ROOM?jwt=TOKEN")
+    parser.add_argument(
+        "--url",
+        metavar="BASE",
+        help="print the URL BASE/[TENANT/]ROOM?jwt=TOKEN, with the options of its host",
+    )
     _add_user(parser.add_argument_group("the user"))
     _add_claims(parser.add_argument_group("claims and header"))
     add_config(parser)
@@ -102,17 +128,20 @@ def _add_claims(claims: argparse._ArgumentGroup) -> None:
     claims.add_argument(
         "--iss", metavar="I", type=text, help="default: the first accepted issuer, else app_id"
     )
+    claims.add_argument(
+        "--jti", metavar="ID", type=text, help="the token's id; default: a new one for each token"
+    )
     claims.add_argument("--kid", metavar="K", type=text, help="the key id in the header")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the token or the URL; notes go to standard error.
+    """Print the token or the URL; notes, and why it is denied, go to standard error.
 
     Raises:
         UsageError: Room, tenant and URL do not fit together.
         ConfigError: The configuration cannot be used.
     """
-    settings = settings_of(options)
+    settings = _settings_of_host(settings_of(options), options.url)
     policy, algorithm = settings.policy(), settings.signature_algorithm
     if not is_symmetric(algorithm):
         sys.stderr.write(
@@ -128,10 +157,21 @@ def run(options: argparse.Namespace) -> int:
     line = token if options.url is None else _join_url(options.url, address, token)
     request = AccessRequest(token) if address is None else access_request(token, address, policy)
     decision = decide(request, policy, KeySet((key,)), now)
-    if isinstance(decision, Deny):
-        _note(f"this configuration denies this token: {decision.code} ({decision.detail})")
     sys.stdout.write(f"{line}\n")
-    return 0
+    if not isinstance(decision, Deny):
+        return 0
+    cure = _CURES.get(decision.code)
+    sys.stderr.write(
+        f"this configuration denies this token: {decision.code} ({decision.detail})"
+        f"{f'; {cure}' if cure else ''}\n"
+    )
+    return 1
+
+
+def _settings_of_host(settings: Settings, base: str | None) -> Settings:
+    """Return the settings of the host of ``--url``, if it has a ``[hosts]`` table."""
+    url = None if base is None else parse_url(f"{base.rstrip('/')}/")
+    return settings if url is None else settings.hosts.get(name_of_host(url.host), settings)
 
 
 def _address(options: argparse.Namespace) -> RoomAddress | None:
@@ -155,7 +195,8 @@ def _spec(
         issuer=options.iss or default_issuer(policy, settings.app_id),
         audience=options.aud or default_audience(policy),
         subject=options.sub or default_subject(policy, _tenant(options, policy)),
-        lifetime=options.expires,
+        lifetime=options.expires or default_lifetime(policy),
+        token_id=options.jti or str(uuid4()),
         user_id=options.user_id,
         user_name=options.user,
         user_email=options.email,
@@ -174,6 +215,14 @@ def default_audience(policy: Policy) -> str:
     return next((name for name in policy.asap_accepted_audiences if name != "*"), "jitsi")
 
 
+def default_lifetime(policy: Policy) -> int:
+    """Return a day, or the longest lifetime that is accepted if it is shorter, seconds."""
+    options = policy.operator_policy
+    longest = None if options is None else options.max_token_lifetime
+    # exp and iat are whole seconds, and a token that lives less than one is expired at once.
+    return _DEFAULT_LIFETIME if longest is None else max(1, min(_DEFAULT_LIFETIME, int(longest)))
+
+
 def default_subject(policy: Policy, tenant: str | None) -> str:
     """Return the subject that opens rooms of this tenant, or of the XMPP domain, and no others.
 
@@ -185,7 +234,9 @@ def default_subject(policy: Policy, tenant: str | None) -> str:
         return tenant
     base = policy.muc_mapper_domain_base
     if not policy.enable_domain_verification or base is None:
-        return "*"
+        # No sub is compared. So any name is accepted where the wildcard is forbidden.
+        forbidden = policy.operator_policy and policy.operator_policy.forbid_wildcard_sub
+        return (base or "jitsi") if forbidden else "*"
     # If the MUC domain is not prefix and base, the rules accept only the wildcard.
     host = f"{policy.muc_mapper_domain_prefix}.{ascii_lower(base)}"
     return base if host == policy.muc_mapper_domain else "*"

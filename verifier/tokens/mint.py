@@ -25,6 +25,7 @@ class TokenSpec:
         audience: Claim ``aud``.
         subject: Claim ``sub``.
         lifetime: Seconds from now to its end.
+        token_id: Claim ``jti``.
         user_id: ``context.user.id``; likewise the next two.
         user_name: ``context.user.name``.
         user_email: ``context.user.email``.
@@ -37,6 +38,7 @@ class TokenSpec:
     audience: str
     subject: str
     lifetime: int
+    token_id: str | None = None
     user_id: str | None = None
     user_name: str | None = None
     user_email: str | None = None
@@ -60,7 +62,8 @@ def claims_of(spec: TokenSpec, now: float) -> dict[str, Any]:
         "iat": int(now),
         "exp": int(now) + spec.lifetime,
     }
-    return claims | ({"context": context} if context else {})
+    token_id = {} if spec.token_id is None else {"jti": spec.token_id}
+    return claims | token_id | ({"context": context} if context else {})
 
 
 def sign(

@@ -95,10 +95,100 @@ def test_every_claim_has_its_option(run: Run) -> None:
     assert jwt.get_unverified_header(minted.out.strip())["kid"] == "k-1"
 
 
-def test_denied_token_is_minted_with_a_note(run: Run) -> None:
+def test_denied_token_is_printed_with_the_reason_and_ends_with_1(run: Run) -> None:
     minted = run("mint", "--room", "standup", "--iss", "other")
-    assert minted.status == 0
-    assert "issuer-not-accepted" in minted.err
+    assert minted.status == 1
+    assert claims_of(minted.out).issuer == "other"
+    assert "this configuration denies this token: issuer-not-accepted" in minted.err
+
+
+POLICIES = {
+    "require_jti": {"VERIFIER_POLICY_REQUIRE_JTI": "true"},
+    "single_use": {"VERIFIER_SINGLE_USE": "jti"},
+    "max_token_lifetime": {"VERIFIER_POLICY_MAX_TOKEN_LIFETIME": "600"},
+    "part of a second": {"VERIFIER_POLICY_MAX_TOKEN_LIFETIME": "1.5"},
+    "longer than a day": {"VERIFIER_POLICY_MAX_TOKEN_LIFETIME": "604800"},
+    "require_expiry": {"VERIFIER_POLICY_REQUIRE_EXPIRY": "true"},
+    "forbid_wildcard_sub": {
+        "VERIFIER_POLICY_FORBID_WILDCARD_SUB": "true",
+        "JWT_ENABLE_DOMAIN_VERIFICATION": "false",
+    },
+    "forbid_wildcard_room": {"VERIFIER_POLICY_FORBID_WILDCARD_ROOM": "true"},
+    "forbid_room_patterns": {"VERIFIER_POLICY_FORBID_ROOM_PATTERNS": "true"},
+    "moderators": {"VERIFIER_POLICY_MODERATORS_CREATE_ROOMS": "true"},
+    "strict": {"VERIFIER_RULES": "strict", "XMPP_DOMAIN": "meet.jitsi"},
+}
+POLICIES["all"] = {
+    name: value
+    for policy in (*POLICIES.values(), POLICIES["max_token_lifetime"])
+    for name, value in policy.items()
+    if name != "JWT_ENABLE_DOMAIN_VERIFICATION"
+}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_minted_token_satisfies_the_policy(
+    run: Run, configured: Callable[..., None], name: str
+) -> None:
+    configured(**SECRETS, **POLICIES[name])
+    for tenant in ((), ("--tenant", "acme")):
+        minted = run("mint", "--room", "standup", *tenant)
+        assert (minted.status, minted.err) == (0, "")
+        assert run("explain", minted.out, "--room", "standup", *tenant).status == 0
+
+
+def test_each_token_has_a_jti_of_its_own(run: Run) -> None:
+    ids = {claims_of(run("mint", "--room", "standup").out).raw["jti"] for _ in range(3)}
+    assert len(ids) == 3
+    assert claims_of(run("mint", "--room", "standup", "--jti", "a 7").out).raw["jti"] == "a 7"
+
+
+@pytest.mark.parametrize(
+    ("longest", "seconds"), [("600", 600), ("600.9", 600), ("604800", 86_400), ("0.5", 1)]
+)
+def test_default_lifetime_is_that_of_the_policy(
+    run: Run, configured: Callable[..., None], longest: str, seconds: int
+) -> None:
+    configured(**SECRETS, VERIFIER_POLICY_MAX_TOKEN_LIFETIME=longest)
+    claims = claims_of(run("mint", "--room", "standup").out)
+    assert claims.expiry - claims.raw["iat"] == seconds
+
+
+@pytest.mark.parametrize(
+    ("option", "arguments", "reason"),
+    [
+        ("MAX_TOKEN_LIFETIME=600", ["--expires", "1h"], "token-lifetime (expected at most 600 s"),
+        ("MAX_TOKEN_LIFETIME=600", ["--expires", "601s"], "give a shorter --expires"),
+        ("REQUIRE_USER_ID=true", [], "user-id-missing (expected context.user.id); give --user-id"),
+        ("FORBID_WILDCARD_SUB=true", ["--sub", "*"], "wildcard-sub (expected sub to name one"),
+        ("FORBID_WILDCARD_ROOM=true", ["--room", "*"], "wildcard-room (expected room to name one"),
+    ],
+)
+def test_policy_that_mint_cannot_satisfy_is_the_reason(
+    run: Run, configured: Callable[..., None], option: str, arguments: list[str], reason: str
+) -> None:
+    name, _, value = option.partition("=")
+    configured(**SECRETS, **{f"VERIFIER_POLICY_{name}": value})
+    minted = run("mint", "--room", "standup", *arguments)
+    assert minted.status == 1
+    assert "this configuration denies this token: policy-" in minted.err
+    assert reason in minted.err
+
+
+def test_url_of_a_host_has_the_options_of_the_host(
+    run: Run, configured: Callable[..., None], tmp_path: Path
+) -> None:
+    config = tmp_path / "verifier.toml"
+    config.write_text(
+        f'app_id = "app"\napp_secret = "{SECRET}"\n[hosts."b.example"]\n'
+        'app_secret = "another-secret-of-more-than-32-bytes"\n'
+        "policy.max_token_lifetime = 300\n"
+    )
+    configured(VERIFIER_CONFIG=str(config))
+    url = run("mint", "--room", "x", "--url", "https://B.example:8443").out.strip()
+    token = parse_qs(urlsplit(url).query)["jwt"][0]
+    payload = jwt.decode(token, "another-secret-of-more-than-32-bytes", ["HS256"], audience="jitsi")
+    assert payload["exp"] - payload["iat"] == 300
 
 
 @pytest.mark.parametrize(
