@@ -22,6 +22,8 @@ _METHODS: Final = frozenset(
 )
 _LINE: Final = re.compile(rb"([A-Z-]+) (/[\x21-\x7e]*) HTTP/1\.([01])")
 _HOST: Final = re.compile(rb"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+# llhttp refuses a tab behind a coding, which RFC 9110 permits.
+_CODING_AND_TAB: Final = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*\t *(?:\r\n|$)", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"[0-9]{1,20}")
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _FIELD: Final = re.compile(rb"(%s):[ \t]*([\t\x20-\x7e\x80-\xff]*)" % _TOKEN)
@@ -174,6 +176,7 @@ def _read_head(head: bytes, limits: Limits) -> ReadRequest:
         any(not _LENGTH.fullmatch(length) or int(length) >= 2**64 for length in lengths),
         any(coding.lower() != b"chunked" for coding in codings),
         codings and request.is_http_1_0,
+        _CODING_AND_TAB.search(head),
         request.values(b"upgrade") and _has_body(request),
     )
     if any(wrong):
