@@ -194,8 +194,9 @@ class KeyServer:
         self.in_progress += 1
         self.most_parallel = max(self.most_parallel, self.in_progress)
         try:
-            await asyncio.sleep(self.delay)
             reply = self.reply_to_all or self.replies.get(request.path, Reply(status=404))
+            if self.delay:
+                await asyncio.sleep(self.delay)
             return await self._reply(request, reply)
         finally:
             self.in_progress -= 1

@@ -54,7 +54,7 @@ class KeySourceSettings:
 
     key_fetch_timeout: float = 5.0
     key_connect_timeout: float = 2.0
-    key_fetch_connections: int = 4
+    key_fetch_connections: int = 16
     key_grace: float = 5400.0
     key_stale_grace: float = 86_400.0
     key_lookup_rate: float = 10.0
