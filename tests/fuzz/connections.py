@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 from tests.fuzz.harness import Harness
 from tests.fuzz.reference import WAITS, Reading, ReadRequest, read
+from tests.fuzz.streams import random_stream
 from tests.integration.attack.forms import BODIES, HEADS, SMUGGLED
 from tests.integration.attack.good_requests import GoodRequest
 from verifier.http.parser import Limits
@@ -35,6 +36,7 @@ LONGEST: Final = 2_000
 
 _CHOICES: Final = 4  # bytes
 _MOST_ROUNDS: Final = 10_000
+_RANDOM_SEEDS: Final = 500
 _DATE: Final = b"Date: today\r\n"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RESPONSE: Final = (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", b"ok")
@@ -283,11 +285,10 @@ def _seeds() -> list[bytes]:
         goods[0].whole(b"Proxy-Connection: close") + last,
         goods[0].whole(b"Content-Length: 3") + b"abc" + last,
     ]
-    starts = (b"\x00abc", b"\xffabc")
-    kept = sorted(
-        {each for each in written if len(each) < LONGEST}, key=lambda each: (len(each), each)
-    )
-    return [starts[n % 2] + each for n, each in enumerate(kept)]
+    random = Random("seeds")  # noqa: S311  # the same seeds each time
+    written += [random_stream(random, written, TAKEN.encode()) for _ in range(_RANDOM_SEEDS)]
+    short = sorted({each for each in written if len(each) < LONGEST}, key=len)
+    return [random.randbytes(_CHOICES) + each for each in short]
 
 
 CONNECTIONS: Final = Harness(exchange, check, _seeds(), 0.05, LONGEST)

@@ -47,6 +47,22 @@ def test_harness_detects_an_unsigned_allow() -> None:
         lying.check(forged)
 
 
+@pytest.mark.parametrize("lost", ["request", "response", "end"])
+def test_harness_detects_what_a_connection_loses(lost: str) -> None:
+    harness = HARNESSES["connections"]
+    data = b"\0abcGET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    outcomes = harness.run(data)
+    harness.check_result(data, outcomes)
+    if lost == "request":
+        outcomes[1].seen.pop()
+    elif lost == "response":
+        outcomes[1].sent = b""
+    else:
+        outcomes[1].has_ended = False
+    with pytest.raises(AssertionError):
+        harness.check_result(data, outcomes)
+
+
 def test_repeatedly_slow_run_is_an_error() -> None:
     inputs: list[bytes] = []
 
