@@ -12,7 +12,9 @@ token. Otherwise the page would open, signalling would be denied, and the client
 again and again.
 
 A browser keeps cookies for a limited number of rooms. A hand-off that exceeds it also deletes the
-oldest cookie.
+oldest cookies. Links that are opened at the same time exceed it together, because none of them sees
+the cookies of the others. So the next hand-offs delete more than one, and nginx can delete two.
+Which two depends on the room: links that are opened at the same time delete different ones.
 """
 
 from __future__ import annotations
@@ -56,12 +58,13 @@ from verifier.tokens.jws import read
 REDIRECT: Final = "X-Jitsi-Redirect"
 """The address to which nginx redirects; its ``auth_request`` cannot pass a redirect on."""
 
-DROP_COOKIE: Final = "X-Jitsi-Drop-Cookie"
-"""A second ``Set-Cookie``, which nginx cannot read from a response that has one already."""
+DROP_COOKIES: Final = ("X-Jitsi-Drop-Cookie", "X-Jitsi-Drop-Cookie-2")
+"""Further ``Set-Cookie``, which nginx cannot read from a response that has one already."""
 
 _ATTRIBUTES: Final = "Path=/; Secure; HttpOnly; SameSite=Lax"
 _LONGEST_LOCATION: Final = 15_000  # nginx has 16 KB for the head of a response
 _MOST_VALUES: Final = 4
+_MOST_DROPPED: Final = 20  # 1.5 KB
 _CAPABLE: Final = b"x-jitsi-handoff"
 
 
@@ -151,7 +154,7 @@ class Handoff:
         cookie = _cookie_for(original.token or "", decision.claims, ends, now, browser_id)
         pair = f"{cookie_name(scope)}={cookie_value(self._key, scope, cookie)}"
         added = f"{pair}; Max-Age={ends - now}; {_ATTRIBUTES}"
-        return _with_cookies(response, added, _cookie_to_drop(request, scope))
+        return _with_cookies(response, added, _cookies_to_drop(request, scope))
 
     def _cookies(self, request: Request, scope: CookieScope) -> Iterator[HandoffCookie]:
         """Yield what the cookies of a scope say; those with a wrong signature are left out."""
@@ -174,27 +177,30 @@ def _cookie_for(
     )
 
 
-def _cookie_to_drop(request: Request, scope: CookieScope) -> str | None:
-    """Return the name of the oldest cookie of another room, if there are too many; else None."""
+def _cookies_to_drop(request: Request, scope: CookieScope) -> list[str]:
+    """Return the names of the oldest cookies of other rooms, if there are too many."""
     own = cookie_name(scope)
     others = [
         (time_made(value), name)
         for name, value in all_cookies(request)
         if name != own and NAME.fullmatch(name)
     ]
-    if len(others) < MAX_ROOMS:
-        return None
+    excess = max(0, len(others) - MAX_ROOMS + 1)
     # Of several from the same second the first one, because browsers send the oldest first.
-    return min(others, key=itemgetter(0))[1]
+    oldest = [name for _, name in sorted(others, key=itemgetter(0))[:excess]]
+    # The digits of a name are a digest: the names of other rooms begin elsewhere.
+    first = int(own[-8:], 16) % max(1, excess)
+    return [*oldest[first:], *oldest[:first]]
 
 
-def _with_cookies(response: Response, added: str, dropped: str | None) -> Response:
-    if dropped is None:
-        return response.with_header("Set-Cookie", added)
-    deletion = f"{dropped}=; Max-Age=0; {_ATTRIBUTES}"
-    if REDIRECT in response.headers:
-        return response.with_header("Set-Cookie", added).with_header(DROP_COOKIE, deletion)
-    return replace(response.with_header("Set-Cookie", added), more_cookies=(deletion,))
+def _with_cookies(response: Response, added: str, dropped: list[str]) -> Response:
+    response = response.with_header("Set-Cookie", added)
+    deletions = [f"{name}=; Max-Age=0; {_ATTRIBUTES}" for name in dropped[:_MOST_DROPPED]]
+    if REDIRECT not in response.headers:
+        return replace(response, more_cookies=tuple(deletions))
+    for name, deletion in zip(DROP_COOKIES, deletions, strict=False):
+        response = response.with_header(name, deletion)
+    return response
 
 
 def _page_scope(original: OriginalRequest) -> CookieScope | None:

@@ -44,12 +44,19 @@ class Browser:
 
     def get(self, target: str) -> Answer:
         """Send a request with the jar's cookies, and store those of the response."""
-        request = Request(f"https://{HOST}{target}")
-        self.jar.add_cookie_header(request)
-        sent = request.get_header("Cookie")
-        answer = self.site.get(target, *([("Cookie", sent)] if sent else []))
-        self.jar.extract_cookies(cast("Any", _Received(answer)), request)
-        return answer
+        return self.get_at_once(target)[0]
+
+    def get_at_once(self, *targets: str) -> list[Answer]:
+        """Send requests of which none has a cookie that another one sets."""
+        requests = [Request(f"https://{HOST}{target}") for target in targets]
+        answers = []
+        for request, target in zip(requests, targets, strict=True):
+            self.jar.add_cookie_header(request)
+            sent = request.get_header("Cookie")
+            answers.append(self.site.get(target, *([("Cookie", sent)] if sent else [])))
+        for request, answer in zip(requests, answers, strict=True):
+            self.jar.extract_cookies(cast("Any", _Received(answer)), request)
+        return answers
 
     def enter(self, room: str, **claims: object) -> None:
         """Open a link, and load the page to which it leads."""
@@ -65,6 +72,21 @@ def test_200_rooms_leave_few_cookies(site: Site) -> None:
     for room in ROOMS[-MAX_ROOMS:]:
         assert client.get(f"/{room}").status == 200, room
     assert client.get(f"/{ROOMS[-MAX_ROOMS - 1]}").denial == (401, "token-missing")
+
+
+def test_links_opened_at_once_again_and_again_leave_few_cookies(site: Site) -> None:
+    client = Browser(site)
+    for first in range(0, len(ROOMS), 10):
+        rooms = ROOMS[first : first + 10]
+        opened = client.get_at_once(*[f"/{room}?jwt={mint(room=room)}" for room in rooms])
+        assert {answer.status for answer in opened} == {302}
+        assert {
+            answer.status for answer in client.get_at_once(*[f"/{room}" for room in rooms])
+        } == {200}
+        assert len(client.jar) <= 4 * MAX_ROOMS
+    for room in ROOMS[:20]:
+        client.enter(room)
+    assert len(client.jar) == MAX_ROOMS
 
 
 def test_page_says_that_the_token_was_revoked(site: Site) -> None:

@@ -11,8 +11,8 @@ from multidict import CIMultiDict
 
 from tests.support.handoff import HOST, KEY, Clock
 from tests.support.sidecar import NOW, Sidecar, Start, mint
-from verifier.http.handoff import DROP_COOKIE, Handoff
-from verifier.http.handoff_cookie import MAX_ROOMS, CookieScope, cookie_name
+from verifier.http.handoff import DROP_COOKIES, Handoff
+from verifier.http.handoff_cookie import MAX_ROOMS, CookieScope
 from verifier.http.pages import Pages
 
 
@@ -29,10 +29,11 @@ class Jar:
 
     def store(self, headers: CIMultiDict[str]) -> None:
         """Apply the cookies of a response; a replaced cookie keeps its place, as in browsers."""
-        for header in (*headers.getall("Set-Cookie", []), *headers.getall(DROP_COOKIE, [])):
+        names = ("Set-Cookie", *DROP_COOKIES)
+        for header in [header for name in names for header in headers.getall(name, [])]:
             ((name, morsel),) = SimpleCookie(header).items()
             if morsel["max-age"] == "0":
-                del self.cookies[name]
+                self.cookies.pop(name, None)
             else:
                 self.cookies[name] = morsel.value
 
@@ -109,12 +110,35 @@ async def test_two_links_opened_at_once_both_work(sidecar: Sidecar, clock: Clock
     ]
     for _, headers, _ in answers:
         with_dropped = dict(jar.cookies)
-        jar.cookies.setdefault(cookie_name(scope("room-0")), "x")
         jar.store(headers)
         assert len(jar.cookies) <= len(with_dropped) + 1
     assert await opens(sidecar, jar, "one")
     assert await opens(sidecar, jar, "two")
     assert not await opens(sidecar, jar, "room-0")
+
+
+@pytest.mark.parametrize("together", [2, 10])
+async def test_links_opened_at_once_again_and_again_stay_bounded(
+    sidecar: Sidecar, clock: Clock, together: int
+) -> None:
+    jar = Jar()
+    for burst in range(40):
+        clock.now += 1
+        rooms = [f"room-{burst}-{number}" for number in range(together)]
+        cookies = jar.header
+        answers = [
+            await sidecar.nginx(f"/{room}?jwt={mint(room=room, exp=NOW + 600)}", HOST, cookies)
+            for room in rooms
+        ]
+        for _, headers, _ in answers:
+            jar.store(headers)
+        for room in rooms:
+            assert await opens(sidecar, jar, room)
+        assert len(jar.header[1]) < 6_000
+    for number in range(40):
+        clock.now += 1
+        await enter(sidecar, jar, f"room-{number}", exp=NOW + 600)
+    assert len(jar.cookies) == MAX_ROOMS
 
 
 async def test_cookies_that_this_program_has_not_made_are_deleted_first(sidecar: Sidecar) -> None:
@@ -136,9 +160,23 @@ async def test_other_proxies_get_two_set_cookie_headers(sidecar: Sidecar) -> Non
         "X-Jitsi-Handoff": "1",
     }
     status, headers = await forward_auth(sidecar, forwarded, jar)
-    assert (status, DROP_COOKIE in headers) == (303, False)
+    assert (status, DROP_COOKIES[0] in headers) == (303, False)
     assert len(headers.getall("Set-Cookie")) == 2
     jar.store(headers)
+    assert len(jar.cookies) == MAX_ROOMS
+    assert await opens(sidecar, jar, "standup")
+
+
+async def test_other_proxies_get_every_deletion(sidecar: Sidecar) -> None:
+    jar = Jar()
+    jar.cookies = {f"__Host-jitsi-{number:016x}": "x" for number in range(MAX_ROOMS + 15)}
+    forwarded = {
+        "Host": "meet.example.org",
+        "X-Forwarded-Host": "meet.example.org",
+        "X-Forwarded-Uri": f"/standup?jwt={mint()}",
+        "X-Jitsi-Handoff": "1",
+    }
+    jar.store((await forward_auth(sidecar, forwarded, jar))[1])
     assert len(jar.cookies) == MAX_ROOMS
     assert await opens(sidecar, jar, "standup")
 
