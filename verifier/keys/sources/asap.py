@@ -6,8 +6,8 @@ Each key is one request. A request has one of three reasons:
 request     starts when                          limited by
 ==========  ===================================  ==================================================
 lookup      a token names a key id that is not   ``_may_start_lookup``: negative cache, circuit
-            cached                               breaker; then ``lookup_queue``, 4 connections
-refresh     75 to 90 % of a cached key's         2 of the 4 connections, so that refreshes never
+            cached                               breaker; then ``lookup_queue``, 16 connections
+refresh     75 to 90 % of a cached key's         2 of the 16 connections, so that refreshes never
             freshness are over                   delay a lookup; the circuit breaker's pauses
 asked       a signature fails under a cached     10 s for each key id (``remote``), then as
 again       key                                  a lookup

@@ -114,7 +114,7 @@ class CircuitBreaker:
         if not self.is_open or error != self.last_error:
             log("keys cannot be fetched", logging.WARNING, source=self._name, error=error)
         self.last_error = error
-        # Requests that ran at the same time count as one failure: four stalled connections must
+        # Requests that ran at the same time count as one failure: several stalled connections must
         # not make the pause 8 s.
         if not self.is_open or self.allows_refresh():
             self._failures += 1

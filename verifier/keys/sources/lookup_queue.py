@@ -35,12 +35,14 @@ oldest      waits for longest since it was    one of ever new key ids, which are
 
 A flood would have to do both at once, and then it still shares the lookups with the real key ids.
 
-**The bounds.** 512 key ids wait, each no longer than ``key_fetch_timeout``. One more takes the
-place of one that is chosen by chance, so that no client can fill the queue in advance, or keep a
-place in it. A key id that loses its place is answered "unavailable", so
-that its client tries again; it is remembered for ten minutes when it was first named. What is
-remembered is bounded too (10,000 key ids, the least recently named one is dropped), and consists
-of hashes, because a ``kid`` can be several kilobytes long.
+**The bounds.** 1,024 key ids wait, each no longer than ``key_fetch_timeout``. That is enough for a
+start with 200 real key ids in the first second beside 300 invented ones in every second, if a
+response takes 150 ms and 16 requests run at a time. One more takes the place of one that is chosen
+by chance, so that no client can fill the queue in advance, or keep a place in it. A key id that
+loses its place is answered "unavailable", so that its client tries again; it is remembered for ten
+minutes when it was first named. What is remembered is bounded too (10,000 key ids, the least
+recently named one is dropped), and consists of hashes, because a ``kid`` can be several kilobytes
+long.
 
 This module knows neither HTTP nor key material.
 """
@@ -59,7 +61,7 @@ from cachetools import TTLCache
 from verifier.keys.model import key_id_digest
 from verifier.keys.sources.base import SourceContext
 
-MAX_WAITING: Final = 512
+MAX_WAITING: Final = 1024
 _REMEMBERED: Final = 10_000
 _REMEMBERED_SECONDS: Final = 600.0
 # How many seconds of its rate the budget holds.

@@ -705,7 +705,7 @@ async def test_fifty_keys_are_fetched_after_a_restart(server: KeyServer, open_so
     found = await asyncio.gather(*(source.fetch(str(number % 50)) for number in range(200)))
     assert all(is_key(key, str(number % 50)) for number, key in enumerate(found))
     assert len(server.requests) == 50
-    assert server.most_parallel <= 4
+    assert server.most_parallel <= 16
 
 
 async def test_one_bad_key_does_not_open_the_circuit(server: KeyServer, open_source: Open) -> None:
@@ -754,15 +754,15 @@ async def test_request_waits_at_most_for_the_timeout(
     await until(lambda: recorder.fetches["asap", "timeout"] == 1)
 
 
-async def test_stalled_server_holds_at_most_four_connections(
+async def test_stalled_server_holds_at_most_sixteen_connections(
     server: KeyServer, open_source: Open
 ) -> None:
     source = open_source(key_fetch_timeout=0.3)
     server.reply_to_all = Reply(fault="stall")
     found = await asyncio.gather(*(source.fetch(str(number)) for number in range(100)))
     assert set(found) <= {Missing.UNAVAILABLE, Missing.UNKNOWN}
-    assert server.most_parallel == 4
-    assert server.connections <= 4
+    assert server.most_parallel == 16
+    assert server.connections <= 16
 
 
 async def test_refreshes_leave_connections_for_lookups(
