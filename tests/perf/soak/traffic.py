@@ -88,7 +88,7 @@ class Traffic:
                     self.revocable.append(open_sessions[-1])
                 self.results.users += 1
             recent = random.random() < _LATEST_SESSIONS  # noqa: S311  # load
-            session = _random_session(latest if recent else open_sessions)
+            session = _random_session(latest if recent and latest else open_sessions)
             await self._send(connection, session)
             if session.ends < time.time():
                 open_sessions = [other for other in open_sessions if other is not session]
