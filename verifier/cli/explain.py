@@ -31,6 +31,7 @@ from verifier.explain import (
     PastedInput,
     Step,
     UnreadableError,
+    add_pasted,
     explain_ambiguity,
 )
 from verifier.keys.resolver import open_resolver
@@ -39,12 +40,12 @@ from verifier.keys.sources.http import open_session
 from verifier.log import LOGGER
 from verifier.rules.model import AccessRequest
 from verifier.rules.room import access_request, jid_request
-from verifier.tokens.redact import hide_tokens
 
 _SUMMARY: Final = "say why a token opens a room or does not"
 _DESCRIPTION: Final = """\
-Prints every rule in Jitsi's order with the expected and the found value, the
-decision, Prosody's answer, and what to change. Keys are fetched as the service
+Prints the cause in one sentence, what to change, the decision and Prosody's
+answer, and then every rule in Jitsi's order with the expected and the found
+value. Keys are fetched as the service
 fetches them. Revocations are not checked: only the running service knows them.
 
 Other users of the machine can see arguments in the list of processes. If there
@@ -125,8 +126,7 @@ def run(options: argparse.Namespace) -> int:
         request = _access_request(options, pasted, settings)
         now = time.time() if options.now is None else options.now
         explanation = asyncio.run(_explain(request, settings, now))
-    notes = tuple(map(hide_tokens, (*pasted.notes, *explanation.notes)))
-    explanation = replace(explanation, notes=notes)
+    explanation = add_pasted(explanation, pasted)
     if options.json:
         sys.stdout.write(json.dumps(asdict(explanation), indent=2) + "\n")
     else:
@@ -204,18 +204,20 @@ def _time(value: str) -> float:
 
 
 def _render(explanation: Explanation, *, colour: bool) -> str:
-    """Return one line for each step, the decision, Prosody's answer, suggestion and notes."""
-    width = max(len(step.name) for step in explanation.steps)
-    lines = [_step_line(step, width, colour=colour) for step in explanation.steps]
+    """Return cause, cure, code, Prosody's answer and notes, and then one line for each step."""
     if explanation.allowed:
-        lines += ["", _painted("allowed", f"{_BOLD};{_GREEN}", colour=colour)]
+        lines = [_painted("allowed", f"{_BOLD};{_GREEN}", colour=colour)]
     else:
+        cause, cure = explanation.cause_and_cure
         denied = _painted(f"denied: {explanation.code}", f"{_BOLD};{_RED}", colour=colour)
         answer = ": ".join(filter(None, (explanation.prosody.error, explanation.prosody.reason)))
-        lines += ["", denied, f"Prosody would say: {answer}"]
-        lines += [f"To change: {step.cure}" for step in explanation.steps if step.cure]
+        lines = [_painted(cause, _BOLD, colour=colour)]
+        lines += [f"To change: {cure}"] if cure else []
+        lines += [denied, f"Prosody would say: {answer}"]
     lines += [f"Note: {note}" for note in explanation.notes]
-    return "\n".join([*lines, ""])
+    width = max(len(step.name) for step in explanation.steps)
+    steps = [_step_line(step, width, colour=colour) for step in explanation.steps]
+    return "\n".join([*lines, "", *steps, ""])
 
 
 def _step_line(step: Step, width: int, *, colour: bool) -> str:

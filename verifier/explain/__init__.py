@@ -6,19 +6,22 @@ is pure: it reads no file, no clock and no network.
 
 To explain a new denial code, add a function to the ``…_suggestions`` module of its topic and name
 the function in ``suggestions.SUGGESTIONS``. To point out something about a token that was decided
-correctly, add a generator to ``notes``. To accept a new form of pasted text, extend ``pasted``.
+correctly, add a generator to ``notes``. To accept a new form of pasted text, extend ``pasted``,
+``links`` or ``wrappings``.
 """
 
 from verifier.explain.explanation import (
     Explanation,
     Prosody,
     Step,
+    add_pasted,
     explain,
     explain_ambiguity,
     explain_unserved_host,
 )
-from verifier.explain.pasted import PastedInput, UnreadableError, parse_tenant, unwrap
+from verifier.explain.pasted import PastedInput, UnreadableError, parse_tenant
 from verifier.explain.token_view import TokenView, view_token
+from verifier.explain.wrappings import unwrap
 
 __all__ = [
     "Explanation",
@@ -27,6 +30,7 @@ __all__ = [
     "Step",
     "TokenView",
     "UnreadableError",
+    "add_pasted",
     "explain",
     "explain_ambiguity",
     "explain_unserved_host",

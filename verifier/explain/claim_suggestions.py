@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from verifier.explain.decided_request import DecidedRequest
+from verifier.explain.misplaced import describe_missing, describe_missing_in_user
 from verifier.explain.wording import (
     MILLISECONDS,
     format_duration,
@@ -15,7 +17,9 @@ from verifier.explain.wording import (
     quote_or_wildcard,
 )
 from verifier.rules.policy import OperatorPolicy
+from verifier.rules.token import CONTEXT_REQUIRED
 from verifier.tokens.claims import ABSENT, is_number
+from verifier.tokens.jws import json_type
 
 _CLOCK_SKEW: Final = 600
 """A difference of at most this many seconds may come from a wrong clock."""
@@ -35,10 +39,20 @@ def suggest_numeric_not_before(decided: DecidedRequest) -> str:
 
 def _suggest_number(name: str, value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}", value):
-        return f'Write {name} as a number, {value}, and not as the string "{value}".'
+        return (
+            f"The claim {name} is a string. Write {name} as a number, {value}, and not as"
+            f' "{value}".'
+        )
     if isinstance(value, str):
-        return f"Write {name} as a number of seconds since 1970, and not as a string."
-    return f"Write {name} as a number of seconds since 1970, or leave it out."
+        return (
+            f"The claim {name} is a string. Write {name} as a number of seconds since 1970, and"
+            " not as a"
+            " string."
+        )
+    return (
+        f"The claim {name} is {quote(value)}, and no number. Write {name} as a number of seconds"
+        " since 1970, or leave it out."
+    )
 
 
 def suggest_later_expiry(decided: DecidedRequest) -> str:
@@ -67,8 +81,8 @@ def suggest_earlier_not_before(decided: DecidedRequest) -> str:
     ahead = not_before - decided.now
     if ahead > _CLOCK_SKEW:
         return (
-            f"Wait until {format_time(not_before)}, {format_duration(ahead)} from now, or set nbf"
-            " earlier."
+            f"The token is not valid yet: its nbf is {format_duration(ahead)} from now. Wait until"
+            f" {format_time(not_before)}, or set nbf earlier."
         )
     return (
         f"The token becomes valid in {format_duration(ahead)}, and Jitsi has no leeway for clock"
@@ -81,9 +95,9 @@ def suggest_issuer(decided: DecidedRequest) -> str:
     accepted, found = decided.policy.asap_accepted_issuers, decided.claims.issuer
     wanted = "any string" if "*" in accepted else quote_accepted(accepted)
     if found is ABSENT:
-        return f"Put iss into the token: {wanted}."
+        return f"{_missing('iss', decided)} Put iss at the top level of the token: {wanted}."
     if not isinstance(found, str):
-        return f"Write iss as one string: {wanted}."
+        return f"The claim iss is {json_type(found)}. Write iss as one string: {wanted}."
     spelling = _hint_at_spelling(found, accepted)
     cause = "The issuer is written as" if spelling else "The token comes from another issuer,"
     return (
@@ -98,11 +112,15 @@ def suggest_audience(decided: DecidedRequest) -> str:
     accepted = policy.asap_accepted_audiences
     wanted = "any string" if "*" in accepted else quote_accepted(accepted)
     if found is ABSENT:
-        return f"Put aud into the token: {wanted}."
+        return f"{_missing('aud', decided)} Put aud at the top level of the token: {wanted}."
     if policy.strict and not _is_audience(found):
-        return f"Write aud as one string, or as a list of strings that is not empty: {wanted}."
+        return (
+            "The claim aud is no string, and no list of strings. Write aud as one string, or as a"
+            " list of"
+            f" strings that is not empty: {wanted}."
+        )
     if isinstance(found, list) and policy.strict:
-        return f"Add an accepted audience to the list in aud: {wanted}."
+        return f"No name in aud is accepted. Add an accepted audience to the list in aud: {wanted}."
     if isinstance(found, list):
         return (
             "The claim aud is a list, which Jitsi accepts only if it accepts any audience. Write"
@@ -111,11 +129,12 @@ def suggest_audience(decided: DecidedRequest) -> str:
             ' audience: asap_accepted_audiences (JWT_ACCEPTED_AUDIENCES) = "*".'
         )
     if not isinstance(found, str):
-        return f"Write aud as one string: {wanted}."
+        return f"The claim aud is {json_type(found)}. Write aud as one string: {wanted}."
     if found == "*":
         return f'The value "*" means every audience only in the configuration. Set aud to {wanted}.'
     return (
-        f"Set aud to {wanted}{_hint_at_spelling(found, accepted)}, or add {quote(found)} to"
+        f"The token is for another audience, {quote(found)}. Set aud to"
+        f" {wanted}{_hint_at_spelling(found, accepted)}, or add {quote(found)} to"
         " asap_accepted_audiences (JWT_ACCEPTED_AUDIENCES)."
     )
 
@@ -141,7 +160,8 @@ def suggest_room_claim(decided: DecidedRequest) -> str:
     if decided.claims.context_room is not ABSENT:
         position = ", beside context and not in it"
     return (
-        f'Put room into the token{position}: {_quote_room(decided)}, or "*" for every room. Tokens'
+        f"{_missing('room', decided)} Put room at the top level of the token{position}:"
+        f' {_quote_room(decided)}, or "*" for every room. Tokens'
         " without room pass only with asap_require_room_claim = false (JWT_REQUIRE_ROOM_CLAIM)."
     )
 
@@ -149,22 +169,63 @@ def suggest_room_claim(decided: DecidedRequest) -> str:
 def suggest_subject(decided: DecidedRequest) -> str:
     """Suggest a ``sub`` claim."""
     wanted = quote_or_wildcard(decided.needed_subject)
-    return f"Jitsi always requires sub. Put sub into the token: {wanted}."
+    return (
+        f"{_missing('sub', decided)} Put sub at the top level of the token, where Jitsi always"
+        f" requires it: {wanted}."
+    )
 
 
 def suggest_claim_type(decided: DecidedRequest) -> str:
     """Suggest the type that Jitsi's modules expect of a claim."""
-    claims, detail = decided.claims, decided.detail
-    if decided.step == "context":
-        return "This session requires context. Put context into the token."
+    claims, cause = decided.claims, decided.cause
+    if cause == CONTEXT_REQUIRED:
+        missing = _missing("context", decided)
+        return f"{missing} This session requires context. Put context into the token."
     if claims.room == "":
         return (
-            f'Name the room in the claim room, {_quote_room(decided)}, or write "*" for every room.'
+            f"The claim room is empty. Name the room in the claim room, {_quote_room(decided)}, or"
+            ' write "*" for every room.'
         )
-    if is_number(claims.room) and "room" in detail:
-        return f'Write room as the string "{claims.room}", not as a number.'
-    part = "header" if "kid" in detail else "payload"
-    return f"Correct the token's {part}: {detail}."
+    if is_number(claims.room) and cause == "room":
+        return (
+            f'The claim room is a number. Write room as the string "{claims.room}", not as a'
+            " number."
+        )
+    part = "header" if cause == "kid" else "payload"
+    return _suggest_object(decided) or (
+        f"{_the_claim(cause)} has the wrong type. Correct the token's {part}: {decided.detail}."
+    )
+
+
+def _suggest_object(decided: DecidedRequest) -> str | None:
+    """Return a suggestion for a list in the place of an object; None for another value."""
+    *path, last = decided.cause.split(".")
+    if last not in ("context", "user", "features", "room") or decided.cause == "room":
+        return None
+    holder = decided.claims.context if path else decided.claims.raw
+    found = holder.get(last) if isinstance(holder, Mapping) else None
+    if found == []:
+        return (
+            f"The claim {decided.cause} is an empty list, and strict rules require an object."
+            f" Write {{}}; in"
+            " PHP: (object) []."
+        )
+    if not isinstance(found, list):
+        return None
+    cure = f"Take the square brackets away, so that {decided.cause} is an object."
+    if last == "features":
+        names = [item for item in found if isinstance(item, str)]
+        example = quote(dict.fromkeys(names[:3] or ["recording"], True))
+        cure = f"Write features as an object: {example}."
+    return f"The claim {decided.cause} is a list, and Jitsi reads an object there. {cure}"
+
+
+def _the_claim(name: str) -> str:
+    return f"The claim {name}" if name else "A claim"
+
+
+def _missing(name: str, decided: DecidedRequest) -> str:
+    return describe_missing(name, decided.claims, decided.header.raw)
 
 
 def suggest_one_room(decided: DecidedRequest) -> str:
@@ -209,34 +270,37 @@ def suggest_shorter_lifetime(decided: DecidedRequest) -> str:
     )
 
 
-def suggest_jti(_decided: DecidedRequest) -> str:
+def suggest_jti(decided: DecidedRequest) -> str:
     """Suggest a ``jti`` claim."""
     return (
-        "The option policy.require_jti requires a jti. Put jti into the token, another string for"
-        " each token."
+        f"{_missing('jti', decided)} The option policy.require_jti requires it. Put jti into the"
+        " token, another string for each token."
     )
 
 
-def suggest_expiry(_decided: DecidedRequest) -> str:
+def suggest_expiry(decided: DecidedRequest) -> str:
     """Suggest an ``exp`` claim."""
     return (
-        "The option policy.require_expiry requires tokens that end. Put exp into the token, in"
-        " seconds since 1970."
+        f"{_missing('exp', decided)} The option policy.require_expiry requires tokens that end. Put"
+        " exp into the token, in seconds since 1970."
     )
 
 
-def suggest_user_id(_decided: DecidedRequest) -> str:
+def suggest_user_id(decided: DecidedRequest) -> str:
     """Suggest a ``context.user.id`` claim."""
+    place = describe_missing_in_user("id", decided.claims)
     return (
-        "The option policy.require_user_id requires the user's id. Put the id into the token, as id"
-        " within context.user."
+        f"{place or 'The token names no user id.'} The option policy.require_user_id requires the"
+        " user's id. Put the id into the token, as id within context.user."
     )
 
 
-def suggest_moderator(_decided: DecidedRequest) -> str:
+def suggest_moderator(decided: DecidedRequest) -> str:
     """Suggest a moderator: the room is empty, and the token's user is no moderator."""
+    cause = describe_missing_in_user("moderator", decided.claims)
     return (
-        "With policy.moderators_create_rooms only a moderator may open an empty room. Let a"
+        f"{cause or 'The token makes no moderator, and the room is empty.'} With"
+        " policy.moderators_create_rooms only a moderator may open an empty room. Let a"
         " moderator open the room first, or make this user a moderator: moderator: true within"
         " context.user."
     )

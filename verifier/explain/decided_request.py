@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from verifier.keys.model import KeyLookup
 from verifier.rooms.address import Jid, parse_jid, split_tenant
-from verifier.rules.model import AccessRequest, Decision, Deny
+from verifier.rules.model import AccessRequest, Decision, DenialCode, Deny
 from verifier.rules.policy import Policy
 from verifier.tokens.claims import Claims, TokenHeader
 from verifier.tokens.jws import NO_HEADER, Token
@@ -52,6 +52,16 @@ class DecidedRequest:
     def detail(self) -> str:
         """The denial's detail; empty for an allowed request."""
         return self.decision.detail if isinstance(self.decision, Deny) else ""
+
+    @property
+    def code(self) -> DenialCode | None:
+        """The denial's code; None for an allowed request."""
+        return self.decision.code if isinstance(self.decision, Deny) else None
+
+    @property
+    def cause(self) -> str:
+        """Which of its code's causes the denial has; empty if the code has only one."""
+        return self.decision.cause if isinstance(self.decision, Deny) else ""
 
     @property
     def jid(self) -> Jid | None:

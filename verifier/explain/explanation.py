@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.notes import find_notes
+from verifier.explain.pasted import PastedInput
 from verifier.explain.suggestions import SUGGESTIONS, suggest_one_reading
 from verifier.explain.wording import (
     format_expiry,
@@ -17,6 +18,7 @@ from verifier.explain.wording import (
     format_value,
     make_printable,
     quote,
+    split_cause,
 )
 from verifier.keys.model import KeyLookup
 from verifier.rules.engine import decide
@@ -24,6 +26,7 @@ from verifier.rules.model import STEPS, AccessRequest, Decision, DenialCode, Den
 from verifier.rules.policy import OperatorPolicy, Policy
 from verifier.rules.token import read_token
 from verifier.tokens.claims import ABSENT
+from verifier.tokens.redact import hide_tokens
 
 Result = Literal["pass", "fail", "not-reached"]
 
@@ -93,6 +96,12 @@ class Explanation:
     prosody: Prosody
     notes: tuple[str, ...] = ()
 
+    @property
+    def cause_and_cure(self) -> tuple[str, str]:
+        """Why the request is denied, in one sentence, and what to change; empty if allowed."""
+        cures = [step.cure for step in self.steps if step.cure]
+        return split_cause(cures[0]) if cures else ("", "")
+
 
 def explain(
     request: AccessRequest,
@@ -121,6 +130,25 @@ def explain(
     return Explanation(True, None, steps, Prosody(), notes)
 
 
+def add_pasted(explanation: Explanation, pasted: PastedInput) -> Explanation:
+    """Return the explanation with what is known of the text that a person pasted.
+
+    A mistake in a link replaces the suggestion, if it explains the denial; else it is a note. No
+    note contains a token, whatever the text contains.
+    """
+    notes, steps = [*pasted.notes], explanation.steps
+    for finding in pasted.findings:
+        if explanation.code in finding.codes:
+            cure = f"{finding.cause} {finding.cure}"
+            steps = tuple(
+                replace(step, cure=cure) if step.result == "fail" else step for step in steps
+            )
+        else:
+            notes.append(finding.cause)
+    notes += explanation.notes
+    return replace(explanation, steps=steps, notes=tuple(map(hide_tokens, notes)))
+
+
 def explain_ambiguity(found: str) -> Explanation:
     """Explain the denial of a request that has two readings; no rule is evaluated."""
     expected = "one token, every parameter once, prefix as in the path"
@@ -131,7 +159,10 @@ def explain_ambiguity(found: str) -> Explanation:
 def explain_unserved_host(host: str) -> Explanation:
     """Explain the denial of a host that ``strict_hosts`` excludes; no rule is evaluated."""
     expected = "a host that has a [hosts] table (strict_hosts)"
-    cure = f"Add a [hosts] table for {quote(host)}, or use a host that has such a table."
+    cure = (
+        f"No [hosts] table serves the host {quote(host)}. Add a [hosts] table for {quote(host)}, or"
+        " use a host that has such a table."
+    )
     failed = Step("request", "fail", expected, format_value(host), cure)
     return _deny_before_all_rules(DenialCode.DOMAIN_MISMATCH, failed)
 

@@ -10,12 +10,24 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from verifier.explain.decided_request import DecidedRequest
-from verifier.explain.wording import MILLISECONDS, format_time, quote
+from verifier.explain.form_suggestions import is_unsigned, suggest_signing
+from verifier.explain.misplaced import find_misplaced
+from verifier.explain.wording import MILLISECONDS, format_time, join_words, plain, quote
 from verifier.keys.model import JITSI_ALGORITHMS
-from verifier.rules.model import Allow
+from verifier.rules.model import Allow, DenialCode
 from verifier.rules.policy import Policy
 from verifier.tokens.claims import ABSENT, Claims, is_number
 
+_OFF: Final = frozenset({"false", "no", "off", "0", "none", "null", "disabled", ""})
+_MAX_FEATURES: Final = 4  # in one note
+_SAYS_UNSIGNED: Final = frozenset(
+    {
+        DenialCode.TOKEN_MALFORMED,
+        DenialCode.ALGORITHM_NOT_ALLOWED,
+        DenialCode.ALGORITHM_MISSING,
+    }
+)
+"""Codes whose suggestion says that the token is unsigned."""
 _CLEARLY_NO_MODERATOR: Final = (False, "false", "", None, ABSENT)
 
 
@@ -23,7 +35,7 @@ def find_notes(decided: DecidedRequest) -> Iterator[str]:
     """Yield the notes on a decision; none on a token whose claims cannot be read."""
     if isinstance(decided.decision, Allow):
         yield from _note_allowed(decided, decided.decision)
-    elif decided.step == "claim types" and "iat" in decided.detail:
+    elif decided.step == "claim types" and decided.cause == "iat":
         yield "Jitsi never reads iat, so it would let the token in. Strict rules do not."
     elif decided.step == "claim types":
         yield (
@@ -35,6 +47,10 @@ def find_notes(decided: DecidedRequest) -> Iterator[str]:
         yield from _note_moderator_claims(decided.claims)
         yield from _note_scope(decided)
         yield from _note_user(decided.claims)
+        yield from _note_features(decided.claims)
+        yield from find_misplaced(decided.claims, decided.header.raw)
+    if is_unsigned(decided) and decided.code not in _SAYS_UNSIGNED:
+        yield f"{suggest_signing(decided)}"
 
 
 def _note_allowed(decided: DecidedRequest, allow: Allow) -> Iterator[str]:
@@ -115,6 +131,33 @@ def _note_audience_list(policy: Policy) -> Iterator[str]:
             "aud is a list. Strict rules compare each of its names, but Jitsi's own plugins accept"
             " no list here: Prosody would refuse this token."
         )
+
+
+def _note_features(claims: Claims) -> Iterator[str]:
+    context = claims.context if isinstance(claims.context, dict) else {}
+    empty = [name for name in ("user", "features", "room") if context.get(name) == []]
+    places = ["context"] if claims.context == [] else [f"context.{name}" for name in empty]
+    if places:
+        yield f"{join_words(places)}: [] is PHP's empty array, which Jitsi reads as {{}}."
+    features = context.get("features")
+    if not isinstance(features, dict):
+        return
+    truthy = [(name, value) for name, value in features.items() if _seems_on(value)]
+    if truthy:
+        values = list(dict.fromkeys(quote(value) for _, value in truthy[:_MAX_FEATURES]))
+        names = join_words([plain(name) for name, _ in truthy[:_MAX_FEATURES]])
+        verb = "switches" if len(values) == 1 else "switch"
+        yield (
+            f"{join_words(values)} {verb} nothing on in context.features ({names}): only true (or"
+            ' "true") does.'
+        )
+
+
+def _seems_on(value: Any) -> bool:
+    """Return whether a value was probably meant to switch a feature on, and does not."""
+    if value is True or value == "true" or not value:
+        return False
+    return not isinstance(value, str) or value.strip().lower() not in _OFF
 
 
 def _note_user(claims: Claims) -> Iterator[str]:

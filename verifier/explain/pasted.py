@@ -1,11 +1,12 @@
 """Reads a token, a join URL or a room that a person pasted or typed.
 
-URLs are read exactly as the service reads them. Everything around a URL or a token is read more
-leniently than in the service: quotes, ``Bearer``, a missing scheme. ``PastedInput.notes`` names
-each such liberty, so that an explanation never hides what the service would refuse.
+URLs are read exactly as the service reads them, and a token in a query is taken as it is. All
+around a URL or a token is read more leniently than in the service: quotes, ``Bearer``, a missing
+scheme, the scheme of an app. ``PastedInput.notes`` names each such liberty, so that an explanation
+never hides what the service would refuse.
 
-To accept another form, add its pattern here: ``_WRAPPINGS`` for what surrounds a token,
-``_URL`` and ``_make_absolute`` for what counts as a URL.
+To accept another form: ``wrappings`` for what surrounds a token, ``links`` for what counts as a
+link, and for mistakes in a link.
 """
 
 from __future__ import annotations
@@ -14,20 +15,32 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from verifier.explain.links import (
+    Finding,
+    explain_blank_in_room,
+    explain_no_room,
+    find_link,
+    find_stray_token,
+    make_absolute,
+)
+from verifier.explain.wrappings import unwrap
 from verifier.rooms.address import RoomAddress, room_name
 from verifier.rooms.url import EXT_AUTHZ_PREFIX, Url, fragment_token, parse_target, parse_url
 from verifier.rules.model import AccessRequest
 from verifier.rules.policy import Policy
 from verifier.rules.room import access_request, jid_request
+from verifier.tokens.redact import find_tokens
 
-_URL: Final = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*://|[^?#]*[?#](.*&)?(jwt|token)=", re.DOTALL)
-_QUOTED: Final = re.compile(r"([\"'<])(.+)[\"'>]", re.DOTALL)
-_WEBSOCKET_SCHEME: Final = re.compile(r"ws(s?://)", re.ASCII | re.IGNORECASE)
-_WRAPPINGS: Final = (
-    re.compile(r"(?:authorization:\s*)?bearer\s+(?P<token>.+)", re.IGNORECASE | re.DOTALL),
-    re.compile(r"([\"'])(?P<token>.+)\1", re.DOTALL),
+_URL: Final = re.compile(
+    r"/"
+    r"|(?:[A-Za-z][A-Za-z0-9+.-]{0,63}:){1,4}//"
+    # Without a scheme: a host with a path, or with a token in its parameters.
+    r"|[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}(?::[0-9]{1,5})?/"
+    r"|[^\s\"'<>{}()/?#&=]+(?:/[^?#]*)?[?#](.*&)?(jwt|token)=",
+    re.DOTALL | re.ASCII,
 )
-_MAX_WRAPPINGS: Final = 4  # no mistake has more, and each one costs time in the text's length
+_QUOTED: Final = re.compile(r"([\"'<(\[`])(.+)[\"'>)\]`]", re.DOTALL)
+_IGNORED: Final = " \t\r\n\ufeff\u200b"
 
 
 class UnreadableError(ValueError):
@@ -43,12 +56,14 @@ class PastedInput:
         url: The last URL; it names the room.
         ambiguity: Why the last URL has two readings; empty if it has one.
         notes: How the texts were changed, and what follows from them.
+        findings: What is wrong with the last URL.
     """
 
     token: str | None = field(default=None, repr=False)
     url: Url | None = field(default=None, repr=False)
     ambiguity: str = ""
     notes: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
     def read(self, text: str) -> None:
         """Read a text that is a token or a URL.
@@ -56,13 +71,26 @@ class PastedInput:
         Raises:
             UnreadableError: The text is a URL that no client could request.
         """
-        text = text.strip()
+        text = text.strip(_IGNORED)
         quoted = _QUOTED.fullmatch(text)
-        inner = quoted[2].strip() if quoted else text
-        if _URL.match(inner) is not None:
+        inner = quoted[2].strip(_IGNORED) if quoted else text
+        if _is_link(inner):
             self.read_url(inner)
-        else:
+            return
+        place = find_link(text)
+        if place is None:
             self._read_token(text)
+            return
+        begin, end = place
+        in_html = text[begin - 2 : begin] == '="'
+        try:
+            self.read_url(text[begin:end].replace("&amp;", "&") if in_html else text[begin:end])
+        except UnreadableError:
+            self._read_token(text)
+            return
+        self.notes.append("The link was taken out of the text around it.")
+        if self.token is None:
+            self._read_token_beside(f"{text[:begin]} {text[end:]}")
 
     def read_url(self, text: str) -> None:
         """Read the room and the token of a URL; a token that was read before stays.
@@ -70,11 +98,13 @@ class PastedInput:
         Raises:
             UnreadableError: No client could request the URL.
         """
-        url = parse_url(_make_absolute(text.strip()))
+        text, note = make_absolute(text.strip(_IGNORED))
+        url = parse_url(text)
         if url is None:
             raise UnreadableError(
                 "expected an http or https URL with a host and without a user name"
             )
+        self.notes += [note] if note else []
         self.url = self._skip_own_endpoint(url)
         tokens = {*url.target.jwt, *url.target.token}
         if url.target.ambiguous:
@@ -85,6 +115,16 @@ class PastedInput:
             self._choose_token(tokens.pop() if tokens else None, fragment_token(text))
         elif tokens - {self.token}:
             self.notes.append("The URL contains another token, which was ignored.")
+        self._find_mistakes(text)
+
+    def _find_mistakes(self, text: str) -> None:
+        """Remember what is wrong with the place of the token and of the room."""
+        if self.url is None:
+            return
+        target = self.url.target
+        stray = find_stray_token(text) if self.token is None else None
+        found = (stray, explain_no_room(target), explain_blank_in_room(target))
+        self.findings = [finding for finding in found if finding is not None]
 
     def request(self, room: str | None, policy: Policy) -> AccessRequest:
         """Return the access request for the token and a room.
@@ -134,34 +174,26 @@ class PastedInput:
                 " itself is requested without a token, and only the signalling afterwards carries"
                 " it."
             )
-        text = in_fragment if in_query is None else in_query
-        if text is not None:
-            self._read_token(text)
+        if in_query is not None:
+            self.token = in_query  # as it is: the service removes nothing from it
+        elif in_fragment is not None:
+            self._read_token(in_fragment)
+
+    def _read_token_beside(self, text: str) -> None:
+        if next(find_tokens(text), None) is not None:
+            self._read_token(f" {text}")
+            self.notes.append("The token is not in the link, but in the text around it.")
 
     def _read_token(self, text: str) -> None:
         self.token, note = unwrap(text)
         self.notes += [note] if note else []
 
 
-def unwrap(text: str) -> tuple[str, str | None]:
-    """Remove blanks, quotes and ``Bearer`` around a token.
-
-    Returns:
-        The token, and a note if something other than blanks was removed: the service itself would
-        not remove it.
-    """
-    token = bare = text.strip()
-    for _ in range(_MAX_WRAPPINGS):
-        match = next(filter(None, (wrapping.fullmatch(bare) for wrapping in _WRAPPINGS)), None)
-        if match is None:
-            break
-        bare = match["token"].strip()
-    if bare == token:
-        return token, None
-    return bare, (
-        "'Bearer ' or quotes were removed from the token for this explanation. In a URL, the"
-        " service itself would refuse the token with them."
-    )
+def _is_link(text: str) -> bool:
+    """Return whether a text begins with a link, and not with a token that has a slash behind it."""
+    if _URL.match(text) is None:
+        return False
+    return "://" in text or next((begin for begin, _ in find_tokens(text)), None) != 0
 
 
 def parse_room(text: str) -> RoomAddress:
@@ -190,12 +222,3 @@ def parse_tenant(text: str) -> str:
     if target is None or target.address is None or target.address.tenant is None:
         raise UnreadableError("expected one segment of a path, without special characters")
     return target.address.tenant
-
-
-def _make_absolute(text: str) -> str:
-    if text.startswith("/"):
-        return f"https://localhost{text}"
-    if "://" not in text.partition("?")[0]:
-        return f"https://{text}"
-    websocket = _WEBSOCKET_SCHEME.match(text)
-    return f"http{websocket[1]}{text[websocket.end() :]}" if websocket else text

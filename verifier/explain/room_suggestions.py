@@ -7,9 +7,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from verifier.explain.decided_request import DecidedRequest
-from verifier.explain.wording import format_value, quote, quote_or_wildcard
+from verifier.explain.wording import format_value, plain, quote, quote_or_wildcard
 from verifier.rooms.address import ascii_lower, room_name
-from verifier.rules.room import match_room_claim
+from verifier.rooms.patterns import TOO_COMPLEX, TOO_LONG
+from verifier.rules.room import (
+    CONTEXT_TENANT,
+    NOT_PREPARED,
+    PATTERNS_DISABLED,
+    ROOM_IS_OPTIONAL,
+    match_room_claim,
+)
 
 _VERIFICATION: Final = "enable_domain_verification (JWT_ENABLE_DOMAIN_VERIFICATION)"
 
@@ -18,13 +25,15 @@ def suggest_room_address(decided: DecidedRequest) -> str:
     """Suggest an address that names an existing room."""
     if not decided.request.room_exists:
         return "There is no room of this name now. Open the room first."
-    if "prepares" in decided.detail:
+    if decided.cause == NOT_PREPARED:
         return (
-            'With rules = "strict" an address counts only as XMPP prepares it. Write the room in'
+            'The address is not as XMPP prepares it, as rules = "strict" requires. Write the room'
+            " in"
             " lower case, and percent-encoded as the web client sends it."
         )
     return (
-        "Name a room: https://HOST/ROOM or https://HOST/TENANT/ROOM as a URL, with room=ROOM for"
+        "The request names no room. Name a room: https://HOST/ROOM or https://HOST/TENANT/ROOM as"
+        " a URL, with room=ROOM for"
         " http-bind and xmpp-websocket, or ROOM@MUC-DOMAIN as an address."
     )
 
@@ -45,9 +54,10 @@ def suggest_room(decided: DecidedRequest) -> str:
             f" off here. Write the room's name, {quote(name)}, as room."
         )
     if not isinstance(claimed, str) or not claimed:
-        return f"Name the room in room, as one string: {quote(name)}."
+        return f"The token names no room. Name the room in room, as one string: {quote(name)}."
     return _suggest_spelling(claimed, name) or (
-        f'Set room to {quote(name)}, or to "*" for every room; or open the room that the token'
+        f"This token is for the room {plain(claimed)}; the link opens {plain(name)}."
+        f' Set room to {quote(name)}, or to "*" for every room; or open the room that the token'
         f" is for, {quote(claimed)}."
     )
 
@@ -64,7 +74,10 @@ def _suggest_spelling(claimed: str, name: str) -> str | None:
             f" {quote(claimed)}."
         )
     if any(room_name(part) == name for part in _split_claim(claimed)):
-        return f"Write only the room's name, {quote(name)}, as room, and not {quote(claimed)}."
+        return (
+            "The claim room has more than the room's name. Write only the room's name,"
+            f" {quote(name)}, as room, and not {quote(claimed)}."
+        )
     if "*" in claimed:
         return (
             f'Only "*" alone matches other names. Write room as {quote(name)}. To match a part of a'
@@ -90,7 +103,10 @@ def _suggest_matching_pattern(decided: DecidedRequest) -> str:
             f" matched, and that is {quote(matched)}. Let the pattern match the whole name,"
             f" {quote(name)}."
         )
-    return f"Write a Lua pattern that matches {quote(name)}{_hint_at_mistake(claimed)}."
+    return (
+        "The token's pattern does not match the room. Write a Lua pattern that matches"
+        f" {quote(name)}{_hint_at_mistake(claimed)}."
+    )
 
 
 def _hint_at_mistake(claimed: Any) -> str:
@@ -110,35 +126,40 @@ def _hint_at_mistake(claimed: Any) -> str:
 
 def suggest_pattern(decided: DecidedRequest) -> str:
     """Suggest a pattern that the limits allow."""
-    policy, detail = decided.policy, decided.detail
-    if "need asap_require_room_claim" in detail:
+    policy, cause = decided.policy, decided.cause
+    if cause == ROOM_IS_OPTIONAL:
         return (
             "Jitsi would let such a token into any room, since the room claim is optional here."
             " Name one room as room, or set asap_require_room_claim = true."
         )
-    if "not enabled" in detail:
-        return "Name one room as room, or enable patterns: token_regex_enabled = true."
-    if "too long" in detail:
+    if cause == PATTERNS_DISABLED:
         return (
-            "Use a shorter room name: patterns are matched against at most"
+            "Patterns are off here. Name one room as room, or enable patterns: token_regex_enabled"
+            " = true."
+        )
+    if cause == TOO_LONG:
+        return (
+            "The room's name is too long for a pattern. Use a shorter room name: patterns are"
+            " matched against at most"
             f" token_regex_room_max_length = {policy.token_regex_room_max_length} bytes,"
             " percent-encoded."
         )
-    if "too complex" in detail:
+    if cause == TOO_COMPLEX:
         return (
-            "Write a simpler pattern: at most"
+            "The token's pattern is too complex. Write a simpler pattern: at most"
             f" {policy.token_regex_max_quantifiers} of * + - ? that repeat something"
             " (token_regex_max_quantifiers), and few ways to match."
         )
     return (
-        f"{detail}. Write a valid Lua pattern, in which % escapes a character (not \\), every ( and"
+        f"{decided.detail}. Write a valid Lua pattern, in which % escapes a character (not \\),"
+        " every ( and"
         " [ is closed, and no single % is at the end."
     )
 
 
 def suggest_tenant(decided: DecidedRequest) -> str:
     """Suggest a tenant that ``sub``, ``context.tenant`` and the URL agree on."""
-    if "context" in decided.detail:
+    if decided.cause == CONTEXT_TENANT:
         return _suggest_context_tenant(decided)
     subject, needed = _subject(decided), decided.tenant or ""
     if ascii_lower(subject) == ascii_lower(needed):
@@ -155,7 +176,10 @@ def suggest_tenant(decided: DecidedRequest) -> str:
 def _suggest_context_tenant(decided: DecidedRequest) -> str:
     prefix = decided.request.query_prefix
     wanted = f"set context.tenant to {quote(prefix)}" if prefix else "leave context.tenant out"
-    return f"Open the room below the token's own tenant, or {wanted}."
+    return (
+        "The token's context.tenant is not the link's tenant. Open the room below the token's own"
+        f" tenant, or {wanted}."
+    )
 
 
 def suggest_domain(decided: DecidedRequest) -> str:
@@ -164,7 +188,10 @@ def suggest_domain(decided: DecidedRequest) -> str:
     host = "" if jid is None else jid.host
     if subject == "*" or (decided.needed_subject == "*" and host != policy.muc_mapper_domain):
         if policy.muc_mapper_domain is None:
-            return f"Set muc_mapper_domain_base (XMPP_DOMAIN), to which {quote(host)} belongs."
+            return (
+                "This server does not know its own domain. Set muc_mapper_domain_base"
+                f" (XMPP_DOMAIN), to which {quote(host)} belongs."
+            )
         return (
             f"The MUC domain of this deployment is {policy.muc_mapper_domain} (muc_mapper_domain,"
             f" XMPP_MUC_DOMAIN). Ask for the room there, and not at {quote(host)}."
@@ -181,7 +208,8 @@ def suggest_domain(decided: DecidedRequest) -> str:
 def suggest_domain_base(_decided: DecidedRequest) -> str:
     """Suggest to configure the domain: rooms below a tenant have no address without it."""
     return (
-        "The token may be correct. Set muc_mapper_domain_base (XMPP_DOMAIN), without which rooms"
+        "This server does not know its own domain, and the token may be correct. Set"
+        " muc_mapper_domain_base (XMPP_DOMAIN), without which rooms"
         " below a tenant have no address."
     )
 

@@ -3,8 +3,8 @@
 A suggestion is a few plain words for an operator: first the cause, where the step's "expected" and
 "found" do not show it already, then what to do. Suggestions never contain a token or a secret.
 
-Where one code has several causes, a suggestion is chosen by words of the denial's detail. A change
-of such a detail in ``rules`` fails a test in ``tests/unit/explain``.
+The first sentence of a suggestion is the cause; it stands alone at the top of an explanation. Where
+one code has several causes, a suggestion is chosen by ``Deny.cause``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from verifier.explain import claim_suggestions, room_suggestions, token_suggestions
+from verifier.explain import (
+    claim_suggestions,
+    form_suggestions,
+    room_suggestions,
+    token_suggestions,
+)
 from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.wording import format_time
 from verifier.rules.model import DenialCode, Deny
@@ -21,7 +26,8 @@ from verifier.rules.model import DenialCode, Deny
 def suggest_one_reading(_decided: DecidedRequest | None = None) -> str:
     """Suggest a request that has only one reading."""
     return (
-        "Send every parameter once, one and the same token, and no prefix that differs from the"
+        "The request can be read in two ways. Send every parameter once, one and the same token,"
+        " and no prefix that differs from the"
         " path's tenant."
     )
 
@@ -29,7 +35,8 @@ def suggest_one_reading(_decided: DecidedRequest | None = None) -> str:
 def suggest_fewer_tokens(_decided: DecidedRequest) -> str:
     """Suggest a limit: the service had no time to check the signature."""
     return (
-        "Try again. If this lasts, find the client that sends so many tokens, and limit its"
+        "Too many tokens wait for the check of their signature. Try again. If this lasts, find the"
+        " client that sends so many tokens, and limit its"
         " requests in the proxy."
     )
 
@@ -38,7 +45,10 @@ def suggest_undoing_revocation(decided: DecidedRequest) -> str:
     """Suggest to end the revocation, which an operator added."""
     ends = decided.decision.until if isinstance(decided.decision, Deny) else None
     until = "" if ends is None else f", or wait until {format_time(ends)}"
-    return f"Undo the revocation (jitsi-verifier revoke --undo){until}."
+    return (
+        "An operator revoked this token, its user or its room. Undo the revocation"
+        f" (jitsi-verifier revoke --undo){until}."
+    )
 
 
 def suggest_new_token(_decided: DecidedRequest) -> str:
@@ -48,13 +58,17 @@ def suggest_new_token(_decided: DecidedRequest) -> str:
 
 def suggest_checking_store(_decided: DecidedRequest) -> str:
     """Suggest to check the store: the service does not know the revocations yet."""
-    return "Try again. If this lasts, check the state of the store in /readyz on the admin address."
+    return (
+        "The store of revocations does not answer. Try again. If this lasts, check the state of"
+        " the store in /readyz on the admin"
+        " address."
+    )
 
 
 SUGGESTIONS: Final[dict[DenialCode, Callable[[DecidedRequest], str]]] = {
     DenialCode.AMBIGUOUS_REQUEST: suggest_one_reading,
     DenialCode.TOKEN_MISSING: token_suggestions.suggest_adding_token,
-    DenialCode.TOKEN_MALFORMED: token_suggestions.suggest_token_form,
+    DenialCode.TOKEN_MALFORMED: form_suggestions.suggest_token_form,
     DenialCode.KEY_ID_MISSING: token_suggestions.suggest_key_id,
     DenialCode.ALGORITHM_MISSING: token_suggestions.suggest_algorithm,
     DenialCode.ALGORITHM_NOT_ALLOWED: token_suggestions.suggest_algorithm,

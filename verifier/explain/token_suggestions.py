@@ -1,4 +1,4 @@
-"""Suggestions about a token's form, algorithm, key and signature.
+"""Suggestions about a token's algorithm, key and signature.
 
 Most wrong signatures come from a shared secret that the two sides read differently: one of them
 decodes base64, or keeps a line break. ``_find_other_reading`` tries these readings, for the
@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from verifier.explain.decided_request import DecidedRequest
+from verifier.explain.form_suggestions import (
+    suggest_by_text,
+    suggest_signing,
+    suggest_whole_signature,
+)
+from verifier.explain.misplaced import describe_missing_in_header
 from verifier.explain.wording import quote
 from verifier.keys.model import (
     ALGORITHMS,
@@ -23,11 +28,9 @@ from verifier.keys.model import (
     is_symmetric,
     key_id_digest,
 )
+from verifier.rules.token import KEY_NOT_USED
 from verifier.tokens.claims import ABSENT
 from verifier.tokens.jws import Token
-
-_WRAPPED: Final = re.compile(r"\s*(bearer\s|[\"'])", re.IGNORECASE)
-_JWE_SEGMENTS: Final = 5
 
 _DECODED: Final = (
     "The token was signed with app_secret decoded from {}, but Jitsi takes the secret as text. Sign"
@@ -46,57 +49,21 @@ _TRIMMED: Final = (
 def suggest_adding_token(_decided: DecidedRequest) -> str:
     """Suggest a token: guests are not allowed."""
     return (
-        "Add a token to the room's URL, as ?jwt=TOKEN. Guests enter without a token only with"
+        "The request has no token. Add a token to the room's URL, as ?jwt=TOKEN. Guests enter"
+        " without a token only with"
         " allow_empty_token (JWT_ALLOW_EMPTY)."
     )
 
 
-def suggest_token_form(decided: DecidedRequest) -> str:
-    """Suggest a strict compact JWT without critical header extensions."""
-    token, text = decided.token, decided.request.token or ""
-    strict_error = "" if token is None else token.strict_error
-    if not strict_error:
-        names = [name for name in ("crit", "zip") if name in decided.header.raw]
-        return f"Sign without {' and '.join(names)} in the token's header."
-    return (
-        _suggest_by_characters(text)
-        or _suggest_by_segments(text)
-        or f"Make the token a compact JWT: {strict_error}."
-    )
-
-
-def _suggest_by_characters(text: str) -> str | None:
-    if _WRAPPED.match(text):
-        return "Send the token alone, without 'Bearer ' before it or quotes around it."
-    if re.search(r"\s", text):
-        return "Remove the blanks and line breaks from the token."
-    if "=" in text:
-        return "Remove the = padding: a JWT's parts are base64url without padding."
-    if "+" in text or "/" in text:
-        return "Encode with base64url, which has - and _ where base64 has + and /."
-    return None
-
-
-def _suggest_by_segments(text: str) -> str | None:
-    count = text.count(".") + 1
-    if count == _JWE_SEGMENTS:
-        return "This is an encrypted token (JWE), and Jitsi accepts only a JWS. Sign it instead."
-    if count != 3:
-        return (
-            "Send the whole token: it has three parts with dots between them, and this one has"
-            f" {count}."
-        )
-    if text.endswith("."):
-        return "The third part of the token, its signature, is empty. Sign the token."
-    return None
-
-
 def suggest_key_id(decided: DecidedRequest) -> str:
     """Suggest a ``kid``: the keys come from a URL."""
-    kind = "" if decided.header.key_id is ABSENT else ", as a string"
+    kind, cause = ", as a string", "The kid in the token's header is no string."
+    if decided.header.key_id is ABSENT:
+        kind = ""
+        cause = describe_missing_in_header("kid", decided.claims, decided.header.raw)
     return (
-        "This server finds a key by its kid, at asap_key_server or cache_keys_url. Put kid into"
-        f" the token's header{kind}."
+        f"{cause} This server finds a key by its kid, at asap_key_server or cache_keys_url. Put kid"
+        f" into the token's header{kind}."
     )
 
 
@@ -108,31 +75,39 @@ def suggest_algorithm(decided: DecidedRequest) -> str:
             f"The token is signed with {quote(found)}. Sign with"
             f" {decided.policy.accepted_algorithms}."
         )
+    unsigned = suggest_signing(decided)
+    if unsigned is not None:
+        return unsigned
     if not isinstance(found, str) or found not in ALGORITHMS:
-        unsigned = isinstance(found, str) and found.lower() == "none"
-        cause = "An unsigned token is never accepted. " if unsigned else ""
-        return f'{cause}Put "alg": "{expected}" into the token\'s header, and sign with it.'
+        cause = describe_missing_in_header("alg", decided.claims, decided.header.raw)
+        if found is not ABSENT:
+            cause = f"No program knows the algorithm {quote(found)}."
+        return f'{cause} Put "alg": "{expected}" into the token\'s header, and sign with it.'
+    cause = f"The token is signed with {found}, and this server accepts {expected}."
     if is_symmetric(found) and not is_symmetric(expected):
         return (
-            f"Sign with the private key and {expected}, not with a secret and {found}. If a secret"
+            f"{cause} Sign with the private key and {expected}, not with a secret and {found}. If"
+            " a secret"
             f" is intended, set signature_algorithm (JWT_SIGN_TYPE) to {found} and app_secret"
             " (JWT_APP_SECRET), without a key URL."
         )
     if is_symmetric(expected) and not is_symmetric(found):
         return (
-            f"Sign with app_secret and {expected}, not with a private key and {found}. If a key"
+            f"{cause} Sign with app_secret and {expected}, not with a private key and {found}. If"
+            " a key"
             f" pair is intended, set signature_algorithm (JWT_SIGN_TYPE) to {found}, and configure"
             " the public key (cache_keys_url, asap_key_server or public_keys)."
         )
     if found not in JITSI_ALGORITHMS:
-        return f"Jitsi itself supports only {', '.join(JITSI_ALGORITHMS)}. Sign with {expected}."
-    return f"Sign with {expected}, or set signature_algorithm (JWT_SIGN_TYPE) to {found}."
+        supported = ", ".join(JITSI_ALGORITHMS)
+        return f"{cause} Sign with {expected}: Jitsi itself supports only {supported}."
+    return f"{cause} Sign with {expected}, or set signature_algorithm (JWT_SIGN_TYPE) to {found}."
 
 
 def suggest_key(decided: DecidedRequest) -> str:
     """Suggest a published key, or to publish the token's key."""
     key_id: Any = decided.header.key_id
-    if "is not used" in decided.detail:
+    if decided.cause == KEY_NOT_USED:
         which = f" of kid {quote(key_id)}" if isinstance(key_id, str) else ""
         reason = decided.detail.removeprefix("the key is not used: ")
         return (
@@ -141,14 +116,19 @@ def suggest_key(decided: DecidedRequest) -> str:
             " with none."
         )
     if not isinstance(key_id, str):
-        return "Put the kid of a configured key into the token's header."
+        return (
+            "The token names no key, and this server has no key without a name. Put the kid of a"
+            " configured key into the token's header."
+        )
     if not decided.policy.key_server:
         return (
-            f"Add the key of kid {quote(key_id)} to public_keys, or sign with a key that is there."
+            f"This server has no key of kid {quote(key_id)}. Add the key to public_keys, or sign"
+            " with a key that is there."
         )
     digest = key_id_digest(key_id)
     return (
-        f"Publish the key of kid {quote(key_id)} (at asap_key_server as {digest}.pem, in the"
+        f"No key of kid {quote(key_id)} is published. Publish the key (at asap_key_server as"
+        f" {digest}.pem, in the"
         " document of cache_keys_url under that kid), or sign with a key that is published."
     )
 
@@ -156,7 +136,8 @@ def suggest_key(decided: DecidedRequest) -> str:
 def suggest_reachable_keys(_decided: DecidedRequest) -> str:
     """Suggest to repair the key source."""
     return (
-        "The token may be correct. Make asap_key_server or cache_keys_url reachable from this"
+        "The keys cannot be fetched now, and the token may be correct. Make asap_key_server or"
+        " cache_keys_url reachable from this"
         " machine, and its response readable."
     )
 
@@ -166,26 +147,28 @@ def suggest_type(decided: DecidedRequest) -> str:
     found = decided.header.type
     if isinstance(found, str) and found.lower().removeprefix("application/") == "at+jwt":
         return 'This is an OAuth access token (at+jwt). Issue a token for Jitsi with "typ": "JWT".'
-    return 'Put "typ": "JWT" into the token\'s header, in capitals, as Jitsi requires.'
+    cause = f"The token's typ is {quote(found)}."
+    if found is ABSENT:
+        cause = describe_missing_in_header("typ", decided.claims, decided.header.raw)
+    return f'{cause} Put "typ": "JWT" into the token\'s header, in capitals, as Jitsi requires.'
 
 
 def suggest_signing_key(decided: DecidedRequest) -> str:
     """Suggest the right key, or what changed the token or the secret on the way."""
     policy, token = decided.policy, decided.token
     if token is not None:
-        algorithm = str(decided.header.algorithm)
-        by_characters = None
-        if token.strict_error:  # read leniently, as Jitsi does, and changed after it was signed
-            by_characters = _suggest_by_characters(decided.request.token or "")
-        by_secret = _find_other_reading(token, algorithm, decided.keys.static)
-        if by_characters or by_secret:
-            return by_characters or by_secret or ""
-    issuer, cause = decided.claims.issuer, ""
+        # A strict token was not changed on its way. Others are read leniently, as Jitsi does.
+        by_text = suggest_by_text(decided) if token.strict_error else None
+        by_length = None if by_text else suggest_whole_signature(decided)
+        by_secret = _find_other_reading(token, str(decided.header.algorithm), decided.keys.static)
+        if by_text or by_length or by_secret:
+            return by_text or by_length or by_secret or ""
+    issuer, cause = decided.claims.issuer, "Another key than this server's made the signature."
     if "*" not in policy.asap_accepted_issuers and issuer not in policy.asap_accepted_issuers:
-        cause = "The token may be for another server, since its iss is not accepted here. "
+        cause = "The token may be for another server, since its iss is not accepted here."
     if is_symmetric(str(decided.header.algorithm)):
-        return f"{cause}Sign with exactly the app_secret (JWT_APP_SECRET) of this server."
-    return f"{cause}Sign with the private key that belongs to this server's public key."
+        return f"{cause} Sign with exactly the app_secret (JWT_APP_SECRET) of this server."
+    return f"{cause} Sign with the private key that belongs to this server's public key."
 
 
 def _find_other_reading(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,6 +22,11 @@ _MAX_LENGTH: Final = 160
 # More than is shown, since a token that is hidden makes a text shorter. Not all of a long claim:
 # report-only mode explains what any client sends.
 _MAX_READ: Final = 3 * _MAX_LENGTH
+_PLAIN: Final = re.compile(r"[\w%~-]+(?:\.[\w%~-]+)*", re.ASCII)
+# A dot in quotes ends no sentence, and neither does one within a word.
+_SENTENCE: Final = re.compile(
+    r'(?:"(?:[^"\\]|\\.)*+"|`[^`]*+`|[^"`.]|\.(?!\s|$))++\.',
+)
 _UNITS: Final = (
     # From this many seconds on, this many seconds are one unit, and this is the unit's name.
     (730 * 86_400, 365 * 86_400, "years"),
@@ -53,6 +59,25 @@ def make_printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def plain(text: str) -> str:
+    """Return a name as it is if it is one plain word; else as JSON, in quotes."""
+    return text if _PLAIN.fullmatch(text) and text == make_printable(text) else quote(text)
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Return words joined by commas and "and"."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def split_cause(suggestion: str) -> tuple[str, str]:
+    """Return the first sentence of a suggestion, which is the cause, and the rest of it."""
+    match = _SENTENCE.match(suggestion)
+    if match is None:
+        return suggestion, ""
+    return match[0], suggestion[match.end() :].strip()
 
 
 def quote_or_wildcard(text: str) -> str:

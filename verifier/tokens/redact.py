@@ -85,7 +85,7 @@ def hide_tokens(text: str, instead: str = HIDDEN) -> str:
         )
     shown: list[str] = []
     done = 0
-    for begin, end in _find(text):
+    for begin, end in find_tokens(text):
         shown += (text[done:begin], instead)
         done = end
     return "".join((*shown, text[done:])) if shown else text
@@ -126,10 +126,10 @@ def _decodings(text: str) -> Iterator[str | None]:
 
 
 def _has_token(text: str, max_beginnings: int = _MAX_BEGINNINGS) -> bool:
-    return next(_find(text, max_beginnings), None) is not None
+    return next(find_tokens(text, max_beginnings), None) is not None
 
 
-def _find(text: str, max_beginnings: int = _MAX_BEGINNINGS) -> Iterator[tuple[int, int]]:
+def find_tokens(text: str, max_beginnings: int = _MAX_BEGINNINGS) -> Iterator[tuple[int, int]]:
     """Yield where tokens begin and end; a place beyond ``max_beginnings`` counts as a token."""
     done = looked_at = 0
     for match in _START.finditer(text):

@@ -74,7 +74,7 @@ async def test_keyboard_is_enough(verifier: RunningVerifier, tmp_path: Path) -> 
         await page.press("Tab")
         await page.tab.call("Input.insertText", text="retro")
         await page.press("Enter")
-        await page.wait_for("verdict.innerText.startsWith('Denied: room-mismatch')")
+        await page.wait_for("verdict.innerText.endsWith('Denied: room-mismatch')")
         behind = []
         for _ in range(6):
             await page.press("Tab")
@@ -115,7 +115,7 @@ async def test_screen_reader_gets_names_and_the_decision(
         await page.inspect(f"https://m/retro?jwt={mint()}")
         known = await page.accessibility_tree()
         for part in (
-            ("heading", "Denied: room-mismatch"),
+            ("heading", "This token is for the room standup; the link opens retro."),
             ("heading", "Rules, in Jitsi's order"),
             ("region", "Claims, decoded"),
             ("table", "Times"),

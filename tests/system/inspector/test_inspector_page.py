@@ -29,7 +29,11 @@ async def test_denied_token_is_explained_rule_by_rule(
     token = mint()
     async with inspector(tmp_path, verifier) as page:
         heard = await page.inspect(RETRO.format(token))
-        assert heard.startswith('Denied: room-mismatch\n\nWhat to change: Set room to "retro"')
+        assert heard.startswith(
+            "This token is for the room standup; the link opens retro.\n\n"
+            'What to change: Set room to "retro"'
+        )
+        assert heard.endswith("Denied: room-mismatch")
         shown = await steps(page)
         names = [name for _, name, _ in shown]
         assert names == sorted(names, key=STEPS.index)
@@ -88,8 +92,9 @@ async def test_join_urls_are_read_in_all_forms(verifier: RunningVerifier, tmp_pa
             assert await page.inspect(pasted) == "Allowed", pasted
             assert note in await page.visible_text()
         assert await page.inspect(f"https://m/standup?jwt={token}&jwt={token}") == (
-            "Denied: ambiguous-request\n\nWhat to change: Send every parameter once, one and the"
-            " same token, and no prefix that differs from the path's tenant."
+            "The request can be read in two ways.\n\nWhat to change: Send every parameter once, one"
+            " and the same token, and no prefix that differs from the path's tenant.\n\n"
+            "Denied: ambiguous-request"
         )
 
 
@@ -110,18 +115,66 @@ async def test_broken_input_is_named_and_clears_old_results(
             assert await page.evaluate_text("pasted.getAttribute('aria-invalid')") == "true"
         assert "room: expected a name" in await page.inspect(mint(), "?#")
         assert await page.evaluate_text("document.activeElement.id") == "room"
-        assert (await page.inspect("nonsense")).startswith("Denied: token-malformed")
+        assert (await page.inspect("nonsense")).endswith("Denied: token-malformed")
         assert "This part cannot be decoded." in await page.visible_text()
-        assert (await page.inspect(f"{header}.{claims}")).startswith("Denied: token-malformed")
+        assert (await page.inspect(f"{header}.{claims}")).endswith("Denied: token-malformed")
         assert "Ada Lovelace" in await page.visible_text()
         assert await page.evaluate_text("String(pasted.getAttribute('aria-invalid'))") == "null"
+
+
+async def test_mistakes_in_pasted_text_are_named_first(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    token = mint()
+    link = "https://meet.example.org"
+    unsigned = f"{segment({'typ': 'JWT', 'alg': 'none'})}.{token.split('.')[1]}."
+    async with inspector(tmp_path, verifier) as page:
+        for pasted, cause in (
+            (
+                sign({"context": {"iss": "booking-site"}}),
+                "The claim iss stands within context:",
+            ),
+            (f"{link}/standup?jwt={token}%2F", "Behind the token stands `/`: put the room before"),
+            (f"{link}/standup#config.x=1?jwt={token}", "The token stands in the fragment, behind"),
+            (f"{link}/my room?jwt={token}", "A blank stands in the link, behind `/my`"),
+            (f"{link}/standup/?jwt={token}", "A slash stands behind the room, `/standup`."),
+            (
+                f"jitsi-meet://meet.example.org/retro?jwt={token}",
+                "This token is for the room",
+            ),
+            (token[:-20], "The signature has 17 of 32 octets: the link was cut off."),
+            (unsigned, "The token is unsigned"),
+        ):
+            heard = await page.inspect(pasted)
+            assert heard.startswith(cause), heard
+            assert "\n\nWhat to change: " in heard
+            seen = await page.evaluate_text("answer.innerText + text.value")
+            assert token.rpartition(".")[2] not in seen
+
+
+async def test_wrapped_tokens_and_php_arrays_are_noted(
+    verifier: RunningVerifier, tmp_path: Path
+) -> None:
+    async with inspector(tmp_path, verifier) as page:
+        for wrapped, note in (
+            ("b'{}'", "Python's bytes: decode them"),
+            ("jwt: '{}',", "was taken out of the text around it"),
+            ('{{"jwt":"{}"}}', "a JSON object"),
+        ):
+            assert await page.inspect(wrapped.format(mint()), "standup") == "Allowed", wrapped
+            assert note in await page.visible_text()
+        context = {"user": [], "features": {"recording": 1, "livestreaming": "yes"}}
+        assert await page.inspect(mint(context=context), "standup") == "Allowed"
+        seen = await page.visible_text()
+        assert "[] is PHP's empty array" in seen
+        assert '1 and "yes" switch nothing on' in seen
 
 
 async def test_room_alone_is_the_request_of_a_guest(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     async with inspector(tmp_path, verifier) as page:
-        assert (await page.inspect("", "standup")).startswith("Denied: token-missing")
+        assert (await page.inspect("", "standup")).startswith("The request has no token.")
         assert "guest, without a token" in await page.visible_text()
 
 
@@ -131,7 +184,7 @@ async def test_forged_token_is_shown_as_unverified(
     doubt = "anybody could have written this token"
     async with inspector(tmp_path, verifier) as page:
         heard = await page.inspect(mint(OTHER_SECRET))
-        assert heard.startswith("Denied: signature-invalid")
+        assert heard.endswith("Denied: signature-invalid")
         assert doubt in await page.visible_text()
         await page.inspect(mint(exp=1_500_000_000))
         assert doubt not in await page.visible_text()
@@ -226,7 +279,7 @@ async def test_text_contains_everything_but_the_signature(
         text = await page.evaluate_text("navigator.clipboard.readText()")
         assert text == await page.evaluate_text("text.value")
         for words in (
-            "Denied: room-mismatch\nWhat to change: Set room",
+            "This token is for the room standup; the link opens retro.\nWhat to change: Set room",
             "Prosody would answer: not-allowed: Room and token mismatched\n",
             "Room: retro@conference.meet.jitsi\n",
             "  ✗ room: expected standup; found retro\n",

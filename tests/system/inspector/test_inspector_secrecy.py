@@ -190,7 +190,7 @@ async def test_virtual_host_can_be_selected(tmp_path: Path) -> None:
     with running_verifier(tmp_path, config) as verifier:
         async with inspector(tmp_path, verifier) as page:
             await page.wait_for("!document.getElementById('host-field').hidden")
-            assert (await page.inspect(token)).startswith("Denied: signature-invalid")
+            assert (await page.inspect(token)).endswith("Denied: signature-invalid")
             await page.tab.evaluate("host.value = 'clinic.example'")
             assert await page.inspect(token) == "Allowed"
             assert "the host clinic.example" in await page.visible_text()

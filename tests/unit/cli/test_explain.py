@@ -14,7 +14,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from tests.support.access_logs import key_server
 from tests.support.commands import Run
-from tests.support.tokens import SECRET, present, sign
+from tests.support.tokens import SECRET, present, segment, sign
 
 PAGE = "https://meet.example.org/standup"
 STEP = {"name", "result", "expected", "found", "cure"}
@@ -57,14 +57,15 @@ def test_json_of_a_denial_names_step_and_suggestion(run: Run) -> None:
 
 def test_text_has_steps_decision_suggestion_and_notes(run: Run) -> None:
     lines = run("explain", token(moderator=True), "--room", "retro").out.splitlines()
-    assert lines[0] == "✓ token"
-    assert any(line.startswith("✗ room ") and "found retro" in line for line in lines)
-    assert any(line.startswith("· domain ") and "not reached" in line for line in lines)
-    end = lines[lines.index("") + 1 :]
-    assert end[0] == "denied: room-mismatch"
-    assert end[1] == "Prosody would say: not-allowed: Room and token mismatched"
-    assert end[2].startswith('To change: Set room to "retro"')
-    assert end[3].startswith("Note: moderator is at the top level")
+    assert lines[0] == "This token is for the room standup; the link opens retro."
+    assert lines[1].startswith('To change: Set room to "retro"')
+    assert lines[2] == "denied: room-mismatch"
+    assert lines[3] == "Prosody would say: not-allowed: Room and token mismatched"
+    assert lines[4].startswith("Note: moderator is at the top level")
+    steps = lines[lines.index("") + 1 :]
+    assert steps[0] == "✓ token"
+    assert any(line.startswith("✗ room ") and "found retro" in line for line in steps)
+    assert any(line.startswith("· domain ") and "not reached" in line for line in steps)
 
 
 def test_text_shows_expiry_in_utc(run: Run) -> None:
@@ -247,3 +248,53 @@ def test_new_room_needs_a_moderator_under_the_policy(
     (failed,) = (step for step in outcome.json["steps"] if step["result"] == "fail")
     assert (failed["name"], failed["expected"]) == ("policy: new room", "a moderator")
     assert outcome.json["prosody"]["reason"] == "only a moderator may open this room"
+
+
+def cut(length: int) -> str:
+    """Return a token whose signature has only so many characters."""
+    signing_input, _, signature = token().rpartition(".")
+    return f"{signing_input}.{signature[:length]}"
+
+
+@pytest.mark.parametrize(
+    ("pasted", "cause"),
+    [
+        (f"{PAGE}?jwt={{}}/standup", "Behind the token stands `/standup`: put the room before the"),
+        (f"{PAGE}#config.x=1?jwt={{}}", "The token stands in the fragment, behind `#config.x=1?"),
+        (f"{PAGE}?JWT={{}}", "The token stands in the parameter `JWT`, where it does not count"),
+        (f"{PAGE}/?jwt={{}}", "A slash stands behind the room, `/standup`."),
+        ("jitsi-meet://meet.example.org/retro?jwt={}", "This token is for the room standup;"),
+    ],
+)
+def test_first_line_is_the_cause_of_a_mistake_in_a_link(run: Run, pasted: str, cause: str) -> None:
+    outcome = run("explain", pasted.format(token()))
+    assert outcome.status == 1
+    assert outcome.out.splitlines()[0].startswith(cause)
+    assert outcome.out.splitlines()[1].startswith("To change: ")
+
+
+def test_first_line_is_the_cause_of_a_mistake_in_a_token(run: Run) -> None:
+    wrapped = sign({"context": {"iss": "app", "aud": "jitsi"}})
+    assert run("explain", wrapped).out.startswith(
+        "The claim iss stands within context: one bracket"
+    )
+    assert run("explain", cut(23)).out.startswith("The signature has 17 of 32 octets: the link was")
+    unsigned = f"{segment({'typ': 'JWT', 'alg': 'none'})}.{token().split('.')[1]}."
+    assert run("explain", unsigned).out.startswith("The token is unsigned")
+    assert "sign with app_secret" in run("explain", unsigned).out
+
+
+def test_wrapped_token_is_explained_as_itself(run: Run) -> None:
+    bytes_of_python = run("explain", f"b'{token()}'", "--room", "standup")
+    assert (bytes_of_python.status, "Python's bytes: decode" in bytes_of_python.out) == (0, True)
+    for wrapped in ("jwt={}", "jwt: '{}',", '{{"jwt":"{}"}}', "?jwt={}"):
+        outcome = run("explain", wrapped.format(token()), "--room", "standup")
+        assert (outcome.status, "was taken out of the text" in outcome.out) == (0, True), wrapped
+
+
+def test_empty_list_and_truthy_features_are_explained(run: Run) -> None:
+    php = run("explain", token(context={"user": [], "features": []}), "--room", "standup")
+    assert (php.status, "PHP's empty array" in php.out) == (0, True)
+    features = {"recording": 1, "livestreaming": "yes"}
+    outcome = run("explain", token(context={"features": features}), "--room", "standup")
+    assert '1 and "yes" switch nothing on' in outcome.out

@@ -17,6 +17,7 @@ from verifier.explain import (
     Explanation,
     PastedInput,
     UnreadableError,
+    add_pasted,
     explain_ambiguity,
     explain_unserved_host,
     view_token,
@@ -94,9 +95,8 @@ async def _explain(members: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
         explanation = await explain_request(
             request, verifier.policy, verifier.keys, now, verifier.revoked
         )
-    # The text in `pasted` may hold a token in any place, and the notes quote it.
-    notes = map(hide_tokens, (*pasted.notes, *explanation.notes))
-    return asdict(replace(explanation, notes=tuple(notes))) | {
+    explanation = add_pasted(explanation, pasted)
+    return asdict(explanation) | {
         "now": now,
         "host": hosts.configured_name(host),
         "room_jid": _shown_room_jid(request),

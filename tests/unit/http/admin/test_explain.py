@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.processes import RunningVerifier, get, running_verifier
-from tests.support.tokens import SECRET, sign
+from tests.support.tokens import SECRET, segment, sign
 
 CLINIC = "clinic-secret-" + "c" * 32
 CONFIG = f"""
@@ -162,6 +162,64 @@ def test_any_text_as_a_token_is_explained(verifier: RunningVerifier, token: str)
     status, answer = explain(verifier, pasted=token)
     assert (status, answer["code"]) == (200, "token-malformed")
     assert answer["token"]["claims"] is None
+
+
+def cause(answer: Any) -> str:
+    (found,) = [step["cure"] for step in answer["steps"] if step["cure"]]
+    return str(found)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "code", "words"),
+    [
+        ("https://m/standup?jwt={}%2F", "token-malformed", "Behind the token stands `/`: put the"),
+        (
+            "https://m/standup#config.x=1?jwt={}",
+            "token-missing",
+            "The token stands in the fragment",
+        ),
+        (
+            "https://m/standup&jwt={}",
+            "token-missing",
+            "The token stands in the path, behind `&jwt=",
+        ),
+        ("https://m/standup?a=b&amp;jwt={}", "token-missing", "as in HTML, &amp;"),
+        ("https://m/my room?jwt={}", "room-address-invalid", "A blank stands in the link"),
+        ("https://m/standup/?jwt={}", "room-address-invalid", "A slash stands behind the room"),
+        ("org.jitsi.meet://m/retro?jwt={}", "room-mismatch", "the room standup; the link opens"),
+    ],
+)
+def test_mistakes_in_links_are_named(
+    verifier: RunningVerifier, pasted: str, code: str, words: str
+) -> None:
+    token = mint()
+    _, answer = explain(verifier, pasted=pasted.format(token))
+    assert answer["code"] == code
+    assert words in cause(answer)
+    assert token.rpartition(".")[2] not in json.dumps(answer)
+
+
+def test_mistakes_in_tokens_are_named(verifier: RunningVerifier) -> None:
+    token = sign({"payload": {"iss": "app", "aud": "jitsi", "sub": "x", "room": "standup"}})
+    assert "iss stands within payload" in cause(explain(verifier, pasted=token)[1])
+    assert "has 17 of 32 octets" in cause(explain(verifier, pasted=mint()[:-20])[1])
+    unsigned = f"{segment({'typ': 'JWT', 'alg': 'none'})}.{mint().split('.')[1]}."
+    assert cause(explain(verifier, pasted=unsigned)[1]).startswith("The token is unsigned")
+
+
+def test_wrapped_tokens_are_taken_out(verifier: RunningVerifier) -> None:
+    for pasted in ("b'{}'", "jwt={}", "jwt: '{}',", '{{"jwt":"{}"}}', "?jwt={}"):
+        _, answer = explain(verifier, pasted=pasted.format(mint()), room="standup")
+        assert answer["allowed"] is True, pasted
+        assert any("explanation" in note for note in answer["notes"])
+
+
+def test_php_arrays_and_truthy_features_are_noted(verifier: RunningVerifier) -> None:
+    context = {"user": [], "features": {"recording": 1}}
+    _, answer = explain(verifier, pasted=mint(context=context), room="standup")
+    assert answer["allowed"] is True
+    assert any("PHP's empty array" in note for note in answer["notes"])
+    assert any(note.startswith("1 switches nothing on") for note in answer["notes"])
 
 
 def test_an_unavailable_key_source_is_in_the_notes(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 // Shows a response of /v1/explain. All values become text nodes, never markup.
 
 import {
-    asText, cures, localTime, mark, pretty, prosodyWords, RESULTS, rulesOf, skew, stepWords, times,
+    asText, causeAndCure, localTime, mark, pretty, prosodyWords, RESULTS, rulesOf, skew, stepWords, times,
     verdictWords, visible, zone,
 } from "./inspector-words.js";
 
@@ -35,9 +35,11 @@ export function withLocalTimes(text) {
 
 export function showVerdict(parent, answer) {
     parent.className = answer.allowed ? "allowed" : "denied";
+    const [cause, cure] = causeAndCure(answer);
     parent.replaceChildren(
-        element("h2", {}, verdictWords(answer)),
-        ...cures(answer).map((cure) => element("p", {}, element("strong", {}, "What to change: "), ...withLocalTimes(cure))),
+        element("h2", {}, ...withLocalTimes(cause || verdictWords(answer))),
+        ...(cure ? [element("p", {}, element("strong", {}, "What to change: "), ...withLocalTimes(cure))] : []),
+        ...(cause ? [element("p", {}, verdictWords(answer))] : []),
     );
 }
 

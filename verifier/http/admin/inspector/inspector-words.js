@@ -99,7 +99,15 @@ export function verdictWords(answer) {
     return answer.allowed ? "Allowed" : `Denied: ${answer.code}`;
 }
 
-export const cures = (answer) => answer.steps.map((step) => step.cure).filter(Boolean);
+// The first sentence; a dot in quotes ends no sentence.
+const SENTENCE = /^(?:"(?:[^"\\]|\\.)*"|`[^`]*`|[^"`.]|\.(?!\s|$))+\./;
+
+// Why the request is denied, in one sentence, and what to change; as `explain` prints them.
+export function causeAndCure(answer) {
+    const cure = answer.steps.map((step) => step.cure).find(Boolean) ?? "";
+    const cause = SENTENCE.exec(cure)?.[0] ?? cure;
+    return [cause, cure.slice(cause.length).trim()];
+}
 
 export function prosodyWords(answer) {
     return [answer.prosody.error, answer.prosody.reason].filter(Boolean).join(": ") || "nothing: the user is let in";
@@ -111,8 +119,8 @@ export function rulesOf(answer) {
 
 // The whole page as text, for a ticket or a chat; the signature is left out.
 export function asText(answer, exact, notes, badges) {
-    const lines = [verdictWords(answer)];
-    lines.push(...cures(answer).map((cure) => `What to change: ${cure}`));
+    const [cause, cure] = causeAndCure(answer);
+    const lines = [cause, cure && `What to change: ${cure}`, verdictWords(answer)].filter(Boolean);
     lines.push(`Prosody would answer: ${prosodyWords(answer)}`);
     lines.push(`Room: ${answer.room_jid === null ? "none given" : visible(answer.room_jid)}`);
     lines.push(`Decided by: ${rulesOf(answer)}`);
