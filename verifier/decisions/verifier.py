@@ -78,7 +78,7 @@ class Observer(Protocol):
         """Return the index under which ``count_decision`` counts such decisions."""
 
     def count_decision(self, endpoint: str, outcome_index: int, seconds: float) -> None:
-        """Count one decision, and how many seconds its answer took."""
+        """Count one decision, and how many seconds its response took."""
 
 
 class Verifier:
@@ -110,12 +110,12 @@ class Verifier:
         self.single_use = single_use
         self._redemptions = set[asyncio.Task[Decision]]()
 
-    def verify(self, request: AccessRequest, browser: str | None = None) -> Decided:
+    def verify(self, request: AccessRequest, browser_id: str | None = None) -> Decided:
         """Decide one request.
 
         Args:
             request: The token and the room.
-            browser: The id in a cookie that only the requesting browser has; None without one.
+            browser_id: The id in a cookie that only the requesting browser has; None without one.
 
         Returns:
             The decision, if it can be made at once. Otherwise a coroutine that waits for a key, for
@@ -125,9 +125,9 @@ class Verifier:
         """
         check = self._begin(request, self.keys)
         if isinstance(check, (Allow, Deny)):
-            return self._follow_up(request, check, browser)
+            return self._follow_up(request, check, browser_id)
         turn = self.throttle.submit(lambda: check.finish(self.clock()))
-        return OVERLOADED if turn is None else self._after_turn(request, turn, browser)
+        return OVERLOADED if turn is None else self._after_turn(request, turn, browser_id)
 
     def allow_without_token(self, request: AccessRequest) -> Decision:
         """Allow a client that needs no token, unless the room is revoked for all."""
@@ -160,14 +160,14 @@ class Verifier:
         return self.single_use is not None and is_entry(decision, request)
 
     def _follow_up(
-        self, request: AccessRequest, decision: Decision, browser: str | None
+        self, request: AccessRequest, decision: Decision, browser_id: str | None
     ) -> Decided:
         """Return the decision, or what waits for a key or for the store of redemptions."""
         checked = self._without_fetch(decision)
         if isinstance(checked, _NeedsKey):
-            return self._fetch(request, checked, browser)
+            return self._fetch(request, checked, browser_id)
         if self.single_use is not None and is_entry(checked, request):
-            return self._redeem(self.single_use, checked, browser)
+            return self._redeem(self.single_use, checked, browser_id)
         return checked
 
     def _without_fetch(self, decision: Decision) -> Decision | _NeedsKey:
@@ -175,22 +175,22 @@ class Verifier:
         if not isinstance(decision, Deny) or decision.key_id is None:
             return decision
         if decision.code is DenialCode.SIGNATURE_INVALID:
-            return self._doubt_key(decision, decision.key_id)
+            return self._deny_or_ask_again(decision, decision.key_id)
         if not needs_key(decision):
             return decision
         if self.keys.get(decision.key_id) is not None:
             # The key is there, and strict rules do not use it.
-            return self._doubt_key(decision, decision.key_id)
+            return self._deny_or_ask_again(decision, decision.key_id)
         answer = self.keys.answer_without_fetch(decision.key_id)
         if answer is None:
             return _NeedsKey(decision.key_id, decision)
         return self._without_key(decision, answer)
 
-    def _doubt_key(self, denial: Deny, key_id: str) -> Decision | _NeedsKey:
-        """Return what to do about a token whose key is there, and does not fit the token.
+    def _deny_or_ask_again(self, denial: Deny, key_id: str) -> Decision | _NeedsKey:
+        """Return the denial of a token that its cached key did not sign, or the key to ask for.
 
         The issuer may sign with a new key under the same key id; ``keys.sources.remote`` says how
-        often its source is asked. Between that, forged signatures are denied without a wait.
+        often its source is asked. In between, forged signatures are denied without a wait.
         """
         seconds = self.keys.asks_again_in(key_id)
         if seconds is None:
@@ -207,7 +207,7 @@ class Verifier:
         return deny(DenialCode.KEYS_UNAVAILABLE, decision.detail, decision.key_id)
 
     async def _fetch(
-        self, request: AccessRequest, needed: _NeedsKey, browser: str | None
+        self, request: AccessRequest, needed: _NeedsKey, browser_id: str | None
     ) -> Decision:
         """Fetch the key; with the key, take all steps of the rules again."""
         forget_long_token(request)
@@ -224,20 +224,23 @@ class Verifier:
                 return OVERLOADED
             check = await turn
         if needed.again:
-            doubted = self._without_fetch(check)
-            check = check if isinstance(doubted, _NeedsKey) else doubted
+            # With the time until the key's source may be asked again, but not asked a second time.
+            denied = self._without_fetch(check)
+            check = check if isinstance(denied, _NeedsKey) else denied
         if self.single_use is None or not is_entry(check, request):
             return check
-        return await self._redeem(self.single_use, check, browser)
+        return await self._redeem(self.single_use, check, browser_id)
 
     async def _after_turn(
-        self, request: AccessRequest, turn: Awaitable[Decision], browser: str | None
+        self, request: AccessRequest, turn: Awaitable[Decision], browser_id: str | None
     ) -> Decision:
         """Wait for the turn; the key may have been dropped meanwhile."""
-        return await wait_for_decision(self._follow_up(request, await turn, browser))
+        return await wait_for_decision(self._follow_up(request, await turn, browser_id))
 
-    async def _redeem(self, single_use: SingleUse, allow: Allow, browser: str | None) -> Decision:
-        redemption = single_use.redeem(allow, self.policy.leeway, browser)
+    async def _redeem(
+        self, single_use: SingleUse, allow: Allow, browser_id: str | None
+    ) -> Decision:
+        redemption = single_use.redeem(allow, self.policy.leeway, browser_id)
         return await self._await_redemption(redemption)
 
     async def _await_redemption(self, redemption: Coroutine[Any, Any, Decision]) -> Decision:
@@ -245,7 +248,8 @@ class Verifier:
         # The event loop itself keeps no task alive.
         self._redemptions.add(task)
         task.add_done_callback(self._redemptions.discard)
-        # Shielded: a redemption of which one half was made could be lost, or admit no browser.
+        # Shielded: a store may record a redemption whose task was cancelled. The token would count
+        # as used, although no browser got a response.
         return await asyncio.shield(task)
 
     def _begin(self, request: AccessRequest, keys: KeyLookup) -> Decision | SecondPhase:

@@ -230,7 +230,7 @@ class HttpConnection(asyncio.Protocol):
             return True
         if len(unread) > self._server.limits.head_bytes:
             self._refuse(431, to_head=unread.startswith(_HEAD))
-        elif _is_hopeless(unread, max(0, self._scanned - 1)):
+        elif _can_become_no_head(unread, max(0, self._scanned - 1)):
             self._refuse(400, to_head=unread.startswith(_HEAD))
         elif self._scanned == 0:
             # For the first head, the time has begun with the connection.
@@ -398,8 +398,8 @@ class HttpConnection(asyncio.Protocol):
         self._resume_reading()
 
 
-def _is_hopeless(unread: bytearray, start: int) -> bool:
-    """Return whether no further bytes make a head of these, so that waiting would be useless.
+def _can_become_no_head(unread: bytearray, start: int) -> bool:
+    """Return whether these bytes cannot become a head, whatever bytes follow.
 
     That is so without a method at the beginning, as in a TLS handshake, and with a CR or LF that is
     alone. A CR at the end may still get its LF.

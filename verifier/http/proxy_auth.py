@@ -161,8 +161,8 @@ class ProxyAuth:
         verifier: Verifier,
     ) -> Decided | None:
         """Decide a request that needs no token of its own; None if it needs one."""
-        address = request.sole(b"x-real-ip")
-        if address is not None and self._options.bypass.applies(request.peer, address):
+        client = request.sole(b"x-real-ip")
+        if client is not None and self._options.bypass.applies(request.peer, client):
             return verifier.allow_without_token(access)
         cookie = self._options.pages.find_cookie(request, original)
         if cookie is None or isinstance(cookie, Deny):

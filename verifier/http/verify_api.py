@@ -26,8 +26,8 @@ MEMBERS: Final = {
 }
 """The members of the body: for each its type, and the type in words."""
 
-# What makes JSON dear to read is not its length but the number of its parts, and each of them needs
-# one of these characters. Strings are counted with them, so that nothing is parsed before.
+# The cost of reading JSON depends more on the number of its parts than on its length. Each part
+# needs one of these characters, so the parts can be counted without parsing.
 _PARTS: Final = (b'"', b",", b"[", b"{")
 _MOST_PARTS: Final = 512
 # Bytes. No tenant and no host is longer (RFC 6122, section 2.1).

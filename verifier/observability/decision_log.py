@@ -76,7 +76,7 @@ class DecisionInputs(Protocol):
 
     @property
     def keys(self) -> KeyLookup:
-        """The keys at hand."""
+        """The known keys."""
 
     @property
     def revoked(self) -> RevocationCheck | None:

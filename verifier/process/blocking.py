@@ -68,7 +68,7 @@ class BoundedReader(Generic[T]):
                 if self._running is not None:  # from a call that did not end in time
                     await asyncio.wait([self._running])
                 self._running = start_blocking(self._read, "configuration")
-                # asyncio would log an error that nobody waits for any more.
+                # asyncio would log an error for which no caller waits any more.
                 self._running.add_done_callback(lambda done: done.cancelled() or done.exception())
                 return await asyncio.shield(self._running)
         except TimeoutError:

@@ -1,7 +1,7 @@
-"""Matches a room name against a room claim that is a Lua pattern, within upstream's limits.
+"""Matches a room name against a room claim that is a Lua pattern, within Jitsi's limits.
 
-Upstream limits the length of names and the number of quantifiers (``token_regex_*``); both are
-checked in upstream's order. Upstream's count of quantifiers can be evaded: in ``%b[x.-.-.-x`` it
+Jitsi limits the length of names and the number of quantifiers (``token_regex_*``); both are
+checked in Jitsi's order. Jitsi's count of quantifiers can be evaded: in ``%b[x.-.-.-x`` it
 takes ``[`` for the start of a class, and counts none of the quantifiers after it. The matcher's
 limit of steps (``lua_pattern``) is ours, and holds for every pattern.
 """
@@ -24,7 +24,7 @@ INVALID: Final = "invalid"
 
 @dataclass(frozen=True, slots=True)
 class PatternRefusal:
-    """Why a pattern was not matched: upstream's words, what was found, and the cause in short."""
+    """Why a pattern was not matched: Jitsi's words, what was found, and the cause in short."""
 
     reason: str
     found: str
@@ -44,7 +44,7 @@ def match_room(
 
     Returns:
         The first capture, or the whole match without captures, as ``string.match`` returns it; None
-        if nothing matches; a refusal if upstream raises ``invalid-regex``.
+        if nothing matches; a refusal if Jitsi raises ``invalid-regex``.
     """
     subject, source = _bytes(room), _bytes(pattern)
     if len(subject) > max_bytes:
@@ -53,14 +53,14 @@ def match_room(
             f"{len(subject)} bytes",
             TOO_LONG,
         )
-    counted = _count_as_upstream(source)
+    counted = _count_as_jitsi(source)
     if counted > max_quantifiers:
         return _too_complex(f"{counted} quantifiers")
     matched = _match(subject, source)
     # A pattern that evades the count and does not match opens no room, so that the answer remains
-    # upstream's.
+    # Jitsi's.
     if isinstance(matched, str) and count_quantifiers(source) > counted:
-        return _too_complex("quantifiers that evade upstream's count")
+        return _too_complex("quantifiers that evade Jitsi's count")
     return matched
 
 
@@ -78,14 +78,14 @@ def _match(subject: bytes, source: bytes) -> str | PatternRefusal | None:
     if captures is None:
         return None
     first = captures[0]
-    # A position capture is a number. Upstream would make text of it, so that "()" opens room 1.
+    # A position capture is a number. Jitsi would make text of it, so that "()" opens room 1.
     if not isinstance(first, bytes) or any(isinstance(capture, int) for capture in captures):
         return ""
     return first.decode("utf-8", "surrogateescape")
 
 
-def _count_as_upstream(pattern: bytes) -> int:
-    """Count quantifiers as upstream: an escape is two bytes, and every ``[`` opens a class."""
+def _count_as_jitsi(pattern: bytes) -> int:
+    """Count quantifiers as Jitsi does: an escape is two bytes, and every ``[`` opens a class."""
     without_escapes = re.sub(rb"%.", b"x", pattern, flags=re.DOTALL)
     without_classes = re.sub(rb"\[[^\]]*(\]|$)", b"x", without_escapes)
     return len(re.findall(rb"[*+?-]", without_classes))

@@ -13,10 +13,10 @@ Steps  What is checked     Where               After whose code
 17-24  operator policy     ``operator_policy`` ours: the ``[policy]`` table
 25     revocation          the caller's check  ours: what an operator has revoked
 26-30  room                ``room``            ``verify_room`` (``token/util.lib.lua``)
-31     claim types         ``token``           ours: forms and types that upstream never looks at
+31     claim types         ``token``           ours: forms and types that Jitsi never looks at
 =====  ==================  ==================  =====================================================
 
-Where upstream's Lua would raise an error, the engine denies. Step 31 is last, so that it never
+Where Jitsi's Lua would raise an error, the engine denies. Step 31 is last, so that it never
 hides one of Jitsi's own answers. Where ``rules = "strict"`` asks for more than Jitsi does, the step
 asks ``strict``.
 
@@ -97,7 +97,7 @@ def decide(  # noqa: PLR0913  # the four parts of a decision, and two options
     Args:
         request: The token and the room.
         policy: What this host accepts.
-        keys: The keys at hand; a ``kid`` that is not among them is denied as ``key-unknown``.
+        keys: The known keys; a ``kid`` that is not among them is denied as ``key-unknown``.
         now: Unix time, seconds.
         revoked: Denies what is revoked; None if there are no revocations.
         record: Is called at each step, to explain the decision.
@@ -165,7 +165,7 @@ class LenientReading:
     Attributes:
         request: The token and the room.
         policy: What this host accepts.
-        keys: The keys at hand.
+        keys: The known keys.
         strict_error: Why the token is not strict.
         revoked: Denies what is revoked.
         record: Is called at each step.
@@ -180,7 +180,7 @@ class LenientReading:
 
     @property
     def is_cheap(self) -> bool:
-        """Whether the second phase costs no more than the first: no."""
+        """Whether the second phase costs no more than the first: it always costs more."""
         return False
 
     def suspend(self) -> LenientReading:
@@ -202,7 +202,7 @@ class SignatureCheck:
     Attributes:
         request: The token and the room.
         policy: What this host accepts.
-        keys: The keys at hand.
+        keys: The known keys.
         algorithm: The signature's algorithm, one that the policy accepts.
         candidates: The keys that may have made the signature; None to look them up again.
         revoked: Denies what is revoked.

@@ -1,4 +1,4 @@
-"""Steps 26 to 30: whether a good token, or no token, opens this room; upstream's ``verify_room``.
+"""Steps 26 to 30: whether a good token, or no token, opens this room; Jitsi's ``verify_room``.
 
 This module knows no key and no time. ``access_request`` and ``jid_request`` build the request about
 a room.
@@ -90,7 +90,7 @@ def _verify_domain(
     policy: Policy,
     record: Recorder,
 ) -> bool | Deny:
-    """Compare room, tenant and host, as upstream does with ``enable_domain_verification``."""
+    """Compare room, tenant and host, as Jitsi does with ``enable_domain_verification``."""
     # 28. room. The name to compare with is the claim, or what its pattern matched.
     node = jid.node or ""
     target_tenant, target_room = split_tenant(node)
@@ -99,7 +99,7 @@ def _verify_domain(
     if isinstance(room, Deny):
         return room
     if room is None:
-        # Upstream compares nothing else then; strict rules still compare tenant and host.
+        # Jitsi compares nothing else then; strict rules still compare tenant and host.
         if not policy.strict:
             return False
         room = target_room
@@ -130,7 +130,7 @@ def _verify_domain(
         prefix = policy.muc_mapper_domain_prefix
         host = policy.muc_mapper_domain if subject == "*" else f"{prefix}.{subject}"
     same = (expected_node, host) == (node, jid.host)
-    # Upstream makes one comparison; the code says which part of the address differs.
+    # Jitsi makes one comparison; the code says which part of the address differs.
     if not same and room != target_room:
         return deny(DenialCode.ROOM_MISMATCH, "the room claim names another room")
     if target_tenant is not None:
@@ -196,7 +196,7 @@ def match_room_claim(room: str, pattern: str, policy: Policy) -> str | PatternRe
 
 
 def _tenants_differ(tenant: Any, query_prefix: str | None) -> bool:
-    """Compare as upstream: an absent prefix differs from every tenant, even an empty one."""
+    """Compare as Jitsi does: an absent prefix differs from every tenant, even an empty one."""
     if isinstance(tenant, str):
         return ascii_lower(tenant) != query_prefix
     return is_number(tenant)

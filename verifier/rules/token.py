@@ -1,6 +1,6 @@
 """Steps 2 to 16 and 31: whether a token is good, whatever room it is for.
 
-Follows upstream's ``process_and_verify_token`` and ``luajwtjitsi``'s ``verify``; ``engine`` says in
+Follows Jitsi's ``process_and_verify_token`` and ``luajwtjitsi``'s ``verify``; ``engine`` says in
 which order. Each function that checks returns the denial, or None to go on.
 """
 
@@ -70,7 +70,7 @@ def forget_long_token(request: AccessRequest) -> None:
 
 
 def check_key_server_header(token: Token, policy: Policy, record: Recorder) -> Deny | None:
-    """Take steps 2 to 4: what upstream reads of the header before it asks a key server."""
+    """Take steps 2 to 4: what Jitsi reads of the header before it asks a key server."""
     # 2. header.
     record("header", "a JSON object in base64url", token.strict_error or "such an object")
     if token.key_stage_refusal is not None:
@@ -197,7 +197,7 @@ def check_signature(
 def check_times(
     claims: Claims, policy: Policy, now: float, key_id: Any, record: Recorder
 ) -> Deny | None:
-    """Take steps 10 and 11: ``exp`` and ``nbf``; upstream checks both types, then both times."""
+    """Take steps 10 and 11: ``exp`` and ``nbf``; Jitsi checks both types, then both times."""
     # 10. expiry. `now >= exp` is expired. Jitsi knows no leeway.
     expiry, not_before = claims.expiry, claims.not_before
     ends, begins = _is_set(expiry), _is_set(not_before)
@@ -261,7 +261,7 @@ def check_required_claims(
 def check_claim_types(
     token: Token, claims: Claims, policy: Policy, record: Recorder
 ) -> Deny | None:
-    """Take step 31: deny forms and types that upstream accepts because it never checks them."""
+    """Take step 31: deny forms and types that Jitsi accepts because it never checks them."""
     # 31. claim types. First the strict form; an extension that a reader must understand
     # (RFC 7515, 4.1.11) is not understood here.
     header = token.header

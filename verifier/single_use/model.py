@@ -105,7 +105,7 @@ class SingleUse:
         return await self._attempt(token_id(claims), keep_until, browser, allow)
 
     async def readmit(self, used: UsedToken) -> Decision:
-        """Return whether a browser that has entered with a token may load the page again."""
+        """Return an allow if the browser may load the page again that it entered with a token."""
         keep_until = used.ends + _MAX_CLOCK_DIFFERENCE
         return await self._attempt(used.token_id, keep_until, used.browser, Allow())
 

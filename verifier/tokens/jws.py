@@ -4,10 +4,10 @@ RFC 7515 section 3.1, RFC 7519 section 7.2 and RFC 8725 section 2.4 allow no oth
 that accept more make it possible that two programs read two different tokens in the same text.
 This module knows no key, and checks no claim.
 
-Any client can send a token of 16 KB that nobody signed. So what takes longer than copying the text
-is done by C functions of the standard library, and calls of Python functions are few. The usual
-token has few values, and its parser calls ``_object``, ``_integer`` and ``_float``. A token with
-many values takes another way to the same result: see ``_decode_many``.
+Any client can send a token of 16 KB without a good signature. So what takes longer than copying the
+text is done by C functions of the standard library, and calls of Python functions are few. The
+usual token has few values, and its parser calls ``_object``, ``_integer`` and ``_float``. A token
+with many values takes another way to the same result: see ``_decode_many``.
 """
 
 from __future__ import annotations

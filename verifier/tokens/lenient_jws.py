@@ -4,7 +4,7 @@ A token that is read here is never accepted. It is read only because Jitsi's ans
 Jitsi finds first: a token with padding that has also expired is "Not acceptable by exp" to Jitsi.
 The rules look at ``strict_error`` last, after everything that Jitsi would have answered before.
 
-Upstream's decoders accept more than RFC 7515 and RFC 8259 do:
+Jitsi's decoders accept more than RFC 7515 and RFC 8259 do:
 
 - basexx (base64url) skips padding anywhere, and drops leftover bits.
 - luajwtjitsi splits at dots and backslashes, and ignores empty segments.
@@ -39,14 +39,14 @@ _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 # is looked at once.
 _STRING_OR_WORD: Final = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[+.\w-]+', re.DOTALL)
 MAX_BYTES: Final = 9_000
-"""Longer than the tokens that issuers get wrong."""
+"""More bytes than a token that an issuer made by mistake has."""
 
-# More than in the tokens that issuers get wrong.
+# More values than a token that an issuer made by mistake has.
 _MAX_VALUES: Final = 1_024
-# The same. A Python function is called for each of them.
+# More strings and words than such a token has. A Python function is called for each of them.
 _MAX_WORDS: Final = 128
-# lua-cjson reads 1,000 levels. Python 3.11 may reach its recursion limit before, so that this
-# bound is lower. A token with more than 64 levels is denied in any case; between 500 and 1,000
+# lua-cjson reads 1,000 levels. This bound is lower, because Python 3.11 may reach its recursion
+# limit before. A token with more than 64 levels is denied in any case; between 500 and 1,000
 # levels, only the text of the denial differs from Jitsi's.
 _MAX_DEPTH: Final = 500
 _LITERALS: Final = frozenset({"true", "false", "null"})
@@ -128,7 +128,7 @@ def _refused(
 
 
 def _read_key_stage(segment: bytes, dot: bytes) -> tuple[TokenHeader, str | None]:
-    """Read the header as upstream does before it asks a key server: up to the first dot."""
+    """Read the header as Jitsi does before it asks a key server: up to the first dot."""
     if not dot:
         return NO_HEADER, "Invalid token"
     try:

@@ -187,20 +187,20 @@ class AsapSource(RemoteSource):
         return self._negative.latest(key_id) or Missing.UNAVAILABLE
 
     async def _look_up(
-        self, key_id: str, requested_at: float, doubted: CachedKey | None = None
+        self, key_id: str, requested_at: float, unfit: CachedKey | None = None
     ) -> KeyOrMissing:
         """Request the key for a token that came at ``requested_at``; remember a failure.
 
-        ``doubted`` is the cached key, if it did not make a signature.
+        ``unfit`` is the cached key, if it did not make a signature.
         """
-        old = None if doubted is None else doubted.key
+        old = None if unfit is None else unfit.key
         if not await self._queue.wait(key_id):
             # Nothing is known about this key id, so its client must be told to try again.
             is_open = self._circuit.is_open
             return self._answer_from_memory(key_id) if is_open else Missing.UNAVAILABLE
         with self._queue.lookup(key_id) as lookup:
-            if doubted is not None:
-                doubted.asked_again_at, doubted.etag = self._timing.monotonic(), ""
+            if unfit is not None:
+                unfit.asked_again_at, unfit.etag = self._timing.monotonic(), ""
             answer = await self._request_for_token(key_id, requested_at, again=old is not None)
             # A key that is found in vain, because it is the cached one, counts as none.
             lookup.found = isinstance(answer, VerificationKey) and answer != old
