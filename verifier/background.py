@@ -8,7 +8,7 @@ a task of ``start_task``, or a thread of        It is logged with its place. The
                                                 is started again by its supervisor or by the
                                                 service manager.
 one round of work that is repeated anyway, for  The round is logged with its place, and the next
-example a look at a key server                  one follows: what a server sends must not end
+example a request to a key server               one follows: what a server sends must not end
                                                 the process again and again.
 work for a request, for example a fetch         The request is answered with an error. If no
                                                 request waits any more, it is logged.

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from verifier.decisions.cache import DecisionCache, cache_key
 from verifier.decisions.hosts import Hosts
@@ -21,7 +21,7 @@ from verifier.http.responder import RequestContext, Responder
 from verifier.http.responses import (
     NO_STORE,
     SERVER,
-    Rendered,
+    Answer,
     Response,
     method_not_allowed,
     not_found,
@@ -32,7 +32,6 @@ from verifier.observability.decision_log import DecisionLog
 from verifier.rooms.url import EXT_AUTHZ_PREFIX
 from verifier.rules.model import AccessRequest, Allow, Decision, Deny
 
-Answer: TypeAlias = Rendered | Coroutine[Any, Any, Rendered]
 Endpoint: TypeAlias = Callable[[Request], Answer]
 
 ProgramEndpoint: TypeAlias = Literal["verify", "access", "check-password"]

@@ -6,10 +6,9 @@ This module reads the original request, decides what needs no token, and renders
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from verifier.decisions.bypass import Bypass
 from verifier.decisions.cache import cache_key
@@ -20,7 +19,7 @@ from verifier.http.pages import Pages
 from verifier.http.request import Request
 from verifier.http.responder import RequestContext, Responder
 from verifier.http.responses import (
-    Rendered,
+    Answer,
     Response,
     decision_response,
     denial_response,
@@ -81,7 +80,7 @@ class ProxyAuth:
         )
         self._sole_headers = frozenset((*self._key_headers, self._convention.method_header))
 
-    def respond(self, request: Request) -> Rendered | Coroutine[Any, Any, Rendered]:
+    def respond(self, request: Request) -> Answer:
         """Return the response to one request; a coroutine if the decision must wait."""
         started = perf_counter()
         key = self._cache_key(request)

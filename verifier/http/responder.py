@@ -8,16 +8,16 @@ coroutine answers the others.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from verifier.decisions.cache import CachedResponse, DecisionCache
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.verifier import Decided, Observer, Verifier
 from verifier.http.original_request import OriginalRequest
 from verifier.http.request import Request
-from verifier.http.responses import Lifetime, Rendered, Response
+from verifier.http.responses import Answer, Lifetime, Rendered, Response
 from verifier.observability.decision_log import DecisionLog
 from verifier.observability.sinks import LogContext
 from verifier.rooms.address import RoomAddress
@@ -168,9 +168,7 @@ class Responder:
             self._log.write(cached.log_record, _log_context(endpoint, request, seconds))
         return cached.head + self._lifetime.lines(cached.cacheable_until, now), cached.body
 
-    def respond(
-        self, context: RequestContext, render: Render
-    ) -> Rendered | Coroutine[Any, Any, Rendered]:
+    def respond(self, context: RequestContext, render: Render) -> Answer:
         """Decide a request, and return its response; a coroutine if the decision must wait.
 
         Args:

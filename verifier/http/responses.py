@@ -10,7 +10,7 @@ Sources: RFC 6750 (challenge), RFC 9457 (problem documents), RFC 9110 (``Date``,
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from http import HTTPStatus
@@ -24,6 +24,9 @@ from verifier.tokens.claims import Claims, is_number
 
 Rendered: TypeAlias = tuple[bytes, bytes]
 """A response ready to be sent: status line and headers without the empty line, and the body."""
+
+Answer: TypeAlias = Rendered | Coroutine[Any, Any, Rendered]
+"""The response to a request, or a coroutine that waits and returns it."""
 
 SERVER: Final = {"Server": "jitsi-verifier"}
 NO_STORE: Final = {"Cache-Control": "no-store"}

@@ -20,10 +20,10 @@ from typing import Any, Final, TypeAlias
 from verifier.http.parser import Limits
 from verifier.http.protocol import HttpConnection
 from verifier.http.request import Request
-from verifier.http.responses import Rendered, http_date
+from verifier.http.responses import Answer, Rendered, http_date
 from verifier.log import traceback_summary
 
-Handler: TypeAlias = Callable[[Request], Rendered | Coroutine[Any, Any, Rendered]]
+Handler: TypeAlias = Callable[[Request], Answer]
 """Returns the response to a request, or a coroutine that returns it later."""
 
 Report: TypeAlias = Callable[[str], None]

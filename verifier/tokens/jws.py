@@ -59,7 +59,7 @@ _PADDING: Final = (b"", b"", b"==", b"=")
 
 
 _MAX_REMEMBERED: Final = 256
-"""So many headers are remembered, none of them with more bytes than that."""
+"""The number of headers that are remembered, and the most bytes that each of them may have."""
 
 NO_HEADER: Final = TokenHeader({})
 

@@ -152,7 +152,7 @@ class SqliteStore:
     async def _read_all(self) -> None:
         """Read all changes in chunks, between which the event loop runs.
 
-        The supervisor would take a worker whose event loop stands still for a hanging one.
+        The supervisor kills a worker whose event loop is blocked for too long.
         """
         more = True
         while more:
