@@ -15,10 +15,14 @@ base64 with ``=``, ``+``, ``/``    PHP, Java, hand-made servers  irregular
 EC numbers of another size         Java, Keycloak before 20      irregular
 leading zeros in ``n`` or ``e``    Java (the sign byte)          irregular
 ``use``, ``kty``, ``alg`` or       hand-made servers             irregular
-``crv`` in another case
+``crv`` in another case, between
+blanks, or as a list of one
+``e`` as a number                  hand-made servers             irregular
 no ``kty``, but its members        hand-made servers             irregular
 ``key_ops`` of the private key     exported private keys         irregular
 ``x5c`` without ``n`` and ``e``    older certificate servers     irregular: the first certificate
+``x5c`` with another key than      a certificate that was not    irregular: ``n`` and ``e``
+``n`` and ``e``                    renewed with its key
 an Ed25519 or Ed448 key of         any                           refused: it is no number, so that
 another size                                                     zeros could be missing at any end
 =================================  ============================  ===================================
@@ -120,7 +124,7 @@ class _Members:
         self._irregular = [irregular] if irregular else []
         self._padded: list[str] = []
         for name in ("kty", "use", "alg", "crv"):
-            self._normalize_case(name)
+            self._normalize_word(name)
 
     @property
     def interop_warning(self) -> str:
@@ -146,6 +150,10 @@ class _Members:
 
     def integer(self, name: str) -> int:
         """Return a member of an RSA key."""
+        value = self.values.get(name)
+        if type(value) is int and value > 0:
+            self.note(f"{name} is a number")
+            return value
         octets = self.octets(name)
         if octets[:1] == b"\0":
             self._padded.append(name)
@@ -161,13 +169,15 @@ class _Members:
             raise InvalidKeyError(f"expected coordinates of {size} octets")
         return significant.rjust(size, b"\0")
 
-    def _normalize_case(self, name: str) -> None:
-        """Write a member that is one of a few words in the case of the standards."""
+    def _normalize_word(self, name: str) -> None:
+        """Write a member that is one of a few words in the form of the standards."""
         value = self.values.get(name)
-        word = _WORDS.get(value.lower()) if isinstance(value, str) else None
+        text = value[0] if isinstance(value, list) and len(value) == 1 else value
+        word = _WORDS.get(text.strip().lower()) if isinstance(text, str) else None
         if word is not None and word != value:
             self.values[name] = word
-            self.note(f"{name} in another case")
+            same = isinstance(value, str) and len(value) == len(word)
+            self.note(f"{name} in another case" if same else f"{name} in another form")
 
 
 def _check_purpose(members: _Members) -> None:
@@ -214,8 +224,20 @@ def _algorithm(members: _Members, key: object) -> str | None:
 def _read_key(members: _Members) -> tuple[object, KeyMetadata]:
     values = members.values
     if "x5c" in values and not values.keys() & {"n", "e", "x", "y"}:
+        members.note("x5c without the members of the key")
         return _first_certificate(members)
-    return _public_key(members), KeyMetadata()
+    key = _public_key(members)
+    if "x5c" in values and _has_other_key(members, key):
+        members.note("x5c has another key")
+    return key, KeyMetadata()
+
+
+def _has_other_key(members: _Members, key: PublicKey) -> bool:
+    """Return whether the first certificate can be read and has another key."""
+    try:
+        return _first_certificate(members)[0] != key
+    except ValueError:
+        return False
 
 
 def _public_key(members: _Members) -> PublicKey:
@@ -256,7 +278,6 @@ def _first_certificate(members: _Members) -> tuple[object, KeyMetadata]:
     first = chain[0] if isinstance(chain, list) else chain
     if not isinstance(first, str):
         raise InvalidKeyError("expected x5c to be a list of strings")
-    members.note("x5c without the members of the key")
     return certificate_from_der(_decode_base64(first, "x5c"))
 
 
