@@ -101,11 +101,11 @@ def read_request_line(request_line: str) -> RequestLine | NotAsked:
         target = rest  # HTTP/0.9 has no version, and neither has a request line that was cut off
         if ends_within_token(target):
             return NotAsked.CUT_OFF
-    if is_placeholder(target) or is_placeholder(request_line):
-        return NotAsked.NO_REQUEST if request_line in _NOTHING else NotAsked.REDACTED
-    if not _METHOD.fullmatch(method) or not _TARGET.match(target):
-        return NotAsked.NO_REQUEST  # a web server answers it with 400
-    return RequestLine(method.upper(), target)
+    if _METHOD.fullmatch(method) and _TARGET.match(target):
+        return RequestLine(method.upper(), target)
+    if request_line not in _NOTHING and (is_placeholder(target) or is_placeholder(request_line)):
+        return NotAsked.REDACTED
+    return NotAsked.NO_REQUEST  # a web server answers it with 400
 
 
 def known(value: str | None) -> str | None:

@@ -36,6 +36,8 @@ _PARTS_HIDDEN: Final = re.compile(
 )
 _PATH_HIDDEN: Final = re.compile(rf"(?:\*{{2,}}|{_BRACKETED})\Z", re.IGNORECASE)
 _TOKEN_AT_END: Final = re.compile(r"[?&](?:jwt|token)=(?P<token>[^&]*)\Z")
+_ENDS: Final = ("*", "]", ">", ")", "}")
+_TOKEN: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 # The shortest signature, HS256, has 43 characters.
 _COMPLETE: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]{43,}", re.ASCII)
 
@@ -47,13 +49,16 @@ def is_placeholder(text: str) -> bool:
 
 def is_redacted(target: Target) -> bool:
     """Return whether a log hides the query, a token or the room of a request."""
-    if any(map(_is_hidden_value, (*target.jwt, *target.token))):
+    for value in (*target.jwt, *target.token):
+        # Nearly all values are tokens, and this is a quick look.
+        if not _TOKEN.fullmatch(value) and _is_hidden_value(value):
+            return True
+    if _is_hidden_end(target.path):
         return True
-    names = (*target.room, *target.prefix) if target.signalling else ()
-    if any(map(_is_hidden_end, names)) or _is_hidden_end(target.path):
+    if target.signalling and any(map(_is_hidden_end, (*target.room, *target.prefix))):
         return True
-    words = target.query.split("&") if target.query else ()
-    return any("=" not in word and is_placeholder(_decoded(word)) for word in words)
+    words = [word for word in target.query.split("&") if "=" not in word] if target.query else ()
+    return any(is_placeholder(_decoded(word)) for word in words)
 
 
 def ends_within_token(target: str) -> bool:
@@ -68,6 +73,8 @@ def _is_hidden_value(value: str) -> bool:
 
 
 def _is_hidden_end(text: str) -> bool:
+    if "%" not in text and not text.endswith(_ENDS):
+        return False
     return _PATH_HIDDEN.search(_decoded(text[-_LONGEST:])) is not None
 
 
