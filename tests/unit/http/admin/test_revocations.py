@@ -147,7 +147,8 @@ def test_an_explanation_contains_the_revocation_and_its_reason(verifier: Running
     (failed,) = [step for step in found["steps"] if step["result"] == "fail"]
     assert failed["name"] == "revocation"
     assert "left the company" in failed["found"]
-    assert failed["cure"].startswith("Undo the revocation (jitsi-verifier revoke --undo)")
+    assert failed["cure"].startswith("An operator revoked this token, its user or its room. Undo")
+    assert "Undo the revocation (jitsi-verifier revoke --undo)" in failed["cure"]
     undo(verifier, jti="explained")
     found = post(verifier.admin, "/v1/explain", body, {"Content-Type": "application/json"}).json
     assert ("revocation", "pass") in [(step["name"], step["result"]) for step in found["steps"]]
