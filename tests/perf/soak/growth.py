@@ -18,10 +18,11 @@ _EVERY: Final = 1.0
 _WARM_UP: Final = 20.0  # seconds; a new process fills its caches first
 _SHORTEST: Final = 60  # samples; a process that lived shorter tells nothing about growth
 
-LIMITS: Final[Mapping[str, float]] = {"memory (MB)": 12.0, "descriptors": 8.0, "tasks": 8.0}
+LIMITS: Final[Mapping[str, float]] = {"memory (MB)": 12.0, "descriptors": 16.0, "tasks": 8.0}
 """What a process may hold more at the end than at the beginning: caches fill up, and load varies.
 
-A leak of one object for each event or request exceeds the limits within minutes.
+The connections of nginx are not always shared equally by the workers. A leak of one object for each
+request exceeds the limits within minutes, and one for each reload within half an hour.
 """
 
 Sample = Mapping[str, float]
