@@ -34,8 +34,10 @@ from typing import Any, Final
 
 from verifier.log import log_internal_error, traceback_summary
 
+EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""The errors of a system without free file descriptors or memory."""
+
 _NAME: Final = "background"  # our own key in the context that asyncio's handler gets
-_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 # asyncio keeps only weak references to tasks.
 _running: Final[set[asyncio.Task[None]]] = set()
@@ -105,7 +107,7 @@ def _handle(
     on_failure: Callable[[], None], loop: asyncio.AbstractEventLoop, context: dict[str, Any]
 ) -> None:
     error = context.get("exception")
-    if isinstance(error, OSError) and error.errno in _EXHAUSTED and "socket" in context:
+    if isinstance(error, OSError) and error.errno in EXHAUSTED and "socket" in context:
         loop.default_exception_handler(context)  # a constant text: no descriptors are left
         return
     # The message is only logged without an exception: others quote the arguments of a call.

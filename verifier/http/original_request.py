@@ -42,11 +42,6 @@ class Convention:
     method_header: bytes | None = None
     redirect: Literal["header", "response"] | None = None
 
-    @property
-    def all_headers(self) -> tuple[bytes, ...]:
-        """The headers that the proxy sets."""
-        return self.headers if self.method_header is None else (*self.headers, self.method_header)
-
 
 @dataclass(slots=True)
 class OriginalRequest:

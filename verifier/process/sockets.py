@@ -24,6 +24,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final, TypeAlias
 
+from verifier.background import EXHAUSTED
 from verifier.config import ConfigError, Problem, Settings
 from verifier.config.addresses import Address, UnixAddress, is_loopback
 from verifier.config.validate import STRONG_TOKEN
@@ -38,7 +39,6 @@ _FILE_MODES: Final = {
     ADMIN: 0o600,
 }
 _QUEUE_LENGTH: Final = 1024  # connections that wait to be accepted
-_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _EXHAUSTED_PAUSE: Final = 0.5  # seconds; asyncio tries again after one second
 _NO_SUCH_ADDRESS: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
@@ -84,7 +84,7 @@ class Listener(socket.socket):
         try:
             return super().accept()
         except OSError as error:
-            if error.errno in _EXHAUSTED:
+            if error.errno in EXHAUSTED:
                 self._exhausted_until = monotonic() + _EXHAUSTED_PAUSE
             raise
 

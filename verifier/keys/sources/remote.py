@@ -134,33 +134,6 @@ class RemoteSource:
         self._circuit.copy_from(other._circuit)
         self._cache.copy_from(other._cache)
 
-    def _is_asking(self, key_id: str) -> bool:
-        """Return whether a fetch runs that will answer for this key id."""
-        raise NotImplementedError
-
-    def _asked_again_at(self, key_id: str) -> float:
-        """Return when ``ask_again`` last asked for this key id (monotonic)."""
-        raise NotImplementedError
-
-    async def _ask_again(self, key_id: str) -> KeyOrMissing:
-        """Ask the source; see ``ask_again``."""
-        raise NotImplementedError
-
-    def _log_proxy(self) -> None:
-        source, url = self.name, redacted_url(self.url)
-        try:
-            proxy = proxy_for(self.url)
-        except ValueError as error:
-            log("proxy not used", logging.ERROR, source=source, url=url, error=str(error))
-        else:
-            if proxy is not None:
-                log(
-                    "keys are fetched through a proxy",
-                    source=source,
-                    url=url,
-                    proxy=redacted_url(proxy),
-                )
-
     def restore(self, stored: Sequence[StoredKey]) -> None:
         """Use keys of an earlier process as stale ones, until the source answers."""
         for each in stored:
@@ -198,6 +171,33 @@ class RemoteSource:
     def cache_confirmations(self) -> int:
         """A number that changes when a key is confirmed."""
         return self._cache.confirmations
+
+    def _is_asking(self, key_id: str) -> bool:
+        """Return whether a fetch runs that will answer for this key id."""
+        raise NotImplementedError
+
+    def _asked_again_at(self, key_id: str) -> float:
+        """Return when ``ask_again`` last asked for this key id (monotonic)."""
+        raise NotImplementedError
+
+    async def _ask_again(self, key_id: str) -> KeyOrMissing:
+        """Ask the source; see ``ask_again``."""
+        raise NotImplementedError
+
+    def _log_proxy(self) -> None:
+        source, url = self.name, redacted_url(self.url)
+        try:
+            proxy = proxy_for(self.url)
+        except ValueError as error:
+            log("proxy not used", logging.ERROR, source=source, url=url, error=str(error))
+        else:
+            if proxy is not None:
+                log(
+                    "keys are fetched through a proxy",
+                    source=source,
+                    url=url,
+                    proxy=redacted_url(proxy),
+                )
 
     def _refresh_time(self, lifetime: float) -> float:
         """Return when to request again a response that is fresh for ``lifetime`` (monotonic)."""
