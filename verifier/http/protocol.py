@@ -239,7 +239,7 @@ class HttpConnection(asyncio.Protocol):
         return False
 
     def _read_head(self, head: bytes) -> None:
-        """Read one whole head, and have its request answered if no body is to be read."""
+        """Read one whole head, and answer its request if no body is to be read."""
         server, parser = self._server, self._parser
         try:
             request = parser.read_head(head, self._transport)
@@ -315,7 +315,7 @@ class HttpConnection(asyncio.Protocol):
     # Responding
 
     def _answer(self, request: Request) -> None:
-        """Have a whole request answered, now or later."""
+        """Answer a whole request, now or when its coroutine has ended."""
         try:
             response = self._server.respond(request)
             if not isinstance(response, tuple):
