@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from verifier.config.addresses import Network, parse_ip_address
-
-_UNIX = "unix"
+from verifier.config.value_types import UNIX
 
 
 class Bypass:
@@ -29,7 +28,7 @@ class Bypass:
         trusted_proxies: Sequence[Network | str] = (),
     ) -> None:
         self._networks = networks
-        self._unix_is_trusted = _UNIX in trusted_proxies
+        self._unix_is_trusted = UNIX in trusted_proxies
         self._trusted = [proxy for proxy in trusted_proxies if not isinstance(proxy, str)]
 
     def applies(self, peer: Any, client_address: str) -> bool:

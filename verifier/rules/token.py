@@ -86,7 +86,7 @@ def check_key_server_header(token: Token, policy: Policy, record: Recorder) -> D
     record("algorithm family", f"RS, or {policy.accepted_algorithms}", algorithm)
     if not isinstance(algorithm, str):
         return deny(DenialCode.ALGORITHM_MISSING, not_a("string", "alg", algorithm), key_id)
-    if not algorithm.startswith("RS") and not _is_accepted_beyond_jitsi(algorithm, policy):
+    if _is_other_family(algorithm, policy):
         detail = _expected_algorithm(policy)
         return deny(DenialCode.ALGORITHM_NOT_ALLOWED, detail, key_id, _OTHER_FAMILY)
     return None
@@ -99,7 +99,7 @@ def _answer_to_number(algorithm: Any, policy: Policy) -> str | None:
     """
     if not isinstance(algorithm, str):
         return ANSWERS[DenialCode.ALGORITHM_MISSING][1]
-    if not algorithm.startswith("RS") and not _is_accepted_beyond_jitsi(algorithm, policy):
+    if _is_other_family(algorithm, policy):
         return _OTHER_FAMILY
     return ANSWERS[DenialCode.KEY_UNKNOWN][1]
 
@@ -311,6 +311,11 @@ def check_claim_types(
         return deny(DenialCode.CLAIM_MALFORMED, detail, header.key_id, cause="room")
     record("claim types", "the types that Jitsi's modules read", "those types")
     return None
+
+
+def _is_other_family(algorithm: str, policy: Policy) -> bool:
+    """Return whether Jitsi refuses an algorithm before it asks a key server, and so do we."""
+    return not algorithm.startswith("RS") and not _is_accepted_beyond_jitsi(algorithm, policy)
 
 
 def _is_accepted_beyond_jitsi(algorithm: str, policy: Policy) -> bool:
