@@ -37,7 +37,7 @@ _EXCLUDED: Final = re.compile(r"""[:?#\[\]@!$&'()*+,;=></"]""")
 _REMOVED: Final = str.maketrans("", "", """:?#[]@!$&'()*+,;=></\"""")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]+")
 _UNESCAPED: Final = "-_.!~*'()"  # by encodeURIComponent, besides letters and digits
-# UAX #15, stream-safe text: no language has as many marks on one letter.
+# UAX #15, stream-safe text: no language has as many combining marks on one letter.
 _MOST_MARKS: Final = 30
 _NORMALISED_AT_ONCE: Final = 64  # letters
 # Other ASCII characters are excluded, also percent-encoded: the client would remove some of them,
@@ -173,7 +173,7 @@ def _form(text: str) -> str | None:
 
 
 def _has_many_marks(text: str) -> bool:
-    """Return whether a letter has so many marks that to sort them would take long."""
+    """Return whether a letter has so many combining marks that to sort them would take long."""
     count = 0
     if len(text) <= _MOST_MARKS:
         return False

@@ -12,12 +12,12 @@ Why the steps are bounded
 Why few steps suffice
     A Lua pattern has neither alternation nor quantified groups: it is a straight line of items. The
     rest of the line can only depend on three things: the position in the subject, the depth to
-    which Lua's own matcher would have recursed (Lua gives up at 200), and the marks, which are the
-    positions at which captures opened and closed. Depth matters only in very long patterns, and
-    marks only to back-references. Therefore:
+    which Lua's own matcher would have recursed (Lua gives up at 200), and the borders, at which
+    captures opened and closed. Depth matters only in very long patterns, and borders only to
+    back-references. Therefore:
 
     - A position after a quantifier from which the rest of the line failed is never tried again. If
-      the rest visited a back-reference, it is not tried again with the same marks.
+      the rest visited a back-reference, it is not tried again with the same borders.
     - Without back-references a match visits at most items x positions. With back-references the
       steps may run out, on patterns such as ``(.-).-%1x``.
 
@@ -43,7 +43,7 @@ DEFAULT_STEPS = 15_000
 
 _MAX_CAPTURES = 32  # LUA_MAXCAPTURES
 _MAX_DEPTH = 200  # MAXCCALLS: nested calls of Lua's matcher
-_OPEN, _POSITION = -1, -2  # in the place of a closing mark: still open, or a position capture
+_OPEN, _POSITION = -1, -2  # in the place of a closing border: still open, or a position capture
 _OUT = b"0"  # in a translated subject: a byte that is not in the class
 
 # Possessive quantifiers keep this linear. `%` always takes the next byte along, and the first
@@ -104,7 +104,7 @@ class _Budget:
 
 
 # Positions, as bits, from which the rest of the pattern failed. The key is what the failure
-# depended on: the depth (0 if it does not matter), and the marks if a back-reference was visited.
+# depended on: the depth (0 if it does not matter), and the borders if a back-reference was visited.
 _Failed = dict[tuple[int, ...], int]
 
 
@@ -116,7 +116,7 @@ class _Branch:
     positions: int
     lazy: bool
     depth: int
-    marks: tuple[int, ...]
+    borders: tuple[int, ...]
     failed: _Failed
     trying: int = 0  # the position that is being tried, as a bit; 0 for none
     references: int = 0  # the number of back-references visited before it was tried
@@ -135,15 +135,15 @@ class _Search:
         # A shorter pattern cannot reach Lua's limit, so that the depth of a path changes nothing.
         self.depth_matters = len(pattern) - len(pattern.translate(None, b"()*+?-")) >= _MAX_DEPTH
         self.item, self.at, self.depth = 0, 0, 1
-        self.marks: tuple[int, ...] = ()
+        self.borders: tuple[int, ...] = ()
         self.branches: list[_Branch] = []
         self.references = 0
 
     def run(self) -> tuple[bytes | int, ...] | None:
         for start in self.starts:
             self.budget.spend(2)
-            # The first mark belongs to no capture: it is the start of the whole match.
-            self.item, self.at, self.depth, self.marks = 0, start, 1, (start,)
+            # The first border belongs to no capture: it is the start of the whole match.
+            self.item, self.at, self.depth, self.borders = 0, start, 1, (start,)
             if self._walk() or self._backtrack():
                 return self._captured()
         return None
@@ -157,7 +157,7 @@ class _Search:
     def branch(self, positions: int, depth: int, failed: _Failed, *, lazy: bool) -> None:
         """Let the items after the current one start at any of these positions."""
         self.budget.spend(self.branch_price)
-        self.branches.append(_Branch(self.item, positions, lazy, depth, self.marks, failed))
+        self.branches.append(_Branch(self.item, positions, lazy, depth, self.borders, failed))
 
     def _backtrack(self) -> bool:
         """Walk on from the positions that are left, those of the newest branch first."""
@@ -169,17 +169,21 @@ class _Search:
 
     def _resume(self, branch: _Branch) -> bool:
         """Go to the next position of a branch, or remove the branch if it has none."""
-        failed, unmarked = branch.failed, (branch.depth if self.depth_matters else 0,)
-        marked = unmarked + self._marks_that_matter(branch) if self.references else unmarked
-        # The position that was tried has failed; with any marks, if no back-reference was visited.
-        key = unmarked if branch.references == self.references else marked
+        failed, without_borders = branch.failed, (branch.depth if self.depth_matters else 0,)
+        with_borders = (
+            without_borders + self._borders_that_matter(branch)
+            if self.references
+            else without_borders
+        )
+        # The position that was tried has failed: with any borders, if it visited no back-reference.
+        key = without_borders if branch.references == self.references else with_borders
         failed[key] = failed.get(key, 0) | branch.trying
-        positions = branch.positions & ~failed.get(unmarked, 0)
-        if failed_with_marks := positions & failed.get(marked, 0):
-            # These are skipped because of the marks: the branches before this one must therefore
-            # not conclude that the rest fails with any marks.
+        positions = branch.positions & ~failed.get(without_borders, 0)
+        if failed_with_borders := positions & failed.get(with_borders, 0):
+            # These are skipped because of the borders: the branches before this one must therefore
+            # not conclude that the rest fails with any borders.
             self.references += 1
-            positions ^= failed_with_marks
+            positions ^= failed_with_borders
         if not positions:
             self.branches.pop()
             return False
@@ -188,13 +192,13 @@ class _Search:
         branch.trying = positions & -positions if branch.lazy else 1 << (positions.bit_length() - 1)
         branch.references = self.references
         self.item, self.at = branch.item, branch.trying.bit_length() - 1
-        self.depth, self.marks = branch.depth, branch.marks
+        self.depth, self.borders = branch.depth, branch.borders
         return True
 
-    def _marks_that_matter(self, branch: _Branch) -> tuple[int, ...]:
+    def _borders_that_matter(self, branch: _Branch) -> tuple[int, ...]:
         referenced = self.reader.referenced
         self.budget.spend(4 + len(referenced))
-        return tuple([branch.marks[n] for n in referenced if n < len(branch.marks)])
+        return tuple([branch.borders[n] for n in referenced if n < len(branch.borders)])
 
     def _walk(self) -> bool:
         """Visit items until one fails or the pattern ends; a quantifier fails into its branches."""
@@ -209,15 +213,15 @@ class _Search:
 
     def _captured(self) -> tuple[bytes | int, ...]:
         captures = self.reader.captures
-        return tuple(map(self._capture, captures)) or (self.subject[self.marks[0] : self.at],)
+        return tuple(map(self._capture, captures)) or (self.subject[self.borders[0] : self.at],)
 
     def _capture(self, capture: tuple[int, int]) -> bytes | int:
         opened, closed = capture
         if closed == _OPEN:
             raise PatternError("unfinished capture")
         if closed == _POSITION:
-            return self.marks[opened] + 1
-        return self.subject[self.marks[opened] : self.marks[closed]]
+            return self.borders[opened] + 1
+        return self.subject[self.borders[opened] : self.borders[closed]]
 
 
 _Item = Callable[[_Search], bool]  # moves the search on; returns False if this path failed
@@ -272,11 +276,11 @@ def _reference(capture: tuple[int, int], search: _Search) -> bool:
     if closed == _POSITION:
         return False  # a position has no length to compare, and Lua finds nothing
     search.references += 1
-    return _literal(search.subject[search.marks[opened] : search.marks[closed]], search)
+    return _literal(search.subject[search.borders[opened] : search.borders[closed]], search)
 
 
-def _mark(search: _Search) -> bool:
-    search.marks += (search.at,)
+def _border(search: _Search) -> bool:
+    search.borders += (search.at,)
     search.depth = search.deeper()
     return True
 
@@ -302,9 +306,9 @@ class _Reader:
         self.subject, self.pattern, self.budget = subject, pattern, budget
         self.offset = int(pattern.startswith(b"^"))
         self.items: list[tuple[int, _Item]] = []  # each with the price of a visit
-        self.captures: list[tuple[int, int]] = []  # the indices of their two marks
-        self.referenced: list[int] = []  # the indices of marks that back-references read
-        self.marks = 1
+        self.captures: list[tuple[int, int]] = []  # the indices of their two borders
+        self.referenced: list[int] = []  # the indices of borders that back-references read
+        self.borders = 1
 
     def read(self) -> bool:
         """Add the next item; return False if the pattern ends here."""
@@ -332,7 +336,7 @@ class _Reader:
             return partial(_frontier, self._members(found[kind]))
         if kind == "reference":
             return partial(_reference, self._referenced(int(found[kind])))
-        return _end if kind == "end" else self._mark(kind)
+        return _end if kind == "end" else self._border(kind)
 
     def _members(self, single: bytes) -> int:
         self.budget.spend(len(single) * 2)
@@ -353,22 +357,22 @@ class _Reader:
             self.referenced += opened, closed
         return opened, closed
 
-    def _mark(self, kind: str) -> _Item:
+    def _border(self, kind: str) -> _Item:
         if kind == "close":
             self._close()
         elif len(self.captures) == _MAX_CAPTURES:
             raise PatternError("too many captures")
         else:
-            self.captures.append((self.marks, _POSITION if kind == "position" else _OPEN))
-        self.marks += 1
-        return _mark
+            self.captures.append((self.borders, _POSITION if kind == "position" else _OPEN))
+        self.borders += 1
+        return _border
 
     def _close(self) -> None:
         still_open = [n for n, (_, closed) in enumerate(self.captures) if closed == _OPEN]
         if not still_open:
             raise PatternError("invalid pattern capture")
         opened, _ = self.captures[still_open[-1]]
-        self.captures[still_open[-1]] = (opened, self.marks)
+        self.captures[still_open[-1]] = (opened, self.borders)
 
 
 def _complaint(pattern: bytes, offset: int) -> str:

@@ -63,9 +63,9 @@ def is_prepared(text: str, *, ignores_unassigned: bool = False) -> bool:
 def _is_normalised(text: str) -> bool:
     """Return whether a text is in NFKC.
 
-    To normalise a text takes long if marks are not sorted, or if letters become many others. Each
-    part of a normalised text is normalised (UAX #15), so that some letters at a time show both. Two
-    windows share a letter, so that no two marks in a row are left out.
+    To normalise a text takes long if combining marks are not sorted, or if letters become many
+    others. Each part of a normalised text is normalised (UAX #15), so that some letters at a time
+    show both. Two windows share a letter, so that no two marks in a row are left out.
     """
     for start in range(0, len(text), _WINDOW - 1):
         window = text[start : start + _WINDOW]
