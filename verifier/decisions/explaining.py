@@ -66,7 +66,7 @@ def _irregular_key_notes(sources: Iterable[SourceStatus], key_id: str | None) ->
 
 
 def _key_id(request: AccessRequest) -> str | None:
-    key_id = None if request.token is None else read_token(request).key_stage_header.key_id
+    key_id = None if request.token is None else read_token(request).first_header.key_id
     return key_id if isinstance(key_id, str) else None
 
 

@@ -41,7 +41,7 @@ class DecidedRequest:
         """The token's header; empty if the header cannot be read."""
         if self.token is None:
             return NO_HEADER
-        return self.token.header if self.token.header.raw else self.token.key_stage_header
+        return self.token.header if self.token.header.raw else self.token.first_header
 
     @property
     def claims(self) -> Claims:

@@ -73,9 +73,9 @@ def check_key_server_header(token: Token, policy: Policy, record: Recorder) -> D
     """Take steps 2 to 4: what Jitsi reads of the header before it asks a key server."""
     # 2. header.
     record("header", "a JSON object in base64url", token.strict_error or "such an object")
-    if token.key_stage_refusal is not None:
-        return deny(DenialCode.TOKEN_MALFORMED, token.strict_error, reason=token.key_stage_refusal)
-    header = token.key_stage_header
+    if token.first_refusal is not None:
+        return deny(DenialCode.TOKEN_MALFORMED, token.strict_error, reason=token.first_refusal)
+    header = token.first_header
     key_id, algorithm = header.key_id, header.algorithm
     # 3. key id.
     record("key id", "a string", key_id)
@@ -112,7 +112,7 @@ def find_named_key(
     Several keys have one ``kid`` only if each is for other algorithms.
     """
     # 5. key.
-    key_id = token.key_stage_header.key_id
+    key_id = token.first_header.key_id
     key = keys.get(key_id)
     record("key", "a key for this key id", "known" if key else "unknown")
     if key is None:

@@ -79,10 +79,10 @@ class Token:
         signature: The signature's bytes.
         strict_error: Why the token is not strict; empty if it is.
         refusal: Jitsi's words for a token that its decoders cannot read either; else None.
-        key_stage_header: The header as Jitsi reads it in the key stage. In this stage, Jitsi
-            decodes the text before the first dot, and asks a key server for the key. Later, it
-            decodes the whole token by other rules.
-        key_stage_refusal: Jitsi's words if it cannot read the header in the key stage; else None.
+        first_header: The header as Jitsi reads it first. Before it asks a key server for the key,
+            Jitsi decodes the text before the first dot. Later, it decodes the whole token by other
+            rules.
+        first_refusal: Jitsi's words if it cannot read that header; else None.
     """
 
     header: TokenHeader = field(repr=False)
@@ -91,8 +91,8 @@ class Token:
     signature: bytes = field(repr=False)
     strict_error: str = ""
     refusal: str | None = None
-    key_stage_header: TokenHeader = field(default=NO_HEADER, repr=False)
-    key_stage_refusal: str | None = None
+    first_header: TokenHeader = field(default=NO_HEADER, repr=False)
+    first_refusal: str | None = None
 
 
 def read(token: str) -> Token:
@@ -119,7 +119,7 @@ def read(token: str) -> Token:
     except MalformedError as error:
         raise MalformedError(f"{part}: {error}") from None
     signing_input = raw[: raw.rindex(b".")]
-    return Token(header, claims, signing_input, signature, key_stage_header=header)
+    return Token(header, claims, signing_input, signature, first_header=header)
 
 
 def _read_header(segment: bytes) -> TokenHeader:

@@ -68,7 +68,7 @@ def read_leniently(token: str, strict_error: str) -> Token:
         strict_error: Why ``jws.read`` refused it.
 
     Returns:
-        The token; its ``refusal`` and ``key_stage_refusal`` are Jitsi's words for what its decoders
+        The token; its ``refusal`` and ``first_refusal`` are Jitsi's words for what its decoders
         cannot read either.
     """
     raw = token.encode("utf-8", "surrogatepass")
@@ -89,45 +89,43 @@ def _read(raw: bytes, strict_error: str) -> Token:
     # One part more than a good token has, and one that is empty if the token begins with a dot.
     parts = _SEPARATORS.split(raw, 4)
     segments = [segment for segment in parts if segment]
-    key_stage_segment, dot, _ = raw.partition(b".")
-    key_stage_header, key_stage_refusal = _read_key_stage(key_stage_segment, dot)
+    first_segment, dot, _ = raw.partition(b".")
+    first_header, first_refusal = _read_first_header(first_segment, dot)
     if len(segments) != 3:
-        return _refused(strict_error, "Invalid token", key_stage_refusal, key_stage_header)
-    # Usually both stages read the same segment, which is decoded once.
-    is_read, refusal = segments[0] == key_stage_segment, "Invalid header"
-    if is_read and key_stage_refusal is not None:
-        return _refused(strict_error, refusal, key_stage_refusal)
+        return _refused(strict_error, "Invalid token", first_refusal, first_header)
+    # Usually Jitsi reads the same segment both times. Then it is decoded once here.
+    is_read, refusal = segments[0] == first_segment, "Invalid header"
+    if is_read and first_refusal is not None:
+        return _refused(strict_error, refusal, first_refusal)
     try:
-        header = key_stage_header if is_read else TokenHeader(_table(_decode(segments[0])))
+        header = first_header if is_read else TokenHeader(_table(_decode(segments[0])))
         refusal = "Invalid body"
         claims = _table(_decode(segments[1]))
         refusal = "Invalid signature"
         signature = _base64url(segments[2])
     except _UndecodableError:
-        return _refused(strict_error, refusal, key_stage_refusal, key_stage_header)
+        return _refused(strict_error, refusal, first_refusal, first_header)
     return Token(
         header,
         claims,
         b".".join(segments[:2]),
         signature,
         strict_error,
-        key_stage_header=key_stage_header,
-        key_stage_refusal=key_stage_refusal,
+        first_header=first_header,
+        first_refusal=first_refusal,
     )
 
 
 def _refused(
     strict_error: str,
     refusal: str,
-    key_stage_refusal: str | None,
-    key_stage_header: TokenHeader = NO_HEADER,
+    first_refusal: str | None,
+    first_header: TokenHeader = NO_HEADER,
 ) -> Token:
-    return Token(
-        NO_HEADER, {}, b"", b"", strict_error, refusal, key_stage_header, key_stage_refusal
-    )
+    return Token(NO_HEADER, {}, b"", b"", strict_error, refusal, first_header, first_refusal)
 
 
-def _read_key_stage(segment: bytes, dot: bytes) -> tuple[TokenHeader, str | None]:
+def _read_first_header(segment: bytes, dot: bytes) -> tuple[TokenHeader, str | None]:
     """Read the header as Jitsi does before it asks a key server: up to the first dot."""
     if not dot:
         return NO_HEADER, "Invalid token"

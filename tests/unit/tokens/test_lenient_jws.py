@@ -84,15 +84,15 @@ def test_refusals_have_jitsis_words(text: str, refusal: str) -> None:
         (segment([1]) + ".x", None),
     ],
 )
-def test_key_stage_has_words_of_its_own(text: str, refusal: str | None) -> None:
-    assert read_leniently(text, "irregular").key_stage_refusal == refusal
+def test_first_reading_has_words_of_its_own(text: str, refusal: str | None) -> None:
+    assert read_leniently(text, "irregular").first_refusal == refusal
 
 
 def test_rewritten_numbers_are_bounded() -> None:
     for members, refusal in ((127, None), (128, "Invalid token")):
         payload = segment(b'{"a":[' + b",".join([b"0x1"] * members) + b"]}")
         read = read_leniently(f"{HEADER}.{payload}.a", "x")
-        assert (read.refusal, read.key_stage_refusal) == (refusal, refusal)
+        assert (read.refusal, read.first_refusal) == (refusal, refusal)
         assert len(read.claims.get("a", ())) == (members if refusal is None else 0)
 
 
