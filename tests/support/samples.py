@@ -18,6 +18,6 @@ def samples_of(metrics: Metrics) -> dict[Sample, float]:
     """Return every sample that is exposed."""
     return {
         sample(each.name.removeprefix("jitsi_verifier_"), **each.labels): each.value
-        for family in text_string_to_metric_families(b"".join(metrics.expose()).decode())
+        for family in text_string_to_metric_families(metrics.expose().decode())
         for each in family.samples
     }

@@ -13,9 +13,10 @@ mapping, which is made before the workers are forked:
 All workers run the same program and register the same metrics in the same order. So a value has the
 same position in every array.
 
-prometheus_client writes the text of a scrape. Its own counters are not used: their values are
-shared through files, one for each worker, and reading those would stop the event loop for 10 ms and
-more. A thread would not help, because it holds the interpreter.
+prometheus_client writes the text of each metric once, and a scrape fills in the numbers. The
+library's own counters are not used: their values are shared through files, and to write all the
+text for each scrape would stop the event loop for 4 to 10 ms. A thread would not help, because it
+holds the interpreter.
 
 This module does not know which metrics exist.
 """
@@ -26,6 +27,7 @@ import mmap
 import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Final, Literal
@@ -33,6 +35,7 @@ from typing import Final, Literal
 from prometheus_client import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
+from prometheus_client.utils import floatToGoString
 
 NAMESPACE: Final = "jitsi_verifier"
 
@@ -40,7 +43,6 @@ OverWorkers = Literal["sum", "min", "max"]
 
 _CAPACITY: Final = 4096  # numbers of one worker; ``Registry`` refuses more
 _NUMBER_BYTES: Final = 8
-_SAMPLES_AT_ONCE: Final = 64  # so many take about 0.3 ms
 _MERGES: Final[Mapping[OverWorkers, Callable[[Iterable[float]], float]]] = {
     "sum": sum,
     "min": min,
@@ -136,44 +138,55 @@ class Family:
         self._kind = kind
         self._description = description
         self._labels = labels
-        self._values: list[tuple[Sample, int, bool]] = []
-        self._histograms: list[tuple[list[Sample], int]] = []
+        self._samples: list[Sample] = []
+        self._values: list[tuple[int, bool]] = []
+        self._histograms: list[tuple[int, int]] = []  # position, number of buckets
 
     def value(self, *labels: str, rare: bool = False) -> Value:
         """Return the number with these label values; ``rare``: not shown while it is zero."""
         position = self._registry.reserve(1)
-        suffix = "_total" if self._kind == "counter" else ""
-        self._values.append((self._sample(suffix, labels), position, rare))
+        self._add_sample("_total" if self._kind == "counter" else "", labels)
+        self._values.append((position, rare))
         return Value(self._registry.row, position)
 
     def histogram(self, bounds: Sequence[float], *labels: str) -> Histogram:
         """Return the histogram with these label values and upper bounds of buckets."""
         position = self._registry.reserve(len(bounds) + 2)  # also the bucket +Inf, and the sum
-        buckets = [self._sample("_bucket", labels, le=str(bound)) for bound in (*bounds, "+Inf")]
-        ends = [self._sample("_count", labels), self._sample("_sum", labels)]
-        self._histograms.append(([*buckets, *ends], position))
+        for bound in (*bounds, "+Inf"):
+            self._add_sample("_bucket", labels, le=str(bound))
+        self._add_sample("_count", labels)
+        self._add_sample("_sum", labels)
+        self._histograms.append((position, len(bounds) + 1))
         return Histogram(self._registry.row, position, bounds)
 
-    def metric(self, numbers: Sequence[float]) -> Metric:
-        """Return the metric for prometheus_client, from the numbers of all metrics."""
-        metric = Metric(self._name, self._description, self._kind)
-        for sample, position, rare in self._values:
-            if not rare or numbers[position]:
-                metric.samples.append(sample._replace(value=numbers[position]))
-        for samples, position in self._histograms:
-            last = position + len(samples) - 2
-            buckets = list(accumulate(numbers[position:last]))
-            values = (*buckets, buckets[-1], numbers[last])
-            metric.samples += map(_with_value, samples, values)
-        return metric
-
-    def _sample(self, suffix: str, labels: Sequence[str], **more: str) -> Sample:
+    def _add_sample(self, suffix: str, labels: Sequence[str], **more: str) -> None:
         pairs = dict(zip(self._labels, labels, strict=True))
-        return Sample(self._name + suffix, pairs | more, 0)
+        self._samples.append(Sample(self._name + suffix, pairs | more, 0))
 
+    @cached_property
+    def _text(self) -> tuple[str, list[str]]:
+        """The lines of HELP and TYPE, and the beginning of each sample's line."""
+        metric = Metric(self._name, self._description, self._kind)
+        metric.samples = self._samples
+        _help, _type, *lines = generate_latest(_Single(metric)).decode().splitlines()
+        return f"{_help}\n{_type}\n", [line.rpartition(" ")[0] for line in lines]
 
-def _with_value(sample: Sample, value: float) -> Sample:
-    return sample._replace(value=value)
+    def write(self, numbers: Sequence[float]) -> str:
+        """Return the metric's text, from the numbers of all metrics."""
+        head, beginnings = self._text
+        shown: list[float | None] = [
+            None if rare and not numbers[position] else numbers[position]
+            for position, rare in self._values
+        ]
+        for position, count in self._histograms:
+            buckets = list(accumulate(numbers[position : position + count]))
+            shown += [*buckets, buckets[-1], numbers[position + count]]
+        lines = [
+            f"{beginning} {floatToGoString(number)}\n"
+            for beginning, number in zip(beginnings, shown, strict=True)
+            if number is not None
+        ]
+        return head + "".join(lines)
 
 
 class _Single:
@@ -243,29 +256,15 @@ class Registry:
             raise OverflowError(f"more than {_CAPACITY} metric values")
         return position
 
-    def expose(self) -> Iterator[bytes]:
-        """Yield the text of all workers' metrics in parts (Prometheus' text format 0.0.4).
-
-        The numbers are those of the moment when the first text is requested.
-        """
+    def expose(self) -> str:
+        """Return all metrics over all workers, in Prometheus' text format, version 0.0.4."""
         rows = [row[: self._used].tolist() for row in self._memory.rows]
         columns = list(zip(*rows, strict=True))
         numbers = {
             name: rows[0] if len(rows) == 1 else list(map(merge, columns))
             for name, merge in _MERGES.items()
         }
-        for family in self._families:
-            yield from _parts(family.metric(numbers[family.over_workers]))
-
-
-def _parts(metric: Metric) -> Iterator[bytes]:
-    """Yield the text of a metric, a bounded number of samples at a time."""
-    samples = metric.samples
-    for start in range(0, len(samples) or 1, _SAMPLES_AT_ONCE):
-        metric.samples = samples[start : start + _SAMPLES_AT_ONCE]
-        text = generate_latest(_Single(metric))
-        # The two lines of HELP and TYPE stand before the first sample only.
-        yield text if start == 0 else text.split(b"\n", 2)[2]
+        return "".join(family.write(numbers[family.over_workers]) for family in self._families)
 
 
 def resident_bytes() -> int:

@@ -15,7 +15,7 @@ HISTOGRAM_LABELS = {"le"}
 def exposed() -> dict[str, frozenset[str]]:
     """Return every metric by name, with its labels."""
     found = {}
-    for family in text_string_to_metric_families(b"".join(Metrics().expose()).decode()):
+    for family in text_string_to_metric_families(Metrics().expose().decode()):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = {label for sample in family.samples for label in sample.labels}
         found[name] = frozenset(labels - HISTOGRAM_LABELS)

@@ -5,9 +5,8 @@ No endpoint here allows a request of a proxy.
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
@@ -50,7 +49,7 @@ class AdminService:
     """Serves the admin address.
 
     Args:
-        expose: Yields the metrics in parts, in Prometheus' text format.
+        expose: Returns the metrics in Prometheus' text format.
         sources: Returns the status of each key source.
         hosts: The verifier of each host, for explanations.
         token: The bearer token of the guarded endpoints; None if no token is needed.
@@ -60,7 +59,7 @@ class AdminService:
 
     def __init__(  # noqa: PLR0913, PLR0917  # what the endpoints show
         self,
-        expose: Callable[[], Iterable[bytes]],
+        expose: Callable[[], bytes],
         sources: Callable[[], Sequence[SourceStatus]],
         hosts: Hosts,
         token: str | None,
@@ -73,6 +72,7 @@ class AdminService:
         self._revocations = revocations
         self._guard = AdminGuard(token, wrong_tokens)
         self._endpoints: dict[str, Callable[[], Response]] = {
+            "/metrics": lambda: _response(self._expose(), _METRICS),
             "/healthz": lambda: _response(b"ok\n", "text/plain; charset=utf-8"),
             OPENAPI_PATH: lambda: _response(_OPENAPI, "application/json"),
             "/v1/keys": self._keys,
@@ -103,20 +103,11 @@ class AdminService:
             return await respond_explanation(request, self._hosts)
         if path == "/v1/revocations":
             return await self._revocations.respond(request)
-        if path not in ("/readyz", "/metrics") and path not in self._endpoints:
+        if path != "/readyz" and path not in self._endpoints:
             return not_found()
         if request.method not in READ_METHODS:
             return method_not_allowed("GET")
-        if path == "/metrics":
-            return await self._metrics()
         return self._readyz(query) if path == "/readyz" else self._endpoints[path]()
-
-    async def _metrics(self) -> Response:
-        texts = []
-        for text in self._expose():
-            texts.append(text)
-            await asyncio.sleep(0)  # other requests are decided between two parts
-        return _response(b"".join(texts), _METRICS)
 
     def _readyz(self, query: str) -> Response:
         """Return whether this worker's key sources have answered and its revocations are current.
