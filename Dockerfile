@@ -5,14 +5,16 @@ ARG BASE_IMAGE=python:3.13-slim
 
 FROM ${BASE_IMAGE} AS build
 WORKDIR /src
+# The compiler of the hot modules. The second stage does not contain it.
+RUN apt-get update -qq && apt-get install -qq --no-install-recommends gcc libc6-dev >/dev/null
 COPY requirements.txt requirements-build.txt ./
 RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/jitsi-verifier \
  && /opt/build/bin/pip install --quiet --no-cache-dir --require-hashes -r requirements-build.txt \
  && /opt/build/bin/pip --python /opt/jitsi-verifier/bin/python install --quiet --no-cache-dir \
       --no-compile --require-hashes -r requirements.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY verifier ./verifier
-RUN /opt/build/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir /dist . \
+RUN HATCH_BUILD_HOOK_ENABLE_CUSTOM=true /opt/build/bin/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir /dist . \
  && /opt/build/bin/pip --python /opt/jitsi-verifier/bin/python install --quiet --no-cache-dir \
       --no-compile --no-deps --no-index /dist/*.whl \
  && /opt/jitsi-verifier/bin/python -m compileall -q --invalidation-mode unchecked-hash \

@@ -9,7 +9,7 @@ FUZZ_STAMP := $(VENV)/.fuzz
 # For trials only: this secret is published, so it protects nothing.
 DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-for-trials-on-one-machine XMPP_DOMAIN=meet.jitsi
 
-.PHONY: run test unit unit-pythons check docs-generated man requirements sbom image-test conformance fuzz soak soak-keys bench \
+.PHONY: run test unit unit-pythons check docs-generated man requirements sbom image-test wheel-compiled test-compiled conformance fuzz soak soak-keys bench \
   bench-memory bench-prosody clean
 
 run: $(RUN_STAMP)
@@ -72,6 +72,16 @@ image-test: $(TEST_STAMP)
 
 conformance: $(TEST_STAMP)
 	$(BIN)/python -m tests.conformance tests/conformance/vectors.jsonl
+
+# Builds a wheel whose hot modules are compiled; it needs a C compiler and Python's headers.
+wheel-compiled: $(TEST_STAMP)
+	HATCH_BUILD_HOOK_ENABLE_CUSTOM=true $(BIN)/python -m build --quiet --wheel
+
+# Runs the tests, the recorded cases and the fuzzers, SECONDS each, with the compiled wheel.
+test-compiled: SECONDS = 10
+test-compiled: $(FUZZ_STAMP)
+	tests/support/install-debian-packages tests/unit/*/debian-packages.txt
+	$(BIN)/python -m tests.support.compiled --seconds $(SECONDS)
 
 # Fuzzes each kind of input for SECONDS, two kinds at a time. ONLY selects kinds, and KEEP=1 replaces
 # the corpus by the inputs that were found:

@@ -20,10 +20,10 @@ def extras() -> list[str]:
 
 
 def build_requires() -> list[str]:
-    """Return the packages that build this one."""
-    build: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"][
-        "requires"
-    ]
+    """Return the packages that build this one, and those that compile it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    hooks = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]
+    build: list[str] = project["build-system"]["requires"] + hooks["custom"]["dependencies"]
     return build
 
 

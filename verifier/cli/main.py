@@ -24,7 +24,7 @@ from verifier.config import ConfigError
 from verifier.keys.sources.base import KeySourceError
 from verifier.process.memory_protection import protect_memory
 from verifier.tokens.redact import hide_tokens
-from verifier.version import VERSION
+from verifier.version import VERSION, build_kind
 
 _LIBRARIES: Final = (
     "aiohttp",
@@ -143,7 +143,8 @@ class _Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         libraries = [f"{name} {version(name)}" for name in _LIBRARIES]
-        lines = [f"jitsi-verifier {VERSION}", f"Python {platform.python_version()}", *libraries]
+        python = f"Python {platform.python_version()}"
+        lines = [f"jitsi-verifier {VERSION}", python, f"build {build_kind()}", *libraries]
         sys.stdout.write("\n".join([*lines, ""]))
         parser.exit(0)
 

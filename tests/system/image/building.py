@@ -37,7 +37,7 @@ def buildah(*arguments: str | Path) -> str:
 def make_base(folder: Path) -> str:
     """Build a base image of Debian with Python; return its name."""
     tree = folder / "base"
-    packages = "--include=python3,python3-venv,ca-certificates"
+    packages = "--include=python3-dev,python3-venv,ca-certificates"
     run("debootstrap", "--variant=minbase", packages, SUITE, tree)
     shutil.rmtree(tree / "var/cache/apt/archives")
     container = buildah("from", "scratch")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.support.commands import Run
 from tests.support.processes import COMMAND, running_verifier
 from tests.support.tokens import SECRET
 from verifier.cli import main
+from verifier.rules import engine
 from verifier.version import VERSION
 
 ENVIRON = {
@@ -84,6 +86,12 @@ def test_python_m_verifier_is_the_same_command() -> None:
     command = [sys.executable, "-m", "verifier", "--version"]
     done = subprocess.run(command, env=ENVIRON, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.partition("\n")[0]) == (0, f"jitsi-verifier {VERSION}")
+
+
+def test_version_names_the_kind_of_build() -> None:
+    _, out, _ = installed("--version")
+    is_compiled = any(engine.__file__.endswith(suffix) for suffix in EXTENSION_SUFFIXES)
+    assert f"\nbuild {'compiled' if is_compiled else 'pure Python'}\n" in out
 
 
 def test_terminal_with_another_encoding_works() -> None:
