@@ -34,11 +34,12 @@ A check takes about 0.03 ms with RS256 and 0.15 ms with ES256, so the last one w
 0.15 s. With ES384 or ES512, it waits about 1.5 s.
 """
 
-MAX_TURNS: Final = 8
+MAX_TURNS: Final = 3
 """The number of checks in one round of the event loop.
 
 Each round costs time of its own: with one check in a round, a token signed with RS256 takes a fifth
-more CPU time. With still more checks, a round is longer than what other requests may wait.
+more CPU time. With eight, a flood of forged tokens makes cached responses three times as late; with
+three, less than twice (`make bench ONLY=attack`).
 """
 
 MAX_ROUND_SECONDS: Final = 0.000_3
