@@ -34,6 +34,7 @@ _OCTETS: Final = {
 }
 _RSA_OCTETS: Final = (256, 384, 512)
 _JWE_SEGMENTS: Final = 5
+_LONG_WORD: Final = re.compile(r"[A-Za-z0-9_.%-]{16}")
 _MAX_SHOWN: Final = 40
 _COPY_AGAIN: Final = (
     "Copy the whole link or token again; a token is cut by columns, fields and mail programs that"
@@ -163,6 +164,9 @@ def _suggest_without_prefix(prefix: str) -> str:
         return f"The token's beginning is missing. {_COPY_AGAIN}"
     if not prefix.strip():
         return "A blank stands in front of the token. Remove the blanks and line breaks."
+    # A long word may be a part of this token or of another one.
+    if _LONG_WORD.search(prefix):
+        return "Other text stands in front of the token. Send the token alone."
     return f"In front of the token stands {_shown(prefix[-_MAX_SHOWN:])}. Send the token alone."
 
 

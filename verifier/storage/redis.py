@@ -132,7 +132,10 @@ def _describe(error: Exception) -> str:
         name = type(error).__name__.removesuffix("Error")
         kind = code[0] if code else _CODES.get(type(error), name)
         return _refused(None if kind == "Response" else kind)
-    # The library wraps the operating system's error, without its number.
-    cause = error if isinstance(error, OSError) else error.__context__
-    number = cause.errno if isinstance(cause, OSError) else None
-    return os.strerror(number) if number else "no connection"
+    # The library wraps the operating system's error, once or several times, without its number.
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno)
+        cause = cause.__cause__ or cause.__context__
+    return "no connection"
