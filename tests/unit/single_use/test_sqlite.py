@@ -58,7 +58,7 @@ async def test_redemptions_survive_a_restart_until_their_end_is_certain(tmp_path
 
 
 def connect_for_threads(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, 0, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
 
 
 async def test_a_record_that_comes_and_goes_between_two_statements_is_no_error(
