@@ -1,4 +1,4 @@
-"""Which keys of a document everybody can sign with, because the document has their private keys.
+"""Which keys of a document any program can sign with, because the document has their private keys.
 
 =============================================  ===================================================
 entry with a private key                       keys that are not used
@@ -56,7 +56,7 @@ class PublishedKeys:
                 self._by_key_id[key_id].add(_UNREADABLE)
 
     def contain(self, key_id: str, key: VerificationKey) -> bool:
-        """Return whether everybody may be able to sign with this key."""
+        """Return whether any program may be able to sign with this key."""
         named = self._by_key_id.get(key_id, set())
         return key.fingerprint in self._everywhere or bool(named & {key.fingerprint, _UNREADABLE})
 
