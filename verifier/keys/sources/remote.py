@@ -15,6 +15,7 @@ all HTTP caches, and the token is checked with the answer. Forged signatures loo
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Final, Self
 
@@ -40,7 +41,7 @@ from verifier.log import log
 _MOST_WAITING: Final = 256  # tokens, for the answer about a key that did not make a signature
 
 
-class RemoteSource:
+class RemoteSource(ABC):
     """Keys by ``kid`` from a URL, kept fresh in the background.
 
     Args:
@@ -172,17 +173,17 @@ class RemoteSource:
         """A number that changes when a key is confirmed."""
         return self._cache.confirmations
 
+    @abstractmethod
     def _is_asking(self, key_id: str) -> bool:
         """Return whether a fetch runs that will answer for this key id."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _asked_again_at(self, key_id: str) -> float:
         """Return when ``ask_again`` last asked for this key id (monotonic)."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _ask_again(self, key_id: str) -> KeyOrMissing:
         """Ask the source; see ``ask_again``."""
-        raise NotImplementedError
 
     def _log_proxy(self) -> None:
         source, url = self.name, redacted_url(self.url)
