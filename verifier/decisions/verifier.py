@@ -126,7 +126,7 @@ class Verifier:
         check = self._begin(request, self.keys)
         if isinstance(check, (Allow, Deny)):
             return self._follow_up(request, check, browser_id)
-        turn = self.throttle.submit(lambda: check.finish(self.clock()))
+        turn = self._submit(check)
         return OVERLOADED if turn is None else self._after_turn(request, turn, browser_id)
 
     def allow_without_token(self, request: AccessRequest) -> Decision:
@@ -218,8 +218,7 @@ class Verifier:
         check = self._begin(request, KeySet(self.keys.static, {needed.key_id: found}))
         if not isinstance(check, (Allow, Deny)):
             # All requests that waited for this key go on now, but their signatures take turns.
-            pending = check
-            turn = self.throttle.submit(lambda: pending.finish(self.clock()))
+            turn = self._submit(check)
             if turn is None:
                 return OVERLOADED
             check = await turn
@@ -251,6 +250,10 @@ class Verifier:
         # Shielded: a store may record a redemption whose task was cancelled. The token would count
         # as used, although no browser got a response.
         return await asyncio.shield(task)
+
+    def _submit(self, check: SecondPhase) -> Awaitable[Decision] | None:
+        """Return the decision of a check at its turn; None if too many checks wait."""
+        return self.throttle.submit(lambda: check.finish(self.clock()))
 
     def _begin(self, request: AccessRequest, keys: KeyLookup) -> Decision | SecondPhase:
         """Return the decision, or the check that must wait for its turn."""

@@ -332,7 +332,7 @@ class HttpConnection(asyncio.Protocol):
         """Send the response that a task has made."""
         try:
             response = task.result()
-            if self._transport is not None and not self._transport.is_closing():
+            if not self._is_closed():
                 self._send(method, response)
         except asyncio.CancelledError:
             self.abort()

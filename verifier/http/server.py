@@ -33,8 +33,6 @@ _log: Final = logging.getLogger(__name__)
 # How often deadlines are looked at: at least once a second, and eight times in the shortest limit.
 _LONGEST_INTERVAL: Final = 1.0
 _CHECKS_PER_LIMIT: Final = 8
-
-
 _DEFAULTS: Final = Limits()
 
 
