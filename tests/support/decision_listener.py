@@ -212,16 +212,13 @@ class Client:
     async def receive_all(self) -> list[Received]:
         """Return all responses until the server closes the connection."""
         found = []
-        while not await self._has_ended():
-            found.append(await self.receive())
-        return found
-
-    async def _has_ended(self) -> bool:
-        async with asyncio.timeout(TIMEOUT):
-            # A peek: StreamReader has none, but it takes back what was read.
-            data = await self._reader.read(1)
-        self._reader._buffer[:0] = data  # type: ignore[attr-defined]
-        return not data
+        while True:
+            try:
+                found.append(await self.receive())
+            except asyncio.IncompleteReadError as error:
+                if error.partial:
+                    raise
+                return found
 
     def half_close(self) -> None:
         """Close this side."""

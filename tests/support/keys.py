@@ -82,10 +82,10 @@ class Keys:
     def answer_without_fetch(self, _key_id: str) -> Missing | None:
         return self.answer if self.at_once and isinstance(self.answer, Missing) else None
 
-    def asks_again_in(self, _key_id: str) -> None:
+    def asks_again_in(self, _key_id: str) -> float | None:
         return None
 
-    async def ask_again(self, _key_id: str) -> Missing:
+    async def ask_again(self, _key_id: str) -> VerificationKey | Missing:
         return Missing.UNAVAILABLE
 
     async def find_by_digest(self, _digest: str) -> None:

@@ -65,10 +65,10 @@ class FakeKeys:
     def answer_without_fetch(self, _key_id: str) -> Missing | None:
         return None if self.waits else self.answer
 
-    def asks_again_in(self, _key_id: str) -> None:
+    def asks_again_in(self, _key_id: str) -> float | None:
         return None
 
-    async def ask_again(self, _key_id: str) -> Missing:
+    async def ask_again(self, _key_id: str) -> VerificationKey | Missing:
         return Missing.UNAVAILABLE
 
     async def find_by_digest(self, digest: str) -> tuple[VerificationKey, float] | None:

@@ -73,8 +73,8 @@ def test_failure_ends_a_single_process_with_an_error(tmp_path: Path, work: str) 
 def test_failure_replaces_the_worker(tmp_path: Path, work: str) -> None:
     trigger = tmp_path / "trigger"
     config, token = configure(tmp_path), good_token()
-    options = {"program": program(work, trigger), "VERIFIER_WORKERS": "2"}
-    with running_verifier(tmp_path, config, **options) as verifier:  # type: ignore[arg-type]
+    failing = program(work, trigger)
+    with running_verifier(tmp_path, config, program=failing, VERIFIER_WORKERS="2") as verifier:
         verifier.wait_for_log("all workers listen")
         line = fail(verifier, work, trigger)
         wait_until(lambda: verifier.metric("worker_restarts_total") == 1, "one restart")

@@ -122,7 +122,7 @@ def ask_with_token(endpoint: str, token: str) -> bytes:
 
 
 def forged_token(mode: str, length: int) -> str:
-    """Return a plain token of about so many bytes, which nobody has signed."""
+    """Return a plain token of about so many bytes, with a signature of no key."""
     algorithm = "RS256" if mode in PUBLIC_KEY_MODES else "HS256"
     head, signature = segment(_HEADERS[algorithm]), segment(_SIGNATURES[algorithm])
     plain = f"{head}.{segment(_CLAIMS)}.{signature}"

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from time import process_time
 from typing import Any
+from unittest.mock import patch
 
 from verifier.config import Settings, load
 from verifier.http.admin import wrong_tokens
@@ -168,8 +169,7 @@ def _all_lines_formatted(settings: Settings) -> Any:
 
     Wrong admin tokens are answered at once.
     """
-    delays = wrong_tokens._FIRST_DELAY, wrong_tokens._LONGEST_DELAY
-    logger, limit = logging.getLogger("verifier"), sinks.LINES_PER_SECOND
+    logger = logging.getLogger("verifier")
     handlers, root = logger.handlers[:], logging.getLogger().handlers[:]
     level, propagate = logger.level, logger.propagate
     with contextlib.redirect_stderr(io.StringIO()):
@@ -177,13 +177,13 @@ def _all_lines_formatted(settings: Settings) -> Any:
     for handler in logger.handlers:
         assert isinstance(handler, logging.StreamHandler)
         handler.setStream(_Nowhere())
-    sinks.LINES_PER_SECOND = _ENDLESS  # type: ignore[misc]
-    wrong_tokens._FIRST_DELAY = wrong_tokens._LONGEST_DELAY = 0  # type: ignore[misc]
     try:
-        yield
+        with (
+            patch.object(sinks, "LINES_PER_SECOND", _ENDLESS),
+            patch.multiple(wrong_tokens, _FIRST_DELAY=0, _LONGEST_DELAY=0),
+        ):
+            yield
     finally:
-        sinks.LINES_PER_SECOND = limit  # type: ignore[misc]
-        wrong_tokens._FIRST_DELAY, wrong_tokens._LONGEST_DELAY = delays  # type: ignore[misc]
         logger.handlers[:], logging.getLogger().handlers[:] = handlers, root
         logger.level, logger.propagate = level, propagate
 

@@ -321,10 +321,10 @@ class RotatedKey(Keys):
     def get(self, _key_id: str) -> VerificationKey | None:
         return OLD
 
-    def asks_again_in(self, _key_id: str) -> float | None:  # type: ignore[override]
+    def asks_again_in(self, _key_id: str) -> float | None:
         return self.pause
 
-    async def ask_again(self, _key_id: str) -> VerificationKey | Missing:  # type: ignore[override]
+    async def ask_again(self, _key_id: str) -> VerificationKey | Missing:
         self.asked, self.pause = self.asked + 1, 10.0
         return self.answer
 
