@@ -14,11 +14,13 @@ _MADE: Final = (
     "# Made by contrib/docker-compose/build.py from contrib/nginx/{name}; change that.\n\n"
 )
 
+_SERVERS: Final = "    server {0}:8090 max_fails=0;\n" * 2
+
 FILES: Final = {
     "http.conf": (
         "jitsi-verifier.conf",
         (
-            ("server 127.0.0.1:8090;", "server jitsi-verifier:8090;"),
+            (_SERVERS.format("127.0.0.1"), _SERVERS.format("jitsi-verifier")),
             # In a container /run is on a disk. The container has its own /dev/shm of 64 MB.
             ("/run/jitsi-verifier-nginx", "/dev/shm/jitsi-verifier"),  # noqa: S108  # no other user is in it
             ("max_size=64m", "max_size=32m"),

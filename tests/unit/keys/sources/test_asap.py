@@ -757,10 +757,12 @@ async def test_request_waits_at_most_for_the_timeout(
 async def test_stalled_server_holds_at_most_sixteen_connections(
     server: KeyServer, open_source: Open
 ) -> None:
-    source = open_source(key_fetch_timeout=0.3)
+    source = open_source()
     server.reply_to_all = Reply(fault="stall")
-    found = await asyncio.gather(*(source.fetch(str(number)) for number in range(100)))
-    assert set(found) <= {Missing.UNAVAILABLE, Missing.UNKNOWN}
+    lookups = [asyncio.create_task(source.fetch(str(number))) for number in range(100)]
+    await until(lambda: server.in_progress == 16)
+    server.release.set()
+    assert set(await asyncio.gather(*lookups)) <= {Missing.UNAVAILABLE, Missing.UNKNOWN}
     assert server.most_parallel == 16
     assert server.connections <= 16
 
