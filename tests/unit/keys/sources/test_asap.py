@@ -625,7 +625,7 @@ async def test_flood_of_invented_key_ids_is_limited(
 async def test_key_ids_that_lose_their_place_are_not_called_unknown(
     server: KeyServer, time: FakeTime, open_source: Open
 ) -> None:
-    source = open_source(key_fetch_timeout=0.5)
+    source = open_source(key_fetch_timeout=3.0)
     found = await asyncio.gather(*await flood(source, map(str, range(2000))))
     assert Counter(found) == {Missing.UNKNOWN: 60, Missing.UNAVAILABLE: 1940}
     await until(lambda: not source._queue._waiting)
@@ -741,12 +741,12 @@ async def test_least_recently_used_key_is_evicted(
 async def test_request_waits_at_most_for_the_timeout(
     server: KeyServer, recorder: Recorder, open_source: Open
 ) -> None:
-    old, source = open_source(), open_source(key_fetch_timeout=0.2)
+    old, source = open_source(), open_source(key_fetch_timeout=1.5)
     server.publish("cached", pem("cached"))
     await old.fetch("cached")
     source.copy_from(old)
     server.reply_to_all = Reply(fault="stall")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         waiting = asyncio.create_task(source.fetch("unknown"))
         await until(lambda: server.in_progress == 1)
         assert is_key(source.get("cached"), "cached")

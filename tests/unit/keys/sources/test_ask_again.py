@@ -153,7 +153,7 @@ async def test_forgeries_neither_evict_nor_outrun_the_lookup_rate(
     publish(server, **names)
     old = AsapSource(server.url, session, source_context(time))
     await asyncio.gather(*map(old.fetch, names))
-    source = AsapSource(server.url, session, source_context(time, key_fetch_timeout=0.5))
+    source = AsapSource(server.url, session, source_context(time, key_fetch_timeout=2.0))
     source.copy_from(old)
     server.requests.clear()
     await asyncio.gather(*map(source.ask_again, names))
