@@ -521,6 +521,15 @@ class ProxyOptions:
         help="Networks whose X-Real-IP is believed, for bypass; unix means every unix socket.",
         example='["127.0.0.1", "unix"]',
     )
+    cors_origins: tuple[str, ...] = option(
+        "VERIFIER_CORS_ORIGINS",
+        types.ORIGINS,
+        (),
+        per_host=True,
+        help="Origins of other sites whose pages may read why a request of theirs was denied.",
+        note="It opens nothing: [pages of other origins](http-api.md#pages-of-other-origins).",
+        example='["https://portal.example.org", "https://app.example.org:8443"]',
+    )
     denied_redirect_url: str | None = option(
         "VERIFIER_DENIED_REDIRECT_URL",
         types.REDIRECT,

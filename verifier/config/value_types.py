@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from verifier.config.addresses import Network, parse_address
 from verifier.config.redirect_template import has_stray_brace
 from verifier.keys.model import ALGORITHMS
+from verifier.rooms.url import parse_url
 from verifier.storage.redis_url import EXPECTED as REDIS_EXPECTED
 from verifier.storage.redis_url import parse_redis_url
 
@@ -165,6 +166,15 @@ def _url_base(text: str) -> str:
     if "?" in text:
         raise ValueError
     return _url(text)
+
+
+def _origin(text: str) -> str:
+    """Read an origin as browsers write it: lower case, without the default port (RFC 6454, 6.2)."""
+    url = parse_url(text)
+    if url is None or text.count("/") != 2 or "?" in text or "#" in text or not url.host.isascii():
+        raise ValueError
+    is_default = url.port in (None, {"http": 80, "https": 443}[url.scheme])
+    return f"{url.scheme}://{url.host}" if is_default else f"{url.scheme}://{url.host}:{url.port}"
 
 
 def _redirect(text: str) -> str:
@@ -321,6 +331,11 @@ URL: Final = ValueType(
 )
 URL_BASE: Final = _single(
     "an http:// or https:// URL without user name, password, query or fragment", _url_base
+)
+ORIGINS: Final = _list(
+    "an origin such as https://portal.example.org (scheme, host, and the port if it is not the"
+    " default one; no path, no *), one or several",
+    _origin,
 )
 REDIRECT: Final = _single(
     "an https:// URL without user name, password or fragment, with placeholders in braces only "
