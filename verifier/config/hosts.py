@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from verifier.config.input import ConfigInput, read_table
+from verifier.config.input import ConfigInput
 from verifier.config.options import OPTIONS
 from verifier.config.problems import Problem, shown_name, type_name
+from verifier.config.toml_file import read_table
 from verifier.rooms.host import is_host_name
 
 PER_HOST: Final = tuple(option.name for option in OPTIONS if option.per_host)

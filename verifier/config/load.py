@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from verifier.config.environment import read_environment
 from verifier.config.hosts import read_hosts
-from verifier.config.input import ConfigInput, ReadFile, read_environment, read_toml, unquoted
+from verifier.config.input import ConfigInput, ReadFile
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS
 from verifier.config.problems import ConfigError
+from verifier.config.secret_files import unquoted
 from verifier.config.settings import Settings
+from verifier.config.toml_file import read_toml
 from verifier.config.validate import resolve, resolve_host
 
 

@@ -2,7 +2,7 @@
 
 Each class is a topic of the configuration page: its docstring is the topic's title and
 introduction. From these declarations follow the names of TOML keys, environment variables and
-``_FILE`` variables (``input``), what a host's table may have (``hosts``), the fields of
+``_FILE`` X, what a host's table may have (``hosts``), the fields of
 ``Settings``, the list of ``check-config``, ``serve --help`` and the manual page, the Compose file's
 list and ``docs/configuration.md``.
 

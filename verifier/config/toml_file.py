@@ -1,0 +1,102 @@
+"""Reads the TOML file, and the table of each virtual host, option by option."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from verifier.config.input import (
+    BY_NAME,
+    ConfigInput,
+    GivenValue,
+    describe_file_error,
+    describe_value,
+)
+from verifier.config.option import Option
+from verifier.config.options import OPTIONS
+from verifier.config.problems import Problem, shown_name, type_name
+from verifier.config.secret_files import take_file
+from verifier.config.unknown_names import nearest
+
+_BY_FILE_KEY: Final = {option.file_key: option for option in OPTIONS if option.file_key}
+_TABLES: Final = sorted({option.table for option in OPTIONS} - {""})
+
+
+def read_toml(path: Path, config: ConfigInput) -> None:
+    """Read the configuration file."""
+    document = _parse(path, config)
+    if document is None:
+        config.failed.update(BY_NAME)
+        return
+    config.path, config.hosts = str(path), document.pop("hosts", {})
+    read_table(document, str(path), config, tuple(BY_NAME))
+
+
+def read_table(
+    table: Mapping[str, Any], origin: str, config: ConfigInput, names: Sequence[str]
+) -> None:
+    """Read a table of options, of which only ``names`` are allowed there."""
+    file_keys = {key: option for key, option in _BY_FILE_KEY.items() if option.name in names}
+    table = _flattened(table, origin, config)
+    for key, value in table.items():
+        if key in names:
+            _take_toml(BY_NAME[key], value, origin, config)
+        elif key in BY_NAME:
+            expected = "it at the top of the file: it is the whole service's"
+            config.problems.append(Problem(key, origin, "an option of one host", expected))
+        elif key not in file_keys:
+            near = nearest(key, [*names, *file_keys])
+            expected = f"the name of an option; the nearest is {near}"
+            config.problems.append(Problem(shown_name(key), origin, "an unknown option", expected))
+    for key, option in file_keys.items():
+        if key in table:
+            _take_file_key(option, key, table, origin, config)
+
+
+def _flattened(table: Mapping[str, Any], origin: str, config: ConfigInput) -> dict[str, Any]:
+    """Return a table in which the options of an inner table have dotted names."""
+    flat = {key: value for key, value in table.items() if key not in _TABLES}
+    for name in _TABLES:
+        inner = table.get(name, {})
+        if isinstance(inner, Mapping):
+            flat |= {f"{name}.{key}": value for key, value in inner.items()}
+        else:
+            problem = Problem(name, origin, type_name(inner), "a table of options")
+            config.problems.append(problem)
+    return flat
+
+
+def _parse(path: Path, config: ConfigInput) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(config.read_file(path).decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        config.problems.append(
+            Problem("", str(path), describe_file_error(error), "a TOML file in UTF-8")
+        )
+        return None
+
+
+def _take_toml(option: Option, value: Any, origin: str, config: ConfigInput) -> None:
+    try:
+        good = option.type.from_toml(value)
+    except ValueError:
+        config.fail(option, origin, describe_value(option, value))
+    else:
+        config.given[option.name] = GivenValue(good, origin, from_environment=False)
+
+
+def _take_file_key(
+    option: Option, key: str, table: Mapping[str, Any], origin: str, config: ConfigInput
+) -> None:
+    value = table[key]
+    if option.name in table:
+        config.given.pop(option.name, None)
+        config.fail_both(option, key, option.name, origin)
+    elif type(value) is not str or not value:
+        config.failed.add(option.name)
+        expected = "the path of a file"
+        config.problems.append(Problem(key, origin, type_name(value), expected))
+    else:
+        take_file(option, Path(value), f"{key} in {origin}", config)
