@@ -19,8 +19,9 @@ from typing import Any, Final, Literal, TextIO
 from verifier.tokens.redact import hide_tokens
 
 LOGGER: Final = logging.getLogger("verifier")
-# Characters. Long enough for a host name and a path; a client cannot fill the log with one header.
-_LONGEST_VALUE: Final = 200
+LONGEST_VALUE: Final = 200
+"""The longest text of a field, in characters: a client cannot fill the log with one header, and a
+host name and a path still fit."""
 
 _PATIENCE: Final = 500  # milliseconds
 
@@ -128,7 +129,7 @@ def loggable(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     # Headers may contain lone surrogates, which UTF-8 cannot express.
-    text = value[:_LONGEST_VALUE].encode("utf-8", "replace").decode()
+    text = value[:LONGEST_VALUE].encode("utf-8", "replace").decode()
     return hide_tokens(text)
 
 

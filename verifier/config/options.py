@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
@@ -517,8 +518,12 @@ class ProxyOptions:
     trusted_proxies: tuple[Network | str, ...] = option(
         "VERIFIER_TRUSTED_PROXIES",
         types.PROXIES,
-        (),
-        help="Networks whose X-Real-IP is believed, for bypass; unix means every unix socket.",
+        (ip_network("127.0.0.0/8"), ip_network("::1"), types.UNIX),
+        default_text="127.0.0.0/8, ::1 and unix",
+        help="Networks whose X-Real-IP is the client's address; unix means every unix socket.",
+        note="For the logs and for `bypass`. A proxy there must replace the `X-Real-IP` of its"
+        " clients, as the files in `contrib` do. The default is for the logs only: `bypass` needs"
+        " this option itself.",
         example='["127.0.0.1", "unix"]',
     )
     cors_origins: tuple[str, ...] = option(
@@ -577,6 +582,14 @@ class LogOptions:
         default_text="off",
         help="Where each decision is recorded: stdout, syslog or the absolute path of a file.",
         example='"/var/log/jitsi-verifier/audit.log"',
+    )
+    log_personal_data: bool = option(
+        "VERIFIER_LOG_PERSONAL_DATA",
+        types.BOOLEAN,
+        True,
+        help="Whether log and audit log have clients' addresses, user ids and user names.",
+        note="[Which personal data are logged](operations.md#personal-data).",
+        example="false",
     )
     tracing: bool = option(
         "VERIFIER_TRACING",

@@ -203,7 +203,10 @@ def _check_rules(config: ConfigInput, values: dict[str, Any]) -> None:
 
 
 def _check_bypass(config: ConfigInput, values: dict[str, Any]) -> None:
-    if values["bypass"] and not values["trusted_proxies"]:
+    # The default is for logs. An operator must say that a proxy replaces its clients' X-Real-IP
+    # before the header opens the gate.
+    given = "trusted_proxies" in config.given and values["trusted_proxies"]
+    if values["bypass"] and not given and not config.has_bad_value("trusted_proxies"):
         expected = "trusted_proxies (VERIFIER_TRUSTED_PROXIES) beside it"
         config.add_problem("bypass", "networks without a trusted proxy", expected)
 

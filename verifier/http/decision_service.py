@@ -78,6 +78,7 @@ class DecisionService:
             options.decision_ttl,
             options.report_only,
             refresh,
+            options.trusted_proxies,
         )
         proxies = {
             name: ProxyAuth(name, hosts, self._responder, options).respond for name in CONVENTIONS

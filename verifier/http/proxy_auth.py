@@ -13,6 +13,7 @@ from typing import Final
 from verifier.decisions.bypass import Bypass
 from verifier.decisions.cache import cache_key
 from verifier.decisions.hosts import Hosts
+from verifier.decisions.trusted_proxies import TrustedProxies
 from verifier.decisions.verifier import Decided, Verifier
 from verifier.http.original_request import CONVENTIONS, OriginalRequest, read_original
 from verifier.http.pages import Pages
@@ -47,6 +48,7 @@ class ProxyAuthOptions:
         bypass: Decides which clients need no token.
         pages: Adds redirects and hand-offs to the responses to page requests.
         report_only: Whether denials are only reported.
+        trusted_proxies: The proxies that say the truth about a client's address, for the logs.
     """
 
     decision_ttl: int = 30
@@ -54,6 +56,7 @@ class ProxyAuthOptions:
     bypass: Bypass = Bypass()  # noqa: RUF009  # immutable
     pages: Pages = Pages()  # noqa: RUF009  # immutable
     report_only: bool = False
+    trusted_proxies: TrustedProxies = TrustedProxies()  # noqa: RUF009  # immutable
 
 
 class ProxyAuth:

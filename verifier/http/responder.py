@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 from verifier.decisions.cache import CachedResponse, DecisionCache
 from verifier.decisions.hosts import Hosts
+from verifier.decisions.trusted_proxies import TrustedProxies
 from verifier.decisions.verifier import Decided, Observer, Verifier
 from verifier.http.original_request import OriginalRequest
 from verifier.http.request import Request
@@ -120,6 +121,7 @@ class Responder:
         decision_ttl: The longest time, seconds, that a proxy may cache an allow.
         report_only: Whether denials are only reported.
         refresh: Reads the changes of other workers, and empties the cache if there are any.
+        proxies: The proxies that say the truth about a client's address, for records.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # what a response passes through
@@ -131,6 +133,7 @@ class Responder:
         decision_ttl: int,
         report_only: bool,
         refresh: Callable[[], None],
+        proxies: TrustedProxies,
     ) -> None:
         self._clock = hosts.default.clock
         self._cache = cache
@@ -139,6 +142,7 @@ class Responder:
         self._lifetime = Lifetime(decision_ttl)
         self._report_only = report_only
         self._refresh = refresh
+        self._proxies = proxies
 
     @property
     def cache_generation(self) -> int:
@@ -165,7 +169,7 @@ class Responder:
         observer.count_cache_lookup(hit=True)
         observer.count_decision(endpoint, cached.outcome, seconds)
         if cached.log_record:
-            self._log.write(cached.log_record, _log_context(endpoint, request, seconds))
+            self._log.write(cached.log_record, self._log_context(endpoint, request, seconds))
         return cached.head + self._lifetime.lines(cached.cacheable_until, now), cached.body
 
     def respond(self, context: RequestContext, render: Render) -> Answer:
@@ -212,14 +216,18 @@ class Responder:
         self._observer.count_decision(context.endpoint, cached.outcome, seconds)
         if cached.log_record:
             self._log.write(
-                cached.log_record, _log_context(context.endpoint, context.request, seconds)
+                cached.log_record, self._log_context(context.endpoint, context.request, seconds)
             )
         return cached.head + self._lifetime.lines(cached.cacheable_until, now), cached.body
 
-
-def _log_context(endpoint: str, request: Request, seconds: float) -> LogContext:
-    """Return what the log may hold of a request: the proxy's id for it, or its trace id."""
-    traceparent = request.sole(b"traceparent")
-    trace = _TRACEPARENT.fullmatch(traceparent or "")
-    request_id = request.sole(b"x-request-id") or (trace and trace[1])
-    return LogContext(endpoint, seconds, request_id or None, traceparent if trace else None)
+    def _log_context(self, endpoint: str, request: Request, seconds: float) -> LogContext:
+        """Return what the log may hold of a request: its id or its trace id, and its client."""
+        traceparent = request.sole(b"traceparent")
+        trace = _TRACEPARENT.fullmatch(traceparent or "")
+        request_id = request.sole(b"x-request-id") or (trace and trace[1])
+        client = None
+        if self._log.personal_data:
+            client = self._proxies.client_address(request.peer, request.sole(b"x-real-ip"))
+        return LogContext(
+            endpoint, seconds, request_id or None, traceparent if trace else None, client
+        )

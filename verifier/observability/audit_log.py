@@ -44,7 +44,10 @@ SYSLOG_SOCKET: Final = "/dev/log"
 
 _STDOUT: Final = 1
 
-_FIELDS: Final = ("outcome", "code", "room", "tenant", "user_id", "token_id")
+_FIELDS: Final = (
+    *("detail", "room", "tenant", "user_id", "user_name", "token_id", "key_id"),
+    *("step", "expected", "found"),
+)
 
 
 class AuditLog:
@@ -75,9 +78,12 @@ class AuditLog:
         """Queue one line."""
         line = {
             "time": datetime.now(UTC).isoformat(),
-            **{name: loggable(record[name]) for name in _FIELDS if name in record},
+            "outcome": record["outcome"],
+            "client": context.client,
+            "code": record.get("code"),
             "endpoint": context.endpoint,
             "request_id": loggable(context.request_id),
+            **{name: loggable(record[name]) for name in _FIELDS if name in record},
         }
         text = json.dumps({name: value for name, value in line.items() if value is not None})
         try:

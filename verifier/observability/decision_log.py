@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from verifier.explain import explain
 from verifier.keys.model import KeyLookup, KeySet
 from verifier.keys.sources.base import KeyObserver
+from verifier.log import LONGEST_VALUE
 from verifier.observability.audit_log import AuditLog
 from verifier.observability.sinks import LogContext, LogLines, Outcome, RateLimit, Sink
 from verifier.observability.tracing import Spans, TracedKeys, TracingError, open_spans
@@ -65,6 +66,8 @@ CODES_AFTER_SIGNATURE: Final = frozenset(
 # Bytes of a token without a good signature whose record has an explanation.
 _LONGEST_EXPLAINED: Final = 4_096
 _LONGEST_MALFORMED_EXPLAINED: Final = 1_024
+# The steps whose values may be those of a user.
+_STEPS_ABOUT_USERS: Final = frozenset({"context", "policy: user id", "revocation", "claim types"})
 
 
 class DecisionInputs(Protocol):
@@ -91,10 +94,16 @@ class DecisionLog:
 
     Args:
         sinks: Where decisions are recorded.
-        report_only: Whether denials are only reported. A record then has the explanation too, which
-            costs several times as much as the decision; so there are no more explanations than
-            the log accepts lines.
-        monotonic: The time for that limit, in seconds.
+        report_only: Whether denials are only reported.
+        personal_data: Whether records name users, and their clients' addresses.
+        monotonic: The time for the limit of explanations, in seconds.
+
+    The record of a denial has the step that failed. This costs several times as much as the
+    decision, so there are no more explanations than the log accepts lines. Denials before a good
+    signature have a limit of their own, so that a flood of bad tokens takes none from the others.
+
+    Attributes:
+        personal_data: As above.
     """
 
     def __init__(
@@ -102,11 +111,13 @@ class DecisionLog:
         sinks: Sequence[Sink],
         *,
         report_only: bool = False,
+        personal_data: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.personal_data = personal_data
         self._sinks = sinks
         self._report_only = report_only
-        self._explanations = RateLimit(monotonic)
+        self._explanations = {signed: RateLimit(monotonic) for signed in (False, True)}
 
     def record(
         self,
@@ -131,12 +142,15 @@ class DecisionLog:
         fields = {
             "outcome": outcome,
             **_room_fields(request, address),
-            **_token_fields(decision, request, inputs),
+            **_token_fields(decision, request, inputs, users=self.personal_data),
         }
         if not isinstance(decision, Allow):
             fields |= {"code": decision.code, "detail": decision.detail, "key_id": decision.key_id}
-            if self._report_only and inputs is not None and self._explanations.allows():
-                fields |= _failed_step_fields(decision.code, request, inputs)
+            limit = self._explanations[decision.code in CODES_AFTER_SIGNATURE]
+            if inputs is not None and limit.allows():
+                step = _failed_step_fields(decision.code, request, inputs)
+                if self.personal_data or step.get("step") not in _STEPS_ABOUT_USERS:
+                    fields |= step
         return json.dumps({name: value for name, value in fields.items() if value}).encode()
 
     def write(self, record: bytes, context: LogContext) -> None:
@@ -200,7 +214,7 @@ def _room_fields(request: AccessRequest, address: RoomAddress | None) -> dict[st
 
 
 def _token_fields(
-    decision: Decision, request: AccessRequest, inputs: DecisionInputs | None
+    decision: Decision, request: AccessRequest, inputs: DecisionInputs | None, *, users: bool
 ) -> dict[str, Any]:
     """Return the user and the token's id; only what the signature protects."""
     if request.token is None:
@@ -213,10 +227,22 @@ def _token_fields(
         claims = None
     else:
         claims = Claims(read_token(request).claims)
-    user, token_id = (claims.user.get("id"), claims.raw.get("jti")) if claims else (None, None)
+    token_id = claims.raw.get("jti") if claims else None
     if not isinstance(token_id, str) or not token_id:
         token_id = f"sha256:{token_digest(request.token)}"
-    return {"user_id": user if isinstance(user, str | int) else None, "token_id": token_id}
+    fields = {"token_id": token_id[:LONGEST_VALUE]}
+    if claims is None or not users:
+        return fields
+    user_id, name = claims.user.get("id"), claims.user.get("name")
+    return fields | {"user_id": _short(user_id, str | int), "user_name": _short(name, str)}
+
+
+def _short(value: Any, kind: Any) -> Any:
+    """Return a claim, cut; None if it is not of this kind."""
+    if not isinstance(value, kind):
+        return None
+    # A number has at most 19 digits: a token with a longer one is malformed.
+    return value[:LONGEST_VALUE] if isinstance(value, str) else value
 
 
 def _failed_step_fields(

@@ -21,7 +21,7 @@ Outcome = Literal["allowed", "denied", "would-deny"]
 
 _EVENTS: Final = {"denied": "denied", "would-deny": "would deny"}
 _LOGGED_FIELDS: Final = (
-    *("code", "detail", "room", "key_id"),
+    *("detail", "room", "tenant", "user_id", "user_name", "token_id", "key_id"),
     *("step", "expected", "found", "cure"),
 )
 
@@ -35,12 +35,14 @@ class LogContext:
         seconds: The time from the request's head to its answer.
         request_id: The proxy's name for the request, if there is one.
         traceparent: The trace that the request belongs to (W3C Trace Context), if there is one.
+        client: The client's IP address, if a trusted proxy said it.
     """
 
     endpoint: str
     seconds: float
     request_id: str | None = None
     traceparent: str | None = None
+    client: str | None = None
 
 
 class Sink(Protocol):
@@ -95,8 +97,14 @@ class LogLines:
 
     def write(self, record: Mapping[str, Any], context: LogContext) -> None:
         """Write one line."""
-        fields = {name: value for name, value in record.items() if name in _LOGGED_FIELDS}
-        fields |= {"endpoint": context.endpoint, "request_id": context.request_id}
+        # First the fields that no client can choose: contrib/fail2ban matches the start of a line.
+        fields: dict[str, Any] = {
+            "client": context.client,
+            "code": record.get("code"),
+            "endpoint": context.endpoint,
+            "request_id": context.request_id,
+            **{name: record.get(name) for name in _LOGGED_FIELDS},
+        }
         if record["outcome"] == "allowed":
             log("allowed", logging.DEBUG, **fields)
         elif self._is_allowed():

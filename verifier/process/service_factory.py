@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from verifier.config import Settings
 from verifier.decisions.bypass import Bypass
 from verifier.decisions.hosts import Hosts
+from verifier.decisions.trusted_proxies import TrustedProxies
 from verifier.decisions.verifier import Verifier
 from verifier.http.admin.api import AdminService
 from verifier.http.admin.revocations import RevocationsEndpoint
@@ -53,7 +54,11 @@ def build_services(
         hosts,
         state.cache,
         state.metrics.decisions,
-        DecisionLog(resources.sinks.all, report_only=report_only),
+        DecisionLog(
+            resources.sinks.all,
+            report_only=report_only,
+            personal_data=settings.log_personal_data,
+        ),
         _gate_options(settings),
         state.revocations.refresh,
     )
@@ -92,4 +97,5 @@ def _gate_options(settings: Settings) -> ProxyAuthOptions:
         Bypass(settings.bypass, settings.trusted_proxies),
         Pages(settings.denied_redirect_url, handoff),
         settings.mode == "report-only",
+        TrustedProxies(settings.trusted_proxies),
     )

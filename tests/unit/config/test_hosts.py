@@ -94,6 +94,10 @@ def test_wrong_hosts_tables_are_refused(text: str) -> None:
 def test_bypass_needs_a_trusted_proxy() -> None:
     with pytest.raises(ConfigError, match="trusted_proxies"):
         configured(SERVICE, VERIFIER_BYPASS="10.0.0.0/8")
+    with pytest.raises(ConfigError, match="trusted_proxies"):
+        configured(f"trusted_proxies = []\n{SERVICE}", VERIFIER_BYPASS="10.0.0.0/8")
+    default = [str(proxy) for proxy in configured(SERVICE).trusted_proxies]
+    assert default == ["127.0.0.0/8", "::1/128", "unix"]
     settings = configured(
         SERVICE, VERIFIER_BYPASS="10.0.0.0/8, fd00::1", VERIFIER_TRUSTED_PROXIES="127.0.0.1,unix"
     )

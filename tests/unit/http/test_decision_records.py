@@ -37,7 +37,7 @@ async def test_every_kind_of_allow_has_the_same_members(start: Start) -> None:
     ):
         await sidecar.nginx(uri, *headers)
     guest = {"outcome": "allowed", "room": ROOM}
-    named = guest | {"user_id": "u-1", "token_id": "t-1"}
+    named = guest | {"user_id": "u-1", "user_name": "Ada", "token_id": "t-1"}
     assert sink.records == [named, named, named, guest, guest]
 
 

@@ -369,19 +369,26 @@ async def test_a_denial_is_one_log_line_without_token_or_query(
     monkeypatch.setattr("verifier.log.LOGGER.propagate", True)
     caplog.set_level("INFO", "verifier")
     sidecar = await start()
-    token = mint({"kid": "key-1"}, exp=1)
+    token = mint({"kid": "key-1"}, exp=NOW - 60, jti="t-1")
     await sidecar.nginx(f"/standup?jwt={token}&secret=q", ("X-Request-Id", "r-1"))
     await sidecar.nginx(f"/standup?jwt={mint()}")
     await sidecar.nginx(f"/acme/other?jwt={mint({'kid': 'k'})}")
     await sidecar.nginx(f"/{token}")
     first, second, third = (record.__dict__["fields"] for record in caplog.records)
+    assert first.pop("cure").startswith("The token expired 60 s ago")
     assert first == {
         "endpoint": "auth",
         "code": "token-expired",
-        "detail": f"expired {NOW - 1} s ago",
+        "detail": "expired 60 s ago",
         "room": "standup@conference.meet.example.org",
+        "user_id": "u-1",
+        "user_name": "Ada",
+        "token_id": "t-1",
         "key_id": "key-1",
         "request_id": "r-1",
+        "step": "expiry",
+        "expected": "a number of seconds in the future, or absent",
+        "found": f"{NOW - 60} (2027-01-15 07:59:00 UTC, expired 60 s ago)",
     }
     assert (second["room"], second["key_id"]) == ("[acme]other@conference.meet.example.org", "k")
     assert third["room"].startswith("[token]")

@@ -29,18 +29,22 @@ def test_each_decision_is_one_json_line(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     audit = AuditLog(str(path))
     audit.write(RECORD, CONTEXT)
-    audit.write({"outcome": "allowed", "user_id": "\udcff\nÄ"}, LogContext("verify", 0.001))
+    user = {"user_id": "\udcff\nÄ", "user_name": '", "client": "1.2.3.4"\n{'}
+    context = LogContext("verify", 0.001, client="203.0.113.7")
+    audit.write({"outcome": "allowed", **user}, context)
     audit.close()
     denied, allowed = lines(path)
     assert denied.pop("time").endswith("+00:00")
     assert denied == {
         "outcome": "denied",
         "code": "room-mismatch",
+        "detail": "not for here",
         "room": "standup",
         "endpoint": "auth",
         "request_id": "r-1",
     }
     assert allowed["user_id"] == "?\nÄ"
+    assert (allowed["client"], allowed["user_name"]) == ("203.0.113.7", user["user_name"])
 
 
 def test_tokens_are_replaced_in_audit_lines(tmp_path: Path) -> None:

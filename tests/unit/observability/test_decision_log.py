@@ -16,25 +16,29 @@ from verifier.observability.decision_log import CODES_AFTER_SIGNATURE, DecisionL
 from verifier.observability.sinks import LINES_PER_SECOND, LogContext, LogLines
 from verifier.rooms.address import RoomAddress
 from verifier.rules.denials import OVERLOADED
+from verifier.rules.policy import OperatorPolicy
 from verifier.tokens.jws import token_digest
 
 CONTEXT = LogContext("auth", 0.001, "r-1")
 USER = {"user": {"id": "u-1", "name": "Ada"}}
 
 
-def recorded(token: str | None, *, report_only: bool = False, **options: Any) -> dict[str, Any]:
+def recorded(
+    token: str | None, *, report_only: bool = False, personal_data: bool = True, **options: Any
+) -> dict[str, Any]:
     """Decide about a token for ROOM, and return the record of the decision."""
     policy, sink = replace(POLICY, **options), RecordingSink()
     request = AccessRequest(token, ROOM)
     verifier = Verifier(policy, Keys(static=tuple(KEYS.static)), lambda: NOW)
-    log = DecisionLog([sink], report_only=report_only)
+    log = DecisionLog([sink], report_only=report_only, personal_data=personal_data)
     log.write(log.record(decide(request, policy, KEYS, NOW), request, inputs=verifier), CONTEXT)
     return dict(sink.records[0])
 
 
 def test_allow_record_names_user_room_and_token() -> None:
     record = recorded(mint(jti="t-1", context=USER))
-    assert record == {"outcome": "allowed", "room": ROOM, "user_id": "u-1", "token_id": "t-1"}
+    user = {"user_id": "u-1", "user_name": "Ada"}
+    assert record == {"outcome": "allowed", "room": ROOM, "token_id": "t-1"} | user
 
 
 def test_token_without_jti_is_named_by_its_digest() -> None:
@@ -46,11 +50,59 @@ def test_token_without_jti_is_named_by_its_digest() -> None:
 def test_denial_names_user_only_with_verified_signature() -> None:
     verified = recorded(mint(jti="t-1", context=USER, room="other"))
     assert (verified["code"], verified["user_id"]) == (DenialCode.ROOM_MISMATCH, "u-1")
+    assert (verified["user_name"], verified["token_id"]) == ("Ada", "t-1")
+    assert (verified["expected"], verified["found"]) == ("other", "standup")
     forged = mint(jti="t-1", context=USER)[:-4] + "AAAA"
     record = recorded(forged)
     assert record["code"] == DenialCode.SIGNATURE_INVALID
-    assert "user_id" not in record
+    assert not {"user_id", "user_name"} & record.keys()
+    assert "Ada" not in json.dumps(record)
     assert record["token_id"] == f"sha256:{token_digest(forged)}"
+
+
+def test_users_are_left_out_without_personal_data() -> None:
+    record = recorded(mint(jti="t-1", context=USER, room="other"), personal_data=False)
+    assert (record["code"], record["token_id"]) == (DenialCode.ROOM_MISMATCH, "t-1")
+    assert record["found"] == "standup"
+    assert not {"user_id", "user_name"} & record.keys()
+
+
+def test_no_value_of_a_user_without_personal_data() -> None:
+    token = mint(context={"user": {"id": ["ada@example.org"]}})
+    policy = OperatorPolicy(require_user_id=True)
+    for personal_data in (True, False):
+        record = recorded(token, personal_data=personal_data, operator_policy=policy)
+        assert record["code"] == DenialCode.POLICY_USER_ID_MISSING
+        assert ("ada@example.org" in json.dumps(record)) is personal_data
+
+
+@pytest.mark.parametrize(
+    ("user", "shown"),
+    [
+        ({"id": 7, "name": "Ada"}, {"user_id": 7, "user_name": "Ada"}),
+        ({"id": {"a": 1}, "name": 5}, {}),
+        ({"id": "u" * 2_000, "name": "A" * 2_000}, {"user_id": "u" * 200, "user_name": "A" * 200}),
+    ],
+    ids=["number", "other types", "long texts"],
+)
+def test_claims_of_users_are_bounded(user: dict[str, Any], shown: dict[str, Any]) -> None:
+    record = recorded(mint(jti="t" * 2_000, context={"user": user}))
+    assert {name: record[name] for name in ("user_id", "user_name") if name in record} == shown
+    assert record["token_id"] == "t" * 200
+
+
+def test_forged_tokens_take_no_explanations_from_good_ones() -> None:
+    log = DecisionLog([RecordingSink()], monotonic=lambda: 5.0)
+    verifier = Verifier(POLICY, Keys(static=tuple(KEYS.static)), lambda: NOW)
+
+    def record(token: str) -> dict[str, Any]:
+        request = AccessRequest(token, ROOM)
+        denied = decide(request, POLICY, KEYS, NOW)
+        return dict(json.loads(log.record(denied, request, inputs=verifier)))
+
+    forged = [record(mint()[:-4] + "AAAA") for _ in range(LINES_PER_SECOND + 1)]
+    assert "found" not in forged[-1]
+    assert record(mint(room="other"))["found"] == "standup"
 
 
 def test_only_denials_after_the_signature_record_claims() -> None:
