@@ -31,6 +31,7 @@ from verifier.http.server import HttpServer
 from verifier.keys.model import VerificationKey
 from verifier.keys.sources.base import Missing
 from verifier.observability.decision_log import DecisionLog
+from verifier.observability.first_decisions import DecidedToken
 from verifier.observability.sinks import LogContext, Outcome
 from verifier.rules.model import Decision, Deny
 from verifier.single_use import SingleUse
@@ -133,6 +134,7 @@ class RecordedCounts:
     def __init__(self) -> None:
         self.lookups: list[bool] = []
         self.decisions: list[str] = []
+        self.tokens: list[tuple[str, bytes | None]] = []
         self.in_flight = 0
         self.broken = ""
         """The message of an error that each count raises; empty for none."""
@@ -164,6 +166,11 @@ class RecordedCounts:
         assert seconds > 0
         assert self._outcomes[outcome_index].startswith(f"{endpoint} ")
         self.decisions.append(self._outcomes[outcome_index])
+
+    def count_token(self, token: DecidedToken, /) -> None:
+        """Keep the decision about a token, and the client's address."""
+        _, outcome_index, client = token
+        self.tokens.append((self._outcomes[outcome_index], client))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, TypeGuard
 from verifier.decisions.throttle import SignatureThrottle
 from verifier.keys.model import KeyLookup, KeySet, VerificationKey
 from verifier.keys.sources.base import Missing
+from verifier.observability.first_decisions import DecidedToken
 from verifier.rules.denials import OVERLOADED, deny
 from verifier.rules.engine import SecondPhase, begin
 from verifier.rules.model import (
@@ -79,6 +80,9 @@ class Observer(Protocol):
 
     def count_decision(self, endpoint: str, outcome_index: int, seconds: float) -> None:
         """Count one decision, and how many seconds its response took."""
+
+    def count_token(self, token: DecidedToken, /) -> None:
+        """Count the decision about a token, if it is the first one."""
 
 
 class Verifier:

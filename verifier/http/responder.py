@@ -214,6 +214,10 @@ class Responder:
         seconds = perf_counter() - context.started
         self._observer.count_cache_lookup(hit=False)
         self._observer.count_decision(context.endpoint, cached.outcome, seconds)
+        token = context.access_request.token
+        if token is not None:
+            client = context.request.fields.get(b"x-real-ip")
+            self._observer.count_token((hash(token), cached.outcome, client))
         if cached.log_record:
             self._log.write(
                 cached.log_record, self._log_context(context.endpoint, context.request, seconds)

@@ -20,7 +20,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final
 
-from verifier.observability.registry import Histogram, Registry, Value
+from verifier.observability.first_decisions import FirstDecisions
+from verifier.observability.registry import Histogram, Registry, SeenTokens, Value
 from verifier.rules.model import UNAVAILABLE_CODES, Allow, Decision, DenialCode
 
 ENDPOINTS: Final = (
@@ -50,11 +51,23 @@ class DecisionMetrics:
 
     Args:
         registry: Where the metrics are registered.
+        seen: The tokens that were counted.
+        clock: Seconds, the same for all workers.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, seen: SeenTokens, clock: Callable[[], float]) -> None:
         self._measure_cache: Callable[[], int] = lambda: 0
         self._bind_decisions(registry)
+        self._first_decisions = FirstDecisions(
+            registry,
+            seen,
+            [
+                (_ALLOWED if outcome == _MODERATOR else outcome, code)
+                for _, outcome, code in self._outcome_indices
+            ],
+            clock,
+        )
+        self.count_token = self._first_decisions.note
         self._bind_cache(registry)
 
     def _bind_decisions(self, registry: Registry) -> None:
@@ -144,6 +157,7 @@ class DecisionMetrics:
         self._hit_counter.inc(self._hits)
         self._miss_counter.inc(self._misses)
         self._hits = self._misses = 0
+        self._first_decisions.flush()
         for durations in self._durations.values():
             durations.flush()
         self._cache_entries.set(self._measure_cache())

@@ -7,6 +7,8 @@ kept.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 from verifier.observability.decision_metrics import DecisionMetrics
@@ -23,16 +25,23 @@ class Metrics:
     Args:
         memory: The values of all workers; None for a single process.
         worker: The worker that counts.
+        clock: Seconds, the same for all workers.
 
     Attributes:
         decisions: The metrics of decisions.
         keys: The metrics of keys.
     """
 
-    def __init__(self, memory: MetricMemory | None = None, worker: int = 0) -> None:
+    def __init__(
+        self,
+        memory: MetricMemory | None = None,
+        worker: int = 0,
+        *,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         memory = memory or MetricMemory()
         self._registry: Final = Registry(memory, worker)
-        self.decisions = DecisionMetrics(self._registry)
+        self.decisions = DecisionMetrics(self._registry, memory.seen, clock)
         self.keys = KeyMetrics(self._registry)
         self._bind_reloads(self._registry)
         self._bind_revocations(self._registry)
