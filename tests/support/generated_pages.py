@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from tests.conformance.case import decide_case
 from tests.support.paths import CONTRIB, DOCS, VECTORS
+from verifier.config.docker import MARKERS
 from verifier.config.option import Option, options_of
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS, TOPICS
 from verifier.config.value_types import ListForm
@@ -38,11 +39,8 @@ _BLOCKS: Final = (
     re.compile(r"( *# generated: .*?\n).*?( *# /generated)", re.DOTALL),
 )
 
-# What the container needs set. The first three are docker-jitsi-meet's own defaults.
+# What the container needs set.
 _COMPOSE_VALUES: Final = {
-    "JWT_ENABLE_DOMAIN_VERIFICATION": "${JWT_ENABLE_DOMAIN_VERIFICATION:-false}",
-    "XMPP_DOMAIN": "${XMPP_DOMAIN:-meet.jitsi}",
-    "XMPP_MUC_DOMAIN": "${XMPP_MUC_DOMAIN:-muc.meet.jitsi}",
     "VERIFIER_KEY_CACHE": "/var/lib/jitsi-verifier/keys.json",
     "VERIFIER_LISTEN": "0.0.0.0:8090",
 }
@@ -230,11 +228,14 @@ def _xmpp(code: DenialCode, recorded: list[tuple[str, str]]) -> str:
 
 
 def compose() -> str:
-    """Return the environment of the container: every variable, Jitsi's own ones first."""
+    """Return the environment of the container: every variable, docker-jitsi-meet's own first.
+
+    Its markers make the verifier use docker-jitsi-meet's defaults for what ``.env`` leaves out.
+    """
     variables = [option.variable for option in OPTIONS if option.variable]
     own = sorted(name for name in [*variables, CONFIG_VARIABLE] if name.startswith("VERIFIER_"))
     jitsi = [name for name in variables if name not in own]
-    return "".join(f"{' ' * 12}- {_assignment(name)}\n" for name in [*jitsi, *own])
+    return "".join(f"{' ' * 12}- {_assignment(name)}\n" for name in [*MARKERS, *jitsi, *own])
 
 
 def _assignment(name: str) -> str:

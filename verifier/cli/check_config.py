@@ -100,6 +100,7 @@ def _check(options: argparse.Namespace) -> CheckResult:
         result.settings = settings_of(options)
     except ConfigError as error:
         result.problems += error.problems
+        result.unknown += error.notices
     if options.prosody:
         _compare(options, result)
     return result

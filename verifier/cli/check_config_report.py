@@ -25,6 +25,7 @@ class CheckResult:
     Attributes:
         settings: This program's configuration; None if it is not valid.
         problems: Why the configuration is not valid.
+        unknown: Names that the configuration does not know, if it is not valid.
         deployment: The content of the deployment's files; None if no files were given.
         hosts: The comparison of each host.
         risks: The risks of both sides.
@@ -34,6 +35,7 @@ class CheckResult:
 
     settings: Settings | None = None
     problems: list[Problem] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
     deployment: Deployment | None = None
     hosts: list[HostComparison] = field(default_factory=list)
     risks: list[Risk] = field(default_factory=list)
@@ -83,7 +85,7 @@ def as_json(result: CheckResult) -> dict[str, Any]:
             }
             for problem in result.problems
         ],
-        "notices": [] if settings is None else list(settings.notices),
+        "notices": result.unknown if settings is None else list(settings.notices),
         "prosody": None if result.deployment is None else _prosody_json(result),
         "risks": [asdict(risk) for risk in result.risks],
         "written": result.written,
@@ -147,6 +149,7 @@ def _own_lines(result: CheckResult) -> Iterator[str]:
     if settings is None:
         yield "The configuration is not valid:"
         yield from (f"  {problem}" for problem in result.problems)
+        yield from _section("Notices:", result.unknown)
         return
     yield "The configuration is valid. In force:"
     options = options_in_force(settings)

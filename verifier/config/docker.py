@@ -41,6 +41,21 @@ DEFAULTS: Final[Mapping[str, str]] = MappingProxyType(
 BOOLEANS: Final = ("JWT_ALLOW_EMPTY", "JWT_ENABLE_DOMAIN_VERIFICATION")
 """The variables of this program that the templates read as booleans."""
 
+OTHER_VARIABLES: Final = frozenset(
+    {
+        "JWT_ACCEPTED_ALLOWNER_ISSUERS",
+        "JWT_AUTH_TYPE",
+        "JWT_TOKEN_AUTH_MODULE",
+        "XMPP_AUTH_DOMAIN",
+        "XMPP_GUEST_DOMAIN",
+        "XMPP_HIDDEN_DOMAIN",
+        "XMPP_INTERNAL_MUC_DOMAIN",
+        "XMPP_MUC_MODULES",
+        "XMPP_RECORDER_DOMAIN",
+    }
+)
+"""docker-jitsi-meet's variables that resemble variables of this program."""
+
 # Go's strconv.ParseBool. It refuses other spellings, such as fALSE, which are then true.
 _TRUE: Final = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE: Final = frozenset(("0", "f", "F", "FALSE", "false", "False"))

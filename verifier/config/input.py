@@ -17,6 +17,7 @@ from typing import Any, Final
 from verifier.config.option import Option
 from verifier.config.options import OPTIONS
 from verifier.config.problems import Problem, shown, type_name
+from verifier.config.secret_text import describe_secret
 
 ReadFile = Callable[[Path], bytes]
 
@@ -45,6 +46,8 @@ class ConfigInput:
         failed: Options with a bad value, which are not reported as missing, too.
         problems: Errors, each of which the operator must correct.
         notices: What an operator should know.
+        unknown: Notices of names that are not known, which an error shows, too: a misspelt name
+            can be its cause.
         files: Secret and key files that were named.
         path: The configuration file's path; empty without a file.
         hosts: The file's ``hosts``, not yet checked.
@@ -55,6 +58,7 @@ class ConfigInput:
     failed: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     path: str = ""
     hosts: Any = field(default_factory=dict, repr=False)
@@ -91,7 +95,7 @@ def describe_value(option: Option, value: Any) -> str:
     """Return a bad value in words, without any part of a secret."""
     if not option.type.secret:
         return shown(value)
-    return "an empty string" if value == "" else f"{type_name(value)} (not shown)"
+    return describe_secret(value) if isinstance(value, str) else f"{type_name(value)} (not shown)"
 
 
 def describe_file_error(error: OSError | ValueError | RecursionError) -> str:

@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from verifier.config.environment import read_environment
+from verifier.config.environment import named_file, read_environment
 from verifier.config.hosts import read_hosts
 from verifier.config.input import ConfigInput, ReadFile
-from verifier.config.options import CONFIG_VARIABLE, OPTIONS
+from verifier.config.options import OPTIONS
 from verifier.config.problems import ConfigError
-from verifier.config.secret_files import unquoted
 from verifier.config.settings import Settings
 from verifier.config.toml_file import read_toml
 from verifier.config.validate import resolve, resolve_host
@@ -40,7 +39,7 @@ def load(
         ConfigError: with all problems at once.
     """
     config_input = ConfigInput(read_file)
-    path = config or _named_file(environ)
+    path = config or named_file(environ, config_input)
     if path is not None:
         read_toml(path, config_input)
     read_environment(environ, config_input)
@@ -50,11 +49,11 @@ def load(
         expected = "[hosts] tables beside it, or false: every host would be refused"
         config_input.add_problem("strict_hosts", "true without a host", expected)
     if config_input.problems:
-        raise ConfigError(config_input.problems)
+        raise ConfigError(config_input.problems, config_input.unknown)
     return Settings(
         **_attributes(values),
         hosts={host: Settings(**_attributes(own)) for host, own in hosts.items()},
-        notices=(*config_input.notices, *host_notices),
+        notices=(*config_input.unknown, *config_input.notices, *host_notices),
         watched_files=tuple(dict.fromkeys(config_input.files)),
     )
 
@@ -81,8 +80,3 @@ def _attributes(values: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes of ``Settings`` that follow from the values of options."""
     attributes = {option.attribute: values[option.name] for option in OPTIONS}
     return attributes | {"other_algorithms": values["other_algorithms"]}
-
-
-def _named_file(environ: Mapping[str, str]) -> Path | None:
-    name = unquoted(environ.get(CONFIG_VARIABLE, ""))
-    return Path(name) if name else None

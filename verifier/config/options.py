@@ -2,7 +2,7 @@
 
 Each class is a topic of the configuration page: its docstring is the topic's title and
 introduction. From these declarations follow the names of TOML keys, environment variables and
-``_FILE`` X, what a host's table may have (``hosts``), the fields of
+``_FILE`` variables (``environment``), what a host's table may have (``hosts``), the fields of
 ``Settings``, the list of ``check-config``, ``serve --help`` and the manual page, the Compose file's
 list and ``docs/configuration.md``.
 
@@ -69,6 +69,9 @@ class TokenOptions:
         help="Shared secrets: the first one signs, all of them verify.",
         note="""
         With an RS, PS, ES or EdDSA algorithm, these are public keys in PEM instead, as in Prosody.
+        The variable has one secret. For a rotation, put two into the file that
+        `JWT_APP_SECRET_FILE` names, one a line, or into an array in the configuration file. A line
+        break at the end of the value is not part of a secret; blanks are.
         A secret shorter than 32 bytes is weak: a notice at start, an error with
         `rules = "strict"`.
         """,
@@ -165,7 +168,10 @@ class RoomOptions:
         per_host=True,
         always_shown=True,
         help="Whether the sub claim is compared with the tenant and the domain.",
-        note="`true` without `muc_mapper_domain_base` is an error.",
+        note="""
+        `true` without `muc_mapper_domain_base` is an error. In docker-jitsi-meet's environment
+        (`ENABLE_AUTH` or `AUTH_TYPE` is set), docker's default holds: `false`.
+        """,
         example="true",
     )
     muc_mapper_domain_base: str | None = option(
@@ -174,6 +180,7 @@ class RoomOptions:
         per_host=True,
         together=_DOMAINS,
         help="The XMPP domain of the deployment.",
+        note="In docker-jitsi-meet's environment the default is docker's: `meet.jitsi`.",
         example='"meet.jitsi"',
     )
     muc_mapper_domain_prefix: str = option(
@@ -193,7 +200,10 @@ class RoomOptions:
         together=_DOMAINS,
         always_shown=True,
         help="The MUC domain, where the rooms are.",
-        note="The default joins `muc_mapper_domain_prefix` and `muc_mapper_domain_base`.",
+        note="""
+        The default joins `muc_mapper_domain_prefix` and `muc_mapper_domain_base`. In
+        docker-jitsi-meet's environment the prefix is docker's: `muc`.
+        """,
         example='"muc.meet.jitsi"',
     )
     token_regex_enabled: bool = option(

@@ -45,12 +45,16 @@ class ConfigError(Exception):
 
     Attributes:
         problems: All of them, in the order in which they were found.
+        notices: Names that are not known: a misspelt one can be the cause.
     """
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], notices: Iterable[str] = ()) -> None:
         self.problems = tuple(problems)
+        self.notices = tuple(notices)
         lines = [f"  {problem}" for problem in self.problems]
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+        if self.notices:
+            lines += ["A misspelt name may be the cause:", *(f"  {each}" for each in self.notices)]
         super().__init__("\n".join([f"{count} in the configuration:", *lines]))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from verifier.config.input import ConfigInput, GivenValue, describe_file_error
 from verifier.config.option import Option
 from verifier.config.problems import shown_path
+from verifier.config.secret_text import describe_secret, is_array, unquoted
 from verifier.keys.formats import split_secrets
 
 
@@ -22,23 +23,32 @@ def take_file(
         config.fail(option, origin, found, "a file of UTF-8 text that can be read")
         return
     lines = split_secrets(text)
-    if any(line.startswith("#") for line in lines):
-        expected = "secrets only, one a line: there are no comments"
-        config.fail(option, origin, "a line that begins with # (not shown)", expected)
+    if wrong := _wrong_form(text, lines):
+        config.fail(option, origin, *wrong)
         return
     if any(line != unquoted(line) for line in lines):
         config.notices.append(f"{origin}: blanks and quotes around a secret are part of it")
     try:
         good = option.type.from_toml(lines[0] if len(lines) == 1 else lines)
     except ValueError:
-        found = f"{len(lines)} lines (not shown)" if lines else "an empty file"
-        config.fail(option, origin, found)
+        config.fail(option, origin, _describe(lines))
     else:
         config.given[option.name] = GivenValue(good, origin, from_environment)
 
 
-def unquoted(text: str) -> str:
-    """Strip blanks, and the quotes that ``docker run --env-file`` leaves around a value."""
-    text = text.strip()
-    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
-    return text[1:-1] if quoted else text
+def _wrong_form(text: str, lines: list[str]) -> tuple[str, str] | None:
+    """Return what was found instead of secrets, and what was expected."""
+    if any(line.startswith("#") for line in lines):
+        return (
+            "a line that begins with # (not shown)",
+            "secrets only, one a line: there are no comments",
+        )
+    if is_array(text) or any(map(is_array, lines)):
+        return "an array in brackets (not shown)", "one secret a line, without brackets and quotes"
+    return None
+
+
+def _describe(lines: list[str]) -> str:
+    if len(lines) == 1:
+        return describe_secret(lines[0])
+    return f"{len(lines)} lines (not shown)" if lines else "an empty file"

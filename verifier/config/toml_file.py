@@ -18,7 +18,9 @@ from verifier.config.option import Option
 from verifier.config.options import OPTIONS
 from verifier.config.problems import Problem, shown_name, type_name
 from verifier.config.secret_files import take_file
-from verifier.config.unknown_names import nearest
+from verifier.config.secret_text import has_blank_edges, is_array, without_line_break
+from verifier.config.unknown_names import TABLES, describe_unknown
+from verifier.config.value_types import ListForm
 
 _BY_FILE_KEY: Final = {option.file_key: option for option in OPTIONS if option.file_key}
 _TABLES: Final = sorted({option.table for option in OPTIONS} - {""})
@@ -38,6 +40,7 @@ def read_table(
     table: Mapping[str, Any], origin: str, config: ConfigInput, names: Sequence[str]
 ) -> None:
     """Read a table of options, of which only ``names`` are allowed there."""
+    tables = [name for name in TABLES if name != "hosts" or origin == config.path]
     file_keys = {key: option for key, option in _BY_FILE_KEY.items() if option.name in names}
     table = _flattened(table, origin, config)
     for key, value in table.items():
@@ -47,9 +50,9 @@ def read_table(
             expected = "it at the top of the file: it is the whole service's"
             config.problems.append(Problem(key, origin, "an option of one host", expected))
         elif key not in file_keys:
-            near = nearest(key, [*names, *file_keys])
-            expected = f"the name of an option; the nearest is {near}"
-            config.problems.append(Problem(shown_name(key), origin, "an unknown option", expected))
+            found = "an unknown table" if isinstance(value, Mapping) else "an unknown option"
+            expected = describe_unknown(key, value, {*names, *file_keys}, tables)
+            config.problems.append(Problem(shown_name(key), origin, found, expected))
     for key, option in file_keys.items():
         if key in table:
             _take_file_key(option, key, table, origin, config)
@@ -79,12 +82,44 @@ def _parse(path: Path, config: ConfigInput) -> dict[str, Any] | None:
 
 
 def _take_toml(option: Option, value: Any, origin: str, config: ConfigInput) -> None:
+    value = _without_line_breaks(option, value, origin, config)
+    if option.type.list_form is ListForm.LINES and not _check_secrets(
+        option, value, origin, config
+    ):
+        return
     try:
         good = option.type.from_toml(value)
     except ValueError:
         config.fail(option, origin, describe_value(option, value))
     else:
         config.given[option.name] = GivenValue(good, origin, from_environment=False)
+
+
+def _check_secrets(option: Option, value: Any, origin: str, config: ConfigInput) -> bool:
+    """Return whether secrets have a good form; name blanks, which are easy to overlook."""
+    items = value if isinstance(value, list) else [value]
+    texts = [item for item in items if isinstance(item, str)]
+    if any(map(is_array, texts)):
+        expected = "an array of secrets without quotes around the array"
+        config.fail(option, origin, "an array within a string (not shown)", expected)
+        return False
+    if any(map(has_blank_edges, texts)):
+        text = "the blanks around the value are part of the secret"
+        config.notices.append(f"{option.name} ({origin}): {text}")
+    return True
+
+
+def _without_line_breaks(option: Option, value: Any, origin: str, config: ConfigInput) -> Any:
+    """Return a string, or an array of strings, without the line break at the end of each."""
+
+    def cut(item: Any) -> Any:
+        return without_line_break(item) if isinstance(item, str) else item
+
+    bare = [cut(item) for item in value] if isinstance(value, list) else cut(value)
+    if bare != value:
+        text = "the line break at the end is not part of the value"
+        config.notices.append(f"{option.name} ({origin}): {text}")
+    return bare
 
 
 def _take_file_key(
@@ -99,4 +134,5 @@ def _take_file_key(
         expected = "the path of a file"
         config.problems.append(Problem(key, origin, type_name(value), expected))
     else:
-        take_file(option, Path(value), f"{key} in {origin}", config)
+        path = Path(_without_line_breaks(option, value, origin, config))
+        take_file(option, path, f"{key} in {origin}", config)

@@ -1,22 +1,30 @@
-"""Names that no option has, and the nearest name that one has."""
+"""Names that no option has, and the nearest name that one has.
+
+Every name of an option is a spelling of it: its TOML key and its environment variable. So the
+nearest key to ``xmpp_domain`` is the one that ``XMPP_DOMAIN`` sets.
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
 
+from verifier.config import docker
 from verifier.config.input import ConfigInput
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS
 from verifier.config.problems import Problem, shown_name
 
 _TABLES: Final = sorted({option.table for option in OPTIONS} - {""})
-_VARIABLES: Final = [
+_PREFIX: Final = "VERIFIER_"
+_VARIABLES: Final = {
     CONFIG_VARIABLE,
     *(name for option in OPTIONS for name in (option.variable, option.file_variable) if name),
-]
-_PREFIX: Final = "VERIFIER_"
+}
+_VARIABLE_SPELLINGS: Final = {name: name for name in _VARIABLES} | {
+    f"{_PREFIX}{option.attribute.upper()}": option.variable for option in OPTIONS if option.variable
+}
 # Kubernetes sets these for a Service called verifier, verifier-admin and so on.
 _PORT: Final = r"PORT(_[0-9]+_(TCP|UDP|SCTP))?"
 _KUBERNETES: Final = re.compile(
@@ -26,26 +34,73 @@ _KUBERNETES: Final = re.compile(
 # A misspelt option of a table such as [policy] is an error, not a notice: the service would accept
 # tokens that the operator wants to deny.
 _OF_TABLE: Final = re.compile(rf"{_PREFIX}({'|'.join(_TABLES).upper()})_\w+")
+_OURS: Final = (_PREFIX, "JWT_")
+_FIRST_LETTERS: Final = ("V", "J", "X")
+_SIMILAR: Final = 0.85
+"""The least similarity of a name that has none of our prefixes, from 0 to 1."""
+
+TABLES: Final = {"policy": "[policy]", "hosts": '[hosts."NAME"]', "public_keys": "[public_keys]"}
+"""The tables of the file, as they are written."""
+
+_OTHER_TABLE_NAMES: Final = {"host": "hosts", "vhosts": "hosts", "virtualhosts": "hosts"}
 
 
 def check_variables(environ: Mapping[str, str], config: ConfigInput) -> None:
-    """Name the variables that are not known."""
+    """Name the variables that are not known: misspelt ones, and unknown ones of ours."""
     for name, value in sorted(environ.items()):
-        if not name.startswith(_PREFIX) or name in _VARIABLES:
+        if name in _VARIABLES or name in docker.OTHER_VARIABLES or not _concerns_us(name):
             continue
         if _KUBERNETES.fullmatch(f"{name}={value}"):
             continue
-        near = nearest(name, _VARIABLES)
+        near = _VARIABLE_SPELLINGS[_nearest(name.upper(), _VARIABLE_SPELLINGS)]
         if _OF_TABLE.fullmatch(name):
             expected = f"a known one; the nearest is {near}"
             found = "an unknown policy option"
             config.problems.append(Problem(shown_name(name), "environment", found, expected))
         else:
-            config.notices.append(
+            config.unknown.append(
                 f"{shown_name(name)}: not a known variable, ignored; the nearest is {near}"
             )
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the most similar of the known names."""
+def nearest_key(key: str, allowed: Collection[str]) -> str:
+    """Return the most similar of the allowed TOML keys; names of variables are spellings, too."""
+    spellings = {name.lower(): name for name in allowed}
+    for option in OPTIONS:
+        if option.name in allowed:
+            spellings[option.attribute] = option.name
+            spellings[(option.variable or option.name).lower()] = option.name
+            if option.file_variable and option.file_key:
+                spellings[option.file_variable.lower()] = option.file_key
+    spellings |= {name: name for name in allowed}
+    return spellings[_nearest(_plain(key), spellings)]
+
+
+def describe_unknown(key: str, value: Any, allowed: Collection[str], tables: Iterable[str]) -> str:
+    """Return what was expected in place of an unknown key of the file."""
+    if not isinstance(value, Mapping):
+        return f"the name of an option; the nearest is {nearest_key(key, allowed)}"
+    names = {name: name for name in tables} | {
+        spelling: name for spelling, name in _OTHER_TABLE_NAMES.items() if name in tables
+    }
+    near = difflib.get_close_matches(_plain(key), names, n=1, cutoff=0.6)
+    if near:
+        return f"the name of a table; the nearest is {TABLES[names[near[0]]]}"
+    return f"one of the tables {', '.join(TABLES[name] for name in tables)}"
+
+
+def _concerns_us(name: str) -> bool:
+    upper = name.upper()
+    if upper.startswith(_OURS):
+        return True
+    similar = upper.startswith(_FIRST_LETTERS) and "_" in upper
+    return similar and bool(difflib.get_close_matches(upper, _VARIABLES, n=1, cutoff=_SIMILAR))
+
+
+def _plain(key: str) -> str:
+    """Return a key in lower case with underlines: ``app-id`` and ``appId`` become ``app_id``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).replace("-", "_").lower()
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
     return difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)[0]

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from verifier.config.addresses import Network, parse_address
 from verifier.config.redirect_template import has_stray_brace
 from verifier.keys.model import ALGORITHMS
+from verifier.keys.pem import looks_like_pem
 from verifier.rooms.url import parse_url
 from verifier.storage.redis_url import EXPECTED as REDIS_EXPECTED
 from verifier.storage.redis_url import parse_redis_url
@@ -138,6 +139,27 @@ def _text(text: str) -> str:
         raise ValueError
     text.encode()  # raises UnicodeEncodeError: the environment can hold bytes that are not UTF-8
     return text
+
+
+def _one_line(text: str) -> str:
+    """Read a text that is compared with claims: a line break in it is always a mistake."""
+    if "\n" in text or "\r" in text or "\0" in text:
+        raise ValueError
+    return _text(text)
+
+
+def _secret(text: str) -> str:
+    """Read a secret or a PEM text. A line break at an edge, or a NUL, is always a mistake."""
+    if not looks_like_pem(text) and (text != text.strip("\r\n") or "\0" in text):
+        raise ValueError
+    return _pem_text(_text(text))
+
+
+def _secret_line(text: str) -> str:
+    """Read a secret or a PEM text of the environment, where a second line is a second secret."""
+    if not looks_like_pem(text) and ("\n" in text or "\r" in text):
+        raise ValueError
+    return _secret(text)
 
 
 def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
@@ -311,11 +333,11 @@ def choice(literal: Any) -> ValueType:
     return _single(expected, lambda text: _one_of(*words)(text.lower()))
 
 
-TEXT: Final = _single("a string that is not empty", _text)
+TEXT: Final = _single("a string that is not empty, on one line", _one_line)
 SECRETS: Final = ValueType(
     "a string, or an array of strings, none of them empty",
-    lambda text: (_pem_text(_text(text)),),
-    _string_or_array(lambda text: _pem_text(_text(text))),
+    lambda text: (_secret_line(text),),
+    _string_or_array(_secret),
     secret=True,
     list_form=ListForm.LINES,
     show=_show_secret,
@@ -352,7 +374,7 @@ ALGORITHM_NAMES: Final = _list(
     f'one of {", ".join(sorted(ALGORITHMS))}, or several with rules = "strict"',
     _one_of(*ALGORITHMS),
 )
-STRINGS: Final = _list("a string, or an array of strings, none of them empty", _text)
+STRINGS: Final = _list("a string, or an array of strings, none of them empty", _one_line)
 HOST: Final = _single("a host name", _host)
 COOKIE_NAME: Final = _single("the name of a cookie (letters, digits, - and _)", _matching(_COOKIE))
 AUDIT_LOG: Final = _single("stdout, syslog or the absolute path of a file", _matching(_AUDIT_LOG))
