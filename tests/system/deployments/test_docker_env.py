@@ -1,0 +1,113 @@
+"""One .env has the same meaning for docker-jitsi-meet's template and for this program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from verifier.check_config import Deployment, compare_hosts, read_deployment
+from verifier.config import ConfigError, load
+from verifier.config.docker import MARKERS
+
+FOLDER: Final = Path(__file__).parent / "docker-jitsi-meet"
+SECRET: Final = "0123456789abcdef0123456789abcdef"
+TOKENS: Final = {
+    "ENABLE_AUTH": "1",
+    "AUTH_TYPE": "jwt",
+    "JWT_APP_ID": "my_app",
+    "JWT_APP_SECRET": SECRET,
+}
+
+Render = Callable[[Mapping[str, str]], Path]
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the program that renders the template."""
+    folder = tmp_path_factory.mktemp("render")
+    environ = {"PATH": os.environ["PATH"], "GOCACHE": str(folder / "cache"), "HOME": str(folder)}
+    command = ["go", "build", "-o", str(folder / "render"), str(FOLDER / "render.go")]
+    subprocess.run(command, check=True, timeout=300, env=environ)
+    return folder / "render"
+
+
+@pytest.fixture
+def render(program: Path, tmp_path: Path) -> Render:
+    """Return a function that renders docker-jitsi-meet's template with these variables."""
+
+    def render(environ: Mapping[str, str]) -> Path:
+        command = [program, FOLDER / "jitsi-meet.cfg.lua"]
+        done = subprocess.run(
+            command, check=True, capture_output=True, timeout=30, env=dict(environ)
+        )
+        file = tmp_path / "jitsi-meet.cfg.lua"
+        file.write_bytes(done.stdout)
+        return file
+
+    return render
+
+
+def disagreements(deployment: Deployment, environ: Mapping[str, str]) -> list[str]:
+    """Return the options in which this program differs, with the same environment."""
+    (comparison,) = compare_hosts(deployment, load(environ))
+    assert len(comparison.rows) > 10, "options were compared"
+    return [
+        f"{row.option}: {row.prosody} there, {row.verifier} here"
+        for row in comparison.rows
+        if row.result in {"differs", "unknown"}
+    ]
+
+
+ENVIRONMENTS: Final = [
+    {},
+    {"XMPP_DOMAIN": "meet.example.org"},
+    {"XMPP_DOMAIN": "meet.example.org", "XMPP_MUC_DOMAIN": "muc.meet.example.org"},
+    {"XMPP_MUC_DOMAIN": "rooms.meet.jitsi", "JWT_ENABLE_DOMAIN_VERIFICATION": "true"},
+    {"JWT_ENABLE_DOMAIN_VERIFICATION": "'1'", "JWT_ALLOW_EMPTY": '"t"'},
+    {"JWT_ENABLE_DOMAIN_VERIFICATION": "yes", "JWT_ALLOW_EMPTY": "on"},
+    {"JWT_ENABLE_DOMAIN_VERIFICATION": "F", "JWT_ALLOW_EMPTY": "FALSE"},
+    {"JWT_ENABLE_DOMAIN_VERIFICATION": "", "JWT_ALLOW_EMPTY": "", "XMPP_DOMAIN": ""},
+    {"JWT_ACCEPTED_ISSUERS": "my_app,,portal,", "JWT_ACCEPTED_AUDIENCES": "a"},
+    {"JWT_ASAP_KEYSERVER": "https://keys.example.org", "JWT_SIGN_TYPE": "RS512"},
+    {"JWT_ASAP_KEYSERVER": "https://keys.example.org"},
+    {"JWT_SIGN_TYPE": "HS384", "ENABLE_GUESTS": "1", "ENABLE_LOBBY": "0"},
+    {"ENABLE_AUTH": "true", "ENABLE_RECORDING": "1", "ENABLE_VISITORS": "1"},
+]
+
+
+@pytest.mark.parametrize("changed", ENVIRONMENTS, ids=lambda environ: ",".join(environ) or "none")
+def test_the_rendered_template_agrees_with_the_environment(
+    changed: dict[str, str], render: Render
+) -> None:
+    environ = {**TOKENS, **changed}
+    assert disagreements(read_deployment([render(environ)], {}), environ) == []
+
+
+@pytest.mark.parametrize("word", ["no", "off", "fALSE", "none"])
+def test_a_word_that_the_template_takes_for_true_is_refused(word: str, render: Render) -> None:
+    environ = {**TOKENS, "JWT_ALLOW_EMPTY": word}
+    assert "allow_empty_token = true" in render(environ).read_text()
+    with pytest.raises(ConfigError, match="docker-jitsi-meet takes every other word for true"):
+        load(environ)
+
+
+def test_blanks_in_a_list_disagree_and_are_named(render: Render) -> None:
+    environ = {**TOKENS, "JWT_ACCEPTED_ISSUERS": "my_app, portal"}
+    assert len(disagreements(read_deployment([render(environ)], {}), environ)) == 1
+    assert "docker-jitsi-meet's Prosody keeps them" in load(environ).notices[0]
+
+
+def test_without_dockers_own_variables_the_defaults_differ(render: Render) -> None:
+    environ = {name: value for name, value in TOKENS.items() if name not in MARKERS}
+    environ["XMPP_DOMAIN"] = "meet.jitsi"
+    found = disagreements(read_deployment([render({**TOKENS, **environ})], {}), environ)
+    assert [line.partition(":")[0] for line in found] == [
+        "enable_domain_verification",
+        "muc_mapper_domain_prefix",
+        "muc_mapper_domain",
+    ]
