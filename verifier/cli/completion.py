@@ -86,7 +86,7 @@ def _prepare(parser: Parser) -> None:
     """Mark the values that are file names, and make each command's summary its description."""
     for action in parser.arguments:
         metavar = str(action.metavar or "")
-        if action.type is Path or metavar.startswith(("FILE", "ACCESS_LOG")):
+        if action.type is Path or metavar.startswith(("FILE", "ACCESS_LOG", "AUDIT_LOG")):
             action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab's own attribute
     for command in parser.commands.values():
         command.description = command.summary

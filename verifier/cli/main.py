@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final, NoReturn
 
-from verifier.cli import check_config, completion, explain, mint, replay, revocations, revoke
+from verifier.cli import check_config, completion, explain, mint, replay, revocations, revoke, why
 from verifier.cli.admin_client import NoAnswerError
 from verifier.cli.arguments import Parser, UsageError, add_command, add_config
 from verifier.cli.manual import INTERRUPTED, Manual, option_terms
@@ -131,6 +131,7 @@ def program() -> Parser:
     replay.add(commands)
     revoke.add(commands)
     revocations.add(commands)
+    why.add(commands)
     completion.add(commands, parser)
     return parser
 

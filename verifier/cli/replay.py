@@ -6,11 +6,11 @@ import argparse
 import logging
 import re
 import sys
-from contextlib import AbstractContextManager, nullcontext
-from io import BufferedIOBase
+from contextlib import AbstractContextManager
 from typing import Final
 
-from verifier.cli.arguments import Parser, UsageError, add_command, add_config, settings_of
+from verifier.cli.arguments import Parser, add_command, add_config, settings_of
+from verifier.cli.log_arguments import open_argument, size_of
 from verifier.cli.manual import Manual
 from verifier.cli.progress import Report, progress
 from verifier.cli.replay_report import Log, as_json, as_text, notes_on
@@ -19,12 +19,10 @@ from verifier.log import LOGGER
 from verifier.replay.access_log import LineReader
 from verifier.replay.json_lines import FIELDS, ROLES, Role
 from verifier.replay.keys import ReplayKeys, open_keys
-from verifier.replay.log_file import LogLines, open_log, size_of_log
 from verifier.replay.replay import Replay, replay_verifier
 from verifier.rooms.host import name_of_host
 from verifier.rooms.url import parse_url
 
-_STANDARD_INPUT: Final = "-"
 _FIELD: Final = re.compile(r"(\w+)=([\w@.-]+)")
 
 _SUMMARY: Final = "report which requests of access logs would be denied"
@@ -137,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_of(options)
     if not LOGGER.handlers:
         LOGGER.addHandler(logging.NullHandler())  # the report contains the problems of key sources
-    sizes = [_size(name) for name in options.logs]
+    sizes = [size_of(name) for name in options.logs]
     with _open_keys(settings, offline=options.offline) as keys, progress(sizes) as report:
         verifier = replay_verifier(settings, keys, options.host)
         replay = Replay(verifier, LineReader({**FIELDS, **dict(options.field)}))
@@ -154,40 +152,10 @@ def _open_keys(settings: Settings, *, offline: bool) -> AbstractContextManager[R
     return open_keys(locations, settings.key_source_settings(), offline=offline)
 
 
-def _size(name: str) -> int | None:
-    """Return the size of a log, bytes; None if it is not known before its end.
-
-    Raises:
-        UsageError: The log cannot be read.
-    """
-    if name == _STANDARD_INPUT:
-        _standard_input()
-        return None
-    try:
-        return size_of_log(name)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no file can have this name"
-        raise UsageError(f"{name}: {reason}; expected a log file that can be read, or -") from None
-
-
-def _standard_input() -> BufferedIOBase:
-    buffer = getattr(sys.stdin, "buffer", None)
-    if not isinstance(buffer, BufferedIOBase):
-        raise UsageError("'-': there is no standard input")
-    return buffer
-
-
-def _open_log(name: str) -> AbstractContextManager[LogLines]:
-    if name == _STANDARD_INPUT:
-        # read1 returns what a pipe has; read would wait until the whole chunk is there.
-        return nullcontext(LogLines(_standard_input().read1))
-    return open_log(name)
-
-
 def _replay(name: str, replay: Replay, report: Report) -> Log:
     lines_before = replay.tally.lines
     # One log is open at a time, because there may be hundreds.
-    with _open_log(name) as lines:
+    with open_argument(name) as lines:
         replay.run(name, lines, lambda: report(name, lines.position, replay.tally.lines))
     return Log(name, replay.tally.lines - lines_before, lines.problem)
 

@@ -56,6 +56,11 @@ def make_printable(text: str) -> str:
     text = hide_tokens(text[:_MAX_READ])
     if is_cut or len(text) > _MAX_LENGTH:
         text = text[:_MAX_LENGTH] + "…"
+    return escape_unprintable(text)
+
+
+def escape_unprintable(text: str) -> str:
+    """Escape characters that a terminal would interpret."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

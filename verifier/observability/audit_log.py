@@ -46,7 +46,7 @@ _STDOUT: Final = 1
 
 _FIELDS: Final = (
     *("detail", "room", "tenant", "user_id", "user_name", "token_id", "key_id"),
-    *("step", "expected", "found"),
+    *("step", "expected", "found", "cure"),
 )
 
 
