@@ -1,6 +1,6 @@
 """Make nginx' files for docker-jitsi-meet's web container from ``contrib/nginx``.
 
-Three lines differ there: the verifier's address, the cache folder and the access log.
+Three places differ there: the verifier's address, the cache folder and the access log.
 """
 
 from __future__ import annotations

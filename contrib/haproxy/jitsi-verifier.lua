@@ -12,6 +12,9 @@ local IDENTITY = {
 }
 local REFUSAL = {
     "x-jitsi-denial", "www-authenticate", "retry-after", "content-type", "cache-control",
+    -- For pages of other origins (the option cors_origins).
+    "access-control-allow-origin", "access-control-allow-credentials",
+    "access-control-expose-headers", "vary",
 }
 
 -- Returns every value of a header, so that the verifier sees a header that was sent twice.
@@ -34,6 +37,11 @@ local function request_headers(txn)
         ["x-real-ip"] = { txn.sf:src() },
         ["x-request-id"] = { txn.sf:unique_id() },
         ["authorization"] = values(sent, "authorization"),
+        -- For the web clients' keep-alives, which are counted apart.
+        ["x-forwarded-upgrade"] = { values(sent, "upgrade")[1] or "-" },
+        -- For pages of other origins: preflights, and the option cors_origins.
+        ["origin"] = values(sent, "origin"),
+        ["access-control-request-method"] = values(sent, "access-control-request-method"),
         -- For the option token_cookie, also:
         -- ["cookie"] = values(sent, "cookie"),
     }

@@ -32,7 +32,8 @@ _BEGIN: Final = (
 _COMBINED: Final = re.compile(_BEGIN + rb"\" (?P<status>\d{3})\b", re.DOTALL)
 # Such a line that ends before the status, because a log has a longest line.
 _CUT_OFF: Final = re.compile(_BEGIN + rb"(?:\\|\" ?\d{0,2})?\Z", re.DOTALL)
-# The log formats of contrib/nginx, contrib/haproxy and contrib/envoy, which leave the query out.
+# The log format of contrib/nginx, which leaves the query out. ``json_lines`` knows those of
+# contrib/haproxy and contrib/envoy, which were such lines before they became JSON.
 _CONTRIB: Final = re.compile(rb" denial=[a-z-]* id=[0-9A-Za-z-]* ")
 _ESCAPE: Final = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 _LETTERS: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"v": b"\v", b"f": b"\f"}

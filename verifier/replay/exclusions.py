@@ -6,7 +6,7 @@
 redirect       the web server itself redirects before it asks, for example from http to https
 refused        the web server itself refuses them: not proper HTTP, or a head that is too long
 preflight      OPTIONS of signalling: a browser asks before a request, and the gate lets it through
-keep-alive     GET of a websocket's URL without a websocket, and ``_unlock``: no one enters a room
+keep-alive     GET of a websocket's URL without a websocket: no one enters a room
 redacted       the log hides the query, a token or the room (``redaction``)
 =============  ====================================================================================
 
@@ -27,7 +27,6 @@ _REDIRECT_OF_THE_GATE: Final = "302"
 _REFUSALS: Final = frozenset(("408", "414", "431", "494", "495", "496", "497"))
 # Prosody and Jicofo answer with 400, too, but no page does.
 _NOT_HTTP: Final = "400"
-_UNLOCK: Final = re.compile(r"/(?:[^/]+/)?_unlock/?")
 _WEBSOCKET: Final = re.compile(r"/(?:[^/]+/)?xmpp-websocket/?")
 
 
@@ -50,7 +49,7 @@ def reason_to_exclude(
         return NotAsked.REFUSED
     if signalling and request.method == "OPTIONS":
         return NotAsked.PREFLIGHT
-    if _UNLOCK.fullmatch(path) or (_WEBSOCKET.fullmatch(path) and _is_plain_get(request)):
+    if _WEBSOCKET.fullmatch(path) and _is_plain_get(request):
         return NotAsked.KEEP_ALIVE
     return NotAsked.REDACTED if target is not None and is_redacted(target) else None
 

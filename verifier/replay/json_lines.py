@@ -50,6 +50,9 @@ FIELDS: Final[Mapping[Role, Sequence[str]]] = MappingProxyType(
 # Read only if no other member names the target: after a rewrite they contain another path than the
 # client sent.
 _FALLBACK: Final = ("uri", "path")
+# A record with this member and no member but ``path`` for the target has the log format of
+# contrib/haproxy or contrib/envoy, which leaves the query out.
+_CONTRIB: Final = "denial"
 # Times of the start of a request. Other times are those of its line, written at its end.
 _START_TIMES: Final = frozenset(("StartUTC", "start_time"))
 # The escape that nginx writes into JSON if the log_format lacks escape=json.
@@ -121,6 +124,8 @@ class RecordReader:
         if line is not None:
             return read_request_line(line)
         for name in _FALLBACK:
+            if target is None and name == "path" and _CONTRIB in record:
+                return NotAsked.NO_QUERY
             target = target or _clean(record.get(name))
         if target is None:
             # Servers write these values for a request that they could not read.

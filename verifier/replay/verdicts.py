@@ -20,7 +20,7 @@ from verifier.decisions.throttle import NoThrottle
 from verifier.decisions.verifier import Keys, Verifier
 from verifier.replay.exclusions import reason_to_exclude
 from verifier.replay.logged_request import LoggedRequest, NotAsked
-from verifier.replay.public_paths import is_public
+from verifier.replay.public_paths import is_public, is_unlock
 from verifier.rooms.url import Target, parse_target, parse_url
 from verifier.rules.denials import UNKNOWN_HOST, ambiguous
 from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, Deny
@@ -132,7 +132,7 @@ class ReplayVerifier:
         text, host = _target_and_host(request)
         path = text.partition("?")[0]
         if is_public(path):
-            return NotAsked.PUBLIC
+            return NotAsked.KEEP_ALIVE if is_unlock(path) else NotAsked.PUBLIC
         target, host = parse_target(text), host or self._assumed_host
         excluded = reason_to_exclude(request, path, target, gate_redirects=self._gate_redirects)
         if excluded is not None:

@@ -90,7 +90,7 @@ def changed_lines(name: str) -> list[str]:
     return [new for new, old in zip(generated[2:], lines, strict=True) if new != old]
 
 
-def test_nginx_files_differ_from_contrib_in_three_lines(tmp_path: Path) -> None:
+def test_nginx_files_differ_from_contrib_in_three_places(tmp_path: Path) -> None:
     for path in (CONTRIB / "docker-compose").iterdir():
         if path.is_file():
             (tmp_path / "docker-compose").mkdir(exist_ok=True)
@@ -103,6 +103,7 @@ def test_nginx_files_differ_from_contrib_in_three_lines(tmp_path: Path) -> None:
             FOLDER / "nginx" / name
         ).read_text(), "run contrib/docker-compose/build.py"
     assert [line.split()[0] for line in changed_lines("http.conf")] == [
+        "server",
         "server",
         "proxy_cache_path",
     ]

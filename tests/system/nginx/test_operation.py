@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.support.paths import DOCS
+from tests.support.documents import snippets
 from tests.support.processes import client_ports, free_port, wait_until
 from tests.support.raw_http import send_all
 from tests.support.token_urls import urls_with_token
@@ -78,8 +78,7 @@ def test_logs_contain_no_token(sites: StartSite) -> None:
 def test_documented_settings_for_speed_work(sites: StartSite) -> None:
     log = "access_log /var/log/nginx/access.log jitsi_verifier"
     compiled, buffered = "pcre_jit on;", f"{log} buffer=32k flush=1s;"
-    documented = (DOCS / "debian-nginx.md").read_text("utf-8").splitlines()
-    assert all(f"        {line}" in documented for line in (compiled, buffered))
+    assert {compiled, buffered} <= {snippet.text.strip() for snippet in snippets("nginx")}
     edits = (("worker_processes 1;", f"worker_processes 1;\n{compiled}"), (f"{log};", buffered))
     site = sites(JITSI, name="fast", edits=edits)
     token = mint()

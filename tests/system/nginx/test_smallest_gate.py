@@ -21,6 +21,7 @@ pid FOLDER/nginx.pid;
 error_log FOLDER/error.log;
 events { worker_connections 64; }
 http {
+    HTTP
     access_log off;
     client_body_temp_path FOLDER/body;
     proxy_temp_path FOLDER/proxy;
@@ -29,20 +30,25 @@ http {
     scgi_temp_path FOLDER/scgi;
     server {
         listen 127.0.0.1:PORT;
-        SNIPPET
+        SERVER
     }
 }
 """
+
+
+def nginx_snippets() -> list[str]:
+    return [snippet.text for snippet in snippets("nginx")]
 
 
 @pytest.fixture
 def port(upstream: Upstream, tmp_path: Path) -> Iterator[int]:
     """Start a verifier and an nginx with the snippet; return nginx' port."""
     sidecar, port = Sidecar(tmp_path, {}), free_port()
-    (snippet,) = snippets("nginx")
-    text = snippet.text.replace("…", f"proxy_pass http://127.0.0.1:{upstream.port};")
-    text = text.replace("127.0.0.1:8090", f"127.0.0.1:{sidecar.port}")
-    configuration = CONFIGURATION.replace("SNIPPET", text)
+    (maps,) = [text for text in nginx_snippets() if text.startswith("map ")]
+    (server,) = [text for text in nginx_snippets() if "auth_request /" in text]
+    server = server.replace("…", f"proxy_pass http://127.0.0.1:{upstream.port};")
+    server = server.replace("127.0.0.1:8090", f"127.0.0.1:{sidecar.port}")
+    configuration = CONFIGURATION.replace("HTTP", maps).replace("SERVER", server)
     configuration = configuration.replace("FOLDER", str(tmp_path)).replace("PORT", str(port))
     (tmp_path / "nginx.conf").write_text(configuration)
     user_option = ["-g", "user root;"] if os.geteuid() == 0 else []

@@ -23,7 +23,7 @@ IDENTITY = [*identity_headers(Allow(Claims({})), None), "X-Jitsi-Would-Deny"]
 FOLDERS = ["caddy", "envoy", "haproxy", "traefik", "kubernetes"]
 PUBLIC = (
     r"libs|css|static|images|fonts|lang|sounds|connection_optimization|transcripts|\.well-known"
-    r"|colibri-ws|colibri-relay-ws|etherpad|socket\.io|rtcstats-ws"
+    r"|_api/public|colibri-ws|colibri-relay-ws|etherpad|socket\.io|rtcstats-ws"
 )
 SIGNALLING = "http-bind|xmpp-websocket|conference-request|room-info"
 GATED_TARGETS = [case.target for case in CASES.values()]

@@ -101,18 +101,31 @@ def test_request_lines_without_version_or_with_blanks_are_read() -> None:
 
 
 CONTRIB = {
+    "haproxy": '{"time":"22/Nov/2026:12:00:00 +0000","address":"10.0.0.1","method":"GET",'
+    '"path":"/standup","status":200,"bytes":5,"milliseconds":1,"denial":"-",'
+    '"id":"01234567-89ab-cdef-0123-456789abcdef","user_agent":"curl/8"}',
+    "envoy": '{"address":"10.0.0.1","denial":null,"method":"GET","path":"/standup","status":200,'
+    '"start_time":"2026-11-22T12:00:00.123Z","user_agent":"a\\u001b\\"b"}',
     "nginx": '10.0.0.1 [2026-11-22T12:00:00+00:00] "GET /standup HTTP/2.0" 200 5 0.001 '
     'gate=200 denial= id=0123456789abcdef "curl/8"',
-    "haproxy": '10.0.0.1 [22/Nov/2026:12:00:00.123] "GET /standup" 200 5 1 '
+    "haproxy before": '10.0.0.1 [22/Nov/2026:12:00:00.123] "GET /standup" 200 5 1 '
     'denial=- id=01234567-89ab-cdef-0123-456789abcdef "curl/8"',
-    "envoy": '10.0.0.1 [2026-11-22T12:00:00.123Z] "GET /standup HTTP/2" 200 5 1 '
+    "envoy before": '10.0.0.1 [2026-11-22T12:00:00.123Z] "GET /standup HTTP/2" 200 5 1 '
     'flags=- denial=token-missing id=01234567-89ab-cdef-0123-456789abcdef "curl/8"',
 }
 
 
 @pytest.mark.parametrize("program", CONTRIB)
 def test_log_formats_of_contrib_have_no_query(program: str) -> None:
-    assert read(CONTRIB[program].encode()) is NotAsked.NO_QUERY
+    line = CONTRIB[program].encode()
+    assert read(line) is NotAsked.NO_QUERY
+    assert read(b"envoy-1  | " + line) is NotAsked.NO_QUERY
+
+
+def test_other_records_with_a_denial_are_read() -> None:
+    for name in ("request_uri", "uri"):
+        assert request({name: TARGET, "denial": "-", "path": "/", "msec": NOON}).target == TARGET
+    assert request({"path": TARGET, "msec": NOON}).target == TARGET
 
 
 @pytest.mark.parametrize("end", [8, 30, 40, 70, 100])

@@ -18,6 +18,7 @@ PIECES = st.sampled_from(
     (
         *("/", "/libs", "/css", "/static/", "config.js", "manifest.json", "/favicon.ico", "/room"),
         *("/http-bind", "/xmpp-websocket", "/_api", "/conference-request", "/.well-known/", "x"),
+        *("/_unlock", "/_api/public/", "/room-info", "/public"),
         *("/colibri-ws/", "/socket.io/", "etherpad", "pwa-worker.js", "robots.txt", "\n", "config"),
         *(
             "/images",
@@ -51,7 +52,8 @@ def nginx_value(variable: str, uri: str, default: str, entries: int) -> str:
         if entry["text"] == uri:
             return entry["value"]
     for entry in patterns:
-        if entry["pattern"] and re.search(entry["pattern"], uri):
+        # \z is PCRE's name of what Python calls \Z.
+        if entry["pattern"] and re.search(entry["pattern"].replace(r"\z", r"\Z"), uri):
             return entry["value"]
     return default
 
@@ -74,6 +76,7 @@ def test_list_is_that_of_the_files_for_nginx(path: str) -> None:
         "/%6cibs/a.js",
         "/a/../libs/a",
         "/a%2F..%2Flibs/",
+        *("/_unlock", "/acme/_unlock", "/_api/public/a.json", "/_api//public/a.json"),
     ],
 )
 def test_public_path_is_public_in_every_spelling(path: str) -> None:
@@ -91,6 +94,9 @@ def test_public_path_is_public_in_every_spelling(path: str) -> None:
             "/LIBS/a.js",
             "/a/b/config.js",
         ),
+        *("/config.js%0a", "/_unlock/", "/a/b/_unlock", "/_unlock%0A", "/_api/public"),
+        *("/_api/room-info", "/_api/public/../room-info", "/_api/public/_api/room-info"),
+        *("/acme/_api/public/a", "/_api/public/http-bind", "/_api/publicity/x"),
     ],
 )
 def test_no_spelling_makes_a_room_or_signalling_public(path: str) -> None:
