@@ -26,8 +26,8 @@ SNIPPETS = [snippet.text for snippet in snippets("nginx")]
 
 
 def replacement(text: str) -> tuple[str, str] | None:
-    (found,) = [lines for start, lines in REPLACED.items() if text.startswith(start)] or [None]
-    return found
+    """Return the shipped lines that a snippet replaces, and their file; None without them."""
+    return next((lines for start, lines in REPLACED.items() if text.startswith(start)), None)
 
 
 def edits() -> Iterator[Edits]:
