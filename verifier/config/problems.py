@@ -58,6 +58,17 @@ class ConfigError(Exception):
         super().__init__("\n".join([f"{count} in the configuration:", *lines]))
 
 
+def how_to_install(extra: str) -> str:
+    """Return how to install an extra of this program.
+
+    The text never has the program's bare name: in a package index, the name may belong to others.
+    """
+    return (
+        f"the extra {extra}: the image has it; in the source tree, pip install '.[{extra}]'; with a"
+        f" wheel, pip install './FILE.whl[{extra}]'"
+    )
+
+
 def shown(value: Any, longest: int = _LONGEST_SHOWN) -> str:
     """Return a value in words on one line, without user-info, query string or excess length."""
     if isinstance(value, str):

@@ -14,7 +14,7 @@ from verifier.config.hosts import PER_HOST
 from verifier.config.input import ConfigInput
 from verifier.config.key_checks import STRONG_SECRET, resolve_keys
 from verifier.config.options import OPTIONS
-from verifier.config.problems import shown
+from verifier.config.problems import how_to_install, shown
 from verifier.config.redirect_template import unknown_placeholders
 from verifier.keys.model import is_symmetric
 from verifier.keys.pem import looks_like_pem
@@ -258,12 +258,11 @@ def _check_packages(config: ConfigInput, values: dict[str, Any]) -> None:
     """Refuse options whose extra packages are not installed."""
     store = values["revocation_store"]
     if is_redis_url(store) and find_spec("redis") is None:
-        expected = "the package redis: pip install 'jitsi-verifier[redis]'"
         found = f"{store.partition(':')[0]}:// without a client for it"
-        config.add_problem("revocation_store", found, expected)
+        config.add_problem("revocation_store", found, how_to_install("redis"))
     if values["tracing"] and find_spec("opentelemetry") is None:
-        expected = "OpenTelemetry's packages: pip install 'jitsi-verifier[otel]'"
-        config.add_problem("tracing", "true without the packages that send spans", expected)
+        found = "true without the packages that send spans"
+        config.add_problem("tracing", found, how_to_install("otel"))
 
 
 def _notice_pod(config: ConfigInput, values: dict[str, Any], environ: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""OpenTelemetry spans of decisions and key fetches; needs the extra ``jitsi-verifier[otel]``.
+"""OpenTelemetry spans of decisions and key fetches; needs the extra ``otel``.
 
 A span is made when the decision or the fetch has ended, from a duration that the metrics need too.
 So the service measures nothing in addition, and imports OpenTelemetry only if tracing is on. The
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from verifier.config.problems import how_to_install
 from verifier.keys.model import Source
 from verifier.keys.sources.base import FetchResult, KeyObserver
 from verifier.observability.sinks import LogContext, Outcome
@@ -112,8 +113,8 @@ def open_spans() -> Spans:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ImportError as error:
         raise TracingError(
-            "tracing (VERIFIER_TRACING): expected the extra to be installed:"
-            " pip install 'jitsi-verifier[otel]'"
+            f"tracing (VERIFIER_TRACING): found no package that sends spans; expected"
+            f" {how_to_install('otel')}"
         ) from error
     resource = Resource.create()
     # The SDK invents this name unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES has one.
