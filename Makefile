@@ -22,6 +22,7 @@ run: $(RUN_STAMP)
 
 test: $(TEST_STAMP)
 	tests/support/install-debian-packages
+	$(BIN)/python -m tests.system.prosody.releases
 	$(BIN)/python -m tests.support.install_node_packages
 	$(BIN)/pytest -n 2 --dist loadfile
 	$(BIN)/python -m tests.support.other_pythons
@@ -127,6 +128,7 @@ bench-memory: bench
 # Measures logins through the Prosody module, and how long they block Prosody. CI does not run it.
 bench-prosody: $(TEST_STAMP)
 	tests/support/install-debian-packages
+	$(BIN)/python -m tests.system.prosody.releases
 	$(BIN)/python -m tests.perf.bench.prosody
 
 clean:

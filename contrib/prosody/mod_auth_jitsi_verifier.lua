@@ -166,6 +166,11 @@ end
 function handler:process()
 	local session = self.session;
 	local username, refusal = guarded_login(session);
+	if session.destroyed then
+		-- The client left during the wait. mod_saslauth of Prosody 13 reads this field next, and a
+		-- destroyed session has lost it.
+		session.base_type = "c2s";
+	end
 	if username then
 		self.username = username;
 		return "success";

@@ -14,8 +14,8 @@
 
 local async = require "util.async";
 local config = require "core.configmanager";
-local is_admin = require "core.usermanager".is_admin;
 local jid = require "util.jid";
+local set = require "util.set";
 local st = require "util.stanza";
 
 local verifier = module:require "jitsi_verifier";
@@ -49,11 +49,21 @@ local function read_moderation()
 	return options_for(name):get_option_boolean(name, jitsis) ~= false;
 end
 
-local client, request_host, allowlist, guests_may_not_moderate;
+-- usermanager.is_admin is deprecated in Prosody 13, and writes a stack trace at each call.
+local function read_admins()
+	local admins = set.new();
+	for address in module:get_option_inherited_set("admins", {}) do
+		admins:add(jid.prep(address) or address);
+	end
+	return admins;
+end
+
+local client, request_host, allowlist, admins, guests_may_not_moderate;
 local function configure()
 	client = new_client(options_for);
 	request_host = options_for("jitsi_verifier_host"):get_option_string("jitsi_verifier_host", verifier_host);
 	allowlist, guests_may_not_moderate = read_allowlist(), read_moderation();
+	admins = read_admins();
 end
 configure();
 module:hook_global("config-reloaded", configure);
@@ -61,9 +71,13 @@ module:hook_global("config-reloaded", configure);
 -- The passes by stanza. A weak table: a pass ends with its stanza.
 local passes = setmetatable({}, { __mode = "k" });
 
+local function is_admin(address)
+	return admins:contains(jid.bare(address));
+end
+
 local function needs_no_token(address)
 	local _, host = jid.split(address);
-	return is_admin(address, module.host) or allowlist:contains(host) or allowlist:contains(jid.bare(address));
+	return is_admin(address) or allowlist:contains(host) or allowlist:contains(jid.bare(address));
 end
 
 local function is_exempt(origin, from)
@@ -275,7 +289,7 @@ end, -3.5);
 local function keep_guests_from_moderating(event)
 	local origin, stanza = event.origin, event.stanza;
 	local is_token_user = origin.auth_token and origin.jitsi_meet_domain; -- set by a verified token
-	if not guests_may_not_moderate or is_token_user or is_admin(stanza.attr.from, module.host) then
+	if not guests_may_not_moderate or is_token_user or is_admin(stanza.attr.from) then
 		return;
 	end
 	local text = "Room modification disabled for guests";

@@ -24,6 +24,7 @@ import aiohttp
 from tests.support.tokens import SECRET
 from tests.system.nginx.sites import Sidecar
 from tests.system.prosody.prosody import HERE, Prosody
+from tests.system.prosody.releases import RELEASES, Release
 from tests.system.prosody.stanzas import ping
 from tests.system.prosody.tokens import APP_ID, hs_token
 from tests.system.prosody.websocket_client import WebSocketClient
@@ -157,7 +158,7 @@ def table(rounds: dict[str, list[Round]]) -> str:
     return "\n".join(lines)
 
 
-async def compare(folder: Path) -> str:
+async def compare(folder: Path, release: Release) -> str:
     """Start the programs, and measure the variants in turn; return the table."""
     sidecar = Sidecar(folder, {"JWT_APP_ID": APP_ID, "XMPP_DOMAIN": "hs.test"})
     sidecar.start()
@@ -166,7 +167,7 @@ async def compare(folder: Path) -> str:
         "SECRET": SECRET,
         "HOOK_URL": f"http://127.0.0.1:{sidecar.port}",
     }
-    prosody = Prosody(folder / "server", names, HERE / "bench.cfg.lua")
+    prosody = Prosody(release, folder / "server", names, HERE / "bench.cfg.lua")
     rounds: dict[str, list[Round]] = {host: [] for host in VARIANTS}
     try:
         for _ in range(ROUNDS):
@@ -186,8 +187,9 @@ def main() -> None:
     if port:
         print(json.dumps(asyncio.run(ping_until_stopped(port))))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        print(asyncio.run(compare(Path(folder))))
+    for release in RELEASES:
+        with tempfile.TemporaryDirectory() as folder:
+            print(f"Prosody {release.version}: {asyncio.run(compare(Path(folder), release))}\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 -- installed Prosody. prosody.py replaces each @NAME@.
 
 daemonize = false
+strict_deprecate_is_admin = true
 run_as_root = true
 data_path = "@FOLDER@/data"
 pidfile = "@FOLDER@/prosody.pid"

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from tests.support.paths import ROOT
 from tests.support.processes import Program, accepts, free_port
+from tests.system.prosody.releases import Release
 
 HERE = Path(__file__).parent
 CONTRIB = ROOT / "contrib" / "prosody"
@@ -22,13 +23,18 @@ class Prosody:
     """One running Prosody.
 
     Args:
+        release: The release to run.
         folder: The folder of its configuration, data and log.
         names: Values of ``@NAME@`` in the configuration, besides the usual ones.
         template: The configuration; ``common.cfg.lua`` is put in front of it.
     """
 
     def __init__(
-        self, folder: Path, names: Mapping[str, str], template: Path = HERE / "prosody.cfg.lua"
+        self,
+        release: Release,
+        folder: Path,
+        names: Mapping[str, str],
+        template: Path = HERE / "prosody.cfg.lua",
     ) -> None:
         self.port = free_port()
         self._log = folder / "prosody.log"
@@ -44,7 +50,7 @@ class Prosody:
         (folder / "data").mkdir(parents=True)
         configuration = folder / "prosody.cfg.lua"
         configuration.write_text(text)
-        command: list[str | Path] = ["prosody", "-F", "--config", configuration]
+        command = release.command("prosody", "-F", "--config", configuration)
         environ = {"PATH": os.environ["PATH"], "HOME": str(folder)}
         self._program = Program(command, folder / "output.log", environ)
         self._program.wait_until(lambda: accepts(self.port), "prosody")
@@ -98,5 +104,5 @@ class Prosody:
 def assert_clean(log: str) -> None:
     """Check that a log contains no traceback and no text that begins like a token."""
     # Random identifiers of Prosody may begin with eyJ too, but they are shorter.
-    found = re.search(r"Traceback|eyJ[\w-]{12,}|token=", log)
+    found = re.search(r"Traceback|traceback|deprecated|eyJ[\w-]{12,}|token=", log)
     assert found is None, log[max(0, found.start() - 600) : found.start() + 2000]

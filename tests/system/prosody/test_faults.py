@@ -168,6 +168,7 @@ async def test_verifier_outage_refuses_logins_and_is_logged_once(
 
     verifier.start()
     assert isinstance(await user.join("up-again@conference.down.test"), Joined)
+    verifier.stop()
 
 
 async def test_working_address_is_found_and_kept(

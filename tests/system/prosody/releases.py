@@ -1,0 +1,86 @@
+"""The releases of Prosody under test; ``python -m tests.system.prosody.releases`` installs them.
+
+Every Debian has one release of Prosody. This machine's Debian has one of them installed. Another
+one runs inside a tree of the other Debian. ``debootstrap`` makes the tree in half a minute, and it
+stays in the user's cache folder for the next run. Only root can make a tree and run programs in it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+_IN_TREE = Path(__file__).with_name("in-tree")
+_VERSION_FILE = "usr/lib/prosody/prosody.version"
+# debootstrap does not find the packages that provide a virtual one, so all are named.
+_PACKAGES = "prosody,lua5.4,lua-bitop,lua-expat,lua-filesystem,lua-sec,lua-socket"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release of Prosody.
+
+    Attributes:
+        version: How its version numbers begin.
+        suite: The name of the Debian that has this release.
+    """
+
+    version: str
+    suite: str
+
+    @property
+    def tree(self) -> Path:
+        """The folder of the other Debian; it may be missing."""
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(cache) / "jitsi-verifier-tests" / self.suite
+
+    def is_in(self, root: Path) -> bool:
+        """Return whether this release is installed below a root folder."""
+        file = root / _VERSION_FILE
+        return file.is_file() and file.read_text().startswith(f"{self.version}.")
+
+    def command(self, *arguments: str | Path) -> list[str | Path]:
+        """Return the command that runs a program of this release.
+
+        It sees the repository and the folder of temporary files under their usual names.
+
+        Raises:
+            LookupError: the release is not installed.
+        """
+        if self.is_in(Path("/")):
+            return list(arguments)
+        if self.is_in(self.tree):
+            return [_IN_TREE, self.tree, tempfile.gettempdir(), ROOT, "--", *arguments]
+        raise LookupError(
+            f"expected Prosody {self.version} on this machine or in {self.tree}, found none; "
+            "as root, run: python -m tests.system.prosody.releases"
+        )
+
+    def install(self) -> None:
+        """Make the tree of the other Debian, if this machine lacks the release."""
+        if self.is_in(Path("/")) or self.is_in(self.tree):
+            return
+        self.tree.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.tree.parent) as folder:
+            new = Path(folder) / self.suite
+            command = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}"]
+            subprocess.run([*command, self.suite, new], check=True, stdout=subprocess.DEVNULL)
+            new.rename(self.tree)
+
+
+RELEASES = (Release("0.12", "bookworm"), Release("13.0", "trixie"))
+
+
+def main() -> None:
+    """Install every release that is missing."""
+    for release in RELEASES:
+        release.install()
+
+
+if __name__ == "__main__":
+    main()
