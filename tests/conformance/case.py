@@ -165,7 +165,11 @@ def _denial_problems(expect: dict[str, Any], decision: Deny) -> list[str]:
     recorded = expect["room"] or expect["auth"]
     answer = (decision.error, decision.reason)
     wanted = (recorded["error"], recorded["reason"])
-    return [] if answer == wanted else [f"answered {answer}, recorded: {wanted}"]
+    found = [] if answer == wanted else [f"answered {answer}, recorded: {wanted}"]
+    words = recorded.get("reason_detail")
+    if words and decision.answer[1] != words:
+        found.append(f"answered {decision.answer[1]!r}, recorded: {words!r}")
+    return found
 
 
 def _allow_problems(expect: dict[str, Any], decision: Allow) -> list[str]:

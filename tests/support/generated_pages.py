@@ -190,7 +190,9 @@ async def _recorded_answers() -> dict[DenialCode, list[tuple[str, str]]]:
     for line in VECTORS.read_text("utf-8").splitlines():
         decision = await decide_case(json.loads(line))
         if isinstance(decision, Deny):
-            found.setdefault(decision.code, Counter()).update([decision.answer])
+            error, reason = decision.answer
+            words = reason.removesuffix(f" ({decision.figures})")
+            found.setdefault(decision.code, Counter()).update([(error, words)])
     return {code: [answer for answer, _ in each.most_common()] for code, each in found.items()}
 
 

@@ -102,6 +102,7 @@ def deny(  # noqa: PLR0913  # what a denial consists of
     *,
     until: float | None = None,
     cause: str = "",
+    figures: str = "",
 ) -> Deny:
     """Return a denial with Jitsi's answer to it.
 
@@ -112,10 +113,11 @@ def deny(  # noqa: PLR0913  # what a denial consists of
         reason: Jitsi's words, if the code has several answers.
         until: When time alone changes this denial, Unix seconds.
         cause: Which of the code's causes it is.
+        figures: What Jitsi writes in parentheses behind the reason.
     """
     error, usual = ANSWERS.get(code, ("not-allowed", None))
     known_id = key_id if isinstance(key_id, str) else None
-    return Deny(code, detail, error, reason or usual, known_id, until, cause)
+    return Deny(code, detail, error, reason or usual, known_id, until, cause, figures)
 
 
 def not_a(kind: str, name: str, value: Any) -> str:

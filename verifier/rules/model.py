@@ -189,6 +189,7 @@ class Deny:
         key_id: The token's ``kid``, if the step has read it.
         until: When time alone ends this denial, Unix seconds; None if time does not end it.
         cause: Which of the code's causes it is, where the code has several; for suggestions.
+        figures: What Jitsi writes in parentheses behind the reason.
     """
 
     code: DenialCode
@@ -198,6 +199,7 @@ class Deny:
     key_id: str | None = None
     until: float | None = None
     cause: str = ""
+    figures: str = ""
 
     @property
     def answer(self) -> tuple[str, str]:
@@ -205,7 +207,8 @@ class Deny:
         if self.error is None:
             # mod_token_verification answers this to the bare false of verify_room.
             return "not-allowed", "Room and token mismatched"
-        return self.error, self.reason or self.detail
+        reason = self.reason or self.detail
+        return self.error, f"{reason} ({self.figures})" if self.figures else reason
 
 
 Decision: TypeAlias = Allow | Deny

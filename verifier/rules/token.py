@@ -7,6 +7,7 @@ which order. Each function that checks returns the denial, or None to go on.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import floor
 from typing import Any, Final
 
 from verifier.keys.model import JITSI_ALGORITHMS, KeyLookup, VerificationKey
@@ -208,13 +209,29 @@ def check_times(
         record("not before", "a number of seconds in the past, or absent", not_before)
         return deny(DenialCode.NOT_BEFORE_MALFORMED, not_a("number", "nbf", not_before), key_id)
     if ends and now >= expiry + policy.leeway:
-        return deny(DenialCode.TOKEN_EXPIRED, f"expired {now - expiry:.0f} s ago", key_id)
+        detail, figures = f"expired {now - expiry:.0f} s ago", _expiry_figures(claims, now)
+        return deny(DenialCode.TOKEN_EXPIRED, detail, key_id, figures=figures)
     # 11. not before.
     record("not before", "a number of seconds in the past, or absent", not_before)
     if begins and now < not_before - policy.leeway:
         detail, until = f"valid in {not_before - now:.0f} s", not_before - policy.leeway
         return deny(DenialCode.TOKEN_NOT_YET_VALID, detail, key_id, until=until)
     return None
+
+
+def _expiry_figures(claims: Claims, now: float) -> str:
+    """Return how long ago a token has expired, as ``luajwtjitsi`` writes it."""
+    expiry, issued_at = float(claims.expiry), claims.issued_at
+    figures = f"{_lua_number(floor(now) - expiry)} sec since expired"
+    if issued_at is None:
+        return figures
+    return f"{figures}, valid for:{_lua_number(expiry - float(issued_at))} sec"
+
+
+def _lua_number(value: float) -> str:
+    """Return a number as ``tostring`` of Lua 5.4 writes it."""
+    text = f"{value:.14g}"
+    return f"{text}.0" if text.removeprefix("-").isdecimal() else text
 
 
 def check_parties(claims: Claims, policy: Policy, key_id: Any, record: Recorder) -> Deny | None:

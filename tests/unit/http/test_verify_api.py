@@ -58,7 +58,8 @@ async def test_a_denial_holds_jitsis_error_and_reason(start: Start) -> None:
     sidecar = await start()
     _, expired = await post(sidecar, {"token": mint(exp=1), "room_jid": ROOM})
     assert (expired["allowed"], expired["code"]) == (False, "token-expired")
-    assert (expired["error"], expired["reason"]) == ("not-allowed", "Not acceptable by exp")
+    words = f"Not acceptable by exp ({NOW - 1}.0 sec since expired)"
+    assert (expired["error"], expired["reason"]) == ("not-allowed", words)
     assert expired["session"] is None
     _, other = await post(sidecar, {"token": mint(), "room_jid": "o" + ROOM})
     assert (other["error"], other["reason"]) == ("not-allowed", "Room and token mismatched")
