@@ -17,9 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeGuard
 
-from luaparser import astnodes as lua
-
-from verifier.check_config.lua_source import Node, string_value
+from verifier.check_config import lua_nodes as lua
+from verifier.check_config.lua_nodes import Expression
 from verifier.check_config.lua_values import (
     LuaFunction,
     LuaLibrary,
@@ -70,42 +69,40 @@ class ExpressionEvaluator:
         self._note_unevaluated_call = note_unevaluated_call
         self.line = 1
 
-    def evaluate(self, node: Node) -> Value:
+    def evaluate(self, node: Expression) -> Value:
         """Return the expression's value.
 
         Raises:
             LuaRuntimeError: Prosody would stop.
-            LuaSyntaxError: A string literal is malformed.
         """
-        self.line = node.line or self.line  # luaparser does not know the line of every node
+        self.line = node.line
         match node:
-            case lua.Nil():
-                return None
-            case lua.TrueExpr() | lua.FalseExpr():
-                return isinstance(node, lua.TrueExpr)
-            case lua.Number():
-                number: int | float = node.n
-                return number
-            case lua.String():
-                return string_value(node, self.line)
+            case lua.Constant():
+                return node.value
             case lua.Name():
                 return self._lookup(node.id)
             case lua.Table():
                 return self._table(node)
-            case lua.AnonymousFunction():
+            case lua.Function():
                 return self.define_function()
             case lua.Call():
                 return self.call(node)
             case lua.Index():
                 return self._index(node)
+            case lua.Parentheses():
+                return self.evaluate(node.expression)
+            case lua.Unary():
+                return self._unary(node)
+            case lua.Binary():
+                return self._binary(node)
             case _:
-                return self._operation(node)
+                return Unknown("an expression that is not evaluated")
 
-    def call(self, node: Node) -> Value:
+    def call(self, node: lua.Call) -> Value:
         """Return the result of a call; unknown unless Prosody offers the function."""
-        function = self.evaluate(node.func)
-        arguments = [self.evaluate(argument) for argument in node.args]
-        self.line = node.line or self.line  # the arguments may stand on later lines
+        function = self.evaluate(node.function)
+        arguments = [self.evaluate(argument) for argument in node.arguments]
+        self.line = node.line  # the arguments may stand on later lines
         if isinstance(function, LuaFunction):
             return function.run(arguments)
         if isinstance(function, Unknown):
@@ -129,16 +126,9 @@ class ExpressionEvaluator:
                 self._note_unevaluated_call()
         return _RESULT
 
-    def key(self, node: Node) -> Value:
-        """Return the key of ``table.name`` or ``table[key]``."""
-        if node.notation is lua.IndexNotation.DOT:
-            name: str = node.idx.id
-            return name
-        return self.evaluate(node.idx)
-
-    def _index(self, node: Node) -> Value:
+    def _index(self, node: lua.Index) -> Value:
         table = self.evaluate(node.value)
-        key = self.key(node)
+        key = self.evaluate(node.key)
         if isinstance(table, LuaTable):
             if not is_text_or_number(key):
                 return Unknown("found by an unknown key")
@@ -151,7 +141,7 @@ class ExpressionEvaluator:
             return Unknown("a part of an unknown value")
         raise LuaRuntimeError("an index of something that is not a table")
 
-    def _table(self, node: Node) -> Value:
+    def _table(self, node: lua.Table) -> Value:
         table = LuaTable()
         listed: list[Value] = []
         for item in node.fields:
@@ -159,8 +149,7 @@ class ExpressionEvaluator:
             if item.key is None:
                 listed.append(value)
                 continue
-            is_name = isinstance(item.key, lua.Name) and not item.between_brackets
-            key = item.key.id if is_name else self.evaluate(item.key)
+            key = self.evaluate(item.key)
             if not is_text_or_number(key):
                 # The item may replace any other item, so nothing in the table is certain.
                 return Unknown("a table with an unknown key")
@@ -169,22 +158,28 @@ class ExpressionEvaluator:
         table.items |= dict(enumerate(listed, 1))
         return table
 
-    def _operation(self, node: Node) -> Value:
-        match node:
-            case lua.Concat():
-                return self._concat(self.evaluate(node.left), self.evaluate(node.right))
-            case lua.AndLoOp() | lua.OrLoOp():
-                return self._logic(node)
-            case lua.ULNotOp():
-                truth = truth_of(self.evaluate(node.operand))
+    def _unary(self, node: lua.Unary) -> Value:
+        operand = self.evaluate(node.operand)
+        match node.operator:
+            case "not":
+                truth = truth_of(operand)
                 return truth if isinstance(truth, Unknown) else not truth
-            case lua.EqToOp() | lua.NotEqToOp():
+            case "-":
+                return _minus(operand)
+            case "#":
+                return _length(operand)
+            case _:
+                return Unknown("an expression that is not evaluated")
+
+    def _binary(self, node: lua.Binary) -> Value:
+        match node.operator:
+            case "..":
+                return self._concat(self.evaluate(node.left), self.evaluate(node.right))
+            case "and" | "or":
+                return self._logic(node)
+            case "==" | "~=":
                 return self._equality(node)
-            case lua.UMinusOp():
-                return _minus(self.evaluate(node.operand))
-            case lua.ULengthOP():
-                return _length(self.evaluate(node.operand))
-            case lua.AddOp() | lua.SubOp() | lua.MultOp():
+            case "+" | "-" | "*":
                 return self._arithmetic(node)
             case _:
                 return Unknown("an expression that is not evaluated")
@@ -198,15 +193,15 @@ class ExpressionEvaluator:
         joined = tostring(left) + tostring(right)
         return joined if len(joined) <= _MAX_STRING else Unknown("a text that is too long")
 
-    def _logic(self, node: Node) -> Value:
+    def _logic(self, node: lua.Binary) -> Value:
         left = self.evaluate(node.left)
         truth = truth_of(left)
         if isinstance(truth, Unknown):
             return truth
         # Only the side that Lua evaluates: in ``t and t.x`` the other one may be an error.
-        return self.evaluate(node.right) if truth is isinstance(node, lua.AndLoOp) else left
+        return self.evaluate(node.right) if truth is (node.operator == "and") else left
 
-    def _equality(self, node: Node) -> Value:
+    def _equality(self, node: lua.Binary) -> Value:
         left, right = self.evaluate(node.left), self.evaluate(node.right)
         if isinstance(left, Unknown) or isinstance(right, Unknown):
             return Unknown("a comparison with an unknown value")
@@ -215,9 +210,9 @@ class ExpressionEvaluator:
         else:
             # In Python True == 1, in Lua true ~= 1.
             same = left == right and isinstance(left, bool) is isinstance(right, bool)
-        return same is isinstance(node, lua.EqToOp)
+        return same is (node.operator == "==")
 
-    def _arithmetic(self, node: Node) -> Value:
+    def _arithmetic(self, node: lua.Binary) -> Value:
         left, right = self.evaluate(node.left), self.evaluate(node.right)
         for operand in (left, right):
             _check_operand(operand)
@@ -225,8 +220,8 @@ class ExpressionEvaluator:
             # Lua converts a text that contains a number, by rules that are not followed here.
             return Unknown("a calculation that is not evaluated")
         result: int | float = left * right
-        if not isinstance(node, lua.MultOp):
-            result = left + right if isinstance(node, lua.AddOp) else left - right
+        if node.operator != "*":
+            result = left + right if node.operator == "+" else left - right
         return result if abs(result) < _EXACT else Unknown("a number that is too large")
 
 

@@ -19,15 +19,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from luaparser import astnodes as lua
-
+from verifier.check_config import lua_nodes as lua
 from verifier.check_config.lua_expressions import (
     ExpressionEvaluator,
     LuaRuntimeError,
     is_text_or_number,
     truth_of,
 )
-from verifier.check_config.lua_source import LuaSyntaxError, Node, parse
+from verifier.check_config.lua_lexer import LuaSyntaxError
+from verifier.check_config.lua_nodes import Statement
+from verifier.check_config.lua_parser import parse
 from verifier.check_config.lua_values import LuaFunction, LuaLibrary, LuaTable, Unknown, Value
 from verifier.check_config.prosody_config import (
     GLOBAL,
@@ -45,7 +46,6 @@ _NAMES: Final = """
     require select setmetatable string table tonumber tostring type utf8 xpcall
 """
 _LIBRARY_NAMES: Final = frozenset(_NAMES.split())
-_LOOPS: Final = (lua.While, lua.Repeat, lua.Fornum, lua.Forin)
 
 
 class _ReturnedError(Exception):
@@ -107,52 +107,48 @@ class LuaFileReader:
         self._note(f"{what} is {self._uncertainty.reason}")
         return True
 
-    def _run(self, statements: list[Node]) -> None:
+    def _run(self, statements: list[Statement]) -> None:
         for statement in statements:
-            self._expressions.line = statement.line or self._expressions.line
+            self._expressions.line = statement.line
             self._run_statement(statement)
 
-    def _run_statement(self, node: Node) -> None:
+    def _run_statement(self, node: Statement) -> None:
         match node:
-            case lua.LocalAssign():
+            case lua.Local():
                 self._assign_locals(node)
             case lua.Assign():
                 # As in Lua, all values are evaluated before the first one is assigned.
                 values = [self._expressions.evaluate(value) for value in node.values]
-                for target, value in zip(node.targets, _pad(values, node), strict=True):
+                padded = _pad(values, node.values, len(node.targets))
+                for target, value in zip(node.targets, padded, strict=True):
                     self._assign(target, value)
-            case lua.Call():
-                self._call(node)
+            case lua.CallStatement():
+                self._call(node.call)
             case lua.Do():
-                with self._scope():
-                    self._run(node.body.body)
+                self._run_block(node.body)
             case lua.If():
                 self._if(node)
-            case _ if isinstance(node, _LOOPS):
+            case lua.Loop():
                 with self._scope(), self._uncertain("in a loop"):
-                    self._scopes[-1] |= dict.fromkeys(_loop_names(node), Unknown("in a loop"))
-                    self._run(node.body.body)
+                    self._scopes[-1] |= dict.fromkeys(node.names, Unknown("in a loop"))
+                    self._run(node.body)
             case lua.LocalFunction():
-                self._scopes[-1][node.name.id] = self._expressions.define_function()
-            case lua.Function() | lua.Method():
-                self._assign(node.name, self._expressions.define_function())
-            case lua.Goto() | lua.Invoke():
-                self._note("a statement that is not evaluated")
+                self._scopes[-1][node.name] = self._expressions.define_function()
+            case lua.Goto():
+                self._note_skipped()
             case lua.Return():
                 self._return()
-            case _:
-                pass  # labels, semicolons and breaks set nothing
 
     def _return(self) -> None:
         if not self.is_uncertain("the rest of the file"):
             raise _ReturnedError
 
-    def _assign_locals(self, node: Node) -> None:
+    def _assign_locals(self, node: lua.Local) -> None:
         values = [self._expressions.evaluate(value) for value in node.values]
-        for target, value in zip(node.targets, _pad(values, node), strict=True):
-            self._scopes[-1][target.id] = value
+        padded = _pad(values, node.values, len(node.names))
+        self._scopes[-1] |= zip(node.names, padded, strict=True)
 
-    def _assign(self, target: Node, value: Value) -> None:
+    def _assign(self, target: lua.Name | lua.Index, value: Value) -> None:
         # If Prosody may skip the assignment, neither the old nor the new value is certain.
         value = value if self._uncertainty is None else self._uncertainty
         if isinstance(target, lua.Index):
@@ -166,9 +162,9 @@ class LuaFileReader:
         options = self._config.hosts[self.host].options
         options[target.id] = ProsodyOption(value, self.location)
 
-    def _assign_item(self, target: Node, value: Value) -> None:
+    def _assign_item(self, target: lua.Index, value: Value) -> None:
         table = self._expressions.evaluate(target.value)
-        key = self._expressions.key(target)
+        key = self._expressions.evaluate(target.key)
         if isinstance(table, LuaTable) and is_text_or_number(key):
             table.items[key] = value
         elif isinstance(table, LuaTable | Unknown):
@@ -176,34 +172,31 @@ class LuaFileReader:
         else:
             raise LuaRuntimeError("an assignment to an item of something that is not a table")
 
-    def _call(self, node: Node) -> None:
+    def _call(self, node: lua.Call | lua.MethodCall) -> None:
+        if isinstance(node, lua.MethodCall):
+            self._note_skipped()
         # A function that is not executed may set any option, whatever it returns.
-        if isinstance(self._expressions.call(node), Unknown):
+        elif isinstance(self._expressions.call(node), Unknown):
             self._note_unevaluated_call()
+
+    def _note_skipped(self) -> None:
+        self._note("a statement that is not evaluated")
 
     def _note_unevaluated_call(self) -> None:
         self._note("a function call that is not executed")
 
-    def _if(self, node: Node) -> None:
+    def _if(self, node: lua.If) -> None:
         truth = truth_of(self._expressions.evaluate(node.test))
         if isinstance(truth, Unknown):
             with self._uncertain(f"under a condition that is {truth.reason}"):
                 self._run_block(node.body)
-                self._else(node.orelse)
-        elif truth:
-            self._run_block(node.body)
+                self._run_block(node.rest or [])
         else:
-            self._else(node.orelse)
+            self._run_block(node.body if truth else node.rest or [])
 
-    def _else(self, node: Node) -> None:
-        if isinstance(node, lua.ElseIf):
-            self._if(node)
-        elif node is not None:
-            self._run_block(node)
-
-    def _run_block(self, node: Node) -> None:
+    def _run_block(self, body: list[Statement]) -> None:
         with self._scope():
-            self._run(node.body)
+            self._run(body)
 
     def _lookup(self, name: str) -> Value:
         for scope in reversed(self._scopes):
@@ -247,16 +240,9 @@ class LuaFileReader:
         self._config.not_evaluated.append(Finding(self.location, text))
 
 
-def _loop_names(node: Node) -> list[str]:
-    # ``for i = 1, 9`` has one target, ``for k, v in pairs(t)`` several, ``while`` none.
-    targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
-    return [target.id for target in targets if target is not None]
-
-
-def _pad(values: list[Value], node: Node) -> list[Value]:
+def _pad(values: list[Value], nodes: list[lua.Expression], wanted: int) -> list[Value]:
     """Return a value for each target: nil, or a further result of the last call, if too few."""
-    missing = len(node.targets) - len(values)
-    last = node.values[-1] if node.values else None
-    may_be_more = isinstance(last, lua.Call | lua.Invoke | lua.Varargs)
+    missing = max(wanted - len(values), 0)
+    may_be_more = bool(nodes) and isinstance(nodes[-1], lua.Call | lua.MethodCall | lua.Varargs)
     rest: Value = Unknown("the result of a function") if may_be_more else None
-    return [*values, *([rest] * missing)][: len(node.targets)]
+    return [*values, *([rest] * missing)][:wanted]

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from lupa.lua54 import LuaError, LuaRuntime
 
 from verifier.check_config.lua_expressions import ExpressionEvaluator
-from verifier.check_config.lua_source import LuaSyntaxError, parse
+from verifier.check_config.lua_lexer import LuaSyntaxError
+from verifier.check_config.lua_nodes import Assign
+from verifier.check_config.lua_parser import parse
 from verifier.check_config.lua_values import Value
 
 LUA = LuaRuntime(encoding=None)
@@ -33,6 +35,7 @@ def real(source: bytes) -> Value:
 
 def ours(source: bytes) -> Value:
     (statement,) = parse(source)
+    assert isinstance(statement, Assign)
     found = ExpressionEvaluator(lambda _name: None, lambda: None).evaluate(statement.values[0])
     if isinstance(found, str):
         return found.encode("utf-8", "surrogateescape").decode("latin-1")

@@ -174,9 +174,10 @@ def test_number_of_includes_is_bounded(config_of: Write) -> None:
     [
         ('app_id = "{{ .Env.JWT_APP_ID }}"', "a template that has not been rendered"),
         ("{{ if $ENABLE_AUTH }}", "a template that has not been rendered"),
-        ("x = " + "{" * 50 + "}" * 50, "brackets nested more than 40 deep"),
-        ("x = " + "(" * 5000 + "1" + ")" * 5000, "brackets nested more than 40 deep"),
-        ("x = a" + "()" * 5000, "more calls of calls than can be read"),
+        ("x = " + "{" * 300 + "}" * 300, "nested too deep to be read"),
+        ("x = " + "(" * 5000 + "1" + ")" * 5000, "nested too deep to be read"),
+        ("x = a" + "()" * 5000, "nested too deep to be read"),
+        ("x = 1" + " + 1" * 5000, "nested too deep to be read"),
         ("x = " + "not " * 5000 + "1", "nested too deep to be read"),
         ("if 1 then " * 2000 + "end " * 2000, "nested too deep to be read"),
         ("x = _G" + ".a" * 2000, "nested too deep to be read"),
