@@ -11,10 +11,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from verifier.check_config.deployment import read_bytes
 from verifier.check_config.lua_values import LuaFunction, LuaTable, Unknown, Value
 from verifier.check_config.prosody_config import ProsodyConfig
 from verifier.check_config.prosody_reader import ProsodyReader
+from verifier.check_config.sources import read_bytes
 
 SCRIPT = Path(__file__).with_suffix(".lua")
 # Prosody adds these to a host's options; here they are attributes of the host. Prosody also keeps

@@ -15,6 +15,7 @@ from typing import Final
 from verifier.check_config.comparison import is_own_key_server
 from verifier.check_config.deployment import Deployment
 from verifier.check_config.lua_values import Unknown
+from verifier.check_config.muc_modules import find_policies
 from verifier.check_config.token_hosts import COMPARED, OptionValue, TokenHost
 from verifier.config import OPTIONS, Settings, load
 from verifier.config.key_checks import KEY_URL_OPTIONS
@@ -69,10 +70,25 @@ def _format_toml(hosts: list[TokenHost], own_addresses: Collection[str]) -> str:
         own_addresses: The addresses where this program itself serves keys.
     """
     parts = [_HEAD, *_option_lines(hosts[0], own_addresses, is_table=False)]
+    parts += _policy_lines(hosts[0], "policy")
     for host in hosts[1:]:
-        lines = _option_lines(host, own_addresses, is_table=True)
-        parts += [f"\n[hosts.{_format_string(host.name)}]\n", *lines]
+        table = f"hosts.{_format_string(host.name)}"
+        parts += [f"\n[{table}]\n", *_option_lines(host, own_addresses, is_table=True)]
+        parts += _policy_lines(host, f"{table}.policy", inherited=find_policies(hosts[0]))
     return "".join(parts)
+
+
+def _policy_lines(host: TokenHost, table: str, inherited: Collection[str] = ()) -> Iterator[str]:
+    """Yield the policies of the host's modules; a table inherits those at the top."""
+    found = find_policies(host)
+    if not found and not inherited:
+        return
+    yield f"\n[{table}]\n"
+    for name in dict.fromkeys((*found, *inherited)):
+        if name in found:
+            yield f"{name} = true  # Prosody's module {found[name]}\n"
+        else:
+            yield f"{name} = false\n"
 
 
 def _option_lines(

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from verifier.check_config.deployment import Deployment
 from verifier.check_config.lua_values import Unknown
+from verifier.check_config.muc_modules import find_policies, find_unknown_modules
 from verifier.check_config.token_hosts import (
     COMPARED,
     MAPPER_OPTIONS,
@@ -26,7 +27,7 @@ from verifier.check_config.token_hosts import (
 )
 from verifier.config import Settings
 from verifier.config.key_checks import KEY_URL_OPTIONS
-from verifier.explain.wording import make_printable
+from verifier.explain.wording import make_printable, quote
 from verifier.keys.model import is_symmetric
 from verifier.keys.pem import looks_like_pem
 from verifier.rules.policy import OperatorPolicy
@@ -86,7 +87,7 @@ def compare_hosts(deployment: Deployment, settings: Settings) -> list[HostCompar
         rows: tuple[Row, ...] = ()
         if host.authentication != OWN_MODULE:
             compared = compare_options(host, options_of(own), addresses)
-            rows = (*compared, *_compare_additions(own))
+            rows = (*compared, *_compare_additions(own), *_compare_policies(host, own))
         comparisons.append(HostComparison(host, table, rows))
     return comparisons
 
@@ -133,7 +134,7 @@ def _format_option(option: str, value: OptionValue) -> str:
         known = secrets if isinstance(secrets, tuple) else ()
         return ", ".join(map(_format_secret, known)) or "none"
     if isinstance(value, tuple):
-        return make_printable(", ".join(value)) or "none"
+        return ", ".join(map(quote, value)) or "none"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float | int):
@@ -241,15 +242,26 @@ def _compare_additions(own: Settings) -> Iterator[Row]:
     if own.strict:
         remark = "but a list in aud passes here, and in Jitsi only if * is accepted"
         yield Row("rules", "jitsi", "strict", "stricter", remark)
-    operator_policy = own.operator_policy or OperatorPolicy()
-    for name in (rule.name for rule in fields(OperatorPolicy)):
-        value = getattr(operator_policy, name)
-        if value not in (None, False):
-            text = "true" if value is True else f"{value:g}"
-            yield Row(f"policy.{name}", "none", text, "stricter", "Jitsi has no such option")
     if own.single_use != "off":
         remark = "Jitsi accepts a token many times"
         yield Row("single_use", "off", own.single_use, "stricter", remark)
+
+
+def _compare_policies(host: TokenHost, own: Settings) -> Iterator[Row]:
+    """Yield rows for the operator policy, and for the MUC modules that have the same effect."""
+    theirs = find_policies(host)
+    operator_policy = own.operator_policy or OperatorPolicy()
+    for name in (rule.name for rule in fields(OperatorPolicy)):
+        value, module = getattr(operator_policy, name), theirs.get(name)
+        text = "none" if value in (None, False) else "true" if value is True else f"{value:g}"
+        if module is not None:
+            result: Result = "differs" if value in (None, False) else "same"
+            yield Row(f"policy.{name}", "true", text, result, f"Prosody's module {module}")
+        elif value not in (None, False):
+            yield Row(f"policy.{name}", "none", text, "stricter", "Jitsi has no such option")
+    for module in find_unknown_modules(host):
+        remark = "it may deny tokens that this verifier accepts"
+        yield Row(f"module {module}", "loaded", "not known", "unknown", remark)
 
 
 def _find_own_options(host: TokenHost, settings: Settings) -> tuple[str, Settings]:

@@ -1,85 +1,37 @@
-"""docker-jitsi-meet's ``.env``: read as Docker Compose does, written as the Lua of its templates.
+"""docker-jitsi-meet's variables, written as the Lua of its templates.
 
 The templates of docker-jitsi-meet put each value between quotes as it is, so a backslash in a
 secret is an escape sequence in the result. This module therefore writes the same Lua, and lets
-``prosody_reader`` read it as any other file. It writes only what concerns tokens, with the
-templates' defaults.
+``prosody_reader`` read it as any other file. It writes only what concerns tokens, hosts and
+moderators. The templates' defaults and truth values are those of ``verifier.config.docker``.
+``docker_values`` finds the values that break the Lua.
 
-To follow another variable, add a ``LuaLine`` to ``DockerEnvironment.host_lines``.
+To follow another variable, add a ``LuaLine`` to the method that writes its place.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
-from dotenv.parser import Binding, parse_stream
-from dotenv.variables import parse_variables
-
+from verifier.check_config.docker_values import LUA, QUOTED
 from verifier.check_config.jicofo import JicofoSwitches
-from verifier.check_config.prosody_config import Finding, Location, ProsodyConfig
-from verifier.config.value_types import TRUE_WORDS
+from verifier.config.docker import DEFAULTS, is_true, requires_tokens, split_list, variable
 
 KNOWN_VARIABLES: Final = ("AUTH_TYPE", "ENABLE_AUTH", "JWT_APP_ID", "XMPP_DOMAIN", "PUBLIC_URL")
 """A file with any of these variables belongs to docker-jitsi-meet."""
 
-_ONLY_OURS: Final = ("JWT_CACHE_KEYS_URL", "JWT_REQUIRE_ROOM_CLAIM")
-"""Variables that this program reads, and docker-jitsi-meet's templates do not."""
-
-
-@dataclass(slots=True)
-class EnvFile:
-    """A ``.env`` file.
-
-    Attributes:
-        file: The file's name.
-        variables: The variables' values; secrets are among them.
-        lines: The line of each variable, from 1.
-    """
-
-    file: Path
-    variables: dict[str, str] = field(default_factory=dict, repr=False)
-    lines: dict[str, int] = field(default_factory=dict)
-
-    def read(self, text: str, config: ProsodyConfig) -> None:
-        """Read the file's content; findings are added to ``config``."""
-        for binding in parse_stream(io.StringIO(text)):
-            self._read_binding(binding, config)
-
-    def locate(self, variable: str) -> Location:
-        """Return where a variable is set, or the file with the note that it has its default."""
-        if variable in self.lines:
-            return Location(str(self.file), self.lines[variable])
-        return Location(f"{self.file} (default of {variable})" if variable else str(self.file))
-
-    def _read_binding(self, binding: Binding, config: ProsodyConfig) -> None:
-        # python-dotenv counts the blank lines before a binding as a part of it.
-        blank = len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
-        newlines = binding.original.string.count("\n", 0, blank)
-        location = Location(str(self.file), binding.original.line + newlines)
-        if binding.error:
-            config.problems.append(Finding(location, "a line that is not NAME=VALUE"))
-        elif binding.key is not None:
-            self.variables[binding.key] = self._resolve(binding, location, config)
-            self.lines[binding.key] = location.line
-
-    def _resolve(self, binding: Binding, location: Location, config: ProsodyConfig) -> str:
-        """Return a variable's value with the other variables in it replaced."""
-        value = binding.value or ""
-        written = binding.original.string.partition("=")[2].lstrip()
-        if not written.startswith("'"):  # Docker Compose replaces nothing in single quotes
-            atoms = parse_variables(value)
-            value = "".join(atom.resolve(self.variables) for atom in atoms)
-            if "$" in value:
-                found = "has a $, which Docker Compose replaces: put the value in single quotes"
-                config.not_evaluated.append(Finding(location, f"{binding.key} {found}"))
-        if binding.key in _ONLY_OURS:
-            found = f"{binding.key} is not read by docker-jitsi-meet's own templates"
-            config.notes.append(Finding(location, found))
-        return value
+_MORE_DEFAULTS: Final[Mapping[str, str]] = {
+    "ENABLE_BREAKOUT_ROOMS": "true",
+    "PROSODY_ENABLE_MUC_RESOURCE_VALIDATE": "true",
+    "PUBLIC_URL": "https://localhost:8443",
+    "XMPP_AUTH_DOMAIN": "auth.meet.jitsi",
+    "XMPP_HIDDEN_DOMAIN": "hidden.meet.jitsi",
+}
+"""The templates' defaults of the variables that only this module reads."""
+_JAAS_HOST: Final = "jigasi.meet.jitsi"
+_JAAS_KEYS: Final = "https://jaas-public-keys.jitsi.net/jitsi-components/prod-8x8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,115 +41,221 @@ class LuaLine:
     Attributes:
         text: The line.
         variable: The variable's name; empty for a line of the template itself.
+        form: Whether the variable's value stands between quotes, or is Lua itself.
     """
 
     text: str
     variable: str = ""
+    form: Literal["quoted", "lua"] = QUOTED
 
 
 class DockerEnvironment:
-    """The variables of a ``.env`` with the templates' defaults."""
+    """The variables of docker-jitsi-meet with the templates' defaults."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
 
-    def text(self, name: str, default: str = "") -> str:
-        """Return a variable's value; an empty variable has the default."""
-        return self._variables.get(name) or default
+    def text(self, name: str) -> str:
+        """Return a variable's value; an empty variable has the template's default."""
+        return variable(self._variables, name) or _MORE_DEFAULTS.get(name, "")
 
-    def flag(self, name: str, default: str = "0") -> bool:
+    def flag(self, name: str) -> bool:
         """Return a variable as the templates' ``toBool`` does."""
-        return self.text(name, default).lower() in TRUE_WORDS
+        return is_true(self.text(name))
 
     @property
-    def requires_tokens(self) -> bool:
-        """Whether users of the main host need a token."""
-        kind = self.text("PROSODY_AUTH_TYPE", self.text("AUTH_TYPE", "internal"))
-        return self.flag("ENABLE_AUTH") and kind in ("jwt", "hybrid_matrix_token")
+    def authentication(self) -> str:
+        """The authentication type of the main host; empty if everyone may enter."""
+        kind = self._variables.get("PROSODY_AUTH_TYPE") or self.text("AUTH_TYPE")
+        return kind if self.flag("ENABLE_AUTH") else ""
+
+    @property
+    def mode(self) -> str:
+        """``client``, or the part that this Prosody has beside the main one."""
+        return self.text("PROSODY_MODE") or "client"
+
+    def names_in_use(self) -> set[str]:
+        """Return the variables that have a place in the files, with the values of now."""
+        return {line.variable for line in (*self.global_lines(), *self.host_lines())}
 
     def global_lines(self) -> list[LuaLine]:
-        """Return the lines that ``GLOBAL_CONFIG`` adds to the main file."""
+        """Return the lines that variables add to the main file."""
         texts = self.text("GLOBAL_CONFIG").split("\\n")
-        return _split_lines(LuaLine(text, "GLOBAL_CONFIG") for text in texts)
+        lines = [
+            LuaLine('authentication = "internal_hashed"'),
+            LuaLine("modules_enabled = {"),
+            *self._items("GLOBAL_MODULES"),
+            LuaLine("}"),
+            *(LuaLine(text, "GLOBAL_CONFIG", LUA) for text in texts),
+        ]
+        return _split_lines(lines)
 
     def host_lines(self) -> list[LuaLine]:
         """Return the lines of the file with the hosts."""
-        domain = self.text("XMPP_DOMAIN", "meet.jitsi")
-        muc = self.text("XMPP_MUC_DOMAIN", "muc.meet.jitsi")
+        domain, muc = self.text("XMPP_DOMAIN"), self.text("XMPP_MUC_DOMAIN")
+        prefix, hidden = muc.partition(".")[0], self.text("XMPP_HIDDEN_DOMAIN")
         lines = [
             LuaLine(f'muc_mapper_domain_base = "{domain}"', "XMPP_DOMAIN"),
-            LuaLine(f'muc_mapper_domain_prefix = "{muc.partition(".")[0]}"', "XMPP_MUC_DOMAIN"),
+            LuaLine(f'muc_mapper_domain_prefix = "{prefix}"', "XMPP_MUC_DOMAIN"),
+            LuaLine(f'recorder_prefixes = {{ "@{hidden}" }}', "XMPP_HIDDEN_DOMAIN"),
             *self._accepted_lists(),
+            *self._jaas_host(),
             LuaLine(f'VirtualHost "{domain}"', "XMPP_DOMAIN"),
             *self._authentication(),
-            *self._modules("XMPP_MODULES", "muc_lobby_rooms", "ENABLE_LOBBY", lobby=True),
+            *self._modules("XMPP_MODULES", {"muc_lobby_rooms": "ENABLE_LOBBY"}),
+            LuaLine(f'main_muc = "{muc}"', "XMPP_MUC_DOMAIN"),
             *self._added_lines("XMPP_CONFIGURATION"),
             *self._guest_host(),
+            *self._account_hosts(),
             LuaLine(f'Component "{muc}" "muc"', "XMPP_MUC_DOMAIN"),
-            *self._modules("XMPP_MUC_MODULES", self._token_module(), "JWT_TOKEN_AUTH_MODULE"),
+            *self._muc_modules(),
+            *self._resource_validation(),
             *self._added_lines("XMPP_MUC_CONFIGURATION"),
         ]
+        if self.flag("WAIT_FOR_HOST_DISABLE_AUTO_OWNERS"):
+            variable_name = "WAIT_FOR_HOST_DISABLE_AUTO_OWNERS"
+            lines.append(LuaLine("wait_for_host_disable_auto_owners = true", variable_name))
+        lines.append(LuaLine(f'Component "focus.{domain}" "client_proxy"', "XMPP_DOMAIN"))
+        focus = f'target_address = "focus@{self.text("XMPP_AUTH_DOMAIN")}"'
+        lines.append(LuaLine(focus, "XMPP_AUTH_DOMAIN"))
         return _split_lines(lines)
 
     def jicofo(self, file: str) -> JicofoSwitches:
         """Return the switches that the templates pass on to Jicofo."""
-        owner, auth = self.text("ENABLE_AUTO_OWNER"), self.text("ENABLE_AUTH", "0")
-        authentication = self.flag("JICOFO_ENABLE_AUTH", auth)
-        return JicofoSwitches(
-            self.flag("ENABLE_AUTO_OWNER") if owner else None, authentication, file
-        )
+        owner = self.text("ENABLE_AUTO_OWNER")
+        name = "JICOFO_ENABLE_AUTH" if self.text("JICOFO_ENABLE_AUTH") else "ENABLE_AUTH"
+        return JicofoSwitches(is_true(owner) if owner else None, self.flag(name), file)
 
     def _accepted_lists(self) -> Iterator[LuaLine]:
         for option in ("issuers", "audiences"):
-            variable = f"JWT_ACCEPTED_{option.upper()}"
-            items = '","'.join(self.text(variable).split(","))
-            if self.requires_tokens and items:
-                yield LuaLine(f'asap_accepted_{option} = {{ "{items}" }}', variable)
+            name = f"JWT_ACCEPTED_{option.upper()}"
+            if requires_tokens(self._variables) and self.text(name):
+                items = '","'.join(split_list(self.text(name)))
+                yield LuaLine(f'asap_accepted_{option} = {{ "{items}" }}', name)
+
+    def _jaas_host(self) -> Iterator[LuaLine]:
+        if not self.flag("ENABLE_JAAS_COMPONENTS"):
+            return
+        audience = self.text("PUBLIC_URL").removeprefix("https://").removesuffix("/")
+        for text in (
+            f'VirtualHost "{_JAAS_HOST}"',
+            'authentication = "token" app_id = "jitsi"',
+            f'asap_key_server = "{_JAAS_KEYS}"',
+            'asap_accepted_issuers = { "jaas-components" }',
+            f'asap_accepted_audiences = {{ "{_JAAS_HOST.partition(".")[0]}.{audience}" }}',
+        ):
+            yield LuaLine(text, "ENABLE_JAAS_COMPONENTS")
 
     def _authentication(self) -> Iterator[LuaLine]:
-        if not self.requires_tokens:
-            kind = "internal_hashed" if self.flag("ENABLE_AUTH") else "jitsi-anonymous"
-            yield LuaLine(f'authentication = "{kind}"', "ENABLE_AUTH")
-            return
-        yield LuaLine(f'authentication = "{self.text("JWT_AUTH_TYPE", "token")}"', "JWT_AUTH_TYPE")
-        yield LuaLine(f'app_id = "{self.text("JWT_APP_ID")}"', "JWT_APP_ID")
-        yield LuaLine(f'app_secret = "{self.text("JWT_APP_SECRET")}"', "JWT_APP_SECRET")
-        yield self._boolean("allow_empty_token", "JWT_ALLOW_EMPTY")
-        if server := self.text("JWT_ASAP_KEYSERVER"):
-            yield LuaLine(f'asap_key_server = "{server}"', "JWT_ASAP_KEYSERVER")
+        kind = self.authentication
+        if kind == "jwt":
+            yield from self._token_authentication()
+        elif kind == "hybrid_matrix_token":
+            yield LuaLine('authentication = "hybrid_matrix_token"', "AUTH_TYPE")
+            yield from self._application()
+            if issuer := self.text("MATRIX_UVS_ISSUER"):
+                yield LuaLine(f'uvs_issuer = "{issuer}"', "MATRIX_UVS_ISSUER")
+        else:
+            names = {"": "jitsi-anonymous", "ldap": "cyrus", "matrix": "matrix_user_verification"}
+            provider = names.get(kind, "internal_hashed")
+            yield LuaLine(f'authentication = "{provider}"', "AUTH_TYPE" if kind else "ENABLE_AUTH")
+
+    def _token_authentication(self) -> Iterator[LuaLine]:
         if algorithm := self.text("JWT_SIGN_TYPE"):
             yield LuaLine(f'signature_algorithm = "{algorithm}"', "JWT_SIGN_TYPE")
+        yield LuaLine(f'authentication = "{self.text("JWT_AUTH_TYPE")}"', "JWT_AUTH_TYPE")
+        yield from self._application()
+        if server := self.text("JWT_ASAP_KEYSERVER"):
+            yield LuaLine(f'asap_key_server = "{server}"', "JWT_ASAP_KEYSERVER")
+
+    def _application(self) -> Iterator[LuaLine]:
+        yield LuaLine(f'app_id = "{self.text("JWT_APP_ID")}"', "JWT_APP_ID")
+        if self.flag("JWT_APP_SECRET"):  # a secret such as "0" is left out
+            yield LuaLine(f'app_secret = "{self.text("JWT_APP_SECRET")}"', "JWT_APP_SECRET")
+        yield self._boolean("allow_empty_token", "JWT_ALLOW_EMPTY")
         yield self._boolean("enable_domain_verification", "JWT_ENABLE_DOMAIN_VERIFICATION")
 
-    def _boolean(self, option: str, variable: str) -> LuaLine:
-        return LuaLine(f"{option} = {str(self.flag(variable)).lower()}", variable)
+    def _boolean(self, option: str, name: str) -> LuaLine:
+        return LuaLine(f"{option} = {str(self.flag(name)).lower()}", name)
 
-    def _token_module(self) -> str:
-        module = self.text("JWT_TOKEN_AUTH_MODULE", "token_verification")
-        return module if self.requires_tokens else ""
-
-    def _modules(
-        self, variable: str, module: str, switch: str, *, lobby: bool = False
-    ) -> Iterator[LuaLine]:
+    def _modules(self, added: str, switched: Mapping[str, str]) -> Iterator[LuaLine]:
         yield LuaLine("modules_enabled = {")
-        if module and (not lobby or self.flag(switch, "true")):
-            yield LuaLine(f'"{module}";', switch)
-        if added := self.text(variable):
-            yield LuaLine('"' + '";"'.join(added.split(",")) + '";', variable)
+        for module, switch in switched.items():
+            if self.flag(switch):
+                yield LuaLine(f'"{module}";', switch)
+        yield from self._items(added)
         yield LuaLine("}")
 
-    def _added_lines(self, variable: str) -> Iterator[LuaLine]:
-        for text in self.text(variable).split(","):
-            yield LuaLine(text, variable)
+    def _muc_modules(self) -> Iterator[LuaLine]:
+        switch = "PROSODY_ENABLE_MUC_RESOURCE_VALIDATE"
+        *lines, end = self._modules("XMPP_MUC_MODULES", {"muc_resource_validate": switch})
+        yield from lines
+        if requires_tokens(self._variables):
+            yield LuaLine(f'"{self.text("JWT_TOKEN_AUTH_MODULE")}";', "JWT_TOKEN_AUTH_MODULE")
+        yield end
+
+    def _items(self, name: str) -> Iterator[LuaLine]:
+        if items := split_list(self.text(name)):
+            yield LuaLine('"' + '";"'.join(items) + '";', name)
+
+    def _resource_validation(self) -> Iterator[LuaLine]:
+        if not self.flag("PROSODY_ENABLE_MUC_RESOURCE_VALIDATE"):
+            return
+        yield self._boolean("anonymous_strict", "PROSODY_MUC_RESOURCE_VALIDATE_ANONYMOUS_STRICT")
+        methods = "PROSODY_MUC_RESOURCE_VALIDATE_ANON_METHODS"
+        if self.text(methods):
+            yield LuaLine("anonymous_auth_methods = {")
+            yield from self._items(methods)
+            yield LuaLine("}")
+
+    def _added_lines(self, name: str) -> Iterator[LuaLine]:
+        for text in split_list(self.text(name)):
+            yield LuaLine(text, name, LUA)
 
     def _guest_host(self) -> Iterator[LuaLine]:
-        if self.flag("ENABLE_AUTH") and self.flag("ENABLE_GUESTS"):
-            domain = self.text("XMPP_GUEST_DOMAIN", "guest.meet.jitsi")
-            kind = self.text("PROSODY_GUEST_AUTH_TYPE", "jitsi-anonymous")
-            yield LuaLine(f'VirtualHost "{domain}"', "XMPP_GUEST_DOMAIN")
-            yield LuaLine(f'authentication = "{kind}"', "PROSODY_GUEST_AUTH_TYPE")
+        if not (self.flag("ENABLE_AUTH") and self.flag("ENABLE_GUESTS")):
+            return
+        kind = self.text("PROSODY_GUEST_AUTH_TYPE")
+        yield LuaLine(f'VirtualHost "{self.text("XMPP_GUEST_DOMAIN")}"', "ENABLE_GUESTS")
+        yield LuaLine(f'authentication = "{kind}"', "PROSODY_GUEST_AUTH_TYPE")
+        yield LuaLine(f'main_muc = "{self.text("XMPP_MUC_DOMAIN")}"', "XMPP_MUC_DOMAIN")
+        yield from self._added_lines("XMPP_CONFIGURATION")
+
+    def _account_hosts(self) -> Iterator[LuaLine]:
+        """Yield the hosts of the service's own participants, which have a password."""
+        hosts = {"XMPP_AUTH_DOMAIN": self.text("XMPP_AUTH_DOMAIN")}
+        if self.flag("ENABLE_RECORDING") or self.flag("ENABLE_TRANSCRIPTIONS"):
+            hosts["XMPP_HIDDEN_DOMAIN"] = self.text("XMPP_HIDDEN_DOMAIN")
+        for name, host in hosts.items():
+            yield LuaLine(f'VirtualHost "{host}"', name)
+            yield LuaLine('authentication = "internal_hashed"', name)
 
 
-def _split_lines(lines: Iterator[LuaLine] | list[LuaLine]) -> list[LuaLine]:
+def unusual_flags(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the variables that read like "no" to people, and are true to the templates."""
+    for name in _FLAGS:
+        text = variables.get(name, "").strip("\"' ")
+        if text.lower() in _NEGATIVE and is_true(text):
+            yield name, text
+
+
+_NEGATIVE: Final = frozenset(("no", "n", "off", "false", "f", "none", "disable", "disabled"))
+_FLAGS: Final = (
+    *(name for name, default in DEFAULTS.items() if default in ("0", "true", "false")),
+    *(name for name, default in _MORE_DEFAULTS.items() if default == "true"),
+    "ENABLE_AUTO_OWNER",
+    "ENABLE_JAAS_COMPONENTS",
+    "ENABLE_RECORDING",
+    "ENABLE_TRANSCRIPTIONS",
+    "JICOFO_ENABLE_AUTH",
+    "PROSODY_MUC_RESOURCE_VALIDATE_ANONYMOUS_STRICT",
+    "WAIT_FOR_HOST_DISABLE_AUTO_OWNERS",
+)
+"""The variables that the templates read as booleans."""
+
+
+def _split_lines(lines: list[LuaLine]) -> list[LuaLine]:
     """Split lines whose value contains line breaks, so that line numbers stay right."""
-    return [LuaLine(text, line.variable) for line in lines for text in line.text.split("\n")]
+    return [
+        LuaLine(text, line.variable, line.form) for line in lines for text in line.text.split("\n")
+    ]

@@ -174,7 +174,9 @@ class ProsodyReader:
         try:
             names = sorted(self.list_folder(folder))
         except OSError as error:
-            raise LuaRuntimeError(f"a folder cannot be included: {_reason(error)}") from None
+            hint = "if this is a copy, name the files of that folder, too"
+            text = f"a folder cannot be included: {_reason(error)} ({hint})"
+            raise LuaRuntimeError(text) from None
         # Prosody's Include also leaves out hidden files.
         return [f"{folder}/{name}" for name in names if name[0] != "." and pattern.fullmatch(name)]
 

@@ -7,14 +7,16 @@ and what it allows. It never contains a secret.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from verifier.check_config.comparison import options_of
 from verifier.check_config.deployment import Deployment
-from verifier.check_config.jicofo import JicofoSwitches
+from verifier.check_config.lua_values import Unknown, as_boolean, as_strings
+from verifier.check_config.moderator_risks import find_moderator_risks
 from verifier.check_config.prosody_config import ProsodyConfig
+from verifier.check_config.risk import Risk
 from verifier.check_config.token_hosts import (
+    MATRIX_MODULE,
     OWN_MODULE,
     MucComponent,
     OptionValue,
@@ -38,21 +40,6 @@ _EXAMPLE_SECRETS: Final = frozenset(_EXAMPLES.split())
 """Secrets of published guides and examples, in lower case."""
 
 
-@dataclass(frozen=True, slots=True)
-class Risk:
-    """A danger.
-
-    Attributes:
-        name: A stable word for programs.
-        text: The danger and its effect.
-        where: Where it is set.
-    """
-
-    name: str
-    text: str
-    where: str
-
-
 def find_risks(deployment: Deployment | None, settings: Settings | None) -> list[Risk]:
     """Return all risks of a deployment and of this program's own options."""
     found: list[Risk] = []
@@ -64,10 +51,11 @@ def find_risks(deployment: Deployment | None, settings: Settings | None) -> list
         ours = None if settings is None else options_of(settings)
         for host in deployment.hosts:
             found += _host_risks(host)
+            found += _free_nicks(host, deployment.config)
         if deployment.hosts:
             found += _guest_hosts(deployment.config, ours)
-        if deployment.jicofo is not None:
-            found += _everyone_moderator(deployment.jicofo)
+            found += _web_hosts(deployment)
+        found += find_moderator_risks(deployment)
     return list(dict.fromkeys(found))
 
 
@@ -82,6 +70,7 @@ def _host_risks(host: TokenHost) -> Iterator[Risk]:
         yield from _weak_secrets(host.options, where["app_secret"])
         yield from _wildcard_issuer(host.options, where["asap_accepted_issuers"])
         yield from _guests_without_lobby(host, where["allow_empty_token"])
+        yield from _matrix_users(host)
     yield from _unverified_rooms(host)
 
 
@@ -167,16 +156,44 @@ def _guest_hosts(config: ProsodyConfig, ours: Mapping[str, OptionValue] | None) 
         yield Risk("guest-host", text, str(guests.location))
 
 
-def _everyone_moderator(jicofo: JicofoSwitches) -> Iterator[Risk]:
-    if jicofo.auto_owner is not False:
+def _matrix_users(host: TokenHost) -> Iterator[Risk]:
+    if host.authentication == MATRIX_MODULE:
         text = (
-            "Jicofo's enable-auto-owner is on: the first participant becomes a moderator, whatever"
-            " the token says; set it to false (docker: ENABLE_AUTO_OWNER=0)"
+            f"{host.name} also lets in users of a Matrix server ({MATRIX_MODULE}). Their tokens are"
+            " signed with a word that anyone can know, and Prosody asks the Matrix server about"
+            " them; this verifier refuses them at the proxy"
         )
-        yield Risk("auto-owner", text, jicofo.where)
-    if jicofo.authentication:
+        yield Risk("matrix-users", text, str(host.location))
+
+
+def _free_nicks(host: TokenHost, config: ProsodyConfig) -> Iterator[Risk]:
+    """Yield where a participant can take the nick of another, against the configuration's word."""
+    if host.authentication != OWN_MODULE:
+        return
+    for room in host.rooms:
+        modules = () if isinstance(room.modules, Unknown) else room.modules
+        strict = as_boolean(config.value(room.name, "anonymous_strict"))
+        methods = as_strings(config.value(room.name, "anonymous_auth_methods")) or ()
+        if "muc_resource_validate" not in modules or strict is not True:
+            continue
+        if isinstance(methods, Unknown) or OWN_MODULE in methods:
+            continue
         text = (
-            "Jicofo's own authentication is on: every user with a token becomes a moderator; turn"
-            " it off (docker: JICOFO_ENABLE_AUTH=0)"
+            f"{room.name} has anonymous_strict, but its anonymous_auth_methods does not name"
+            f" {OWN_MODULE}: users can take any nick; add it beside the methods in force (docker:"
+            " PROSODY_MUC_RESOURCE_VALIDATE_ANON_METHODS=anonymous,jitsi-anonymous,token,"
+            f"{OWN_MODULE})"
         )
-        yield Risk("jicofo-authentication", text, jicofo.where)
+        yield Risk("free-nicks", text, str(room.location))
+
+
+def _web_hosts(deployment: Deployment) -> Iterator[Risk]:
+    """Yield where the web client logs in to a host that Prosody does not have."""
+    web = deployment.web
+    if web is None:
+        return
+    names = {host.name for host in deployment.config.virtual_hosts()}
+    for option, name in (("domain", web.domain), ("anonymousdomain", web.guests)):
+        if name is not None and name not in names:
+            text = f"the web client's hosts.{option} is {name}, which is no VirtualHost of Prosody"
+            yield Risk("no-such-host", text, web.where)

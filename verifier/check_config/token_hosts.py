@@ -29,6 +29,9 @@ OptionValue: TypeAlias = str | bool | float | tuple[str, ...] | Unknown | None
 OWN_MODULE: Final = "jitsi_verifier"
 """The authentication of hosts that ask this program: contrib/prosody's module."""
 
+MATRIX_MODULE: Final = "hybrid_matrix_token"
+"""The authentication of hosts that accept tokens, and users of a Matrix server besides."""
+
 _GETTERS: Final[dict[str, Callable[[Value], OptionValue]]] = {
     "app_id": as_string,
     "asap_accepted_issuers": as_strings,
@@ -70,7 +73,8 @@ _PROVIDERS: Final = """
 """
 _WITHOUT_TOKENS: Final = frozenset(_PROVIDERS.split())
 """Values of ``authentication`` that never read a token."""
-_ANONYMOUS: Final = frozenset({"anonymous", "jitsi-anonymous"})
+ANONYMOUS: Final = frozenset({"anonymous", "jitsi-anonymous"})
+"""Values of ``authentication`` that let in every client."""
 # As Jitsi matches a component's name with the Lua pattern "%w+.(%w.+)".
 _PARENT: Final = re.compile(r"[A-Za-z0-9]+.([A-Za-z0-9].+)", re.DOTALL)
 
@@ -83,6 +87,7 @@ class MucComponent:
         name: The component's host name.
         location: Where the component is set up.
         verifies: Whether it loads a module that compares tokens with rooms.
+        modules: The modules that it loads.
         sees_domain: Whether Jitsi's domain mapper has the same domain as the token modules. The
             mapper reads the options of the component, and the token modules those of the host.
         ignored: The component's own options that the token modules do not read.
@@ -91,6 +96,7 @@ class MucComponent:
     name: str
     location: Location
     verifies: bool
+    modules: tuple[str, ...] | Unknown
     sees_domain: bool
     ignored: tuple[str, ...]
 
@@ -121,17 +127,37 @@ class TokenHost:
 def find_token_hosts(config: ProsodyConfig) -> list[TokenHost]:
     """Return the enabled VirtualHosts that accept tokens, in the order of the files."""
     hosts = config.virtual_hosts()
-    return [_token_host(host, config) for host in hosts if _accepts_tokens(host, config)]
+    return [token_host(host, config) for host in hosts if accepts_tokens(host, config)]
 
 
 def find_guest_hosts(config: ProsodyConfig) -> list[Host]:
     """Return the enabled VirtualHosts that need no authentication."""
     hosts = config.virtual_hosts()
-    return [host for host in hosts if _authentication(host, config) in _ANONYMOUS]
+    return [host for host in hosts if authentication_of(host, config) in ANONYMOUS]
 
 
-def _accepts_tokens(host: Host, config: ProsodyConfig) -> bool:
-    authentication = _authentication(host, config)
+def shares_rooms(host: Host, config: ProsodyConfig) -> bool:
+    """Return whether the users of a VirtualHost enter the rooms of another one.
+
+    Such a host (``guest.…``, ``jigasi.…``, ``recorder.…``) is no host of the web: no URL names it.
+    """
+    if _muc_components(host.name, config):
+        return False
+    others = [other for other in config.virtual_hosts() if other.name != host.name]
+    base = as_string(config.value(host.name, "muc_mapper_domain_base"))
+    if isinstance(base, str) and base.lower() == host.name:
+        return False
+    muc = as_string(config.value(host.name, "main_muc"))
+    owner = parent_of(muc.lower()) if isinstance(muc, str) else None
+    names = {other.name for other in others}
+    if owner in names or (isinstance(base, str) and base.lower() in names):
+        return True
+    return any(_muc_components(name, config) for name in names)
+
+
+def accepts_tokens(host: Host, config: ProsodyConfig) -> bool:
+    """Return whether the users of a VirtualHost log in with tokens."""
+    authentication = authentication_of(host, config)
     if authentication in ("token", OWN_MODULE):
         return True
     # An unknown provider with an app_id of its own is most likely a variant of the token module.
@@ -139,12 +165,15 @@ def _accepts_tokens(host: Host, config: ProsodyConfig) -> bool:
     return has_app_id and authentication not in _WITHOUT_TOKENS
 
 
-def _authentication(host: Host, config: ProsodyConfig) -> str:
+def authentication_of(host: Host, config: ProsodyConfig) -> str:
+    """Return a host's authentication provider."""
     found = as_string(config.value(host.name, "authentication"))
     return "not known" if isinstance(found, Unknown) else found or "internal_hashed"
 
 
-def _token_host(host: Host, config: ProsodyConfig) -> TokenHost:
+def token_host(host: Host, config: ProsodyConfig) -> TokenHost:
+    """Return a host with its options in force."""
+    authentication = authentication_of(host, config)
     options: dict[str, OptionValue] = {}
     locations: dict[str, Location] = {}
     for option, getter in _GETTERS.items():
@@ -153,11 +182,17 @@ def _token_host(host: Host, config: ProsodyConfig) -> TokenHost:
         options[option] = _DEFAULTS.get(option) if value is None else value
         if found is not None and value is not None:
             locations[option] = found.location
+    if authentication == MATRIX_MODULE:
+        # The module replaces the accepted issuers by the application and the Matrix service.
+        issuer = as_string(config.value(host.name, "uvs_issuer")) or "*"
+        known = isinstance(options["app_id"], str) and isinstance(issuer, str)
+        issuers = (str(options["app_id"]), str(issuer))
+        options["asap_accepted_issuers"] = issuers if known else Unknown("set by uvs_issuer")
     _derive_options(options)
     return TokenHost(
         host.name,
         host.location,
-        _authentication(host, config),
+        authentication,
         options,
         locations,
         tuple(_muc_components(host.name, config)),
@@ -186,7 +221,7 @@ def _muc_components(host: str, config: ProsodyConfig) -> list[MucComponent]:
     return [
         _muc_component(component, host, config)
         for component in config.components()
-        if component.module == "muc" and _parent(component.name) == host
+        if component.module == "muc" and parent_of(component.name) == host
     ]
 
 
@@ -197,25 +232,27 @@ def _muc_component(component: Host, host: str, config: ProsodyConfig) -> MucComp
         component.name,
         component.location,
         _loads_any(component.name, _VERIFYING_MODULES, config) is not False,
+        _modules(component, config),
         domains[0] == domains[1],
         tuple(name for name in own_options if name not in MAPPER_OPTIONS),
     )
 
 
-def _parent(component: str) -> str | None:
+def parent_of(component: str) -> str | None:
+    """Return the VirtualHost to which Jitsi counts a MUC component."""
     found = _PARENT.search(component)
     return found[1] if found else None
 
 
 def _loads_any(host: str, wanted: frozenset[str], config: ProsodyConfig) -> bool | Unknown:
-    modules = _modules(host, config)
+    modules = _modules(config.hosts[host], config)
     return modules if isinstance(modules, Unknown) else not wanted.isdisjoint(modules)
 
 
-def _modules(host: str, config: ProsodyConfig) -> tuple[str, ...] | Unknown:
+def _modules(host: Host, config: ProsodyConfig) -> tuple[str, ...] | Unknown:
     """Return the modules that a host loads; a VirtualHost also loads the global ones."""
-    lists = [config.own_value(host, "modules_enabled")]
-    if config.hosts[host].module is None:
+    lists = [config.own_value(host.name, "modules_enabled")]
+    if host.module is None:
         lists.append(config.own_value("*", "modules_enabled"))
     found: list[str] = []
     for modules in map(as_strings, lists):

@@ -12,7 +12,7 @@ from typing import Final
 from verifier.cli.arguments import Parser, UsageError, add_command, add_config, settings_of
 from verifier.cli.check_config_report import CheckResult, as_json, render
 from verifier.cli.manual import Manual
-from verifier.config import ConfigError
+from verifier.config import ConfigError, load
 from verifier.tokens.redact import hide_tokens
 
 _SUMMARY: Final = "validate the configuration, compare with Prosody's"
@@ -22,12 +22,15 @@ deployment, compare the two and name every disagreement and every risk. The
 command needs no network, executes no code of a file, and prints no secret:
 secrets are compared by their fingerprints.
 
-The names of the files show their kind:
-  *.lua         Prosody's: prosody.cfg.lua (includes are followed),
-                conf.d/*.lua, or docker's rendered jitsi-meet.cfg.lua
-  .env, *.env   docker-jitsi-meet's environment; beside a .lua file, the
-                environment of its os.getenv
-  *.conf        jicofo.conf, for the switches that make every user a moderator"""
+The command says what it took each file for:
+  Prosody's     prosody.cfg.lua (includes are followed), conf.d/*.cfg.lua, or the
+                jitsi-meet.cfg.lua that docker's container wrote
+  docker's      .env, or the Compose file (with the .env beside it); beside a file
+                of Prosody's, the environment of its os.getenv
+  Jicofo's      jicofo.conf, for the switches that make every user a moderator
+  the web's     config.js, for the hosts to which clients log in
+A folder stands for such files in it: /etc/prosody, ~/.jitsi-meet-cfg,
+docker-jitsi-meet's own. - is standard input."""
 _MANUAL: Final = Manual(
     {
         0: "The configuration is valid and agrees; risks are warnings.",
@@ -46,8 +49,12 @@ _MANUAL: Final = Manual(
             "Does it agree with Prosody's?",
         ),
         (
-            "jitsi-verifier check-config --prosody ~/jitsi/.env --write verifier.toml",
+            "jitsi-verifier check-config --prosody docker-compose.yml --write verifier.toml",
             "A configuration that agrees with docker-jitsi-meet's.",
+        ),
+        (
+            "jitsi-verifier check-config --prosody /etc/prosody /etc/jitsi",
+            "The same, with the files of Jicofo and the web client.",
         ),
     ),
 )
@@ -58,12 +65,12 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = add_command(commands, "check-config", _SUMMARY, _DESCRIPTION, _MANUAL)
     parser.add_argument(
         "--prosody",
-        metavar="FILE",
+        metavar="PATH",
         type=Path,
         nargs="+",
         action="extend",
         default=[],
-        help="files of the deployment to compare with",
+        help="files or folders of the deployment to compare with",
     )
     parser.add_argument(
         "--write",
@@ -110,12 +117,30 @@ def _compare(options: argparse.Namespace, result: CheckResult) -> None:
     # Imported here, because only this comparison needs a Lua parser.
     from verifier import check_config  # noqa: PLC0415
 
-    result.deployment = check_config.read_deployment(options.prosody, os.environ)
-    result.risks = check_config.find_risks(result.deployment, result.settings)
-    if result.settings is not None:
-        result.hosts = check_config.compare_hosts(result.deployment, result.settings)
+    deployment = check_config.read_deployment(options.prosody, os.environ)
+    result.deployment = deployment
     if options.write is not None:
         _write(options, result)
+        if result.written is not None:
+            _use_written(options, result)
+    result.risks = check_config.find_risks(deployment, result.settings)
+    if result.settings is not None:
+        result.hosts = check_config.compare_hosts(deployment, result.settings)
+        result.entrances = check_config.find_entrances(deployment, result.settings)
+
+
+def _use_written(options: argparse.Namespace, result: CheckResult) -> None:
+    """Compare with the written file where it is, or becomes, the configuration.
+
+    Another file, or one that is not valid, stays what is compared.
+    """
+    if options.config is None or options.config.resolve() == options.write.resolve():
+        try:
+            result.settings = load(os.environ, options.write)
+        except ConfigError as error:
+            result.settings, result.problems = None, list(error.problems)
+        else:
+            result.problems = []
 
 
 def _write(options: argparse.Namespace, result: CheckResult) -> None:

@@ -11,8 +11,9 @@ from verifier.config import OPTIONS, Problem, Settings
 if TYPE_CHECKING:  # at run time only ``check_config`` imports these, which load a Lua parser
     from verifier.check_config import Deployment, HostComparison
     from verifier.check_config.comparison import Row
+    from verifier.check_config.entrances import Entrance
     from verifier.check_config.prosody_config import Finding
-    from verifier.check_config.risks import Risk
+    from verifier.check_config.risk import Risk
 
 _MARKS: Final = {"same": "✓", "differs": "✗", "no-effect": "·", "unknown": "?", "stricter": "+"}
 _MAX_WIDTH: Final = 60
@@ -28,6 +29,7 @@ class CheckResult:
         unknown: Names that the configuration does not know, if it is not valid.
         deployment: The content of the deployment's files; None if no files were given.
         hosts: The comparison of each host.
+        entrances: The users whom Prosody lets in, and this program refuses.
         risks: The risks of both sides.
         written: The name of the file that was written; None if none was written.
         failure: Why no file could be written; empty if a file was written or not wanted.
@@ -38,6 +40,7 @@ class CheckResult:
     unknown: list[str] = field(default_factory=list)
     deployment: Deployment | None = None
     hosts: list[HostComparison] = field(default_factory=list)
+    entrances: list[Entrance] = field(default_factory=list)
     risks: list[Risk] = field(default_factory=list)
     written: str | None = None
     failure: str = ""
@@ -52,7 +55,8 @@ class CheckResult:
         config = self.deployment.config
         wrong = any(row.result in {"differs", "unknown"} for row in self.rows)
         # Nothing to compare is no agreement, and a skipped statement may set any option.
-        return bool(self.hosts) and not (wrong or config.problems or config.not_evaluated)
+        doubtful = wrong or self.entrances or config.problems or config.not_evaluated
+        return bool(self.hosts) and not doubtful
 
     @property
     def rows(self) -> list[Row]:
@@ -99,10 +103,12 @@ def _prosody_json(result: CheckResult) -> dict[str, Any] | None:
     config = result.deployment.config
     return {
         "files": config.files,
+        "taken_for": result.deployment.taken_for,
         "problems": _findings_json(config.problems),
         "not_evaluated": _findings_json(config.not_evaluated),
         "notes": _findings_json(config.notes),
         "hosts": [_host_json(comparison) for comparison in result.hosts],
+        "entrances": [asdict(entrance) for entrance in result.entrances],
     }
 
 
@@ -120,17 +126,31 @@ def _host_json(comparison: HostComparison) -> dict[str, Any]:
 
 
 def render(result: CheckResult) -> str:
-    """Return the result for people."""
-    return "\n".join([*_lines(result), ""])
+    """Return the result for people; no line contains what a terminal would interpret."""
+    return "\n".join([*map(escape_line, _lines(result)), ""])
+
+
+def escape_line(line: str) -> str:
+    """Return a line in which control and format characters are escape sequences.
+
+    Names of hosts and files may contain any character, and a line break would forge a line.
+    """
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _lines(result: CheckResult) -> Iterator[str]:
     yield from _own_lines(result)
     if result.deployment is not None:
         config = result.deployment.config
+        taken_for = result.deployment.taken_for.items()
+        yield from _section("Read:", [f"{name}: {kind}" for name, kind in taken_for])
         for comparison in result.hosts:
             yield from ["", *_table(comparison)]
-        if not result.deployment.hosts:
+        texts = [f"{entrance.text} ({entrance.where})" for entrance in result.entrances]
+        yield from _section("Let in by Prosody, and refused by this verifier:", texts)
+        if not result.deployment.hosts and not config.problems:
             yield from ["", "None of the VirtualHosts in these files accepts tokens."]
         yield from _section("Prosody would not start, or this cannot be read:", config.problems)
         # A loop or a function may note the same statement several times.
@@ -190,6 +210,7 @@ def _summary(result: CheckResult) -> str:
         (len(result.problems), "problem{s}"),
         (results.count("differs"), "disagreement{s}"),
         (results.count("unknown"), "option{s} that could not be compared"),
+        (len(result.entrances), "entrance{s} that this verifier refuses"),
         (len(config.problems) if config else 0, "unreadable place{s}"),
         (len(set(config.not_evaluated)) if config else 0, "place{s} not evaluated"),
         (len(result.risks), "risk{s}"),
@@ -197,7 +218,8 @@ def _summary(result: CheckResult) -> str:
     found = ", ".join(_count(number, noun) for number, noun in counts if number)
     if not result.ok:
         return found or "Nothing could be compared."
-    agrees = "Valid." if result.deployment is None else "Valid, and in agreement."
+    valid = "Valid" if result.written is None else "Written"
+    agrees = f"{valid}." if result.deployment is None else f"{valid}, and in agreement."
     return f"{agrees} {found}".rstrip()
 
 

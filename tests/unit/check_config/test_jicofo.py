@@ -27,7 +27,6 @@ from verifier.check_config.jicofo import read_jicofo
             None,
             False,
         ),
-        ("jicofo { conference.enable-auto-owner = ${X} }", None, None),
         (
             "jicofo { conference { enable-auto-owner=1, enable-auto-owner=no } }",
             False,
