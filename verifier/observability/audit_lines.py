@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-_OUTCOMES: Final = {"denied": "denied", "would deny": "would-deny", "allowed": "allowed"}
+_OUTCOMES: Final = {
+    "denied": "denied",
+    "would deny": "would-deny",
+    "keep-alive denied": "denied",
+    "keep-alive would be denied": "would-deny",
+    "allowed": "allowed",
+}
 _WRAPPERS: Final = ("MESSAGE", "log")
 
 

@@ -79,6 +79,8 @@ class AuditLog:
         line = {
             "time": datetime.now(UTC).isoformat(),
             "outcome": record["outcome"],
+            # In front of the client: contrib/fail2ban must not ban clients for keep-alives.
+            "keep_alive": record.get("keep_alive"),
             "client": context.client,
             "code": record.get("code"),
             "endpoint": context.endpoint,

@@ -20,6 +20,11 @@ LINES_PER_SECOND: Final = 100
 Outcome = Literal["allowed", "denied", "would-deny"]
 
 _EVENTS: Final = {"denied": "denied", "would-deny": "would deny"}
+# Apart, because a client in a meeting repeats them by itself: contrib/fail2ban must not ban it.
+_KEEP_ALIVE_EVENTS: Final = {
+    "denied": "keep-alive denied",
+    "would-deny": "keep-alive would be denied",
+}
 _LOGGED_FIELDS: Final = (
     *("detail", "room", "tenant", "user_id", "user_name", "token_id", "key_id"),
     *("step", "expected", "found", "cure"),
@@ -108,7 +113,8 @@ class LogLines:
         if record["outcome"] == "allowed":
             log("allowed", logging.DEBUG, **fields)
         elif self._is_allowed():
-            log(_EVENTS[record["outcome"]], **fields)
+            events = _KEEP_ALIVE_EVENTS if record.get("keep_alive") else _EVENTS
+            log(events[record["outcome"]], **fields)
 
     def _is_allowed(self) -> bool:
         allowed = self._rate_limit.allows()

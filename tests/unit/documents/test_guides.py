@@ -20,6 +20,7 @@ GUIDES = {
     "traefik": "docs/other-proxies.md",
     "prometheus": "contrib/prometheus/README.md",
     "grafana": "contrib/grafana/README.md",
+    "fail2ban": "contrib/fail2ban/README.md",
 }
 STEPS = (r"You need|Needs\b|Tested with", r"Install|Start|Debian\n", "Check that it works", "Undo")
 DEVELOPMENT = {".busted", ".luacheckrc", "build.py", "spec", "README.md"}
