@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -23,6 +23,7 @@ from verifier.decisions.hosts import Hosts
 from verifier.decisions.throttle import SignatureThrottle
 from verifier.decisions.verifier import Keys, Verifier
 from verifier.http.decision_service import DecisionService
+from verifier.http.parser import Limits, RequestParser
 from verifier.http.protocol import HttpConnection
 from verifier.http.proxy_auth import ProxyAuthOptions
 from verifier.http.request import Request
@@ -135,6 +136,7 @@ class RecordedCounts:
         self.lookups: list[bool] = []
         self.decisions: list[str] = []
         self.tokens: list[tuple[str, bytes | None]] = []
+        self.preflights: list[str] = []
         self.in_flight = 0
         self.broken = ""
         """The message of an error that each count raises; empty for none."""
@@ -153,18 +155,30 @@ class RecordedCounts:
         finally:
             self.in_flight -= 1
 
-    def outcome_index(self, endpoint: str, decision: Decision, *, enforced: bool = True) -> int:
+    def count_preflight(self, endpoint: str) -> None:
+        """Keep a preflight."""
+        self.preflights.append(endpoint)
+
+    def outcome_index(
+        self,
+        endpoint: str,
+        decision: Decision,
+        *,
+        enforced: bool = True,
+        is_keep_alive: bool = False,
+    ) -> int:
         """Return the index of an outcome in words."""
-        code = decision.code if isinstance(decision, Deny) else "allowed"
-        self._outcomes.append(f"{endpoint} {code}{'' if enforced else ' reported'}")
+        words = [endpoint, decision.code if isinstance(decision, Deny) else "allowed"]
+        words += [] if enforced else ["reported"]
+        words += ["keep-alive"] if is_keep_alive else []
+        self._outcomes.append(" ".join(words))
         return len(self._outcomes) - 1
 
-    def count_decision(self, endpoint: str, outcome_index: int, seconds: float) -> None:
+    def count_decision(self, outcome_index: int, seconds: float) -> None:
         """Keep a decision."""
         if self.broken:
             raise ValueError(self.broken)
         assert seconds > 0
-        assert self._outcomes[outcome_index].startswith(f"{endpoint} ")
         self.decisions.append(self._outcomes[outcome_index])
 
     def count_token(self, token: DecidedToken, /) -> None:
@@ -316,6 +330,35 @@ class DecisionListener:
         """Close the clients' ends of all connections."""
         for client in self._clients:
             client.close()
+
+
+class UnixPeer:
+    """A transport of a proxy on a unix socket."""
+
+    @staticmethod
+    def get_extra_info(_name: str) -> str:
+        """Return the name of such a peer."""
+        return ""
+
+
+def respond(listener: DecisionListener, request: bytes) -> Rendered:
+    """Return the response to a request that need not wait."""
+    read = RequestParser(Limits()).read_head(request, cast("Any", UnixPeer()))
+    response = listener.service.respond(read)
+    assert isinstance(response, tuple)
+    return response
+
+
+def receive(listener: DecisionListener, *requests: bytes) -> list[Received]:
+    """Return the responses to requests that need not wait; no bytes go over a connection."""
+    found = []
+    for request in requests:
+        head, body = respond(listener, request)
+        status, *lines = head.decode().rstrip().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines)
+        assert len(headers) == len(lines), "a doubled header"
+        found.append(Received(int(status.split(" ")[1]), headers, body))
+    return found
 
 
 @asynccontextmanager

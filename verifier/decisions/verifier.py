@@ -75,10 +75,27 @@ class Observer(Protocol):
     def track_in_flight(self) -> AbstractContextManager[None]:
         """Count a request as in flight while the context is entered."""
 
-    def outcome_index(self, endpoint: str, decision: Decision, *, enforced: bool = True) -> int:
-        """Return the index under which ``count_decision`` counts such decisions."""
+    def count_preflight(self, endpoint: str) -> None:
+        """Count a CORS preflight that was let through without a decision."""
 
-    def count_decision(self, endpoint: str, outcome_index: int, seconds: float) -> None:
+    def outcome_index(
+        self,
+        endpoint: str,
+        decision: Decision,
+        *,
+        enforced: bool = True,
+        is_keep_alive: bool = False,
+    ) -> int:
+        """Return the index under which ``count_decision`` counts such decisions.
+
+        Args:
+            endpoint: The endpoint's name in metrics.
+            decision: The decision.
+            enforced: Whether a denial is more than reported.
+            is_keep_alive: Whether the request is a keep-alive, and is counted as that only.
+        """
+
+    def count_decision(self, outcome_index: int, seconds: float) -> None:
         """Count one decision, and how many seconds its response took."""
 
     def count_token(self, token: DecidedToken, /) -> None:

@@ -20,27 +20,46 @@ from verifier.rules.model import Deny
 
 _BEARER: Final = "bearer "
 _MOST_COOKIES: Final = 512  # browsers keep 50 to 180 for a site
+_PREFLIGHT_HEADERS: Final = (b"origin", b"access-control-request-method")
+_NAMES: Final = {
+    b"host": "Host",
+    b"x-original-uri": "X-Original-URI",
+    b"x-original-url": "X-Original-URL",
+    b"x-original-method": "X-Original-Method",
+    b"x-forwarded-uri": "X-Forwarded-Uri",
+    b"x-forwarded-host": "X-Forwarded-Host",
+    b"x-forwarded-method": "X-Forwarded-Method",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """How one kind of proxy describes the original request.
+    """How one kind of proxy describes the original request. All header names are in lower case.
 
     Attributes:
         read: Returns the target and the host of the original request; None if one of them is
             missing, doubled or malformed.
-        headers: The headers that ``read`` uses, in lower case.
-        method_header: The header with the original method. It is not used, but a doubled one
-            shows that a client's header passed the proxy.
+        target_header: The header with the target; None if the target is in the request's own path.
+        host_header: The header with the host; None if the host is in the target.
+        method_header: The header with the method; None if the request itself has the method.
+        upgrade_header: The header with the ``Upgrade`` of the original request.
         redirect: How the proxy sends its client to another address: ``header`` for a proxy that
             reads the address from a header of a 401, ``response`` for a proxy that passes a 303
             on; None for a proxy that cannot.
     """
 
     read: Callable[[Request], tuple[Target, str] | None]
-    headers: tuple[bytes, ...]
-    method_header: bytes | None = None
+    target_header: bytes | None
+    host_header: bytes | None
+    method_header: bytes | None
+    upgrade_header: bytes
     redirect: Literal["header", "response"] | None = None
+
+    @property
+    def headers(self) -> tuple[bytes, ...]:
+        """The headers that are read, apart from those of the client itself."""
+        named = self.target_header, self.host_header, self.method_header, self.upgrade_header
+        return tuple(name for name in named if name is not None)
 
 
 @dataclass(slots=True)
@@ -51,24 +70,29 @@ class OriginalRequest:
         target: Its target.
         host: Its host, with the port if one was named.
         token: Its token; None for none.
+        is_preflight: Whether a browser asks with it whether a page may send a request to Prosody or
+            Jicofo. It enters no room and can have no token.
+        is_keep_alive: Whether a client that is connected by websocket sends it from time to time,
+            and needs any response. It enters no room.
     """
 
     target: Target
     host: str
     token: str | None = field(repr=False)
+    is_preflight: bool = False
+    is_keep_alive: bool = False
 
 
 def read_nginx(request: Request) -> tuple[Target, str] | None:
     """Nginx ``auth_request``: path and query in ``X-Original-URI``, host in ``Host``."""
-    host = request.sole(b"host") or ""
-    return _read_path(request, b"x-original-uri", b"x-original-method", host)
+    return _read_path(request, b"x-original-uri", request.sole(b"host") or "")
 
 
 def read_ingress_nginx(request: Request) -> tuple[Target, str] | None:
     """ingress-nginx: the absolute URL in ``X-Original-URL``."""
     value = request.sole(b"x-original-url")
     # Browsers do not send fragments. Programs disagree about where the query ends before one.
-    if value is None or "#" in value or b"x-original-method" in request.doubled:
+    if value is None or "#" in value:
         return None
     url = parse_url(value)
     return None if url is None else (url.target, url.host)
@@ -77,9 +101,7 @@ def read_ingress_nginx(request: Request) -> tuple[Target, str] | None:
 def read_forward_auth(request: Request) -> tuple[Target, str] | None:
     """Traefik, Caddy and HAProxy: ``X-Forwarded-Uri`` and ``X-Forwarded-Host``."""
     host = request.sole(b"x-forwarded-host")
-    if host is None:
-        return None
-    return _read_path(request, b"x-forwarded-uri", b"x-forwarded-method", host)
+    return None if host is None else _read_path(request, b"x-forwarded-uri", host)
 
 
 def read_ext_authz(request: Request) -> tuple[Target, str] | None:
@@ -89,15 +111,26 @@ def read_ext_authz(request: Request) -> tuple[Target, str] | None:
 
 
 CONVENTIONS: Final[dict[str, Convention]] = {
-    "auth": Convention(read_nginx, (b"host", b"x-original-uri"), b"x-original-method", "header"),
-    "auth-url": Convention(read_ingress_nginx, (b"x-original-url",), b"x-original-method"),
+    "auth": Convention(
+        read_nginx,
+        b"x-original-uri",
+        b"host",
+        b"x-original-method",
+        b"x-original-upgrade",
+        "header",
+    ),
+    "auth-url": Convention(
+        read_ingress_nginx, b"x-original-url", None, b"x-original-method", b"x-original-upgrade"
+    ),
     "forward-auth": Convention(
         read_forward_auth,
-        (b"x-forwarded-host", b"x-forwarded-uri"),
+        b"x-forwarded-uri",
+        b"x-forwarded-host",
         b"x-forwarded-method",
+        b"x-forwarded-upgrade",
         "response",
     ),
-    "ext-authz": Convention(read_ext_authz, (b"host",), redirect="response"),
+    "ext-authz": Convention(read_ext_authz, None, b"host", None, b"x-original-upgrade", "response"),
 }
 """The convention of each decision endpoint, by the endpoint's name in metrics."""
 
@@ -115,26 +148,85 @@ def read_original(
         convention: How the proxy describes the original request.
         token_cookie: The name of the cookie that may hold a token; None for none.
     """
-    parts = convention.read(request)
+    parts = None if convention.method_header in request.doubled else convention.read(request)
     if parts is None:
-        return ambiguous("expected exactly one, well-formed original request")
+        return ambiguous(_describe_wrong_header(request, convention))
     target, host = parts
     # The host selects the policy. Proxies accept different forms of unusual hosts.
     if split_port(host) is None:
-        return ambiguous("expected a plain host name or address, with a port or without")
+        name = _NAMES[convention.host_header or b"x-original-url"]
+        return ambiguous(f"expected a plain host in {name}, with a port or without")
     if has_too_many_parameters(target.query):
         return ambiguous(f"expected at most {MAX_PARAMETERS} query parameters")
     if target.ambiguous:
         return ambiguous("expected every query parameter once, and prefix to be the path's tenant")
-    in_query = [*target.jwt, *target.token]
     if b"authorization" in request.doubled:
         return ambiguous("expected at most one Authorization header")
-    tokens = {*in_query, *bearer_tokens(request)}
+    tokens = {*target.jwt, *target.token, *bearer_tokens(request)}
     if not tokens and token_cookie is not None:
         tokens = set(cookies(request, token_cookie))
     if len(tokens) > 1:
         return ambiguous("expected all tokens in the request to be the same one")
-    return OriginalRequest(target, host, tokens.pop() if tokens else None)
+    token = tokens.pop() if tokens else None
+    header = convention.method_header
+    method = request.method if header is None else request.sole(header)
+    if method == "OPTIONS" and target.signalling:
+        if not request.doubled.keys().isdisjoint(_PREFLIGHT_HEADERS):
+            return ambiguous("expected at most one Origin and one Access-Control-Request-Method")
+        return OriginalRequest(target, host, token, is_preflight=_is_preflight(request))
+    is_keep_alive = method == "GET" and _is_keep_alive(request, convention, target)
+    return OriginalRequest(target, host, token, is_keep_alive=is_keep_alive)
+
+
+def _is_preflight(request: Request) -> bool:
+    """Return whether an OPTIONS has what a browser sends (Fetch standard, "CORS-preflight fetch").
+
+    A header without a value does not count.
+    """
+    length = request.fields.get(b"content-length", b"").strip()
+    has_body = length.strip(b"0") != b"" or b"transfer-encoding" in request.fields
+    return not has_body and all(map(request.sole, _PREFLIGHT_HEADERS))
+
+
+def _is_keep_alive(request: Request, convention: Convention, target: Target) -> bool:
+    """Return whether a GET is a keep-alive; False if the proxy does not say enough about it."""
+    if target.service == "xmpp-websocket":
+        upgrade = request.sole(convention.upgrade_header)
+        return upgrade is not None and "websocket" not in upgrade.lower()
+    return target.is_unlock
+
+
+def _describe_wrong_header(request: Request, convention: Convention) -> str:
+    """Return which header of the original request is wrong, and which endpoint reads another one.
+
+    The text holds names only, because the values may contain a token.
+    """
+    method_header, target_header = convention.method_header, convention.target_header
+    if method_header is not None and method_header in request.doubled:
+        return f"expected one {_NAMES[method_header]}, found {_count(request, method_header)}"
+    for name in (target_header, convention.host_header):
+        if name is not None and _count(request, name) != 1:
+            found = f"expected one {_NAMES[name]}, found {_count(request, name) or 'none'}"
+            return found + _describe_others(request, convention)
+    if target_header == b"x-original-url":
+        return "expected X-Original-URL to be an absolute http or https URL without a fragment"
+    return f"expected {_NAMES[target_header or b'host']} to begin with a slash"
+
+
+def _describe_others(request: Request, convention: Convention) -> str:
+    """Return which headers came that other endpoints read."""
+    own = convention.target_header
+    others = {
+        other.target_header: endpoint
+        for endpoint, other in CONVENTIONS.items()
+        if other.target_header not in {None, own} and other.target_header in request.fields
+    }
+    found = [f"; found {_NAMES[name]}, which /{end} reads" for name, end in others.items() if name]
+    return "".join(found)
+
+
+def _count(request: Request, name: bytes) -> int:
+    return len(request.values(name))
 
 
 def bearer_tokens(request: Request) -> list[str]:
@@ -164,11 +256,7 @@ def all_cookies(request: Request) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in pairs]
 
 
-def _read_path(
-    request: Request, name: bytes, method_header: bytes, host: str
-) -> tuple[Target, str] | None:
+def _read_path(request: Request, name: bytes, host: str) -> tuple[Target, str] | None:
     value = request.sole(name)
-    if value is None or method_header in request.doubled:
-        return None
-    target = parse_target(value)
+    target = None if value is None else parse_target(value)
     return None if target is None else (target, host)

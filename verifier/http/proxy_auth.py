@@ -15,6 +15,7 @@ from verifier.decisions.cache import cache_key
 from verifier.decisions.hosts import Hosts
 from verifier.decisions.trusted_proxies import TrustedProxies
 from verifier.decisions.verifier import Decided, Verifier
+from verifier.http.cors import CorsOrigins
 from verifier.http.original_request import CONVENTIONS, OriginalRequest, read_original
 from verifier.http.pages import Pages
 from verifier.http.request import Request
@@ -24,6 +25,7 @@ from verifier.http.responses import (
     Response,
     decision_response,
     denial_response,
+    preflight_response,
     would_deny_response,
 )
 from verifier.rules.denials import UNKNOWN_HOST
@@ -36,6 +38,8 @@ from verifier.single_use.model import UsedToken
 _KEY_HEADERS: Final = (b"host", b"authorization")
 _HANDOFF_HEADERS: Final = (b"cookie", b"sec-fetch-dest", b"x-jitsi-handoff")
 _EXT_AUTHZ: Final = "ext-authz"
+# Only preflights have this header. It is in no cache key, because their response is not cached.
+_PREFLIGHT: Final = b"access-control-request-method"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class ProxyAuthOptions:
         pages: Adds redirects and hand-offs to the responses to page requests.
         report_only: Whether denials are only reported.
         trusted_proxies: The proxies that say the truth about a client's address, for the logs.
+        cors: Which pages of other origins may read denials.
     """
 
     decision_ttl: int = 30
@@ -57,6 +62,7 @@ class ProxyAuthOptions:
     pages: Pages = Pages()  # noqa: RUF009  # immutable
     report_only: bool = False
     trusted_proxies: TrustedProxies = TrustedProxies()  # noqa: RUF009  # immutable
+    cors: CorsOrigins = CorsOrigins()  # noqa: RUF009  # immutable
 
 
 class ProxyAuth:
@@ -77,11 +83,12 @@ class ProxyAuth:
         self._hosts = hosts
         self._responder = responder
         self._options = options
+        self._cors = options.cors or None
         self._key_start = (endpoint.encode(),)
         self._key_headers = tuple(
             dict.fromkeys((*_KEY_HEADERS, *self._convention.headers, *_option_headers(options)))
         )
-        self._sole_headers = frozenset((*self._key_headers, self._convention.method_header))
+        self._sole_headers = frozenset(self._key_headers)
 
     def respond(self, request: Request) -> Answer:
         """Return the response to one request; a coroutine if the decision must wait."""
@@ -91,22 +98,46 @@ class ProxyAuth:
             cached = self._responder.find_cached(self._endpoint, request, key, started)
             if cached is not None:
                 return cached
-        return self._responder.respond(self._prepare(request, key, started), self._render)
+        original = read_original(request, self._convention, self._options.token_cookie)
+        if isinstance(original, OriginalRequest) and original.is_preflight:
+            response = self._allow_preflight(request, original)
+            if response is not None:
+                return response.render()
+        return self._responder.respond(self._prepare(request, original, key, started), self._render)
 
     def _cache_key(self, request: Request) -> bytes | None:
-        """Return the key of a request's response; None if one of its headers is doubled."""
+        """Return the key of a request's response; None if the response is not cached."""
+        if _PREFLIGHT in request.fields:
+            return None
         if request.doubled and not self._sole_headers.isdisjoint(request.doubled):
             return None
-        # All other endpoints have one path, and ignore the query behind it.
-        path = request.target.encode() if self._endpoint == _EXT_AUTHZ else None
-        return cache_key([*self._key_start, path, *map(request.fields.get, self._key_headers)])
+        parts = [*self._key_start, *map(request.fields.get, self._key_headers)]
+        if self._endpoint == _EXT_AUTHZ:
+            # The others have one path, ignore the query behind it, and get the method in a header.
+            parts += request.method.encode(), request.target.encode()
+        if self._cors is not None:
+            parts.append(self._cors.cache_key_part(request))
+        return cache_key(parts)
 
-    def _prepare(self, request: Request, key: bytes | None, started: float) -> RequestContext:
-        """Read the original request; decide it here if the decision does not depend on a token."""
+    def _allow_preflight(self, request: Request, original: OriginalRequest) -> Response | None:
+        """Let a preflight through, without an identity; None if its host is not served."""
+        if self._hosts.find(original.host) is None:
+            return None
+        self._responder.count_preflight(self._endpoint)
+        return self._with_cors(preflight_response(), request, original.host)
+
+    def _prepare(
+        self,
+        request: Request,
+        original: OriginalRequest | Deny,
+        key: bytes | None,
+        started: float,
+    ) -> RequestContext:
+        """Find the verifier; decide here if the decision does not depend on a token."""
         endpoint, generation = self._endpoint, self._responder.cache_generation
-        original = read_original(request, self._convention, self._options.token_cookie)
         if isinstance(original, Deny):
-            return RequestContext(endpoint, request, key, generation, started, decision=original)
+            # Not cached: the denial may name headers that are not in the cache key.
+            return RequestContext(endpoint, request, None, generation, started, decision=original)
         address, verifier = original.target.address, self._hosts.find(original.host)
         if verifier is None:
             return RequestContext(
@@ -142,10 +173,17 @@ class ProxyAuth:
             )
         if self._options.report_only:
             return would_deny_response(decision)
-        response = denial_response(decision)
-        if context.original is None:
-            return response
-        return self._options.pages.with_redirect(response, context.original, decision)
+        original = context.original
+        if original is None:
+            return self._with_cors(denial_response(decision), context.request, None)
+        response = denial_response(decision, original.target.service)
+        response = self._options.pages.with_redirect(response, original, decision)
+        return self._with_cors(response, context.request, original.host)
+
+    def _with_cors(self, response: Response, request: Request, host: str | None) -> Response:
+        """Return a response that a page of an allowed origin can read."""
+        headers = {} if self._cors is None else self._cors.headers(request, host)
+        return replace(response, headers={**response.headers, **headers}) if headers else response
 
     def _handoff(self, context: RequestContext, decision: Allow) -> Response | None:
         if context.original is None:

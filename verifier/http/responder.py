@@ -95,6 +95,11 @@ class RequestContext:
         """The room that the original request names."""
         return None if self.original is None else self.original.target.address
 
+    @property
+    def is_keep_alive(self) -> bool:
+        """Whether the original request is a keep-alive, which is no attempt to enter a room."""
+        return self.original is not None and self.original.is_keep_alive
+
     def permits_caching(self, decision: Decision) -> bool:
         """Return whether the request permits to cache this decision's response.
 
@@ -149,6 +154,10 @@ class Responder:
         """The cache's generation, which changes when the cache is emptied."""
         return self._cache.generation
 
+    def count_preflight(self, endpoint: str) -> None:
+        """Count a preflight that was let through; it is no decision."""
+        self._observer.count_preflight(endpoint)
+
     def find_cached(
         self, endpoint: str, request: Request, key: bytes, started: float
     ) -> Rendered | None:
@@ -167,7 +176,7 @@ class Responder:
             return None
         observer, seconds = self._observer, perf_counter() - started
         observer.count_cache_lookup(hit=True)
-        observer.count_decision(endpoint, cached.outcome, seconds)
+        observer.count_decision(cached.outcome, seconds)
         if cached.log_record:
             self._log.write(cached.log_record, self._log_context(endpoint, request, seconds))
         return cached.head + self._lifetime.lines(cached.cacheable_until, now), cached.body
@@ -195,7 +204,7 @@ class Responder:
             return self._finish(context, await decision, render)
 
     def _finish(self, context: RequestContext, decision: Decision, render: Render) -> Rendered:
-        response = render(context, decision)
+        response, is_keep_alive = render(context, decision), context.is_keep_alive
         now = self._clock()
         cached = CachedResponse(
             self._cache.valid_until(decision, now),
@@ -203,9 +212,18 @@ class Responder:
             response.head(),
             response.body,
             self._observer.outcome_index(
-                context.endpoint, decision, enforced=not self._report_only
+                context.endpoint,
+                decision,
+                enforced=not self._report_only,
+                is_keep_alive=is_keep_alive,
             ),
-            self._log.record(decision, context.access_request, context.address, context.verifier),
+            self._log.record(
+                decision,
+                context.access_request,
+                context.address,
+                context.verifier,
+                is_keep_alive=is_keep_alive,
+            ),
         )
         # A decision must not be cached if keys or revocations have changed since it began.
         is_current = context.cache_generation == self._cache.generation
@@ -213,9 +231,9 @@ class Responder:
             self._cache.put(context.cache_key or b"", cached, now)
         seconds = perf_counter() - context.started
         self._observer.count_cache_lookup(hit=False)
-        self._observer.count_decision(context.endpoint, cached.outcome, seconds)
+        self._observer.count_decision(cached.outcome, seconds)
         token = context.access_request.token
-        if token is not None:
+        if token is not None and not is_keep_alive:
             client = context.request.fields.get(b"x-real-ip")
             self._observer.count_token((hash(token), cached.outcome, client))
         if cached.log_record:

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 from verifier.rooms.address import RoomAddress
+from verifier.rooms.url import Service
 from verifier.rules.model import UNAVAILABLE_CODES, Allow, Decision, DenialCode, Deny
 from verifier.tokens.claims import Claims, is_number
 
@@ -238,9 +239,14 @@ def decision_response(
     return Response(_OK, headers, b"", NEVER if ends is None else ends)
 
 
-def denial_response(denial: Deny) -> Response:
-    """Return the response for a denial: its code for programs and its detail for people."""
-    status, code = status_of(denial.code), denial.code
+def denial_response(denial: Deny, service: Service | None = None) -> Response:
+    """Return the response for a denial: its code for programs and its detail for people.
+
+    Args:
+        denial: The denial.
+        service: The service that the original request is for; None for a page.
+    """
+    status, code = status_of(denial.code, service), denial.code
     headers = SERVER | NO_STORE | _PROBLEM_TYPE | {"X-Jitsi-Denial": code}
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = _challenge(denial)
@@ -254,20 +260,35 @@ def would_deny_response(denial: Deny) -> Response:
 
     The token is not accepted, so every identity header says that the client is not known.
     """
+    return _unknown_client_response().with_header("X-Jitsi-Would-Deny", denial.code)
+
+
+def preflight_response() -> Response:
+    """Return the response that lets a preflight through: a request of no user, for no room."""
+    return _unknown_client_response()
+
+
+def _unknown_client_response() -> Response:
     unknown = dict.fromkeys(identity_headers(Allow(), None), NONE)
     unknown |= {"X-Jitsi-Moderator": "false", "X-Jitsi-Affiliation": "none"}
-    headers = SERVER | unknown | NO_STORE | {"X-Jitsi-Would-Deny": denial.code}
-    return Response(HTTPStatus.OK, headers)
+    return Response(_OK, SERVER | unknown | NO_STORE)
 
 
-def status_of(code: DenialCode) -> HTTPStatus:
+def status_of(code: DenialCode, service: Service | None = None) -> HTTPStatus:
     """Return the status of a denial.
 
-    It is 503 if a retry may succeed, 401 if another token may succeed, and 403 otherwise.
+    It is 503 if a retry may succeed, 401 if another token may succeed, and 403 otherwise. But a
+    conference request gets no 403: Jitsi's web client would then wait for ever, without a word.
+
+    Args:
+        code: The denial code.
+        service: The service that the original request is for; None for a page.
     """
     if code in UNAVAILABLE_CODES:
         return HTTPStatus.SERVICE_UNAVAILABLE
-    return HTTPStatus.UNAUTHORIZED if code in _TOKEN_AT_FAULT else HTTPStatus.FORBIDDEN
+    if code in _TOKEN_AT_FAULT or service == "conference-request":
+        return HTTPStatus.UNAUTHORIZED
+    return HTTPStatus.FORBIDDEN
 
 
 def retry_after(code: DenialCode) -> str:

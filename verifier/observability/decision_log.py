@@ -125,6 +125,8 @@ class DecisionLog:
         request: AccessRequest,
         address: RoomAddress | None = None,
         inputs: DecisionInputs | None = None,
+        *,
+        is_keep_alive: bool = False,
     ) -> bytes:
         """Return the record of a decision as JSON; empty if no sink wants it.
 
@@ -133,6 +135,7 @@ class DecisionLog:
             request: What was decided.
             address: The room, if a URL named it.
             inputs: The verifier that made the decision; None if the host has none.
+            is_keep_alive: Whether the request only keeps a connection in use.
         """
         outcome: Outcome = "allowed"
         if not isinstance(decision, Allow):
@@ -143,6 +146,7 @@ class DecisionLog:
             "outcome": outcome,
             **_room_fields(request, address),
             **_token_fields(decision, request, inputs, users=self.personal_data),
+            "keep_alive": is_keep_alive,
         }
         if not isinstance(decision, Allow):
             fields |= {"code": decision.code, "detail": decision.detail, "key_id": decision.key_id}

@@ -16,6 +16,7 @@ from verifier.decisions.trusted_proxies import TrustedProxies
 from verifier.decisions.verifier import Verifier
 from verifier.http.admin.api import AdminService
 from verifier.http.admin.revocations import RevocationsEndpoint
+from verifier.http.cors import CorsOrigins
 from verifier.http.decision_service import DecisionService
 from verifier.http.handoff import Handoff
 from verifier.http.handoff_cookie import derive_key
@@ -98,4 +99,8 @@ def _gate_options(settings: Settings) -> ProxyAuthOptions:
         Pages(settings.denied_redirect_url, handoff),
         settings.mode == "report-only",
         TrustedProxies(settings.trusted_proxies),
+        CorsOrigins(
+            settings.cors_origins,
+            {host: own.cors_origins for host, own in settings.hosts.items()},
+        ),
     )

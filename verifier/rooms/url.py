@@ -28,7 +28,7 @@ import re
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv6Address
 from json import loads
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from urllib.parse import quote, unquote
 
 from verifier.rooms.address import (
@@ -46,13 +46,21 @@ from verifier.rooms.query import has_too_many_parameters, read_parameters
 EXT_AUTHZ_PREFIX: Final = "/ext-authz"
 """The prefix that Envoy puts before the path of an original request; no part of its room."""
 
+Service: TypeAlias = Literal["http-bind", "xmpp-websocket", "conference-request", "room-info"]
+"""What the web server hands signalling to: Prosody, or Jicofo for ``conference-request``."""
+
 _DOUBTFUL: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff#\\]|%(?:00|2[Ff]|5[Cc])")
 _DOTS: Final = frozenset((".", ".."))
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 _STREAMS: Final = ("http-bind", "xmpp-websocket")
-_SIGNALLING: Final = frozenset({("http-bind",), ("xmpp-websocket",), ("_api", "room-info")})
+_SERVICES: Final[dict[tuple[str, ...], Service]] = {
+    ("http-bind",): "http-bind",
+    ("xmpp-websocket",): "xmpp-websocket",
+    ("_api", "room-info"): "room-info",
+}
 _CONFERENCE_REQUEST: Final = ["conference-request", "v1"]
+_UNLOCK: Final = re.compile(r"/(?:[^/]+/)?_unlock/?")
 _SIGNALLING_NAMES: Final = frozenset({*_STREAMS, "_api", "conference-request"})
 _PARAMETERS: Final = ("jwt", "token", "room", "prefix")
 _TOKEN_PARAMETERS: Final = frozenset(("jwt", "token"))
@@ -75,8 +83,8 @@ class Target:
     Attributes:
         path: As it was sent.
         query: As it was sent, without ``?``.
-        signalling: Whether the web server hands the request to Prosody or Jicofo; the room is then
-            a parameter.
+        service: The service to which the web server hands the request; the room is then a
+            parameter. None for a page.
         address: The room; None if the target names no room.
         jwt: Every value of the ``jwt`` parameter, decoded, in order; likewise the next three. None
             of them has a value if there are too many parameters.
@@ -87,12 +95,25 @@ class Target:
 
     path: str
     query: str = field(repr=False)
-    signalling: bool
+    service: Service | None
     address: RoomAddress | None
     jwt: tuple[str, ...] = field(repr=False)
     token: tuple[str, ...] = field(repr=False)
     room: tuple[str, ...]
     prefix: tuple[str, ...]
+
+    @property
+    def signalling(self) -> bool:
+        """Whether the web server hands the request to Prosody or Jicofo."""
+        return self.service is not None
+
+    @property
+    def is_unlock(self) -> bool:
+        """Whether a client asks only that its cookies and connections stay in use.
+
+        Jitsi's web servers answer ``/_unlock`` with an empty page; it enters no room.
+        """
+        return _UNLOCK.fullmatch(self.path) is not None
 
     @property
     def ambiguous(self) -> bool:
@@ -135,11 +156,11 @@ def parse_target(target: str) -> Target | None:
         return None
     path, _, query = target.partition("?")
     if has_too_many_parameters(query):
-        return Target(path, query, False, None, (), (), (), ())
+        return Target(path, query, None, None, (), (), (), ())
     jwt, token, room, prefix = map(tuple, read_parameters(query, _PARAMETERS).values())
     # Proxies differ on whether a raw "#" ends the query.
-    signalling, address = (False, None) if "#" in query else _read_path(path, room)
-    return Target(path, query, signalling, address, jwt, token, room, prefix)
+    service, address = (None, None) if "#" in query else _read_path(path, room)
+    return Target(path, query, service, address, jwt, token, room, prefix)
 
 
 def parse_url(url: str) -> Url | None:
@@ -210,32 +231,28 @@ def _is_token(parameter: str) -> bool:
     return name in _TOKEN_PARAMETERS
 
 
-def _read_path(path: str, rooms: tuple[str, ...]) -> tuple[bool, RoomAddress | None]:
-    """Return whether the path is signalling, and which room it or its parameter names."""
+def _read_path(path: str, rooms: tuple[str, ...]) -> tuple[Service | None, RoomAddress | None]:
+    """Return the service of signalling, and which room the path or its parameter names."""
     if len(path) > _LONGEST_PATH or path.count("/") > _MOST_SEGMENTS or _DOUBTFUL.search(path):
-        return False, None
+        return None, None
     if not path.isascii():
         if len(path.encode()) > _LONGEST_RAW_PATH:
-            return False, None
+            return None, None
         path = quote(path, safe=_PRINTABLE)
     segments = path.split("/")[1:]
     if len(segments) == 2 and not segments[0]:
         del segments[0]
     names = list(map(_word, segments)) if "%" in path else segments
     if "" in names[:-1] or not _DOTS.isdisjoint(names):
-        return False, None
-    depth = _signalling_depth(names)
-    if depth is not None:
-        room = sent_room_name(rooms[0]) if len(rooms) == 1 else None
-        return True, _address(segments[:depth], room)
-    return False, _page_address(segments)
-
-
-def _signalling_depth(names: list[str]) -> int | None:
-    """Return the number of names before those of signalling; None if the path is a page's."""
-    if _SIGNALLING_NAMES.isdisjoint(names):
-        return None
-    return next((depth for depth in (0, 1) if _is_signalling(names[depth:])), None)
+        return None, None
+    # Most paths are a page's, and need no comparison of their parts.
+    if not _SIGNALLING_NAMES.isdisjoint(names):
+        for depth in (0, 1):
+            service = _service(names[depth:])
+            if service is not None:
+                room = sent_room_name(rooms[0]) if len(rooms) == 1 else None
+                return service, _address(segments[:depth], room)
+    return None, _page_address(segments)
 
 
 def _word(segment: str) -> str:
@@ -243,8 +260,11 @@ def _word(segment: str) -> str:
     return percent_decoded(segment) if len(segment) <= _LONGEST_WORD else segment
 
 
-def _is_signalling(names: list[str]) -> bool:
-    return tuple(names) in _SIGNALLING or names[:2] == _CONFERENCE_REQUEST
+def _service(names: list[str]) -> Service | None:
+    """Return the service whose path these names are; None if they are a page's."""
+    if names[:2] == _CONFERENCE_REQUEST:
+        return "conference-request"
+    return _SERVICES.get(tuple(names))
 
 
 def _page_address(segments: list[str]) -> RoomAddress | None:

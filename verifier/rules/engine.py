@@ -242,10 +242,16 @@ class SignatureCheck:
         refused = check_signature(token, policy, self.algorithm, candidates, record)
         if refused is not None:
             return refused
+        claims = Claims(token.claims)
+        decision = self._check_claims(token, claims, now)
+        return decision if isinstance(decision, Allow) else self._until_end(decision, claims, now)
+
+    def _check_claims(self, token: Token, claims: Claims, now: float) -> Decision:
+        """Take the steps from 10 on, for a token whose signature is good."""
+        request, policy, record = self.request, self.policy, self.record
+        key_id = token.header.key_id
 
         # 10-11. exp and nbf; `now >= exp` is expired.
-        claims = Claims(token.claims)
-        key_id = token.header.key_id
         refused = check_times(claims, policy, now, key_id, record)
         if refused is not None:
             return self._prefer_revoked(refused, token, now)
@@ -273,6 +279,15 @@ class SignatureCheck:
         if refused is not None:
             return refused
         return Allow(claims, "owner" if claims.is_moderator else "member", mismatch)
+
+    def _until_end(self, denial: Deny, claims: Claims, now: float) -> Deny:
+        """Return a denial that ends with its token, which is denied as expired from then on."""
+        if claims.expires_at is None:
+            return denial
+        ends = claims.expires_at + self.policy.leeway
+        if ends <= now or (denial.until is not None and denial.until <= ends):
+            return denial
+        return replace(denial, until=ends)
 
     def _find_again(self, token: Token, now: float) -> Sequence[VerificationKey] | Deny:
         find = find_named_key if self.policy.key_server else find_static_keys

@@ -6,25 +6,25 @@ import random
 from dataclasses import replace
 from ipaddress import ip_network
 from itertools import product
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from tests.support.decision_listener import DecisionListener, Setup
+from tests.support.decision_listener import DecisionListener, Setup, respond
 from tests.support.handoff import KEY, cookie
 from tests.support.heads import ENDPOINTS, GOOD, HOST, Field, head, proxy_request, write_head
 from tests.support.sidecar import NOW, mint
 from verifier.decisions.bypass import Bypass
+from verifier.http.cors import CorsOrigins
 from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages
-from verifier.http.parser import Limits, RequestParser
 from verifier.http.proxy_auth import ProxyAuthOptions
-from verifier.http.responses import Rendered
 
 HANDOFF = Pages(handoff=Handoff(KEY, lambda: NOW))
 REDIRECT = Pages("https://login.example.org/?room={room}&code={code}&url={url}")
 BYPASS = Bypass([ip_network("10.9.0.0/16")], ["unix"])
 OTHER = "other.example.org"
+ORIGIN = "https://page.example.org"
 PASS = cookie()[1]
 ALL = ProxyAuthOptions(
     token_cookie="jwt",
@@ -41,9 +41,15 @@ SETUPS = {
     "hand-off": Setup(ProxyAuthOptions(pages=HANDOFF)),
     "all": Setup(ALL),
     "all, report-only": Setup(replace(ALL, report_only=True)),
+    "cors": Setup(ProxyAuthOptions(cors=CorsOrigins([ORIGIN]))),
+    "all, cors": Setup(replace(ALL, cors=CorsOrigins([ORIGIN], {OTHER: ["https://a.test"]}))),
     "hosts": Setup(hosts={HOST: {}, OTHER: {"asap_accepted_issuers": ("other",)}}),
 }
 TOKENS = (GOOD, mint(room="*", iss="other"), mint(exp=NOW - 1), None)
+ROOMS = (
+    *("standup", "retro", "_unlock", "http-bind?room=standup", "xmpp-websocket?room=standup"),
+    "conference-request/v1?room=retro",
+)
 EXTRAS: tuple[Field, ...] = (
     ("Cookie", f"jwt={GOOD}"),
     ("Cookie", PASS),
@@ -60,40 +66,42 @@ EXTRAS: tuple[Field, ...] = (
     ("X-Forwarded-Uri", "/retro"),
     ("X-Request-Id", "r-1"),
     ("X-Unknown", "a"),
+    ("Origin", ORIGIN),
+    ("Origin", "https://a.test"),
+    ("Access-Control-Request-Method", "POST"),
+    *[
+        (f"X-{word}-{name}", value)
+        for word in ("Original", "Forwarded")
+        for name, values in (
+            ("Method", ("OPTIONS", "GET", "POST")),
+            ("Upgrade", ("-", "websocket")),
+        )
+        for value in values
+    ],
 )
 
 
-class UnixPeer:
-    """A transport of a proxy on a unix socket."""
-
-    @staticmethod
-    def get_extra_info(_name: str) -> str:
-        return ""
-
-
-def respond(listener: DecisionListener, request: bytes) -> Rendered:
-    """Return the response to a request that need not wait."""
-    read = RequestParser(Limits()).read_head(request, cast("Any", UnixPeer()))
-    response = listener.service.respond(read)
-    assert isinstance(response, tuple)
-    return response
+PREFLIGHT: list[Field] = [
+    *(("Origin", ORIGIN), ("Access-Control-Request-Method", "POST")),
+    *(("X-Original-Method", "OPTIONS"), ("X-Forwarded-Method", "OPTIONS")),
+]
 
 
 def all_requests(seed: int) -> list[bytes]:
     """Return many combinations in random order, some of them more than once."""
     chance = random.Random(seed)  # noqa: S311  # an order, not a secret
     requests = []
-    for endpoint, token, room, host in product(
-        ENDPOINTS, TOKENS, ("standup", "retro", "http-bind?room=standup"), (HOST, OTHER)
-    ):
+    for endpoint, token, room, host in product(ENDPOINTS, TOKENS, ROOMS, (HOST, OTHER)):
         target, fields = proxy_request(endpoint, token, room, host)
         for _ in range(3):
             more = chance.sample(EXTRAS, chance.randint(0, 3))
+            if chance.random() < 0.1:
+                more += PREFLIGHT
             if chance.random() < 0.8:
                 more = [*(dict(more) | dict(fields)).items()]
             else:
                 more += fields  # some fields are doubled
-            requests.append(write_head(chance.choice(("GET", "HEAD")), target, more))
+            requests.append(write_head(chance.choice(("GET", "HEAD", "OPTIONS")), target, more))
     for endpoint in ENDPOINTS:
         target, fields = proxy_request(endpoint)
         singles = [dict([extra]) | dict(fields) for extra in EXTRAS]
@@ -114,6 +122,7 @@ def test_a_cached_response_equals_an_uncached_one(name: str) -> None:
         assert respond(uncached, request) == response, request
     assert True in listener.observer.lookups
     assert listener.observer.decisions == uncached.observer.decisions
+    assert listener.observer.preflights == uncached.observer.preflights != []
     assert listener.lines.written == uncached.lines.written
     assert GOOD not in f"{listener.cache._entries}"
 

@@ -6,12 +6,14 @@ import re
 
 import pytest
 
+from tests.support.decision_listener import DecisionListener, Setup, receive
+from tests.support.heads import ENDPOINTS, TOKENS, head
 from tests.support.paths import ROOT
 from tests.support.sidecar import NOW, FakeKeys, Start, mint
 from verifier.http.original_request import CONVENTIONS
-from verifier.http.responses import status_of
+from verifier.http.responses import denial_response, status_of
 from verifier.keys.sources.base import Missing
-from verifier.rules.model import DenialCode
+from verifier.rules.model import DenialCode, Deny
 from verifier.rules.policy import OperatorPolicy
 
 IDENTITY = {
@@ -210,6 +212,44 @@ def test_every_code_has_its_documented_status() -> None:
     sections = re.findall(r"^### `([a-z-]+)`\n\nHTTP (\d{3})\b", page, re.MULTILINE)
     stated = {code: int(status) for code, status in sections}
     assert stated == {str(code): int(status_of(code)) for code in DenialCode}
+
+
+@pytest.mark.parametrize("code", DenialCode)
+def test_conference_request_gets_no_403(code: DenialCode) -> None:
+    page, request = denial_response(Deny(code)), denial_response(Deny(code), "conference-request")
+    assert request.headers["X-Jitsi-Denial"] == page.headers["X-Jitsi-Denial"] == code
+    if page.status != 403:
+        assert request == page
+        return
+    assert request.status == json.loads(request.body)["status"] == 401
+    assert request.headers["WWW-Authenticate"].startswith('Bearer realm="jitsi", error=')
+    for service in ("http-bind", "xmpp-websocket", "room-info"):
+        assert denial_response(Deny(code), service) == page
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("conference-request/v1?room=standup", 401),
+        ("conference-request/v1", 401),
+        ("conference-request/v1/x?room=standup", 401),
+        ("acme/conference-request/v1?room=standup", 401),
+        ("http-bind?room=standup", 403),
+        ("conference-request?room=standup", 403),
+        ("acme/beta/conference-request/v1?room=standup", 403),
+        ("standup/?room=conference-request/v1", 403),
+    ],
+)
+def test_status_of_a_wrong_room_depends_on_the_service(
+    endpoint: str, target: str, status: int
+) -> None:
+    listener = DecisionListener(Setup())
+    request = head(endpoint, token=TOKENS["other-room"], room=target)
+    for response in receive(listener, request, request):
+        assert response.status == status
+        assert response.headers["X-Jitsi-Denial"] in ("room-mismatch", "room-address-invalid")
+        assert ("WWW-Authenticate" in response.headers) == (status == 401)
 
 
 async def test_the_same_token_from_two_sources_is_one_token(start: Start) -> None:

@@ -27,7 +27,7 @@ def make() -> Make:
 
 def deny(metrics: Metrics, *, enforced: bool = True) -> None:
     index = metrics.decisions.outcome_index("auth", DENIED, enforced=enforced)
-    metrics.decisions.count_decision("auth", index, 0.001)
+    metrics.decisions.count_decision(index, 0.001)
 
 
 def test_every_worker_exposes_the_same_sum(make: Make) -> None:

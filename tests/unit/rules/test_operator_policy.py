@@ -187,8 +187,10 @@ def test_lifetime_denial_ends_when_it_says(iat: float | None, left: int, longest
         return
     assert left > longest or (iat is not None and NOW + left - iat > longest)
     later = [NOW + left - 0.5, NOW + left - min(left, longest) + 0.5]
-    if decision.until is None:
+    assert decision.until is not None
+    if decision.until == NOW + left:  # the token's end
         assert all(isinstance(ask(token, at, max_token_lifetime=longest), Deny) for at in later)
+        assert code_of(ask(token, decision.until, max_token_lifetime=longest)) == "token-expired"
     else:
         before, after = decision.until - 0.25, decision.until + 0.25
         assert isinstance(ask(token, before, max_token_lifetime=longest), Deny)
