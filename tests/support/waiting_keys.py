@@ -16,16 +16,24 @@ from tests.support.tokens import segment
 
 @dataclass
 class WaitingKeyServer:
-    """A key server that answers each request with 404, as soon as ``answer`` is set."""
+    """A key server that answers each request with 404, as soon as ``answer`` is set.
+
+    Attributes:
+        environ: The options of a service that asks this key server.
+        answer: The event for which all requests wait.
+        requests: The paths of all requests so far.
+    """
 
     environ: dict[str, str]
     answer: threading.Event = field(default_factory=threading.Event)
+    requests: list[str] = field(default_factory=list)
 
 
 @contextmanager
 def waiting_key_server() -> Iterator[WaitingKeyServer]:
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            keys.requests.append(self.path)
             keys.answer.wait()
             with contextlib.suppress(OSError):  # the client may have been killed
                 self.send_error(404)

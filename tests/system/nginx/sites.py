@@ -67,6 +67,13 @@ class Sidecar:
         self._program = Program([COMMAND, "serve"], self.log, self.environ)
         self._program.wait_until(lambda: answers_200(self.admin_port, "/readyz"), "the sidecar")
 
+    def kill_workers(self) -> None:
+        """Kill the processes that serve requests; the service starts new ones (several workers)."""
+        assert self._program is not None
+        children = Path(f"/proc/{self._program.pid}/task/{self._program.pid}/children")
+        for worker in children.read_text("ascii").split():
+            os.kill(int(worker), signal.SIGKILL)
+
     def reload(self) -> None:
         """Make the service read its configuration again (SIGHUP)."""
         if self._program is not None:

@@ -66,14 +66,14 @@ class RealGate:
             assert forwarded.values("X-Jitsi-Tenant") == [case.tenant]
 
     @contextmanager
-    def with_options(self, **options: str) -> Iterator[None]:
-        """Replace the service by one with more options, inside the context."""
+    def with_options(self, **options: str) -> Iterator[Sidecar]:
+        """Replace the service by one with more options, inside the context; yield it."""
         listen = {"VERIFIER_LISTEN": f"127.0.0.1:{self.sidecar.port}"}
         other = Sidecar(self.folder, OPTIONS | listen | options)
         self.sidecar.stop()
         other.start()
         try:
-            yield
+            yield other
         finally:
             other.stop()
             self.sidecar.start()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 from yarl import URL
 
-from tests.support.processes import client_ports, free_port
+from tests.support.processes import client_ports, free_port, wait_until
 from tests.support.raw_http import send_all
 from tests.support.tokens import sign
 from tests.support.upstream import RecordedRequest
+from tests.support.waiting_keys import waiting_key_server
 from tests.system.nginx.sites import mint
 from tests.system.proxies.cases import CASES
 from tests.system.proxies.gates import REAL_GATES, RealGate
@@ -115,6 +117,24 @@ def test_unavailable_service_denies_until_it_restarts(gate: RealGate) -> None:
     gate.sidecar.start()
     for target in allowed:
         assert gate.send(target).status == 200
+
+
+@REAL_GATES
+def test_death_of_a_worker_costs_no_request(gate: RealGate) -> None:
+    """The proxy asks again: the request waits for a key when its worker is killed."""
+    token = sign({"iss": "x"}, {"kid": "unknown", "alg": "RS256"})
+    options = {"VERIFIER_WORKERS": "2", "VERIFIER_KEY_FETCH_TIMEOUT": "14", "JWT_APP_SECRET": ""}
+    with (
+        ThreadPoolExecutor() as pool,
+        waiting_key_server() as keys,
+        gate.with_options(**options, **keys.environ) as service,
+    ):
+        answer = pool.submit(gate.send, f"/standup?jwt={token}")
+        wait_until(lambda: len(keys.requests) == 1, "a request that waits for its key")
+        service.kill_workers()
+        wait_until(lambda: len(keys.requests) == 2, "the same request, asked again")
+        keys.answer.set()
+        assert answer.result().denial == (401, "key-unknown")
 
 
 @REAL_GATES
