@@ -12,7 +12,9 @@ from typing import Final
 
 from verifier.rooms.percent import percent_decoded
 
-_SIGNALLING: Final = re.compile(r"/(http-bind|xmpp-websocket|conference-request|_api(?!/public/))")
+_SIGNALLING: Final = re.compile(
+    r"http-bind|xmpp-websocket|conference-request|room-info|/_api(?!/public/)"
+)
 _PUBLIC: Final = re.compile(
     r"/\Z"
     r"|/([^/]+/)?(config|interface_config|external_api|pwa-worker)\.js\Z"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import yaml
 from compose_spec import PyCompose
 
 from tests.support.paths import CONTRIB
-from tests.support.processes import Program, accepts, free_port, running_verifier
+from tests.support.processes import Program, RunningVerifier, accepts, free_port, running_verifier
 from tests.support.raw_http import send
 from tests.support.supervised import token
 from tests.support.tokens import SECRET
@@ -77,6 +79,7 @@ def test_only_the_service_reaches_redis() -> None:
 def test_mounted_files_exist() -> None:
     for volume in SERVICES["web"]["volumes"]:
         assert volume.startswith(f"{REPOSITORY}/")
+        assert volume.endswith(":ro,z")
         assert (CONTRIB.parent / volume.removeprefix(f"{REPOSITORY}/").split(":")[0]).exists()
 
 
@@ -133,13 +136,18 @@ http {{
 """
 
 
-def test_nginx_files_protect_the_containers_server(tmp_path: Path) -> None:
+@contextmanager
+def web_container(
+    tmp_path: Path, *, with_files: bool = True, **options: str
+) -> Iterator[tuple[int, RunningVerifier]]:
+    """Run the verifier and an nginx like that of the web container; yield nginx' port."""
     port = free_port()
     (tmp_path / "index.html").write_text("a room")
     (tmp_path / "config.js").write_text("settings")
-    with running_verifier(tmp_path, JWT_APP_ID="app", JWT_APP_SECRET=SECRET) as verifier:
+    settings = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, **options}
+    with running_verifier(tmp_path, **settings) as verifier:
         for name in ("http.conf", "server.conf"):
-            text = (FOLDER / "nginx" / name).read_text("utf-8")
+            text = (FOLDER / "nginx" / name).read_text("utf-8") if with_files else ""
             for old, new in (
                 ("jitsi-verifier:8090", f"127.0.0.1:{verifier.port}"),
                 ("/dev/shm/jitsi-verifier", f"{tmp_path}/cache"),  # noqa: S108  # replaced
@@ -151,11 +159,50 @@ def test_nginx_files_protect_the_containers_server(tmp_path: Path) -> None:
         config.write_text(SERVER.format(folder=tmp_path, port=port))
         command = ["/usr/sbin/nginx", "-e", "stderr", "-p", str(tmp_path), "-c", str(config)]
         nginx = Program(command, tmp_path / "nginx.log", {})
-        with contextlib.ExitStack() as stack:
-            stack.callback(nginx.stop)
+        try:
             nginx.wait_until(lambda: accepts(port), "nginx")
-            good = token()
-            assert send(port, f"/standup?jwt={good}").status == 200
-            assert send(port, f"/other?jwt={good}").status == 403
-            assert send(port, "/standup").status == 401
-            assert send(port, "/config.js").status == 200
+            yield port, verifier
+        finally:
+            nginx.stop()
+
+
+def test_nginx_files_protect_the_containers_server(tmp_path: Path) -> None:
+    with web_container(tmp_path) as (port, _):
+        good = token()
+        assert send(port, f"/standup?jwt={good}").status == 200
+        assert send(port, f"/other?jwt={good}").status == 403
+        assert send(port, "/standup").status == 401
+        assert send(port, "/config.js").status == 200
+
+
+def health(port: int, **environ: str) -> int:
+    """Run the health check of the web container with this HTTP port; return its exit status."""
+    check = SERVICES["web"]["healthcheck"]["test"]
+    assert check[0] == "CMD-SHELL"
+    assert {entry.partition("=")[0] for entry in SERVICES["web"]["environment"]} >= environ.keys()
+    script = (
+        check[1].replace("$$", "$").replace("http://127.0.0.1:8000", f"http://127.0.0.1:{port}")
+    )
+    script = script.replace("127.0.0.1:8443", f"127.0.0.1:{free_port()}")
+    environ |= {"PATH": os.environ["PATH"]}
+    return subprocess.run(["/bin/sh", "-c", script], env=environ, check=False).returncode
+
+
+def test_web_container_with_the_gate_is_healthy(tmp_path: Path) -> None:
+    with web_container(tmp_path) as (port, verifier):
+        assert health(port) == 0
+        verifier.process.terminate()
+        verifier.process.wait()
+        assert health(port) == 1
+
+
+def test_web_container_in_report_only_mode_is_healthy(tmp_path: Path) -> None:
+    with web_container(tmp_path, VERIFIER_MODE="report-only") as (port, _):
+        assert health(port, VERIFIER_MODE="report-only") == 0
+        assert health(port) == 1
+
+
+def test_web_container_without_the_files_is_unhealthy(tmp_path: Path) -> None:
+    with web_container(tmp_path, with_files=False) as (port, _):
+        assert send(port, "/standup").status == 200
+        assert health(port) == health(port, VERIFIER_MODE="report-only") == 1

@@ -96,3 +96,23 @@ PUBLIC_TARGETS = [
     "/_api/public/branding.json",
 ]
 """Static files and other targets that need no token."""
+
+_PUBLIC_STARTS = ("/libs", "/_api/public", "/socket.io", "/config.js", "/_unlock")
+_BETWEEN = (
+    *("/", "//", "/a/", "%2f", "%2F..%2F", "%5c", "/%5c", "/..%2f", "/%2e%2e/", "/..;/", "/;/"),
+    *("%0a/", "/%0a/", "/%0a", "/a%0a/", "%0d/", "/%0d%0a/", "/%00/", "/%09/", "/%20/", "/%3f/"),
+    *("/%23/", "/%c0%af/", "/%e2%80%a8/", "/%c2%85/"),
+)
+_SIGNALLING = (
+    *("http-bind", "xmpp-websocket", "conference-request/v1", "_api/room-info"),
+    *("%68ttp-bind", "xmpp%2dwebsocket", "_api%2froom-info", "http-bind%0a", "http-bind/config.js"),
+)
+
+HIDDEN_SIGNALLING = [
+    f"{start}{between}{name}?room=standup"
+    for start in (*_PUBLIC_STARTS, "/acme/_unlock")
+    for between in _BETWEEN
+    for name in _SIGNALLING
+    if not name.endswith("/config.js") or between.startswith("%")
+]
+"""Signalling behind the start of a public path: none of these targets may be public."""

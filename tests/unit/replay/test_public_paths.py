@@ -18,7 +18,7 @@ PIECES = st.sampled_from(
     (
         *("/", "/libs", "/css", "/static/", "config.js", "manifest.json", "/favicon.ico", "/room"),
         *("/http-bind", "/xmpp-websocket", "/_api", "/conference-request", "/.well-known/", "x"),
-        *("/_unlock", "/_api/public/", "/room-info", "/public"),
+        *("/_unlock", "/_api/public/", "room-info", "http-bind", "/public"),
         *("/colibri-ws/", "/socket.io/", "etherpad", "pwa-worker.js", "robots.txt", "\n", "config"),
         *(
             "/images",
