@@ -144,8 +144,8 @@ def web_container(
     port = free_port()
     (tmp_path / "index.html").write_text("a room")
     (tmp_path / "config.js").write_text("settings")
-    settings = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, **options}
-    with running_verifier(tmp_path, **settings) as verifier:
+    options |= {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET}
+    with running_verifier(tmp_path, None, wait=True, **options) as verifier:
         for name in ("http.conf", "server.conf"):
             text = (FOLDER / "nginx" / name).read_text("utf-8") if with_files else ""
             for old, new in (
