@@ -1,0 +1,98 @@
+"""Logins and joins of the real web client's library."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.system.client.deployment import GATED, UNGATED, Deployment
+from tests.system.client.participants import JOIN_FAILED, Meeting
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+WEBSOCKET, BOSH = "xmpp-websocket", "http-bind"
+
+behind_the_gate = pytest.mark.parametrize("meeting", GATED, indirect=True)
+at_prosody = pytest.mark.parametrize("meeting", UNGATED, indirect=True)
+over_both_transports = pytest.mark.parametrize("transport", [WEBSOCKET, BOSH])
+
+
+@over_both_transports
+async def test_good_token_logs_in_and_joins(meeting: Meeting, transport: str) -> None:
+    await meeting.enter(transport=transport)
+
+
+def expired(meeting: Meeting) -> str:
+    return meeting.token(exp=int(time.time()) - 85)
+
+
+@pytest.mark.parametrize(
+    ("transport", "error"),
+    [(WEBSOCKET, "connection.otherError"), (BOSH, "connection.droppedError")],
+)
+@behind_the_gate
+async def test_page_explains_a_refused_login_when_the_client_reloads_it(
+    meeting: Meeting, transport: str, error: str
+) -> None:
+    token = expired(meeting)
+    participant = await meeting.connect(token, transport=transport)
+    assert (await participant.refusal())[0] == error
+    await meeting.open(f"/{meeting.room}?jwt={token}")
+    assert "This link has expired" in await meeting.text()
+
+
+@over_both_transports
+@at_prosody
+async def test_token_of_another_room_logs_in_and_joins_only_its_room(
+    meeting: Meeting, transport: str
+) -> None:
+    other = f"{meeting.room}-retro"
+    participant = await meeting.connect(meeting.token(room=other), transport=transport)
+    await participant.log_in()
+    refused = [JOIN_FAILED, "conference.connectionError.notAllowed"]
+    assert await participant.try_to_join(meeting.room) == refused
+    await participant.join(other)
+
+
+@over_both_transports
+@behind_the_gate
+async def test_token_of_another_room_does_not_log_in(meeting: Meeting, transport: str) -> None:
+    participant = await meeting.connect(meeting.token(room="retro"), transport=transport)
+    await participant.refusal()
+
+
+async def test_guest_of_a_closed_room_enters_after_a_login_with_token(
+    open_meeting: Meeting, deployment: Deployment
+) -> None:
+    room = f"{open_meeting.room}@conference.{open_meeting.layout.domain}"
+    deployment.prosody.prepare_room(room, closed="1")
+    guest = await open_meeting.connect()
+    await guest.log_in()
+    refused = [JOIN_FAILED, "conference.connectionError.notAllowed"]
+    assert await guest.try_to_join(open_meeting.room) == refused
+    await open_meeting.enter()
+
+
+@behind_the_gate
+async def test_bosh_login_goes_on_when_an_outage_ends(
+    meeting: Meeting, deployment: Deployment
+) -> None:
+    with deployment.sidecar_away():
+        participant = await meeting.connect(meeting.token(), transport=BOSH)
+        await meeting.wait_for_response(503)
+    await participant.log_in()
+    await participant.join(meeting.room)
+
+
+async def test_single_use_token_admits_one_session_after_a_long_wait(
+    once_meeting: Meeting,
+) -> None:
+    token = once_meeting.token()
+    first = await once_meeting.connect(token)
+    second = await once_meeting.connect(token)
+    await first.log_in()
+    await second.log_in()
+    await first.join(once_meeting.room)
+    refused = [JOIN_FAILED, "conference.connectionError.notAllowed"]
+    assert await second.try_to_join(once_meeting.room) == refused
