@@ -11,11 +11,11 @@ local verifier = module:require "jitsi_verifier";
 local ANSWER_BYTES = 64 * 1024;
 local DEFAULT_URL = "http://127.0.0.1:8090";
 local DEFAULT_SECONDS = 5;
-local HEADERS = { ["Content-Type"] = "application/json"; ["Accept"] = "application/json" };
+local JSON = "application/json";
 
 -- Sends a POST and waits for the answer. net.http has no timeout, and a destroyed request never calls
 -- back. So the answer or the timer ends the wait, whichever comes first, and only once.
-local function post(url, body, seconds)
+local function post(url, headers, body, seconds)
 	local wait, done = async.waiter(1, true);
 	local outcome;
 	local function finish(code, content)
@@ -24,7 +24,7 @@ local function post(url, body, seconds)
 			done();
 		end
 	end
-	local options = { method = "POST"; headers = HEADERS; body = body };
+	local options = { method = "POST"; headers = headers; body = body };
 	local request = http.request(url, options, function (content, code)
 		finish(code, content);
 	end);
@@ -43,8 +43,8 @@ local function post(url, body, seconds)
 end
 
 -- Asks one address. The verifier answers 200 for every verdict, and 503 if it cannot get the keys now.
-local function ask_one(url, body, seconds)
-	local code, content = post(url, body, seconds);
+local function ask_one(url, headers, body, seconds)
+	local code, content = post(url, headers, body, seconds);
 	if code == 0 then
 		return nil, verifier.to_text(content, "connection failed");
 	elseif code ~= 200 and code ~= 503 then
@@ -84,14 +84,16 @@ function client:order()
 end
 
 -- Always returns a verdict: a denial if no address answers. Call it only where waiting is possible.
-function client:ask(request)
+-- `ip` is the address of the session's client, for the verifier's log; nil if it is not known.
+function client:ask(request, ip)
+	local headers = { ["Content-Type"] = JSON; ["Accept"] = JSON; ["X-Real-IP"] = ip };
 	local body, deadline = verifier.encode_request(request), monotonic() + self.seconds;
 	local order, unsure = self:order(), nil;
 	for position, url in ipairs(order) do
 		-- Each address gets an equal share of the time that is left, so that one silent address
 		-- cannot use up the time of the others.
 		local seconds = (deadline - monotonic()) / (#order - position + 1);
-		local verdict, err = ask_one(url, body, seconds);
+		local verdict, err = ask_one(url, headers, body, seconds);
 		self:note(url, err);
 		if verdict and verdict.code ~= "keys-unavailable" then
 			self.shared.last = url;

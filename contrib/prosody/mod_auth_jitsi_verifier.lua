@@ -81,7 +81,7 @@ local function verify(session)
 		token = session.auth_token;
 		query_prefix = session.jitsi_web_query_prefix;
 		host = verifier_host;
-	});
+	}, session.ip);
 	if session.destroyed then
 		return nil, verifier.refusal("client-gone", "The client is gone");
 	elseif not verdict.allowed then

@@ -178,7 +178,7 @@ local function ask(origin, room_jid, room)
 		-- A single-use token has let this session in before. The session may go on into a breakout
 		-- room or out of the lobby.
 		admitted_before = origin.jitsi_verifier_entered ~= nil;
-	});
+	}, origin.ip);
 	if origin.auth_token then
 		return pass_for_token(origin, room_jid, verdict, room);
 	end

@@ -42,6 +42,10 @@ _BLOCKS: Final = (
 # What the container needs set.
 _COMPOSE_VALUES: Final = {
     "VERIFIER_KEY_CACHE": "/var/lib/jitsi-verifier/keys.json",
+    # The other containers: the web container, and Prosody if its modules ask the verifier.
+    "VERIFIER_TRUSTED_PROXIES": (
+        "${VERIFIER_TRUSTED_PROXIES:-10.0.0.0/8,172.16.0.0/12,192.168.0.0/16}"
+    ),
     "VERIFIER_LISTEN": "0.0.0.0:8090",
 }
 

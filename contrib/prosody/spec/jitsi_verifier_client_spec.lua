@@ -64,10 +64,11 @@ end
 describe("a client", function ()
 	it("sends the documented request", function ()
 		options.url, answers["http://127.0.0.1:8090/v1/verify"] = nil, { 200, ALLOWED };
-		assert.is_true(new_client():ask({ token = "t" }).allowed);
+		assert.is_true(new_client():ask({ token = "t" }, "203.0.113.7").allowed);
 		local request = requests[1].request;
 		assert.equal("POST", request.method);
 		assert.equal("application/json", request.headers["Content-Type"]);
+		assert.equal("203.0.113.7", request.headers["X-Real-IP"]);
 		assert.equal("t", require "util.json".decode(request.body).token);
 		assert.equal(5, requests[1].seconds);
 	end);

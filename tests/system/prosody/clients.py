@@ -23,11 +23,13 @@ class Deployment:
         prosody: The server under test.
         fake_verifier: The verifier of fault.test, which also serves keys.
         restarted_verifier: The verifier of down.test, which a test starts and stops.
+        verifier: The verifier of hs.test.
     """
 
     prosody: Prosody
     fake_verifier: FakeVerifier
     restarted_verifier: Sidecar
+    verifier: Sidecar
 
 
 @dataclass

@@ -87,7 +87,7 @@ class Deployments:
         }
         prosody = Prosody(release, self._folder / f"prosody-{release.version}", names)
         self._stack.callback(prosody.stop)
-        return Deployment(prosody, fake_verifier, sidecars["down"])
+        return Deployment(prosody, fake_verifier, sidecars["down"], sidecars["hs"])
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.system.prosody.clients import ClientFactory
+from tests.system.prosody.clients import ClientFactory, Deployment, wait_until
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import SASL, Refusal
 from tests.system.prosody.tokens import hs_token
@@ -159,3 +160,19 @@ async def test_every_login_gets_a_different_user_name(clients: ClientFactory) ->
     query = f"token={hs_token()}"
     first, second = await clients.log_in(HOST, query), await clients.log_in(HOST, query)
     assert first.bare_jid != second.bare_jid
+
+
+async def test_verifiers_log_names_the_client_of_a_refused_login(
+    clients: ClientFactory, deployment: Deployment
+) -> None:
+    token = hs_token(exp=PAST, jti="named-client")
+    user = clients.bosh(HOST, f"room=standup&token={token}", X_Forwarded_For="203.0.113.7")
+    assert isinstance(await user.login(), Refusal)
+    log = deployment.verifier.log
+
+    def lines() -> list[dict[str, Any]]:
+        texts = [text for text in log.read_text("utf-8").splitlines() if "named-client" in text]
+        return [json.loads(text) for text in texts]
+
+    await wait_until(lambda: bool(lines()))
+    assert {line["client"] for line in lines()} == {"203.0.113.7"}
