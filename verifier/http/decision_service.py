@@ -27,6 +27,7 @@ from verifier.http.responses import (
     not_found,
     problem,
 )
+from verifier.http.unknown_paths import UnknownPaths
 from verifier.http.verify_api import BadBodyError, parse_body, verify_response
 from verifier.observability.decision_log import DecisionLog
 from verifier.rooms.url import EXT_AUTHZ_PREFIX
@@ -92,6 +93,9 @@ class DecisionService:
             "/user_exists": self._user_exists,
             "/healthz": _healthz,
         }
+        known = ", ".join((*self._endpoints, f"{EXT_AUTHZ_PREFIX}/…", "/asap/….pem"))
+        self._unknown_paths = UnknownPaths(known)
+        self._not_found = not_found(f" The endpoints are {known}.").render()
 
     def respond(self, request: Request) -> Answer:
         """Return the response to one request; a coroutine if it must wait for something."""
@@ -139,11 +143,15 @@ class DecisionService:
         return prosody_api.user_exists_response().render()
 
     def _respond_key(self, request: Request) -> Answer:
+        """Return a key's PEM text, or the 404 for every path that is no endpoint."""
         digest = prosody_api.read_key_digest(request)
+        if digest is None:
+            self._unknown_paths.note(request)
+            return self._not_found
         # Only the keys of the requested host. With another host's key, Prosody would accept tokens
         # that were made for that other host.
-        verifier = None if digest is None else self._hosts.find(request.sole(b"host"))
-        if digest is None or verifier is None:
+        verifier = self._hosts.find(request.sole(b"host"))
+        if verifier is None:
             return not_found().render()
         return prosody_api.respond_key(digest, verifier.keys.find_by_digest)
 

@@ -183,9 +183,9 @@ def problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] = _EMPTY
     return Response(status, {**SERVER, **_PROBLEM_TYPE, **headers}, _problem_body(status, detail))
 
 
-def not_found() -> Response:
-    """Return the 404 for a path that is no endpoint."""
-    return problem(HTTPStatus.NOT_FOUND, "There is no such endpoint.")
+def not_found(more: str = "") -> Response:
+    """Return the 404 for a path that is no endpoint; ``more`` is put behind its detail."""
+    return problem(HTTPStatus.NOT_FOUND, f"There is no such endpoint.{more}")
 
 
 def method_not_allowed(allowed: str) -> Response:
