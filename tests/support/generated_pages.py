@@ -1,4 +1,4 @@
-"""``python -m tests.support.generated_pages`` writes what documents and Compose take from the code.
+"""``python -m tests.support.generated_pages`` writes what documents and files take from the code.
 
 Each page is written by hand, except for the text between two markers.
 """
@@ -20,7 +20,7 @@ from typing import Any, Final
 from tests.conformance.case import decide_case
 from tests.support.paths import CONTRIB, DOCS, VECTORS
 from verifier.config.docker import MARKERS
-from verifier.config.option import Option, options_of
+from verifier.config.option import REQUIRED, Option, options_of
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS, TOPICS
 from verifier.config.value_types import ListForm
 from verifier.http.responses import status_of
@@ -31,6 +31,7 @@ from verifier.rules.model import DenialCode, Deny
 CONFIGURATION: Final = DOCS / "configuration.md"
 DENIAL_CODES: Final = DOCS / "denial-codes.md"
 COMPOSE: Final = CONTRIB / "docker-compose" / "jitsi-verifier.yml"
+SAMPLE: Final = CONTRIB / "verifier.toml"
 
 _NAMES: Final = {option.name for option in OPTIONS}
 _QUOTED: Final = re.compile(r"`([a-z0-9_.]+)`")
@@ -248,10 +249,51 @@ def _assignment(name: str) -> str:
     return f"{name}={_COMPOSE_VALUES[name]}" if name in _COMPOSE_VALUES else name
 
 
+# contrib/verifier.toml
+
+_COMMENT_WIDTH: Final = 100
+
+
+def sample() -> str:
+    """Return every option as a comment: those at the top of the file, then the tables."""
+    topics = [(_title(inspect.getdoc(topic) or ""), list(options_of(topic))) for topic in TOPICS]
+    topics.sort(key=lambda topic: any(option.table for option in topic[1]))
+    parts = [part for title, options in topics for part in _sample_topic(title, options)]
+    return "\n".join([*parts, *_SAMPLE_HOSTS, ""])
+
+
+_SAMPLE_HOSTS: Final = (
+    "",
+    "# ---- One host " + "-" * (_COMMENT_WIDTH - 16),
+    "",
+    "# The options above that concern tokens, rooms and [policy] may differ for one virtual host.",
+    '#[hosts."meet.example.org"]',
+    '#app_id = "another_app"',
+    '#app_secret = ["the secret of this host"]',
+)
+
+
+def _sample_topic(title: str, options: list[Option]) -> Iterator[str]:
+    yield f"\n# ---- {title} {'-' * (_COMMENT_WIDTH - len(title) - 8)}"
+    if options[0].table:
+        yield f"\n#[{options[0].table}]"
+    for option in options:
+        unit = f" Unit: {option.unit}." if option.unit else ""
+        required = option.default_text == REQUIRED
+        default = "Required." if required else f"Default: {option.default_text}."
+        text = f"{option.help}{unit} {default}"
+        lines = textwrap.wrap(text, _COMMENT_WIDTH, initial_indent="# ", subsequent_indent="# ")
+        yield "\n".join(["", *lines])
+        if option.file_key:
+            yield f"# A file with it instead: {option.file_key.rpartition('.')[2]}."
+        yield f"#{option.name.rpartition('.')[2]} = {option.example}"
+
+
 PAGES: Final[dict[Path, Callable[[], str]]] = {
     CONFIGURATION: configuration,
     DENIAL_CODES: denial_codes,
     COMPOSE: compose,
+    SAMPLE: sample,
 }
 """Every file with a generated block, and what makes the block."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from verifier.cli.manual import Manual, render
-from verifier.config import Settings, load
+from verifier.config import DEFAULT_CONFIG, ConfigError, Settings, load
 from verifier.explain import UnreadableError, parse_tenant
 from verifier.rooms.address import RoomAddress, room_name
 from verifier.tokens.redact import hide_tokens
@@ -97,18 +97,32 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help="configuration file, TOML (default: the file that VERIFIER_CONFIG names);"
-        " environment variables override it",
+        help="configuration file, TOML (default: the file that VERIFIER_CONFIG names, or else"
+        f" {DEFAULT_CONFIG} if it exists); environment variables override it",
     )
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """Return the configuration.
+    """Return the configuration, and say on standard error which file was read.
+
+    Without a file there is nothing to say: the variables are those of the caller.
 
     Raises:
         ConfigError: The configuration cannot be used; contains all problems.
     """
-    return load(os.environ, options.config)
+    try:
+        settings = load(os.environ, options.config)
+    except ConfigError as error:
+        say_source(error.source)
+        raise
+    if settings.file is not None:
+        say_source(settings.source)
+    return settings
+
+
+def say_source(source: str) -> None:
+    """Write what the configuration was read from to standard error."""
+    sys.stderr.write(hide_tokens(f"jitsi-verifier: configuration: {source}\n"))
 
 
 def text(value: str) -> str:

@@ -41,7 +41,7 @@ _MANUAL: Final = Manual(
     {},
     (
         (
-            "jitsi-verifier check-config --config /etc/jitsi-verifier.toml",
+            "jitsi-verifier check-config",
             "Is this configuration valid, and which options are in force?",
         ),
         (

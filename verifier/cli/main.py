@@ -45,7 +45,7 @@ _MANUAL: Final = Manual(
     {0: "Done.", 1: "See the command."},
     {},
     (
-        ("jitsi-verifier serve --config /etc/jitsi-verifier.toml", "Answer nginx."),
+        ("jitsi-verifier serve", "Answer nginx."),
         (
             "jitsi-verifier explain 'https://meet.example.org/standup?jwt=...'",
             "Explain a decision.",
@@ -64,7 +64,10 @@ _SERVE_MANUAL: Final = Manual(
             "JWT_APP_ID=my_app JWT_APP_SECRET_FILE=/etc/jitsi/secret jitsi-verifier serve",
             "Configured by the variables of docker-jitsi-meet.",
         ),
-        ("jitsi-verifier serve --config /etc/jitsi-verifier.toml", "Configured by a file."),
+        (
+            "jitsi-verifier serve --config /etc/jitsi-verifier/verifier.toml",
+            "Configured by a file.",
+        ),
     ),
 )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from verifier.config import CONFIG_VARIABLE, OPTIONS
+from verifier.config import CONFIG_VARIABLE, DEFAULT_CONFIG, OPTIONS
 from verifier.config.option import REQUIRED
 
 _MAX_WIDTH: Final = 100
@@ -43,8 +43,9 @@ _ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
 
 _FILES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "the configuration file": "TOML, with the options that 'jitsi-verifier serve --help' lists."
-        " There is none unless --config or VERIFIER_CONFIG names one.",
+        str(DEFAULT_CONFIG): "The configuration file, unless --config or VERIFIER_CONFIG names"
+        " another; TOML, with the options that 'jitsi-verifier serve --help' lists. It need not"
+        " exist.",
         "secret and key files": "The files that the configuration names. They are only read.",
     }
 )

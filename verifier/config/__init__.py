@@ -2,12 +2,13 @@
 
 from verifier.config.load import load
 from verifier.config.option import Option
-from verifier.config.options import CONFIG_VARIABLE, OPTIONS
+from verifier.config.options import CONFIG_VARIABLE, DEFAULT_CONFIG, OPTIONS
 from verifier.config.problems import ConfigError, Problem
 from verifier.config.settings import Settings
 
 __all__ = [
     "CONFIG_VARIABLE",
+    "DEFAULT_CONFIG",
     "OPTIONS",
     "ConfigError",
     "Option",

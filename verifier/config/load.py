@@ -13,10 +13,11 @@ from typing import Any
 from verifier.config.environment import named_file, read_environment
 from verifier.config.hosts import read_hosts
 from verifier.config.input import ConfigInput, ReadFile
-from verifier.config.options import OPTIONS
+from verifier.config.options import CONFIG_VARIABLE, DEFAULT_CONFIG, OPTIONS
 from verifier.config.problems import ConfigError
 from verifier.config.settings import Settings
 from verifier.config.toml_file import read_toml
+from verifier.config.unknown_names import VARIABLES
 from verifier.config.validate import resolve, resolve_host
 
 
@@ -31,7 +32,8 @@ def load(
 
     Args:
         environ: The environment.
-        config: The TOML file; None takes the file that ``VERIFIER_CONFIG`` names, if any.
+        config: The TOML file; None takes the file that ``VERIFIER_CONFIG`` names, or else
+            ``DEFAULT_CONFIG`` if it exists.
         read_file: Reads the TOML file and each secret's and key's file; raises OSError.
         terminal: Whether log lines go to a terminal, which decides their default form.
 
@@ -39,7 +41,8 @@ def load(
         ConfigError: with all problems at once.
     """
     config_input = ConfigInput(read_file)
-    path = config or named_file(environ, config_input)
+    path = config or named_file(environ, config_input) or _default_file()
+    source = _describe_source(path, environ)
     if path is not None:
         read_toml(path, config_input)
     read_environment(environ, config_input)
@@ -49,13 +52,33 @@ def load(
         expected = "[hosts] tables beside it, or false: every host would be refused"
         config_input.add_problem("strict_hosts", "true without a host", expected)
     if config_input.problems:
-        raise ConfigError(config_input.problems, config_input.unknown)
+        raise ConfigError(config_input.problems, config_input.unknown, source)
     return Settings(
         **_attributes(values),
         hosts={host: Settings(**_attributes(own)) for host, own in hosts.items()},
         notices=(*config_input.unknown, *config_input.notices, *host_notices),
+        file=path,
+        source=source,
         watched_files=tuple(dict.fromkeys(config_input.files)),
     )
+
+
+def _default_file() -> Path | None:
+    """Return the default file if it exists, also if this user cannot read it."""
+    try:
+        DEFAULT_CONFIG.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return DEFAULT_CONFIG  # reading it gives the error
+    return DEFAULT_CONFIG
+
+
+def _describe_source(path: Path | None, environ: Mapping[str, str]) -> str:
+    """Return what is read, in words: the file, and the names of the variables."""
+    file = str(path or f"no file, since {DEFAULT_CONFIG} does not exist")
+    names = sorted(name for name in VARIABLES if environ.get(name) and name != CONFIG_VARIABLE)
+    return f"{file}; environment: {', '.join(names) or 'nothing'}"
 
 
 def _resolve_hosts(

@@ -24,10 +24,13 @@ from verifier.config import value_types as types
 from verifier.config.addresses import Address, Network, TcpAddress
 from verifier.config.option import REQUIRED, Option, option, options_of
 
-__all__ = ["CONFIG_VARIABLE", "OPTIONS", "TOPICS", "Option", "Options"]
+__all__ = ["CONFIG_VARIABLE", "DEFAULT_CONFIG", "OPTIONS", "TOPICS", "Option", "Options"]
 
 CONFIG_VARIABLE: Final = "VERIFIER_CONFIG"
 """The environment variable that names the TOML file, where ``--config`` does not."""
+
+DEFAULT_CONFIG: Final = Path("/etc/jitsi-verifier/verifier.toml")
+"""The TOML file that is read where nothing names one, if it exists."""
 
 LogFormat: TypeAlias = Literal["json", "console"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]

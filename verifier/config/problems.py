@@ -46,11 +46,15 @@ class ConfigError(Exception):
     Attributes:
         problems: All of them, in the order in which they were found.
         notices: Names that are not known: a misspelt one can be the cause.
+        source: What was read, in words; empty if that is not known.
     """
 
-    def __init__(self, problems: Iterable[Problem], notices: Iterable[str] = ()) -> None:
+    def __init__(
+        self, problems: Iterable[Problem], notices: Iterable[str] = (), source: str = ""
+    ) -> None:
         self.problems = tuple(problems)
         self.notices = tuple(notices)
+        self.source = source
         lines = [f"  {problem}" for problem in self.problems]
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
         if self.notices:

@@ -24,12 +24,16 @@ class Settings(Options):
         other_algorithms: Algorithms accepted besides ``signature_algorithm``; strict rules only.
         hosts: By virtual host, lower case: the whole configuration as it is for that host.
         notices: What an operator should know, for the log at start; never a secret.
+        file: The configuration file that was read; None without one.
+        source: The file and the variables that were read, in words.
         watched_files: Secret and key files; a change in one asks for a reload.
     """
 
     other_algorithms: tuple[str, ...] = ()
     hosts: Mapping[str, Settings] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    file: Path | None = None
+    source: str = ""
     watched_files: tuple[Path, ...] = ()
 
     @property

@@ -18,11 +18,13 @@ from verifier.config.problems import Problem, shown_name
 
 _TABLES: Final = sorted({option.table for option in OPTIONS} - {""})
 _PREFIX: Final = "VERIFIER_"
-_VARIABLES: Final = {
+VARIABLES: Final = {
     CONFIG_VARIABLE,
     *(name for option in OPTIONS for name in (option.variable, option.file_variable) if name),
 }
-_VARIABLE_SPELLINGS: Final = {name: name for name in _VARIABLES} | {
+"""Every variable that is read."""
+
+_VARIABLE_SPELLINGS: Final = {name: name for name in VARIABLES} | {
     f"{_PREFIX}{option.attribute.upper()}": option.variable for option in OPTIONS if option.variable
 }
 # Kubernetes sets these for a Service called verifier, verifier-admin and so on.
@@ -48,7 +50,7 @@ _OTHER_TABLE_NAMES: Final = {"host": "hosts", "vhosts": "hosts", "virtualhosts":
 def check_variables(environ: Mapping[str, str], config: ConfigInput) -> None:
     """Name the variables that are not known: misspelt ones, and unknown ones of ours."""
     for name, value in sorted(environ.items()):
-        if name in _VARIABLES or name in docker.OTHER_VARIABLES or not _concerns_us(name):
+        if name in VARIABLES or name in docker.OTHER_VARIABLES or not _concerns_us(name):
             continue
         if _KUBERNETES.fullmatch(f"{name}={value}"):
             continue
@@ -94,7 +96,7 @@ def _concerns_us(name: str) -> bool:
     if upper.startswith(_OURS):
         return True
     similar = upper.startswith(_FIRST_LETTERS) and "_" in upper
-    return similar and bool(difflib.get_close_matches(upper, _VARIABLES, n=1, cutoff=_SIMILAR))
+    return similar and bool(difflib.get_close_matches(upper, VARIABLES, n=1, cutoff=_SIMILAR))
 
 
 def _plain(key: str) -> str:

@@ -30,7 +30,9 @@ def exit_status_of(run: Callable[[], int]) -> int:
         return run()
     except CONFIGURATION_ERRORS as error:
         # An operator may have written a token in the place of a file's name.
-        text = hide_tokens(str(error))
+        source = getattr(error, "source", "")
+        read = f"jitsi-verifier: configuration: {source}\n" if source else ""
+        text = hide_tokens(f"{read}{error}")
         print(text, file=sys.stderr)  # noqa: T201  # several lines, for the person at the terminal
         return os.EX_CONFIG
     except OSError as error:

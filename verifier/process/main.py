@@ -38,7 +38,7 @@ def serve(config: Path | None) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Args:
-        config: The TOML file; None for the file that the environment names, if any.
+        config: The TOML file; None for the file that the environment names, or the default one.
 
     Returns:
         0 after a clean end, 78 for a bad configuration, 1 if an address cannot be bound.
@@ -54,6 +54,7 @@ def serve(config: Path | None) -> int:
         notifier = Notifier.from_environ(os.environ)
         settings = read()
         configure_logging(settings.log_format, settings.log_level)
+        log("configuration read", source=settings.source)
         _raise_descriptor_limit()
         with contextlib.closing(open_listeners(settings, os.environ)) as listeners:
             if settings.workers > 1:

@@ -29,7 +29,9 @@ def outputs(gate: RealGate, lines: list[str], home: Path) -> list[str]:
         "HOME": str(home),
         "PATH": f"{COMMAND.parent}:{os.environ['PATH']}",
     }
-    script = script.replace("https://", "http://").replace(" --config /etc/jitsi/verifier.toml", "")
+    script = script.replace("https://", "http://").replace(
+        " --config /etc/jitsi-verifier/verifier.toml", ""
+    )
     done = subprocess.run(
         ["bash", "-c", script], env=environ, capture_output=True, text=True, check=True
     )

@@ -40,7 +40,8 @@ Replay = Callable[..., Outcome]
 
 
 def numbers(outcome: Outcome) -> tuple[int, int, dict[str, int]]:
-    assert outcome.err == ""
+    said = [line for line in outcome.err.splitlines() if ": configuration: " not in line]
+    assert said == []
     report = outcome.json
     assert report["judged"] == report["allowed"] + report["denied"]
     return report["allowed"], report["denied"], report["codes"]
