@@ -191,6 +191,7 @@ def health(port: int, **environ: str) -> int:
 def test_web_container_with_the_gate_is_healthy(tmp_path: Path) -> None:
     with web_container(tmp_path) as (port, verifier):
         assert health(port) == 0
+        assert verifier.metric('keep_alives_total{endpoint="auth",outcome="denied"}') == 1
         verifier.process.terminate()
         verifier.process.wait()
         assert health(port) == 1

@@ -72,6 +72,15 @@ def test_smallest_gate_allows_and_denies(port: int) -> None:
     assert status("room=standup") == 401
 
 
+def test_smallest_gate_lets_preflights_through(port: int) -> None:
+    origin = ("Origin", "https://portal.example.org")
+    asked = ("Access-Control-Request-Method", "POST")
+    target = "/http-bind?room=standup"
+    assert raw_http.send(port, target, origin, asked, method="OPTIONS").status == 200
+    assert raw_http.send(port, target, origin, method="OPTIONS").status == 401
+    assert raw_http.send(port, target, origin, asked).status == 401
+
+
 def test_smallest_gate_takes_long_identity_headers(port: int) -> None:
     user = {"id": "i" * 900, "name": "n" * 900, "email": "e" * 900}
     token = mint(context={"user": user, "group": "g" * 900})

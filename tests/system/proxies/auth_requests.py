@@ -17,6 +17,7 @@ BuildAuthRequest = Callable[[Case], bytes]
 
 CLIENT = "192.0.2.7"
 REQUEST_ID = "1d8a5bf0c9f1c1a7a1b5ad3f2f3f8f0e"
+PASSED_BY_TRAEFIK = {"Authorization", "Cookie", "Origin", "Access-Control-Request-Method"}
 REPLACED_BY_NGINX = {
     "x-request-id",
     "host",
@@ -39,7 +40,7 @@ REPLACED_BY_NGINX = {
 
 def traefik(case: Case) -> bytes:
     """Return the request of ``forwardAuth``; Traefik itself sets ``X-Real-Ip``."""
-    passed = [(name, value) for name, value in case.headers if name in {"Authorization", "Cookie"}]
+    passed = [header for header in case.headers if header[0] in PASSED_BY_TRAEFIK]
     own = [
         ("X-Forwarded-For", CLIENT),
         ("X-Forwarded-Host", HOST),
