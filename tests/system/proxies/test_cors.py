@@ -96,7 +96,9 @@ def counted(service: Sidecar) -> tuple[int, int]:
     text = get(service.admin_port, "/metrics").body
 
     def total(name: str) -> int:
-        lines = re.findall(rf"^jitsi_verifier_{name}{{.*outcome=\"denied\".*}} (.*)$", text, re.M)
+        lines = re.findall(
+            rf"^jitsi_verifier_{name}{{.*outcome=\"denied\".*}} (.*)$", text, re.MULTILINE
+        )
         return int(sum(map(float, lines)))
 
     return total("keep_alives_total"), total("decisions_total")
