@@ -353,7 +353,10 @@ class ServiceOptions:
         (TcpAddress("127.0.0.1", 8090),),
         always_shown=True,
         help="Where decisions are served: HOST:PORT, [IPV6]:PORT or unix:/path, one or several.",
-        note="A change takes effect at a restart.",
+        note="""
+        `[::]` serves IPv4 too, unless another address has the same port and is IPv4. A change takes
+        effect at a restart.
+        """,
         example='["127.0.0.1:8090", "unix:/run/jitsi-verifier/auth.sock"]',
     )
     admin_listen: Address = option(

@@ -18,7 +18,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -26,7 +26,7 @@ from typing import Any, Final, TypeAlias
 
 from verifier.background import EXHAUSTED
 from verifier.config import ConfigError, Problem, Settings
-from verifier.config.addresses import Address, UnixAddress, is_loopback
+from verifier.config.addresses import Address, TcpAddress, UnixAddress, is_loopback
 from verifier.config.validate import STRONG_TOKEN
 from verifier.process.systemd import PassedSocket, passed_sockets
 
@@ -164,10 +164,11 @@ def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Lis
         OSError: an address cannot be bound; ``filename`` names the address.
     """
     passed = _by_role(passed_sockets(environ), settings)
+    ipv4_ports = _ipv4_ports(settings, passed)
     listeners = Listeners()
     try:
         for role, addresses in _configured(settings):
-            _open_role(listeners, role, addresses, passed[role])
+            _open_role(listeners, role, addresses, passed[role], ipv4_ports)
         listeners.check(settings)
     except BaseException:
         listeners.close()
@@ -178,7 +179,11 @@ def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Lis
 
 
 def _open_role(
-    listeners: Listeners, role: str, addresses: Iterable[Address], passed: list[PassedSocket]
+    listeners: Listeners,
+    role: str,
+    addresses: Iterable[Address],
+    passed: list[PassedSocket],
+    ipv4_ports: Collection[int],
 ) -> None:
     opened = listeners.decisions if role == DECISIONS else listeners.admin
     opened += [Listener(fileno=each.listener.detach()) for each in passed]
@@ -187,7 +192,19 @@ def _open_role(
     taken = {_bound_address(listener) for listener in opened}
     for address in addresses:
         if taken.isdisjoint(_bound_addresses(address)):
-            opened += _bind(address, _FILE_MODES[role], listeners.created_files)
+            opened += _bind(address, _FILE_MODES[role], listeners.created_files, ipv4_ports)
+
+
+def _ipv4_ports(settings: Settings, passed: Mapping[str, list[PassedSocket]]) -> set[int]:
+    """Return the ports for which a socket of IPv4 is configured, or was passed on."""
+    addresses = [address for _, configured in _configured(settings) for address in configured]
+    ports = {
+        address.port
+        for address in addresses
+        if isinstance(address, TcpAddress) and ":" not in address.host
+    }
+    sockets = [each.listener for role in passed.values() for each in role]
+    return ports | {each.getsockname()[1] for each in sockets if each.family == socket.AF_INET}
 
 
 def _configured(settings: Settings) -> tuple[tuple[str, tuple[Address, ...]], ...]:
@@ -243,25 +260,38 @@ def _resolve(host: str, port: int) -> Iterator[tuple[socket.AddressFamily, tuple
     yield from dict.fromkeys((family, address) for family, _, _, _, address in found)
 
 
-def _bind(address: Address, mode: int, created_files: list[tuple[Path, int]]) -> list[Listener]:
+def _bind(
+    address: Address,
+    mode: int,
+    created_files: list[tuple[Path, int]],
+    ipv4_ports: Collection[int],
+) -> list[Listener]:
     try:
         if isinstance(address, UnixAddress):
             path = Path(address.path)
             listener = _bind_unix(path, mode)
             created_files.append((path, path.stat().st_ino))
             return [listener]
-        return _bind_tcp(address.host, address.port)
+        # Port 0 is another port for each socket.
+        ipv6_only = address.port in ipv4_ports and address.port != 0
+        return _bind_tcp(address.host, address.port, ipv6_only=ipv6_only)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(address)) from None
 
 
-def _bind_tcp(host: str, port: int) -> list[Listener]:
-    """Bind every address of a host, except those of families that this machine does not have."""
+def _bind_tcp(host: str, port: int, *, ipv6_only: bool) -> list[Listener]:
+    """Bind every address of a host, except those of families that this machine does not have.
+
+    Args:
+        host: The host.
+        port: The port.
+        ipv6_only: Whether ``::`` must leave the port to a socket of IPv4.
+    """
     bound: list[Listener] = []
     failure: OSError | None = None
     for family, address in _resolve(host, port):
         try:
-            bound.append(_bind_address(family, address))
+            bound.append(_bind_address(family, address, ipv6_only=ipv6_only))
         except OSError as error:
             failure = error
             if error.errno not in _NO_SUCH_ADDRESS:
@@ -274,14 +304,16 @@ def _bind_tcp(host: str, port: int) -> list[Listener]:
     return bound
 
 
-def _bind_address(family: socket.AddressFamily, address: Any) -> Listener:
+def _bind_address(
+    family: socket.AddressFamily, address: Any, *, ipv6_only: bool = True
+) -> Listener:
     listener = Listener(family, socket.SOCK_STREAM)
     try:
         if family != socket.AF_UNIX:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            # Otherwise [::] would take the IPv4 port as well, and 0.0.0.0 could not be bound.
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # "[::]" means every address of the machine. The option's default is the system's.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, ipv6_only)
         listener.bind(address)
     except OSError:
         listener.close()

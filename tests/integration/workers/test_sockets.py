@@ -43,6 +43,40 @@ def test_every_configured_address_is_bound(opened: list[Listeners], tmp_path: Pa
     assert path.stat().st_mode & 0o777 == 0o666
 
 
+def connects(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as client:
+        return client.connect_ex((host, port)) == 0
+
+
+@pytest.mark.parametrize("role", ["decisions", "admin"])
+def test_ipv6_wildcard_serves_both_families(opened: list[Listeners], role: str) -> None:
+    name = {"decisions": "VERIFIER_LISTEN", "admin": "VERIFIER_ADMIN_LISTEN"}[role]
+    environ = {name: "[::]:0", "VERIFIER_ADMIN_TOKEN": SECRET}
+    opened.append(open_listeners(settings(**environ), {}))
+    (listener,) = getattr(opened[0], role)
+    listener.listen()
+    port = listener.getsockname()[1]
+    assert connects("::1", port)
+    assert connects("127.0.0.1", port)
+    assert str(listener) == f"[::]:{port}"
+
+
+@pytest.mark.parametrize("other", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+@pytest.mark.parametrize("turn", [1, -1])
+def test_ipv6_wildcard_leaves_the_port_to_an_ipv4_address(
+    opened: list[Listeners], other: str, turn: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    listen = ",".join([f"[::]:{port}", f"{other}:{port}"][::turn])
+    opened.append(open_listeners(settings(VERIFIER_LISTEN=listen), {}))
+    for listener in opened[0].decisions:
+        listener.listen()
+    assert len(opened[0].decisions) == 2
+    assert connects("::1", port)
+    assert connects("127.0.0.1", port)
+
+
 def test_admin_socket_file_is_for_its_owner_only(opened: list[Listeners], tmp_path: Path) -> None:
     path = tmp_path / "admin.sock"
     opened.append(open_listeners(settings(VERIFIER_ADMIN_LISTEN=f"unix:{path}"), {}))

@@ -18,7 +18,7 @@ import hmac
 from http import HTTPStatus
 from typing import Final
 
-from verifier.config.addresses import is_loopback
+from verifier.config.addresses import is_loopback, parse_ip_address
 from verifier.http.admin.wrong_tokens import WrongTokens
 from verifier.http.request import READ_METHODS, Request
 from verifier.http.responses import NO_STORE, Response, problem
@@ -75,7 +75,10 @@ class AdminGuard:
 
 def _shown_peer(request: Request) -> str:
     peer = request.peer
-    return str(peer[0]) if isinstance(peer, tuple) else "unix socket"
+    if not isinstance(peer, tuple):
+        return "unix socket"
+    # Also IPv4 clients of an IPv6 socket get their usual form.
+    return str(parse_ip_address(peer[0]) or peer[0])
 
 
 def _has_local_name(request: Request) -> bool:
