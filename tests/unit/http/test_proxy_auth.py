@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from tests.support.decision_listener import DecisionListener, Setup, receive
-from tests.support.heads import ENDPOINTS, TOKENS, head
+from tests.support.decision_listener import DecisionListener, Setup, listening, receive
+from tests.support.heads import ENDPOINTS, HOST, TOKENS, head, proxy_request, write_head
 from tests.support.paths import ROOT
 from tests.support.sidecar import NOW, FakeKeys, Start, mint
 from verifier.http.original_request import CONVENTIONS
@@ -250,6 +250,25 @@ def test_status_of_a_wrong_room_depends_on_the_service(
         assert response.status == status
         assert response.headers["X-Jitsi-Denial"] in ("room-mismatch", "room-address-invalid")
         assert ("WWW-Authenticate" in response.headers) == (status == 401)
+
+
+async def test_long_heads_are_decided() -> None:
+    """A head of 24 KB has the token three times; the longest token fills a field of 16 KB."""
+    token = mint(padding="a" * 6_000)
+    target, fields = proxy_request("forward-auth", token)
+    three_times = write_head(
+        "GET",
+        f"{target}?jwt={token}",
+        [*fields, ("Referer", f"https://{HOST}/standup?jwt={token}")],
+    )
+    assert 24_000 < len(three_times) <= 32 * 1024
+    name, start = "X-Original-URI", "/standup?jwt="
+    longest = mint(padding="a" * 12_014)
+    assert len(name) + len(start) + len(longest) in range(16 * 1024 - 4, 16 * 1024 + 1)
+    one_field = write_head("GET", "/auth", [("Host", HOST), (name, start + longest)])
+    async with listening() as listener:
+        for response in await listener.ask(three_times, one_field, three_times):
+            assert (response.status, response.headers["X-Jitsi-Room"]) == (200, "standup")
 
 
 async def test_the_same_token_from_two_sources_is_one_token(start: Start) -> None:
