@@ -42,11 +42,15 @@ def deployment(
         once = _sidecar(stack, folder / "once", **SINGLE_USE)
         prosody = start_prosody(request.param, folder / "prosody", sidecar, once)
         stack.callback(prosody.stop)
-        gated = start_nginx(folder / "gated", prosody, sidecar, is_gated=True)
-        stack.callback(gated.stop)
-        plain = start_nginx(folder / "plain", prosody, sidecar, is_gated=False)
-        stack.callback(plain.stop)
-        yield Deployment(sidecar, prosody, gated, plain)
+        gates = []
+        for name, asked in (("gated", sidecar), ("plain", None), ("gated-once", once)):
+            gates.append(start_nginx(folder / name, prosody, asked))
+            stack.callback(gates[-1].stop)
+        gated, plain, gated_once = gates
+        sidecar.environ["VERIFIER_CORS_ORIGINS"] = f"http://127.0.0.1:{plain.port}"
+        sidecar.start()
+        once.start()
+        yield Deployment(sidecar, prosody, gated, plain, gated_once)
     if not JITSI_PLUGINS:  # Jitsi's own modules write tokens to the log
         assert_clean(prosody.log())
 
@@ -60,7 +64,6 @@ def _open_host(folder: Path) -> Path:
 def _sidecar(stack: ExitStack, folder: Path, **options: str) -> Sidecar:
     folder.mkdir()
     sidecar = Sidecar(folder, options)
-    sidecar.start()
     stack.callback(sidecar.stop)
     return sidecar
 
@@ -96,6 +99,12 @@ async def open_meeting(request: pytest.FixtureRequest, deployment: Deployment, t
 async def once_meeting(deployment: Deployment, tab: Tab) -> Meeting:
     """Open a page of a Prosody whose verifier has single-use tokens."""
     return await _open(deployment, tab, Layout("once.test"))
+
+
+@pytest.fixture
+def gated_once_meeting(deployment: Deployment, tab: Tab) -> Meeting:
+    """Return a meeting behind a gate with single-use tokens and the hand-off; no page is open."""
+    return Meeting(tab, Layout("gate.test"), f"http://127.0.0.1:{deployment.once.port}")
 
 
 async def _open(deployment: Deployment, tab: Tab, layout: Layout) -> Meeting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import post
+from tests.support.processes import free_port, get, post
 from tests.support.tokens import SECRET
 from tests.system.nginx.sites import APP_ID, JITSI, Nginx, Sidecar
 from tests.system.prosody.prosody import HERE as PROSODY_TESTS
@@ -73,17 +74,25 @@ class Deployment:
         prosody: Prosody with a VirtualHost for each layout.
         gated: nginx with the gate.
         plain: nginx without the gate.
+        once: nginx with the gate of a service that has single-use tokens and the hand-off.
     """
 
     sidecar: Sidecar
     prosody: Prosody
     gated: Nginx
     plain: Nginx
+    once: Nginx
 
     def origin(self, layout: Layout) -> str:
         """Return the origin of the pages of a layout."""
         nginx = self.gated if layout.is_gated else self.plain
         return f"http://127.0.0.1:{nginx.port}"
+
+    def metric(self, name: str) -> int:
+        """Return the sum of a counter of the service."""
+        text = get(self.sidecar.admin_port, "/metrics").body
+        values = re.findall(rf"^jitsi_verifier_{name}{{.*}} (.*)$", text, re.MULTILINE)
+        return int(sum(map(float, values)))
 
     def revoke(self, **criteria: Any) -> None:
         """Revoke tokens."""
@@ -117,14 +126,17 @@ def start_prosody(release: Release, folder: Path, sidecar: Sidecar, once: Sideca
     return Prosody(release, folder, names, template)
 
 
-def start_nginx(folder: Path, prosody: Prosody, sidecar: Sidecar, *, is_gated: bool) -> Nginx:
-    """Start nginx with Jitsi's locations in front of Prosody, and the page of the tests."""
+def start_nginx(folder: Path, prosody: Prosody, sidecar: Sidecar | None) -> Nginx:
+    """Start nginx with Jitsi's locations in front of Prosody, and the page of the tests.
+
+    Without a service there is no gate.
+    """
     edits = [
         ("127.0.0.1:5280", f"127.0.0.1:{prosody.port}"),
         ("127.0.0.1:8888", f"127.0.0.1:{prosody.port}"),
-        *([] if is_gated else _UNGATED),
+        *(() if sidecar else _UNGATED),
     ]
-    nginx = Nginx(folder, JITSI, sidecar.port, prosody.port, edits)
+    nginx = Nginx(folder, JITSI, sidecar.port if sidecar else free_port(), prosody.port, edits)
     for name in ("index.html", "static/client.html"):
         shutil.copy(PAGE / "index.html", folder / "web" / name)
     shutil.copy(PAGE / "client.js", folder / "web/libs")

@@ -104,6 +104,10 @@ class Participant:
         """Connect again with a new token, as the web client does before a token ends."""
         await self._do(f"refresh({json.dumps(token)})")
 
+    async def keep_alive(self) -> None:
+        """Send the request by which the library keeps its server known to load balancers."""
+        await self._tab.evaluate(f"{self._script}.keepAlive()")
+
     async def jid(self) -> str:
         """Return the full JID."""
         jid: str = await self._tab.evaluate(f"{self._script}.jid")
@@ -137,6 +141,12 @@ class Meeting:
         text: str = await self.tab.evaluate("document.body.innerText")
         return text
 
+    async def token_of_page(self) -> str:
+        """Return the token in the fragment of the page's URL, where the web client looks first."""
+        script = "JSON.parse(new URLSearchParams(location.hash.slice(1)).get('jwt'))"
+        token: str = await self.tab.evaluate(script)
+        return token
+
     async def wait_for_response(self, status: int) -> None:
         """Wait until the page has received an HTTP response with this status."""
         end = time.monotonic() + SECONDS
@@ -147,6 +157,12 @@ class Meeting:
                 return
             await asyncio.sleep(0.05)
         raise TimeoutError(f"not within {SECONDS} s: a response {status}")
+
+    async def hidden_responses(self) -> int:
+        """Return how many responses lacked CORS headers, so that the page saw an error."""
+        await self.tab.evaluate("0")  # reads the events that have arrived
+        failures = self.tab.events("Network.loadingFailed")
+        return sum("corsErrorStatus" in failure for failure in failures)
 
     async def connect(
         self,

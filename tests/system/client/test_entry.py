@@ -96,3 +96,50 @@ async def test_single_use_token_admits_one_session_after_a_long_wait(
     await first.join(once_meeting.room)
     refused = [JOIN_FAILED, "conference.connectionError.notAllowed"]
     assert await second.try_to_join(once_meeting.room) == refused
+
+
+async def test_single_use_link_survives_a_reload_and_a_long_wait(
+    gated_once_meeting: Meeting,
+) -> None:
+    meeting = gated_once_meeting
+    await meeting.open(f"/{meeting.room}?jwt={meeting.token()}")
+    token = await meeting.token_of_page()
+    await meeting.tab.reload()
+    participant = await meeting.connect(token)
+    await participant.log_in()
+    await participant.join(meeting.room)
+
+
+@pytest.mark.parametrize("transport", [WEBSOCKET, BOSH])
+@pytest.mark.parametrize("meeting", ["hook"], indirect=True)
+async def test_page_of_another_origin_logs_in_through_the_gate(
+    meeting: Meeting, deployment: Deployment, transport: str
+) -> None:
+    origin = f"http://127.0.0.1:{deployment.gated.port}"
+    await meeting.enter(transport=transport, origin=origin)
+
+
+@pytest.mark.parametrize("meeting", ["hook"], indirect=True)
+async def test_refusal_by_the_gate_reaches_a_page_of_another_origin(
+    meeting: Meeting, deployment: Deployment
+) -> None:
+    origin = f"http://127.0.0.1:{deployment.gated.port}"
+    participant = await meeting.connect(expired(meeting), transport=BOSH, origin=origin)
+    assert (await participant.refusal())[0] == "connection.droppedError"
+    # A response that the browser hides has the library try five times, for half a minute.
+    assert await meeting.hidden_responses() == 0
+
+
+@behind_the_gate
+async def test_keep_alive_of_a_refused_client_is_no_denial(
+    meeting: Meeting, deployment: Deployment
+) -> None:
+    participant = await meeting.enter(meeting.token(jti=meeting.room))
+    deployment.revoke(jti=meeting.room)
+    decisions, keep_alives = (
+        deployment.metric("decisions_total"),
+        deployment.metric("keep_alives_total"),
+    )
+    await participant.keep_alive()
+    assert deployment.metric("keep_alives_total") == keep_alives + 1
+    assert deployment.metric("decisions_total") == decisions

@@ -71,6 +71,11 @@ class Participant {
         }
     }
 
+    // A request that the library sends every minute or two.
+    keepAlive() {
+        return this.xmpp._keepAliveAndCheckShard();
+    }
+
     get jid() {
         return this.connection.getJid();
     }
