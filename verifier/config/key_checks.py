@@ -6,14 +6,16 @@ them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from verifier.config.addresses import is_loopback
+from verifier.config.addresses import Address, is_loopback
 from verifier.config.input import ConfigInput
 from verifier.config.problems import shown_path
+from verifier.config.published_secrets import is_published
 from verifier.keys.document import Document
 from verifier.keys.formats import (
     describe_skipped,
@@ -74,7 +76,7 @@ def resolve_keys(config: ConfigInput, values: dict[str, Any]) -> None:
     values["other_algorithms"] = tuple(others)
     if not config.has_bad_value(*_KEY_OPTIONS) and len(config.problems) == before:
         strict = values["rules"] == "strict"
-        _check_keys(config, accepted, configured, strict=strict)
+        _check_keys(config, accepted, configured, values["listen"], strict=strict)
     _notice_plain_http(config, values, configured)
     _notice_discovery(config, values, configured)
 
@@ -143,7 +145,12 @@ def _describe_error(error: OSError | ValueError) -> str:
 
 
 def _check_keys(
-    config: ConfigInput, accepted: list[str], configured: _ConfiguredKeys, *, strict: bool
+    config: ConfigInput,
+    accepted: list[str],
+    configured: _ConfiguredKeys,
+    listen: Sequence[Address],
+    *,
+    strict: bool,
 ) -> None:
     if not configured.algorithms:
         expected = f"a key: one of {', '.join(_KEY_OPTIONS)}"
@@ -158,6 +165,8 @@ def _check_keys(
         return
     if any(map(is_symmetric, accepted)):
         _check_strength(config, configured, strict=strict)
+        for key in configured.shared:
+            check_published(config, "app_secret", key.material.decode(), listen)
     _notice_unused(config, accepted, configured)
     if strict:
         _refuse_ambiguous(config, configured)
@@ -179,9 +188,25 @@ def _check_algorithm(config: ConfigInput, algorithm: str, configured: _Configure
         config.add_problem("signature_algorithm", found, expected)
 
 
+def check_published(config: ConfigInput, name: str, secret: str, listen: Sequence[Address]) -> None:
+    """Refuse a published secret where other machines can reach the service; else name it."""
+    if not is_published(secret):
+        return
+    reached = next((address for address in listen if not address.is_local), None)
+    if reached is None:
+        text = "a published example: every reader of its document knows it; use it for trials only"
+        config.add_notice(name, text)
+    else:
+        expected = (
+            "a random secret of your own, such as that of 'openssl rand -hex 32', since other"
+            f" machines can reach {reached}"
+        )
+        config.add_problem(name, "a published example (not shown)", expected)
+
+
 def _check_strength(config: ConfigInput, configured: _ConfiguredKeys, *, strict: bool) -> None:
     for number, key in enumerate(configured.shared, 1):
-        if len(key.material) >= STRONG_SECRET:
+        if len(key.material) >= STRONG_SECRET or (not strict and _is_example(key)):
             continue
         of_many = len(configured.shared) > 1
         which = f"secret {number} of {len(configured.shared)}" if of_many else "the secret"
@@ -191,6 +216,11 @@ def _check_strength(config: ConfigInput, configured: _ConfiguredKeys, *, strict:
         else:
             text = f"{which} is weak: {len(key.material)} bytes, expected {STRONG_SECRET} or more"
             config.add_notice("app_secret", text)
+
+
+def _is_example(key: VerificationKey) -> bool:
+    """Return whether a secret is published, which is worse than weak and said elsewhere."""
+    return is_published(key.material.decode())
 
 
 def _notice_unused(config: ConfigInput, accepted: list[str], configured: _ConfiguredKeys) -> None:

@@ -76,7 +76,8 @@ class TokenOptions:
         `JWT_APP_SECRET_FILE` names, one a line, or into an array in the configuration file. A line
         break at the end of the value is not part of a secret; blanks are.
         A secret shorter than 32 bytes is weak: a notice at start, an error with
-        `rules = "strict"`.
+        `rules = "strict"`. An example that documents publish is an error where other machines can
+        reach `listen`, else a notice.
         """,
         example='["the secret that signs", "the previous secret"]',
     )

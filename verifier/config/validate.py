@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from verifier.config.hosts import PER_HOST
 from verifier.config.input import ConfigInput
-from verifier.config.key_checks import STRONG_SECRET, resolve_keys
+from verifier.config.key_checks import STRONG_SECRET, check_published, resolve_keys
 from verifier.config.options import OPTIONS
 from verifier.config.problems import how_to_install, shown
 from verifier.config.redirect_template import unknown_placeholders
@@ -181,6 +181,8 @@ def _check_listeners(config: ConfigInput, values: dict[str, Any]) -> None:
         else:
             expected = f"{STRONG_TOKEN} or more, since other machines can reach {admin}"
             config.add_problem("admin_token", f"a token of {size} bytes", expected)
+    if token is not None:
+        check_published(config, "admin_token", token, [admin])
     # The system chooses a port for :0, another one each time.
     fixed = [address for address in values["listen"] if not str(address).endswith(":0")]
     for address in dict.fromkeys(fixed):
@@ -243,6 +245,7 @@ def _check_shared_cookie_secret(config: ConfigInput, values: dict[str, Any]) -> 
 def _check_cookie_secret(
     config: ConfigInput, values: dict[str, Any], name: str, secret: str
 ) -> None:
+    check_published(config, name, secret, values["listen"])
     size = len(secret.encode())
     if size >= STRONG_SECRET:
         return
