@@ -90,3 +90,22 @@ def test_longest_identity_headers_pass_nginx(site: Site) -> None:
     forwarded = site.forwarded(f"/http-bind?room=standup&token={mint(**claims)}")
     names = ("User-Id", "User-Name", "User-Email", "Group", "Features", "Subject")
     assert [forwarded.values(f"X-Jitsi-{name}") for name in names] == [[long]] * 6
+
+
+def test_denials_keep_the_headers_of_the_server_block(sites: StartSite) -> None:
+    """Jitsi's web client compares X-Jitsi-Shard in every response to a keep-alive."""
+    headers = {"X-Jitsi-Shard": "shard-1", "Strict-Transport-Security": "max-age=63072000"}
+    lines = "".join(f'add_header {name} "{value}" always;\n' for name, value in headers.items())
+    site = sites(JITSI, name="shards", edits=[('set $prefix "";\n', f'set $prefix "";\n{lines}')])
+    websocket = "/xmpp-websocket?room=standup"
+    answers = [site.get(target) for target in (websocket, "/standup", f"/other?jwt={mint()}")]
+    site.sidecar.stop()
+    answers.append(site.get(websocket))
+    site.sidecar.start()
+    answers.append(site.get(f"{websocket}&token={mint()}"))
+    assert [answer.status for answer in answers] == [401, 401, 403, 503, 200]
+    for answer in answers:
+        for name, value in headers.items():
+            assert answer.headers.get_all(name) == [value]
+        assert answer.headers.get_all("Referrer-Policy") == ["no-referrer"]
+    assert [answer.headers["Cache-Control"] for answer in answers] == ["no-store"] * 4 + [None]
