@@ -83,7 +83,7 @@ def compare_hosts(deployment: Deployment, settings: Settings) -> list[HostCompar
     addresses = [str(address) for address in settings.listen]
     comparisons = []
     for host in deployment.hosts:
-        table, own = _find_own_options(host, settings)
+        table, own = find_own_options(host, settings)
         rows: tuple[Row, ...] = ()
         if host.authentication != OWN_MODULE:
             compared = compare_options(host, options_of(own), addresses)
@@ -264,7 +264,7 @@ def _compare_policies(host: TokenHost, own: Settings) -> Iterator[Row]:
         yield Row(f"module {module}", "loaded", "not known", "unknown", remark)
 
 
-def _find_own_options(host: TokenHost, settings: Settings) -> tuple[str, Settings]:
+def find_own_options(host: TokenHost, settings: Settings) -> tuple[str, Settings]:
     """Return this program's table and options for a host: by the host's name, or its domain."""
     if host.name in settings.hosts:
         return host.name, settings.hosts[host.name]

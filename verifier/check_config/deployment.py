@@ -26,6 +26,7 @@ from verifier.check_config.sources import (
     COMPOSE_NAMES,
     KIND_NAMES,
     Source,
+    find_disabled,
     find_files,
     read_bytes,
     read_source,
@@ -118,6 +119,8 @@ class _Reader:
             return []
         for source in sources:
             self._deployment.taken_for[str(source.path)] = KIND_NAMES[source.kind]
+        for file in find_disabled(path):
+            self._deployment.taken_for[str(file)] = "not read: no link to it in conf.d"
         return sources
 
     def _text(self, source: Source) -> str:
@@ -213,6 +216,8 @@ class _Reader:
                 content = source.text.encode("utf-8", "surrogateescape")
                 self._prosody.read_source(name, content)
         for file in self._prosody.config.files:
+            if Path(file).name in self._used:
+                continue  # a file that was named under another path
             included = f"{KIND_NAMES['prosody']}, included"
             self._deployment.taken_for.setdefault(file, included)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from verifier.check_config.docker_values import LUA, QUOTED
+from verifier.check_config.docker_values import LUA, QUOTED, SWITCH
 from verifier.check_config.jicofo import JicofoSwitches
 from verifier.config.docker import DEFAULTS, is_true, requires_tokens, split_list, variable
 
@@ -41,12 +41,13 @@ class LuaLine:
     Attributes:
         text: The line.
         variable: The variable's name; empty for a line of the template itself.
-        form: Whether the variable's value stands between quotes, or is Lua itself.
+        form: Whether the variable's value stands between quotes, is Lua itself, or only decides
+            about the line.
     """
 
     text: str
     variable: str = ""
-    form: Literal["quoted", "lua"] = QUOTED
+    form: Literal["quoted", "lua", "switch"] = QUOTED
 
 
 class DockerEnvironment:
@@ -113,8 +114,8 @@ class DockerEnvironment:
             *self._added_lines("XMPP_MUC_CONFIGURATION"),
         ]
         if self.flag("WAIT_FOR_HOST_DISABLE_AUTO_OWNERS"):
-            variable_name = "WAIT_FOR_HOST_DISABLE_AUTO_OWNERS"
-            lines.append(LuaLine("wait_for_host_disable_auto_owners = true", variable_name))
+            text = "wait_for_host_disable_auto_owners = true"
+            lines.append(LuaLine(text, "WAIT_FOR_HOST_DISABLE_AUTO_OWNERS", SWITCH))
         lines.append(LuaLine(f'Component "focus.{domain}" "client_proxy"', "XMPP_DOMAIN"))
         focus = f'target_address = "focus@{self.text("XMPP_AUTH_DOMAIN")}"'
         lines.append(LuaLine(focus, "XMPP_AUTH_DOMAIN"))
@@ -144,21 +145,23 @@ class DockerEnvironment:
             'asap_accepted_issuers = { "jaas-components" }',
             f'asap_accepted_audiences = {{ "{_JAAS_HOST.partition(".")[0]}.{audience}" }}',
         ):
-            yield LuaLine(text, "ENABLE_JAAS_COMPONENTS")
+            yield LuaLine(text, "ENABLE_JAAS_COMPONENTS", SWITCH)
+        yield LuaLine("", "PUBLIC_URL")  # a part of the audience
 
     def _authentication(self) -> Iterator[LuaLine]:
         kind = self.authentication
         if kind == "jwt":
             yield from self._token_authentication()
         elif kind == "hybrid_matrix_token":
-            yield LuaLine('authentication = "hybrid_matrix_token"', "AUTH_TYPE")
+            yield LuaLine('authentication = "hybrid_matrix_token"', "AUTH_TYPE", SWITCH)
             yield from self._application()
             if issuer := self.text("MATRIX_UVS_ISSUER"):
                 yield LuaLine(f'uvs_issuer = "{issuer}"', "MATRIX_UVS_ISSUER")
         else:
             names = {"": "jitsi-anonymous", "ldap": "cyrus", "matrix": "matrix_user_verification"}
             provider = names.get(kind, "internal_hashed")
-            yield LuaLine(f'authentication = "{provider}"', "AUTH_TYPE" if kind else "ENABLE_AUTH")
+            name = "AUTH_TYPE" if kind else "ENABLE_AUTH"
+            yield LuaLine(f'authentication = "{provider}"', name, SWITCH)
 
     def _token_authentication(self) -> Iterator[LuaLine]:
         if algorithm := self.text("JWT_SIGN_TYPE"):
@@ -176,13 +179,13 @@ class DockerEnvironment:
         yield self._boolean("enable_domain_verification", "JWT_ENABLE_DOMAIN_VERIFICATION")
 
     def _boolean(self, option: str, name: str) -> LuaLine:
-        return LuaLine(f"{option} = {str(self.flag(name)).lower()}", name)
+        return LuaLine(f"{option} = {str(self.flag(name)).lower()}", name, SWITCH)
 
     def _modules(self, added: str, switched: Mapping[str, str]) -> Iterator[LuaLine]:
         yield LuaLine("modules_enabled = {")
         for module, switch in switched.items():
             if self.flag(switch):
-                yield LuaLine(f'"{module}";', switch)
+                yield LuaLine(f'"{module}";', switch, SWITCH)
         yield from self._items(added)
         yield LuaLine("}")
 
@@ -216,7 +219,8 @@ class DockerEnvironment:
         if not (self.flag("ENABLE_AUTH") and self.flag("ENABLE_GUESTS")):
             return
         kind = self.text("PROSODY_GUEST_AUTH_TYPE")
-        yield LuaLine(f'VirtualHost "{self.text("XMPP_GUEST_DOMAIN")}"', "ENABLE_GUESTS")
+        yield LuaLine(f'VirtualHost "{self.text("XMPP_GUEST_DOMAIN")}"', "ENABLE_GUESTS", SWITCH)
+        yield LuaLine("", "XMPP_GUEST_DOMAIN")  # the name above
         yield LuaLine(f'authentication = "{kind}"', "PROSODY_GUEST_AUTH_TYPE")
         yield LuaLine(f'main_muc = "{self.text("XMPP_MUC_DOMAIN")}"', "XMPP_MUC_DOMAIN")
         yield from self._added_lines("XMPP_CONFIGURATION")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 from verifier.check_config.docker import (
     KNOWN_VARIABLES,
@@ -14,7 +15,14 @@ from verifier.check_config.docker_values import find_breakages
 from verifier.check_config.jicofo import JicofoSwitches
 from verifier.check_config.prosody_config import Finding, Location, ProsodyConfig
 from verifier.check_config.prosody_reader import ProsodyReader
+from verifier.check_config.token_hosts import MATRIX_MODULE
 from verifier.check_config.variables import Variables
+
+_EFFECTS: Final = {
+    "JWT_ALLOW_EMPTY": ", so that guests without a token enter",
+    "ENABLE_GUESTS": ", so that guests without a token log in to a host of their own",
+}
+_ONLY_WITH_JWT: Final = ("JWT_SIGN_TYPE", "JWT_ASAP_KEYSERVER")
 
 
 def read_docker(variables: Variables, reader: ProsodyReader) -> None:
@@ -29,8 +37,13 @@ def read_docker(variables: Variables, reader: ProsodyReader) -> None:
         config.problems.append(Finding(variables.locate("PROSODY_MODE"), text))
         return
     for name, text in unusual_flags(variables.values):
-        note = f"{name}={text} means true: to docker-jitsi-meet only 0, f, false and nothing do not"
+        effect = _EFFECTS.get(name, "")
+        note = (
+            f"{name}={text} means true to docker-jitsi-meet{effect}: only 0, f, F, false, False,"
+            " FALSE and an empty value mean false"
+        )
         config.notes.append(Finding(variables.locate(name), note))
+    _note_ignored(variables, docker, config)
     parts = [docker.global_lines(), docker.host_lines()]
     if _add_breakages([*parts[0], *parts[1]], variables, config):
         return
@@ -38,6 +51,15 @@ def read_docker(variables: Variables, reader: ProsodyReader) -> None:
     for lines in parts:
         source = "\n".join(line.text for line in lines).encode("utf-8", "surrogateescape")
         reader.read_source(variables.file, source, partial(_locate, variables, lines))
+
+
+def _note_ignored(variables: Variables, docker: DockerEnvironment, config: ProsodyConfig) -> None:
+    """Note the variables that the templates read only with another authentication."""
+    if docker.authentication == MATRIX_MODULE:
+        for name in _ONLY_WITH_JWT:
+            if variables.values.get(name):
+                text = f"{name} has no effect: with {MATRIX_MODULE} the templates do not read it"
+                config.notes.append(Finding(variables.locate(name), text))
 
 
 def find_jicofo(variables: Variables) -> JicofoSwitches | None:

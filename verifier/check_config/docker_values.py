@@ -18,6 +18,7 @@ from verifier.config.docker import split_list
 
 QUOTED: Final = "quoted"
 LUA: Final = "lua"
+SWITCH: Final = "switch"
 _SPLIT_AT_COMMAS: Final = frozenset(("XMPP_CONFIGURATION", "XMPP_MUC_CONFIGURATION"))
 
 _QUOTATION_MARK: Final = re.compile(r'(?<!\\)(?:\\\\)*"')
@@ -45,10 +46,12 @@ def find_breakages(variables: Mapping[str, str], forms: Mapping[str, str]) -> It
 
     Args:
         variables: The values by name.
-        forms: The form of each variable that is used: ``QUOTED`` or ``LUA``.
+        forms: The form of each variable that is used: ``QUOTED``, ``LUA`` or ``SWITCH``.
     """
     for name, form in forms.items():
         value = variables.get(name, "")
+        if form == SWITCH:
+            continue
         found = _find_in_quotes(name, value) if form == QUOTED else _find_in_lua(name, value)
         if found is not None:
             yield found

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from verifier.check_config.comparison import compare_options, options_of
+from verifier.check_config.comparison import compare_options, find_own_options, options_of
 from verifier.check_config.deployment import Deployment
 from verifier.check_config.lua_values import as_string, as_strings
 from verifier.check_config.prosody_config import Host, ProsodyConfig
@@ -61,9 +61,16 @@ def find_entrances(deployment: Deployment, settings: Settings) -> list[Entrance]
         return []
     found: list[Entrance] = []
     for host in deployment.sharing:
-        texts = _refused_users(host, deployment.config, settings)
+        main = _main_host(host, deployment.hosts)
+        texts = _refused_users(host, deployment.config, find_own_options(main, settings)[1])
         found += [Entrance(host.name, text, str(host.location)) for text in texts]
     return found
+
+
+def _main_host(host: Host, hosts: list[TokenHost]) -> TokenHost:
+    """Return the host whose rooms the users of another host enter."""
+    above = [other for other in hosts if host.name.endswith(f".{other.name}")]
+    return (above or hosts)[0]
 
 
 def _refused_users(host: Host, config: ProsodyConfig, settings: Settings) -> Iterator[str]:
@@ -89,10 +96,10 @@ def _guests(host: str) -> str:
 
 
 def _refused_tokens(host: TokenHost, settings: Settings) -> Iterator[str]:
-    if host.options["allow_empty_token"] is True and not settings.allow_empty_token:
-        yield _guests(host.name)
     if host.authentication == OWN_MODULE:
         return
+    if host.options["allow_empty_token"] is True and not settings.allow_empty_token:
+        yield _guests(host.name)
     addresses = [str(address) for address in settings.listen]
     rows = compare_options(host, options_of(settings), addresses)
     other = [

@@ -104,14 +104,31 @@ def _prosody_files(path: Path) -> list[Path]:
     for folder in _PROSODY_FOLDERS:
         main = path / folder / "prosody.cfg.lua"
         if main.is_file():
-            return [main]
+            # In a copy, the files of conf.d may stand beside the main file.
+            has_folder = main.with_name("conf.d").is_dir()
+            return [main, *([] if has_folder else _lua_files(main.parent, "*.cfg.lua", main.name))]
     for folder in _PROSODY_FOLDERS:
         for pattern in ("conf.d/*.cfg.lua", "*.cfg.lua"):
-            # Prosody's Include also leaves out hidden files.
-            files = [file for file in (path / folder).glob(pattern) if file.name[0] != "."]
-            if files:
-                return sorted(files)
+            if files := _lua_files(path / folder, pattern):
+                return files
     return []
+
+
+def _lua_files(folder: Path, pattern: str, without: str = "") -> list[Path]:
+    # Prosody's Include also leaves out hidden files.
+    files = sorted(folder.glob(pattern))
+    return [file for file in files if file.name[0] != "." and file.name != without]
+
+
+def find_disabled(path: Path) -> list[Path]:
+    """Return the files of Debian's ``conf.avail`` in a folder that no link in ``conf.d`` names."""
+    found: list[Path] = []
+    for folder in _PROSODY_FOLDERS:
+        available = path / folder / "conf.avail"
+        enabled = {file.resolve() for file in available.with_name("conf.d").glob("*.cfg.lua")}
+        files = _lua_files(available, "*.cfg.lua")
+        found += [file for file in files if file.resolve() not in enabled]
+    return found
 
 
 def _compose_files(path: Path) -> list[Path]:
@@ -140,9 +157,9 @@ def read_given(path: Path) -> bytes:
         OSError: The file is too large, or cannot be read.
     """
     if path == STANDARD_INPUT:
-        return _read_all(sys.stdin.buffer.fileno(), close=False)
+        return _bounded(sys.stdin.buffer.read(MAX_BYTES + 1))
     if str(path).startswith(_PIPES):
-        return _read_all(os.open(path, os.O_RDONLY | os.O_CLOEXEC), close=True)
+        return _read_all(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
     return read_bytes(str(path))
 
 
@@ -156,16 +173,19 @@ def read_bytes(file: str) -> bytes:
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode):
-        return _read_all(descriptor, close=True)
+        return _read_all(descriptor)
     os.close(descriptor)
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     raise OSError(errno.EINVAL, "not a regular file")
 
 
-def _read_all(descriptor: int, *, close: bool) -> bytes:
-    with os.fdopen(descriptor, "rb", closefd=close) as opened:
-        content = opened.read(MAX_BYTES + 1)
+def _read_all(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb") as opened:
+        return _bounded(opened.read(MAX_BYTES + 1))
+
+
+def _bounded(content: bytes) -> bytes:
     if len(content) > MAX_BYTES:
         raise OSError(errno.EFBIG, f"larger than {MAX_BYTES} bytes, expected a configuration")
     return content

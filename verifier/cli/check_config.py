@@ -12,7 +12,7 @@ from typing import Final
 from verifier.cli.arguments import Parser, UsageError, add_command, add_config, settings_of
 from verifier.cli.check_config_report import CheckResult, as_json, render
 from verifier.cli.manual import Manual
-from verifier.config import ConfigError, load
+from verifier.config import CONFIG_VARIABLE, ConfigError, load
 from verifier.tokens.redact import hide_tokens
 
 _SUMMARY: Final = "validate the configuration, compare with Prosody's"
@@ -130,11 +130,13 @@ def _compare(options: argparse.Namespace, result: CheckResult) -> None:
 
 
 def _use_written(options: argparse.Namespace, result: CheckResult) -> None:
-    """Compare with the written file where it is, or becomes, the configuration.
+    """Compare with the written file, if it is the configuration from now on.
 
-    Another file, or one that is not valid, stays what is compared.
+    This is so if there was none yet, or if it replaces the one in use.
     """
-    if options.config is None or options.config.resolve() == options.write.resolve():
+    named = options.config or os.environ.get(CONFIG_VARIABLE)
+    is_first = result.settings is None and not named
+    if is_first or (named and Path(named).resolve() == options.write.resolve()):
         try:
             result.settings = load(os.environ, options.write)
         except ConfigError as error:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifier.check_config import compare_hosts, find_risks, read_deployment
+from verifier.check_config import compare_hosts, find_entrances, find_risks, read_deployment
 from verifier.config import load
 
 OURS = load({"JWT_APP_ID": "app", "JWT_APP_SECRET": "0123456789abcdef0123456789abcdef"})
@@ -33,11 +33,15 @@ def test_any_files_give_a_report(
     lua = "\n".join(f"{name} = {value}" for name, value in options.items())
     with TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in (".env", "a.cfg.lua", "b.cfg.lua", "jicofo.conf")]
+        more = [Path(folder, name) for name in ("compose.yml", "config.js", "a.properties", "x")]
+        for file in more:
+            file.write_bytes(noise)
         files[0].write_text(f"ENABLE_AUTH=1\nAUTH_TYPE=jwt\n{variables}")
         files[1].write_text(f'VirtualHost "a.test" authentication = "token"\n{lua}')
         files[2].write_bytes(noise)
         files[3].write_bytes(noise)
-        for chosen in (files[:1], files[1:2], files):
+        for chosen in (files[:1], files[1:2], files, [*files, *more], more, [Path(folder)]):
             deployment = read_deployment(chosen, {})
             compare_hosts(deployment, OURS)
+            find_entrances(deployment, OURS)
             find_risks(deployment, OURS)

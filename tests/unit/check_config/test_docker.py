@@ -86,12 +86,116 @@ def test_value_is_read_as_a_lua_string(read: Read) -> None:
     assert host.options["app_secret"] == "back\nslash"
 
 
-def test_value_that_breaks_the_lua_is_located_not_quoted(read: Read, tmp_path: Path) -> None:
-    deployment = read(TOKENS + "JWT_APP_SECRET='s3cret\"quote'\n")
+@pytest.mark.parametrize(
+    ("line", "character"),
+    [
+        ("JWT_APP_SECRET='s3cret\"quote'", 'JWT_APP_SECRET contains a quotation mark (")'),
+        ("JWT_APP_SECRET='s3cret\" x = \"'", 'JWT_APP_SECRET contains a quotation mark (")'),
+        ("JWT_APP_ID='s3cret\\quote'", "JWT_APP_ID contains a backslash (\\)"),
+        ("JWT_APP_ID=s3cret\\", "JWT_APP_ID contains a backslash (\\)"),
+        ("JWT_ACCEPTED_ISSUERS='a,s3cret\nb'", "JWT_ACCEPTED_ISSUERS contains a line break"),
+        ("XMPP_MUC_MODULES='a\"s3cret'", 'XMPP_MUC_MODULES contains a quotation mark (")'),
+        ("XMPP_DOMAIN='m\"s3cret'", 'XMPP_DOMAIN contains a quotation mark (")'),
+        (
+            "XMPP_CONFIGURATION=app_secret={'s3cret','b'}",
+            "XMPP_CONFIGURATION contains a comma (,)",
+        ),
+        ("XMPP_MUC_CONFIGURATION=s3cret", "XMPP_MUC_CONFIGURATION is not Lua"),
+        ("GLOBAL_CONFIG='x = s3cret oops'", "GLOBAL_CONFIG is not Lua"),
+    ],
+)
+def test_value_that_breaks_the_lua_is_named_not_quoted(
+    read: Read, tmp_path: Path, line: str, character: str
+) -> None:
+    deployment = read(f"{TOKENS}{line}\n")
     (problem,) = deployment.config.problems
-    assert str(problem).startswith(f"{tmp_path / '.env'}:4: ")
+    assert str(problem).startswith(f"{tmp_path / '.env'}:4: {character}")
+    assert "Prosody would not start: " in str(problem)
     assert "s3cret" not in str(problem)
     assert deployment.hosts == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "JWT_APP_SECRET=a'b",
+        "JWT_APP_ID='50% {x} [y] -- z'",
+        "XMPP_CONFIGURATION=a = { 'x'; 'y' },b = 1",
+        "TURN_PASSWORD='\"'",
+        "JWT_APP_ID=",
+    ],
+)
+def test_other_values_break_nothing(read: Read, line: str) -> None:
+    config = read(f"{TOKENS}{line}\n").config
+    assert (config.problems, config.notes) == ([], [])
+
+
+def test_escape_sequence_in_a_value_is_noted(read: Read) -> None:
+    deployment = read(TOKENS + "JWT_APP_SECRET='back\\nslash'\n")
+    (note,) = deployment.config.notes
+    assert "JWT_APP_SECRET contains a backslash" in str(note)
+    assert deployment.hosts
+
+
+@pytest.mark.parametrize(
+    ("word", "allowed"),
+    [
+        *((word, False) for word in ("", "0", "f", "F", "false", "False", "FALSE", '"0"', "'f'")),
+        *((word, True) for word in ("1", "t", "true", "TRUE", "yes", "on", "'true'")),
+        *((word, True) for word in ("no", "off", "n", "None", "fALSE", "disabled", "00", "-")),
+    ],
+)
+def test_booleans_are_those_of_the_templates(read: Read, word: str, allowed: bool) -> None:
+    (host,) = read(f"{TOKENS}JWT_ALLOW_EMPTY={word}\n").hosts
+    assert host.options["allow_empty_token"] is allowed
+
+
+def test_words_that_mean_no_to_people_are_noted(read: Read) -> None:
+    config = read(f"{TOKENS}JWT_ALLOW_EMPTY=no\nENABLE_GUESTS=off\nENABLE_LOBBY=yes\n").config
+    assert "guest.meet.jitsi" in config.hosts
+    allow, guests = sorted(map(str, config.notes), key=len)
+    assert "JWT_ALLOW_EMPTY=no means true to docker-jitsi-meet, so that guests without" in allow
+    assert "ENABLE_GUESTS=off means true" in guests
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("a,b,", ("a", "b")),
+        (",a,,b", ("a", "b")),
+        ("jitsi, portal", ("jitsi", " portal")),
+        (",", ("",)),
+    ],
+)
+def test_lists_are_those_of_the_templates(read: Read, text: str, items: tuple[str, ...]) -> None:
+    (host,) = read(f"{TOKENS}JWT_ACCEPTED_ISSUERS='{text}'\n").hosts
+    assert host.options["asap_accepted_issuers"] == items
+
+
+def test_matrix_branch_has_hs256_and_no_key_server(read: Read) -> None:
+    text = TOKENS.replace("jwt", "hybrid_matrix_token")
+    more = "JWT_SIGN_TYPE=RS256\nJWT_ASAP_KEYSERVER=https://k.test\nJWT_ACCEPTED_ISSUERS=x\n"
+    deployment = read(text + more + "MATRIX_UVS_ISSUER=uvs\n")
+    (host,) = deployment.hosts
+    assert host.options["signature_algorithm"] == "HS256"
+    assert host.options["asap_key_server"] is None
+    assert host.options["asap_accepted_issuers"] == ("my_app", "uvs")
+    assert [note.text.partition(" ")[0] for note in deployment.config.notes] == [
+        *("JWT_SIGN_TYPE", "JWT_ASAP_KEYSERVER")
+    ]
+    (host,) = read(text).hosts
+    assert host.options["asap_accepted_issuers"] == ("my_app", "*")
+
+
+@pytest.mark.parametrize("secret", ["", "0", "false"])
+def test_secret_that_reads_as_false_is_left_out(read: Read, secret: str) -> None:
+    (host,) = read(f"{TOKENS}JWT_APP_SECRET={secret}\n").hosts
+    assert host.options["app_secret"] is None
+
+
+def test_other_prosodys_of_docker_are_refused(read: Read) -> None:
+    (problem,) = read(f"{TOKENS}PROSODY_MODE=visitors\n").config.problems
+    assert "PROSODY_MODE is visitors" in str(problem)
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,64 @@ def test_first_configuration_is_written_from_prosodys(
     assert THEIRS not in outcome.out
 
 
+def test_replaced_configuration_is_compared(
+    run: Run, configured: Callable[..., None], tmp_path: Path
+) -> None:
+    configured()
+    written = tmp_path / "verifier.toml"
+    written.write_text("app_id = 5")
+    command = ("check-config", "--prosody", str(DEBIAN), "--write", str(written), "--force")
+    other = tmp_path / "other.toml"
+    other.write_text("app_id = 5")
+    outcome = run(*command, "--config", str(other))
+    assert outcome.status == 1
+    assert "The configuration is not valid" in outcome.out
+    outcome = run(*command, "--config", str(written))
+    assert outcome.status == 0
+    assert "\nWritten, and in agreement.\n" in outcome.out
+    configured(JWT_SIGN_TYPE="none")
+    assert run(*command).status == 1
+
+
+def test_no_line_contains_what_a_terminal_interprets(run: Run, tmp_path: Path) -> None:
+    names = '"meet\\27[2J.test\\r\\nValid.\\226\\128\\174"', '"guest\\27]0;x\\7.test"'
+    file = tmp_path / "a\x1b[31m.cfg.lua"
+    file.write_text(
+        f'VirtualHost {names[0]} authentication = "token" app_id = "\\27[31m" app_secret = "s"\n'
+        f'VirtualHost {names[1]} authentication = "anonymous" main_muc = "\\27"\n'
+        f'Component {names[0].replace("meet", "muc.meet")} "muc" x = = 1'
+    )
+    good = tmp_path / "b.cfg.lua"
+    good.write_text(file.read_text().replace("x = = 1", "muc_mapper_domain_base = '\\27'"))
+    for path in (file, good):
+        outcome = run("check-config", "--prosody", str(path))
+        assert outcome.out.replace("\n", "").isprintable()
+        assert outcome.out.count("\nValid.") == 0
+        as_json = run("check-config", "--prosody", str(path), "--json")
+        assert as_json.out.replace("\n", "").isascii()
+        assert "\x1b" not in as_json.out
+
+
+def test_standard_input_is_read(run: Run, configured: Callable[..., None]) -> None:
+    configured(**AGREEING)
+    text = (DEBIAN.parent / "conf.d" / "meet.example.org.cfg.lua").read_bytes()
+    outcome = run("check-config", "--prosody", "-", stdin=text)
+    assert outcome.status == 0
+    assert "\nRead:\n  -: Prosody's configuration\n" in outcome.out
+
+
+def test_entrances_and_kinds_are_in_the_json(run: Run) -> None:
+    outcome = run("check-config", "--prosody", str(DOCKER), str(DOCKER.parent), "--json")
+    prosody = outcome.json["prosody"]
+    assert prosody["taken_for"] == {
+        str(DOCKER.parent / "jicofo.conf"): "Jicofo's configuration",
+        str(DOCKER): "Prosody's configuration",
+    }
+    (entrance,) = prosody["entrances"]
+    assert entrance["host"] == "guest.meet.jitsi"
+    assert "users without a token" in entrance["text"]
+
+
 def test_existing_file_is_replaced_only_by_force(run: Run, tmp_path: Path) -> None:
     written = tmp_path / "verifier.toml"
     written.write_text("precious")

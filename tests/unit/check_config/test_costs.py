@@ -1,0 +1,78 @@
+"""The time for a file grows with its size, not with the square of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import pytest
+
+from verifier.check_config.interpolation import interpolate
+from verifier.check_config.jicofo import read_jicofo
+from verifier.check_config.lua_lexer import LuaSyntaxError
+from verifier.check_config.lua_parser import parse
+from verifier.check_config.prosody_config import ProsodyConfig
+from verifier.check_config.prosody_reader import ProsodyReader
+from verifier.check_config.variables import read_env_file
+from verifier.check_config.web_config import read_web_config
+from verifier.check_config.yaml_tree import YamlError, read_yaml
+
+_SIZE: Final = 2000
+_FACTOR: Final = 16
+_LIMIT: Final = 64  # a square would be 256; the noise of a busy machine is far below 4
+
+
+def _parse(text: str) -> None:
+    with suppress(LuaSyntaxError):
+        parse(text.encode())
+
+
+def _evaluate(text: str) -> None:
+    reader = ProsodyReader(lambda _file: b"", lambda _folder: [], lambda _name: None)
+    reader.read_source("a.cfg.lua", text.encode())
+
+
+def _read_env(text: str) -> None:
+    read_env_file(text, ".env", {}, ProsodyConfig())
+
+
+def _read_yaml(text: str) -> None:
+    with suppress(YamlError):
+        read_yaml(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("read", "part"),
+    [
+        *((_evaluate, part) for part in ("a=1\n", "a=1 ", "a={'x';b=1}\n", "VirtualHost 'a'\n")),
+        *((_evaluate, part) for part in ("local a=1\n", "if a then b=1 end\n", "a.b=1\n", ";")),
+        *((_parse, part) for part in ("-- c\n", "--[[ x ]]", "x='\\z  ' ", '"\\z ', "'", "[=[ ")),
+        *((_parse, part) for part in ("{", "1+", "a,", "a.b", "f'x'", "0xf", "1e", "\r", "if ")),
+        *((_read_env, part) for part in ("a=1\n", "A=$A\n", "A='x\n", 'A="\\"', "\n", "A\n")),
+        *((interpolate, part) for part in ("${A:-", "$A", "${A:-x}", "$$", "}")),
+        *((read_jicofo, part) for part in ("a=1\n", "a{", "a=${a}\n", '"a"', "/", "a.b=", "$")),
+        *((read_web_config, part) for part in ("/*", "//\n", "\n", "domain: 'a'\n", "config.")),
+        *((_read_yaml, part) for part in ("a: 1\n", "- a\n", "[", "a: &b c\n", "'", "- ")),
+    ],
+)
+def test_time_grows_with_the_size(read: Callable[..., object], part: str) -> None:
+    times = [_time(read, part * (size // len(part))) for size in (_SIZE, _SIZE * _FACTOR)]
+    assert times[1] < times[0] * _LIMIT, times
+
+
+def _time(read: Callable[..., object], text: str) -> float:
+    extra: tuple[object, ...] = ()
+    if read is interpolate:
+        extra = ({"A": "x"}.get,)
+    elif read in (read_jicofo, read_web_config):
+        extra = ("a file",)
+    best = float("inf")
+    for _ in range(3):
+        before = time.process_time()
+        read(text, *extra)
+        best = min(best, time.process_time() - before)
+    # Shorter times are mostly the clock's and the machine's.
+    return max(best, 0.0005)

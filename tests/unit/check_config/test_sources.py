@@ -1,0 +1,142 @@
+"""Files and folders as people have them, and what each is taken for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from verifier.check_config import Deployment, read_deployment
+from verifier.check_config.sources import find_files, read_source
+
+MAIN = 'Include "conf.d/*.cfg.lua"\n'
+HOST = 'VirtualHost "m.test"\nauthentication = "token"\napp_id = "app"\n'
+JICOFO = "jicofo { conference { enable-auto-owner = false } }"
+DOTENV = "ENABLE_AUTH=1\nAUTH_TYPE=jwt\nJWT_APP_ID=app\n"
+COMPOSE = "services:\n  prosody:\n    environment: [ENABLE_AUTH, AUTH_TYPE, JWT_APP_ID]\n"
+
+
+def lay_out(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
+def app_id(deployment: Deployment) -> object:
+    (host,) = deployment.hosts
+    return host.options["app_id"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"prosody.cfg.lua": MAIN, "conf.d/m.cfg.lua": HOST, "conf.d/.x.cfg.lua": "x = ="},
+        {"conf.d/m.cfg.lua": HOST},
+        {"m.cfg.lua": HOST},
+        {"prosody.cfg.lua": MAIN, "jitsi-meet.cfg.lua": HOST},
+        {"prosody/prosody.cfg.lua": MAIN, "prosody/conf.d/m.cfg.lua": HOST},
+        {"prosody/config/prosody.cfg.lua": MAIN, "prosody/config/conf.d/m.cfg.lua": HOST},
+        {"config/conf.d/m.cfg.lua": HOST, "config/data/x": ""},
+        {"docker-compose.yml": COMPOSE, ".env": DOTENV},
+        {"compose.yaml": COMPOSE, ".env": DOTENV},
+        {".env": DOTENV, "env.example": "JWT_APP_ID=other"},
+        {"prosody.cfg.lua": MAIN, "conf.d/m.cfg.lua": HOST, "conf.avail/x.cfg.lua": "x = ="},
+    ],
+)
+def test_folder_stands_for_its_files(tmp_path: Path, files: dict[str, str]) -> None:
+    lay_out(tmp_path, files)
+    deployment = read_deployment([tmp_path], {})
+    assert deployment.config.problems == []
+    assert app_id(deployment) == "app"
+
+
+@pytest.mark.parametrize("place", ["jicofo.conf", "jicofo/jicofo.conf", "jitsi/jicofo/jicofo.conf"])
+def test_jicofo_and_web_files_in_folders_are_read(tmp_path: Path, place: str) -> None:
+    web = "var config = { hosts: {\n  domain: 'm.test',\n  // anonymousdomain: 'x',\n} }"
+    lay_out(tmp_path, {"m.cfg.lua": HOST, place: JICOFO, "web/config.js": web})
+    deployment = read_deployment([tmp_path], {})
+    assert deployment.jicofo is not None
+    assert deployment.jicofo.auto_owner is False
+    assert deployment.web is not None
+    assert (deployment.web.domain, deployment.web.guests) == ("m.test", None)
+
+
+def test_host_that_is_not_enabled_is_named(tmp_path: Path) -> None:
+    lay_out(
+        tmp_path,
+        {"prosody.cfg.lua": MAIN, "conf.avail/a.cfg.lua": HOST, "conf.avail/b.cfg.lua": HOST},
+    )
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "a.cfg.lua").symlink_to("../conf.avail/a.cfg.lua")
+    taken_for = read_deployment([tmp_path], {}).taken_for
+    assert taken_for[str(tmp_path / "conf.avail" / "b.cfg.lua")].startswith("not read: no link")
+    assert str(tmp_path / "conf.avail" / "a.cfg.lua") not in taken_for
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_copies_named_by_themselves_satisfy_an_include(tmp_path: Path, order: int) -> None:
+    lay_out(tmp_path, {"a/prosody.cfg.lua": f"{MAIN}app_id = 'x'", "b/jitsi-meet.cfg.lua": HOST})
+    files = [tmp_path / "a" / "prosody.cfg.lua", tmp_path / "b" / "jitsi-meet.cfg.lua"]
+    deployment = read_deployment(files[::order], {})
+    assert deployment.config.problems == []
+    assert app_id(deployment) == "app"
+    assert len(deployment.config.files) == 2
+
+
+def test_copy_without_the_included_files_says_so(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"prosody.cfg.lua": MAIN})
+    (problem,) = read_deployment([tmp_path / "prosody.cfg.lua"], {}).config.problems
+    assert "if this is a copy, name the files of that folder, too" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("rendered.txt", HOST, "prosody"),
+        ("out", f"\r\n{HOST}".replace("\n", "\r\n"), "prosody"),
+        ("prosody.conf", MAIN, "prosody"),
+        ("a.cfg.lua", "x = 1", "prosody"),
+        ("env.txt", DOTENV, "env"),
+        ("prosody-environment", f"# comment\n\nexport {DOTENV}", "env"),
+        (".env.production", "x", "env"),
+        ("stack", COMPOSE, "compose"),
+        ("stack.yml", "x: 1", "compose"),
+        ("jicofo", f"// comment\n{JICOFO}", "jicofo"),
+        ("reference.conf", "x = 1", "jicofo"),
+        ("sip-communicator.properties", "org.jitsi.jicofo.auth.URL=XMPP:m.test", "properties"),
+        ("meet.test-config.js", "x", "web"),
+        ("web.txt", "config.hosts.domain = 'm.test';", "web"),
+        ("jitsi-meet.cfg.lua.bak", "x = 1", "prosody"),
+    ],
+)
+def test_content_shows_the_kind(tmp_path: Path, name: str, text: str, kind: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert read_source(tmp_path / name).kind == kind
+
+
+def test_pipes_of_a_shell_are_read(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, HOST.encode())
+    os.close(writing)
+    try:
+        assert app_id(read_deployment([Path(f"/dev/fd/{reading}")], {})) == "app"
+    finally:
+        os.close(reading)
+    os.mkfifo(tmp_path / "pipe")
+    (problem,) = read_deployment([tmp_path / "pipe"], {}).config.problems
+    assert "not a regular file" in str(problem)
+
+
+def test_folder_without_files_says_what_is_expected(tmp_path: Path) -> None:
+    (problem,) = read_deployment([tmp_path], {}).config.problems
+    assert "expected prosody.cfg.lua, conf.d/*.cfg.lua, docker-compose.yml" in str(problem)
+    assert "/run/prosody/config" in str(problem)
+
+
+def test_file_is_read_once(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"prosody.cfg.lua": MAIN, "conf.d/m.cfg.lua": HOST})
+    files = [tmp_path / "conf.d" / "m.cfg.lua", tmp_path, tmp_path]
+    assert len(read_deployment(files, {}).config.files) == 2
+    assert find_files(tmp_path / "conf.d" / "m.cfg.lua") == [files[0]]
