@@ -31,6 +31,9 @@ from verifier.rooms.address import room_name
 # Seconds before and after the time of --at.
 _AROUND: Final = 300
 _LIMIT: Final = 20
+_LARGEST_LIMIT: Final = 10_000
+# Texts that JSON never escapes, also not a second time.
+_UNESCAPED: Final = re.compile(r"[A-Za-z0-9_.@:-]+")
 # How logrotate names the older files, packed or not.
 _ROTATED: Final = re.compile(r"[.-]\d[\d_T:-]*(\.(gz|bz2|xz|zst))?")
 
@@ -87,6 +90,12 @@ class _Search:
     until: float
 
     @property
+    def needles(self) -> tuple[bytes, ...]:
+        """Texts of which a line must have each; to read every line would take minutes."""
+        named = (self.user, self.room, self.client, self.request_id)
+        return tuple(text.encode() for text in named if text and _UNESCAPED.fullmatch(text))
+
+    @property
     def is_empty(self) -> bool:
         """Whether the search does not name what the decision was about."""
         return not (self.user or self.room or self.client or self.request_id)
@@ -131,9 +140,11 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("--since", metavar="TIME", type=_moment, help="not before this time")
     parser.add_argument("--until", metavar="TIME", type=_moment, help="not after this time")
     parser.add_argument(
-        "--all",
-        action="store_true",
-        help=f"print all decisions, not only the last {_LIMIT}",
+        "--last",
+        metavar="NUMBER",
+        type=_number,
+        default=_LIMIT,
+        help=f"print so many decisions, the last ones (default: {_LIMIT})",
     )
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
     add_config(parser)
@@ -150,7 +161,7 @@ def run(options: argparse.Namespace) -> int:
     search = _search(options)
     names = _with_rotated(options.logs or [_configured(options)], search.since)
     sizes = [size_of(name) for name in names]
-    findings = Findings(None if options.all else _LIMIT)
+    findings = Findings(options.last)
     with progress(sizes) as report:
         for name in names:
             _read(name, search, findings, report)
@@ -214,10 +225,13 @@ def _older(path: Path) -> Iterator[Path]:
 
 
 def _read(name: str, search: _Search, findings: Findings, report: Report) -> None:
+    needles = search.needles
     with open_argument(name) as lines:
         for line in lines:
             findings.lines += 1
             report(name, lines.position, findings.lines)
+            if line.text is not None and not all(needle in line.text for needle in needles):
+                continue
             try:
                 decision = None if line.text is None else parse_line(line.text)
             except UnreadableLineError:
@@ -250,6 +264,12 @@ def _client(value: str) -> str:
     if address is None:
         raise argparse.ArgumentTypeError("expected an IP address")
     return str(address)
+
+
+def _number(value: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", value) or not 0 < int(value) <= _LARGEST_LIMIT:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to {_LARGEST_LIMIT}")
+    return int(value)
 
 
 def _moment(value: str) -> float:

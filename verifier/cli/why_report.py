@@ -47,18 +47,19 @@ class Findings:
     """What was found so far; keeps the last decisions only.
 
     Args:
-        limit: How many are kept; None for all.
+        limit: How many are kept.
 
     Attributes:
         found: The decisions, in the order of the logs.
         matched: How many decisions were found.
         left_out: How many of them are no longer in ``found``.
         lines: How many lines were searched.
-        unreadable: How many lines have no decision and no event of this program.
+        unreadable: How many of the lines that may be about the search have no decision and no event
+            of this program.
         problems: Why logs could not be read to their ends, by name.
     """
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, limit: int) -> None:
         self.found: deque[Found] = deque(maxlen=limit)
         self.matched = 0
         self.left_out = 0
@@ -102,7 +103,7 @@ def shown_notes(findings: Findings) -> Iterator[str]:
     if not findings.matched:
         yield f"no such decision in {findings.lines:,} lines"
     if findings.left_out:
-        yield f"{findings.left_out:,} earlier decisions are not shown; --all shows them"
+        yield f"{findings.left_out:,} earlier decisions are not shown; --last NUMBER shows more"
     if findings.unreadable:
         yield f"{findings.unreadable:,} lines are not of this program's log, or cut off"
     for name, problem in findings.problems.items():

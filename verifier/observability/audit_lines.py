@@ -21,6 +21,7 @@ _OUTCOMES: Final = {
     "allowed": "allowed",
 }
 _WRAPPERS: Final = ("MESSAGE", "log")
+_LATEST: Final = 1e11  # the year 5138, which every time zone can show
 
 
 class UnreadableLineError(ValueError):
@@ -99,7 +100,10 @@ def _wrapped(value: Any) -> str:
 
 def _time_of(record: Mapping[str, Any]) -> float:
     try:
-        time = datetime.fromisoformat(str(record.get("time")))
-    except ValueError:
+        moment = datetime.fromisoformat(str(record.get("time")))
+        time = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         raise UnreadableLineError("no time") from None
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= time < _LATEST:
+        raise UnreadableLineError("a time that cannot be")
+    return time

@@ -20,6 +20,7 @@ _HARMLESS = {
     "http/responses.py: code in _TOKEN_AT_FAULT",
     "observability/decision_log.py: code not in CODES_AFTER_SIGNATURE",
     "observability/decision_log.py: decision.code in CODES_AFTER_SIGNATURE",
+    "observability/first_decisions.py: DenialCode(code) not in CODES_AFTER_SIGNATURE",
     "observability/decision_log.py: decision.code not in CODES_AFTER_SIGNATURE",
     "revocation/model.py: members.setdefault('token_digest', digest) != digest",
     "rooms/url.py: name in _TOKEN_PARAMETERS",

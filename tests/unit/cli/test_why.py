@@ -127,6 +127,14 @@ def test_filters_select_decisions(why: Why, options: tuple[str, ...], found: lis
     assert outcome.status == (0 if found else 1)
 
 
+def test_names_that_json_escapes_are_found(why: Why) -> None:
+    for name in ('Ada "the first" Lovelace', "Ådä\\", "a/b\u2028c"):
+        outcome = why(
+            line(user_name="Ada"), line(user_name=name), options=("--json", "--user", name)
+        )
+        assert [each["user_name"] for each in outcome.json["decisions"]] == [name]
+
+
 @pytest.mark.parametrize(
     ("options", "found"),
     [
@@ -213,6 +221,8 @@ def test_lines_of_other_logs_are_read(run: Run) -> None:
         '{"outcome": "denied"}',
         '{"outcome": ["denied"], "time": "2026-11-29T09:00:00+00:00"}',
         '{"outcome": "denied", "time": 7}',
+        '{"outcome": "denied", "time": "0001-01-01T00:00:00+14:00"}',
+        '{"outcome": "denied", "time": "9999-12-31T23:59:59-14:00"}',
         '{"MESSAGE": [999], "a": 1}',
         '{"MESSAGE": null}',
         "[" * 100_000,
@@ -240,8 +250,8 @@ def test_only_the_last_decisions_are_kept(why: Why) -> None:
     outcome = why(*lines)
     assert users(outcome) == [f"u-{n}" for n in range(10, 30)]
     assert (outcome.json["matched"], outcome.json["left_out"]) == (30, 10)
-    assert "10 earlier decisions are not shown; --all shows them" in outcome.err
-    assert len(users(why(*lines, options=("--json", "--all")))) == 30
+    assert "10 earlier decisions are not shown; --last NUMBER shows more" in outcome.err
+    assert len(users(why(*lines, options=("--json", "--last", "30")))) == 30
 
 
 def test_nothing_found_is_status_1(why: Why) -> None:
@@ -287,6 +297,7 @@ def test_damaged_log_is_reported(run: Run, tmp_path: Path) -> None:
         (("--at", ""), "expected a time such as 09:00"),
         (("--at", "09:00", "--since", "1h"), "--at: expected it without --since and --until"),
         (("--since", "1h", "--until", "2h"), "--since: expected a time before"),
+        (("--last", "0"), "expected a number from 1 to 10000"),
         (("--client", "ada"), "expected an IP address"),
         (("--user", ""), "expected text, found none"),
         (("--room", "!"), "expected a name that the web client could send"),
