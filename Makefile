@@ -6,19 +6,18 @@ RUN_STAMP := $(VENV)/.run
 TEST_STAMP := $(VENV)/.test
 FUZZ_STAMP := $(VENV)/.fuzz
 
-# For trials only: this secret is published, so it protects nothing.
-DEMO := JWT_APP_ID=demo JWT_APP_SECRET=demo-secret-for-trials-on-one-machine XMPP_DOMAIN=meet.jitsi
-
 .PHONY: run test unit unit-pythons check docs-generated man requirements sbom image-test wheel-compiled test-compiled conformance fuzz soak soak-keys bench \
   bench-memory bench-prosody clean
 
+# The demo has its own configuration and environment: variables of the shell change nothing.
+DEMO = env -i PATH="$$PATH" HOME="$$HOME" TERM="$$TERM" LANG="$$LANG" $(BIN)/jitsi-verifier
 run: $(RUN_STAMP)
-	@allowed=$$($(DEMO) $(BIN)/jitsi-verifier mint --room demo --user Ada --moderator) && \
+	@allowed=$$($(DEMO) mint --config contrib/demo.toml --room demo --user Ada --moderator) && \
 	base=http://127.0.0.1:8090/ext-authz && \
 	printf '\n%s\n\n  curl -i "%s"\n\n%s\n\n  curl -i "%s"\n\n%s\n\n' \
 	  'Allowed:' "$$base/demo?jwt=$$allowed" 'Denied:' "$$base/other?jwt=$$allowed" \
 	  'Why, if you paste either of them: http://127.0.0.1:8091/'
-	@$(DEMO) exec $(BIN)/jitsi-verifier serve
+	@exec $(DEMO) serve --config contrib/demo.toml
 
 test: $(TEST_STAMP)
 	tests/support/install-debian-packages

@@ -7,7 +7,6 @@ and what it allows. It never contains a secret.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from verifier.check_config.comparison import options_of
 from verifier.check_config.deployment import Deployment
@@ -25,19 +24,9 @@ from verifier.check_config.token_hosts import (
 )
 from verifier.config import Settings
 from verifier.config.key_checks import STRONG_SECRET
+from verifier.config.published_secrets import is_published
 from verifier.keys.model import is_symmetric
 from verifier.keys.pem import looks_like_pem
-
-_EXAMPLES: Final = """
-    demo-secret-for-trials-on-one-machine demo-secret-that-everybody-knows
-    example_app_secret my_jitsi_app_secret app_secret
-    my_app_secret your_app_secret yourappsecret your-app-secret jitsi jitsi-secret secret
-    mysecret my_secret my-secret supersecret super-secret your_secret your-secret password
-    passw0rd changeme change_me change-me test admin your-256-bit-secret
-    a-string-secret-at-least-256-bits-long a-string-secret-at-least-512-bits-long keepthissecret
-"""
-_EXAMPLE_SECRETS: Final = frozenset(_EXAMPLES.split())
-"""Secrets of published guides and examples, in lower case."""
 
 
 def find_risks(deployment: Deployment | None, settings: Settings | None) -> list[Risk]:
@@ -94,7 +83,7 @@ def find_weakness(secret: str, app_id: object) -> str:
     """Return why a secret is easy to guess, in words that follow "app_secret"; else empty."""
     if not secret:
         return "is empty: any client can sign tokens"
-    if secret.lower() in _EXAMPLE_SECRETS:
+    if is_published(secret):
         return "is a secret from a published example: any client can sign tokens"
     if secret == app_id:
         return "is the app_id"

@@ -17,6 +17,7 @@ _MOST_DIGITS: Final = 6
 
 _OTHERS: Final = frozenset(
     {
+        "passw0rd",
         # RFC 7515, appendix A.1: the example of an HS256 key.
         "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
     }
@@ -31,7 +32,7 @@ tokens xxx your
 _OTHER_WORDS: Final = """
 a an and any at be for from here i in is it me my of on one only or our own please same some that
 the this to too very with you
-enter generate generated insert known put set sign signing signs use
+enter everybody generate generated insert keep known knows put set sign signing signs use
 bit bits byte bytes char characters chars hex letters least long longer min minimum more random safe
 secure short simple strong super top value word words
 admin api app apps application auth authentication authenticate backend bearer client clients
@@ -49,7 +50,7 @@ _WIDEST: Final = max(map(len, _WORDS))
 
 def is_published(secret: str) -> bool:
     """Return whether a secret is an example or a placeholder that documents publish."""
-    if secret in _OTHERS:
+    if secret in _OTHERS or secret.lower() in _OTHERS:
         return True
     letters = re.sub(r"[\W_]+", "", secret.lower())
     few_digits = sum(map(str.isdigit, letters)) <= _MOST_DIGITS

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import tomllib
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
-from tests.support.paths import ROOT
+from tests.support.paths import CONTRIB, ROOT
 from tests.support.processes import RunningVerifier, running_verifier
 from tests.system.inspector.inspector_page import inspector, mint
 
 FOLDER: Final = ROOT / "docs" / "screenshots"
-SECRET: Final = "demo-secret-for-trials-on-one-machine"
-DEMO: Final[dict[str, Any]] = {
-    "JWT_APP_ID": "demo",
-    "JWT_APP_SECRET": SECRET,
-    "XMPP_DOMAIN": "meet.jitsi",
-}
+DEMO: Final = CONTRIB / "demo.toml"
 """What ``make run`` serves."""
+
+SECRET: Final[str] = tomllib.loads(DEMO.read_text("utf-8"))["app_secret"]
 
 PICTURES: Final = {
     "inspector-denied-light.png": ("other", "light", "body", (900, 860)),
@@ -30,7 +28,7 @@ PICTURES: Final = {
 
 
 async def take(folder: Path, verifier: RunningVerifier) -> dict[str, bytes]:
-    """Return all pictures; the verifier has the options ``DEMO``."""
+    """Return all pictures; the verifier has the configuration ``DEMO``."""
     pictures = {}
     user = {"name": "Ada", "moderator": True}
     context = {"user": user, "features": {"recording": True, "livestreaming": False}}
@@ -47,7 +45,7 @@ async def take(folder: Path, verifier: RunningVerifier) -> dict[str, bytes]:
 
 def main() -> None:
     """Take them, and keep them where the documents show them."""
-    with TemporaryDirectory() as name, running_verifier(Path(name), None, **DEMO) as verifier:
+    with TemporaryDirectory() as name, running_verifier(Path(name), DEMO) as verifier:
         for file, picture in asyncio.run(take(Path(name), verifier)).items():
             (FOLDER / file).write_bytes(picture)
 

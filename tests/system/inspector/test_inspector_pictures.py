@@ -12,7 +12,7 @@ PAGE = FOLDER.parent / "tutorial.md"
 
 
 async def test_pictures_can_be_taken_again(tmp_path: Path) -> None:
-    with running_verifier(tmp_path, None, **DEMO) as verifier:
+    with running_verifier(tmp_path, DEMO) as verifier:
         pictures = await take(tmp_path, verifier)
     kept = {file.name: file.read_bytes() for file in FOLDER.glob("inspector-*.png")}
     assert kept.keys() == pictures.keys() == PICTURES.keys()

@@ -13,7 +13,11 @@ from tests.system.inspector.screenshots import DEMO
 
 def command(*arguments: str) -> str:
     done = subprocess.run(
-        [COMMAND, *arguments], env=DEMO, capture_output=True, text=True, check=False
+        [COMMAND, *arguments],
+        env={"VERIFIER_CONFIG": str(DEMO)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.stdout.strip()
 
@@ -22,10 +26,10 @@ async def test_tutorial_shows_what_the_service_does(tmp_path: Path) -> None:
     tutorial, makefile = (
         (ROOT / name).read_text("utf-8") for name in ("docs/tutorial.md", "Makefile")
     )
-    configuration = " ".join(f"{name}={value}" for name, value in DEMO.items())
-    assert f"DEMO := {configuration}\n" in makefile
-    assert f"$ export {configuration}\n" in tutorial
-    with running_verifier(tmp_path, None, **DEMO) as verifier:
+    name = DEMO.relative_to(ROOT)
+    assert f"serve --config {name}\n" in makefile
+    assert f"$ export VERIFIER_CONFIG={name}\n" in tutorial
+    with running_verifier(tmp_path, DEMO) as verifier:
         base = f"http://127.0.0.1:{verifier.port}"
         token = command("mint", "--room", "demo", "--user", "Ada", "--moderator")
         denied = f"/ext-authz/other?jwt={token}"

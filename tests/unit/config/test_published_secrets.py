@@ -56,6 +56,7 @@ def test_every_secret_of_documents_and_files_is_known() -> None:
         *("example_app_secret", "jwt-secret-here", "<generate-a-secret>", "app_secret"),
         *("your-256-bit-secret", "your-384-bit-secret", "a-string-secret-at-least-256-bits-long"),
         *("changeme", "CHANGE_ME", "ChangeMe123", "change-me-please", "replace-with-your-secret"),
+        *("demo-secret-that-everybody-knows", "passw0rd", "Passw0rd", "keepthissecret"),
         *("MySuperSecretKey", "supersecret", "test", "password", "your secret key", "jitsi"),
         "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
     ],
