@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from tests.support.paths import ROOT
-from tests.support.processes import DEADLINE, free_port, wait_until
+from tests.support.processes import COMMAND, DEADLINE, free_port, wait_until
 
 # Each of these would end or change the service if the demo read it.
 SHELL = {
