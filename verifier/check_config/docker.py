@@ -30,6 +30,13 @@ _MORE_DEFAULTS: Final[Mapping[str, str]] = {
     "XMPP_HIDDEN_DOMAIN": "hidden.meet.jitsi",
 }
 """The templates' defaults of the variables that only this module reads."""
+_ALSO_QUOTED: Final = """
+    JIBRI_RECORDER_USER JIGASI_TRANSCRIBER_USER JVB_AUTH_USER LOG_LEVEL MAX_PARTICIPANTS
+    PROSODY_ADMINS STUN_HOST TURNS_HOST TURN_CREDENTIALS TURN_HOST XMPP_BREAKOUT_MUC_MODULES
+    XMPP_INTERNAL_MUC_DOMAIN XMPP_INTERNAL_MUC_MODULES XMPP_LOBBY_MUC_MODULES
+    XMPP_SPEAKERSTATS_MODULES
+"""
+"""More variables that the templates put between quotes: they can break the file, too."""
 _JAAS_HOST: Final = "jigasi.meet.jitsi"
 _JAAS_KEYS: Final = "https://jaas-public-keys.jitsi.net/jitsi-components/prod-8x8"
 
@@ -87,6 +94,7 @@ class DockerEnvironment:
             LuaLine("modules_enabled = {"),
             *self._items("GLOBAL_MODULES"),
             LuaLine("}"),
+            *(LuaLine("", name) for name in _ALSO_QUOTED.split()),
             *(LuaLine(text, "GLOBAL_CONFIG", LUA) for text in texts),
         ]
         return _split_lines(lines)

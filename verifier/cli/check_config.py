@@ -12,7 +12,7 @@ from typing import Final
 from verifier.cli.arguments import Parser, UsageError, add_command, add_config, settings_of
 from verifier.cli.check_config_report import CheckResult, as_json, render
 from verifier.cli.manual import Manual
-from verifier.config import CONFIG_VARIABLE, ConfigError, load
+from verifier.config import CONFIG_VARIABLE, DEFAULT_CONFIG, ConfigError, load
 from verifier.tokens.redact import hide_tokens
 
 _SUMMARY: Final = "validate the configuration, compare with Prosody's"
@@ -134,7 +134,8 @@ def _use_written(options: argparse.Namespace, result: CheckResult) -> None:
 
     This is so if there was none yet, or if it replaces the one in use.
     """
-    named = options.config or os.environ.get(CONFIG_VARIABLE)
+    default = DEFAULT_CONFIG if os.path.lexists(DEFAULT_CONFIG) else None
+    named = options.config or os.environ.get(CONFIG_VARIABLE) or default
     is_first = result.settings is None and not named
     if is_first or (named and Path(named).resolve() == options.write.resolve()):
         try:

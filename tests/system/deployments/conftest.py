@@ -1,0 +1,41 @@
+"""docker-jitsi-meet's own template, rendered as its containers do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+FOLDER: Final = Path(__file__).parent / "docker-jitsi-meet"
+
+Render = Callable[[Mapping[str, str]], Path]
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the program that renders the template."""
+    folder = tmp_path_factory.mktemp("render")
+    environ = {"PATH": os.environ["PATH"], "GOCACHE": str(folder / "cache"), "HOME": str(folder)}
+    command = ["go", "build", "-o", str(folder / "render"), str(FOLDER / "render.go")]
+    subprocess.run(command, check=True, timeout=300, env=environ)
+    return folder / "render"
+
+
+@pytest.fixture
+def render(program: Path, tmp_path: Path) -> Render:
+    """Return a function that renders docker-jitsi-meet's template with these variables."""
+
+    def render(environ: Mapping[str, str]) -> Path:
+        command = [program, FOLDER / "jitsi-meet.cfg.lua"]
+        done = subprocess.run(
+            command, check=True, capture_output=True, timeout=30, env=dict(environ)
+        )
+        file = tmp_path / "jitsi-meet.cfg.lua"
+        file.write_bytes(done.stdout)
+        return file
+
+    return render
