@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm
 from multidict import CIMultiDictProxy
 
-from verifier.keys.model import Source, VerificationKey
+from verifier.keys.model import SkipReason, Source, VerificationKey
 from verifier.keys.sources.base import SourceContext, Timing
 from verifier.keys.sources.remote import RemoteSource
 from verifier.keys.sources.settings import KeySourceSettings
@@ -60,6 +60,7 @@ class Recorder:
     lookups: Counter[tuple[Source, str]] = field(default_factory=Counter)
     fetches: Counter[tuple[Source, str]] = field(default_factory=Counter)
     skips: Counter[tuple[Source, str]] = field(default_factory=Counter)
+    skipped: dict[Source, Counter[SkipReason]] = field(default_factory=dict)
     counts: dict[Source, int] = field(default_factory=dict)
     successes: dict[Source, float] = field(default_factory=dict)
     changes: list[frozenset[str | None]] = field(default_factory=list)
@@ -79,6 +80,9 @@ class Recorder:
 
     def count_skipped(self, source: Source, reason: str) -> None:
         self.skips[source, reason] += 1
+
+    def set_skipped(self, source: Source, reasons: Counter[SkipReason]) -> None:
+        self.skipped[source] = reasons
 
 
 def source_context(

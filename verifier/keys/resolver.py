@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import aiohttp
 
-from verifier.keys.model import SOURCES, Source, VerificationKey
+from verifier.keys.model import SOURCES, SkipReason, Source, VerificationKey
 from verifier.keys.sources.asap import AsapSource
 from verifier.keys.sources.base import (
     DEFAULT_CONTEXT,
@@ -266,6 +266,7 @@ class KeyResolvers:
             other._keeper.stop()
         for source in SOURCES:
             self._totals.report(source)
+            self._totals.report_skipped(source)
         for source in set(SOURCES).difference(status.name for status in self.status()):
             self._totals.observer.set_last_success(source, 0)
 
@@ -299,16 +300,24 @@ def open_resolver(
 
 
 class _KeyTotals:
-    """The key counts of all resolvers by kind of source; the metrics show their sums."""
+    """The counts of all resolvers by kind of source; the metrics show their sums."""
 
     def __init__(self, observer: KeyObserver) -> None:
         self.observer = observer
         self.active = True
         self.counts: list[Counter[Source]] = []
+        self.skipped: list[dict[Source, Counter[SkipReason]]] = []
 
     def report(self, source: Source) -> None:
         if self.active:
             self.observer.set_key_count(source, sum(counts[source] for counts in self.counts))
+
+    def report_skipped(self, source: Source) -> None:
+        if self.active:
+            total = Counter[SkipReason]()
+            for skipped in self.skipped:
+                total.update(skipped[source])
+            self.observer.set_skipped(source, total)
 
 
 class _ResolverObserver:
@@ -321,7 +330,9 @@ class _ResolverObserver:
         self.count_skipped = observer.count_skipped
         self._totals = totals
         self._counts: Counter[Source] = Counter()
+        self._skipped: dict[Source, Counter[SkipReason]] = {name: Counter() for name in SOURCES}
         totals.counts.append(self._counts)
+        totals.skipped.append(self._skipped)
 
     def set_last_success(self, source: Source, time: float) -> None:
         if self._totals.active:
@@ -330,6 +341,10 @@ class _ResolverObserver:
     def set_key_count(self, source: Source, count: int) -> None:
         self._counts[source] = count
         self._totals.report(source)
+
+    def set_skipped(self, source: Source, reasons: Counter[SkipReason]) -> None:
+        self._skipped[source] = reasons
+        self._totals.report_skipped(source)
 
 
 def _best_answer(lookups: Sequence[asyncio.Task[KeyOrMissing]]) -> KeyOrMissing:

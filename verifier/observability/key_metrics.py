@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import product
 from typing import Final, get_args
@@ -43,15 +44,20 @@ class KeyMetrics:
             "max",
             ["source"],
         )
+        unused = registry.gauge(
+            "skipped_keys", "Keys of a source that are not used now.", "max", ["source", "reason"]
+        )
         held = registry.gauge("keys", "Keys held.", "max", ["source"])
         self._lookups = _bind(lookups, SOURCES, get_args(LookupResult))
         self._fetches = _bind(fetches, FETCHING, get_args(FetchResult))
         self._skipped = _bind(skipped, FETCHING, SKIP_REASONS)
+        self._unused = _bind(unused, FETCHING, SKIP_REASONS)
         self._fetch_duration = {name: duration.histogram(BUCKETS, name) for name in FETCHING}
         self._success = {name: success.value(name) for name in SOURCES}
         self._held = {name: held.value(name) for name in SOURCES}
         # A dead worker with this number may have left other values.
-        for child in (*self._success.values(), *self._held.values()):
+        gauges = (*self._success.values(), *self._held.values(), *self._unused.values())
+        for child in gauges:
             child.set(0)
 
     def count_lookup(self, source: Source, result: LookupResult) -> None:
@@ -75,15 +81,21 @@ class KeyMetrics:
         """Count a key that a source sent and that is not used."""
         self._skipped[source, reason].inc()
 
+    def set_skipped(self, source: Source, reasons: Counter[SkipReason]) -> None:
+        """Set how many entries of a source are not used now, by reason."""
+        if source in FETCHING:  # a secret has no entries
+            for reason in SKIP_REASONS:
+                self._unused[source, reason].set(reasons[reason])
+
 
 def _bind(
-    counter: Family, sources: Iterable[str], results: Iterable[str]
+    family: Family, sources: Iterable[str], results: Iterable[str]
 ) -> dict[tuple[str, str], Value]:
-    """Return the counter's values by their labels, all of them from the start.
+    """Return the values by their labels, all of them from the start.
 
     A time series that appears only with its first event has no increase that an alert could see.
     """
     return {
-        (source, result): counter.value(source, result)
+        (source, result): family.value(source, result)
         for source, result in product(sources, results)
     }

@@ -89,6 +89,7 @@ class TracedKeys:
         self.set_last_success = observer.set_last_success
         self.set_key_count = observer.set_key_count
         self.count_skipped = observer.count_skipped
+        self.set_skipped = observer.set_skipped
         self._count_fetch = observer.count_fetch
         self._spans = spans
 

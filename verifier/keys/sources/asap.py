@@ -42,6 +42,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
@@ -168,6 +169,7 @@ class AsapSource(RemoteSource):
         self._failed_key_id = other._failed_key_id
         self._had_a_key = other._had_a_key
         self._skipped = dict(other._skipped)
+        self._report_skipped()
         for _, entry in self._cache:
             entry.refresh_at, entry.past_caches = self._timing.monotonic(), True
 
@@ -252,7 +254,8 @@ class AsapSource(RemoteSource):
         except KeySourceError as error:
             self._report_bad_key(key_id, error)
             raise
-        self._skipped.pop(key_id, None)
+        if self._skipped.pop(key_id, None) is not None:
+            self._report_skipped()
         if response.outcome == "not-found":
             self._check_access(key_id, response.status)
             self._cache.withdraw(key_id)
@@ -332,6 +335,11 @@ class AsapSource(RemoteSource):
         self._skipped[entry.key_id] = entry
         if len(self._skipped) > _MOST_SKIPPED:
             del self._skipped[next(iter(self._skipped))]
+        self._report_skipped()
+
+    def _report_skipped(self) -> None:
+        reasons = Counter(entry.reason for entry in self._skipped.values())
+        self._observer.set_skipped(self.name, reasons)
 
     def _forget_idle_keys(self) -> None:
         # While the server fails, a forgotten key could not be fetched again.

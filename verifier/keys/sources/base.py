@@ -24,6 +24,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -163,6 +164,9 @@ class KeyObserver(Protocol):
     def count_skipped(self, source: Source, reason: SkipReason) -> None:
         """Count a key that a server sent and that is not used."""
 
+    def set_skipped(self, source: Source, reasons: Counter[SkipReason]) -> None:
+        """Set how many entries of a source are not used now, by reason."""
+
 
 class NullKeyObserver:
     """A ``KeyObserver`` that does nothing."""
@@ -180,6 +184,9 @@ class NullKeyObserver:
         """Do nothing."""
 
     def count_skipped(self, source: Source, reason: SkipReason) -> None:
+        """Do nothing."""
+
+    def set_skipped(self, source: Source, reasons: Counter[SkipReason]) -> None:
         """Do nothing."""
 
 

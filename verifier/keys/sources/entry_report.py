@@ -7,6 +7,7 @@ findings have changed. The status pages show what holds now.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import Final
 
 from verifier.keys.document import Document, SkippedKey
@@ -43,11 +44,17 @@ class EntryReport:
             self._log_skipped(document.skipped)
         if irregular != self._irregular:
             self._log_irregular(irregular)
-        self.skipped, self._irregular = document.skipped, irregular
+        self._irregular = irregular
+        self._set_skipped(document.skipped)
 
     def copy_from(self, other: EntryReport) -> None:
         """Take over the findings of another source with the same URL."""
-        self.skipped, self._irregular = other.skipped, other._irregular
+        self._irregular = other._irregular
+        self._set_skipped(other.skipped)
+
+    def _set_skipped(self, skipped: tuple[SkippedKey, ...]) -> None:
+        self.skipped = skipped
+        self._observer.set_skipped(self._name, Counter(entry.reason for entry in skipped))
 
     def _log_skipped(self, skipped: tuple[SkippedKey, ...]) -> None:
         # First what an operator must act upon at once: each reader of the document can sign.

@@ -246,6 +246,11 @@ async def test_key_that_becomes_untrustworthy_is_removed_at_once(
     assert source.get("k") is None
     assert recorder.changes == [frozenset({"k"})]
     assert recorder.skips == {("asap", "private"): 1}
+    assert recorder.skipped == {"asap": {"private": 1}}
+    server.publish("k", pem("k"))
+    time.advance(3599)
+    await source.fetch("k")
+    assert recorder.skipped == {"asap": {}}
 
 
 async def test_unused_key_is_forgotten_after_a_day(

@@ -672,6 +672,10 @@ async def test_skipped_keys_are_counted_each_time(
         await source.tick()
         time.advance(20_000)
     assert recorder.skips == {("document", "use"): 2, ("document", "symmetric"): 2}
+    assert recorder.skipped == {"document": {"use": 1, "symmetric": 1}}
+    server.publish_document(jwk("a"))
+    await source.tick()
+    assert recorder.skipped == {"document": {}}
 
 
 async def test_findings_are_logged_once_without_key_material(
