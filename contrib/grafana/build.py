@@ -60,13 +60,34 @@ PANELS: Final = (
         " token-expired.",
     ),
     Panel(
+        "People by outcome",
+        "short",
+        {"{{outcome}}": "60 * sum by (outcome) (rate(jitsi_verifier_first_decisions_total{}[]))"},
+        "A minute. Each token counts once an hour for each outcome; invented ones, by address.",
+    ),
+    Panel(
+        "People refused by code",
+        "short",
+        {
+            "{{code}}": "60 * sum by (code)"
+            ' (rate(jitsi_verifier_first_decisions_total{code!=""}[])) > 0'
+        },
+        "A minute. People without a token are not counted.",
+    ),
+    Panel(
         "Allow ratio",
         "percentunit",
         {
-            "allowed": 'sum(rate(jitsi_verifier_decisions_total{outcome="allowed"}[]))'
-            " / sum(rate(jitsi_verifier_decisions_total{}[]))"
+            "allowed": 'sum(rate(jitsi_verifier_first_decisions_total{outcome="allowed"}[]))'
+            " / sum(rate(jitsi_verifier_first_decisions_total{}[]))"
         },
-        "The share of allowed decisions.",
+        "The share of people with a token who are let in. A few people an hour make it jump.",
+    ),
+    Panel(
+        "Keep-alives",
+        "reqps",
+        {"{{outcome}}": "sum by (outcome) (rate(jitsi_verifier_keep_alives_total{}[]))"},
+        "Each client with a websocket sends one every 60 to 120 seconds. A denial has no effect.",
     ),
     Panel(
         "Latency",

@@ -17,7 +17,7 @@ QUERIES: list[tuple[str, str]] = [
 """Pairs of a panel's title and one of its queries."""
 
 TITLES = [panel["title"] for panel in DASHBOARD["panels"]]
-ZERO_ALLOWED = {"In flight", "Worker restarts", "Refused for overload"}
+ZERO_ALLOWED = {"In flight", "Keep-alives", "Worker restarts", "Refused for overload"}
 """Panels whose values may be 0 in normal operation."""
 
 _VARIABLES = {"$job": "jitsi-verifier", "$instance": ".*", "$__rate_interval": "20s"}

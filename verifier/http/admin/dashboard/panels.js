@@ -26,10 +26,30 @@ export const PANELS = [
     lines: (both) => both.rate("decisions_total", ["code"], ({ code }) => code !== ""),
   },
   {
+    title: "People by outcome",
+    unit: "a minute",
+    about: "Each token counts once an hour for each outcome; invented ones, by address.",
+    lines: (both) => scaled(60, both.rate("first_decisions_total", ["outcome"])),
+  },
+  {
+    title: "People refused by code",
+    unit: "a minute",
+    busy: true,
+    about: "People without a token are not counted.",
+    lines: (both) =>
+      scaled(60, both.rate("first_decisions_total", ["code"], ({ code }) => code !== "")),
+  },
+  {
     title: "Allow ratio",
     unit: "share",
-    about: "The share of allowed decisions.",
-    lines: (both) => one("allowed", both.share("decisions_total", outcomeIs("allowed"))),
+    about: "The share of people with a token who are let in. A few people an hour make it jump.",
+    lines: (both) => one("allowed", both.share("first_decisions_total", outcomeIs("allowed"))),
+  },
+  {
+    title: "Keep-alives",
+    unit: "a second",
+    about: "Each client with a websocket sends one every 60 to 120 seconds. A denial has no effect.",
+    lines: (both) => both.rate("keep_alives_total", ["outcome"]),
   },
   {
     title: "Latency",
