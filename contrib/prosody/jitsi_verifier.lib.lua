@@ -22,12 +22,8 @@ local SESSION_TYPES = {
 	jitsi_meet_context_room = "table";
 };
 local AFFILIATIONS = { owner = true; member = true };
--- Denials that may be different at the next attempt. SASL must not report them as a wrong credential.
-local TEMPORARY = {
-	["keys-unavailable"] = true;
-	["server-misconfigured"] = true;
-	["verifier-unavailable"] = true;
-};
+-- Denials that say nothing about the token: the next attempt may succeed.
+local TEMPORARY = { ["keys-unavailable"] = true; ["verifier-unavailable"] = true };
 -- Conditions of XMPP. Every other condition is Jitsi's own and gets its own element.
 local STANDARD_CONDITIONS = { ["not-allowed"] = true; ["not-authorized"] = true };
 local UNAVAILABLE = "Tokens cannot be verified at the moment, please try again later";
@@ -65,6 +61,7 @@ local function encode_request(request)
 		room_requires_authentication = request.room_requires_authentication or false;
 		creates_room = request.creates_room or false;
 		admitted_before = request.admitted_before or false;
+		authenticated_elsewhere = request.authenticated_elsewhere or false;
 	});
 end
 
@@ -174,7 +171,8 @@ local function read_verdict(body)
 	local answer, err = decode_object(body);
 	if not answer then
 		return nil, err;
-	elseif answer.allowed == false then
+	end
+	if answer.allowed == false then
 		local code, condition = to_word(answer.code, "not-allowed"), to_word(answer.error);
 		return refusal(code, to_text(answer.reason, "Access denied"), condition);
 	end
@@ -201,9 +199,15 @@ local function unavailable()
 	return refusal("verifier-unavailable", UNAVAILABLE);
 end
 
--- Returns the SASL condition (RFC 6120, section 6.5) for a denial.
+-- Returns whether a denial says nothing about the token.
+local function is_temporary(verdict)
+	return TEMPORARY[verdict.code] or false;
+end
+
+-- Returns the SASL condition for a denial, as Jitsi's module answers it. RFC 6120 does not have
+-- not-allowed, but Jitsi's client shows the text next to this condition only.
 local function sasl_condition(verdict)
-	return TEMPORARY[verdict.code] and "temporary-auth-failure" or "not-authorized";
+	return STANDARD_CONDITIONS[verdict.condition] and verdict.condition or "not-allowed";
 end
 
 -- Returns the error for a denied stanza: type, condition, and Jitsi's own element, or nil.
@@ -236,6 +240,7 @@ return {
 	display = display;
 	encode_request = encode_request;
 	endpoint = endpoint;
+	is_temporary = is_temporary;
 	parameters = parameters;
 	read_verdict = read_verdict;
 	refusal = refusal;

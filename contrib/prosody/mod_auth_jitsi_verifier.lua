@@ -2,6 +2,7 @@
 -- This module knows where Jitsi's web client puts a token, which events Jitsi's modules fire and obey
 -- at a login, and which session fields they read. It knows nothing about keys, rules and rooms.
 
+local sessionmanager = require "core.sessionmanager";
 local generate_uuid = require "util.uuid".generate;
 
 local verifier = module:require "jitsi_verifier";
@@ -93,12 +94,12 @@ local function verify(session)
 	return announce(session);
 end
 
--- Returns the user name of the session that a client resumes (XEP-0198) on this host, or nil.
-local function resumed_username(previd)
-	for username, user in pairs(previd and prosody.hosts[module.host].sessions or {}) do
+-- Returns the session that a client resumes (XEP-0198) on this host, or nil.
+local function resumed_session(previd)
+	for _, user in pairs(previd and prosody.hosts[module.host].sessions or {}) do
 		for _, session in pairs(user.sessions) do
 			if session.resumption_token == previd then
-				return username;
+				return session;
 			end
 		end
 	end
@@ -109,7 +110,8 @@ local function choose_username(session)
 	if type(chosen) == "string" then
 		return chosen;
 	end
-	return resumed_username(session.previd) or generate_uuid();
+	local resumed = resumed_session(session.previd);
+	return resumed and resumed.username or generate_uuid();
 end
 
 -- Fires the events around the verdict in Jitsi's order. Returns a user name, or nil and a denial.
@@ -134,14 +136,37 @@ end
 
 -- After a Lua error Prosody would send no answer. The error message may contain a token, because an
 -- event handler of another module can raise it. So only the place of the error is logged.
-local function guarded_login(session)
-	local ok, username, refusal = pcall(login, session);
+local function guarded(step, ...)
+	local ok, result, refusal = pcall(step, ...);
 	if ok then
-		return username, refusal;
+		return result, refusal;
 	end
-	local place = tostring(username):match("^[^%s:]+:%d+") or "unknown place";
+	local place = tostring(result):match("^[^%s:]+:%d+") or "unknown place";
 	module:log("error", "A login failed at %s: a bug in this module or in one that it calls", place);
-	return nil, verifier.unavailable();
+	return nil, verifier.refusal("login-failed", "The login failed in the server");
+end
+
+-- Ends the connection without an answer. Jitsi's client takes every answer for a wrong token: it
+-- forgets its session and asks for a password. A client that loses its connection comes back to its
+-- session. The caller goes on with the session, so the connection ends after the caller.
+local function drop(session)
+	session.send = function () return false; end
+	module:add_timer(0, function ()
+		if session.destroyed then
+			return;
+		elseif session.requests then -- BOSH: without an answer the client would wait for a minute
+			session:close({ condition = "remote-connection-failed"; text = "The token cannot be verified" });
+		elseif session.conn then
+			session.conn:close();
+		end
+	end);
+end
+
+-- The client already has a line for each outage.
+local function log_refusal(session, refusal)
+	if refusal.code ~= "verifier-unavailable" then
+		(session.log or module._log)("info", "Login refused: %s", refusal.code);
+	end
 end
 
 local handler = {};
@@ -165,7 +190,7 @@ end
 
 function handler:process()
 	local session = self.session;
-	local username, refusal = guarded_login(session);
+	local username, refusal = guarded(login, session);
 	if session.destroyed then
 		-- The client left during the wait. mod_saslauth of Prosody 13 reads this field next, and a
 		-- destroyed session has lost it.
@@ -173,17 +198,133 @@ function handler:process()
 	end
 	if username then
 		self.username = username;
+		session._jitsi_auth_done = true; -- Jitsi's own module judges no session that has this mark
 		return "success";
 	end
-	unbind(session);
-	if refusal.code ~= "verifier-unavailable" then
-		(session.log or module._log)("info", "Login refused: %s", refusal.code);
+	log_refusal(session, refusal);
+	if not session.destroyed and verifier.is_temporary(refusal) then
+		drop(session);
 	end
+	unbind(session);
 	return "failure", verifier.sasl_condition(refusal), refusal.reason;
 end
 
 function handler:clean_clone()
 	return new_handler(self.session);
+end
+
+-- Resumption with another token (XEP-0198), on Prosody 13: a session takes over the claims of the
+-- connection that resumes it, as with Jitsi's own module. Earlier releases do not tell modules of it,
+-- and a session keeps the claims of its login. Nothing can wait at the moment of the change. So the
+-- token is judged before, when the client's request arrives:
+--
+--   stanza/…:resume, 10     judges the token and whether it covers the session's rooms; if it does not,
+--                           the new connection gets the claims that the session has
+--   c2s-session-updated     the session gets the claims of the new connection
+--
+-- Users of hosts without this module, such as guest.example.org, may log in during a call in this way.
+-- A host belongs to the nearest host above it that has this module, or to the only one.
+
+local function copy_claims(to, from)
+	to.auth_token = from.auth_token;
+	bind(to, from);
+end
+
+local function is_judged(name)
+	return prosody.hosts[name] and prosody.hosts[name].modules.auth_jitsi_verifier;
+end
+
+local function judging_host(name)
+	local above, only = name, nil;
+	while above do
+		if is_judged(above) then
+			return above;
+		end
+		above = above:match("^[^.]+%.(.+)$");
+	end
+	for other in pairs(prosody.hosts) do
+		if is_judged(other) then
+			if only then
+				return nil;
+			end
+			only = other;
+		end
+	end
+	return only;
+end
+
+-- Returns true, or nil and a denial.
+local function judge_new_token(session, original)
+	if session.host ~= module.host then
+		local verified, refusal = login(session);
+		if not verified then
+			return nil, refusal;
+		end
+	end
+	local refusal = fire("jitsi-verifier-session-rooms", { session = original; from_session = session });
+	if not refusal then
+		return true;
+	elseif verifier.is_temporary(refusal) then
+		return nil, refusal;
+	end
+	session.log("info", "A new token does not cover the rooms of its session: %s", refusal.code);
+	copy_claims(session, original);
+	return true;
+end
+
+local function resume(session, original)
+	local judged, refusal = true, nil;
+	if session.auth_token == original.auth_token then
+		copy_claims(session, original); -- other modules may have changed them
+	else
+		judged, refusal = guarded(judge_new_token, session, original);
+	end
+	if session.destroyed then
+		return true;
+	elseif judged then
+		session.conn:resume(); -- after the wait, Prosody would look for the connection in this session
+		session.jitsi_verifier_resumes = module.host;
+		return;
+	end
+	log_refusal(session, refusal);
+	if verifier.is_temporary(refusal) then
+		drop(session);
+	else
+		session:close({ condition = "not-authorized"; text = refusal.reason });
+	end
+	return true;
+end
+
+local function judge_resumption(event)
+	local session = event.origin;
+	if not session.auth_token or judging_host(session.host) ~= module.host then
+		return;
+	end
+	local user = session.username and prosody.bare_sessions[session.username .. "@" .. session.host];
+	for _, original in pairs(user and user.sessions or {}) do
+		if original.resumption_token == event.stanza.attr.previd then
+			return resume(session, original);
+		end
+	end
+end
+
+local function judge_resumptions_of(host)
+	for _, version in ipairs({ "urn:xmpp:sm:2", "urn:xmpp:sm:3" }) do
+		module:context(host):hook("stanza/" .. version .. ":resume", judge_resumption, 10);
+	end
+end
+
+if sessionmanager.update_session then
+	for host in pairs(prosody.hosts) do
+		judge_resumptions_of(host);
+	end
+	module:hook_global("host-activated", judge_resumptions_of);
+	module:hook_global("c2s-session-updated", function (event)
+		if event.from_session.jitsi_verifier_resumes == module.host then
+			copy_claims(event.session, event.from_session);
+			event.session._jitsi_auth_done = true;
+		end
+	end);
 end
 
 -- Some of Jitsi's modules clean up on this event before a session leaves its rooms.

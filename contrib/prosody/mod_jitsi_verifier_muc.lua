@@ -58,12 +58,22 @@ local function read_admins()
 	return admins;
 end
 
-local client, request_host, allowlist, admins, guests_may_not_moderate;
+-- Returns true or false if an option says whether accounts of other hosts need no token; nil if Jitsi's
+-- rule applies: they need one if the verifier compares the domain.
+local function read_guest_hosts()
+	local name = "jitsi_verifier_allow_guest_hosts";
+	if options_for(name):get_option(name) == nil then
+		return nil;
+	end
+	return options_for(name):get_option_boolean(name) == true;
+end
+
+local client, request_host, allowlist, admins, guests_may_not_moderate, allow_guest_hosts;
 local function configure()
 	client = new_client(options_for);
 	request_host = options_for("jitsi_verifier_host"):get_option_string("jitsi_verifier_host", verifier_host);
 	allowlist, guests_may_not_moderate = read_allowlist(), read_moderation();
-	admins = read_admins();
+	admins, allow_guest_hosts = read_admins(), read_guest_hosts();
 end
 configure();
 module:hook_global("config-reloaded", configure);
@@ -91,9 +101,11 @@ local function is_closed_to_guests(room)
 end
 
 -- Returns whether the room does not exist or contains only participants that need no token, such as
--- Jicofo, which opens rooms for others.
+-- Jicofo, which opens rooms for others. A conference also runs while all are in its breakout rooms.
 local function is_new(room)
-	if room then
+	if room and room._data.breakout_rooms_active then
+		return false;
+	elseif room then
 		for _, occupant in room:each_occupant() do
 			if not needs_no_token(occupant.bare_jid) then
 				return false;
@@ -122,9 +134,9 @@ local function refuse(origin, stanza, refusal)
 end
 
 -- Returns the pass for an allowed join: what the later hooks need of the verdict.
-local function to_pass(room_jid, verdict, room)
+local function to_pass(room_jid, verdict, room, token)
 	return { room_jid = room_jid; affiliation = verdict.affiliation; mismatch = verdict.tenant_mismatch;
-		closed = room.closed; may_open = room.new };
+		closed = room.closed; may_open = room.new; token = token };
 end
 
 -- Returns whether this session was inside the room. A session that a lobby, a password or a taken nick
@@ -142,26 +154,36 @@ local function pass_for_token(origin, room_jid, verdict, room)
 	local entered = origin.jitsi_verifier_entered or {};
 	local before, inside = entered[room_jid], was_inside(origin, room_jid);
 	if verdict.allowed then
-		entered[room_jid] = to_pass(room_jid, verdict, room);
+		entered[room_jid] = to_pass(room_jid, verdict, room, origin.auth_token);
 		origin.jitsi_verifier_entered = entered;
 	elseif verdict.code ~= "token-expired" or not before or room.new then
 		return nil, verdict;
+	elseif before.token ~= origin.auth_token then
+		before.affiliation = nil; -- of an earlier token
 	end
 	entered[room_jid].inside, entered[room_jid].may_open = inside, room.new or inside;
 	return entered[room_jid];
 end
 
--- Returns a pass, or nil and a denial. Users of other hosts, such as guest.example.org, were
--- authenticated by those hosts. They need no token, unless the room is closed to guests.
+-- Returns whether a host authenticates its users without the verifier, such as guest.example.org.
+local function is_guest_host(name)
+	local host = prosody.hosts[name];
+	return not (host and host.modules.auth_jitsi_verifier);
+end
+
+-- Returns a pass, or nil and a denial. The verifier applies Jitsi's rule to users of other hosts. An
+-- option of this module overrides the rule, but not for a room that is closed to guests.
 local function pass_for_guest(origin, room_jid, verdict, room)
-	local host = prosody.hosts[origin.host];
-	local is_judged_host = host and host.modules.auth_jitsi_verifier;
-	if not verdict.allowed then
-		if verdict.code ~= "token-missing" or is_judged_host then
-			return nil, verdict;
-		elseif room.closed then
-			return nil, authentication_required();
+	if is_guest_host(origin.host) then
+		if verdict.code == "token-missing" and allow_guest_hosts then
+			verdict = room.closed and authentication_required() or { allowed = true };
+		elseif verdict.code == "token-missing" or (verdict.allowed and allow_guest_hosts == false) then
+			verdict = verifier.refusal("token-missing", "Room name cannot be matched to the one from token.",
+				"room-name-does-not-match");
 		end
+	end
+	if not verdict.allowed then
+		return nil, verdict;
 	end
 	return to_pass(room_jid, {}, room);
 end
@@ -178,6 +200,7 @@ local function ask(origin, room_jid, room)
 		-- A single-use token has let this session in before. The session may go on into a breakout
 		-- room or out of the lobby.
 		admitted_before = origin.jitsi_verifier_entered ~= nil;
+		authenticated_elsewhere = not origin.auth_token and is_guest_host(origin.host);
 	}, origin.ip);
 	if origin.auth_token then
 		return pass_for_token(origin, room_jid, verdict, room);
@@ -252,6 +275,9 @@ local function admit(event)
 		return refuse(origin, stanza, verifier.unavailable());
 	end
 	origin.jitsi_meet_tenant_mismatch = pass.mismatch or nil;
+	-- As Jitsi's own module names it: the conference that the session's claims have to cover, also while
+	-- the session is in a breakout room.
+	origin.jitsi_meet_verified_room = pass.room_jid;
 end
 module:hook("muc-room-pre-create", admit, 99);
 module:hook("muc-occupant-pre-join", admit, 99);
@@ -272,19 +298,62 @@ local function is_kept_in_lobby(room, affiliation, stanza)
 	return not password or password ~= room:get_password();
 end
 
+-- The token that gave each session its affiliation, by room. An affiliation that an owner changes by
+-- hand later stays for this meeting, also after a visit to a breakout room.
+local affiliated = setmetatable({}, { __mode = "k" });
+
+-- Returns whether this token has given the session its affiliation before.
+local function is_affiliated(room, origin)
+	return affiliated[room] and affiliated[room][origin] == origin.auth_token;
+end
+
+local function note_affiliated(room, origin)
+	affiliated[room] = affiliated[room] or setmetatable({}, { __mode = "k" });
+	affiliated[room][origin] = origin.auth_token;
+end
+
 -- Runs after modules that let some users pass the lobby (-3) and before the lobby itself (-4). Prosody
 -- makes the first occupant of a new room its owner; here only a token does.
 module:hook("muc-occupant-pre-join", function (event)
-	local room, occupant, stanza = event.room, event.occupant, event.stanza;
+	local origin, room, occupant, stanza = event.origin, event.room, event.occupant, event.stanza;
 	local pass = passes[stanza];
 	local affiliation = pass and (pass.affiliation or (event.is_new_room and "none"));
 	local present = room:get_affiliation(occupant.bare_jid) or "none";
 	if not affiliation or present == "outcast" or is_kept_in_lobby(room, present, stanza) then
 		return;
+	elseif pass.affiliation and present ~= "none" and is_affiliated(room, origin) then
+		return;
 	end
 	room:set_affiliation(true, occupant.bare_jid, affiliation);
+	note_affiliated(room, origin);
 	occupant.role = room:get_default_role(room:get_affiliation(occupant.bare_jid));
 end, -3.5);
+
+-- A session resumes with another token (mod_auth_jitsi_verifier). The token has to cover the conference
+-- that the session was let into, and each room that the session is in. Returns a denial, or nil.
+module:hook_global("jitsi-verifier-session-rooms", function (event)
+	local session, resuming = event.session, event.from_session;
+	local room_jids = set.new({ session.jitsi_meet_verified_room });
+	for room_jid in pairs(session.jitsi_verifier_entered or {}) do
+		local room = muc.get_room_from_jid(room_jid);
+		if room and room:get_occupant_by_real_jid(session.full_jid) then
+			room_jids:add(room_jid);
+		end
+	end
+	for room_jid in room_jids do
+		local room = jid.host(room_jid) == module.host and muc.get_room_from_jid(room_jid);
+		local verdict = room and client:ask({
+			token = resuming.auth_token;
+			room_jid = room_jid;
+			query_prefix = resuming.jitsi_web_query_prefix;
+			host = request_host;
+			room_requires_authentication = is_closed_to_guests(room);
+		}, resuming.ip);
+		if verdict and not verdict.allowed then
+			return verdict;
+		end
+	end
+end);
 
 local function keep_guests_from_moderating(event)
 	local origin, stanza = event.origin, event.stanza;

@@ -23,6 +23,7 @@ MEMBERS: Final = {
     "room_requires_authentication": (bool, "a boolean or null"),
     "creates_room": (bool, "a boolean or null"),
     "admitted_before": (bool, "a boolean or null"),
+    "authenticated_elsewhere": (bool, "a boolean or null"),
 }
 """The members of the body: for each its type, and the type in words."""
 
@@ -76,6 +77,7 @@ def parse_body(body: bytes) -> tuple[AccessRequest, str | None]:
         room_requires_authentication=bool(members.get("room_requires_authentication")),
         creates_room=bool(members.get("creates_room")),
         admitted_before=bool(members.get("admitted_before")),
+        authenticated_elsewhere=bool(members.get("authenticated_elsewhere")),
     )
     return request, members.get("host")
 

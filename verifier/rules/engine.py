@@ -322,7 +322,9 @@ def _decide_guest(
     refused = None
     if policy.operator_policy is not None:
         refused = check_new_room(policy.operator_policy, request, record, moderator=False)
-    if refused is None and not policy.allow_empty_token:
+    compares_domain = policy.enable_domain_verification or policy.strict
+    is_known = request.authenticated_elsewhere and not compares_domain
+    if refused is None and not (policy.allow_empty_token or is_known):
         return deny(DenialCode.TOKEN_MISSING, "expected a token")
     # 25. revocation. A room or tenant can be revoked for guests, too.
     if refused is None and revoked is not None:

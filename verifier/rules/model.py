@@ -137,6 +137,8 @@ class AccessRequest:
         admitted_before: Whether the caller admitted this session with this token before, and may
             do so again after the token's end. A revocation is then reported in preference to the
             end.
+        authenticated_elsewhere: Whether the caller knows that another host of the server has
+            authenticated the client. Without domain verification, Jitsi wants no token of it.
         read: The token as ``rules.token`` has read it, so that no part of a decision reads it
             again; None before, or where it would take much memory for a long time.
     """
@@ -149,6 +151,7 @@ class AccessRequest:
     context_required: bool = False
     creates_room: bool = False
     admitted_before: bool = False
+    authenticated_elsewhere: bool = False
     read: Token | None = field(default=None, init=False, repr=False, compare=False)
 
 

@@ -149,10 +149,17 @@ describe("claims_from_session", function ()
 end);
 
 describe("a refusal", function ()
-	it("has a SASL condition of RFC 6120", function ()
-		assert.equal("not-authorized", verifier.sasl_condition(verifier.refusal("token-expired", "x")));
-		assert.equal("temporary-auth-failure", verifier.sasl_condition(verifier.refusal("keys-unavailable", "x")));
-		assert.equal("temporary-auth-failure", verifier.sasl_condition(verifier.unavailable()));
+	it("has the SASL condition of Jitsi's module", function ()
+		assert.equal("not-allowed", verifier.sasl_condition(verifier.refusal("token-expired", "x")));
+		assert.equal("not-authorized",
+			verifier.sasl_condition(verifier.refusal("subject-missing", "x", "not-authorized")));
+		assert.equal("not-allowed", verifier.sasl_condition(verifier.refusal("x", "x", "invalid-regex")));
+	end);
+
+	it("is temporary if it says nothing about the token", function ()
+		assert.is_true(verifier.is_temporary(verifier.unavailable()));
+		assert.is_true(verifier.is_temporary(verifier.refusal("keys-unavailable", "x")));
+		assert.is_false(verifier.is_temporary(verifier.refusal("key-unknown", "x")));
 	end);
 
 	local function stanza_error(refusal)

@@ -5,12 +5,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import aiohttp
 from yarl import URL
 
 from tests.system.prosody import stanzas
-from tests.system.prosody.stanzas import BIND, CLIENT, SASL, Element, Joined, Refusal, name
+from tests.system.prosody.stanzas import (
+    BIND,
+    CLIENT,
+    DROPPED,
+    SASL,
+    Element,
+    Joined,
+    Refusal,
+    name,
+)
 
 HTTPBIND = "http://jabber.org/protocol/httpbind"
 XBOSH = "urn:xmpp:xbosh"
@@ -48,8 +58,11 @@ class BoshClient:
     async def login(self) -> Refusal | None:
         """Open a session, log in and bind; return the refusal, or None and set ``jid``."""
         await self._post(f"to='{self.host}' wait='5' hold='1' ver='1.6' xmpp:version='1.0'")
-        await self._send(f"<auth xmlns='{SASL}' mechanism='ANONYMOUS'/>")
-        answer = await self._expect(lambda e: e.tag.startswith(f"{{{SASL}}}"))
+        try:
+            await self._send(f"<auth xmlns='{SASL}' mechanism='ANONYMOUS'/>")
+            answer = await self._expect(lambda e: e.tag.startswith(f"{{{SASL}}}"))
+        except ConnectionResetError:
+            return DROPPED
         if name(answer) != "success":
             return stanzas.sasl_refusal(answer)
         await self._post(f"to='{self.host}' xmpp:restart='true'")
@@ -66,7 +79,8 @@ class BoshClient:
     async def close(self) -> None:
         """End the session."""
         if self._sid:
-            await self._post("type='terminate'")
+            with suppress(ConnectionResetError):
+                await self._post("type='terminate'")
 
     async def _send(self, text: str) -> None:
         await self._post("", text)
@@ -88,3 +102,5 @@ class BoshClient:
             body = stanzas.parse(await answer.text())
         self._sid = body.get("sid", self._sid)
         self._received += list(body)
+        if body.get("type") == "terminate":
+            raise ConnectionResetError(f"closed by Prosody: {body.get('condition')}")

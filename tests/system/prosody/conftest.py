@@ -40,6 +40,10 @@ muc_mapper_domain_base = "second.test"
 [hosts."moderated.test"]
 muc_mapper_domain_base = "moderated.test"
 policy.moderators_create_rooms = true
+
+[hosts."open.test"]
+muc_mapper_domain_base = "open.test"
+enable_domain_verification = false
 """
 
 

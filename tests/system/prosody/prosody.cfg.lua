@@ -31,6 +31,7 @@ VirtualHost "second.test"
 
 Component "conference.second.test" "muc"
     modules_enabled = { "jitsi_verifier_muc" }
+    jitsi_verifier_allow_guest_hosts = true
 
 VirtualHost "internal.second"
     authentication = "jitsi_verifier"
@@ -44,6 +45,25 @@ VirtualHost "moderated.test"
 
 Component "conference.moderated.test" "muc"
     modules_enabled = { "jitsi_verifier_muc" }
+    jitsi_verifier_allow_guest_hosts = true
+
+-- A fourth host of the same verifier: no domain verification.
+VirtualHost "open.test"
+    authentication = "jitsi_verifier"
+    jitsi_verifier_url = "@HS_URL@"
+
+Component "conference.open.test" "muc"
+    modules_enabled = { "jitsi_verifier_muc" }
+
+-- The same host for the verifier, but an option keeps users of other hosts out.
+VirtualHost "closed.open.test"
+    authentication = "jitsi_verifier"
+    jitsi_verifier_url = "@HS_URL@"
+    jitsi_verifier_host = "open.test"
+
+Component "conference.closed.open.test" "muc"
+    modules_enabled = { "jitsi_verifier_muc" }
+    jitsi_verifier_allow_guest_hosts = false
 
 -- A key server and guests; no domain verification.
 VirtualHost "rs.test"
@@ -72,6 +92,7 @@ VirtualHost "slow.test"
 
 Component "conference.slow.test" "muc"
     modules_enabled = { "jitsi_verifier_muc" }
+    jitsi_verifier_allow_guest_hosts = true
 
 -- A verifier that a test starts and stops.
 VirtualHost "down.test"
@@ -96,6 +117,10 @@ VirtualHost "bad.test"
 -- Hosts with other authentication: guests, recorders, Jicofo.
 VirtualHost "guest.test"
     authentication = "anonymous"
+
+VirtualHost "guest.hs.test"
+    authentication = "insecure"
+    insecure_open_authentication = "Yes please, I know what I'm doing!"
 
 VirtualHost "recorder.test"
     authentication = "anonymous"

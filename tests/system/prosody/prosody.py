@@ -36,6 +36,7 @@ class Prosody:
         names: Mapping[str, str],
         template: Path = HERE / "prosody.cfg.lua",
     ) -> None:
+        self.release = release
         self.port = free_port()
         self._log = folder / "prosody.log"
         usual = {

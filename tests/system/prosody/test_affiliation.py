@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.system.prosody.clients import ClientFactory
+from tests.system.prosody.clients import ClientFactory, wait_until
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import MUC as MUC_NAMESPACE
-from tests.system.prosody.stanzas import Element, Joined, Refusal
+from tests.system.prosody.stanzas import Element, Joined, Refusal, is_self_presence
 from tests.system.prosody.tokens import hs_token, rs_token
 
 HOST = "hs.test"
@@ -150,3 +150,29 @@ async def test_ownership_of_an_admin_is_kept(clients: ClientFactory, prosody: Pr
     assert await user.join(f"admins@{MUC}", "user") == MEMBER
     affiliations = prosody.affiliations(f"admins@{MUC}") or {}
     assert affiliations["focus@auth.test"] == "owner"
+
+
+async def test_moderator_made_by_hand_stays_one(clients: ClientFactory, prosody: Prosody) -> None:
+    room = f"promoted@{MUC}"
+    watcher = await clients.log_in(HOST, f"token={hs_token()}")
+    await watcher.join(room, "watcher")
+    user = await clients.log_in(HOST, f"token={hs_token()}")
+    assert await user.join(room) == MEMBER
+    prosody.prepare_room(room, of=user.bare_jid, affiliation="owner")
+    await user.expect(is_self_presence)
+    await user.leave(room)
+    assert await user.join(room) == OWNER
+
+
+async def test_moderator_of_one_meeting_is_none_in_the_next(
+    clients: ClientFactory, prosody: Prosody
+) -> None:
+    room, other = f"first-meeting@{MUC}", f"other-meeting@{MUC}"
+    user = await clients.log_in(HOST, f"token={hs_token()}")
+    assert await user.join(room) == MEMBER
+    prosody.prepare_room(room, of=user.bare_jid, affiliation="owner", ends="1")
+    await user.expect(is_self_presence)
+    assert await user.join(other) == MEMBER
+    await user.leave(room)
+    await wait_until(lambda: prosody.affiliations(room) is None)
+    assert await user.join(room) == MEMBER

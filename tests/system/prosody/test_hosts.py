@@ -8,7 +8,7 @@ from tests.system.prosody.clients import ClientFactory
 from tests.system.prosody.stanzas import Joined, Refusal
 from tests.system.prosody.tokens import hs_token, second_token
 
-WRONG_SECRET = Refusal("not-authorized", "Invalid signature")
+WRONG_SECRET = Refusal("not-allowed", "Invalid signature")
 
 
 @pytest.mark.parametrize("host", ["second.test", "internal.second"])

@@ -165,30 +165,6 @@ async def test_decision_for_one_room_opens_no_other(
     assert prosody.affiliations(target) is None
 
 
-async def test_guest_of_another_host_may_join(clients: ClientFactory) -> None:
-    owner = await clients.log_in(HOST, f"token={hs_token()}")
-    await owner.join(f"hosted@{MUC}", "owner")
-    guest = await clients.log_in("guest.test")
-    assert await guest.join(f"hosted@{MUC}", "guest") == Joined("none", "participant")
-
-
-async def test_guest_of_another_host_is_refused_in_closed_room(
-    clients: ClientFactory, prosody: Prosody
-) -> None:
-    prosody.prepare_room(f"shut@{MUC}", closed="1")
-    guest = await clients.log_in("guest.test")
-    assert await guest.join(f"shut@{MUC}") == Refusal(
-        "not-allowed", "Authentication required", "authentication-required", "cancel"
-    )
-
-
-async def test_guest_of_another_host_with_bad_token_is_refused(clients: ClientFactory) -> None:
-    guest = await clients.log_in("guest.test", "token=x.y.z")
-    answer = await guest.join(f"hosted-too@{MUC}")
-    assert isinstance(answer, Refusal)
-    assert answer.condition == "not-allowed"
-
-
 async def test_presence_inside_a_room_causes_no_request(
     clients: ClientFactory, fake_verifier: FakeVerifier
 ) -> None:
@@ -213,9 +189,11 @@ async def test_requests_have_all_members_of_the_api(
     common = {"token": "owner", "query_prefix": "acme", "host": "meet.example.org"}
     room_of_login: dict[str, object] = {"room_jid": None, "room_requires_authentication": False}
     room_of_login |= {"creates_room": False, "admitted_before": False}
+    room_of_login |= {"authenticated_elsewhere": False}
     assert login == common | room_of_login
     room_of_join: dict[str, object] = {"room_jid": room, "room_requires_authentication": True}
     room_of_join |= {"creates_room": True, "admitted_before": False}
+    room_of_join |= {"authenticated_elsewhere": False}
     assert join == common | room_of_join
 
 

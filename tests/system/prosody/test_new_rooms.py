@@ -114,3 +114,17 @@ async def test_room_that_empties_during_a_request_is_refused(
     assert isinstance(answer, Refusal)
     assert (answer.condition, answer.type) == ("remote-server-timeout", "wait")
     assert await second.join(room, "second") == MEMBER
+
+
+async def test_conference_in_breakout_rooms_is_running(
+    clients: ClientFactory, prosody: Prosody
+) -> None:
+    room = f"split@{MUC}"
+    member, moderator = await log_in(clients), await log_in(clients, **MODERATOR)
+    focus = clients.websocket("auth.test")
+    await focus.login_as("focus")
+    assert isinstance(await focus.join(room, "focus"), Joined)
+    assert await moderator.join(room, "moderator") == OWNER
+    prosody.prepare_room(room, breakout="1")
+    await moderator.leave(room, "moderator")
+    assert await member.join(room, "member") == MEMBER

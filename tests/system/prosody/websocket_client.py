@@ -14,6 +14,7 @@ from tests.system.prosody import stanzas
 from tests.system.prosody.stanzas import (
     BIND,
     CLIENT,
+    DROPPED,
     FRAMING,
     SASL,
     SM,
@@ -93,7 +94,10 @@ class WebSocketClient:
 
     async def authentication_result(self) -> Refusal | None:
         """Wait for the answer to a login; return the refusal or None."""
-        answer = await self.expect(lambda e: e.tag.startswith(f"{{{SASL}}}"))
+        try:
+            answer = await self.expect(lambda e: e.tag.startswith(f"{{{SASL}}}"))
+        except ConnectionResetError:
+            return DROPPED
         return None if name(answer) == "success" else stanzas.sasl_refusal(answer)
 
     async def start_authentication(
@@ -141,12 +145,21 @@ class WebSocketClient:
         enabled = await self.expect(lambda e: e.tag == f"{{{SM}}}enabled")
         return enabled.attrib["id"]
 
-    async def resume(self, previous: str) -> str:
-        """Log in and resume a session; return ``resumed`` or ``failed``."""
+    async def start_resumption(self, previous: str, user: str = "") -> None:
+        """Log in, as a user if there is a name, and request to resume a session."""
         await self.open()
-        assert await self.authenticate() is None
+        login = ("PLAIN", f"\0{user}\0x".encode()) if user else ("ANONYMOUS", b"")
+        assert await self.authenticate(*login) is None
         await self._open_stream()
         await self.send(f"<resume xmlns='{SM}' h='0' previd='{previous}'/>")
+
+    async def resume(self, previous: str, user: str = "") -> str:
+        """Log in and resume a session; return ``resumed`` or ``failed``.
+
+        Raises:
+            ConnectionResetError: the server has ended the connection.
+        """
+        await self.start_resumption(previous, user)
         return name(await self.expect(lambda e: name(e) in {"resumed", "failed"}))
 
     async def send(self, text: str) -> None:
@@ -154,10 +167,17 @@ class WebSocketClient:
         await self.socket.send_str(text)
 
     async def expect(self, is_expected: Callable[[Element], bool]) -> Element:
-        """Wait for an element; earlier elements are kept in ``skipped``."""
+        """Wait for an element; earlier elements are kept in ``skipped``.
+
+        Raises:
+            ConnectionResetError: the server has ended the connection.
+        """
         async with asyncio.timeout(SECONDS):
             while True:
-                element = stanzas.parse(await self.socket.receive_str())
+                message = await self.socket.receive()
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    raise ConnectionResetError(f"closed by Prosody: {message.type}")
+                element = stanzas.parse(message.data)
                 if is_expected(element):
                     return element
                 self.skipped.append(element)

@@ -10,7 +10,7 @@ local FIELDS = {
 	"jitsi_web_query_room", "jitsi_web_query_prefix", "jitsi_meet_room", "jitsi_meet_domain",
 	"jitsi_meet_str_tenant", "jitsi_meet_auth_issuer", "jitsi_meet_context_user",
 	"jitsi_meet_context_group", "jitsi_meet_context_features", "jitsi_meet_context_room",
-	"jitsi_meet_tenant_mismatch", "test_events", "test_claims", "resumption_token",
+	"jitsi_meet_tenant_mismatch", "_jitsi_auth_done", "test_events", "test_claims", "resumption_token",
 };
 
 local function record(session, name)
@@ -68,6 +68,14 @@ module:hook_global("jitsi-pre-session-unbind", function (event)
 	module:log("info", "unbound: %s", event.jid);
 end);
 
+-- As Jitsi's own module for tokens does, also for sessions of other hosts.
+module:hook_global("c2s-session-updated", function (event)
+	local session, from = event.session, event.from_session;
+	if from.auth_token and from.host == module.host and not session._jitsi_auth_done then
+		session:close();
+	end
+end, 1);
+
 local function parameters(event)
 	return formdecode(event.request.url.query);
 end
@@ -120,7 +128,8 @@ local function prepare_room(event)
 	local params = parameters(event);
 	local room, muc = find_room(params.jid);
 	room = room or muc.create_room(params.jid);
-	room:set_persistent(true);
+	room:set_persistent(not params.ends);
+	if params.breakout then room._data.breakout_rooms_active = true; end
 	if params.lobby then room:set_members_only(true); end
 	if params.password then room:set_password(params.password); end
 	if params.redirect then redirect(params.jid, params.redirect); end
