@@ -40,6 +40,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**options)
         self.summary = summary
         self.manual = manual
+        self._given: Sequence[str] = ()
 
     @property
     def arguments(self) -> Sequence[argparse.Action]:
@@ -65,9 +66,39 @@ class Parser(argparse.ArgumentParser):
         page = f"{self.prog} - {self.summary}\n\n{super().format_help()}"
         return page + "".join(render(title, terms) for title, terms in self.sections())
 
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse, and keep the arguments for the text of an error."""
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Write an error to standard error, and exit with status 2."""
-        super().error(hide_tokens(message))
+        super().error(hide_tokens(f"{message}{_suggest_config(self._given)}"))
+
+
+def refuse_config_files(options: argparse.Namespace) -> None:
+    """Refuse a configuration file where a command expects a token, a link or a log."""
+    for action in options.parser.arguments:
+        values = getattr(options, action.dest, None) if not action.option_strings else None
+        for value in values if isinstance(values, list) else [values]:
+            if _is_config_file(str(value)):
+                name = action.metavar or action.dest
+                options.parser.error(f"argument {name}: did you mean --config {value}?")
+
+
+def _suggest_config(given: Sequence[str]) -> str:
+    """Return a hint if an argument is a configuration file that stands without ``--config``."""
+    for option, argument in zip(("", *given), given, strict=False):
+        if _is_config_file(argument) and not option.startswith("-"):
+            return f"; did you mean --config {argument}?"
+    return ""
+
+
+def _is_config_file(argument: str) -> bool:
+    """Return whether an argument looks like a configuration file, and not like a token or URL."""
+    return argument.endswith(".toml") and "://" not in argument and not argument.startswith("-")
 
 
 def add_command(

@@ -18,7 +18,13 @@ from typing import Final, NoReturn
 
 from verifier.cli import check_config, completion, explain, mint, replay, revocations, revoke, why
 from verifier.cli.admin_client import NoAnswerError
-from verifier.cli.arguments import Parser, UsageError, add_command, add_config
+from verifier.cli.arguments import (
+    Parser,
+    UsageError,
+    add_command,
+    add_config,
+    refuse_config_files,
+)
 from verifier.cli.manual import INTERRUPTED, Manual, option_terms
 from verifier.config import ConfigError
 from verifier.keys.sources.base import KeySourceError
@@ -88,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_closed_streams()
     parser = program()
     options = parser.parse_args(arguments)
+    refuse_config_files(options)
     _escape_unencodable()
     try:
         status: int = options.run(options)

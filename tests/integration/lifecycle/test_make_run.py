@@ -45,7 +45,9 @@ def test_demo_ignores_the_shell_and_has_one_notice(tmp_path: Path) -> None:
             ["sh", "-c", script], cwd=ROOT, env=os.environ | SHELL, stdout=file, stderr=file
         )
     try:
-        wait_until(lambda: '"event": "serving"' in output.read_text("utf-8"), "the demo")
+        wait_until(
+            lambda: '"event": "serving"' in output.read_text("utf-8"), "the demo", 3 * DEADLINE
+        )
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(DEADLINE)
