@@ -21,7 +21,8 @@ _MEAN_BYTES: Final = 1_024
 # Two requests with the same key would get the same response. No client can find two such requests
 # if the key has 192 bits. A longer key would only take more memory.
 _KEY_BYTES: Final = 24
-_ABSENT: Final = b"\0"
+ABSENT: Final = b"\0"
+"""The part of a cache key for what a request does not have. No header and no text can be this."""
 
 # Each of these decisions may change at any moment for a reason that is not in the request.
 _NEVER_CACHED: Final = UNAVAILABLE_CODES | {
@@ -139,16 +140,15 @@ class DecisionCache:
         self._bytes -= _length(CachedResponse._make(self._entries.pop(key)))
 
 
-def cache_key(parts: Iterable[bytes | None]) -> bytes:
+def cache_key(parts: Iterable[bytes]) -> bytes:
     """Return the digest of everything that a response depends on.
 
     Args:
-        parts: The parts; None for one that is missing. The number of parts must be the same for
-            each endpoint, and no part may contain a line feed. Then two different lists never
+        parts: The parts; ``ABSENT`` for one that is missing. The number of parts must be the same
+            for each endpoint, and no part may contain a line feed. Then two different lists never
             have the same text, and so never the same key.
     """
-    text = b"\n".join([_ABSENT if part is None else part for part in parts])
-    return sha256(text).digest()[:_KEY_BYTES]
+    return sha256(b"\n".join(parts)).digest()[:_KEY_BYTES]
 
 
 def _length(response: CachedResponse) -> int:

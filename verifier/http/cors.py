@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from verifier.decisions.cache import ABSENT
 from verifier.http.request import Request
 from verifier.rooms.host import name_of_host
 
@@ -37,13 +38,13 @@ class CorsOrigins:
         """Return whether there is any origin."""
         return bool(self._all)
 
-    def cache_key_part(self, request: Request) -> bytes | None:
-        """Return the origin, if a denial may depend on it.
+    def cache_key_part(self, request: Request) -> bytes:
+        """Return the origin, if a denial may depend on it; else ``ABSENT``.
 
         No other origin gets into a cache key, so that invented ones do not fill the cache.
         """
         origin = request.sole(_ORIGIN)
-        return origin.encode() if origin in self._all else None
+        return ABSENT if origin is None or origin not in self._all else origin.encode()
 
     def headers(self, request: Request, host: str | None) -> Mapping[str, str]:
         """Return the headers that permit the page to read a response; empty for other pages.

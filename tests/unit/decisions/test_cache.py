@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.support.rules import NOW, ask, mint
 from verifier import Allow, Decision, DenialCode, Deny
-from verifier.decisions.cache import CachedResponse, DecisionCache, cache_key
+from verifier.decisions.cache import ABSENT, CachedResponse, DecisionCache, cache_key
 
 KEY = b"key"
 
@@ -101,11 +101,11 @@ def test_the_collector_does_not_track_entries() -> None:
 
 
 def test_different_parts_give_different_keys() -> None:
-    questions: list[list[bytes | None]] = [
+    questions = [
         [b"auth", b"a", b"b"],
         [b"auth", b"ab", b""],
-        [b"auth", b"a", None],
-        [b"auth", None, b"a"],
+        [b"auth", b"a", ABSENT],
+        [b"auth", ABSENT, b"a"],
         [b"auth", b"", b"a"],
         [b"auth", b"b", b"a"],
     ]
