@@ -54,14 +54,15 @@ class Logs:
         """Return the line of the log and that of the audit log about one request."""
 
         def found() -> list[dict[str, Any]]:
-            texts = [*self.verifier.log.splitlines(), *self.audited()]
+            # The last line may still be written.
+            texts = [*self.verifier.log.split("\n")[:-1], *self.audited()]
             return [line for line in map(json.loads, texts) if line.get("request_id") == request_id]
 
         wait_until(lambda: len(found()) == 2, "two lines")
         return found()
 
     def audited(self) -> list[str]:
-        return self.audit.read_text("utf-8").splitlines() if self.audit.exists() else []
+        return self.audit.read_text("utf-8").split("\n")[:-1] if self.audit.exists() else []
 
 
 def run_service(tmp_path: Path, **options: Any) -> Iterator[Logs]:
