@@ -9,12 +9,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeGuard
 
 from verifier.decisions.throttle import SignatureThrottle
 from verifier.keys.model import KeyLookup, KeySet, VerificationKey
 from verifier.keys.sources.base import Missing
-from verifier.observability.first_decisions import DecidedToken
 from verifier.rules.denials import OVERLOADED, deny
 from verifier.rules.engine import SecondPhase, begin
 from verifier.rules.model import (
@@ -30,6 +29,9 @@ from verifier.rules.policy import Policy
 from verifier.rules.token import forget_long_token
 from verifier.single_use.model import SingleUse, UsedToken, is_entry
 from verifier.tokens.marks import TokenMarks
+
+if TYPE_CHECKING:  # it imports prometheus_client, which would delay commands that decide once
+    from verifier.observability.first_decisions import DecidedToken
 
 Decided: TypeAlias = Decision | Coroutine[Any, Any, Decision]
 """A decision, or a coroutine that waits and returns one; it must be awaited."""
