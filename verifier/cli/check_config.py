@@ -80,6 +80,11 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         " owner can read it",
     )
     parser.add_argument("--force", action="store_true", help="let --write replace a file")
+    parser.add_argument(
+        "--show",
+        action="store_true",
+        help="print every option in force, and where its value came from; secrets as fingerprints",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
     add_config(parser)
     parser.set_defaults(run=run, parser=parser)
@@ -102,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> CheckResult:
-    result = CheckResult()
+    result = CheckResult(show=options.show)
     try:
         result.settings = settings_of(options)
     except ConfigError as error:

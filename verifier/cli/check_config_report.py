@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from verifier.cli.check_config_show import format_options, list_host_options, list_options
 from verifier.config import OPTIONS, Problem, Settings
 
 if TYPE_CHECKING:  # at run time only ``check_config`` imports these, which load a Lua parser
@@ -33,6 +34,7 @@ class CheckResult:
         risks: The risks of both sides.
         written: The name of the file that was written; None if none was written.
         failure: Why no file could be written; empty if a file was written or not wanted.
+        show: Whether to show every option and its origin.
     """
 
     settings: Settings | None = None
@@ -44,6 +46,7 @@ class CheckResult:
     risks: list[Risk] = field(default_factory=list)
     written: str | None = None
     failure: str = ""
+    show: bool = False
 
     @property
     def ok(self) -> bool:
@@ -80,6 +83,7 @@ def as_json(result: CheckResult) -> dict[str, Any]:
     return {
         "ok": result.ok,
         "configuration": None if settings is None else options_in_force(settings),
+        **_shown_json(result),
         "virtual_hosts": [] if settings is None else sorted(settings.hosts),
         "problems": [
             {
@@ -94,6 +98,19 @@ def as_json(result: CheckResult) -> dict[str, Any]:
         "risks": [asdict(risk) for risk in result.risks],
         "written": result.written,
         "not_written": result.failure or None,
+    }
+
+
+def _shown_json(result: CheckResult) -> dict[str, Any]:
+    settings = result.settings
+    if settings is None or not result.show:
+        return {}
+    return {
+        "in_force": [asdict(found) for found in list_options(settings)],
+        "in_force_for_hosts": {
+            name: [asdict(found) for found in list_host_options(own, settings)]
+            for name, own in sorted(settings.hosts.items())
+        },
     }
 
 
@@ -172,6 +189,10 @@ def _own_lines(result: CheckResult) -> Iterator[str]:
         yield from _section("Notices:", result.unknown)
         return
     yield "The configuration is valid. In force:"
+    if result.show:
+        yield from _every_option(settings)
+        yield from _section("Notices:", settings.notices)
+        return
     options = options_in_force(settings)
     width = max(map(len, options))
     for name, value in options.items():
@@ -179,6 +200,13 @@ def _own_lines(result: CheckResult) -> Iterator[str]:
     if settings.hosts:
         yield f"  {'[hosts]':{width}}  {', '.join(sorted(settings.hosts))}"
     yield from _section("Notices:", settings.notices)
+
+
+def _every_option(settings: Settings) -> Iterator[str]:
+    yield from format_options(list_options(settings))
+    for name, own in sorted(settings.hosts.items()):
+        yield f'[hosts."{name}"], where it differs:'
+        yield from format_options(list_host_options(own, settings))
 
 
 def _table(comparison: HostComparison) -> Iterator[str]:

@@ -55,11 +55,12 @@ def load(
         raise ConfigError(config_input.problems, config_input.unknown, source)
     return Settings(
         **_attributes(values),
-        hosts={host: Settings(**_attributes(own)) for host, own in hosts.items()},
+        hosts=hosts,
         notices=(*config_input.unknown, *config_input.notices, *host_notices),
         file=path,
         source=source,
         watched_files=tuple(dict.fromkeys(config_input.files)),
+        origins=_origins(config_input),
     )
 
 
@@ -83,13 +84,13 @@ def _describe_source(path: Path | None, environ: Mapping[str, str]) -> str:
 
 def _resolve_hosts(
     config: ConfigInput, service: dict[str, Any]
-) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Return each virtual host's values, and the notices that concern one host only."""
-    hosts: dict[str, dict[str, Any]] = {}
+) -> tuple[dict[str, Settings], list[str]]:
+    """Return each virtual host's settings, and the notices that concern one host only."""
+    hosts: dict[str, Settings] = {}
     notices: list[str] = []
     of_service = list(config.problems)
     for host, own in read_hosts(config):
-        hosts[host] = resolve_host(own, service)
+        hosts[host] = Settings(**_attributes(resolve_host(own, service)), origins=_origins(own))
         own_notices = [notice for notice in own.notices if notice not in config.notices]
         notices += [f"host {host}: {notice}" for notice in own_notices]
     # A host that inherits a bad value reports the problem again; each is reported once.
@@ -97,6 +98,10 @@ def _resolve_hosts(
     of_hosts = [problem for problem in new if problem not in of_service]
     config.problems[:] = of_service + of_hosts
     return hosts, notices
+
+
+def _origins(config: ConfigInput) -> dict[str, str]:
+    return {name: given.origin for name, given in config.given.items()}
 
 
 def _attributes(values: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Settings(Options):
         file: The configuration file that was read; None without one.
         source: The file and the variables that were read, in words.
         watched_files: Secret and key files; a change in one asks for a reload.
+        origins: Where the values come from that were given, by the options' names.
     """
 
     other_algorithms: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class Settings(Options):
     file: Path | None = None
     source: str = ""
     watched_files: tuple[Path, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key_server(self) -> bool:

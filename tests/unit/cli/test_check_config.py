@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.commands import Run
 from tests.support.tokens import SECRET
+from verifier.config import OPTIONS
 
 DEPLOYMENTS = Path(__file__).parents[1] / "check_config" / "deployments"
 DEBIAN = DEPLOYMENTS / "debian" / "prosody.cfg.lua"
@@ -243,6 +244,50 @@ def test_entrances_and_kinds_are_in_the_json(run: Run) -> None:
     (entrance,) = prosody["entrances"]
     assert entrance["host"] == "guest.meet.jitsi"
     assert "users without a token" in entrance["text"]
+
+
+def test_every_option_is_shown_with_its_origin(
+    run: Run, configured: Callable[..., None], tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text(f"{THEIRS}\n{SECRET}\n")
+    toml = tmp_path / "verifier.toml"
+    toml.write_text(
+        'revocation_store = "redis://user:s3cret@redis.test/0"\n'
+        f'admin_token = "{SECRET}"\ndecision_ttl = 5\n'
+        '[hosts."other.test"]\nallow_empty_token = true\nmuc_mapper_domain_base = "other.test"\n'
+    )
+    configured(JWT_APP_ID="app", JWT_APP_SECRET_FILE=str(tmp_path / "secret"), JWT_ALLOW_EMPTY="0")
+    outcome = run("check-config", "--config", str(toml), "--show")
+    assert outcome.status == 0
+    lines = [" ".join(line.split()) for line in outcome.out.splitlines()]
+    for line in (
+        "app_id app JWT_APP_ID",
+        f"decision_ttl 5 {toml}",
+        "allow_empty_token false JWT_ALLOW_EMPTY",
+        "workers 1 default",
+        "asap_accepted_issuers app follows from other options",
+        f"revocation_store redis://***@redis.test/0 {toml}",
+        "handoff_secret none default",
+        '[hosts."other.test"], where it differs:',
+        f'allow_empty_token true [hosts."other.test"] in {toml}',
+        "muc_mapper_domain conference.other.test follows from other options",
+    ):
+        assert line in lines
+    (secrets,) = (line for line in lines if line.startswith("app_secret "))
+    assert secrets.count("fingerprint") == 2
+    assert secrets.endswith(" JWT_APP_SECRET_FILE")
+    as_json = run("check-config", "--config", str(toml), "--show", "--json")
+    shown = {found["option"]: found for found in as_json.json["in_force"]}
+    assert set(shown) == {option.name for option in OPTIONS}
+    assert shown["decision_ttl"] == {"option": "decision_ttl", "value": "5", "origin": str(toml)}
+    (first, *_) = as_json.json["in_force_for_hosts"]["other.test"]
+    assert first["option"] == "allow_empty_token"
+    for text in (outcome.out, as_json.out):
+        assert not any(secret in text for secret in (SECRET, THEIRS, "s3cret"))
+
+
+def test_origins_are_not_in_the_short_json(run: Run) -> None:
+    assert "in_force" not in run("check-config", "--json").json
 
 
 def test_existing_file_is_replaced_only_by_force(run: Run, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from verifier.config.options import OPTIONS
 from verifier.config.settings import Settings
 from verifier.rules.policy import OperatorPolicy
 
-DERIVED = {"file", "source", "hosts", "notices", "watched_files", "other_algorithms"}
+DERIVED = {"file", "source", "hosts", "notices", "watched_files", "origins", "other_algorithms"}
 
 
 def test_every_field_of_settings_is_an_option_or_derived() -> None:
