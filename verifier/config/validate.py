@@ -18,7 +18,7 @@ from verifier.config.problems import how_to_install, shown
 from verifier.config.redirect_template import unknown_placeholders
 from verifier.keys.model import is_symmetric
 from verifier.keys.pem import looks_like_pem
-from verifier.storage.redis_url import is_redis_url
+from verifier.storage.redis_url import is_redis_url, parse_redis_url
 
 STRONG_TOKEN: Final = 16
 """The least number of bytes of an admin token on an address that other machines can reach; 128 bits
@@ -43,6 +43,7 @@ def resolve(config: ConfigInput, environ: Mapping[str, str], *, terminal: bool) 
     _check_bypass(config, values)
     _check_redirect(config, values)
     _check_handoff(config, values)
+    _check_store_password(config, values)
     _check_packages(config, values)
     _notice_pod(config, values, environ)
     return values
@@ -255,6 +256,12 @@ def _check_cookie_secret(
     else:
         text = f"the secret is weak: {size} bytes, expected {STRONG_SECRET} or more"
         config.add_notice(name, text)
+
+
+def _check_store_password(config: ConfigInput, values: dict[str, Any]) -> None:
+    if is_redis_url(store := values["revocation_store"]):
+        password = parse_redis_url(store).password or ""
+        check_published(config, "revocation_store", password, values["listen"])
 
 
 def _check_packages(config: ConfigInput, values: dict[str, Any]) -> None:

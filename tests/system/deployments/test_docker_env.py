@@ -59,6 +59,18 @@ def test_the_rendered_template_agrees_with_the_environment(
     assert disagreements(read_deployment([render(environ)], {}), environ) == []
 
 
+@pytest.mark.parametrize("changed", ENVIRONMENTS, ids=lambda environ: ",".join(environ) or "none")
+def test_check_config_reads_the_env_file_as_the_template_does(
+    changed: dict[str, str], render: Render, tmp_path: Path
+) -> None:
+    environ = {**TOKENS, **changed}
+    file = tmp_path / ".env"
+    file.write_text("".join(f"{name}={value}\n" for name, value in environ.items()))
+    (rendered,) = read_deployment([render(environ)], {}).hosts
+    (read,) = read_deployment([file], {}).hosts
+    assert read.options == rendered.options
+
+
 @pytest.mark.parametrize("word", ["no", "off", "fALSE", "none"])
 def test_a_word_that_the_template_takes_for_true_is_refused(word: str, render: Render) -> None:
     environ = {**TOKENS, "JWT_ALLOW_EMPTY": word}

@@ -123,6 +123,16 @@ def test_published_admin_token_is_refused_where_others_reach_it() -> None:
     assert "a published example" in load({**environ, **PUBLIC}).notices[0]
 
 
+def test_published_redis_password_is_refused_where_others_reach_the_service() -> None:
+    url = "redis://:change-me-to-32-random-letters@redis.internal:6379/0"
+    environ = {**BASIC, "VERIFIER_REVOCATION_STORE": url}
+    with pytest.raises(ConfigError, match=r"revocation_store .*: found a published example"):
+        load({**environ, **PUBLIC})
+    assert "a published example" in load(environ).notices[0]
+    manifest = (CONTRIB / "kubernetes/redis.yaml").read_text("utf-8")
+    assert url.partition("@")[0] in manifest
+
+
 def test_secret_of_a_host_is_checked_too() -> None:
     text = '[hosts."a.example"]\napp_secret = ["change-me"]\n'
     with pytest.raises(ConfigError, match=r'app_secret \(\[hosts."a.example"\]'):
