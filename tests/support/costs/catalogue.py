@@ -152,7 +152,8 @@ def _fields(size: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     for scheme in ("Bearer ", "bEARER ", "Basic ", "Bearer\t"):
         yield f"authorization {scheme!r}", [("Authorization", scheme + "a" * size)]
         yield f"blanks after {scheme!r}", [("Authorization", scheme + " " * size + "a")]
-    for header in ("X-Request-Id", "traceparent", "X-Real-IP", "X-Forwarded-For", "Referer"):
+    headers = ("X-Request-Id", "traceparent", "X-Real-IP", "X-Forwarded-For", "Referer")
+    for header in (*headers, "Origin", "X-Original-Upgrade", "X-Forwarded-Upgrade"):
         for unit in ("eyJ", "eyjh", ":", "1", "%", "a,"):
             yield f"{header} of {unit}", [(header, _fill(unit, size))]
     yield "many fields", [(f"X-{n}", "") for n in range(min(100, size // 9))]
@@ -160,6 +161,10 @@ def _fields(size: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     dear = {"Cookie": "a=b; ", "X-Request-Id": "eyJ", "traceparent": "eyJ", "X-Real-IP": ":"}
     yield "several long fields", [(name, _fill(unit, size // 2)) for name, unit in dear.items()]
     yield "many other URIs", [("X-Forwarded-Uri", "/a")] * min(100, size // 22)
+    methods = [("X-Original-Method", "OPTIONS"), ("X-Forwarded-Method", "OPTIONS")]
+    asks = ("Access-Control-Request-Method", "POST")
+    yield "preflight", [*methods, asks, ("Origin", "a" * size)]
+    yield "preflight of many origins", [*methods, asks, *[("Origin", "a")] * min(100, size // 12)]
 
 
 def _proxy_requests(endpoint: str, size: int) -> Iterator[tuple[str, bytes]]:
@@ -171,6 +176,9 @@ def _proxy_requests(endpoint: str, size: int) -> Iterator[tuple[str, bytes]]:
     for name, unit in _HOSTS.items():
         yield f"host of {name}", ask("/standup", host=_fill(unit, size))
         yield f"short host of {name}", ask("/standup", host=_fill(unit, min(size, 250)))
+    for name, fields in _fields(size):
+        yield f"signalling, {name}", ask("/xmpp-websocket?room=standup", *fields)
+        yield f"no original request, {name}", get(endpoint, *fields)
     token = forged_token("defaults", size)
     yield "two tokens", ask(f"/standup?jwt={token}", ("Authorization", f"Bearer {token}x"))
     yield "equal tokens", ask(f"/standup?token={token}", ("Authorization", f"Bearer {token}"))

@@ -37,6 +37,7 @@ require_expiry = true
 require_user_id = true
 moderators_create_rooms = true
 """
+_CORS: Final = 'cors_origins = ["https://page.example.org", "https://app.example.org"]\n'
 _HOSTS: Final = '[hosts."meet.example.org"]\nasap_accepted_audiences = ["jitsi"]\n'
 
 
@@ -58,7 +59,7 @@ def _public_keys(_folder: Path) -> str:
 
 
 def _everything(folder: Path) -> str:
-    options = f'rules = "strict"\n{_REDIRECT}{_HANDOFF}{_BYPASS}{_audit_log(folder)}'
+    options = f'rules = "strict"\n{_REDIRECT}{_HANDOFF}{_BYPASS}{_CORS}{_audit_log(folder)}'
     return f"{_SHARED}strict_hosts = true\n{options}{_POLICY}{_HOSTS}"
 
 
