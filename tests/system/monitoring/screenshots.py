@@ -36,10 +36,10 @@ async def take(folder: Path, monitored: MonitoredVerifier, steps: int) -> dict[s
 def _send_tokens(monitored: MonitoredVerifier, step: int) -> None:
     """Send mostly good tokens, and each kind of bad ones in waves of another length."""
     kinds: list[tuple[int, dict[str, Any]]] = [
-        (16, {"jti": str(step % 30), "exp": 4_000_000_000}),
-        (3, {"exp": 1}),
-        (2, {"room": "other"}),
-        (1, {"iss": "another-site"}),
+        (16, {"jti": str(step), "exp": 4_000_000_000}),
+        (3, {"jti": str(step // 3), "exp": 1}),
+        (2, {"jti": str(step // 5), "room": "other"}),
+        (1, {"jti": str(step // 9), "iss": "another-site"}),
     ]
     for number, (usual, claims) in enumerate(kinds):
         wave = math.sin(step / (12 + 7 * number) + number)
