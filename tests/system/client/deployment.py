@@ -70,6 +70,7 @@ class Deployment:
     """The running programs.
 
     Attributes:
+        release: The release of Prosody.
         sidecar: The service, which both nginx with the gate and Prosody ask.
         prosody: Prosody with a VirtualHost for each layout.
         gated: nginx with the gate.
@@ -77,6 +78,7 @@ class Deployment:
         once: nginx with the gate of a service that has single-use tokens and the hand-off.
     """
 
+    release: Release
     sidecar: Sidecar
     prosody: Prosody
     gated: Nginx

@@ -71,10 +71,14 @@ class Participant:
         assert event[0] == FAILED, event
         return event[1:]
 
+    async def begin_to_join(self, room: str) -> None:
+        """Start to join a room."""
+        await self._do(f"join({json.dumps(room)})")
+
     async def try_to_join(self, room: str) -> Event:
         """Join a room; return the event that says how it ended."""
         before = sum(name in {JOINED, JOIN_FAILED} for name in await self.names())
-        await self._do(f"join({json.dumps(room)})")
+        await self.begin_to_join(room)
         return await self.wait_for(JOINED, JOIN_FAILED, count=before + 1)
 
     async def join(self, room: str) -> None:

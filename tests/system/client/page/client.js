@@ -44,6 +44,11 @@ class Participant {
     }
 
     join(room) {
+        if (this.room === room) {
+            this.conference.join(); // another attempt
+            return;
+        }
+        this.room = room;
         this.conference = this.connection.initJitsiConference(room, { disableSimulcast: true, p2p: { enabled: false } });
         for (const name of CONFERENCE_EVENTS) {
             const event = JitsiMeetJS.events.conference[name];
