@@ -12,7 +12,7 @@ The path of a file through the package::
         docker_values    values that break this Lua
       prosody_reader   .lua: VirtualHost, Component, Include and Prosody's other functions
         lua_lexer        bytes to tokens
-        lua_parser       tokens to a syntax tree
+        lua_parser       tokens to a syntax tree, with lua_expression_parser
         lua_statements   assignments, conditions and blocks
         lua_expressions  values
       jicofo           jicofo.conf

@@ -24,6 +24,12 @@ from verifier.check_config.yaml_tree import Node, Scalar, Sequence, YamlError, r
 
 Role: TypeAlias = Literal["prosody", "jicofo", "web"]
 _ROLES: Final[tuple[Role, ...]] = ("prosody", "jicofo", "web")
+_HINTS: Final[dict[Role, tuple[str, ...]]] = {
+    "prosody": ("prosody", "xmpp"),
+    "jicofo": ("jicofo", "focus"),
+    "web": ("web",),
+}
+"""Parts of the names of services that are built, and so have no image of docker-jitsi-meet."""
 _MAX_EXTENDS: Final = 20
 
 
@@ -74,6 +80,7 @@ class ComposeReader:
             # A later file may only change a service, and then has no image.
             names = [self.names.get(role, role)]
             names += [name for name, node in known.items() if _image_of(node) == role]
+            names += [name for name in known if any(hint in name for hint in _HINTS[role])]
             for name in names:
                 if name in known:
                     yield role, name, known[name]

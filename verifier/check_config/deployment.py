@@ -104,7 +104,12 @@ class _Reader:
         self._read_docker(sources, alone=not own)
         for source in sources:
             self._read_jicofo(source)
-            if source.kind == "web":
+            if source.kind == "unknown":
+                expected = "Prosody's, docker's, Jicofo's or the web client's configuration"
+                self._add_problem(
+                    Location(str(source.path)), f"not recognised, expected {expected}"
+                )
+            elif source.kind == "web":
                 text = self._text(source)
                 self._deployment.web = read_web_config(text, str(source.path))
         self._read_prosody(own)

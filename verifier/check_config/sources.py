@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-Kind: TypeAlias = Literal["prosody", "env", "compose", "jicofo", "properties", "web"]
+Kind: TypeAlias = Literal["prosody", "env", "compose", "jicofo", "properties", "web", "unknown"]
 
 MAX_BYTES: Final = 500_000
 STANDARD_INPUT: Final = Path("-")
@@ -30,6 +30,7 @@ KIND_NAMES: Final[dict[Kind, str]] = {
     "jicofo": "Jicofo's configuration",
     "properties": "Jicofo's older configuration",
     "web": "the web client's configuration",
+    "unknown": "not read: no file of Jitsi's",
 }
 COMPOSE_NAMES: Final = (
     "compose.yaml",
@@ -58,7 +59,8 @@ _SUFFIXES: Final[dict[str, Kind]] = {
     ".yml": "compose",
     ".yaml": "compose",
     ".js": "web",
-    ".conf": "jicofo",
+    ".conf": "unknown",
+    ".json": "unknown",
     ".properties": "properties",
 }
 _PIPES: Final = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
@@ -198,6 +200,8 @@ def _kind(path: Path, text: str) -> Kind:
         return "env"
     if not name.endswith(".lua") and _is_env(text):
         return "env"
+    if re.fullmatch(r"jicofo.*\.conf", name):
+        return "jicofo"
     for kind, pattern in _CONTENTS.items():
         if pattern.search(text):
             return kind

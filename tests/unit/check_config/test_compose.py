@@ -86,6 +86,12 @@ def test_merged_mappings_and_extended_services_are_read(read: Read) -> None:
     assert host.options["signature_algorithm"] == "HS512"
 
 
+def test_service_that_is_built_is_known_by_its_name(read: Read) -> None:
+    text = service("{ENABLE_AUTH: 1, AUTH_TYPE: jwt, JWT_APP_ID: my_app}")
+    (host,) = read(text.replace("  prosody:", "  my-xmpp:\n    build: ./prosody")).hosts
+    assert host.options["app_id"] == "my_app"
+
+
 def test_environment_replaces_the_files_of_a_service(read: Read, tmp_path: Path) -> None:
     (tmp_path / "one.env").write_text(DOTENV + "JWT_ALLOW_EMPTY=1\n")
     files = "    env_file:\n      - one.env\n      - {path: none.env, required: false}\n"

@@ -104,7 +104,9 @@ def test_copy_without_the_included_files_says_so(tmp_path: Path) -> None:
         ("stack", COMPOSE, "compose"),
         ("stack.yml", "x: 1", "compose"),
         ("jicofo", f"// comment\n{JICOFO}", "jicofo"),
-        ("reference.conf", "x = 1", "jicofo"),
+        ("jicofo-custom.conf", "x = 1", "jicofo"),
+        ("nginx.conf", "server { listen 443; }", "unknown"),
+        ("inspect.json", "[{}]", "unknown"),
         ("sip-communicator.properties", "org.jitsi.jicofo.auth.URL=XMPP:m.test", "properties"),
         ("meet.test-config.js", "x", "web"),
         ("web.txt", "config.hosts.domain = 'm.test';", "web"),
@@ -133,6 +135,13 @@ def test_folder_without_files_says_what_is_expected(tmp_path: Path) -> None:
     (problem,) = read_deployment([tmp_path], {}).config.problems
     assert "expected prosody.cfg.lua, conf.d/*.cfg.lua, docker-compose.yml" in str(problem)
     assert "/run/prosody/config" in str(problem)
+
+
+def test_file_of_another_program_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "nginx.conf").write_text("server { listen 443; }")
+    deployment = read_deployment([tmp_path / "nginx.conf"], {})
+    assert "not recognised, expected Prosody's" in str(deployment.config.problems[0])
+    assert deployment.jicofo is None
 
 
 def test_file_is_read_once(tmp_path: Path) -> None:
