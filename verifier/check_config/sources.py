@@ -89,6 +89,7 @@ def find_files(path: Path) -> list[Path]:
     """
     if path == STANDARD_INPUT or not path.is_dir():
         return [path]
+    next(path.iterdir(), None)  # an error, where glob would find nothing
     found = [*_prosody_files(path), *_compose_files(path)]
     for place in _PLACES:
         found += sorted(path.glob(place))
@@ -127,9 +128,10 @@ def find_disabled(path: Path) -> list[Path]:
     found: list[Path] = []
     for folder in _PROSODY_FOLDERS:
         available = path / folder / "conf.avail"
-        enabled = {file.resolve() for file in available.with_name("conf.d").glob("*.cfg.lua")}
+        links = available.with_name("conf.d").glob("*.cfg.lua")
+        enabled = {os.path.realpath(file) for file in links}
         files = _lua_files(available, "*.cfg.lua")
-        found += [file for file in files if file.resolve() not in enabled]
+        found += [file for file in files if os.path.realpath(file) not in enabled]
     return found
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -129,6 +131,25 @@ def test_pipes_of_a_shell_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (problem,) = read_deployment([tmp_path / "pipe"], {}).config.problems
     assert "not a regular file" in str(problem)
+
+
+def test_circular_links_are_no_traceback(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"prosody.cfg.lua": MAIN, "conf.avail/a.cfg.lua": HOST})
+    (tmp_path / "conf.d").mkdir()
+    for name, target in (("b", "c"), ("c", "b")):
+        (tmp_path / "conf.d" / f"{name}.cfg.lua").symlink_to(f"{target}.cfg.lua")
+    assert read_deployment([tmp_path], {}).config.problems
+
+
+def test_folder_that_cannot_be_read_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path) -> Iterator[Path]:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    (problem,) = read_deployment([tmp_path], {}).config.problems
+    assert "Permission denied" in str(problem)
 
 
 def test_folder_without_files_says_what_is_expected(tmp_path: Path) -> None:
