@@ -330,3 +330,14 @@ def test_service_loads_no_reader_of_deployments() -> None:
         "sys.exit(bool(loaded & {'dotenv', 'yaml'}))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_misspelt_names_are_named_beside_problems(
+    run: Run, configured: Callable[..., None]
+) -> None:
+    configured(JWT_APP_ID="app", JWT_APP_SECERT=SECRET)
+    notice = "JWT_APP_SECERT: not a known variable, ignored; the nearest is JWT_APP_SECRET"
+    outcome = run("check-config")
+    assert outcome.status == 1
+    assert f"\nNotices:\n  {notice}\n" in outcome.out
+    assert notice in run("check-config", "--json").json["notices"]
