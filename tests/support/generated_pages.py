@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from tests.conformance.case import decide_case
 from tests.support.paths import CONTRIB, DOCS, VECTORS
-from verifier.config.docker import MARKERS
+from verifier.config.docker import SWITCHES
 from verifier.config.option import REQUIRED, Option, options_of
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS, TOPICS
 from verifier.config.value_types import ListForm
@@ -237,12 +237,12 @@ def _xmpp(code: DenialCode, recorded: list[tuple[str, str]]) -> str:
 def compose() -> str:
     """Return the environment of the container: every variable, docker-jitsi-meet's own first.
 
-    Its markers make the verifier use docker-jitsi-meet's defaults for what ``.env`` leaves out.
+    Its switches make the verifier use docker-jitsi-meet's defaults for what ``.env`` leaves out.
     """
     variables = [option.variable for option in OPTIONS if option.variable]
     own = sorted(name for name in [*variables, CONFIG_VARIABLE] if name.startswith("VERIFIER_"))
     jitsi = [name for name in variables if name not in own]
-    return "".join(f"{' ' * 12}- {_assignment(name)}\n" for name in [*MARKERS, *jitsi, *own])
+    return "".join(f"{' ' * 12}- {_assignment(name)}\n" for name in [*SWITCHES, *jitsi, *own])
 
 
 def _assignment(name: str) -> str:

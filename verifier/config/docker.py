@@ -17,6 +17,9 @@ from typing import Final
 MARKERS: Final = ("ENABLE_AUTH", "AUTH_TYPE")
 """Each of these variables shows that an environment is docker-jitsi-meet's."""
 
+SWITCHES: Final = (*MARKERS, "PROSODY_AUTH_TYPE")
+"""The variables, besides those of options, that this program reads."""
+
 TOKEN_AUTH_TYPES: Final = ("jwt", "hybrid_matrix_token")
 """The values of ``AUTH_TYPE`` with which Prosody asks for tokens."""
 

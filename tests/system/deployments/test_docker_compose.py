@@ -19,7 +19,7 @@ from tests.support.processes import Program, RunningVerifier, accepts, free_port
 from tests.support.raw_http import send
 from tests.support.supervised import token
 from tests.support.tokens import SECRET
-from verifier.config.docker import MARKERS
+from verifier.config.docker import SWITCHES
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS
 from verifier.process.shutdown import shutdown_seconds
 
@@ -46,7 +46,7 @@ def test_file_follows_the_compose_specification() -> None:
 def test_service_gets_every_environment_variable() -> None:
     names = {entry.partition("=")[0] for entry in SIDECAR["environment"]}
     variables = {option.variable for option in OPTIONS if option.variable}
-    assert names == variables | {CONFIG_VARIABLE, "OTEL_EXPORTER_OTLP_ENDPOINT", *MARKERS}
+    assert names == variables | {CONFIG_VARIABLE, "OTEL_EXPORTER_OTLP_ENDPOINT", *SWITCHES}
 
 
 def test_health_check_and_stop_period_match_the_image() -> None:
