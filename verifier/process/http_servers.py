@@ -52,8 +52,9 @@ class HttpServers:
         Raises:
             OSError: a socket cannot be listened on.
         """
-        await self._start(self._admin, self._listeners.admin)
+        # /readyz must not be 200 before decisions are made.
         await self._start(self._decisions, self._listeners.decisions)
+        await self._start(self._admin, self._listeners.admin)
         log(
             "serving",
             version=VERSION,
