@@ -282,7 +282,7 @@ def set_fetch_timeout(source: RemoteSource, seconds: float) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until the condition is true; fail after ten seconds."""
-    async with asyncio.timeout(10):
+    """Wait until the condition is true; fail after half a minute."""
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110  # no event reports the condition
             await asyncio.sleep(0.001)
