@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -85,8 +86,47 @@ def test_envoy_accepts_the_file(tmp_path: Path) -> None:
     assert "deprecated" not in output.lower()
 
 
+def traefik_routers() -> dict[str, Any]:
+    file = CONTRIB / "traefik" / "jitsi-verifier.yml"
+    routers: dict[str, Any] = yaml.safe_load(file.read_text())["http"]["routers"]
+    return routers
+
+
+def test_only_the_public_router_of_traefik_is_not_gated() -> None:
+    routers = traefik_routers()
+    gated = {name for name, each in routers.items() if "jitsi-verifier" in each["middlewares"]}
+    assert gated == routers.keys() - {"jitsi-public"}
+    # Each removes what a client sent under the names of identity headers, before it asks.
+    first = {each["middlewares"][0] for each in routers.values()}
+    assert first == {"jitsi-verifier-headers"}
+
+
+def test_matchers_of_traefik_have_the_arguments_of_version_3() -> None:
+    one, two = {"Host", "Method", "PathRegexp"}, {"HeaderRegexp"}
+    for router in traefik_routers().values():
+        matchers = re.findall(r"(\w+)\(((?:`[^`]*`(?:, )?)*)\)", router["rule"])
+        assert matchers
+        for name, arguments in matchers:
+            assert (
+                arguments.count("`") // 2
+                == {**dict.fromkeys(one, 1), **dict.fromkeys(two, 2)}[name]
+            )
+
+
+def test_traefik_keep_alives_are_websockets_urls_without_upgrade() -> None:
+    router = traefik_routers()["jitsi-keep-alive"]
+    assert "!HeaderRegexp(`Upgrade`, `.`)" in router["rule"]
+    (pattern,) = re.findall(r"PathRegexp\(`(.*?)`\)", router["rule"])
+    for path in ("/xmpp-websocket", "/acme/xmpp-websocket"):
+        assert re.search(pattern, path)
+    for path in ("/http-bind", "/xmpp-websockets", "/a/b/xmpp-websocket", "/standup"):
+        assert not re.search(pattern, path)
+    priorities = {name: each["priority"] for name, each in traefik_routers().items()}
+    assert priorities["jitsi-keep-alive"] > priorities["jitsi-public"] > priorities["jitsi"]
+
+
 def test_traefik_rule_passes_public_targets_only() -> None:
-    (rule,) = re.findall(r"rule: '(.*PathRegexp.*)'", text("traefik"))
+    rule = traefik_routers()["jitsi-public"]["rule"]
     (public, never) = re.findall(r"PathRegexp\(`(.*?)`\)", rule)
     assert re.fullmatch(r".* && PathRegexp\(.*\) && !PathRegexp\(.*\)", rule)
 
