@@ -77,23 +77,6 @@ local function announce(session)
 	return true;
 end
 
-local function verify(session)
-	local verdict = client:ask({
-		token = session.auth_token;
-		query_prefix = session.jitsi_web_query_prefix;
-		host = verifier_host;
-	}, session.ip);
-	if session.destroyed then
-		return nil, verifier.refusal("client-gone", "The client is gone");
-	elseif not verdict.allowed then
-		return nil, verdict;
-	elseif not session.auth_token then
-		return true;
-	end
-	bind(session, verdict.session);
-	return announce(session);
-end
-
 -- Returns the session that a client resumes (XEP-0198) on this host, or nil.
 local function resumed_session(previd)
 	for _, user in pairs(previd and prosody.hosts[module.host].sessions or {}) do
@@ -103,6 +86,49 @@ local function resumed_session(previd)
 			end
 		end
 	end
+end
+
+-- Returns whether a client comes back to a session that was let in with the same token, which has not
+-- expired since. The session would go on if its connection had not been lost, so it also goes on while
+-- no verifier answers.
+local function may_go_on(session, original)
+	if not original or not original._jitsi_auth_done or original.auth_token ~= session.auth_token then
+		return false;
+	elseif not session.auth_token then
+		return true;
+	end
+	local claims = verifier.claims_of(session.auth_token);
+	return claims and (claims.exp == nil or type(claims.exp) == "number" and os.time() < claims.exp);
+end
+
+-- Returns the values of the token's session, or nil and a denial.
+local function judge(session)
+	local verdict = client:ask({
+		token = session.auth_token;
+		query_prefix = session.jitsi_web_query_prefix;
+		host = verifier_host;
+	}, session.ip);
+	if session.destroyed then
+		return nil, verifier.refusal("client-gone", "The client is gone");
+	elseif verdict.allowed then
+		return verdict.session;
+	end
+	local original = resumed_session(session.previd);
+	if verifier.is_temporary(verdict) and may_go_on(session, original) then
+		return original;
+	end
+	return nil, verdict;
+end
+
+local function verify(session)
+	local values, refusal = judge(session);
+	if not values then
+		return nil, refusal;
+	elseif not session.auth_token then
+		return true;
+	end
+	bind(session, values);
+	return announce(session);
 end
 
 local function choose_username(session)

@@ -54,22 +54,45 @@ async def test_session_resumes_after_the_service_was_restarted(
     await assert_resumed(participant, jid, witness)
 
 
-@pytest.mark.parametrize("meeting", ["gate", "hook", "both"], indirect=True)
-async def test_all_sessions_resume_after_an_outage_of_the_service(
+@behind_the_gate
+async def test_all_sessions_resume_when_an_outage_of_the_service_ends(
     meeting: Meeting, deployment: Deployment
 ) -> None:
     participants = [await meeting.enter() for _ in range(3)]
     jids = [await participant.jid() for participant in participants]
-    # The login is the first connection, and the second is the first attempt to resume.
-    attempt_failed = ("connfail", 1) if meeting.layout.is_gated else ("connecting", 3)
     with deployment.sidecar_away():
         for participant in participants:
             await participant.cut()
         for participant in participants:
-            await participant.wait_for(attempt_failed[0], count=attempt_failed[1])
-    witnesses = participants[1:] + participants[:1]
-    for participant, jid, witness in zip(participants, jids, witnesses, strict=True):
-        await assert_resumed(participant, jid, witness)
+            await participant.wait_for("connfail")
+    for i, participant in enumerate(participants):
+        await assert_resumed(participant, jids[i], participants[i - 1])
+
+
+@at_prosody
+async def test_all_sessions_resume_during_an_outage_of_the_service(
+    meeting: Meeting, deployment: Deployment
+) -> None:
+    participants = [await meeting.enter() for _ in range(3)]
+    jids = [await participant.jid() for participant in participants]
+    with deployment.sidecar_away():
+        for participant in participants:
+            await participant.cut()
+        for i, participant in enumerate(participants):
+            await assert_resumed(participant, jids[i], participants[i - 1])
+
+
+@pytest.mark.parametrize("meeting", ["hook"], indirect=True)
+async def test_new_token_is_judged_when_an_outage_ends(
+    meeting: Meeting, deployment: Deployment
+) -> None:
+    participant, witness = await meeting.enter(), await meeting.enter()
+    jid = await participant.jid()
+    with deployment.sidecar_away():
+        await participant.refresh(meeting.token())
+        # The login is the first connection. When the third begins, the second was refused.
+        await participant.wait_for("connecting", count=3)
+    await assert_resumed(participant, jid, witness)
 
 
 async def test_new_token_is_used_without_leaving(meeting: Meeting) -> None:

@@ -180,6 +180,7 @@ class FakeVerifier:
             "keyless": self._keyless,
             "expiring-": self._expiring,
             "once-": self._once,
+            "first-": self._first_only,
             "mismatch-": self._mismatch,
         }
 
@@ -244,6 +245,14 @@ class FakeVerifier:
             reason = "token already used"
             return _json_response({**DENIED, "code": "token-already-used", "reason": reason})
         return _json_response(OWNER)
+
+    async def _first_only(
+        self, request: web.BaseRequest, message: VerifyRequest
+    ) -> web.StreamResponse:
+        """Allow the first request with this token; never answer a later one."""
+        if len(self.requests_with(message["token"])) > 1:
+            return await self._cut(request, message)
+        return _json_response(ALLOWED)
 
     async def _mismatch(self, _request: web.BaseRequest, message: VerifyRequest) -> web.Response:
         """Report a tenant mismatch; deny it for a room that is closed to guests."""

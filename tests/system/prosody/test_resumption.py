@@ -6,14 +6,16 @@ Prosody 0.12 a session keeps the claims of its login, as with Jitsi's own module
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
+from tests.support.tokens import segment
 from tests.system.prosody.clients import ClientFactory, wait_until
 from tests.system.prosody.fake_verifier import FakeVerifier
 from tests.system.prosody.prosody import Prosody
-from tests.system.prosody.stanzas import Joined, Refusal
+from tests.system.prosody.stanzas import DROPPED, Joined, Refusal
 from tests.system.prosody.tokens import hs_token
 from tests.system.prosody.websocket_client import WebSocketClient
 
@@ -167,6 +169,35 @@ async def test_resumption_waits_for_a_verifier_that_is_away(
             await resume(clients, host, previous, "login-status-500")
     assert (prosody.session(user.jid) or {})["auth_token"] == "allow"
     assert (await resume(clients, host, previous, "owner"))[1] == "resumed"
+
+
+def first_only(name: str, ends: int) -> str:
+    """Return a token that the fake verifier allows once; ``ends`` is seconds from now."""
+    return f"first-{name}.{segment({'exp': int(time.time()) + ends})}.x"
+
+
+async def test_session_goes_on_while_the_verifier_is_away(
+    clients: ClientFactory, prosody: Prosody
+) -> None:
+    host, token = "fault.test", first_only("goes-on", 3600)
+    user = await clients.log_in(host, f"token={token}")
+    previous = await user.make_resumable()
+    await user.drop()
+    assert (await resume(clients, host, previous, token))[1] == "resumed"
+    assert (prosody.session(user.jid) or {})["jitsi_meet_room"] == "*"
+
+
+@pytest.mark.parametrize("case", ["expired", "another token", "another session"])
+async def test_other_login_waits_while_the_verifier_is_away(
+    clients: ClientFactory, case: str
+) -> None:
+    host, token = "fault.test", first_only(case[-5:], -1 if case == "expired" else 3600)
+    user = await clients.log_in(host, f"token={token}")
+    previous = await user.make_resumable()
+    await user.drop()
+    again = "status-500" if case == "another token" else token
+    session = "unknown" if case == "another session" else previous
+    assert await clients.websocket(host, f"token={again}&previd={session}").login() == DROPPED
 
 
 async def test_client_lost_during_resumption_does_no_harm(
