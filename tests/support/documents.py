@@ -34,10 +34,19 @@ class Snippet(NamedTuple):
 def snippets(*languages: str) -> list[Snippet]:
     """Return every fenced block in one of these languages, without its indentation."""
     return [
-        Snippet(document, language, re.sub(f"^{indent}", "", text, flags=re.MULTILINE))
+        Snippet(document, language, text)
         for document in DOCUMENTS
-        for indent, language, text in _FENCED.findall(document.read_text("utf-8"))
-        if language in languages
+        for language in languages
+        for text in blocks(document.read_text("utf-8"), language)
+    ]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """Return the fenced blocks of a part of a document, without their indentation."""
+    return [
+        re.sub(f"^{indent}", "", block, flags=re.MULTILINE)
+        for indent, found, block in _FENCED.findall(text)
+        if found == language
     ]
 
 

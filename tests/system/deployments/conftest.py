@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import pytest
 
-FOLDER: Final = Path(__file__).parent / "docker-jitsi-meet"
-
-Render = Callable[[Mapping[str, str]], Path]
+from tests.system.deployments.docker_template import FOLDER, Render, rendered
 
 
 @pytest.fixture(scope="session")
@@ -30,12 +27,8 @@ def render(program: Path, tmp_path: Path) -> Render:
     """Return a function that renders docker-jitsi-meet's template with these variables."""
 
     def render(environ: Mapping[str, str]) -> Path:
-        command = [program, FOLDER / "jitsi-meet.cfg.lua"]
-        done = subprocess.run(
-            command, check=True, capture_output=True, timeout=30, env=dict(environ)
-        )
         file = tmp_path / "jitsi-meet.cfg.lua"
-        file.write_bytes(done.stdout)
+        file.write_text(rendered(program, file.name, environ), "utf-8")
         return file
 
     return render

@@ -39,6 +39,21 @@ class Release:
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         return Path(cache) / "jitsi-verifier-tests" / self.suite
 
+    @property
+    def root(self) -> Path:
+        """The root folder of the Debian in which this release is installed.
+
+        Raises:
+            LookupError: the release is not installed.
+        """
+        for root in (Path("/"), self.tree):
+            if self.is_in(root):
+                return root
+        raise LookupError(
+            f"expected Prosody {self.version} on this machine or in {self.tree}, found none; "
+            "as root, run: python -m tests.system.prosody.releases"
+        )
+
     def is_in(self, root: Path) -> bool:
         """Return whether this release is installed below a root folder."""
         file = root / _VERSION_FILE
@@ -52,14 +67,9 @@ class Release:
         Raises:
             LookupError: the release is not installed.
         """
-        if self.is_in(Path("/")):
+        if self.root == Path("/"):
             return list(arguments)
-        if self.is_in(self.tree):
-            return [_IN_TREE, self.tree, tempfile.gettempdir(), ROOT, "--", *arguments]
-        raise LookupError(
-            f"expected Prosody {self.version} on this machine or in {self.tree}, found none; "
-            "as root, run: python -m tests.system.prosody.releases"
-        )
+        return [_IN_TREE, self.root, tempfile.gettempdir(), ROOT, "--", *arguments]
 
     def install(self) -> None:
         """Make the tree of the other Debian, if this machine lacks the release."""

@@ -1,0 +1,80 @@
+"""A copy of a Debian, in which a test runs an administrator's commands; nothing of them is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support.paths import ROOT
+from tests.support.processes import Program
+from tests.system.prosody.releases import Release
+
+_IN_COPY = Path(__file__).with_name("in-copy")
+_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class DebianCopy:
+    """A copy of the Debian that has a release of Prosody. Only root can make one.
+
+    It sees the network, the repository, and ``folder`` under their usual names.
+
+    Args:
+        release: The release of Prosody.
+        folder: An empty folder for the copy and for files that the copy shares with the test.
+    """
+
+    def __init__(self, release: Release, folder: Path) -> None:
+        self._ready, copy = folder / "ready", folder / "copy"
+        copy.mkdir()
+        # The first process of a copy has to wait for processes that have lost their parents.
+        first = f"touch {self._ready}; sleep infinity & wait"
+        places: list[str | Path] = [_IN_COPY, release.root, copy, ROOT, folder]
+        command = [*places, "--", "sh", "-c", first]
+        self._program = Program(command, folder / "copy.log", {"PATH": _SEARCH_PATH})
+        self._program.wait_until(self._ready.exists, "the copy")
+        children = Path(f"/proc/{self._program.pid}/task/{self._program.pid}/children")
+        self._first = int(children.read_text("ascii").split()[0])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        os.kill(self._first, signal.SIGKILL)  # unshare ignores signals while its program runs
+        self._program.stop()
+
+    def run(self, command: str, folder: Path = ROOT, **environ: str) -> str:
+        """Run a command of the shell in a folder; return its output, standard error included.
+
+        Raises:
+            AssertionError: the command failed.
+        """
+        enter = ["nsenter", f"--target={self._first}", "--mount", "--pid", "--root", "--wd"]
+        done = subprocess.run(
+            [*enter, "sh", "-euc", f"cd {folder}\n{command}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            env={"PATH": _SEARCH_PATH, "HOME": "/root", **environ},
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}"
+        return done.stdout
+
+    def write(self, file: str, text: str, mode: int = 0o644) -> None:
+        """Write a file inside the copy."""
+        shared = self._ready.with_name("shared")
+        shared.write_text(text)
+        self.run(f"install -D -m {mode:o} {shared} {file}")
+
+    def read(self, file: str) -> str:
+        """Return the text of a file inside the copy."""
+        return self.run(f"cat {file}")
