@@ -56,7 +56,7 @@ def deployment(
         sidecar.environ["VERIFIER_CORS_ORIGINS"] = f"http://127.0.0.1:{plain.port}"
         sidecar.start()
         once.start()
-        yield Deployment(request.param, sidecar, prosody, gated, plain, gated_once)
+        yield Deployment(request.param, sidecar, once, prosody, gated, plain, gated_once)
     if not JITSI_PLUGINS:  # Jitsi's own modules write tokens to the log
         assert_clean(prosody.log())
 

@@ -72,14 +72,16 @@ class Deployment:
     Attributes:
         release: The release of Prosody.
         sidecar: The service, which both nginx with the gate and Prosody ask.
+        once_sidecar: The service with single-use tokens and the hand-off.
         prosody: Prosody with a VirtualHost for each layout.
         gated: nginx with the gate.
         plain: nginx without the gate.
-        once: nginx with the gate of a service that has single-use tokens and the hand-off.
+        once: nginx with the gate of ``once_sidecar``.
     """
 
     release: Release
     sidecar: Sidecar
+    once_sidecar: Sidecar
     prosody: Prosody
     gated: Nginx
     plain: Nginx
@@ -96,11 +98,12 @@ class Deployment:
         values = re.findall(rf"^jitsi_verifier_{name}{{.*}} (.*)$", text, re.MULTILINE)
         return int(sum(map(float, values)))
 
-    def revoke(self, **criteria: Any) -> None:
+    @staticmethod
+    def revoke(sidecar: Sidecar, **criteria: Any) -> None:
         """Revoke tokens."""
         body = json.dumps(criteria).encode()
         headers = {"Content-Type": "application/json"}
-        answer = post(self.sidecar.admin_port, "/v1/revocations", body, headers)
+        answer = post(sidecar.admin_port, "/v1/revocations", body, headers)
         assert answer.status == 201, answer.body
 
     @contextmanager

@@ -29,7 +29,7 @@ async def test_client_reports_a_refused_request(meeting: Meeting, deployment: De
     token = meeting.token(jti=meeting.room)
     participant = await meeting.connect(token, conferenceRequestUrl=address(meeting))
     await participant.log_in()
-    deployment.revoke(jti=meeting.room)
+    deployment.revoke(deployment.sidecar, jti=meeting.room)
     await participant.begin_to_join(meeting.room)
     event = await participant.wait_for(JOINED, JOIN_FAILED, FAILED)
     assert event[:2] == [FAILED, "connection.conferenceRequestFailed"]

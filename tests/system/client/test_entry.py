@@ -94,7 +94,7 @@ async def test_login_during_an_outage_is_no_wrong_password(
     await meeting.enter(transport=transport)
 
 
-@behind_the_gate
+@pytest.mark.parametrize("meeting", ["gate"], indirect=True)
 async def test_bosh_login_goes_on_when_an_outage_ends(
     meeting: Meeting, deployment: Deployment
 ) -> None:
@@ -154,7 +154,7 @@ async def test_keep_alive_of_a_refused_client_is_no_denial(
     meeting: Meeting, deployment: Deployment
 ) -> None:
     participant = await meeting.enter(meeting.token(jti=meeting.room))
-    deployment.revoke(jti=meeting.room)
+    deployment.revoke(deployment.sidecar, jti=meeting.room)
     decisions, keep_alives = (
         deployment.metric("decisions_total"),
         deployment.metric("keep_alives_total"),

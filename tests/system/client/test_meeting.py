@@ -13,7 +13,7 @@ from tests.system.client.participants import ESTABLISHED, FAILED, USER_LEFT, Mee
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-LIFETIME = 15  # seconds: time for two logins and joins on a slow machine
+LIFETIME = 15  # seconds: time for a login and a join on a slow machine
 numbers = count(1)
 
 behind_the_gate = pytest.mark.parametrize("meeting", GATED, indirect=True)
@@ -108,7 +108,7 @@ async def test_revoked_token_ends_at_the_next_login(
 ) -> None:
     participant = await meeting.enter(meeting.token(jti=meeting.room))
     witness = await meeting.enter()
-    deployment.revoke(jti=meeting.room)
+    deployment.revoke(deployment.sidecar, jti=meeting.room)
     await talk(participant, witness)
     await participant.cut()
     event = await participant.wait_for(FAILED)
@@ -121,7 +121,7 @@ async def test_page_explains_a_revoked_token_when_the_client_reloads_it(
 ) -> None:
     token = meeting.token(jti=meeting.room)
     participant, witness = await meeting.enter(token), await meeting.enter()
-    deployment.revoke(jti=meeting.room)
+    deployment.revoke(deployment.sidecar, jti=meeting.room)
     await talk(participant, witness)
     await participant.cut()
     await participant.wait_for("connfail")
@@ -130,15 +130,28 @@ async def test_page_explains_a_revoked_token_when_the_client_reloads_it(
 
 
 async def test_expired_token_ends_at_the_next_login(meetings: list[Meeting]) -> None:
-    ends = int(time.time()) + LIFETIME
-    pairs = []
+    pairs, ends = [], 0
     for meeting in meetings:
-        participant = await meeting.enter(meeting.token(exp=ends))
-        pairs.append((participant, await meeting.enter()))
-    wait_until(lambda: time.time() > ends, "the end of the token", LIFETIME + 1.0)
+        witness = await meeting.enter()
+        ends = int(time.time()) + LIFETIME
+        pairs.append((await meeting.enter(meeting.token(exp=ends)), witness))
+    wait_until(lambda: time.time() > ends, "the end of the tokens", LIFETIME + 1.0)
     for participant, witness in pairs:
         await talk(participant, witness)
         await participant.cut()
         # Newer libraries find the end in the token, and ask the page for a new one.
         event = await participant.wait_for(FAILED, "connfail", "connection.token_expired")
         assert event[1:2] in ([], ["connection.passwordRequired"])
+
+
+async def test_reload_explains_a_revoked_token_to_a_browser_with_cookie(
+    gated_once_meeting: Meeting, deployment: Deployment
+) -> None:
+    meeting = gated_once_meeting
+    await meeting.open(f"/{meeting.room}?jwt={meeting.token(jti=meeting.room)}")
+    participant = await meeting.enter(await meeting.token_of_page())
+    deployment.revoke(deployment.once_sidecar, jti=meeting.room)
+    await participant.cut()
+    await participant.wait_for("connfail")
+    await meeting.tab.reload()
+    assert "This link has been withdrawn" in await meeting.text()
