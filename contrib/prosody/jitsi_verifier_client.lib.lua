@@ -7,13 +7,30 @@ local timer = require "util.timer";
 local monotonic = require "util.time".monotonic;
 
 local verifier = module:require "jitsi_verifier";
+local connection = module:require "jitsi_verifier_connection";
 
 local ANSWER_BYTES = 64 * 1024;
 local DEFAULT_URL = "http://127.0.0.1:8090";
 local DEFAULT_SECONDS = 5;
 local JSON = "application/json";
 
--- Sends a POST and waits for the answer. net.http has no timeout, and a destroyed request never calls
+-- Sends a POST by net.http, which knows TLS and credentials. Returns a function that cancels it.
+local function post_once(url, headers, body, callback)
+	local options = { method = "POST"; headers = headers; body = body };
+	local request = http.request(url, options, function (content, code)
+		callback(code, content);
+	end);
+	if request then
+		request.body_size_limit = ANSWER_BYTES;
+	end
+	return function ()
+		if request then
+			http.destroy_request(request);
+		end
+	end;
+end
+
+-- Sends a POST and waits for the answer. Neither way has a timeout, and a cancelled request never calls
 -- back. So the answer or the timer ends the wait, whichever comes first, and only once.
 local function post(url, headers, body, seconds)
 	local wait, done = async.waiter(1, true);
@@ -24,17 +41,10 @@ local function post(url, headers, body, seconds)
 			done();
 		end
 	end
-	local options = { method = "POST"; headers = headers; body = body };
-	local request = http.request(url, options, function (content, code)
-		finish(code, content);
-	end);
-	if request then
-		request.body_size_limit = ANSWER_BYTES;
-	end
+	local send = url:find("^http://[^@]*$") and connection.post or post_once;
+	local cancel = send(url, headers, body, finish);
 	local task = timer.add_task(seconds, function ()
-		if request then
-			http.destroy_request(request);
-		end
+		cancel();
 		finish(0, "timeout");
 	end);
 	wait();

@@ -8,13 +8,22 @@ local KEYLESS = '{"allowed": false, "code": "keys-unavailable"}';
 local clock, answers, requests, logged, options;
 package.loaded["util.async"] = { waiter = function () return function () end, function () end; end };
 package.loaded["util.time"] = { monotonic = function () return clock; end };
+local function send(url, request, callback)
+	table.insert(requests, { url = url; request = request });
+	local answer = answers[url];
+	if answer then callback(answer[1], answer[2]); end
+end
 package.loaded["net.http"] = {
 	destroy_request = function () end;
 	request = function (url, request, callback)
-		table.insert(requests, { url = url; request = request });
-		local answer = answers[url];
-		if answer then callback(answer[2], answer[1]); end
+		send(url, request, function (code, content) callback(content, code); end);
 		return {};
+	end;
+};
+local connection = {
+	post = function (url, headers, body, callback)
+		send(url, { method = "POST"; headers = headers; body = body; is_reused = true }, callback);
+		return function () end;
 	end;
 };
 package.loaded["util.timer"] = {
@@ -31,7 +40,9 @@ package.loaded["util.timer"] = {
 local shared;
 local function new_module()
 	return {
-		require = function () return dofile("jitsi_verifier.lib.lua"); end;
+		require = function (_, name)
+			return name == "jitsi_verifier_connection" and connection or dofile(name .. ".lib.lua");
+		end;
 		log = function (_, level, message, ...) table.insert(logged, level .. " " .. message:format(...)); end;
 		shared = function (_, path) shared[path] = shared[path] or {}; return shared[path]; end;
 		get_option_array = function (_, _, default)
@@ -71,6 +82,14 @@ describe("a client", function ()
 		assert.equal("203.0.113.7", request.headers["X-Real-IP"]);
 		assert.equal("t", require "util.json".decode(request.body).token);
 		assert.equal(5, requests[1].seconds);
+	end);
+
+	it("leaves TLS and credentials to net.http", function ()
+		for url, is_reused in pairs({ ["http://v:1"] = true; ["https://v"] = false; ["http://u:p@v"] = false }) do
+			options.url, answers[url .. "/v1/verify"], requests = url, { 200, ALLOWED }, {};
+			assert.is_true(new_client():ask({}).allowed);
+			assert.equal(is_reused, requests[1].request.is_reused or false);
+		end
 	end);
 
 	it("asks the first address that works, and that one first from then on", function ()

@@ -96,11 +96,13 @@ class FakeVerifier:
     Attributes:
         port: Its port; the argument 0 selects a free one.
         requests: All requests, in order.
+        connections: The connection of each request.
         files: The bodies that ``GET`` returns, by path.
     """
 
     def __init__(self, port: int = 0) -> None:
         self.requests: list[VerifyRequest] = []
+        self.connections: list[object] = []
         self.files: dict[str, bytes] = {}
         self._held: dict[str, asyncio.Event] = {}
         self._loop = asyncio.new_event_loop()
@@ -155,6 +157,7 @@ class FakeVerifier:
             return web.Response(body=body, status=404 if body is None else 200)
         message = await request.json()
         self.requests.append(message)
+        self.connections.append(request.transport)
         token = message["token"]
         if token is None:
             if (message["room_jid"] or "").startswith("held-"):

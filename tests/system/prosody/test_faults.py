@@ -187,3 +187,16 @@ async def test_fifty_concurrent_logins_succeed(clients: ClientFactory) -> None:
     room = "crowd@conference.hs.test"
     joins = await asyncio.gather(*(user.join(room, f"n{i}") for i, user in enumerate(users)))
     assert joins == [Joined("member", "participant")] * 50
+
+
+async def test_connections_to_the_verifier_stay_open(
+    clients: ClientFactory, fake_verifier: FakeVerifier
+) -> None:
+    start = len(fake_verifier.connections)
+    for _ in range(5):
+        await clients.log_in(HOST, "token=allow")
+    assert len(set(fake_verifier.connections[start:])) == 1
+    # The first attempt may have met a connection that the server had closed, the second one not.
+    assert await clients.websocket(HOST, "token=cut-once").login() == DROPPED
+    assert len(fake_verifier.requests_with("cut-once")) == 2
+    await clients.log_in(HOST, "token=allow")

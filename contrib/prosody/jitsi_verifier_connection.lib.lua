@@ -1,0 +1,233 @@
+-- HTTP/1.1 requests over connections that stay open. net.http of Prosody 0.12 opens a connection for
+-- each request, which costs Prosody's thread more than the rest of a request. A connection carries one
+-- request at a time. Its states:
+--
+--   opening   no conn yet, has an exchange    → busy, or gone
+--   busy      the request was written         → idle or busy, or gone
+--   idle      in `pool.idle`, no exchange     → busy, or gone
+--
+-- If many clients come at once, their requests wait for a connection, because a new one costs more than
+-- an answer. A request waits only for a moment, so that slow answers do not delay others.
+--
+-- A server may close an idle connection at the moment at which it is used again. Then nothing of an
+-- answer arrives, and the request is sent once more over a new connection. This file knows nothing
+-- about the meaning of a request.
+
+local connect = require "net.connect".connect;
+local new_parser = require "net.http.parser".new;
+local new_resolver = require "net.resolvers.basic".new;
+local add_task = require "util.timer".add_task;
+local parse_url = require "socket.url".parse;
+local monotonic = require "util.time".monotonic;
+
+local IDLE_SECONDS = 10; -- less than any server keeps them
+local CONNECTIONS = 8; -- from this number on requests wait
+local WAITING_SECONDS = 0.05;
+local LIMITS = { body_size_limit = 64 * 1024 };
+
+local listener = {};
+local links = {}; -- by Prosody's connection
+local pools = {}; -- by address: idle links and waiting exchanges, the latest last; the number of links
+
+local function pool_of(address)
+	pools[address] = pools[address] or { idle = {}; waiting = {}; count = 0 };
+	return pools[address];
+end
+
+local function open(exchange)
+	local link = { exchange = exchange; pool = exchange.pool };
+	exchange.link = link;
+	exchange.pool.count = exchange.pool.count + 1;
+	connect(new_resolver(exchange.host, exchange.port, "tcp"), listener, {}, link);
+end
+
+local function finish(exchange, code, content)
+	local callback = exchange.callback;
+	exchange.callback = nil;
+	if callback then
+		callback(code, content);
+	end
+end
+
+local function fail(link, reason)
+	local exchange = link.exchange;
+	link.exchange = nil;
+	if not exchange then
+		return;
+	elseif link.is_reused and not link.has_answered then
+		open(exchange);
+	else
+		finish(exchange, 0, reason);
+	end
+end
+
+local function use(link, exchange)
+	link.exchange, exchange.link = exchange, link;
+	link.has_answered = false;
+	link.conn:write(exchange.text);
+end
+
+-- Returns the request that has waited longest, or nil.
+local function next_waiting(pool)
+	local exchange;
+	repeat
+		exchange = table.remove(pool.waiting, 1);
+	until not exchange or exchange.callback; -- without it, it was cancelled
+	return exchange;
+end
+
+-- Opens connections for the requests that have waited for long.
+local function watch(pool)
+	pool.is_watched = true;
+	add_task(WAITING_SECONDS, function ()
+		pool.is_watched = false;
+		local limit = monotonic() - WAITING_SECONDS;
+		while pool.waiting[1] and pool.waiting[1].since <= limit do
+			local exchange = next_waiting(pool);
+			if exchange then
+				open(exchange);
+			end
+		end
+		if pool.waiting[1] then
+			watch(pool);
+		end
+	end);
+end
+
+local function keep(link)
+	local pool, exchange = link.pool, next_waiting(link.pool);
+	link.is_reused = true;
+	if exchange then
+		use(link, exchange);
+	elseif #pool.idle < CONNECTIONS then
+		link.idle_since = monotonic();
+		pool.idle[#pool.idle + 1] = link;
+	else
+		link.conn:close();
+	end
+end
+
+local function forget(link)
+	for position, other in ipairs(link.pool.idle) do
+		if other == link then
+			table.remove(link.pool.idle, position);
+			return;
+		end
+	end
+end
+
+-- Returns an idle connection, or nil. The latest one is taken first, so that unused ones grow old.
+local function take(pool)
+	local link = table.remove(pool.idle);
+	if link and monotonic() - link.idle_since < IDLE_SECONDS then
+		return link;
+	end
+	while link do
+		link.conn:close();
+		link = table.remove(pool.idle);
+	end
+end
+
+local function on_answer(link, packet)
+	local exchange = link.exchange;
+	if packet.partial then
+		return; -- the head only
+	elseif not exchange then
+		link.conn:close(); -- an answer that belongs to no request
+		return;
+	end
+	link.exchange = nil;
+	local connection = (packet.headers.connection or ""):lower();
+	if packet.httpversion == "1.1" and not connection:find("close", 1, true) then
+		keep(link);
+	else
+		link.conn:close();
+	end
+	finish(exchange, packet.code, packet.body);
+end
+
+function listener.onattach(conn, link)
+	links[conn], link.conn = link, conn;
+	link.parser = new_parser(function (packet) on_answer(link, packet); end, function (reason)
+		fail(link, reason);
+		conn:close();
+	end, "client", function () return LIMITS; end);
+end
+
+function listener.ondetach(conn)
+	links[conn] = nil;
+end
+
+function listener.onconnect(conn)
+	local link = links[conn];
+	if link.exchange then
+		use(link, link.exchange);
+	else
+		conn:close(); -- cancelled
+	end
+end
+
+function listener.onincoming(conn, data)
+	local link = links[conn];
+	link.has_answered = true;
+	link.parser:feed(data);
+end
+
+function listener.ondisconnect(conn, reason)
+	local link = links[conn];
+	links[conn] = nil;
+	if link then
+		forget(link);
+		link.pool.count = link.pool.count - 1;
+		if link.exchange then
+			link.parser:feed(nil); -- the end of an answer of unknown length
+		end
+		fail(link, reason or "connection closed");
+	end
+end
+
+function listener.onfail(link, reason)
+	link.pool.count = link.pool.count - 1;
+	fail(link, reason or "connection failed");
+end
+
+local function write_request(parsed, headers, body)
+	local lines = { "POST " .. parsed.path .. " HTTP/1.1", "Host: " .. parsed.authority,
+		"Content-Length: " .. #body };
+	for name, value in pairs(headers) do
+		lines[#lines + 1] = name .. ": " .. value;
+	end
+	return table.concat(lines, "\r\n") .. "\r\n\r\n" .. body;
+end
+
+-- Sends a POST to an http: address without credentials. Calls back once with the status and the body, or
+-- with 0 and a reason. Returns a function that cancels the request, after which nothing is called.
+local function post(url, headers, body, callback)
+	local parsed = parse_url(url);
+	local pool = pool_of(parsed.authority);
+	local exchange = { pool = pool; host = parsed.host; port = tonumber(parsed.port) or 80;
+		text = write_request(parsed, headers, body); callback = callback; since = monotonic() };
+	local link = take(pool);
+	if link then
+		use(link, exchange);
+	elseif pool.count < CONNECTIONS then
+		open(exchange);
+	else
+		pool.waiting[#pool.waiting + 1] = exchange;
+		if not pool.is_watched then
+			watch(pool);
+		end
+	end
+	return function ()
+		local current = exchange.link;
+		exchange.callback = nil;
+		if current and current.exchange == exchange then
+			current.exchange = nil;
+			if current.conn then
+				current.conn:close();
+			end
+		end
+	end;
+end
+
+return { post = post };
