@@ -7,7 +7,7 @@
 --   idle      in `pool.idle`, no exchange     → busy, or gone
 --
 -- If many clients come at once, their requests wait for a connection, because a new one costs more than
--- an answer. A request waits only for a moment, so that slow answers do not delay others.
+-- an answer. They wait only while answers come, so that slow answers do not delay others.
 --
 -- A server may close an idle connection at the moment at which it is used again. Then nothing of an
 -- answer arrives, and the request is sent once more over a new connection. This file knows nothing
@@ -22,15 +22,15 @@ local monotonic = require "util.time".monotonic;
 
 local IDLE_SECONDS = 10; -- less than any server keeps them
 local CONNECTIONS = 8; -- from this number on requests wait
-local WAITING_SECONDS = 0.05;
+local PERIOD_SECONDS = 0.05;
 local LIMITS = { body_size_limit = 64 * 1024 };
 
 local listener = {};
 local links = {}; -- by Prosody's connection
-local pools = {}; -- by address: idle links and waiting exchanges, the latest last; the number of links
+local pools = {}; -- by address: idle links and waiting exchanges, the latest last, and two numbers
 
 local function pool_of(address)
-	pools[address] = pools[address] or { idle = {}; waiting = {}; count = 0 };
+	pools[address] = pools[address] or { idle = {}; waiting = {}; count = 0; answers = 0 };
 	return pools[address];
 end
 
@@ -76,20 +76,19 @@ local function next_waiting(pool)
 	return exchange;
 end
 
--- Opens connections for the requests that have waited for long.
-local function watch(pool)
+-- Opens connections for the waiting requests if no answer came for a whole period. Time alone says
+-- nothing, because Prosody may have been busy. `answers` is their number at the start of the period.
+local function watch(pool, answers)
 	pool.is_watched = true;
-	add_task(WAITING_SECONDS, function ()
+	add_task(PERIOD_SECONDS, function ()
 		pool.is_watched = false;
-		local limit = monotonic() - WAITING_SECONDS;
-		while pool.waiting[1] and pool.waiting[1].since <= limit do
-			local exchange = next_waiting(pool);
-			if exchange then
-				open(exchange);
-			end
+		local exchange = pool.answers == answers and next_waiting(pool);
+		while exchange do
+			open(exchange);
+			exchange = next_waiting(pool);
 		end
 		if pool.waiting[1] then
-			watch(pool);
+			watch(pool, pool.answers);
 		end
 	end);
 end
@@ -137,6 +136,7 @@ local function on_answer(link, packet)
 		return;
 	end
 	link.exchange = nil;
+	link.pool.answers = link.pool.answers + 1;
 	local connection = (packet.headers.connection or ""):lower();
 	if packet.httpversion == "1.1" and not connection:find("close", 1, true) then
 		keep(link);
@@ -206,7 +206,7 @@ local function post(url, headers, body, callback)
 	local parsed = parse_url(url);
 	local pool = pool_of(parsed.authority);
 	local exchange = { pool = pool; host = parsed.host; port = tonumber(parsed.port) or 80;
-		text = write_request(parsed, headers, body); callback = callback; since = monotonic() };
+		text = write_request(parsed, headers, body); callback = callback };
 	local link = take(pool);
 	if link then
 		use(link, exchange);
@@ -215,7 +215,7 @@ local function post(url, headers, body, callback)
 	else
 		pool.waiting[#pool.waiting + 1] = exchange;
 		if not pool.is_watched then
-			watch(pool);
+			watch(pool, nil); -- the period after the next one is the first that counts
 		end
 	end
 	return function ()

@@ -48,7 +48,6 @@ local function post(body)
 end
 
 local function run_tasks()
-	clock = clock + 1;
 	local due = tasks;
 	tasks = {};
 	for _, task in ipairs(due) do task(); end
@@ -143,10 +142,12 @@ describe("many requests", function ()
 		assert.equal(8, #conns);
 	end);
 
-	it("wait only for a moment", function ()
+	it("wait only while answers come", function ()
 		for _ = 1, 10 do post(); end
 		local cancel = post();
 		cancel();
+		run_tasks(); -- Prosody may have been busy in the first period
+		assert.equal(8, #conns);
 		run_tasks();
 		assert.equal(10, #conns);
 		for _, conn in ipairs(conns) do conn:receive(ANSWER); end
