@@ -38,7 +38,7 @@ local function request_headers(txn)
         ["x-request-id"] = { txn.sf:unique_id() },
         ["authorization"] = values(sent, "authorization"),
         -- For the web clients' keep-alives, which are counted apart.
-        ["x-forwarded-upgrade"] = { values(sent, "upgrade")[1] or "-" },
+        ["x-forwarded-upgrade"] = { sent["upgrade"] and table.concat(values(sent, "upgrade"), ", ") or "-" },
         -- For pages of other origins: preflights, and the option cors_origins.
         ["origin"] = values(sent, "origin"),
         ["access-control-request-method"] = values(sent, "access-control-request-method"),

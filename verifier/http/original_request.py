@@ -20,6 +20,7 @@ from verifier.rules.model import Deny
 
 _BEARER: Final = "bearer "
 _MOST_COOKIES: Final = 512  # browsers keep 50 to 180 for a site
+_NO_UPGRADE: Final = frozenset({"-", ""})  # what a proxy says of a request without Upgrade
 _PREFLIGHT_HEADERS: Final = (b"origin", b"access-control-request-method")
 _NAMES: Final = {
     b"host": "Host",
@@ -173,16 +174,20 @@ def read_original(
     if method == "OPTIONS" and target.signalling:
         if not request.doubled.keys().isdisjoint(_PREFLIGHT_HEADERS):
             return ambiguous("expected at most one Origin and one Access-Control-Request-Method")
-        return OriginalRequest(target, host, token, is_preflight=_is_preflight(request))
+        is_preflight = _is_preflight(request, convention)
+        return OriginalRequest(target, host, token, is_preflight=is_preflight)
     is_keep_alive = method == "GET" and _is_keep_alive(request, convention, target)
     return OriginalRequest(target, host, token, is_keep_alive=is_keep_alive)
 
 
-def _is_preflight(request: Request) -> bool:
+def _is_preflight(request: Request, convention: Convention) -> bool:
     """Return whether an OPTIONS has what a browser sends (Fetch standard, "CORS-preflight fetch").
 
-    A header without a value does not count.
+    A header without a value does not count. A request with ``Upgrade`` is none: proxies pass it on,
+    and if Jitsi's server accepted it, the connection would be open for any other request.
     """
+    if not _NO_UPGRADE.issuperset(request.values(convention.upgrade_header)):
+        return False
     length = request.fields.get(b"content-length", b"").strip()
     has_body = length.strip(b"0") != b"" or b"transfer-encoding" in request.fields
     return not has_body and all(map(request.sole, _PREFLIGHT_HEADERS))
@@ -191,8 +196,8 @@ def _is_preflight(request: Request) -> bool:
 def _is_keep_alive(request: Request, convention: Convention, target: Target) -> bool:
     """Return whether a GET is a keep-alive; False if the proxy does not say enough about it."""
     if target.service == "xmpp-websocket":
-        upgrade = request.sole(convention.upgrade_header)
-        return upgrade is not None and "websocket" not in upgrade.lower()
+        # Prosody opens a websocket whatever the value of Upgrade is.
+        return request.sole(convention.upgrade_header) in _NO_UPGRADE
     return target.is_unlock
 
 

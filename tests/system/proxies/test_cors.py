@@ -80,6 +80,19 @@ def test_preflight_carries_no_identity(gate: RealGate) -> None:
         assert forwarded.values("Access-Control-Request-Method") == ["POST"]
 
 
+@REAL_GATES
+@pytest.mark.parametrize("protocol", ["websocket", "h2c"])
+def test_preflight_cannot_change_the_protocol(gate: RealGate, protocol: str) -> None:
+    before = len(gate.upstream.requests)
+    upgrade = [("Upgrade", protocol), ("Connection", "Upgrade")]
+    for target in (WEBSOCKET, BOSH):
+        answer = gate.send(target, FROM_PORTAL, PREFLIGHT, *upgrade, method="OPTIONS")
+        # HAProxy refuses a websocket without a key. Envoy removes an Upgrade that it does not serve;
+        # what is left is a preflight.
+        assert answer.status in {400, 401} or gate.name == "envoy"
+    assert not [r for r in gate.upstream.requests[before:] if r.values("Upgrade")]
+
+
 @pytest.mark.parametrize("gate", ["nginx", "caddy", "haproxy"], indirect=True)
 def test_unavailable_keys_can_be_read_by_allowed_origins(gate: RealGate) -> None:
     """Envoy replaces every 5xx by a page of its own."""
@@ -91,13 +104,13 @@ def test_unavailable_keys_can_be_read_by_allowed_origins(gate: RealGate) -> None
     assert cors_headers(answer) == READABLE
 
 
-def counted(service: Sidecar) -> tuple[int, int]:
-    """Return the numbers of denied keep-alives and of denied decisions."""
+def counted(service: Sidecar, outcome: str = "denied") -> tuple[int, int]:
+    """Return the numbers of keep-alives and of decisions with this outcome."""
     text = get(service.admin_port, "/metrics").body
 
     def total(name: str) -> int:
         lines = re.findall(
-            rf"^jitsi_verifier_{name}{{.*outcome=\"denied\".*}} (.*)$", text, re.MULTILINE
+            rf"^jitsi_verifier_{name}{{.*outcome=\"{outcome}\".*}} (.*)$", text, re.MULTILINE
         )
         return int(sum(map(float, lines)))
 
@@ -131,3 +144,17 @@ def test_upgrade_for_the_service_does_not_reach_jitsi(gate: RealGate) -> None:
     forged = ("X-Forwarded-Upgrade", "forged"), ("X-Original-Upgrade", "forged")
     forwarded = gate.forwarded(f"{BOSH}&token={mint()}", *forged)
     assert "forged" not in str(forwarded.headers)
+
+
+@REAL_GATES
+def test_request_with_an_upgrade_is_no_keep_alive(gate: RealGate) -> None:
+    """Prosody opens a websocket whatever the value of Upgrade is."""
+    spellings = ["WebSocket"], ["h2c, websocket"], ["h2c"], ["x", "websocket"], ["", "websocket"]
+    with gate.with_options() as service:
+        for values in spellings:
+            before, arrived = counted(service, "allowed")[0], len(gate.upstream.requests)
+            upgrade = [*(("Upgrade", value) for value in values), ("Connection", "Upgrade")]
+            gate.send(f"{WEBSOCKET}&token={mint()}", *upgrade)
+            # Some proxies remove an Upgrade that they do not serve: then it is a keep-alive.
+            if any(any(r.values("Upgrade")) for r in gate.upstream.requests[arrived:]):
+                assert counted(service, "allowed")[0] == before, values

@@ -164,3 +164,26 @@ def test_request_behind_a_preflight_is_checked() -> None:
     )
     assert (refused.status, allowed.status) == (401, 200)
     assert allowed.headers["X-Jitsi-Expires"] == str(NOW + 60)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.parametrize("upgrades", [["websocket"], ["h2c"], ["-", "h2c"], ["-, h2c"]])
+def test_preflight_that_asks_for_another_protocol_is_denied(
+    endpoint: str, upgrades: list[str]
+) -> None:
+    name = CONVENTIONS[endpoint].upgrade_header.decode()
+    listener = DecisionListener(Setup())
+    for room in ("xmpp-websocket?room=standup", "http-bind?room=standup"):
+        more = [(name, value) for value in upgrades]
+        (response,) = receive(listener, ask(endpoint, ORIGIN, ASKS, *more, room=room))
+        assert response.headers["X-Jitsi-Denial"] == "token-missing"
+    assert listener.observer.preflights == []
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_preflight_without_an_upgrade_passes(endpoint: str) -> None:
+    name = CONVENTIONS[endpoint].upgrade_header.decode()
+    listener = DecisionListener(Setup())
+    for value in ("-", ""):
+        (response,) = receive(listener, ask(endpoint, ORIGIN, ASKS, (name, value)))
+        assert response.status == 200
