@@ -67,7 +67,7 @@ _SERVE_MANUAL: Final = Manual(
     {"configuration": option_terms()},
     (
         (
-            "JWT_APP_ID=my_app JWT_APP_SECRET_FILE=/etc/jitsi/secret jitsi-verifier serve",
+            "JWT_APP_ID=my_app JWT_APP_SECRET_FILE=/etc/jitsi-verifier/secret jitsi-verifier serve",
             "Configured by the variables of docker-jitsi-meet.",
         ),
         (

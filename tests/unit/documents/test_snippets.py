@@ -24,7 +24,7 @@ ENVIRON = {"JWT_APP_ID": "my_app", "JWT_APP_SECRET": SECRET, "XMPP_DOMAIN": "mee
 def test_every_configuration_loads(snippet: Snippet, tmp_path: Path) -> None:
     secret, file = tmp_path / "secret", tmp_path / "verifier.toml"
     secret.write_text(SECRET)
-    file.write_text(snippet.text.replace("/etc/jitsi/secret", str(secret)))
+    file.write_text(snippet.text.replace("/etc/jitsi-verifier/secret", str(secret)))
     given = {} if "app_id" in snippet.text else ENVIRON
     load(given, file)
 
