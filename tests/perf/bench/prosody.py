@@ -2,7 +2,9 @@
 
 200 clients log in at once: with ``mod_auth_jitsi_verifier``, with a token check in plain Lua inside
 Prosody, and without a check. The longest stall is the slowest answer to a ping; another process
-sends one every 5 ms. CPU time is that of Prosody alone.
+sends one every 5 ms. CPU time is that of Prosody alone, in rounds without pings. To measure Jitsi's
+``mod_auth_token`` too, name the folder of Jitsi's modules in ``JITSI_PROSODY_PLUGINS``; it needs
+``lua-cjson``, ``lua-basexx``, ``lua-luaossl`` and ``inspect``.
 """
 
 from __future__ import annotations
@@ -10,12 +12,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 import sys
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -35,6 +38,16 @@ VARIANTS = {
     "plain.test": "check inside Prosody, plain Lua, HS256",
     "hook.test": "mod_auth_jitsi_verifier, asks the verifier",
 }
+JITSI_PLUGINS = os.environ.get("JITSI_PROSODY_PLUGINS", "")
+"""The folder of Jitsi's own modules, to measure one of them too; empty without them."""
+JITSI_HOST = """
+VirtualHost "jitsi.test"
+    authentication = "token"
+    app_id = "@APP_ID@"
+    app_secret = "@SECRET@"
+"""
+if JITSI_PLUGINS:
+    VARIANTS["jitsi.test"] = "Jitsi's mod_auth_token, HS256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +71,25 @@ def cpu_seconds(pid: int) -> float:
 
 
 async def measure(prosody: Prosody, host: str) -> Round:
-    """Log in all clients at once over open streams; return the results."""
+    """Log in all clients at once, without pings and with them; return the results."""
+    quiet = await log_in(prosody, host, pings=False)
+    # Prosody also answers the pings, the more of them, the longer the logins take.
+    return replace(quiet, stall=(await log_in(prosody, host, pings=True)).stall)
+
+
+async def log_in(prosody: Prosody, host: str, *, pings: bool) -> Round:
+    """Log in all clients at once over open streams; without pings the stall is 0."""
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
         queries = [f"room=board&token={hs_token(user=i)}" for i in range(CLIENTS)]
         clients = [WebSocketClient(http, prosody.port, host, query) for query in queries]
         for client in clients:
             await client.open()
-        pinger = await start_pinger(prosody.port)
+        pinger = await start_pinger(prosody.port) if pings else None
         cpu, start = cpu_seconds(prosody.pid), time.perf_counter()
         refusals = await asyncio.gather(*(client.login() for client in clients))
         seconds, cpu = time.perf_counter() - start, cpu_seconds(prosody.pid) - cpu
-        stall = await stop_pinger(pinger)
+        stall = await stop_pinger(pinger) if pinger else 0.0
         assert refusals == [None] * CLIENTS, next(filter(None, refusals))
         await asyncio.gather(*(client.close() for client in clients))
     return Round(CLIENTS / seconds, stall * 1000, cpu * 1000 / CLIENTS)
@@ -166,8 +186,11 @@ async def compare(folder: Path, release: Release) -> str:
         "APP_ID": APP_ID,
         "SECRET": SECRET,
         "HOOK_URL": f"http://127.0.0.1:{sidecar.port}",
+        "PLUGINS": '", "'.join([str(HERE / "plugins"), *filter(None, [JITSI_PLUGINS])]),
     }
-    prosody = Prosody(release, folder / "server", names, HERE / "bench.cfg.lua")
+    template = folder / "bench.cfg.lua"
+    template.write_text((HERE / "bench.cfg.lua").read_text() + (JITSI_PLUGINS and JITSI_HOST))
+    prosody = Prosody(release, folder / "server", names, template)
     rounds: dict[str, list[Round]] = {host: [] for host in VARIANTS}
     try:
         for _ in range(ROUNDS):
