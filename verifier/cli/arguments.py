@@ -75,7 +75,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Write an error to standard error, and exit with status 2."""
-        super().error(hide_tokens(f"{message}{_suggest_config(self._given)}"))
+        hint = "" if "--config" in message else _suggest_config(self._given)
+        super().error(hide_tokens(message + hint))
 
 
 def refuse_config_files(options: argparse.Namespace) -> None:

@@ -17,8 +17,8 @@ from verifier.tokens.redact import hide_tokens
 
 _SUMMARY: Final = "validate the configuration, compare with Prosody's"
 _DESCRIPTION: Final = """\
-Validate the configuration and print the options in force. With files of the
-deployment, compare the two and name every disagreement and every risk. The
+Validates the configuration and prints the options in force. With files of the
+deployment, compares the two and names every disagreement and every risk. The
 command needs no network, executes no code of a file, and prints no secret:
 secrets are compared by their fingerprints.
 
@@ -49,12 +49,12 @@ _MANUAL: Final = Manual(
             "Does it agree with Prosody's?",
         ),
         (
-            "jitsi-verifier check-config --prosody docker-compose.yml --write verifier.toml",
-            "A configuration that agrees with docker-jitsi-meet's.",
-        ),
-        (
             "jitsi-verifier check-config --prosody /etc/prosody /etc/jitsi",
             "The same, with the files of Jicofo and the web client.",
+        ),
+        (
+            "jitsi-verifier check-config --prosody docker-compose.yml --write verifier.toml",
+            "Write a configuration that agrees with docker-jitsi-meet's.",
         ),
     ),
 )

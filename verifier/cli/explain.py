@@ -45,8 +45,8 @@ _SUMMARY: Final = "say why a token opens a room or does not"
 _DESCRIPTION: Final = """\
 Prints the cause in one sentence, what to change, the decision and Prosody's
 answer, and then every rule in Jitsi's order with the expected and the found
-value. Keys are fetched as the service
-fetches them. Revocations are not checked: only the running service knows them.
+value. Keys are fetched as the service fetches them. Revocations are not
+checked: only the running service knows them.
 
 Other users of the machine can see arguments in the list of processes. If there
 are other users, pass '-' and give the token on standard input."""

@@ -45,8 +45,8 @@ Gives Jitsi's verdict on JWT room links: to proxies and to Prosody, as an
 explanation, and for the requests of an access log. It also signs tokens and
 revokes them. 'jitsi-verifier COMMAND --help' describes each command.
 
-Only 'serve' needs a network, and other commands if a key has to be fetched from
-a URL. 'revoke' and 'revocations' connect to the running service."""
+Other commands than 'serve' need a network only to fetch keys from a URL.
+'revoke' and 'revocations' connect to the running service."""
 _MANUAL: Final = Manual(
     {0: "Done.", 1: "See the command."},
     {},

@@ -56,7 +56,8 @@ class Manual:
     """The sections that follow the options of one command.
 
     Attributes:
-        statuses: The command's own exit statuses, with their meaning.
+        statuses: The command's own exit statuses, with their meaning. An empty meaning removes a
+            common status that the command does not have.
         notes: More sections by title; each has terms and their meaning.
         examples: Command lines, each with its effect.
     """
@@ -73,8 +74,11 @@ class Manual:
         """
         yield from self.notes.items()
         common = COMMON_STATUSES if configured else {_USAGE: COMMON_STATUSES[_USAGE]}
-        statuses = {**self.statuses, **common}
-        yield "EXIT STATUS", {str(number): statuses[number] for number in sorted(statuses)}
+        statuses = {**common, **self.statuses}
+        yield (
+            "EXIT STATUS",
+            {str(each): statuses[each] for each in sorted(statuses) if statuses[each]},
+        )
         if configured:
             yield "ENVIRONMENT", _ENVIRONMENT
             yield "FILES", _FILES

@@ -101,7 +101,10 @@ def as_text(findings: Findings) -> str:
 def shown_notes(findings: Findings) -> Iterator[str]:
     """Yield what a reader has to know about the search, for standard error."""
     if not findings.matched:
-        yield f"no such decision in {findings.lines:,} lines"
+        yield (
+            f"no such decision in {findings.lines:,} lines. A line has a user only if the token's"
+            " signature was good: search by --room, --client or --request-id, too"
+        )
     if findings.left_out:
         yield f"{findings.left_out:,} earlier decisions are not shown; --last NUMBER shows more"
     if findings.unreadable:

@@ -93,11 +93,9 @@ def suggest_whole_signature(decided: DecidedRequest) -> str | None:
     if expected is None or found == expected:
         return None
     if found < expected:
-        return (
-            f"The signature has {found} of {expected} octets: the link was cut off. {_COPY_AGAIN}"
-        )
+        return f"The signature has {found} of {expected} bytes: the link was cut off. {_COPY_AGAIN}"
     return (
-        f"The signature has {found} octets, and {decided.header.algorithm} makes {expected}: other"
+        f"The signature has {found} bytes, and {decided.header.algorithm} makes {expected}: other"
         " text stands behind the token. Send the token alone."
     )
 

@@ -163,10 +163,10 @@ class _Members:
         """Return a coordinate of an EC key, in its full size (RFC 7518, section 6.2.1.2)."""
         octets = self.octets(name)
         if len(octets) != size:
-            self.note(f"{name} has {len(octets)} octets instead of {size}")
+            self.note(f"{name} has {len(octets)} bytes instead of {size}")
         significant = octets.lstrip(b"\0")
         if len(significant) > size:
-            raise InvalidKeyError(f"expected coordinates of {size} octets")
+            raise InvalidKeyError(f"expected coordinates of {size} bytes")
         return significant.rjust(size, b"\0")
 
     def _normalize_word(self, name: str) -> None:

@@ -142,7 +142,7 @@ async def test_mistakes_in_pasted_text_are_named_first(
                 f"jitsi-meet://meet.example.org/retro?jwt={token}",
                 "This token is for the room",
             ),
-            (token[:-20], "The signature has 17 of 32 octets: the link was cut off."),
+            (token[:-20], "The signature has 17 of 32 bytes: the link was cut off."),
             (unsigned, "The token is unsigned"),
         ):
             heard = await page.inspect(pasted)

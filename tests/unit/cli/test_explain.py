@@ -278,7 +278,7 @@ def test_first_line_is_the_cause_of_a_mistake_in_a_token(run: Run) -> None:
     assert run("explain", wrapped).out.startswith(
         "The claim iss stands within context: one bracket"
     )
-    assert run("explain", cut(23)).out.startswith("The signature has 17 of 32 octets: the link was")
+    assert run("explain", cut(23)).out.startswith("The signature has 17 of 32 bytes: the link was")
     unsigned = f"{segment({'typ': 'JWT', 'alg': 'none'})}.{token().split('.')[1]}."
     assert run("explain", unsigned).out.startswith("The token is unsigned")
     assert "sign with app_secret" in run("explain", unsigned).out

@@ -25,7 +25,7 @@ def usage_error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_every_command_says_what_was_meant(
     command: str, file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"did you mean --config {file}?" in usage_error(capsys, command, file)
+    assert usage_error(capsys, command, file).count(f"did you mean --config {file}?") == 1
 
 
 def test_file_behind_the_required_options_is_found(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,25 +29,25 @@ UNSIGNED = segment({"typ": "JWT", "alg": "none"})
 def test_cut_signature_is_counted(length: int, octets: int) -> None:
     token = f"{HEADER}.{PAYLOAD}.{SIGNATURE[:length]}"
     found = check_suggestion("signature-invalid", token, "the link was cut off", "Copy the whole")
-    assert found.startswith(f"The signature has {octets} of 32 octets")
+    assert found.startswith(f"The signature has {octets} of 32 bytes")
 
 
 @pytest.mark.parametrize(("algorithm", "octets"), [("HS384", 48), ("HS512", 64)])
 def test_each_algorithm_has_its_own_length(algorithm: str, octets: int) -> None:
     policy = replace(POLICY, signature_algorithm=algorithm)
     token = sign(GOOD, key=SECRET * 2, algorithm=algorithm)[:-20]
-    check_suggestion("signature-invalid", token, f"of {octets} octets", policy=policy)
+    check_suggestion("signature-invalid", token, f"of {octets} bytes", policy=policy)
 
 
 def test_cut_signature_of_a_private_key_is_counted() -> None:
     key = bind(PRIVATE_KEY.public_key(), None, "file")
     policy = replace(POLICY, signature_algorithm="RS256")
     cut = rs256()[:-100]
-    check_suggestion("signature-invalid", cut, "of 256 octets", policy=policy, keys=KeySet((key,)))
+    check_suggestion("signature-invalid", cut, "of 256 bytes", policy=policy, keys=KeySet((key,)))
 
 
 def test_lengthened_signature_is_named() -> None:
-    check_suggestion("signature-invalid", f"{TOKEN}AAAA", "has 35 octets", "makes 32")
+    check_suggestion("signature-invalid", f"{TOKEN}AAAA", "has 35 bytes", "makes 32")
 
 
 @pytest.mark.parametrize(

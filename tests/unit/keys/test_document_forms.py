@@ -280,7 +280,7 @@ def test_shortened_ec_coordinate_is_read(name: str) -> None:
     key, jwk = short_ec_key(name)
     found = read(jwk).keys["ec"]
     assert found.material == key
-    assert found.interop_warning == f"{name} has 31 octets instead of 32"
+    assert found.interop_warning == f"{name} has 31 bytes instead of 32"
     whole = read(ec_jwk(key)).keys["ec"]
     assert (whole.material, whole.interop_warning) == (key, "")
     assert whole.fingerprint == found.fingerprint
@@ -297,7 +297,7 @@ def test_ec_coordinate_with_a_sign_byte_is_read(curve: ec.EllipticCurve) -> None
     }
     found = read(ec_jwk(key, **padded)).keys["ec"]
     assert found.material == key
-    assert f"x has {size + 1} octets instead of {size}" in found.interop_warning
+    assert f"x has {size + 1} bytes instead of {size}" in found.interop_warning
 
 
 STANDARD = str.maketrans("-_", "+/")

@@ -202,7 +202,7 @@ def test_mistakes_in_links_are_named(
 def test_mistakes_in_tokens_are_named(verifier: RunningVerifier) -> None:
     token = sign({"payload": {"iss": "app", "aud": "jitsi", "sub": "x", "room": "standup"}})
     assert "iss stands within payload" in cause(explain(verifier, pasted=token)[1])
-    assert "has 17 of 32 octets" in cause(explain(verifier, pasted=mint()[:-20])[1])
+    assert "has 17 of 32 bytes" in cause(explain(verifier, pasted=mint()[:-20])[1])
     unsigned = f"{segment({'typ': 'JWT', 'alg': 'none'})}.{mint().split('.')[1]}."
     assert cause(explain(verifier, pasted=unsigned)[1]).startswith("The token is unsigned")
 
