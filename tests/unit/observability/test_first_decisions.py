@@ -125,17 +125,26 @@ def test_signed_tokens_of_one_address_all_count(counted: Counted) -> None:
     assert counted.shown() == {"denied room-mismatch": 30}
 
 
-def test_bad_tokens_of_an_address_with_allowed_ones_all_count(counted: Counted) -> None:
+def test_bad_tokens_of_an_address_with_allowed_ones_count(counted: Counted) -> None:
     counted.count("good", Allow(), SCHOOL)
     counted.now += WEEK - MINUTE
     for number in range(30):
         counted.count(f"a{number}", FORGED, SCHOOL)
         counted.count(f"a{number}", FORGED, HOME)
-    assert counted.shown() == {"allowed": 1, "denied signature-invalid": 31}
+    refused = counted.shown()["denied signature-invalid"]
+    assert 22 <= refused <= 31  # few share a slot
     counted.now += MINUTE
     for number in range(30):
         counted.count(f"b{number}", FORGED, SCHOOL)
-    assert counted.shown() == {"allowed": 1, "denied signature-invalid": 32}
+    assert counted.shown() == {"allowed": 1, "denied signature-invalid": refused + 1}
+
+
+def test_address_with_an_allowed_token_cannot_count_any_number(counted: Counted) -> None:
+    counted.count("good", Allow(), SCHOOL)
+    for number in range(20_000):
+        counted.count(f"a{number}", FORGED, SCHOOL)
+    # Two addresses of the table may share a slot, so that some count again.
+    assert counted.shown()["denied signature-invalid"] <= 600
 
 
 def test_bad_tokens_without_an_address_all_count(counted: Counted) -> None:
@@ -149,7 +158,10 @@ def test_bad_tokens_without_an_address_all_count(counted: Counted) -> None:
     [
         (["2001:db8:1:2::1", "2001:db8:1:2:ffff::2"], 1),
         (["2001:db8:1:2::1", "2001:db8:1:3::1"], 2),
+        (["2001:db8::a:b:c:d", "2001:db8::1:b:c:d"], 1),
+        (["2001:db8::1", "2001:db8:0:0:2::"], 1),
         (["::ffff:192.0.2.1", "::ffff:192.0.2.2"], 2),
+        (["a:" * 20, "b:" * 20], 2),
     ],
 )
 def test_ipv6_addresses_count_by_their_network(
