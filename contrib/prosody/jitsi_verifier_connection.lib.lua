@@ -54,7 +54,7 @@ local function fail(link, reason)
 	link.exchange = nil;
 	if not exchange then
 		return;
-	elseif link.is_reused and not link.has_answered then
+	elseif link.is_reused and link.received == "" then
 		open(exchange);
 	else
 		finish(exchange, 0, reason);
@@ -63,7 +63,7 @@ end
 
 local function use(link, exchange)
 	link.exchange, exchange.link = exchange, link;
-	link.has_answered = false;
+	link.received = "";
 	link.conn:write(exchange.text);
 end
 
@@ -127,20 +127,25 @@ local function take(pool)
 	end
 end
 
+-- Returns whether a connection can carry another request. What comes behind an answer would be taken for
+-- the answer to the next request.
+local function is_reusable(link, packet)
+	local connection = (packet.headers.connection or ""):lower();
+	local _, head = link.received:find("\r\n\r\n", 1, true);
+	return packet.httpversion == "1.1" and not connection:find("close", 1, true)
+		and packet.body_length and #link.received == head + packet.body_length;
+end
+
 local function on_answer(link, packet)
 	local exchange = link.exchange;
-	if packet.partial then
-		return; -- the head only
-	elseif not exchange then
-		link.conn:close(); -- an answer that belongs to no request
-		return;
+	if packet.partial or not exchange then
+		return; -- the head only, or data behind the answer
 	end
 	link.exchange = nil;
 	link.pool.answers = link.pool.answers + 1;
-	local connection = (packet.headers.connection or ""):lower();
-	if packet.httpversion == "1.1" and not connection:find("close", 1, true) then
+	if is_reusable(link, packet) then
 		keep(link);
-	else
+	elseif links[link.conn] then
 		link.conn:close();
 	end
 	finish(exchange, packet.code, packet.body);
@@ -169,8 +174,12 @@ end
 
 function listener.onincoming(conn, data)
 	local link = links[conn];
-	link.has_answered = true;
-	link.parser:feed(data);
+	if link.exchange then
+		link.received = link.received .. data;
+		link.parser:feed(data);
+	else
+		conn:close(); -- data that belongs to no request
+	end
 end
 
 function listener.ondisconnect(conn, reason)

@@ -119,6 +119,36 @@ describe("a connection", function ()
 		assert.same({ "0", "0" }, { outcomes[1]:sub(1, 1), outcomes[2]:sub(1, 1) });
 	end);
 
+	it("is not used again if anything came behind its answer", function ()
+		for _, more in ipairs({ ANSWER, "HTTP/1.1 200 OK\r\nX: ", "\r\n", "}" }) do
+			post();
+			conns[#conns]:receive(ANSWER .. more);
+			assert.is_true(conns[#conns].is_closed);
+			post();
+			conns[#conns]:receive(ANSWER);
+			conns[#conns]:receive(more);
+			assert.is_true(conns[#conns].is_closed);
+		end
+		assert.equal(8, #conns);
+		assert.equal(8, #outcomes);
+	end);
+
+	it("is not used again after an answer that ends with the connection", function ()
+		post();
+		conns[1]:receive("HTTP/1.1 200 OK\r\nX: -\r\n\r\n");
+		conns[1]:lose("closed");
+		post();
+		assert.equal(2, #conns);
+		assert.same({ "200 " }, outcomes);
+	end);
+
+	it("is not used again after an answer of unknown length", function ()
+		post();
+		conns[1]:receive("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
+		assert.is_true(conns[1].is_closed);
+		assert.same({ "200 ok" }, outcomes);
+	end);
+
 	it("calls nothing after a request was cancelled", function ()
 		post()();
 		assert.is_true(conns[1].is_closed);
@@ -127,6 +157,12 @@ describe("a connection", function ()
 end);
 
 describe("many requests", function ()
+	it("get no answer of another request", function ()
+		for number = 1, 9 do post(tostring(number)); end
+		conns[1]:receive(ANSWER .. ANSWER:gsub("ok", "no"));
+		assert.same({ "200 ok" }, outcomes);
+	end);
+
 	it("wait for a connection that becomes free", function ()
 		for number = 1, 20 do post(tostring(number)); end
 		assert.equal(8, #conns);
