@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import urllib.parse
 from collections.abc import Callable, Iterator
+from configparser import ConfigParser
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ JOURNAL_REMOTE = "/lib/systemd/systemd-journal-remote"
 CLAIMS = {"iss": "app", "aud": "jitsi", "sub": "*", "room": "demo"}
 VICTIM = "198.51.100.66"
 SCHOOL = "192.0.2.44"
+KEEP_ALIVES = f"{FILTER}[mode=keep-alive]"
 _TIME = '"time": "2026-11-29T09:00:00.1+00:00"'
 # Denials that ordinary people meet, or all people at once if the service is not well configured.
 UNCOUNTED = sorted(
@@ -90,8 +92,12 @@ def send_mistakes(ask: Ask) -> None:
     ):
         ask(uri, SCHOOL)
     # A client in a meeting repeats it, also if the service does not know its key any more.
-    keep_alive = f"/xmpp-websocket?room=demo&token={sign(CLAIMS, key='k' * 40)}"
-    ask(keep_alive, SCHOOL, X_Original_Method="GET", X_Original_Upgrade="")
+    send_keep_alive(ask, SCHOOL, sign(CLAIMS, key="k" * 40))
+
+
+def send_keep_alive(ask: Ask, client: str, token: str) -> None:
+    uri = f"/xmpp-websocket?room=demo&token={token}"
+    ask(uri, client, X_Original_Method="GET", X_Original_Upgrade="-")
 
 
 def send_forgeries(ask: Ask) -> None:
@@ -113,10 +119,10 @@ def expected_addresses() -> set[str]:
     return {*guesses(), *(f"203.0.113.{100 + number}" for number in range(len(FORGERIES)))}
 
 
-def matched(log: str) -> list[str]:
+def matched(log: str, rules: str = str(FILTER)) -> list[str]:
     """Return the address of each line that the filter finds."""
     done = subprocess.run(
-        ["fail2ban-regex", "--out", "ip", log, str(FILTER)],
+        ["fail2ban-regex", "--out", "ip", log, rules],
         capture_output=True,
         text=True,
         check=True,
@@ -164,6 +170,7 @@ def test_filter_finds_guesses_and_nothing_else(logs: tuple[Path, Path]) -> None:
         assert set(found) == expected_addresses()
         # One line of each guess; the forgers guess three times each.
         assert len(found) == len(guesses()) + 3 * len(FORGERIES)
+        assert matched(str(log), KEEP_ALIVES) == [SCHOOL]
 
 
 def test_filter_reads_what_journald_and_syslog_keep(logs: tuple[Path, Path]) -> None:
@@ -190,6 +197,8 @@ def test_only_lines_of_the_service_are_matched(tmp_path: Path) -> None:
     others += [line.replace("key-unknown", code) for line in LINES for code in UNCOUNTED]
     log.write_text("".join(f"{line}\n" for line in others))
     assert matched(str(log)) == []
+    log.write_text("".join(f"{line}\n" for line in LINES))
+    assert matched(str(log), KEEP_ALIVES) == []
 
 
 @pytest.fixture
@@ -213,7 +222,10 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     )
     (folder / "jail.conf").write_text("[DEFAULT]\nusedns = no\nlogencoding = utf-8\n")
     (folder / "jail.local").write_text(
-        f"[jitsi-verifier]\nbackend = polling\nlogpath = {audit}\naction = file\n"
+        "".join(
+            f"[{jail}]\nbackend = polling\nlogpath = {audit}\naction = file\n"
+            for jail in ("jitsi-verifier", "jitsi-verifier-keep-alive")
+        )
     )
     command = ["fail2ban-server", "-c", str(folder), "-s", f"{tmp_path}/socket", "-f", "start"]
     with (tmp_path / "output").open("wb") as output:
@@ -221,8 +233,8 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     try:
         started = tmp_path / "fail2ban.log"
         wait_until(
-            lambda: started.exists() and "'jitsi-verifier' started" in started.read_text(),
-            "the jail",
+            lambda: started.exists() and started.read_text().count("' started") == 2,
+            "the jails",
         )
         yield audit, bans
     finally:
@@ -230,8 +242,9 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
         process.wait(30)
 
 
+@pytest.mark.parametrize("as_keep_alives", [False, True])
 def test_a_guessing_host_is_banned_and_a_school_is_not(
-    server: tuple[Path, Path], tmp_path: Path
+    server: tuple[Path, Path], tmp_path: Path, as_keep_alives: bool
 ) -> None:
     audit, bans = server
     environ: dict[str, Any] = {
@@ -250,8 +263,12 @@ def test_a_guessing_host_is_banned_and_a_school_is_not(
         secrets = count()
 
         def guess() -> bool:
-            for _ in range(20):
-                ask(f"/demo?jwt={sign(CLAIMS, key=f'secret-{next(secrets):040}')}", "203.0.113.1")
+            for _ in range(100 if as_keep_alives else 20):
+                token = sign(CLAIMS, key=f"secret-{next(secrets):040}")
+                if as_keep_alives:
+                    send_keep_alive(ask, "203.0.113.1", token)
+                else:
+                    ask(f"/demo?jwt={token}", "203.0.113.1")
             return bool(bans.read_text())
 
         wait_until(guess, "a ban")
@@ -259,10 +276,16 @@ def test_a_guessing_host_is_banned_and_a_school_is_not(
     assert set(bans.read_text().split()) == {"203.0.113.1"}
 
 
-def test_threshold_is_beyond_a_class_with_a_broken_link() -> None:
-    values = dict(
-        line.split(" = ", 1)
-        for line in (FAIL2BAN / "jail.d" / "jitsi-verifier.conf").read_text().splitlines()
-        if " = " in line and not line.startswith("#")
-    )
-    assert (values["findtime"], int(values["maxretry"])) == ("10m", 30 * 5)
+def test_thresholds_are_beyond_a_class_and_a_meeting() -> None:
+    jails = ConfigParser()
+    jails.read(FAIL2BAN / "jail.d" / "jitsi-verifier.conf", "utf-8")
+    limits = {
+        name: (jail["findtime"], jail.getint("maxretry"))
+        for name, jail in jails.items()
+        if name != jails.default_section
+    }
+    assert limits == {
+        "jitsi-verifier": ("10m", 30 * 5),
+        # 300 clients in a meeting, with a keep-alive in each minute.
+        "jitsi-verifier-keep-alive": ("10m", 300 * 10),
+    }
