@@ -20,7 +20,7 @@ The path of a file through the package::
     token_hosts        the hosts that accept tokens, with all defaults applied
     comparison         their options beside this verifier's options
       muc_modules      Prosody's modules as options of [policy]
-    entrances          users whom Prosody lets in by a host without rooms of its own
+    entrances          users that Prosody lets in by a host without rooms of its own
     risks              what is dangerous on either side
     agreeing_file      a TOML file that agrees with Prosody
 

@@ -30,6 +30,20 @@ _MORE_DEFAULTS: Final[Mapping[str, str]] = {
     "XMPP_HIDDEN_DOMAIN": "hidden.meet.jitsi",
 }
 """The templates' defaults of the variables that only this module reads."""
+_NEGATIVE: Final = frozenset(("no", "n", "off", "false", "f", "none", "disable", "disabled"))
+"""What people write for false, in lower case; to the templates, most of these words are true."""
+_FLAGS: Final = (
+    *(name for name, default in DEFAULTS.items() if default in ("0", "true", "false")),
+    *(name for name, default in _MORE_DEFAULTS.items() if default == "true"),
+    "ENABLE_AUTO_OWNER",
+    "ENABLE_JAAS_COMPONENTS",
+    "ENABLE_RECORDING",
+    "ENABLE_TRANSCRIPTIONS",
+    "JICOFO_ENABLE_AUTH",
+    "PROSODY_MUC_RESOURCE_VALIDATE_ANONYMOUS_STRICT",
+    "WAIT_FOR_HOST_DISABLE_AUTO_OWNERS",
+)
+"""The variables that the templates read as booleans."""
 _ALSO_QUOTED: Final = """
     JIBRI_RECORDER_USER JIGASI_TRANSCRIBER_USER JVB_AUTH_USER LOG_LEVEL MAX_PARTICIPANTS
     PROSODY_ADMINS STUN_HOST TURNS_HOST TURN_CREDENTIALS TURN_HOST XMPP_BREAKOUT_MUC_MODULES
@@ -73,7 +87,7 @@ class DockerEnvironment:
 
     @property
     def authentication(self) -> str:
-        """The authentication type of the main host; empty if everyone may enter."""
+        """The authentication type of the main host; empty if every client may enter."""
         kind = self._variables.get("PROSODY_AUTH_TYPE") or self.text("AUTH_TYPE")
         return kind if self.flag("ENABLE_AUTH") else ""
 
@@ -249,21 +263,6 @@ def unusual_flags(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         text = variables.get(name, "").strip("\"' ")
         if text.lower() in _NEGATIVE and is_true(text):
             yield name, text
-
-
-_NEGATIVE: Final = frozenset(("no", "n", "off", "false", "f", "none", "disable", "disabled"))
-_FLAGS: Final = (
-    *(name for name, default in DEFAULTS.items() if default in ("0", "true", "false")),
-    *(name for name, default in _MORE_DEFAULTS.items() if default == "true"),
-    "ENABLE_AUTO_OWNER",
-    "ENABLE_JAAS_COMPONENTS",
-    "ENABLE_RECORDING",
-    "ENABLE_TRANSCRIPTIONS",
-    "JICOFO_ENABLE_AUTH",
-    "PROSODY_MUC_RESOURCE_VALIDATE_ANONYMOUS_STRICT",
-    "WAIT_FOR_HOST_DISABLE_AUTO_OWNERS",
-)
-"""The variables that the templates read as booleans."""
 
 
 def _split_lines(lines: list[LuaLine]) -> list[LuaLine]:

@@ -1,9 +1,9 @@
-"""Users whom Prosody lets into the rooms of a host, and whom this program refuses at the proxy.
+"""Users that Prosody lets into the rooms of a host, and that this program refuses at the proxy.
 
 A VirtualHost without rooms of its own shares those of the main host: guests (``guest.…``), 8x8's
 Jigasi (``jigasi.…``), Jibri's browser (``recorder.…``). No URL names such a host, so it needs no
 ``[hosts]`` table, and its users come to the gate under the main host's name. The gate has only the
-main host's options, and refuses whom these refuse.
+main host's options, and refuses the users that these options refuse.
 
 The host of Jicofo's account (``auth.…``) is left out: its users do not come through the proxy.
 """
@@ -38,6 +38,7 @@ _TOKEN_OPTIONS: Final = (
 )
 
 _USER_LISTS: Final = ("recorder_prefixes", "transcriber_prefixes")
+"""Options of Prosody that name the participants of a host with passwords."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +123,7 @@ def _has_participants(host: Host, config: ProsodyConfig) -> bool:
     targets = [config.value(component.name, "target_address") for component in config.components()]
     if host.name.startswith("auth.") or f"focus@{host.name}" in map(as_string, targets):
         return False
-    lists = [
-        config.value(host.name, name) for name in ("recorder_prefixes", "transcriber_prefixes")
-    ]
+    lists = [config.value(host.name, name) for name in _USER_LISTS]
     users = [user for found in map(as_strings, lists) if isinstance(found, tuple) for user in found]
     if any(user.lower().endswith(f"@{host.name}") for user in users):
         return True

@@ -149,8 +149,8 @@ def _matrix_users(host: TokenHost) -> Iterator[Risk]:
     if host.authentication == MATRIX_MODULE:
         text = (
             f"{host.name} also lets in users of a Matrix server ({MATRIX_MODULE}). Their tokens are"
-            " signed with a word that anyone can know, and Prosody asks the Matrix server about"
-            " them; this verifier refuses them at the proxy"
+            " signed with a word that every client can know, and Prosody asks the Matrix server"
+            " about them; this verifier refuses them at the proxy"
         )
         yield Risk("matrix-users", text, str(host.location))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from verifier.cli.check_config_show import format_options, list_host_options, list_options
 from verifier.config import OPTIONS, Problem, Settings
+from verifier.explain.wording import escape_unprintable
 
 if TYPE_CHECKING:  # at run time only ``check_config`` imports these, which load a Lua parser
     from verifier.check_config import Deployment, HostComparison
@@ -30,7 +31,7 @@ class CheckResult:
         unknown: Names that the configuration does not know, if it is not valid.
         deployment: The content of the deployment's files; None if no files were given.
         hosts: The comparison of each host.
-        entrances: The users whom Prosody lets in, and this program refuses.
+        entrances: The users that Prosody lets in, and this program refuses.
         risks: The risks of both sides.
         written: The name of the file that was written; None if none was written.
         failure: Why no file could be written; empty if a file was written or not wanted.
@@ -144,17 +145,8 @@ def _host_json(comparison: HostComparison) -> dict[str, Any]:
 
 def render(result: CheckResult) -> str:
     """Return the result for people; no line contains what a terminal would interpret."""
-    return "\n".join([*map(escape_line, _lines(result)), ""])
-
-
-def escape_line(line: str) -> str:
-    """Return a line in which control and format characters are escape sequences.
-
-    Names of hosts and files may contain any character, and a line break would forge a line.
-    """
-    if line.isprintable():
-        return line
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    # Names of hosts and files may contain any character, and a line break would forge a line.
+    return "\n".join([*map(escape_unprintable, _lines(result)), ""])
 
 
 def _lines(result: CheckResult) -> Iterator[str]:

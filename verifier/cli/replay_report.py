@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from verifier.config import Settings
+from verifier.explain.wording import escape_unprintable
 from verifier.replay.logged_request import NotAsked
 from verifier.replay.tally import HostTally, Tally
 
@@ -161,7 +162,7 @@ def _numbers(tally: Tally) -> Iterator[str]:
         yield f"  {_row(code, count, decided)}"
         for example in tally.examples[code]:
             moment = _moment(example.time)
-            detail = f"  ({_printable(example.detail)})" if example.detail else ""
+            detail = f"  ({escape_unprintable(example.detail)})" if example.detail else ""
             yield f"      {example.log}:{example.line}  {moment}  {example.request}{detail}"
     reasons = [f"{_NOT_ASKED[reason]} {count:,}" for reason, count in tally.not_asked.most_common()]
     yield _row("not asked about", tally.not_asked.total()) + _listed(reasons)
@@ -179,11 +180,6 @@ def _hosts(tally: Tally) -> Iterator[str]:
 def _host(numbers: HostTally) -> str:
     codes = [f"{code} {count:,}" for code, count in numbers.codes.most_common()]
     return f"allowed {numbers.allowed:,}, denied {numbers.denied:,}{_listed(codes)}"
-
-
-def _printable(text: str) -> str:
-    """Return a text without control characters, which could command a terminal."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
 def _row(name: str, count: int, whole: int = 0) -> str:

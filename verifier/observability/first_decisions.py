@@ -106,22 +106,22 @@ class FirstDecisions:
         if client is not None and (invented or outcome == _ALLOWED):
             address = _hash_address(client)
             if not invented:
-                self._note(address, minute)
-            elif self._has(address, minute - _ADDRESS_MINUTES):
+                self._write(address, minute)
+            elif self._contains(address, minute - _ADDRESS_MINUTES):
                 key = hash((address, key % _MOST_INVENTED))
             else:
                 key = address
         key ^= outcome
-        if not self._has(key, minute - _TOKEN_MINUTES):
-            self._note(key, minute)
+        if not self._contains(key, minute - _TOKEN_MINUTES):
+            self._write(key, minute)
             counter.inc()
 
-    def _has(self, key: int, minute: int) -> bool:
+    def _contains(self, key: int, minute: int) -> bool:
         """Return whether the table has a key that was written after this minute."""
         slot = key & _LAST
         return self._hashes[slot] == key and self._minutes[slot] > minute
 
-    def _note(self, key: int, minute: int) -> None:
+    def _write(self, key: int, minute: int) -> None:
         slot = key & _LAST
         self._hashes[slot] = key
         self._minutes[slot] = minute

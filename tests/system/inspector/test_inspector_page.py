@@ -181,7 +181,7 @@ async def test_room_alone_is_the_request_of_a_guest(
 async def test_forged_token_is_shown_as_unverified(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
-    doubt = "anybody could have written this token"
+    doubt = "any program could have written this token"
     async with inspector(tmp_path, verifier) as page:
         heard = await page.inspect(mint(OTHER_SECRET))
         assert heard.endswith("Denied: signature-invalid")

@@ -1,4 +1,4 @@
-"""Hosts without rooms of their own: no table, and whom they let in."""
+"""Hosts without rooms of their own: no table, and the users that they let in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MUC modules: as options of the operator policy, and what makes everyone a moderator."""
+"""MUC modules: as options of the operator policy, and what makes every user a moderator."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ function warning(answer) {
     if (answer.token === null || answer.token.verified) {
         return [];
     }
-    return [element("p", {}, "The signature has not been verified: anybody could have written this token.")];
+    return [element("p", {}, "The signature has not been verified: any program could have written this token.")];
 }
 
 function badgesOf(token) {

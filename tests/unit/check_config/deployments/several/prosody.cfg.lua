@@ -26,7 +26,7 @@ a long string]] in brackets, with "quotes" and 'quotes']==];
 
 Component "conference.talk.example.net" "muc" {
     modules_enabled = { "muc_meeting_id" };
-    app_secret = "the component's own, which nobody reads";
+    app_secret = "the component's own, which no module reads";
 }
 
 VirtualHost "anonymous.example.net"
