@@ -549,7 +549,8 @@ class ProxyOptions:
         (),
         per_host=True,
         help="Origins of other sites whose pages may read why a request of theirs was denied.",
-        note="It opens nothing: [pages of other origins](http-api.md#pages-of-other-origins).",
+        note="Apps have origins too, such as capacitor://localhost. The option opens nothing: "
+        "[pages of other origins](http-api.md#pages-of-other-origins).",
         example='["https://portal.example.org", "https://app.example.org:8443"]',
     )
     denied_redirect_url: str | None = option(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv6Network, ip_network
+from ipaddress import IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, get_args
@@ -39,6 +39,8 @@ _COOKIE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110's token
 _DECIMAL: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
 _INTEGER: Final = re.compile(r"[0-9]{1,18}")
 _BEARER: Final = re.compile(r"[!-~]+")
+# Of apps and of extensions of browsers: capacitor://localhost. The origin of a file is "null".
+_APP_ORIGIN: Final = re.compile(r"(?!https?:|file:)[a-z][a-z0-9+.-]*://[a-z0-9._-]+")
 _FALSE: Final = ("0", "f", "false")
 
 
@@ -192,11 +194,14 @@ def _url_base(text: str) -> str:
 
 def _origin(text: str) -> str:
     """Read an origin as browsers write it: lower case, without the default port (RFC 6454, 6.2)."""
+    if _APP_ORIGIN.fullmatch(text):
+        return text
     url = parse_url(text)
     if url is None or text.count("/") != 2 or "?" in text or "#" in text or not url.host.isascii():
         raise ValueError
+    host = f"[{IPv6Address(url.host[1:-1])}]" if url.host.startswith("[") else url.host
     is_default = url.port in (None, {"http": 80, "https": 443}[url.scheme])
-    return f"{url.scheme}://{url.host}" if is_default else f"{url.scheme}://{url.host}:{url.port}"
+    return f"{url.scheme}://{host}" if is_default else f"{url.scheme}://{host}:{url.port}"
 
 
 def _redirect(text: str) -> str:

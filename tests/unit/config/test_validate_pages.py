@@ -1,4 +1,4 @@
-"""Redirect and hand-off: the options of pages."""
+"""Redirect, hand-off and origins: the options of pages."""
 
 from __future__ import annotations
 
@@ -141,3 +141,38 @@ def test_strict_rules_refuse_a_weak_secret_that_signs_cookies(
 def test_weak_secret_for_cookies_and_tokens_is_reported_once() -> None:
     strict = {"VERIFIER_RULES": "strict", "XMPP_DOMAIN": "meet.jitsi"}
     assert "1 problem" in problems(VERIFIER_HANDOFF="true", JWT_APP_SECRET="s" * 31, **strict)
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("https://Portal.example.org:443", "https://portal.example.org"),
+        ("http://portal.example.org:8080", "http://portal.example.org:8080"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        ("http://[2001:DB8:0:0::1]:8080", "http://[2001:db8::1]:8080"),
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop"),
+        ("app://.", "app://."),
+    ],
+)
+def test_origin_is_kept_as_browsers_send_it(text: str, sent: str) -> None:
+    assert configured(VERIFIER_CORS_ORIGINS=text).cors_origins == (sent,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "null",
+            "*",
+            "https://*.example.org",
+            "portal.example.org",
+            "https://portal.example.org/",
+        ),
+        *("https://user@portal.example.org", "https://bücher.example", "https://a.example:70000"),
+        *("file://", "file:///", "capacitor://", "capacitor://localhost/", "capacitor://*"),
+        *("HTTPS:///x", "http://", "capacitor://a b", "capacitor://a@b"),
+    ],
+)
+def test_other_texts_are_no_origins(text: str) -> None:
+    assert "expected an origin such as" in problems(VERIFIER_CORS_ORIGINS=text)
