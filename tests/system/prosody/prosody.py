@@ -27,6 +27,7 @@ class Prosody:
         folder: The folder of its configuration, data and log.
         names: Values of ``@NAME@`` in the configuration, besides the usual ones.
         template: The configuration; ``common.cfg.lua`` is put in front of it.
+        environ: Variables of its environment, besides the usual ones.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Prosody:
         folder: Path,
         names: Mapping[str, str],
         template: Path = HERE / "prosody.cfg.lua",
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.release = release
         self.port = free_port()
@@ -52,7 +54,7 @@ class Prosody:
         configuration = folder / "prosody.cfg.lua"
         configuration.write_text(text)
         command = release.command("prosody", "-F", "--config", configuration)
-        environ = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+        environ = {"PATH": os.environ["PATH"], "HOME": str(folder), **(environ or {})}
         self._program = Program(command, folder / "output.log", environ)
         self._program.wait_until(lambda: accepts(self.port), "prosody")
 
