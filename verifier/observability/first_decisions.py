@@ -132,14 +132,14 @@ def _can_be_invented(code: str) -> bool:
 
 
 def _hash_address(client: bytes) -> int:
-    """Return the hash of an address; of IPv6, of its /64, within which a client can choose."""
+    """Return the hash of an address; of IPv6, of its /48, which one client may have for nothing."""
     return hash(_network(client) if b":" in client else client) ^ _ADDRESS
 
 
 def _network(client: bytes) -> bytes:
-    # Not by the text: in 2001:db8::a:b:c:d, the part "a" is one that the client can choose.
+    # Not by the text: in 2001:db8::a:b:c:d, the part "a" is the fourth.
     try:
         packed = inet_pton(AF_INET6, client.decode())
     except (OSError, ValueError):
         return client
-    return packed if packed.startswith(_MAPPED) else packed[:8]
+    return packed if packed.startswith(_MAPPED) else packed[:6]
