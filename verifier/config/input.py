@@ -106,6 +106,8 @@ def describe_file_error(error: OSError | ValueError | RecursionError) -> str:
         return error.strerror or type(error).__name__
     if isinstance(error, tomllib.TOMLDecodeError):
         position = _ERROR_POSITION.search(str(error))
-        return f"a syntax error at {position[1]}" if position else "a syntax error"
+        is_double = re.search("overwrite|twice", str(error))
+        what = "a name that is there twice" if is_double else "a syntax error"
+        return f"{what} at {position[1]}" if position else what
     # The path itself may hold a NUL character, which open() refuses with a ValueError.
     return "bytes that are not UTF-8" if isinstance(error, UnicodeError) else "no file's name"

@@ -49,6 +49,10 @@ def read_table(
         elif key in BY_NAME:
             expected = "it at the top of the file: it is the whole service's"
             config.problems.append(Problem(key, origin, "an option of one host", expected))
+        elif _stands_in_table(key):
+            found = "an option that does not belong to this table"
+            expected = "it above the line that begins the table"
+            config.problems.append(Problem(key, origin, found, expected))
         elif key not in file_keys:
             found = "an unknown table" if isinstance(value, Mapping) else "an unknown option"
             expected = describe_unknown(key, value, {*names, *file_keys}, tables)
@@ -56,6 +60,12 @@ def read_table(
     for key, option in file_keys.items():
         if key in table:
             _take_file_key(option, key, table, origin, config)
+
+
+def _stands_in_table(key: str) -> bool:
+    """Return whether a key is an option that has no table, but stands in one."""
+    table, _, name = key.partition(".")
+    return table in _TABLES and (name in BY_NAME or name in _BY_FILE_KEY)
 
 
 def _flattened(table: Mapping[str, Any], origin: str, config: ConfigInput) -> dict[str, Any]:

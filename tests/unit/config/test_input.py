@@ -318,7 +318,6 @@ def test_path_with_a_nul_is_a_problem() -> None:
         ("app_id = app\n", "line 1, column 10"),
         ("\napp_secret = SUPERSECRETMARK\n", "line 2, column 14"),
         ('app_secret = "SUPERSECRETMARK" SUPERSECRETMARK', "line 1, column 32"),
-        ("SUPERSECRETMARK.a = 1\nSUPERSECRETMARK = 2\n", "line 2, column 20"),
         ('app_secret = "SUPERSECRETMARK', "end of document"),
     ],
 )
@@ -327,6 +326,33 @@ def test_syntax_error_gives_the_position_and_no_text(text: str, place: str) -> N
         from_toml(text)
     assert only_problem(error) == (
         f"/etc/verifier.toml: found a syntax error at {place}; expected a TOML file in UTF-8"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('app_id = "a"\napp_id = "b"\n', "line 2, column 13"),
+        ("SUPERSECRETMARK.a = 1\nSUPERSECRETMARK = 2\n", "line 2, column 20"),
+        ("[policy]\n[policy]\n", "line 2, column 8"),
+    ],
+)
+def test_name_that_is_there_twice_is_told_from_a_syntax_error(text: str, place: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        from_toml(text)
+    assert only_problem(error) == (
+        f"/etc/verifier.toml: found a name that is there twice at {place};"
+        " expected a TOML file in UTF-8"
+    )
+
+
+@pytest.mark.parametrize("line", ['mode = "report-only"', 'admin_token_file = "/run/token"'])
+def test_option_below_a_table_belongs_above_it(line: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        from_toml(f"{BASIC}[policy]\n{line}\n")
+    assert only_problem(error) == (
+        f"policy.{line.partition(' ')[0]} (/etc/verifier.toml): found an option that does not"
+        " belong to this table; expected it above the line that begins the table"
     )
 
 
