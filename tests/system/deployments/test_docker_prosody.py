@@ -20,6 +20,7 @@ from tests.system.prosody.prosody import assert_clean
 from tests.system.prosody.releases import RELEASES
 from tests.system.prosody.stanzas import Joined, Refusal
 from tests.system.prosody.tokens import APP_ID, hs_token
+from verifier.check_config import find_risks, read_deployment
 
 pytestmark = pytest.mark.usefixtures("container")
 
@@ -107,6 +108,18 @@ def test_three_lines_switch_the_authentication(program: Path) -> None:
     ]
 
 
+def test_doctor_names_the_risks_that_two_lines_remove(tmp_path: Path) -> None:
+    def risks(environ: dict[str, str]) -> set[str]:
+        file = tmp_path / ".env"
+        file.write_text("".join(f"{name}={value}\n" for name, value in environ.items()))
+        return {risk.name for risk in find_risks(read_deployment([file], {}), None)}
+
+    environ = {**BEFORE, **variables(LINES)}
+    removed = {"auto-owner", "jicofo-authentication"}
+    assert removed <= risks(environ)
+    assert not removed & risks({**environ, **variables(MODERATORS)})
+
+
 async def test_token_makes_a_moderator(clients: ClientFactory) -> None:
     token = hs_token(sub=HOST, context={"user": {"moderator": True}})
     user = await clients.log_in(HOST, f"token={token}")
@@ -130,6 +143,8 @@ def test_log_names_no_problem_of_these_modules(container: DebianCopy) -> None:
     problems = [line for line in log.splitlines() if "\twarn\t" in line or "\terror\t" in line]
     # Jitsi's own modules are not there.
     assert [line for line in problems if "verifier" in line] == []
+    check = "prosodyctl --config /run/prosody/config/prosody.cfg.lua check config || :"
+    assert "verifier" not in container.run(check)
 
 
 def test_undo_removes_the_files(container: DebianCopy) -> None:

@@ -71,7 +71,7 @@ VirtualHost "rs.test"
     jitsi_verifier_url = { "@RS_URL@" }
 
 Component "conference.rs.test" "muc"
-    modules_enabled = { "jitsi_verifier_muc" }
+    modules_enabled = { "jitsi_verifier_muc", "test_moderation" }
     jitsi_verifier_require_token_for_moderation = true
 
 -- fake_verifier.py, whose answer depends on the token.

@@ -20,6 +20,7 @@ from tests.system.prosody.prosody import assert_clean
 from tests.system.prosody.releases import RELEASES, Release
 from tests.system.prosody.stanzas import Joined, Refusal
 from tests.system.prosody.tokens import APP_ID, hs_token
+from verifier.check_config import find_risks, read_deployment
 
 HOST = "meet.example.org"
 FILES = Path(__file__).with_name("debian")
@@ -128,8 +129,15 @@ def test_changes_are_the_documented_ones(machine: Machine) -> None:
     assert '"token' not in after.replace('--"token_affiliation"', "")
 
 
-def test_only_the_token_makes_moderators(machine: Machine) -> None:
-    assert re.search(r"enable-auto-owner\"? ?[=:] ?\"?false", machine.debian.read(JICOFO))
+def test_doctor_finds_no_risk_after_the_guide(machine: Machine, tmp_path: Path) -> None:
+    site, jicofo = tmp_path / "meet.example.org.cfg.lua", tmp_path / "jicofo.conf"
+    site.write_text(machine.site)
+    jicofo.write_text("jicofo {}\n")
+    before = find_risks(read_deployment([site, jicofo], {}), None)
+    assert [risk.name for risk in before] == ["auto-owner"]
+    site.write_text(machine.debian.read(SITE))
+    jicofo.write_text(machine.debian.read(JICOFO))
+    assert find_risks(read_deployment([site, jicofo], {}), None) == []
 
 
 def test_undo_restores_every_file(verifier: Sidecar, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ local FIELDS = {
 	"jitsi_meet_str_tenant", "jitsi_meet_auth_issuer", "jitsi_meet_context_user",
 	"jitsi_meet_context_group", "jitsi_meet_context_features", "jitsi_meet_context_room",
 	"jitsi_meet_tenant_mismatch", "_jitsi_auth_done", "test_events", "test_claims", "resumption_token",
+	"test_moderation",
 };
 
 local function record(session, name)
@@ -130,6 +131,7 @@ local function prepare_room(event)
 	room = room or muc.create_room(params.jid);
 	room:set_persistent(not params.ends);
 	if params.breakout then room._data.breakout_rooms_active = true; end
+	if params.waits then room._data.waits_for_host = true; end
 	if params.lobby then room:set_members_only(true); end
 	if params.password then room:set_password(params.password); end
 	if params.redirect then redirect(params.jid, params.redirect); end
