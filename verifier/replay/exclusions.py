@@ -6,7 +6,7 @@
 redirect       the web server itself redirects before it asks, for example from http to https
 refused        the web server itself refuses them: not proper HTTP, or a head that is too long
 preflight      OPTIONS of signalling: a browser asks before a request, and the gate lets it through
-keep-alive     GET of a websocket's URL without a websocket: no one enters a room
+keep-alive     GET of a websocket's URL without a websocket: it enters no room
 redacted       the log hides the query, a token or the room (``redaction``)
 =============  ====================================================================================
 
