@@ -28,7 +28,7 @@ from typing import Any, Final, TextIO
 
 from verifier.background import start_thread
 from verifier.log import log, loggable
-from verifier.observability.sinks import LogContext, Outcome
+from verifier.observability.sinks import LogContext, Outcome, line_fields
 
 QUEUE_LENGTH: Final = 10_000
 """The number of lines that may wait for the disk."""
@@ -43,11 +43,6 @@ disk as the audit log."""
 SYSLOG_SOCKET: Final = "/dev/log"
 
 _STDOUT: Final = 1
-
-_FIELDS: Final = (
-    *("detail", "room", "tenant", "user_id", "user_name", "token_id", "key_id"),
-    *("step", "expected", "found", "cure"),
-)
 
 
 class AuditLog:
@@ -81,11 +76,8 @@ class AuditLog:
             "outcome": record["outcome"],
             # In front of the client: contrib/fail2ban must not ban clients for keep-alives.
             "keep_alive": record.get("keep_alive"),
-            "client": context.client,
-            "code": record.get("code"),
-            "endpoint": context.endpoint,
+            **line_fields(record, context),
             "request_id": loggable(context.request_id),
-            **{name: record[name] for name in _FIELDS if name in record},
         }
         text = json.dumps({name: value for name, value in line.items() if value is not None})
         try:

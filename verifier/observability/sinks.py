@@ -25,7 +25,7 @@ _KEEP_ALIVE_EVENTS: Final = {
     "denied": "keep-alive denied",
     "would-deny": "keep-alive would be denied",
 }
-_LOGGED_FIELDS: Final = (
+_RECORD_FIELDS: Final = (
     *("detail", "room", "tenant", "user_id", "user_name", "token_id", "key_id"),
     *("step", "expected", "found", "cure"),
 )
@@ -63,6 +63,20 @@ class Sink(Protocol):
             record: From ``DecisionLog``: its texts are cut, and contain no token.
             context: The request. Its texts may contain a token, except the client's address.
         """
+
+
+def line_fields(record: Mapping[str, Any], context: LogContext) -> dict[str, Any]:
+    """Return the fields of a line about a decision, in the log and in the audit log.
+
+    Those that no client can choose are first: contrib/fail2ban matches the start of a line.
+    """
+    return {
+        "client": context.client,
+        "code": record.get("code"),
+        "endpoint": context.endpoint,
+        "request_id": context.request_id,
+        **{name: record.get(name) for name in _RECORD_FIELDS},
+    }
 
 
 class RateLimit:
@@ -107,14 +121,7 @@ class LogLines:
 
     def write(self, record: Mapping[str, Any], context: LogContext) -> None:
         """Write one line."""
-        # First the fields that no client can choose: contrib/fail2ban matches the start of a line.
-        fields: dict[str, Any] = {
-            "client": context.client,
-            "code": record.get("code"),
-            "endpoint": context.endpoint,
-            "request_id": context.request_id,
-            **{name: record.get(name) for name in _LOGGED_FIELDS},
-        }
+        fields = line_fields(record, context)
         if record["outcome"] == "allowed":
             log("allowed", logging.DEBUG, **fields)
         elif self._is_allowed():
