@@ -74,7 +74,7 @@ class AuditLog:
         line = {
             "time": datetime.now(UTC).isoformat(),
             "outcome": record["outcome"],
-            # In front of the client: contrib/fail2ban must not ban clients for keep-alives.
+            # In front of the client, because contrib/fail2ban counts keep-alives apart.
             "keep_alive": record.get("keep_alive"),
             **line_fields(record, context),
             "request_id": loggable(context.request_id),

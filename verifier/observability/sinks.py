@@ -20,7 +20,7 @@ LINES_PER_SECOND: Final = 100
 Outcome = Literal["allowed", "denied", "would-deny"]
 
 _EVENTS: Final = {"denied": "denied", "would-deny": "would deny"}
-# Apart, because a client in a meeting repeats them by itself: contrib/fail2ban must not ban it.
+# Apart, because a client in a meeting repeats them by itself: contrib/fail2ban has another limit.
 _KEEP_ALIVE_EVENTS: Final = {
     "denied": "keep-alive denied",
     "would-deny": "keep-alive would be denied",
