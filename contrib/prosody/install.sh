@@ -92,6 +92,9 @@ install_modules() {
     done
     write_list
     names | sed "s|^|installed $folder/|"
+    if [ -z "$(find "$target" -prune -perm -o=x)" ]; then
+        echo "note: users such as Prosody's cannot enter $folder: chmod o+x $folder" >&2
+    fi
     if [ -z "${DESTDIR-}" ] && command -v prosodyctl >/dev/null &&
         ! prosodyctl about 2>/dev/null | grep -qxF "  ${folder%/}"; then
         echo "note: Prosody on this machine loads no modules from $folder: add it to plugin_paths" >&2

@@ -52,6 +52,14 @@ def test_files_are_readable_by_all_and_writable_by_the_owner(umask: str, tmp_pat
     assert folder.stat().st_mode & 0o777 == 0o755
 
 
+def test_closed_folder_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir(0o700)
+    assert f"chmod o+x {folder}" in run(folder).stderr
+    folder.chmod(0o755)
+    assert "chmod" not in run(folder).stderr
+
+
 def test_second_run_changes_nothing(tmp_path: Path) -> None:
     run(tmp_path)
     before = contents(tmp_path)
