@@ -17,6 +17,7 @@ from verifier.config.option import Option
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS
 from verifier.config.secret_files import take_file
 from verifier.config.secret_text import (
+    describe_odd_characters,
     has_blank_edges,
     is_array,
     may_be_several,
@@ -120,6 +121,8 @@ def _notice_form(
     if option.type.list_form is ListForm.LINES:
         if has_blank_edges(bare):
             config.notices.append(f"{variable}: the blanks around the value are part of the secret")
+        if odd := describe_odd_characters(bare):
+            config.notices.append(f"{variable}: {odd}")
         if may_be_several(bare):
             text = f"the comma is part of the secret; several are one a line in {variable}_FILE"
             config.notices.append(f"{variable}: {text}")

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 
 from verifier.config.input import ConfigInput, GivenValue, describe_file_error
 from verifier.config.option import Option
+from verifier.config.options import OPTIONS
 from verifier.config.problems import shown_path
-from verifier.config.secret_text import describe_secret, is_array, unquoted
+from verifier.config.secret_text import (
+    describe_odd_characters,
+    describe_secret,
+    is_array,
+    unquoted,
+)
 from verifier.keys.formats import split_secrets
+
+_OUR_NAMES: Final = {
+    name: option
+    for option in OPTIONS
+    for name in (option.name, option.variable, option.file_variable)
+    if name and option.type.secret
+}
+_ASSIGNMENT: Final = re.compile(r"(?:export[ \t]+)?(\w+)[ \t]*[=:]")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_HEXADECIMAL: Final = re.compile(r"[0-9a-fA-F]+")
+_WIDTHS: Final = (64, 76)
+"""The widths at which openssl and base64 break a long text into lines."""
 
 
 def take_file(
@@ -28,6 +48,11 @@ def take_file(
         return
     if any(line != unquoted(line) for line in lines):
         config.notices.append(f"{origin}: blanks and quotes around a secret are part of it")
+    for odd in filter(None, map(describe_odd_characters, lines)):
+        config.notices.append(f"{origin}: {odd}")
+    if _is_broken_base64(lines):
+        text = "each line is a secret of its own: join lines that a base64 program has broken"
+        config.notices.append(f"{origin}: {text}")
     try:
         good = option.type.from_toml(lines[0] if len(lines) == 1 else lines)
     except ValueError:
@@ -43,9 +68,21 @@ def _wrong_form(text: str, lines: list[str]) -> tuple[str, str] | None:
             "a line that begins with # (not shown)",
             "secrets only, one a line: there are no comments",
         )
+    if any((found := _ASSIGNMENT.match(line)) and found[1] in _OUR_NAMES for line in lines):
+        return "a line that begins with the name of an option (not shown)", "the secret alone"
     if is_array(text) or any(map(is_array, lines)):
         return "an array in brackets (not shown)", "one secret a line, without brackets and quotes"
     return None
+
+
+def _is_broken_base64(lines: list[str]) -> bool:
+    """Return whether lines look like one text in base64 that a program has broken into lines."""
+    *full, last = lines or [""]
+    if not full or {len(line) for line in full} - {len(full[0])} or len(full[0]) not in _WIDTHS:
+        return False
+    return len(last) <= len(full[0]) and all(
+        _BASE64.fullmatch(line) and not _HEXADECIMAL.fullmatch(line) for line in full
+    )
 
 
 def _describe(lines: list[str]) -> str:

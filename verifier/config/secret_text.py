@@ -56,6 +56,16 @@ def has_blank_edges(text: str) -> bool:
     return text != text.strip(" \t")
 
 
+def describe_odd_characters(text: str) -> str:
+    """Return the characters of a secret that people overlook, in words; empty if it has none."""
+    odd = list(dict.fromkeys(c for c in text if not c.isprintable() and c not in "\t\r\n"))
+    if looks_like_pem(text) or not odd:
+        return ""
+    names = ", ".join(f"U+{ord(character):04X}" for character in odd[:3])
+    more = ", …" if len(odd) > 3 else ""
+    return f"characters that cannot be seen ({names}{more}) are part of the secret"
+
+
 def is_array(text: str) -> bool:
     """Return whether a text is an array of strings, as JSON, TOML or Python write it."""
     return _ARRAY.fullmatch(text.strip()) is not None

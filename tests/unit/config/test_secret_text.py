@@ -178,3 +178,47 @@ def test_notice_of_two_secrets_between_commas() -> None:
     assert settings.app_secret == (f"{SECRET},{OTHER}",)
     text = "the comma is part of the secret; several are one a line in JWT_APP_SECRET_FILE"
     assert settings.notices == (f"JWT_APP_SECRET: {text}",)
+
+
+@pytest.mark.parametrize("character", ["\u00a0", "\ufeff", "\u200b", "\v", "\x85", "\x1b"])
+def test_notice_of_characters_that_cannot_be_seen(character: str) -> None:
+    text = f"characters that cannot be seen (U+{ord(character):04X}) are part of the secret"
+    secret = SECRET[:5] + character + SECRET
+    settings = from_env(JWT_APP_SECRET=secret)
+    assert (settings.app_secret, settings.notices) == ((secret,), (f"JWT_APP_SECRET: {text}",))
+    settings = from_env({"/s": secret.encode()}, JWT_APP_SECRET="", JWT_APP_SECRET_FILE="/s")
+    assert settings.notices == (f"JWT_APP_SECRET_FILE: {text}",)
+    if character not in "\v\x1b":  # TOML has no control characters
+        notices = from_toml(f'app_secret = "{secret}"').notices
+        assert notices == (f"app_secret ({CONFIG}): {text}",)
+
+
+@pytest.mark.parametrize(
+    "line", ["JWT_APP_SECRET={}", "export JWT_APP_SECRET={}", "app_secret: {}"]
+)
+def test_assignment_in_a_secret_file_is_a_problem(line: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        from_env(
+            {"/s": f"{line.format(SECRET)}\n".encode()}, JWT_APP_SECRET="", JWT_APP_SECRET_FILE="/s"
+        )
+    assert "found a line that begins with the name of an option (not shown)" in problem(error)
+
+
+def test_equals_sign_may_be_part_of_a_secret_in_a_file() -> None:
+    for secret in (f"SECRET={SECRET}", f"a={SECRET}", f"{SECRET}=="):
+        settings = from_env({"/s": secret.encode()}, JWT_APP_SECRET="", JWT_APP_SECRET_FILE="/s")
+        assert (settings.app_secret, settings.notices) == ((secret,), ())
+
+
+def test_notice_of_base64_that_is_broken_into_lines() -> None:
+    # As of openssl rand -base64 64, and of base64 -w76.
+    for lines in (["Ab/9" * 16, "x+Y7" * 6], ["Ab/9" * 19, "Cd/9" * 19, "x+Y7" * 12]):
+        content = "\n".join(lines).encode()
+        settings = from_env({"/s": content}, JWT_APP_SECRET="", JWT_APP_SECRET_FILE="/s")
+        assert settings.app_secret == tuple(lines)
+        text = "each line is a secret of its own: join lines that a base64 program has broken"
+        assert f"JWT_APP_SECRET_FILE: {text}" in settings.notices
+    for lines in ([SECRET * 2, OTHER * 2], ["Ab/9" * 11, "x+Y7" * 11]):  # rotations
+        content = "\n".join(lines).encode()
+        settings = from_env({"/s": content}, JWT_APP_SECRET="", JWT_APP_SECRET_FILE="/s")
+        assert settings.notices == ()
