@@ -17,26 +17,38 @@ _MOST_DIGITS: Final = 6
 
 _OTHERS: Final = frozenset(
     {
+        "keyboard cat",
         "passw0rd",
+        "shhhhh",
+        "shhhhhared-secret",
         # RFC 7515, appendix A.1: the example of an HS256 key.
         "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
     }
 )
 """Published secrets that consist of other words."""
 
+_UNFILLED: Final = re.compile(r"\$\{[A-Za-z_]\w*\}|\{\{[^{}]*\}\}|%\([A-Za-z_]\w*\)s")
+"""A variable or a template that no program has replaced by its value."""
+
+_LETTERS_OF_SIGNS: Final = str.maketrans("013457@$!", "oleastasi")
+"""What people write in place of letters, as in ``s3cr3t``."""
+
 _TELLING_WORDS: Final = """
-change changed changeme default demo dummy example examples fake foobar jitsi jwt key keys
-passphrase passwd password placeholder replace sample secret secrets test testing tests todo token
+change changed changeme default demo dummy example examples fake foobar insecure jitsi jwt key keys
+passphrase passwd password placeholder random replace sample secret secrets test testing tests
+todo token
 tokens xxx your
 """
 _OTHER_WORDS: Final = """
-a an and any at be for from here i in is it me my of on one only or our own please same some that
-the this to too very with you
+a an and any at be for from here i in is it long me my not of on one only or our own please same
+some that the this to too very which with you
 enter everybody generate generated insert keep known knows put set sign signing signs use
-bit bits byte bytes char characters chars hex letters least long longer min minimum more random safe
-secure short simple strong super top value word words
+bit bits byte bytes char character characters chars hex letters least long longer min minimum more
+safe
+secure short simple string strong super top ultra valid value word words
 admin api app apps application auth authentication authenticate backend bearer client clients
-deployment docker frontend host id machine machines meet meeting party portal prosody server service
+deployment docker frontend host id keycloak machine machines matrix meet meeting moodle nextcloud
+party portal prosody server service
 tenant user verifier video web
 bar base baz code current dev development first foo hash hmac hs local new next old pass previous
 private prod production pwd second sha shared something string text trial trials
@@ -52,7 +64,14 @@ def is_published(secret: str) -> bool:
     """Return whether a secret is an example or a placeholder that documents publish."""
     if secret in _OTHERS or secret.lower() in _OTHERS:
         return True
-    letters = re.sub(r"[\W_]+", "", secret.lower())
+    if _UNFILLED.fullmatch(secret.strip()):
+        return True
+    lower = secret.lower()
+    return any(map(_is_example, {lower, lower.translate(_LETTERS_OF_SIGNS)}))
+
+
+def _is_example(text: str) -> bool:
+    letters = re.sub(r"[\W_]+", "", text)
     few_digits = sum(map(str.isdigit, letters)) <= _MOST_DIGITS
     return letters.isascii() and few_digits and _consists_of_words(letters[: _LONGEST + 1])
 

@@ -58,6 +58,10 @@ def test_every_secret_of_documents_and_files_is_known() -> None:
         *("changeme", "CHANGE_ME", "ChangeMe123", "change-me-please", "replace-with-your-secret"),
         *("demo-secret-that-everybody-knows", "passw0rd", "Passw0rd", "keepthissecret"),
         *("MySuperSecretKey", "supersecret", "test", "password", "your secret key", "jitsi"),
+        *("s3cr3t", "S3cr3t!", "p@ssw0rd", "keyboard cat", "shhhhh", "moodle_secret"),
+        "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+        "my-32-character-ultra-secure-and-ultra-long-secret",
+        *("${JWT_SECRET}", "{{ .Values.jwt.appSecret }}", "%(jwt_secret)s"),
         "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
     ],
 )
@@ -82,6 +86,7 @@ def test_random_secrets_are_not_known() -> None:
         "correct horse battery staple",
         "тайна",
         "---",
+        "${x} and more",
         "s" * 40,
     ],
 )
