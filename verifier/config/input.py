@@ -18,6 +18,7 @@ from verifier.config.option import Option
 from verifier.config.options import OPTIONS
 from verifier.config.problems import Problem, shown, type_name
 from verifier.config.secret_text import describe_secret
+from verifier.config.value_types import KEY_TABLE
 
 ReadFile = Callable[[Path], bytes]
 
@@ -93,6 +94,8 @@ class ConfigInput:
 
 def describe_value(option: Option, value: Any) -> str:
     """Return a bad value in words, without any part of a secret."""
+    if option.type is KEY_TABLE:
+        return type_name(value)  # a private key may stand there
     if not option.type.secret:
         return shown(value)
     return describe_secret(value) if isinstance(value, str) else f"{type_name(value)} (not shown)"

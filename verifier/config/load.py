@@ -65,9 +65,13 @@ def load(
 
 
 def _default_file() -> Path | None:
-    """Return the default file if it exists, also if this user cannot read it."""
+    """Return the default file if it exists, also if this user cannot read it.
+
+    A link to a file that does not exist is there: without it, the service would run without the
+    operator's policy.
+    """
     try:
-        DEFAULT_CONFIG.stat()
+        DEFAULT_CONFIG.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 _LONGEST_SHOWN: Final = 80
 _LONGEST_PATH: Final = 255  # a shortened path would name another file
+_LONGEST_WORD_OF_NAME: Final = 20
+_MOST_DIGITS_OF_NAME: Final = 4
 _USER_INFO: Final = re.compile(r".*@", re.DOTALL)
 _QUERY: Final = re.compile(r"\?.*", re.DOTALL)
 
@@ -86,7 +88,14 @@ def shown(value: Any, longest: int = _LONGEST_SHOWN) -> str:
 
 
 def shown_name(name: str) -> str:
-    """Return a name that may be misspelt, quoted if it is not a plain word."""
+    """Return a name that may be misspelt, quoted if it is not a plain word.
+
+    A name that looks random is hidden, because a secret may stand in the place of a name.
+    """
+    words = re.split(r"[\s_.-]+", name)
+    digits = sum(character.isdigit() for character in name)
+    if digits > _MOST_DIGITS_OF_NAME or max(map(len, words)) > _LONGEST_WORD_OF_NAME:
+        return f"a name of {len(name)} characters (not shown)"
     return name if name.replace("-", "_").isidentifier() else shown(name)
 
 

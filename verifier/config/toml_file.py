@@ -18,7 +18,12 @@ from verifier.config.option import Option
 from verifier.config.options import OPTIONS
 from verifier.config.problems import Problem, shown_name, type_name
 from verifier.config.secret_files import take_file
-from verifier.config.secret_text import has_blank_edges, is_array, without_line_break
+from verifier.config.secret_text import (
+    describe_odd_characters,
+    has_blank_edges,
+    is_array,
+    without_line_break,
+)
 from verifier.config.unknown_names import TABLES, describe_unknown
 from verifier.config.value_types import ListForm
 
@@ -56,6 +61,8 @@ def read_table(
         elif key not in file_keys:
             found = "an unknown table" if isinstance(value, Mapping) else "an unknown option"
             expected = describe_unknown(key, value, {*names, *file_keys}, tables)
+            if origin != config.path and isinstance(value, Mapping) and key not in TABLES:
+                expected += '; a dot in a host\'s name needs quotes: [hosts."a.example"]'
             config.problems.append(Problem(shown_name(key), origin, found, expected))
     for key, option in file_keys.items():
         if key in table:
@@ -116,6 +123,8 @@ def _check_secrets(option: Option, value: Any, origin: str, config: ConfigInput)
     if any(map(has_blank_edges, texts)):
         text = "the blanks around the value are part of the secret"
         config.notices.append(f"{option.name} ({origin}): {text}")
+    for odd in filter(None, map(describe_odd_characters, texts)):
+        config.notices.append(f"{option.name} ({origin}): {odd}")
     return True
 
 

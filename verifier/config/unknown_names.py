@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from verifier.config import docker
-from verifier.config.input import ConfigInput
+from verifier.config.input import BY_NAME, ConfigInput
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS
 from verifier.config.problems import Problem, shown_name
 
@@ -44,6 +44,19 @@ _SIMILAR: Final = 0.85
 TABLES: Final = {"policy": "[policy]", "hosts": '[hosts."NAME"]', "public_keys": "[public_keys]"}
 """The tables of the file, as they are written."""
 
+_OTHER_NAMES: Final = {
+    "address": "listen",
+    "algorithm": "signature_algorithm",
+    "bind": "listen",
+    "jwks": "cache_keys_url",
+    "jwks_uri": "cache_keys_url",
+    "jwks_url": "cache_keys_url",
+    "port": "listen",
+    "redis": "revocation_store",
+    "redis_url": "revocation_store",
+}
+"""Words of other programs for options of this one."""
+
 _OTHER_TABLE_NAMES: Final = {"host": "hosts", "vhosts": "hosts", "virtualhosts": "hosts"}
 
 
@@ -54,7 +67,7 @@ def check_variables(environ: Mapping[str, str], config: ConfigInput) -> None:
             continue
         if _KUBERNETES.fullmatch(f"{name}={value}"):
             continue
-        near = _VARIABLE_SPELLINGS[_nearest(name.upper(), _VARIABLE_SPELLINGS)]
+        near = _nearest_variable(name.upper())
         if _OF_TABLE.fullmatch(name):
             expected = f"a known one; the nearest is {near}"
             found = "an unknown policy option"
@@ -63,6 +76,12 @@ def check_variables(environ: Mapping[str, str], config: ConfigInput) -> None:
             config.unknown.append(
                 f"{shown_name(name)}: not a known variable, ignored; the nearest is {near}"
             )
+
+
+def _nearest_variable(name: str) -> str:
+    word = name.removeprefix(_PREFIX).removeprefix("JWT_").lower()
+    variable = BY_NAME[_OTHER_NAMES[word]].variable if word in _OTHER_NAMES else None
+    return variable or _VARIABLE_SPELLINGS[_nearest(name, _VARIABLE_SPELLINGS)]
 
 
 def nearest_key(key: str, allowed: Collection[str]) -> str:
@@ -74,6 +93,7 @@ def nearest_key(key: str, allowed: Collection[str]) -> str:
             spellings[(option.variable or option.name).lower()] = option.name
             if option.file_variable and option.file_key:
                 spellings[option.file_variable.lower()] = option.file_key
+    spellings |= {word: name for word, name in _OTHER_NAMES.items() if name in allowed}
     spellings |= {name: name for name in allowed}
     return spellings[_nearest(_plain(key), spellings)]
 

@@ -50,6 +50,13 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+def test_default_link_to_a_missing_file_is_an_error(default: Path) -> None:
+    default.parent.mkdir()
+    default.symlink_to("missing.toml")
+    with pytest.raises(ConfigError, match="No such file or directory"):
+        load({"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET})
+
+
 def test_default_file_is_read_where_nothing_names_another(default: Path, tmp_path: Path) -> None:
     write(default, TEXT)
     other = write(tmp_path / "other.toml", OTHER)

@@ -82,3 +82,29 @@ def test_errors_never_show_secrets(environ: dict[str, str], toml: str, secret_fi
     assert MARK not in repr(error.value)
     assert MARK not in repr(error.value.problems)
     assert MARK not in "".join(traceback.format_exception(error.value))
+
+
+@pytest.mark.parametrize("name", ["Zx9kQ2mP7vR4tL8wN3bY6cH1", "c0ffee0-12ab-34cd", "x" * 21])
+def test_names_that_may_be_a_secret_are_not_shown(name: str) -> None:
+    environ = {"JWT_APP_ID": "app"}
+    for variable in (f"JWT_{name}", f"VERIFIER_POLICY_{name}", f"JWT_APP_SECRET_{name}"):
+        with pytest.raises(ConfigError) as error:
+            load({**environ, variable: "x"})
+        assert name not in str(error.value)
+        assert f"a name of {len(variable)} characters (not shown)" in str(error.value)
+    for toml in (
+        f'{name} = "app_secret"',
+        f'"{name}==" = 1',
+        f"[{name}]\n",
+        f"[policy]\n{name} = 1",
+    ):
+        with pytest.raises(ConfigError) as error:
+            configured(GOOD, toml)
+        assert name not in str(error.value)
+
+
+def test_key_in_place_of_the_table_of_keys_is_not_shown() -> None:
+    with pytest.raises(ConfigError) as error:
+        configured(GOOD, f'public_keys = "-----BEGIN PRIVATE KEY-----{MARK}"')
+    assert MARK not in str(error.value)
+    assert "public_keys (/etc/verifier.toml): found a string; expected" in str(error.value)

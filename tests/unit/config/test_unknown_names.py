@@ -27,6 +27,8 @@ BASIC = {"JWT_APP_ID": "app", "JWT_APP_SECRET": SECRET, "JWT_ENABLE_DOMAIN_VERIF
         ("VERIFIER_APP_SECRET", "JWT_APP_SECRET"),
         ("VERIFIER_ASAP_ACCEPTED_ISSUERS", "JWT_ACCEPTED_ISSUERS"),
         ("JWT_ACCEPTED_ISSUER", "JWT_ACCEPTED_ISSUERS"),
+        ("JWT_ALGORITHM", "JWT_SIGN_TYPE"),
+        ("VERIFIER_REDIS_URL", "VERIFIER_REVOCATION_STORE"),
     ],
 )
 def test_unknown_variable_is_named_with_the_nearest(name: str, nearest: str) -> None:
@@ -57,6 +59,8 @@ def test_variables_of_docker_and_of_other_programs_give_no_notice() -> None:
         ("jwt_allow_empty = true", "allow_empty_token"),
         ("require_jti = true", "policy.require_jti"),
         ('verifier_listen = "x"', "listen"),
+        ("port = 8090", "listen"),
+        ('redis_url = "x"', "revocation_store"),
     ],
 )
 def test_variables_are_spellings_of_their_key(line: str, nearest: str) -> None:
@@ -90,6 +94,12 @@ def test_a_table_unlike_all_others_names_all_tables() -> None:
 def test_a_host_has_no_hosts() -> None:
     text = '[hosts."a.example".hosts."b.example"]\napp_id = "x"'
     assert only_problem(text).endswith("expected one of the tables [policy], [public_keys]")
+
+
+def test_a_dot_without_quotes_in_the_name_of_a_host_is_named() -> None:
+    text = '[hosts.meet.example.org]\napp_id = "x"'
+    quoted = '; a dot in a host\'s name needs quotes: [hosts."a.example"]'
+    assert only_problem(text).endswith(quoted)
 
 
 def test_policy_of_a_host_is_named_as_a_table() -> None:
