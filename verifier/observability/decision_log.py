@@ -22,46 +22,18 @@ from verifier.observability.audit_log import AuditLog
 from verifier.observability.sinks import LogContext, LogLines, Outcome, RateLimit, Sink
 from verifier.observability.tracing import Spans, TracedKeys, TracingError, open_spans
 from verifier.rooms.address import RoomAddress
-from verifier.rules.model import AccessRequest, Allow, Decision, DenialCode, RevocationCheck
+from verifier.rules.model import (
+    CODES_AFTER_SIGNATURE,
+    AccessRequest,
+    Allow,
+    Decision,
+    DenialCode,
+    RevocationCheck,
+)
 from verifier.rules.policy import Policy
 from verifier.rules.token import read_token
 from verifier.tokens.claims import Claims
 from verifier.tokens.jws import MalformedError, read, token_digest
-
-CODES_AFTER_SIGNATURE: Final = frozenset(
-    {
-        DenialCode.EXPIRY_MALFORMED,
-        DenialCode.NOT_BEFORE_MALFORMED,
-        DenialCode.TOKEN_EXPIRED,
-        DenialCode.TOKEN_NOT_YET_VALID,
-        DenialCode.ISSUER_MISSING,
-        DenialCode.ISSUER_NOT_ACCEPTED,
-        DenialCode.AUDIENCE_MISSING,
-        DenialCode.AUDIENCE_NOT_ACCEPTED,
-        DenialCode.ROOM_CLAIM_MISSING,
-        DenialCode.SUBJECT_MISSING,
-        DenialCode.CLAIM_MALFORMED,
-        DenialCode.POLICY_WILDCARD_ROOM,
-        DenialCode.POLICY_WILDCARD_SUB,
-        DenialCode.POLICY_ROOM_PATTERN,
-        DenialCode.POLICY_TOKEN_LIFETIME,
-        DenialCode.POLICY_JTI_MISSING,
-        DenialCode.POLICY_EXPIRY_MISSING,
-        DenialCode.POLICY_USER_ID_MISSING,
-        DenialCode.POLICY_MODERATOR_REQUIRED,
-        DenialCode.REVOKED,
-        DenialCode.ROOM_ADDRESS_INVALID,
-        DenialCode.AUTHENTICATION_REQUIRED,
-        DenialCode.ROOM_PATTERN_INVALID,
-        DenialCode.ROOM_MISMATCH,
-        DenialCode.TENANT_MISMATCH,
-        DenialCode.DOMAIN_MISMATCH,
-        DenialCode.TOKEN_ALREADY_USED,
-        DenialCode.SERVER_MISCONFIGURED,
-        DenialCode.STORE_UNAVAILABLE,
-    }
-)
-"""The denials that follow a valid signature. After them, the log may name the token's user."""
 
 # Bytes of a token without a good signature whose record has an explanation.
 _LONGEST_EXPLAINED: Final = 4_096

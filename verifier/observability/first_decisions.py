@@ -29,9 +29,8 @@ from collections.abc import Callable, Sequence
 from socket import AF_INET6, inet_pton
 from typing import Final, TypeAlias
 
-from verifier.observability.decision_log import CODES_AFTER_SIGNATURE
 from verifier.observability.registry import SLOTS, Registry, SeenTokens
-from verifier.rules.model import DenialCode
+from verifier.rules.model import CODES_AFTER_SIGNATURE, DenialCode
 
 DecidedToken: TypeAlias = tuple[int, int, bytes | None]
 """The ``hash`` of a token, the outcome index of the decision, and the client's address as the proxy

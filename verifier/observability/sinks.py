@@ -10,12 +10,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final, Literal, Protocol
 
 from verifier.log import LOGGER, log
+from verifier.rules.model import CODES_AFTER_SIGNATURE, DenialCode
 
 LINES_PER_SECOND: Final = 100
-"""The log gets no more lines about denials: a flood of requests must not fill the disk."""
+"""The log gets no more lines about denials of one kind: a flood must not fill the disk."""
 
 Outcome = Literal["allowed", "denied", "would-deny"]
 
@@ -105,15 +107,26 @@ class RateLimit:
         return self._count <= LINES_PER_SECOND
 
 
+class _Kind(Enum):
+    """The kinds of denials."""
+
+    NO_ATTEMPT = 1  # keep-alives, and requests without a token
+    UNSIGNED = 2
+    SIGNED = 3
+
+
 class LogLines:
     """Writes one log line for each denial, up to a rate, and for each allow at level debug.
+
+    Each kind of denials has a rate of its own, so that a client without a token can hide neither
+    the tokens that it guesses nor the lines about people whose tokens have a good signature.
 
     Args:
         monotonic: The time, in seconds.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._rate_limit = RateLimit(monotonic)
+        self._rate_limits = {kind: RateLimit(monotonic) for kind in _Kind}
 
     def wants(self, outcome: Outcome) -> bool:
         """Return whether a decision with this outcome is logged at the current level."""
@@ -124,14 +137,22 @@ class LogLines:
         fields = line_fields(record, context)
         if record["outcome"] == "allowed":
             log("allowed", logging.DEBUG, **fields)
-        elif self._is_allowed():
+        elif self._is_allowed(_kind(record)):
             events = _KEEP_ALIVE_EVENTS if record.get("keep_alive") else _EVENTS
             log(events[record["outcome"]], **fields)
 
-    def _is_allowed(self) -> bool:
-        allowed = self._rate_limit.allows()
+    def _is_allowed(self, kind: _Kind) -> bool:
+        limit = self._rate_limits[kind]
+        allowed = limit.allows()
         # The first line of the next second reports the number, because it is final then.
-        refused, self._rate_limit.refused = self._rate_limit.refused, 0
+        refused, limit.refused = limit.refused, 0
         if refused:
             log("rate limit: denials not logged", logging.WARNING, count=refused)
         return allowed
+
+
+def _kind(record: Mapping[str, Any]) -> _Kind:
+    code = record.get("code")
+    if record.get("keep_alive") or code == DenialCode.TOKEN_MISSING:
+        return _Kind.NO_ATTEMPT
+    return _Kind.SIGNED if code in CODES_AFTER_SIGNATURE else _Kind.UNSIGNED

@@ -118,6 +118,41 @@ UNAVAILABLE_CODES: Final = frozenset(
 )
 """The denials that are not about the token or the room: a retry of the same request may succeed."""
 
+CODES_AFTER_SIGNATURE: Final = frozenset(
+    {
+        DenialCode.EXPIRY_MALFORMED,
+        DenialCode.NOT_BEFORE_MALFORMED,
+        DenialCode.TOKEN_EXPIRED,
+        DenialCode.TOKEN_NOT_YET_VALID,
+        DenialCode.ISSUER_MISSING,
+        DenialCode.ISSUER_NOT_ACCEPTED,
+        DenialCode.AUDIENCE_MISSING,
+        DenialCode.AUDIENCE_NOT_ACCEPTED,
+        DenialCode.ROOM_CLAIM_MISSING,
+        DenialCode.SUBJECT_MISSING,
+        DenialCode.CLAIM_MALFORMED,
+        DenialCode.POLICY_WILDCARD_ROOM,
+        DenialCode.POLICY_WILDCARD_SUB,
+        DenialCode.POLICY_ROOM_PATTERN,
+        DenialCode.POLICY_TOKEN_LIFETIME,
+        DenialCode.POLICY_JTI_MISSING,
+        DenialCode.POLICY_EXPIRY_MISSING,
+        DenialCode.POLICY_USER_ID_MISSING,
+        DenialCode.POLICY_MODERATOR_REQUIRED,
+        DenialCode.REVOKED,
+        DenialCode.ROOM_ADDRESS_INVALID,
+        DenialCode.AUTHENTICATION_REQUIRED,
+        DenialCode.ROOM_PATTERN_INVALID,
+        DenialCode.ROOM_MISMATCH,
+        DenialCode.TENANT_MISMATCH,
+        DenialCode.DOMAIN_MISMATCH,
+        DenialCode.TOKEN_ALREADY_USED,
+        DenialCode.SERVER_MISCONFIGURED,
+        DenialCode.STORE_UNAVAILABLE,
+    }
+)
+"""The denials that follow a valid signature. After them, the log may name the token's user."""
+
 
 @dataclass(slots=True, unsafe_hash=True)
 class AccessRequest:

@@ -12,10 +12,11 @@ from tests.support.sinks import RecordingSink
 from verifier import AccessRequest, Decision, DenialCode, Deny, KeySet, decide
 from verifier.decisions.verifier import Verifier
 from verifier.log import LOGGER
-from verifier.observability.decision_log import CODES_AFTER_SIGNATURE, DecisionLog
+from verifier.observability.decision_log import DecisionLog
 from verifier.observability.sinks import LINES_PER_SECOND, LogContext, LogLines
 from verifier.rooms.address import RoomAddress
 from verifier.rules.denials import OVERLOADED
+from verifier.rules.model import CODES_AFTER_SIGNATURE
 from verifier.rules.policy import OperatorPolicy
 from verifier.tokens.jws import token_digest
 
@@ -221,3 +222,32 @@ def test_log_rate_limit_reports_number_of_omitted_denials(
         "denied",
     ]
     assert caplog.records[0].__dict__["fields"] == {"count": 7}
+
+
+def test_flood_of_one_kind_hides_no_line_of_another(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    lines = LogLines(lambda: 5.0)
+    for record in (
+        {"outcome": "denied", "code": "token-missing"},
+        {"outcome": "denied", "code": "signature-invalid"},
+        {"outcome": "denied", "code": "signature-invalid", "keep_alive": True},
+    ):
+        for _ in range(LINES_PER_SECOND + 7):
+            lines.write(record, CONTEXT)
+        caplog.clear()
+    lines.write({"outcome": "denied", "code": "room-mismatch"}, CONTEXT)
+    assert [record.message for record in caplog.records] == ["denied"]
+
+
+def test_guesses_are_logged_among_requests_without_a_token(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    lines = LogLines(lambda: 5.0)
+    for _ in range(LINES_PER_SECOND + 7):
+        lines.write({"outcome": "denied", "code": "token-missing"}, CONTEXT)
+    caplog.clear()
+    lines.write({"outcome": "denied", "code": "signature-invalid"}, CONTEXT)
+    assert [record.message for record in caplog.records] == ["denied"]
