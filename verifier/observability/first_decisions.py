@@ -9,7 +9,7 @@ Any client can invent tokens. Those without a good signature count as follows:
 client address            | counted are
 --------------------------|-----------------------------------------------------------
 unknown                   | its tokens, as above
-a token of it was allowed | its tokens, as above, but about 500 at most; people share an address at
+a token of it was allowed | its tokens, as above, at most about 2,000; people share an address at
 within the last week      | a school, and one of them could invent any number
 any other                 | all its tokens together, once an hour
 
@@ -43,9 +43,10 @@ _ADDRESS_MINUTES: Final = 7 * 24 * 60
 
 _OUTCOMES: Final = ("allowed", "denied", "would-deny", "error")
 _ALLOWED: Final = 0
-_MOST_INVENTED: Final = 512
+_MOST_INVENTED: Final = 2_048
 """So many tokens without a good signature may count for an address, each hour and outcome. Two of
-its tokens may count as one: of 30 tokens 29 count, and of 300 about 230."""
+its tokens may count as one: of 300 tokens about 280 count. So the alert still fires if half of
+3,000 people an hour are refused and the proxy knows one address for all of them."""
 _MAPPED: Final = inet_pton(AF_INET6, "::ffff:0.0.0.0")[:12]
 _ADDRESS: Final = 4
 """Mixed into the hash of an address; into that of a token, the number of its outcome is."""
