@@ -1,8 +1,8 @@
 """What docker-jitsi-meet makes of its ``.env``: its defaults, its truth values and its lists.
 
 The facts are here once, for two readers: ``environment`` reads the variables for this program, and
-``check_config`` reads them as Prosody's configuration. A test renders docker-jitsi-meet's own
-template and compares it with both.
+``check_config`` reads them as Prosody's configuration. A test renders a template with the effect of
+docker-jitsi-meet's and compares it with both.
 
 Sources: ``prosody/rootfs/defaults/conf.d/jitsi-meet.cfg.lua`` of docker-jitsi-meet, and ``func.go``
 of jitsi/tpl, the program that renders it. An empty variable is one that was left out.

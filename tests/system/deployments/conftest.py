@@ -1,4 +1,4 @@
-"""docker-jitsi-meet's own template, rendered as its containers do."""
+"""docker-jitsi-meet's template, rendered as its containers do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What check-config makes of docker's variables, compared with docker's own template."""
+"""What check-config makes of docker's variables, compared with docker's template."""
 
 from __future__ import annotations
 
