@@ -190,3 +190,11 @@ def test_wrapped_token_in_a_link_is_decided_as_it_is(value: str, words: str) -> 
 def test_word_in_place_of_a_token_is_named(word: str) -> None:
     explanation = explain_link(f"{HOST}/standup?jwt={word}")
     assert "the program that made the link had no token" in explanation.cause_and_cure[0]
+
+
+def test_token_that_is_there_twice_stands_in_its_place() -> None:
+    pasted = PastedInput()
+    pasted.read(f"{HOST}/standup?jwt={TOKEN}&jwt={TOKEN}")
+    explanation = add_pasted(explain_ambiguity(pasted.ambiguity), pasted)
+    assert explanation.code == "ambiguous-request"
+    assert not any("does not count" in note for note in explanation.notes)
