@@ -58,6 +58,7 @@ _ESCAPE: Final = re.compile(
     )""",
     re.DOTALL | re.VERBOSE,
 )
+_LARGEST_UTF8: Final = 0x7FFFFFFF
 _SIMPLE: Final = dict(zip("abfnrtv\\\"'", "\a\b\f\n\r\t\v\\\"'", strict=True))
 
 
@@ -215,10 +216,20 @@ def _decode(text: str) -> str:
 def _unescape(found: re.Match[str], line: int) -> str:
     hexadecimal, decimal, unicode = found["hexadecimal"], found["decimal"], found["unicode"]
     code = int(hexadecimal, 16) if hexadecimal else int(decimal or 0)
-    if found["wrong"] is not None or code > 255 or (unicode and int(unicode, 16) > 0x10FFFF):
+    if found["wrong"] is not None or code > 255 or (unicode and int(unicode, 16) > _LARGEST_UTF8):
         raise LuaSyntaxError(line, "an escape sequence that Lua does not know")
     if unicode:
-        return chr(int(unicode, 16)).encode("utf-8", "surrogatepass").decode("latin-1")
+        return _utf8(int(unicode, 16))
     if found["skipped"] or found["line_break"]:
         return "\n" if found["line_break"] else ""
     return _SIMPLE[found["simple"]] if found["simple"] else chr(code)
+
+
+def _utf8(code: int) -> str:
+    """Return the bytes of a code as Lua writes them: beyond Unicode, up to six (RFC 2279)."""
+    if code <= 0x10FFFF:
+        return chr(code).encode("utf-8", "surrogatepass").decode("latin-1")
+    more = 3 + (code >= 1 << 21) + (code >= 1 << 26)
+    first = (0xF0, 0xF8, 0xFC)[more - 3] | code >> 6 * more
+    rest = (0x80 | code >> 6 * at & 0x3F for at in reversed(range(more)))
+    return "".join(map(chr, (first, *rest)))

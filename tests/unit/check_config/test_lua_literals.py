@@ -59,7 +59,7 @@ def agree(source: bytes) -> None:
 @given(st.lists(st.sampled_from(ESCAPES), max_size=5), st.sampled_from((b"'", b'"')))
 def test_quoted_strings_equal_luas(parts: list[bytes], quote: bytes) -> None:
     body = b"".join(parts)
-    if quote not in body and b"u{7" not in body and b"u{11" not in body:
+    if quote not in body:
         agree(b"x=" + quote + body + quote)
 
 
