@@ -85,7 +85,8 @@ def _refused_users(host: Host, config: ProsodyConfig, settings: Settings) -> Ite
         yield (
             f"VirtualHost {host.name} lets in accounts with a password (authentication ="
             f' "{authentication}"), such as Jibri\'s; this verifier refuses them, because they have'
-            " no token: name the addresses of such services in bypass"
+            " no token: name the addresses of such services in bypass, or remove that host if there"
+            " are none"
         )
 
 

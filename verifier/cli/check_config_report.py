@@ -150,6 +150,8 @@ def render(result: CheckResult) -> str:
 
 
 def _lines(result: CheckResult) -> Iterator[str]:
+    if result.deployment is not None:
+        yield from [_summary(result), ""]  # also the last line: what stands between is long
     yield from _own_lines(result)
     if result.deployment is not None:
         config = result.deployment.config
@@ -237,10 +239,20 @@ def _summary(result: CheckResult) -> str:
     )
     found = ", ".join(_count(number, noun) for number, noun in counts if number)
     if not result.ok:
-        return found or "Nothing could be compared."
+        return f"{_verdict(result)}: {found}." if found else f"{_verdict(result)}."
     valid = "Valid" if result.written is None else "Written"
     agrees = f"{valid}." if result.deployment is None else f"{valid}, and in agreement."
     return f"{agrees} {found}".rstrip()
+
+
+def _verdict(result: CheckResult) -> str:
+    if result.settings is None:
+        return "Not valid"
+    if result.deployment is None:
+        return "Not written"
+    if result.entrances or any(row.result == "differs" for row in result.rows):
+        return "Not in agreement"
+    return "Agreement is not certain" if result.rows else "Nothing could be compared"
 
 
 def _count(number: int, noun: str) -> str:

@@ -116,9 +116,27 @@ def test_disagreements_are_a_table_without_secrets(run: Run) -> None:
     assert row in lines
     assert "✓ asap_require_room_claim true true default" in lines
     assert any(line.startswith("✗ app_secret secret 6c5bf614 secret ") for line in lines)
-    assert "7 disagreements, 1 entrance that this verifier refuses, 3 risks" in lines
+    counts = "7 disagreements, 1 entrance that this verifier refuses, 3 risks"
+    assert lines[0] == lines[-1] == f"Not in agreement: {counts}."
     assert "my_jitsi_app_secret" not in outcome.out
     assert SECRET not in outcome.out
+
+
+def test_verdict_is_the_first_line_and_the_last(
+    run: Run, configured: Callable[..., None], tmp_path: Path
+) -> None:
+    configured(**AGREEING)
+    agreeing = run("check-config", "--prosody", str(DEBIAN)).out.splitlines()
+    assert agreeing[0] == agreeing[-1]
+    assert agreeing[0].startswith("Valid, and in agreement.")
+    jicofo = tmp_path / "jicofo.conf"
+    jicofo.write_text("jicofo { conference { enable-auto-owner = true } }")
+    alone = run("check-config", "--prosody", str(jicofo))
+    assert alone.status == 1
+    assert alone.out.startswith("Nothing could be compared: 1 risk.\n")
+    configured(JWT_APP_ID="")
+    invalid = run("check-config", "--prosody", str(DEBIAN)).out
+    assert invalid.startswith("Not valid: ")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +162,7 @@ def test_unreadable_files_are_counted(run: Run, tmp_path: Path) -> None:
     outcome = run("check-config", "--prosody", str(tmp_path), str(tmp_path / "missing.env"))
     assert outcome.status == 1
     assert f"  {tmp_path}: no file of Jitsi's is in this folder, expected prosody" in outcome.out
-    assert outcome.out.endswith("\n2 unreadable places\n")
+    assert outcome.out.endswith("\nNothing could be compared: 2 unreadable places.\n")
 
 
 def test_unknown_option_does_not_agree(
@@ -157,7 +175,9 @@ def test_unknown_option_does_not_agree(
     outcome = run("check-config", "--prosody", str(file))
     assert outcome.status == 1
     assert "not known: the environment variable NOT_SET_HERE, not set here" in outcome.out
-    assert outcome.out.endswith("\n1 option that could not be compared\n")
+    assert outcome.out.endswith(
+        "\nAgreement is not certain: 1 option that could not be compared.\n"
+    )
 
 
 def test_unevaluated_statement_does_not_agree(
@@ -168,7 +188,7 @@ def test_unevaluated_statement_does_not_agree(
     file.write_text(f'Include "{DEBIAN}" local function f() app_id = "x" end f()')
     outcome = run("check-config", "--prosody", str(file))
     assert outcome.status == 1
-    assert outcome.out.endswith("\n1 place not evaluated\n")
+    assert outcome.out.endswith("\nAgreement is not certain: 1 place not evaluated.\n")
 
 
 def test_first_configuration_is_written_from_prosodys(
