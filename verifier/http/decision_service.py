@@ -114,7 +114,7 @@ class DecisionService:
 
     def _verify(self, request: Request) -> Answer:
         if request.method != "POST":
-            return method_not_allowed("POST").render()
+            return self._refuse_method(request, "POST")
         started = perf_counter()
         try:
             access, host = parse_body(request.body)
@@ -124,14 +124,14 @@ class DecisionService:
 
     def _access(self, request: Request) -> Answer:
         if request.method not in READ_METHODS:
-            return method_not_allowed("GET").render()
+            return self._refuse_method(request, "GET")
         access, host = prosody_api.read_access(request), request.sole(b"host")
         render = prosody_api.access_response
         return self._decide("access", request, access, host, render, perf_counter())
 
     def _check_password(self, request: Request) -> Answer:
         if request.method not in READ_METHODS:
-            return method_not_allowed("GET").render()
+            return self._refuse_method(request, "GET")
         started, read = perf_counter(), prosody_api.read_password(request)
         access, host = (read, None) if isinstance(read, Deny) else read
         render = prosody_api.password_response
@@ -139,8 +139,12 @@ class DecisionService:
 
     def _user_exists(self, request: Request) -> Answer:
         if request.method not in READ_METHODS:
-            return method_not_allowed("GET").render()
+            return self._refuse_method(request, "GET")
         return prosody_api.user_exists_response().render()
+
+    def _refuse_method(self, request: Request, expected: str) -> Answer:
+        self._unknown_paths.note(request, expected)
+        return method_not_allowed(expected).render()
 
     def _respond_key(self, request: Request) -> Answer:
         """Return a key's PEM text, or the 404 for every path that is no endpoint."""

@@ -1,8 +1,9 @@
-"""Requests for paths that are no endpoint: a proxy whose configuration names a wrong one.
+"""Requests for paths that are no endpoint, or that have another method than the endpoint.
 
-Such a proxy denies everything, and its own log says only that there was a 404. So the log has one
-line a minute for each path. Any client may be able to send such requests, so the number of lines
-is bounded.
+They come from a proxy whose configuration names a wrong endpoint: nginx asks ``/v1/verify`` with
+GET. Such a proxy denies everything, and its own log says only that there was a 404 or 405. So the
+log has one line a minute for each path. Any client may be able to send such requests, so the number
+of lines is bounded.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _MOST_PATHS: Final = 20  # lines in that time
 
 
 class UnknownPaths:
-    """Logs the paths that are no endpoint.
+    """Logs the paths that are no endpoint, and those with a wrong method.
 
     Args:
         endpoints: The paths of the endpoints, for the log.
@@ -35,8 +36,13 @@ class UnknownPaths:
         self._began = float("-inf")
         self._not_logged = 0
 
-    def note(self, request: Request) -> None:
-        """Log a request for a path that is no endpoint, unless that was done in this minute."""
+    def note(self, request: Request, method: str | None = None) -> None:
+        """Log a request that is for no endpoint, unless that was done in this minute.
+
+        Args:
+            request: The request.
+            method: The method of the endpoint; None if the path is no endpoint.
+        """
         now = self._clock()
         if now - self._began >= _SECONDS:
             self._logged.clear()
@@ -49,12 +55,10 @@ class UnknownPaths:
             self._not_logged += 1
             return
         self._logged.add(key)
-        log(
-            "unknown path",
-            logging.WARNING,
-            path=path,
-            method=request.method,
-            endpoints=self._endpoints,
-            not_logged=self._not_logged or None,
-        )
+        not_logged = self._not_logged or None
+        fields = {"path": path, "method": request.method, "not_logged": not_logged}
+        if method is None:
+            log("unknown path", logging.WARNING, **fields, endpoints=self._endpoints)
+        else:
+            log("wrong method", logging.WARNING, **fields, expected=method)
         self._not_logged = 0

@@ -24,7 +24,7 @@ def lines() -> Iterator[list[dict[str, Any]]]:
 
     class Keep(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.getMessage() == "unknown path":
+            if record.getMessage() in {"unknown path", "wrong method"}:
                 assert record.levelno == logging.WARNING
                 found.append(record.fields)  # type: ignore[attr-defined]
 
@@ -47,6 +47,25 @@ def test_unknown_path_is_logged_with_the_endpoints(path: str, lines: list[Any]) 
         assert f"/{endpoint}" in detail
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/v1/verify", "POST"),
+        ("HEAD", "/v1/verify", "POST"),
+        ("POST", "/access", "GET"),
+        ("PUT", "/check_password", "GET"),
+        ("PUT", "/user_exists", "GET"),
+    ],
+)
+def test_wrong_method_is_logged_with_the_expected_one(
+    method: str, path: str, expected: str, lines: list[Any]
+) -> None:
+    listener = DecisionListener(Setup())
+    for response in receive(listener, *[write_head(method, f"{path}?jwt={GOOD}", FIELDS)] * 2):
+        assert response.status == 405
+    assert lines == [{"path": path, "method": method, "expected": expected}]
+
+
 def test_no_line_contains_a_token(lines: list[Any]) -> None:
     listener = DecisionListener(Setup())
     targets = (f"/{GOOD}", f"/verify?jwt={GOOD}", f"/room%3Fjwt={GOOD}", f"/a/{GOOD}/b")
@@ -60,7 +79,7 @@ def test_endpoints_are_not_logged(lines: list[Any]) -> None:
     receive(
         listener,
         *map(head, ENDPOINTS),
-        *[write_head("GET", path, FIELDS) for path in ("/healthz", "/access", "/v1/verify")],
+        *[write_head("GET", path, FIELDS) for path in ("/healthz", "/access", "/user_exists")],
     )
     assert lines == []
 
