@@ -26,6 +26,8 @@ local AFFILIATIONS = { owner = true; member = true };
 local TEMPORARY = { ["keys-unavailable"] = true; ["verifier-unavailable"] = true };
 -- Conditions of XMPP. Every other condition is Jitsi's own and gets its own element.
 local STANDARD_CONDITIONS = { ["not-allowed"] = true; ["not-authorized"] = true };
+-- A request to the verifier: bytes of a tenant, and characters to escape in one string.
+local LONGEST_TENANT, MOST_ESCAPES = 1023, 1100;
 local UNAVAILABLE = "Tokens cannot be verified at the moment, please try again later";
 
 -- Returns the parameters of a query. `formdecode` returns a string for a query without "=".
@@ -46,23 +48,42 @@ end
 -- A request to the verifier is JSON, so it must be UTF-8. Other bytes belong to no token and to no
 -- tenant. They are replaced, so that the verifier can deny the request.
 local function to_utf8(text)
-	if text == nil then
-		return json.null;
-	end
 	return is_utf8(text) and text or (text:gsub("[\128-\255]", "?"));
 end
 
+local function escape(character)
+	return ("\\u%04x"):format(character:byte());
+end
+
+-- Writes a string, or null. The verifier refuses a request with too many quotes, commas and brackets
+-- before it reads it, or with too many bytes. Then no client could be denied, and the verifier would
+-- look like one that does not work. A room can have many of these characters, a token has none.
+local function quote(text)
+	if text == nil then
+		return "null";
+	end
+	local escaped, count = to_utf8(text):gsub('[%z\1-\31"\\,%[{]', escape);
+	if count > MOST_ESCAPES then
+		escaped = to_utf8(text):gsub('[%z\1-\31"\\,%[{]', "?");
+	end
+	return '"' .. escaped .. '"';
+end
+
+-- A longer prefix is no tenant, and the verifier refuses to read it.
+local function quote_prefix(prefix)
+	return quote(prefix and #prefix > LONGEST_TENANT and "?" or prefix);
+end
+
 local function encode_request(request)
-	return json.encode({
-		token = to_utf8(request.token);
-		room_jid = to_utf8(request.room_jid);
-		query_prefix = to_utf8(request.query_prefix);
-		host = to_utf8(request.host);
-		room_requires_authentication = request.room_requires_authentication or false;
-		creates_room = request.creates_room or false;
-		admitted_before = request.admitted_before or false;
-		authenticated_elsewhere = request.authenticated_elsewhere or false;
-	});
+	return '{"token":' .. quote(request.token)
+		.. ',"room_jid":' .. quote(request.room_jid)
+		.. ',"query_prefix":' .. quote_prefix(request.query_prefix)
+		.. ',"host":' .. quote(request.host)
+		.. ',"room_requires_authentication":' .. tostring(request.room_requires_authentication or false)
+		.. ',"creates_room":' .. tostring(request.creates_room or false)
+		.. ',"admitted_before":' .. tostring(request.admitted_before or false)
+		.. ',"authenticated_elsewhere":' .. tostring(request.authenticated_elsewhere or false)
+		.. "}";
 end
 
 -- util.json decodes null to a truthy table. A null is removed, so that no code takes it for a value.

@@ -65,6 +65,17 @@ describe("encode_request", function ()
 		assert.equal("?a?\0\"", encoded({ token = "\255a\254\0\"" }).token);
 		assert.equal("п", encoded({ query_prefix = "п" }).query_prefix);
 	end);
+
+	it("writes what the verifier reads, whatever a client sends", function ()
+		local room = ("[{,"):rep(341) .. '"\\\1@muc';
+		local body = verifier.encode_request({ token = ("["):rep(10000), room_jid = room,
+			query_prefix = ("x"):rep(1024) });
+		local request = json.decode(body);
+		assert.equal(room, request.room_jid);
+		assert.equal(("?"):rep(10000), request.token);
+		assert.equal("?", request.query_prefix);
+		assert.is_true(#body < 32768 and select(2, body:gsub('[",%[{]', "")) < 64);
+	end);
 end);
 
 describe("read_verdict", function ()

@@ -11,10 +11,11 @@ import pytest
 
 from tests.system.prosody.clients import ClientFactory, Deployment, wait_until
 from tests.system.prosody.prosody import Prosody
-from tests.system.prosody.stanzas import SASL, Refusal
+from tests.system.prosody.stanzas import SASL, Joined, Refusal
 from tests.system.prosody.tokens import hs_token
 
 HOST = "hs.test"
+BAD_TOKEN = Refusal("not-allowed", "Invalid token")
 PAST, FUTURE = 1_000_000_000, 4_000_000_000
 
 
@@ -65,6 +66,17 @@ async def test_query_token_overrides_a_good_header(clients: ClientFactory) -> No
     refusal = await user.login()
     assert refusal is not None
     assert refusal.condition == "not-allowed"
+
+
+@pytest.mark.parametrize("odd", ["%22", ",", "%5B", "{", "%01", "%ff"])
+async def test_odd_text_of_a_client_looks_like_no_outage(
+    clients: ClientFactory, prosody: Prosody, odd: str
+) -> None:
+    start, many = prosody.log_size(), odd * 2500
+    assert (await clients.websocket(HOST, f"token={many}").login()) == BAD_TOKEN
+    user = await clients.log_in(HOST, f"token={hs_token()}&prefix={many}")
+    assert isinstance(await user.join(f"{'[' * 1000}@conference.{HOST}"), Joined)
+    assert "gives no verdict" not in prosody.log(start)
 
 
 async def test_authorization_of_another_scheme_is_ignored(clients: ClientFactory) -> None:
