@@ -137,6 +137,9 @@ local function choose_username(session)
 		return chosen;
 	end
 	local resumed = resumed_session(session.previd);
+	if resumed and resumed.auth_token and not session.auth_token then
+		resumed = nil; -- a guest never gets the rights of a token that may have been revoked
+	end
 	return resumed and resumed.username or generate_uuid();
 end
 

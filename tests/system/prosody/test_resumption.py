@@ -16,7 +16,7 @@ from tests.system.prosody.clients import ClientFactory, wait_until
 from tests.system.prosody.fake_verifier import FakeVerifier
 from tests.system.prosody.prosody import Prosody
 from tests.system.prosody.stanzas import DROPPED, Joined, Refusal
-from tests.system.prosody.tokens import hs_token
+from tests.system.prosody.tokens import hs_token, rs_token
 from tests.system.prosody.websocket_client import WebSocketClient
 
 HOST = "hs.test"
@@ -227,6 +227,28 @@ async def test_resumption_needs_a_good_token(clients: ClientFactory) -> None:
     await user.drop()
     again = clients.websocket(HOST, f"token=x.y.z&previd={previous}")
     assert await again.login() is not None
+
+
+async def test_login_without_token_gets_no_session_of_a_token(
+    clients: ClientFactory, prosody: Prosody
+) -> None:
+    room = "stripped@conference.rs.test"
+    prosody.prepare_room(room)
+    token = rs_token(context={"user": {"moderator": True}})
+    user = await clients.log_in("rs.test", f"token={token}")
+    previous = await user.make_resumable()
+    assert await user.join(room) == OWNER
+    await user.drop()
+    assert await clients.websocket("rs.test", f"previd={previous}").resume(previous) == "failed"
+    guest = await clients.log_in("rs.test", f"previd={previous}")
+    assert await guest.join(room, "guest") == Joined("none", "participant")
+
+
+async def test_guest_resumes_a_session_without_token(clients: ClientFactory) -> None:
+    guest = await clients.log_in("rs.test")
+    previous = await guest.make_resumable()
+    await guest.drop()
+    assert await clients.websocket("rs.test", f"previd={previous}").resume(previous) == "resumed"
 
 
 async def test_resumption_id_of_another_host_is_ignored(
