@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -152,11 +153,12 @@ def _format_secret(secret: str) -> str:
     return f"{kind} {fingerprint(secret)}"
 
 
+@lru_cache(maxsize=1024)
 def fingerprint(secret: str) -> str:
     """Return a hash of a secret, which people can compare without showing the secret.
 
     The hash is slow on purpose. With a fast hash, its 32 bits would let an attacker find a weak
-    secret by trying.
+    secret by trying. It is kept, because hundreds of hosts may have one secret.
     """
     raw = secret.encode("utf-8", "surrogateescape")
     salt = b"jitsi-verifier check-config"

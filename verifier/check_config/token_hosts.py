@@ -152,7 +152,9 @@ def shares_rooms(host: Host, config: ProsodyConfig) -> bool:
     names = {other.name for other in others}
     if owner in names or (isinstance(base, str) and base.lower() in names):
         return True
-    return any(_muc_components(name, config) for name in names)
+    # Read once for all names: a configuration may have hundreds of hosts.
+    rooms = [component for component in config.components() if component.module == "muc"]
+    return any(parent_of(component.name) in names for component in rooms)
 
 
 def accepts_tokens(host: Host, config: ProsodyConfig) -> bool:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
+from verifier.check_config import compare_hosts, read_deployment
 from verifier.check_config.interpolation import interpolate
 from verifier.check_config.jicofo import read_jicofo
 from verifier.check_config.lua_lexer import LuaSyntaxError
 from verifier.check_config.lua_parser import parse
-from verifier.check_config.prosody_config import ProsodyConfig
+from verifier.check_config.prosody_config import Host, ProsodyConfig
 from verifier.check_config.prosody_reader import ProsodyReader
+from verifier.check_config.token_hosts import shares_rooms
 from verifier.check_config.variables import read_env_file
 from verifier.check_config.web_config import read_web_config
 from verifier.check_config.yaml_tree import YamlError, read_yaml
+from verifier.config import load
 
 _SIZE: Final = 2000
 _FACTOR: Final = 16
@@ -61,6 +66,37 @@ def _read_yaml(text: str) -> None:
 def test_time_grows_with_the_size(read: Callable[..., object], part: str) -> None:
     times = [_time(read, part * (size // len(part))) for size in (_SIZE, _SIZE * _FACTOR)]
     assert times[1] < times[0] * _LIMIT, times
+
+
+def test_a_configuration_may_have_hundreds_of_hosts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = 'authentication = "token" app_id = "x" app_secret = "one secret of all hosts"'
+    names = [f"h{number}" for number in range(100)]
+    file = tmp_path / "prosody.cfg.lua"
+    file.write_text("".join(f'VirtualHost "{name}" {options}\n' for name in names))
+    deployment = read_deployment([file], {})
+    hashed: list[bytes] = []
+    listed: list[None] = []
+    scrypt, components = hashlib.scrypt, ProsodyConfig.components
+
+    def count_hash(raw: bytes, **options: Any) -> bytes:
+        hashed.append(raw)
+        return scrypt(raw, **options)
+
+    def count_list(config: ProsodyConfig) -> list[Host]:
+        listed.append(None)
+        return components(config)
+
+    monkeypatch.setattr(hashlib, "scrypt", count_hash)
+    monkeypatch.setattr(ProsodyConfig, "components", count_list)
+    settings = load({"JWT_APP_ID": "y", "JWT_APP_SECRET": "another secret"})
+    assert len(compare_hosts(deployment, settings)) == len(names)
+    assert len(hashed) <= 2
+    assert all(
+        not shares_rooms(host, deployment.config) for host in deployment.config.virtual_hosts()
+    )
+    assert len(listed) <= 3 * len(names)
 
 
 def _time(read: Callable[..., object], text: str) -> float:
