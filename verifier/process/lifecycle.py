@@ -190,8 +190,13 @@ class WorkerLifecycle:
         loop.add_reader(self._channel, self._read, callback)
 
     def _read(self, callback: Callable[[], None]) -> None:
-        # The supervisor never sends, so a read can only find the end of the stream.
-        if not self._channel.recv(MESSAGE_BYTES):
+        # The supervisor never sends, so a read can only find the end of the stream. This is a reset
+        # if the supervisor died before it had read all reports.
+        try:
+            ended = not self._channel.recv(MESSAGE_BYTES)
+        except ConnectionResetError:
+            ended = True
+        if ended:
             asyncio.get_running_loop().remove_reader(self._channel)
             self.orphaned = True
             callback()
