@@ -14,7 +14,7 @@ _MADE: Final = (
     "# Made by contrib/docker-compose/build.py from contrib/nginx/{name}; change that.\n\n"
 )
 
-_SERVERS: Final = "    server {0}:8090 max_fails=0;\n" * 2
+_SERVERS: Final = "    server {0}:8090 max_fails=0;\n" * 8
 
 FILES: Final = {
     "http.conf": (

@@ -114,6 +114,7 @@ def _report(
         print(f"{mistake:30}{results.wrong[mistake]}")
     print(f"5xx outside announced faults  {results.failed}")
     print(f"5xx while it was restarted    {results.down}")
+    print(f"5xx as a worker was killed    {results.lost}")
     print(f"p50, p99                      {latencies[49] * 1e3:.1f}, {latencies[98] * 1e3:.1f} ms")
     for name, limit in LIMITS.items():
         found = f"{grown[name]:+.1f}" if grown else "-"

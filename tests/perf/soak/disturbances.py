@@ -41,6 +41,7 @@ _REVOKE_EVERY: Final = 0.5
 _REDIS_FAULT_LASTS: Final = 8.0
 
 _REVOCATION_SECONDS: Final = 1.0  # until all workers know a revocation
+_LOST_SECONDS: Final = 1.0  # until nginx has noticed the death of a worker on all connections
 _RELOAD_SECONDS: Final = 5.0  # until all workers use a new configuration
 # Until a recovered source or a new key is used: key_recheck (10 s), and the fetch.
 _RECOVERY_SECONDS: Final = 12.0
@@ -126,7 +127,10 @@ class Disturbances:
         while True:
             async with self._service:
                 # The newest worker: the other one lives on, and its growth can be measured.
+                now = time.time()
                 os.kill(workers(self.verifier)[-1], signal.SIGKILL)
+                self.state.workers.change(False, now, now)
+                self.state.workers.change(True, now, now + _LOST_SECONDS)
                 self._has_been_killed()
                 self.events["kills"] += 1
             await asyncio.sleep(_KILL_EVERY)

@@ -35,6 +35,7 @@ class Results:
         wrong: Number of answers that the model does not permit, by kind.
         failed: Number of wrong answers that were 5xx, or no answer at all.
         down: Number of failures while the service did not run.
+        lost: Number of failures at the moment at which a worker was killed.
         users: Number of sessions.
         examples: The first wrong answers, without tokens.
         seconds: Duration of each request.
@@ -44,6 +45,7 @@ class Results:
     wrong: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     down: int = 0
+    lost: int = 0
     users: int = 0
     examples: list[str] = field(default_factory=list)
     seconds: array[float] = field(default_factory=lambda: array("d"))
@@ -117,6 +119,9 @@ class Traffic:
             return
         if answer.status >= 500 and False in self._state.up.possible_values(start, end):
             self.results.down += 1
+            return
+        if answer.status >= 500 and False in self._state.workers.possible_values(start, end):
+            self.results.lost += 1
             return
         self.results.wrong[_mistake(session, outcome, right, start, end)] += 1
         self.results.failed += answer.status >= 500

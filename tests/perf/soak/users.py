@@ -120,6 +120,8 @@ class SharedState:
         partner: Whether the second issuer is accepted.
         outage: Whether the key server fails, or failed a short time ago.
         up: Whether the service runs.
+        workers: Whether all workers run. A request may be lost with a worker that is killed: nginx
+            asks again, but not without end.
         store: Whether every worker has loaded the revocations.
     """
 
@@ -128,6 +130,7 @@ class SharedState:
     partner: TimedFlag = field(default_factory=TimedFlag)
     outage: TimedFlag = field(default_factory=lambda: TimedFlag(initial=False))
     up: TimedFlag = field(default_factory=TimedFlag)
+    workers: TimedFlag = field(default_factory=TimedFlag)
     store: TimedFlag = field(default_factory=TimedFlag)
 
 

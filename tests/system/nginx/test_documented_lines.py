@@ -11,7 +11,7 @@ from tests.support.documents import snippets
 from tests.support.processes import free_port
 from tests.system.nginx.sites import FILES, FRONT, JITSI, Edits, Nginx
 
-SERVERS = "    server 127.0.0.1:8090 max_fails=0;\n" * 2
+SERVERS = "    server 127.0.0.1:8090 max_fails=0;\n" * 8
 COMPLETE = "".join((FILES / "example.conf").read_text("utf-8").split())
 REPLACED = {
     "proxy_cache off;": ("proxy_cache $jitsi_verifier_memory;", "jitsi-verifier-locations.conf"),

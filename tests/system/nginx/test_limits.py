@@ -9,7 +9,7 @@ from tests.support import raw_http
 from tests.system.nginx.sites import JITSI, Edits, Sidecar, StartSite, decision_count, mint
 
 LOW_LIMITS = [("rate=500r/s", "rate=1r/m"), ("burst=10000 delay=5000", "burst=20 delay=20")]
-SERVERS = "    server 127.0.0.1:8090 max_fails=0;\n" * 2
+SERVERS = "    server 127.0.0.1:8090 max_fails=0;\n" * 8
 
 
 def test_500_users_behind_one_address_are_not_limited(sites: StartSite) -> None:
@@ -82,7 +82,7 @@ def test_tokens_stay_with_one_of_several_services(sites: StartSite, tmp_path: Pa
 
 def test_unix_socket_works_too(sites: StartSite, tmp_path: Path) -> None:
     socket = f"unix:{tmp_path}/listen.sock"
-    edits = [(SERVERS, f"    server {socket};\n")]
+    edits = [(SERVERS, f"    server {socket} max_fails=0;\n" * 8)]
     site = sites(JITSI, name="unix", edits=edits, VERIFIER_LISTEN=socket)
     link = f"/standup?jwt={mint()}"
     assert [site.get(link).status for _ in range(2)] == [200, 200]
