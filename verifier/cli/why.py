@@ -135,7 +135,7 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         "--request-id", metavar="ID", type=text, help="the request's id (X-Request-Id)"
     )
     parser.add_argument(
-        "--at", metavar="TIME", type=_moment, help=f"about when: {EXPECTED}".replace("%", "%%")
+        "--at", metavar="TIME", type=_moments, help=f"about when: {EXPECTED}".replace("%", "%%")
     )
     parser.add_argument("--since", metavar="TIME", type=_moment, help="not before this time")
     parser.add_argument("--until", metavar="TIME", type=_moment, help="not after this time")
@@ -175,7 +175,7 @@ def _search(options: argparse.Namespace) -> _Search:
     if options.at is not None:
         if since is not None or until is not None:
             raise UsageError("--at: expected it without --since and --until")
-        since, until = options.at - _AROUND, options.at + _AROUND
+        since, until = options.at[0] - _AROUND, options.at[1] + _AROUND
     since, until = since or float("-inf"), until or float("inf")
     if since > until:
         raise UsageError("--since: expected a time before that of --until")
@@ -274,3 +274,10 @@ def _number(value: str) -> int:
 
 def _moment(value: str) -> float:
     return parse_moment(value, datetime.now(UTC)).timestamp()
+
+
+def _moments(value: str) -> tuple[float, float]:
+    """Return the first and the last moment that the text names: an hour comes twice in autumn."""
+    now = datetime.now(UTC)
+    first, last = parse_moment(value, now).timestamp(), parse_moment(value, now, 1).timestamp()
+    return min(first, last), max(first, last)

@@ -311,3 +311,15 @@ def test_wrong_arguments_are_refused(why: Why, options: tuple[str, ...], error: 
     outcome = why(line(), options=options)
     assert (outcome.status, outcome.out) == (2, "")
     assert error in outcome.err
+
+
+def test_hour_that_comes_twice_is_searched_twice(
+    why: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    lines = [line(time=f"2026-10-25T0{hour}:30:00+00:00", user_id=f"u-{hour}") for hour in range(4)]
+    for at, found in (("02:30", ["u-0", "u-1"]), ("03:30", ["u-2"]), ("02:30+01:00", ["u-1"])):
+        outcome = why(*lines, options=("--json", "--at", f"2026-10-25 {at}"))
+        decisions = json.loads(outcome.out)["decisions"]
+        assert [each["user_id"] for each in decisions] == found
