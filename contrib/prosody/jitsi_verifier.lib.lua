@@ -86,23 +86,24 @@ local function encode_request(request)
 		.. "}";
 end
 
--- util.json decodes null to a truthy table. A null is removed, so that no code takes it for a value.
+-- util.json decodes null to a truthy table. A null is removed, so that no code takes it for a value. An
+-- object is changed in its place, which leaves Prosody less garbage to collect.
 local function without_nulls(value)
 	if value == json.null then
 		return nil;
 	elseif type(value) ~= "table" then
 		return value;
-	end
-	local copy = {};
-	for key, member in pairs(value) do
-		if type(key) == "string" then
-			copy[key] = without_nulls(member);
+	elseif value[1] ~= nil then
+		local copy = {};
+		for _, element in ipairs(value) do
+			copy[#copy + 1] = without_nulls(element);
 		end
+		return copy;
 	end
-	for _, element in ipairs(value) do
-		copy[#copy + 1] = without_nulls(element);
+	for key, member in pairs(value) do
+		value[key] = without_nulls(member);
 	end
-	return copy;
+	return setmetatable(value, nil); -- util.json marks an empty array
 end
 
 -- Decodes an object; returns nil and "answer-malformed" for anything else. util.json merges members

@@ -27,18 +27,25 @@ local LIMITS = { body_size_limit = 64 * 1024 };
 
 local listener = {};
 local links = {}; -- by Prosody's connection
-local pools = {}; -- by address: idle links and waiting exchanges, the latest last, and two numbers
+local pools = {}; -- by URL: idle links and waiting exchanges, the latest last, and two numbers
 
-local function pool_of(address)
-	pools[address] = pools[address] or { idle = {}; waiting = {}; count = 0; answers = 0 };
-	return pools[address];
+local function new_pool(url)
+	local parsed = parse_url(url);
+	return { idle = {}; waiting = {}; count = 0; answers = 0;
+		host = parsed.host; port = tonumber(parsed.port) or 80;
+		head = "POST " .. parsed.path .. " HTTP/1.1\r\nHost: " .. parsed.authority .. "\r\nContent-Length: " };
+end
+
+local function pool_of(url)
+	pools[url] = pools[url] or new_pool(url);
+	return pools[url];
 end
 
 local function open(exchange)
 	local link = { exchange = exchange; pool = exchange.pool };
 	exchange.link = link;
 	exchange.pool.count = exchange.pool.count + 1;
-	connect(new_resolver(exchange.host, exchange.port, "tcp"), listener, {}, link);
+	connect(new_resolver(exchange.pool.host, exchange.pool.port, "tcp"), listener, {}, link);
 end
 
 local function finish(exchange, code, content)
@@ -61,10 +68,25 @@ local function fail(link, reason)
 	end
 end
 
+-- Prosody would write when its loop finds the connection writable: two more system calls and a timer.
+-- A connection that waits for an answer has nothing to write, so it takes a request at once. If it does
+-- not take all, Prosody writes the rest, and from then on each request.
+local function write(link, text)
+	local sent = 0;
+	if not link.is_slow then
+		local all, _, some = link.conn:socket():send(text);
+		sent = all or some;
+	end
+	if sent < #text then
+		link.is_slow = true;
+		link.conn:write(text:sub(sent + 1));
+	end
+end
+
 local function use(link, exchange)
 	link.exchange, exchange.link = exchange, link;
 	link.received = "";
-	link.conn:write(exchange.text);
+	write(link, exchange.text);
 end
 
 -- Returns the request that has waited longest, or nil.
@@ -200,22 +222,19 @@ function listener.onfail(link, reason)
 	fail(link, reason or "connection failed");
 end
 
-local function write_request(parsed, headers, body)
-	local lines = { "POST " .. parsed.path .. " HTTP/1.1", "Host: " .. parsed.authority,
-		"Content-Length: " .. #body };
+local function write_request(head, headers, body)
+	local text = head .. #body;
 	for name, value in pairs(headers) do
-		lines[#lines + 1] = name .. ": " .. value;
+		text = text .. "\r\n" .. name .. ": " .. value;
 	end
-	return table.concat(lines, "\r\n") .. "\r\n\r\n" .. body;
+	return text .. "\r\n\r\n" .. body;
 end
 
 -- Sends a POST to an http: address without credentials. Calls back once with the status and the body, or
 -- with 0 and a reason. Returns a function that cancels the request, after which nothing is called.
 local function post(url, headers, body, callback)
-	local parsed = parse_url(url);
-	local pool = pool_of(parsed.authority);
-	local exchange = { pool = pool; host = parsed.host; port = tonumber(parsed.port) or 80;
-		text = write_request(parsed, headers, body); callback = callback };
+	local pool = pool_of(url);
+	local exchange = { pool = pool; text = write_request(pool.head, headers, body); callback = callback };
 	local link = take(pool);
 	if link then
 		use(link, exchange);

@@ -6,11 +6,19 @@ local CLOSING = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r
 local URL = "http://v:8090/v1/verify";
 
 -- Connections are up at once unless `is_down`; a test sends the answers.
-local clock, conns, tasks, outcomes, is_down;
+-- `room` is the number of bytes that a connection takes at once.
+local clock, conns, tasks, outcomes, is_down, room;
 
 local function new_conn(listener)
-	local conn = { written = {} };
-	function conn:write(text) table.insert(self.written, text); end
+	local conn = { written = {}; left = {} };
+	local socket = {};
+	function socket:send(text) -- luacheck: no self
+		table.insert(conn.written, text:sub(1, room));
+		if #text <= room then return #text; end
+		return nil, "timeout", room;
+	end
+	function conn:socket() return socket; end -- luacheck: no self
+	function conn:write(text) table.insert(self.left, text); end
 	function conn:close() self:lose("closed"); end
 	function conn:lose(reason)
 		if not self.is_closed then self.is_closed = true; listener.ondisconnect(self, reason); end
@@ -37,7 +45,7 @@ end
 
 local library;
 before_each(function ()
-	clock, conns, tasks, outcomes, is_down = 100, {}, {}, {}, false;
+	clock, conns, tasks, outcomes, is_down, room = 100, {}, {}, {}, false, 100000;
 	library = load_library();
 end);
 
@@ -62,6 +70,18 @@ describe("a connection", function ()
 		assert.same({}, outcomes);
 		conns[1]:receive(ANSWER:sub(31));
 		assert.same({ "200 ok" }, outcomes);
+	end);
+
+	it("leaves to Prosody what it cannot take at once, and all that follows", function ()
+		room = 20;
+		post("first");
+		assert.equal("POST /v1/verify HTTP", conns[1].written[1]);
+		assert.truthy(conns[1].left[1]:find("^/1%.1\r\n.*first$"));
+		conns[1]:receive(ANSWER);
+		room = 100000;
+		post("second");
+		assert.equal(1, #conns[1].written);
+		assert.truthy(conns[1].left[2]:find("^POST .*second$"));
 	end);
 
 	it("is used again after its answer", function ()

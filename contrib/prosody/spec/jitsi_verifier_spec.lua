@@ -61,6 +61,24 @@ describe("encode_request", function ()
 		assert.is_false(request.admitted_before);
 	end);
 
+	it("writes each character so that it is read again, whether it needs an escape or not", function ()
+		for byte = 0, 127 do
+			local text = "a" .. string.char(byte) .. "b";
+			assert.equal(text, encoded({ token = text }).token);
+		end
+		assert.equal("", encoded({ query_prefix = "" }).query_prefix);
+	end);
+
+	it("writes the flags that are set", function ()
+		for _, name in ipairs({ "room_requires_authentication", "creates_room", "admitted_before",
+			"authenticated_elsewhere" }) do
+			local request = encoded({ [name] = true });
+			for key, value in pairs(request) do
+				assert.equal(key == name or (type(value) ~= "boolean" and json.null), value);
+			end
+		end
+	end);
+
 	it("writes UTF-8 for any bytes of a client", function ()
 		assert.equal("?a?\0\"", encoded({ token = "\255a\254\0\"" }).token);
 		assert.equal("п", encoded({ query_prefix = "п" }).query_prefix);
@@ -84,6 +102,14 @@ describe("read_verdict", function ()
 		assert.is_true(verdict.allowed);
 		assert.equal("owner", verdict.affiliation);
 		assert.same({ jitsi_meet_room = "board"; jitsi_meet_context_user = { id = "u" } }, verdict.session);
+	end);
+
+	it("keeps lists and objects, without nulls in them", function ()
+		local verdict = verifier.read_verdict('{"allowed": true, "session": {"jitsi_meet_context_user":'
+			.. '{"list": [null, 1, {"x": null, "y": [null]}], "none": [], "empty": {}, "no": false}}}');
+		local user = verdict.session.jitsi_meet_context_user;
+		assert.same({ list = { 1, { y = {} } }; none = {}; empty = {}; no = false }, user);
+		assert.is_nil(getmetatable(user.none));
 	end);
 
 	it("ignores unknown members", function ()
