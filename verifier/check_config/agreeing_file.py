@@ -5,6 +5,7 @@ The text contains secrets, so ``write_private`` makes a file that only its owner
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -42,6 +43,9 @@ def format_agreeing_file(deployment: Deployment, settings: Settings | None) -> s
 def write_private(path: Path, text: str, *, force: bool) -> None:
     """Write a file that only its owner can read, completely or not at all.
 
+    A file that replaces another one keeps its owner and group, and its mode for these two, so that
+    a service that could read the file still can.
+
     Args:
         path: The file.
         text: The file's content.
@@ -54,12 +58,21 @@ def write_private(path: Path, text: str, *, force: bool) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
+            if force:
+                _copy_access(path, descriptor)
         if force:
             Path(name).replace(path)
         else:
             os.link(name, path)  # fails if the file exists, even if it appeared just now
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _copy_access(source: Path, descriptor: int) -> None:
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        status = source.stat()
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+        os.fchmod(descriptor, status.st_mode & 0o660)
 
 
 def _format_toml(hosts: list[TokenHost], own_addresses: Collection[str]) -> str:

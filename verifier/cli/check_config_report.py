@@ -170,7 +170,7 @@ def _lines(result: CheckResult) -> Iterator[str]:
     yield from _section("Risks:", [f"{risk.text} ({risk.where})" for risk in result.risks])
     yield from ["", _summary(result)]
     if result.written is not None:
-        yield f"Written: {result.written} (mode 0600; the service's user must be able to read it)"
+        yield f"Written: {result.written} (the service's user must be able to read it)"
     if result.failure:
         yield result.failure
 

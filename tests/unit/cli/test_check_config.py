@@ -200,7 +200,7 @@ def test_first_configuration_is_written_from_prosodys(
     assert outcome.status == 0
     assert "\nWritten, and in agreement.\n" in outcome.out
     assert "not valid" not in outcome.out
-    assert f"Written: {written} (mode 0600" in outcome.out
+    assert f"Written: {written} (the service's user" in outcome.out
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
     outcome = run("check-config", "--config", str(written), "--prosody", str(DEBIAN))
     assert outcome.status == 0, outcome.out
@@ -313,13 +313,15 @@ def test_origins_are_not_in_the_short_json(run: Run) -> None:
 def test_existing_file_is_replaced_only_by_force(run: Run, tmp_path: Path) -> None:
     written = tmp_path / "verifier.toml"
     written.write_text("precious")
+    written.chmod(0o644)
     command = ("check-config", "--prosody", str(DEBIAN), "--write", str(written))
     outcome = run(*command)
     assert outcome.status == 1
     assert f"{written}: not written, the file exists (--force replaces it)" in outcome.out
     assert written.read_text() == "precious"
     assert "Written:" in run(*command, "--force").out
-    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    # The service's group could read the file, and still can.
+    assert stat.S_IMODE(written.stat().st_mode) == 0o640
     assert list(tmp_path.iterdir()) == [written]
 
 
