@@ -36,10 +36,19 @@ local function options_for(name)
 	return module:context(verifier_host);
 end
 
+-- Returns addresses as stanzas spell them.
+local function prepped(addresses)
+	local result = set.new();
+	for address in addresses do
+		result:add(jid.prep(address) or address);
+	end
+	return result;
+end
+
 -- Jitsi's own option is read too, so that the change to this module keeps rooms closed.
 local function read_allowlist()
-	return options_for("jitsi_verifier_allowlist"):get_option_set("jitsi_verifier_allowlist",
-		module:get_option("token_verification_allowlist", {}));
+	return prepped(options_for("jitsi_verifier_allowlist"):get_option_set("jitsi_verifier_allowlist",
+		module:get_option("token_verification_allowlist", {})));
 end
 
 -- Every value except false means true, so that a misspelt value does not open a room.
@@ -51,11 +60,7 @@ end
 
 -- usermanager.is_admin is deprecated in Prosody 13, and writes a stack trace at each call.
 local function read_admins()
-	local admins = set.new();
-	for address in module:get_option_inherited_set("admins", {}) do
-		admins:add(jid.prep(address) or address);
-	end
-	return admins;
+	return prepped(module:get_option_inherited_set("admins", {}));
 end
 
 -- Returns true or false if an option says whether accounts of other hosts need no token; nil if Jitsi's

@@ -22,7 +22,7 @@ VirtualHost "hs.test"
 -- Takes the verifier's URL from its parent host.
 Component "conference.hs.test" "muc"
     modules_enabled = { "jitsi_verifier_muc" }
-    jitsi_verifier_allowlist = { "recorder.test", "jigasi@guest.test" }
+    jitsi_verifier_allowlist = { "Recorder.Test", "Jigasi@guest.test" }
 
 -- Another host of the same verifier: under the verifier's name for it, and under another name.
 VirtualHost "second.test"
