@@ -105,11 +105,8 @@ def test_nginx_files_differ_from_contrib_in_three_places(tmp_path: Path) -> None
         assert (tmp_path / "docker-compose/nginx" / name).read_text() == (
             FOLDER / "nginx" / name
         ).read_text(), "run contrib/docker-compose/build.py"
-    assert [line.split()[0] for line in changed_lines("http.conf")] == [
-        "server",
-        "server",
-        "proxy_cache_path",
-    ]
+    changed = [line.split()[0] for line in changed_lines("http.conf")]
+    assert changed == ["server"] * 8 + ["proxy_cache_path"]
     assert [line.split()[0] for line in changed_lines("server.conf")] == ["access_log"]
 
 
