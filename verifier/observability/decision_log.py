@@ -36,7 +36,7 @@ from verifier.tokens.claims import Claims
 from verifier.tokens.jws import MalformedError, read, token_digest
 
 # Bytes of a token without a good signature whose record has an explanation.
-_LONGEST_EXPLAINED: Final = 4_096
+_LONGEST_EXPLAINED: Final = 1_536
 _LONGEST_MALFORMED_EXPLAINED: Final = 1_024
 # The steps whose values may be those of a user.
 _STEPS_ABOUT_USERS: Final = frozenset({"context", "policy: user id", "revocation", "claim types"})
