@@ -66,6 +66,7 @@ class Parser(argparse.ArgumentParser):
         page = f"{self.prog} - {self.summary}\n\n{super().format_help()}"
         return page + "".join(render(title, terms) for title, terms in self.sections())
 
+    # argparse declares overloads for namespaces of other types, which no command uses.
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:

@@ -26,7 +26,7 @@ def lines() -> Iterator[list[dict[str, Any]]]:
         def emit(self, record: logging.LogRecord) -> None:
             if record.getMessage() in {"unknown path", "wrong method"}:
                 assert record.levelno == logging.WARNING
-                found.append(record.fields)  # type: ignore[attr-defined]
+                found.append(record.fields)  # type: ignore[attr-defined]  # log() sets it
 
     handler, logger = Keep(), logging.getLogger("verifier")
     logger.addHandler(handler)

@@ -158,7 +158,7 @@ def test_tokens_with_one_header_share_it_read_only() -> None:
     first, second = jws.read(token(payload={"a": 1})), jws.read(token(payload={"a": 2}))
     assert first.header is second.header
     with pytest.raises(TypeError):
-        first.header.raw["alg"] = "none"  # type: ignore[index]
+        first.header.raw["alg"] = "none"  # type: ignore[index]  # the mistake
 
 
 def test_few_and_short_headers_are_remembered() -> None:

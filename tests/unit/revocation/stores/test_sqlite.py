@@ -268,7 +268,7 @@ def count_readings(store: SqliteStore) -> list[int]:
         count[0] += 1
         return read(limit)
 
-    store._read_changes = counting  # type: ignore[method-assign]
+    store._read_changes = counting  # type: ignore[method-assign]  # counts its calls
     return count
 
 
