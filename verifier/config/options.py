@@ -571,6 +571,7 @@ class ProxyOptions:
         "VERIFIER_HANDOFF_SECRET",
         types.BEARER_TOKEN,
         default_text="the first shared secret",
+        note="Without it, cookies of all shared secrets are valid, also during a rotation.",
         help="The secret that signs hand-off cookies; required if there is no shared secret.",
         example='"a-long-random-secret-of-32-bytes-or-more"',
     )
@@ -606,7 +607,7 @@ class LogOptions:
         types.BOOLEAN,
         True,
         help="Whether log and audit log have clients' addresses, user ids and user names.",
-        note="[Which personal data are logged](operations.md#personal-data).",
+        note="[Which personal data are logged](monitoring.md#personal-data).",
         example="false",
     )
     tracing: bool = option(

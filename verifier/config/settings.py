@@ -65,12 +65,16 @@ class Settings(Options):
         """Return what the rules accept."""
         return Policy(**{part.name: getattr(self, part.name) for part in fields(Policy)})
 
-    def cookie_secret(self) -> str | None:
-        """Return the secret that signs hand-off cookies; None if ``handoff`` is off."""
+    def cookie_secrets(self) -> tuple[str, ...]:
+        """Return the secrets of hand-off cookies; none if ``handoff`` is off.
+
+        The first one signs. The others verify, so that a cookie outlives a change of the secret.
+        """
         if not self.handoff:
-            return None
-        shared = [secret for secret in self.app_secret if not looks_like_pem(secret)]
-        return self.handoff_secret or shared[0]
+            return ()
+        if self.handoff_secret:
+            return (self.handoff_secret,)
+        return tuple(secret for secret in self.app_secret if not looks_like_pem(secret))
 
     def key_source_settings(self) -> KeySourceSettings:
         """Return the settings of key sources; those that are not options keep their defaults."""

@@ -19,7 +19,7 @@ Which two depends on the room: links that are opened at the same time delete dif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from operator import itemgetter
@@ -72,12 +72,12 @@ class Handoff:
     """Makes and reads hand-off cookies, and the responses that set them.
 
     Args:
-        key: The key that signs cookies.
+        keys: The keys of cookies: the first one signs, all of them verify.
         clock: Unix time, seconds.
     """
 
-    def __init__(self, key: bytes, clock: Callable[[], float]) -> None:
-        self._key = key
+    def __init__(self, keys: Sequence[bytes], clock: Callable[[], float]) -> None:
+        self._keys = keys
         self._clock = clock
 
     def find_cookie(
@@ -152,7 +152,7 @@ class Handoff:
         if response is None:
             return None
         cookie = _cookie_for(original.token or "", decision.claims, ends, now, browser_id)
-        pair = f"{cookie_name(scope)}={cookie_value(self._key, scope, cookie)}"
+        pair = f"{cookie_name(scope)}={cookie_value(self._keys[0], scope, cookie)}"
         added = f"{pair}; Max-Age={ends - now}; {_ATTRIBUTES}"
         return _with_cookies(response, added, _cookies_to_drop(request, scope))
 
@@ -160,7 +160,8 @@ class Handoff:
         """Yield what the cookies of a scope say; those with a wrong signature are left out."""
         # A browser has one of each name, because the name begins with "__Host-".
         for value in cookies(request, cookie_name(scope))[:_MOST_VALUES]:
-            cookie = read_cookie(value, self._key, scope)
+            cookies_of_keys = (read_cookie(value, key, scope) for key in self._keys)
+            cookie = next(filter(None, cookies_of_keys), None)
             if cookie is not None:
                 yield cookie
 

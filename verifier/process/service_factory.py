@@ -90,8 +90,8 @@ def _verifier(settings: Settings, state: ProcessState, resources: ConfiguredReso
 
 
 def _gate_options(settings: Settings) -> ProxyAuthOptions:
-    secret = settings.cookie_secret()
-    handoff = Handoff(derive_key(secret.encode()), time.time) if secret else None
+    keys = [derive_key(secret.encode()) for secret in settings.cookie_secrets()]
+    handoff = Handoff(keys, time.time) if keys else None
     return ProxyAuthOptions(
         settings.decision_ttl,
         settings.token_cookie,

@@ -122,7 +122,7 @@ def test_every_decision_endpoint_names_the_client(logs: Logs) -> None:
 def test_documented_searches_find_the_user(logs: Logs) -> None:
     logs.ask(f"/other?jwt={sign(CLAIMS)}", request_id="searched")
     logs.lines("searched")
-    page = (DOCS / "operations.md").read_text("utf-8")
+    page = (DOCS / "monitoring.md").read_text("utf-8")
     section = page.partition("## Why was this user refused?\n")[2].partition("\n## ")[0]
     commands = re.findall(r"```sh\n(.*?)\n```", section, re.DOTALL)
     assert len(commands) == 3

@@ -1,4 +1,4 @@
-"""The pictures in docs/operations.md show the live dashboard."""
+"""The pictures in docs/monitoring.md show the live dashboard."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.page import png_size
 from tests.system.monitoring.screenshots import FOLDER, PICTURES, SIZE, take
 from tests.system.monitoring.traffic import MonitoredVerifier
 
-PAGE = FOLDER.parent / "operations.md"
+PAGE = FOLDER.parent / "monitoring.md"
 
 
 async def test_pictures_can_be_taken_again(monitored: MonitoredVerifier, tmp_path: Path) -> None:

@@ -70,12 +70,16 @@ def test_problem_names_unknown_placeholders() -> None:
 def test_handoff_is_off_by_default() -> None:
     settings = configured()
     assert settings.handoff is False
-    assert settings.cookie_secret() is None
+    assert settings.cookie_secrets() == ()
 
 
-def test_first_shared_secret_signs_cookies() -> None:
-    secret = configured(VERIFIER_HANDOFF="true").cookie_secret()
-    assert secret == "s" * 32
+def test_shared_secrets_sign_and_verify_cookies(tmp_path: Path) -> None:
+    assert configured(VERIFIER_HANDOFF="true").cookie_secrets() == ("s" * 32,)
+    file = tmp_path / "secrets"
+    file.write_text("n" * 32 + "\n" + "s" * 32)
+    secrets = {"JWT_APP_SECRET": "", "JWT_APP_SECRET_FILE": str(file)}
+    settings = configured(VERIFIER_HANDOFF="true", **secrets)
+    assert settings.cookie_secrets() == ("n" * 32, "s" * 32)
 
 
 def test_handoff_secret_signs_cookies_where_it_is_given(tmp_path: Path) -> None:
@@ -84,7 +88,7 @@ def test_handoff_secret_signs_cookies_where_it_is_given(tmp_path: Path) -> None:
     for given in ({"HANDOFF_SECRET": "h" * 40}, {"HANDOFF_SECRET_FILE": str(file)}):
         environ = {f"VERIFIER_{name}": value for name, value in given.items()}
         settings = configured(VERIFIER_HANDOFF="true", **environ)
-        assert settings.cookie_secret() == "h" * 40
+        assert settings.cookie_secrets() == ("h" * 40,)
         assert "h" * 40 not in repr(settings)
 
 
@@ -100,7 +104,7 @@ def test_public_keys_cannot_sign_cookies(keys: dict[str, str]) -> None:
     assert "handoff (VERIFIER_HANDOFF): found true without a secret that signs cookies" in text
     assert "VERIFIER_HANDOFF_SECRET" in text
     secret = {"VERIFIER_HANDOFF_SECRET": "h" * 40}
-    assert configured(VERIFIER_HANDOFF="true", **keys, **secret).cookie_secret() is not None
+    assert configured(VERIFIER_HANDOFF="true", **keys, **secret).cookie_secrets() == ("h" * 40,)
 
 
 def test_notices_for_weak_and_unused_handoff_secrets() -> None:

@@ -24,8 +24,8 @@ def logged_events() -> set[str]:
     return {str(arg.value) for arg in first if isinstance(arg, ast.Constant)}
 
 
-def test_operations_page_names_exactly_the_logged_events() -> None:
-    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+def test_monitoring_page_names_exactly_the_logged_events() -> None:
+    page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
     table = page.partition("<!-- log events:")[2].partition("<!-- /log events -->")[0]
     cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     documented = {event for cell in cells for event in re.findall("`(.*?)`", cell)}

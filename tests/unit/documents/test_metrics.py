@@ -1,4 +1,4 @@
-"""The table of metrics in docs/operations.md has every metric with its labels."""
+"""The table of metrics in docs/monitoring.md has every metric with its labels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def exposed() -> dict[str, frozenset[str]]:
 
 
 def test_metrics_table_names_every_metric_and_label() -> None:
-    section = (DOCS / "operations.md").read_text("utf-8").partition("\n## Metrics\n")[2]
+    section = (DOCS / "monitoring.md").read_text("utf-8").partition("\n## Metrics\n")[2]
     rows = re.findall(r"^\| `(\w+)(?:\{(.*?)\})?` \|", section, re.MULTILINE)
     documented = {name: frozenset(filter(None, labels.split(","))) for name, labels in rows}
     assert documented == exposed()

@@ -20,7 +20,7 @@ from verifier.http.handoff import Handoff
 from verifier.http.pages import Pages
 from verifier.http.proxy_auth import ProxyAuthOptions
 
-HANDOFF = Pages(handoff=Handoff(KEY, lambda: NOW))
+HANDOFF = Pages(handoff=Handoff([KEY], lambda: NOW))
 REDIRECT = Pages("https://login.example.org/?room={room}&code={code}&url={url}")
 BYPASS = Bypass([ip_network("10.9.0.0/16")], ["unix"])
 OTHER = "other.example.org"
@@ -28,7 +28,7 @@ ORIGIN = "https://page.example.org"
 PASS = cookie()[1]
 ALL = ProxyAuthOptions(
     token_cookie="jwt",
-    pages=Pages("https://login.example.org/{code}", Handoff(KEY, lambda: NOW)),
+    pages=Pages("https://login.example.org/{code}", Handoff([KEY], lambda: NOW)),
     bypass=BYPASS,
 )
 SETUPS = {

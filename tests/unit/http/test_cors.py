@@ -114,7 +114,7 @@ def test_every_kind_of_denial_can_be_read(cause: str, status: int) -> None:
     elif cause == "page":
         fields = [("X-Original-URI", "/standup")]
     else:
-        pages = Pages("https://login.example.org/", Handoff(KEY, lambda: NOW))
+        pages = Pages("https://login.example.org/", Handoff([KEY], lambda: NOW))
         options = ProxyAuthOptions(cors=CorsOrigins([PAGE]), pages=pages)
         fields = [("X-Original-URI", "/standup")]
     setup = Setup(options, policy=policy, keys=lambda: keys)

@@ -24,7 +24,7 @@ async def test_every_kind_of_allow_has_the_same_members(start: Start) -> None:
     sidecar = await start(
         sinks=[sink],
         bypass=Bypass([ip_network("10.9.0.0/16")], [ip_network("127.0.0.0/8")]),
-        pages=Pages(handoff=Handoff(KEY, lambda: NOW)),
+        pages=Pages(handoff=Handoff([KEY], lambda: NOW)),
     )
     token = mint(jti="t-1")
     cookie = f"{cookie_name(SCOPE)}={value(SCOPE, key=KEY)}"

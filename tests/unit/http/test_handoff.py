@@ -16,7 +16,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def sidecar(start: Start, clock: Clock) -> Sidecar:
-    return await start(pages=Pages(handoff=Handoff(KEY, clock)), cookie="jwt")
+    return await start(pages=Pages(handoff=Handoff([KEY], clock)), cookie="jwt")
 
 
 async def status(sidecar: Sidecar, uri: str, *headers: tuple[str, str]) -> tuple[int, str]:
@@ -127,6 +127,17 @@ async def test_other_cookies_are_ignored(sidecar: Sidecar, uri: str, sent: tuple
     assert without[0] in {401, 403}
 
 
+async def test_cookies_of_the_previous_secret_open_pages(start: Start, clock: Clock) -> None:
+    new = derive_key(b"the new secret")
+    sidecar = await start(pages=Pages(handoff=Handoff([new, KEY], clock)))
+    assert await status(sidecar, "/standup", HOST, cookie(key=KEY)) == (200, "")
+    assert await status(sidecar, "/standup", HOST, cookie(key=new)) == (200, "")
+    other = cookie(key=derive_key(b"another secret"))
+    assert await status(sidecar, "/standup", HOST, other) == (401, "token-missing")
+    _, headers, _ = await sidecar.nginx(f"/standup?jwt={mint()}", HOST)
+    assert read_cookie(set_cookie(headers).value, new, SCOPE) is not None
+
+
 async def test_another_rooms_cookie_under_this_rooms_name_opens_nothing(sidecar: Sidecar) -> None:
     other = CookieScope("meet.example.org", None, "retro")
     sent = ("Cookie", f"{cookie_name(SCOPE)}={value(other)}")
@@ -205,7 +216,7 @@ async def test_non_ascii_names_are_percent_encoded(sidecar: Sidecar) -> None:
 
 
 async def test_guests_are_not_handed_off(start: Start, clock: Clock) -> None:
-    sidecar = await start(pages=Pages(handoff=Handoff(KEY, clock)), allow_empty_token=True)
+    sidecar = await start(pages=Pages(handoff=Handoff([KEY], clock)), allow_empty_token=True)
     answered, headers, _ = await sidecar.nginx("/standup", HOST)
     assert (answered, "Set-Cookie" in headers) == (200, False)
 

@@ -45,7 +45,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def sidecar(start: Start, clock: Clock) -> Sidecar:
-    return await start(pages=Pages(handoff=Handoff(KEY, clock)))
+    return await start(pages=Pages(handoff=Handoff([KEY], clock)))
 
 
 def scope(room: str) -> CookieScope:

@@ -31,7 +31,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 async def sidecar(start: Start, store: MemoryStore) -> Sidecar:
-    return await start(store=store, pages=Pages(handoff=Handoff(KEY, Clock())))
+    return await start(store=store, pages=Pages(handoff=Handoff([KEY], Clock())))
 
 
 async def hand_off(sidecar: Sidecar, token: str, path: str = "/standup") -> tuple[str, str]:
@@ -126,7 +126,7 @@ async def test_a_guest_may_enter_where_a_revoked_cookie_may_not(
     start: Start, store: MemoryStore
 ) -> None:
     """The client behind the cookie has the revoked token, which signalling denies."""
-    pages = Pages(handoff=Handoff(KEY, Clock()))
+    pages = Pages(handoff=Handoff([KEY], Clock()))
     sidecar = await start(store=store, pages=pages, allow_empty_token=True)
     sent = await hand_off(sidecar, mint(jti="t-1"))
     await store.put(Revocation(jti="t-1", expires=NOW + 60))

@@ -43,7 +43,7 @@ async def test_a_closed_room_is_closed_to_guests(start: Start) -> None:
 
 async def test_a_closed_room_is_closed_to_handoff_cookies(start: Start) -> None:
     store = MemoryStore()
-    sidecar = await start(store=store, pages=Pages(handoff=Handoff(KEY, Clock())))
+    sidecar = await start(store=store, pages=Pages(handoff=Handoff([KEY], Clock())))
     assert await ask_nginx(sidecar, "/standup", cookie()) == (200, "")
     await store.put(closed_room())
     assert await ask_nginx(sidecar, "/standup", cookie()) == (403, "revoked")
@@ -130,7 +130,7 @@ async def test_a_bad_token_gets_its_own_code_before_the_store_was_read(start: St
 
 
 async def test_cookies_and_guests_are_denied_until_the_store_was_read(start: Start) -> None:
-    sidecar = await start(store=UnreadStore(), pages=Pages(handoff=Handoff(KEY, Clock())))
+    sidecar = await start(store=UnreadStore(), pages=Pages(handoff=Handoff([KEY], Clock())))
     assert await ask_nginx(sidecar, "/standup", cookie()) == (503, "store-unavailable")
     store = UnreadStore()
     sidecar = await start(store=store, allow_empty_token=True)

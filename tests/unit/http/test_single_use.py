@@ -59,7 +59,7 @@ async def sidecar(start: Start, redemptions: FakeRedemptions) -> Sidecar:
 
 @pytest.fixture
 async def handing_off(start: Start, redemptions: FakeRedemptions) -> Sidecar:
-    pages = Pages(handoff=Handoff(KEY, lambda: NOW))
+    pages = Pages(handoff=Handoff([KEY], lambda: NOW))
     return await start(single_use=SingleUse(redemptions, 60), pages=pages)
 
 
