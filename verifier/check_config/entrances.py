@@ -49,11 +49,14 @@ class Entrance:
         host: The VirtualHost.
         text: Who they are, and what lets them in.
         where: Where the host is set up.
+        certain: Whether the files show that there are such users. Jitsi's Debian packages set up
+            the host ``recorder.…`` for accounts that exist only where Jibri does.
     """
 
     host: str
     text: str
     where: str
+    certain: bool = True
 
 
 def find_entrances(deployment: Deployment, settings: Settings) -> list[Entrance]:
@@ -63,8 +66,9 @@ def find_entrances(deployment: Deployment, settings: Settings) -> list[Entrance]
     found: list[Entrance] = []
     for host in deployment.sharing:
         main = _main_host(host, deployment.hosts)
-        texts = _refused_users(host, deployment.config, find_own_options(main, settings)[1])
-        found += [Entrance(host.name, text, str(host.location)) for text in texts]
+        own = find_own_options(main, settings)[1]
+        users = _refused_users(host, deployment.config, own)
+        found += [Entrance(host.name, text, str(host.location), sure) for text, sure in users]
     return found
 
 
@@ -74,26 +78,35 @@ def _main_host(host: Host, hosts: list[TokenHost]) -> TokenHost:
     return (above or hosts)[0]
 
 
-def _refused_users(host: Host, config: ProsodyConfig, settings: Settings) -> Iterator[str]:
+def _refused_users(
+    host: Host, config: ProsodyConfig, settings: Settings
+) -> Iterator[tuple[str, bool]]:
+    """Yield which users of a host are refused, and whether the files show that there are any."""
     authentication = authentication_of(host, config)
     if accepts_tokens(host, config):
-        yield from _refused_tokens(token_host(host, config), settings)
+        for text in _refused_tokens(token_host(host, config), settings):
+            yield text, True
     elif authentication in ANONYMOUS:
         if not settings.allow_empty_token:
-            yield _guests(host.name)
-    elif _has_participants(host, config) and not settings.bypass:
-        yield (
-            f"VirtualHost {host.name} lets in accounts with a password (authentication ="
-            f' "{authentication}"), such as Jibri\'s; this verifier refuses them, because they have'
-            " no token: name the addresses of such services in bypass, or remove that host if there"
-            " are none"
-        )
+            yield _guests(host.name), True
+    elif not settings.bypass and not _is_for_services(host, config):
+        named = _has_named_users(host, config)
+        if named or _shares_a_name(host, config):
+            yield _accounts(host.name, authentication), named
 
 
 def _guests(host: str) -> str:
     return (
         f"VirtualHost {host} lets in users without a token; this verifier refuses them"
         " (allow_empty_token = false): set it to true, or remove that host"
+    )
+
+
+def _accounts(host: str, authentication: str) -> str:
+    return (
+        f"VirtualHost {host} lets in accounts with a password (authentication ="
+        f' "{authentication}"), such as Jibri\'s; this verifier refuses them, because they have no'
+        " token: name the addresses of such services in bypass"
     )
 
 
@@ -116,18 +129,21 @@ def _refused_tokens(host: TokenHost, settings: Settings) -> Iterator[str]:
         )
 
 
-def _has_participants(host: Host, config: ProsodyConfig) -> bool:
-    """Return whether a host with passwords is one of participants, such as Jibri's browser.
-
-    It is not the host of Jicofo and the bridges, nor one that has nothing to do with Jitsi.
-    """
+def _is_for_services(host: Host, config: ProsodyConfig) -> bool:
+    """Return whether a host is that of Jicofo and the bridges, which are no participants."""
     targets = [config.value(component.name, "target_address") for component in config.components()]
-    if host.name.startswith("auth.") or f"focus@{host.name}" in map(as_string, targets):
-        return False
+    return host.name.startswith("auth.") or f"focus@{host.name}" in map(as_string, targets)
+
+
+def _has_named_users(host: Host, config: ProsodyConfig) -> bool:
+    """Return whether options name participants of a host with passwords, such as Jibri."""
     lists = [config.value(host.name, name) for name in _USER_LISTS]
     users = [user for found in map(as_strings, lists) if isinstance(found, tuple) for user in found]
-    if any(user.lower().endswith(f"@{host.name}") for user in users):
-        return True
+    return any(user.lower().endswith(f"@{host.name}") for user in users)
+
+
+def _shares_a_name(host: Host, config: ProsodyConfig) -> bool:
+    """Return whether a host belongs to another one, and not to something else than Jitsi."""
     if config.own_value(host.name, "main_muc") is not None:
         return True
     return any(host.name.endswith(f".{other.name}") for other in config.virtual_hosts())

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from verifier.check_config.comparison import options_of
 from verifier.check_config.deployment import Deployment
+from verifier.check_config.entrances import find_entrances
 from verifier.check_config.lua_values import Unknown, as_boolean, as_strings
 from verifier.check_config.moderator_risks import find_moderator_risks
 from verifier.check_config.prosody_config import ProsodyConfig
@@ -37,12 +38,11 @@ def find_risks(deployment: Deployment | None, settings: Settings | None) -> list
         for name, own in settings.hosts.items():
             found += _own_risks(options_of(own), f'this verifier, [hosts."{name}"]')
     if deployment is not None:
-        ours = None if settings is None else options_of(settings)
         for host in deployment.hosts:
             found += _host_risks(host)
             found += _free_nicks(host, deployment.config)
         if deployment.hosts:
-            found += _guest_hosts(deployment.config, ours)
+            found += _guest_hosts(deployment, settings)
             found += _web_hosts(deployment)
         found += find_moderator_risks(deployment)
     return list(dict.fromkeys(found))
@@ -137,12 +137,14 @@ def _component_options(room: MucComponent, host: TokenHost) -> Iterator[Risk]:
         yield Risk("option-without-effect", text, str(room.location))
 
 
-def _guest_hosts(config: ProsodyConfig, ours: Mapping[str, OptionValue] | None) -> Iterator[Risk]:
-    for guests in find_guest_hosts(config):
-        text = f"VirtualHost {guests.name} accepts users without a token"
-        if ours is not None and ours["allow_empty_token"] is False:
-            text += "; this verifier denies them at the proxy (allow_empty_token = false)"
-        yield Risk("guest-host", text, str(guests.location))
+def _guest_hosts(deployment: Deployment, settings: Settings | None) -> Iterator[Risk]:
+    """Yield the hosts of guests, except those that the report names as entrances."""
+    entrances = [] if settings is None else find_entrances(deployment, settings)
+    named = {entrance.host for entrance in entrances}
+    for guests in find_guest_hosts(deployment.config):
+        if guests.name not in named:
+            text = f"VirtualHost {guests.name} accepts users without a token"
+            yield Risk("guest-host", text, str(guests.location))
 
 
 def _matrix_users(host: TokenHost) -> Iterator[Risk]:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:  # at run time only ``check_config`` imports these, which load
     from verifier.check_config.risk import Risk
 
 _MARKS: Final = {"same": "✓", "differs": "✗", "no-effect": "·", "unknown": "?", "stricter": "+"}
+_ENTRANCES: Final = {
+    "Let in by Prosody, and refused by this verifier:": True,
+    "Nothing to do, unless there are such accounts:": False,
+}
 _MAX_WIDTH: Final = 60
 
 
@@ -59,8 +63,13 @@ class CheckResult:
         config = self.deployment.config
         wrong = any(row.result in {"differs", "unknown"} for row in self.rows)
         # Nothing to compare is no agreement, and a skipped statement may set any option.
-        doubtful = wrong or self.entrances or config.problems or config.not_evaluated
+        doubtful = wrong or self.certain_entrances or config.problems or config.not_evaluated
         return bool(self.hosts) and not doubtful
+
+    @property
+    def certain_entrances(self) -> list[Entrance]:
+        """The entrances whose users exist for certain; only these are disagreements."""
+        return [entrance for entrance in self.entrances if entrance.certain]
 
     @property
     def rows(self) -> list[Row]:
@@ -159,8 +168,11 @@ def _lines(result: CheckResult) -> Iterator[str]:
         yield from _section("Read:", [f"{name}: {kind}" for name, kind in taken_for])
         for comparison in result.hosts:
             yield from ["", *_table(comparison)]
-        texts = [f"{entrance.text} ({entrance.where})" for entrance in result.entrances]
-        yield from _section("Let in by Prosody, and refused by this verifier:", texts)
+        for title, certain in _ENTRANCES.items():
+            found = [entrance for entrance in result.entrances if entrance.certain is certain]
+            yield from _section(
+                title, [f"{entrance.text} ({entrance.where})" for entrance in found]
+            )
         if not result.deployment.hosts and not config.problems:
             yield from ["", "None of the VirtualHosts in these files accepts tokens."]
         yield from _section("Prosody would not start, or this cannot be read:", config.problems)
@@ -232,7 +244,7 @@ def _summary(result: CheckResult) -> str:
         (len(result.problems), "problem{s}"),
         (results.count("differs"), "disagreement{s}"),
         (results.count("unknown"), "option{s} that could not be compared"),
-        (len(result.entrances), "entrance{s} that this verifier refuses"),
+        (len(result.certain_entrances), "entrance{s} that this verifier refuses"),
         (len(config.problems) if config else 0, "unreadable place{s}"),
         (len(set(config.not_evaluated)) if config else 0, "place{s} not evaluated"),
         (len(result.risks), "risk{s}"),
@@ -250,7 +262,7 @@ def _verdict(result: CheckResult) -> str:
         return "Not valid"
     if result.deployment is None:
         return "Not written"
-    if result.entrances or any(row.result == "differs" for row in result.rows):
+    if result.certain_entrances or any(row.result == "differs" for row in result.rows):
         return "Not in agreement"
     return "Agreement is not certain" if result.rows else "Nothing could be compared"
 

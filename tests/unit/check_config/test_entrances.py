@@ -83,9 +83,21 @@ def test_users_of_a_host_without_rooms_are_named(
     assert text in entrance.text
     assert entrance.host == host.split('"')[1]
     assert len(compare_hosts(deployment, ours())) == 1
-    names = {risk.name for risk in find_risks(deployment, ours())}
-    assert names <= {"guest-host"}
+    assert find_risks(deployment, ours(**environ)) == []  # nothing is told twice
     assert "[hosts" not in format_agreeing_file(deployment, None)
+
+
+@pytest.mark.parametrize(
+    ("host", "certain"),
+    [
+        ('VirtualHost "recorder.m.test" authentication = "internal_hashed"', False),
+        ('VirtualHost "r.test" main_muc = "conference.m.test" authentication = "ldap"', False),
+        ('VirtualHost "r.test" recorder_prefixes = { "x@r.test" } authentication = "ldap"', True),
+    ],
+)
+def test_only_named_accounts_are_certain(tmp_path: Path, host: str, certain: bool) -> None:
+    (entrance,) = find_entrances(read(tmp_path, host), ours())
+    assert entrance.certain is certain
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,26 @@ def test_risks_are_warnings(run: Run, configured: Callable[..., None]) -> None:
     assert outcome.out.endswith("\nValid, and in agreement. 1 risk\n")
 
 
+def test_host_for_accounts_alone_is_no_disagreement(
+    run: Run, configured: Callable[..., None], tmp_path: Path
+) -> None:
+    configured(**AGREEING)
+    recorder = tmp_path / "recorder.cfg.lua"
+    recorder.write_text(
+        'VirtualHost "recorder.meet.example.org" authentication = "internal_hashed"'
+    )
+    outcome = run("check-config", "--prosody", str(DEBIAN), str(recorder))
+    assert outcome.status == 0
+    assert "\nNothing to do, unless there are such accounts:\n" in outcome.out
+    assert outcome.out.endswith("\nValid, and in agreement.\n")
+    recorder.write_text(
+        f'{recorder.read_text()} recorder_prefixes = {{ "r@recorder.meet.example.org" }}'
+    )
+    outcome = run("check-config", "--prosody", str(DEBIAN), str(recorder))
+    assert outcome.status == 1
+    assert "1 entrance that this verifier refuses" in outcome.out
+
+
 def test_disagreements_are_a_table_without_secrets(run: Run) -> None:
     outcome = run("check-config", "--prosody", str(DOCKER))
     assert outcome.status == 1
@@ -116,7 +136,7 @@ def test_disagreements_are_a_table_without_secrets(run: Run) -> None:
     assert row in lines
     assert "✓ asap_require_room_claim true true default" in lines
     assert any(line.startswith("✗ app_secret secret 6c5bf614 secret ") for line in lines)
-    counts = "7 disagreements, 1 entrance that this verifier refuses, 3 risks"
+    counts = "7 disagreements, 1 entrance that this verifier refuses, 2 risks"
     assert lines[0] == lines[-1] == f"Not in agreement: {counts}."
     assert "my_jitsi_app_secret" not in outcome.out
     assert SECRET not in outcome.out
@@ -264,6 +284,7 @@ def test_entrances_and_kinds_are_in_the_json(run: Run) -> None:
     (entrance,) = prosody["entrances"]
     assert entrance["host"] == "guest.meet.jitsi"
     assert "users without a token" in entrance["text"]
+    assert entrance["certain"] is True
 
 
 def test_every_option_is_shown_with_its_origin(
