@@ -6,7 +6,7 @@ RUN_STAMP := $(VENV)/.run
 TEST_STAMP := $(VENV)/.test
 FUZZ_STAMP := $(VENV)/.fuzz
 
-.PHONY: run test unit unit-pythons check docs-generated man requirements sbom image-test wheel-compiled test-compiled conformance fuzz soak soak-keys bench \
+.PHONY: run test unit unit-pythons check docs-generated man site requirements sbom image-test wheel-compiled test-compiled conformance fuzz soak soak-keys bench \
   bench-memory bench-prosody clean
 
 # The demo has its own configuration and environment: variables of the shell change nothing.
@@ -52,6 +52,13 @@ docs-generated: $(TEST_STAMP) man
 # Writes the manual page from the texts of --help.
 man: $(TEST_STAMP)
 	$(BIN)/python contrib/man/build.py
+
+# Writes the documentation as a site, to open in a browser or to serve as it is. Every link must have
+# a target.
+SITE ?= dist/site
+site: $(TEST_STAMP)
+	rm -rf $(SITE)
+	$(BIN)/sphinx-build -q -E -n -W --keep-going -c docs/site -d build/site . $(SITE)
 
 # Writes requirements.txt (every package that the image installs) and requirements-build.txt (every
 # package that builds ours), pinned and hashed for any platform.
@@ -143,7 +150,7 @@ $(RUN_STAMP): $(BIN)/pip pyproject.toml
 	touch $@
 
 $(TEST_STAMP): $(RUN_STAMP)
-	$(BIN)/python -m pip install --quiet --editable ".[otel,redis]" --group test --group check --group build
+	$(BIN)/python -m pip install --quiet --editable ".[otel,redis]" --group test --group check --group build --group docs
 	touch $@
 
 $(BENCH_STAMP): pyproject.toml

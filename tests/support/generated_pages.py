@@ -78,7 +78,7 @@ def configuration() -> str:
 
 
 def _index_line(doc: str, options: list[Option]) -> str:
-    links = ", ".join(f"[`{option.name}`](#{option.name})" for option in options)
+    links = ", ".join(f"[`{option.name}`](#{anchor(option.name)})" for option in options)
     return _wrapped(f"- {_title(doc)}: {links}", indent="  ")
 
 
@@ -96,8 +96,6 @@ def _topic(doc: str, options: list[Option]) -> Iterator[str]:
 
 
 def _section(option: Option) -> Iterator[str]:
-    if "." in option.name:  # GitHub's anchor of a heading has no dot
-        yield f'<a id="{option.name}"></a>\n'
     yield f"#### `{option.name}`\n"
     yield f"{_escaped(option.help)}\n"
     yield "| | |\n|---|---|"
@@ -136,6 +134,11 @@ def _toml_example(option: Option) -> str:
     return f"`{key} = {option.example}` in `[{option.table}]`"
 
 
+def anchor(name: str) -> str:
+    """Return the anchor of an option's heading, as code hosts make it: without dots."""
+    return name.replace(".", "")
+
+
 def example_value(option: Option) -> Any:
     """Return the example of an option as TOML reads it."""
     return tomllib.loads(f"example = {option.example}")["example"]
@@ -155,7 +158,7 @@ def _linked(text: str, own_name: str = "", page: str = "") -> str:
     def link(match: re.Match[str]) -> str:
         name = match[1]
         known = name in _NAMES and name != own_name
-        return f"[`{name}`]({page}#{name})" if known else match[0]
+        return f"[`{name}`]({page}#{anchor(name)})" if known else match[0]
 
     return _QUOTED.sub(link, text)
 
@@ -204,7 +207,7 @@ async def _recorded_answers() -> dict[DenialCode, list[tuple[str, str]]]:
 def _code_section(code: DenialCode, recorded: list[tuple[str, str]]) -> str:
     text = DENIAL_TEXTS[code]
     paragraphs = (
-        f"### `{code}`",
+        f"## `{code}`",
         f"HTTP {status_of(code):d}{_xmpp(code, recorded)}.",
         _linked(text.meaning, page="configuration.md"),
         f"**What to do:** {_linked(text.cure, page='configuration.md')}",

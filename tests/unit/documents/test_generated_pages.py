@@ -37,7 +37,7 @@ def test_configuration_page_has_a_section_for_every_option() -> None:
 
 
 def test_denial_codes_page_has_a_section_for_every_code() -> None:
-    assert re.findall(r"^### `(.+)`$", denial_codes(), re.MULTILINE) == list(DenialCode)
+    assert re.findall(r"^## `(.+)`$", denial_codes(), re.MULTILINE) == list(DenialCode)
     assert list(DENIAL_TEXTS) == list(DenialCode)
 
 

@@ -209,7 +209,7 @@ async def test_blanks_around_a_bearer_token_are_not_part_of_it(start: Start) -> 
 
 def test_every_code_has_its_documented_status() -> None:
     page = (ROOT / "docs" / "denial-codes.md").read_text("utf-8")
-    sections = re.findall(r"^### `([a-z-]+)`\n\nHTTP (\d{3})\b", page, re.MULTILINE)
+    sections = re.findall(r"^## `([a-z-]+)`\n\nHTTP (\d{3})\b", page, re.MULTILINE)
     stated = {code: int(status) for code, status in sections}
     assert stated == {str(code): int(status_of(code)) for code in DenialCode}
 
