@@ -70,6 +70,7 @@ def build_services(
         settings.admin_token,
         RevocationsEndpoint(state.revocations, time.time, settings.longest_leeway),
         state.wrong_tokens,
+        settings.mode,
     )
     return Services(decisions, admin)
 

@@ -63,10 +63,13 @@ async def focused(page: Page) -> str:
 async def test_keyboard_is_enough(verifier: RunningVerifier, tmp_path: Path) -> None:
     async with inspector(tmp_path, verifier) as page:
         order = []
-        for _ in range(4):
+        for _ in range(9):
             await page.press("Tab")
             order.append(await focused(page))
-        assert order == ["pasted", "room", "Inspect", "clear"]
+        assert order == [
+            *("Skip to the content", "Inspector", "Dashboard", "Codes", "API"),
+            *("pasted", "room", "Inspect", "clear"),
+        ]
         await page.fill("pasted", mint())
         await page.press("Enter", modifiers=2)
         assert await page.wait_for_announcement() == "Allowed"

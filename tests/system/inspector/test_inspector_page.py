@@ -302,8 +302,8 @@ async def test_inspector_and_dashboard_link_to_each_other(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
     async with inspector(tmp_path, verifier) as page:
-        await page.tab.click_link("live")
+        await page.tab.click_link("Dashboard")
         await page.wait_for("document.querySelectorAll('section').length > 10")
         assert await page.evaluate_text("location.href") == f"{page.address}dashboard"
-        await page.tab.click_link("inspector")
+        await page.tab.click_link("Inspector")
         assert await page.evaluate_text("location.href + pasted.id") == f"{page.address}pasted"

@@ -1,4 +1,4 @@
-"""The admin address: metrics, health, keys, explanations, revocations and two pages.
+"""The admin address: metrics, health, keys, explanations, revocations and the pages.
 
 No endpoint here allows a request of a proxy.
 """
@@ -13,8 +13,10 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, Final
 
+from verifier.config.options import Mode
 from verifier.decisions.hosts import Hosts
 from verifier.http.admin.access import AdminGuard, refuse_other_site
+from verifier.http.admin.bar import BAR
 from verifier.http.admin.dashboard import DASHBOARD
 from verifier.http.admin.explain import respond_explanation, respond_hosts
 from verifier.http.admin.inspector import INSPECTOR
@@ -40,7 +42,8 @@ OPENAPI_PATH: Final = "/openapi.json"
 _OPENAPI: Final = files(__package__).joinpath("openapi.json").read_bytes()
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 # What people open in a browser: other sites may link to it.
-_PAGES: Final = (OPENAPI_PATH, *DASHBOARD.bodies, *INSPECTOR.bodies)
+_ASSETS: Final = (BAR, DASHBOARD, INSPECTOR)
+_PAGES: Final = (OPENAPI_PATH, *(path for assets in _ASSETS for path in assets.bodies))
 # These need no authorization, because probes have no token, and the responses contain no secret.
 _OPEN_PATHS: Final = ("/healthz", "/readyz", "/metrics", *_PAGES)
 
@@ -55,6 +58,7 @@ class AdminService:
         token: The bearer token of the guarded endpoints; None if no token is needed.
         revocations: Serves ``/v1/revocations``.
         wrong_tokens: Delays the answer to a wrong token.
+        mode: What a denial does, the option ``mode``.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # what the endpoints show
@@ -65,7 +69,9 @@ class AdminService:
         token: str | None,
         revocations: RevocationsEndpoint,
         wrong_tokens: WrongTokens,
+        mode: Mode,
     ) -> None:
+        self._mode = mode
         self._hosts = hosts
         self._expose = expose
         self._sources = sources
@@ -77,8 +83,7 @@ class AdminService:
             OPENAPI_PATH: lambda: _response(_OPENAPI, "application/json"),
             "/v1/keys": self._keys,
             "/v1/hosts": lambda: respond_hosts(self._hosts),
-            **{path: partial(DASHBOARD.respond, path) for path in DASHBOARD.bodies},
-            **{path: partial(INSPECTOR.respond, path) for path in INSPECTOR.bodies},
+            **{path: partial(each.respond, path) for each in _ASSETS for path in each.bodies},
         }
 
     async def respond(self, request: Request) -> Rendered:
@@ -126,6 +131,7 @@ class AdminService:
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         status_object = {
             "ready": ready,
+            "mode": self._mode,
             "sources": [_source_object(source) for source in sources],
             "revocations": store_problem or "ok",
         }

@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Final
 
 from verifier.http.responses import Response
+from verifier.version import VERSION
 
 _MEDIA_TYPES: Final = {
     "html": "text/html; charset=utf-8",
@@ -31,10 +32,13 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_BAR_MARK: Final = b"<!-- bar -->\n"
 
 
 class Assets:
     """The files of one page, read once.
+
+    A page gets the bar of all pages, in which the link to the page is marked.
 
     Args:
         package: The package that holds the files.
@@ -43,7 +47,8 @@ class Assets:
 
     def __init__(self, package: str, names: Mapping[str, str]) -> None:
         self.bodies: Final = {
-            path: files(package).joinpath(name).read_bytes() for path, name in names.items()
+            path: _with_bar(files(package).joinpath(name).read_bytes(), path)
+            for path, name in names.items()
         }
         self._media_types = {
             path: _MEDIA_TYPES[name.rpartition(".")[2]] for path, name in names.items()
@@ -53,3 +58,12 @@ class Assets:
         """Return the response for one of the paths of ``bodies``."""
         headers = _HEADERS | {"Content-Type": self._media_types[path]}
         return Response(HTTPStatus.OK, headers, self.bodies[path])
+
+
+def _with_bar(body: bytes, path: str) -> bytes:
+    if _BAR_MARK not in body:
+        return body
+    bar = files(__package__).joinpath("bar", "bar.html").read_text("utf-8")
+    own = f'href="{path.removeprefix("/") or "./"}"'
+    bar = bar.replace("VERSION", VERSION).replace(own, f'{own} aria-current="page"')
+    return body.replace(_BAR_MARK, bar.encode())

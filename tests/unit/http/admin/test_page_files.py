@@ -14,12 +14,14 @@ from tests.support.paths import ROOT
 from tests.support.processes import RunningVerifier, get, running_verifier
 from tests.support.tokens import SECRET
 from verifier.http.admin.assets import Assets
+from verifier.http.admin.bar import BAR
 from verifier.http.admin.dashboard import DASHBOARD
 from verifier.http.admin.inspector import INSPECTOR
+from verifier.version import VERSION
 
 PAGES = [(INSPECTOR, "inspector", "inspector.html"), (DASHBOARD, "dashboard", "page.html")]
 """For each page its folder and its first file."""
-BODIES = INSPECTOR.bodies | DASHBOARD.bodies
+BODIES = BAR.bodies | INSPECTOR.bodies | DASHBOARD.bodies
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,17 @@ def test_every_page_file_is_served(page: Assets, name: str, first: str) -> None:
     served = {Path(path).name for path in page.bodies if Path(path).suffix}
     text = "".join(body.decode() for body in page.bodies.values())
     named = re.findall(r'(?:from "\./|(?:src|href)="(?:dashboard/)?)([\w-]+\.\w+)"', text)
-    assert served == set(named) == there - {first}
+    shared = {*(path[1:] for path in BAR.bodies), "openapi.json"}
+    assert served == set(named) - shared == there - {first}
+
+
+@pytest.mark.parametrize("path", ["/", "/dashboard"])
+def test_every_page_has_the_bar_and_marks_its_own_link(path: str) -> None:
+    text = BODIES[path].decode()
+    assert f'<span class="version">{VERSION}</span>' in text
+    assert re.findall(r'href="([\w./]+)" aria-current="page"', text) == [path[1:] or "./"]
+    for name in BAR.bodies:
+        assert f'="{name[1:]}"' in text
 
 
 @pytest.mark.parametrize("path", BODIES)
@@ -78,7 +90,7 @@ def test_page_files_use_no_other_site_and_no_inline_script(path: str) -> None:
     assert not re.search(
         r"https?://(?!www\.w3\.org/2000/svg\")|@import|url\(|\sstyle=|\son[a-z]+=|<style", text
     )
-    own = r'type="module" src="(dashboard/page|inspector)\.js"></script>'
+    own = r'type="module" src="(bar|dashboard/page|inspector)\.js"></script>'
     assert re.findall(rf"<script(?! {own})", text) == []
     assert not re.search(r"localStorage|sessionStorage|indexedDB|cookie|innerHTML|pushState", text)
 

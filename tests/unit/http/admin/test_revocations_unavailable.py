@@ -58,7 +58,7 @@ async def admin() -> AsyncIterator[Callable[[MemoryStore], Awaitable[Ask]]]:
             hosts = Hosts(Verifier(Policy(), FakeKeys(), lambda: NOW), {})
             endpoint = RevocationsEndpoint(cache, lambda: NOW, 0)
             wrong = WrongTokens(lambda: None)
-            service = AdminService(lambda: b"", tuple, hosts, None, endpoint, wrong)
+            service = AdminService(lambda: b"", tuple, hosts, None, endpoint, wrong, "enforce")
             server = HttpServer(service.respond, takes_body=service.takes_body)
             acceptor = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
             stack.push_async_callback(server.close)
