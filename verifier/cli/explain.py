@@ -130,7 +130,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps(asdict(explanation), indent=2) + "\n")
     else:
-        sys.stdout.write(_render(explanation, colour=_wants_colour()))
+        sys.stdout.write(_render(explanation, colour=wants_colour()))
     return 0 if explanation.allowed else 1
 
 
@@ -187,7 +187,7 @@ async def _explain(request: AccessRequest, settings: Settings, now: float) -> Ex
             await resolver.close()
 
 
-def _wants_colour() -> bool:
+def wants_colour() -> bool:
     """Return whether the output should be coloured (https://no-color.org)."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return sys.stdout.isatty() and not plain

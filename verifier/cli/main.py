@@ -16,7 +16,17 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final, NoReturn
 
-from verifier.cli import check_config, completion, explain, mint, replay, revocations, revoke, why
+from verifier.cli import (
+    check_config,
+    check_gate,
+    completion,
+    explain,
+    mint,
+    replay,
+    revocations,
+    revoke,
+    why,
+)
 from verifier.cli.admin_client import NoAnswerError
 from verifier.cli.arguments import (
     Parser,
@@ -46,7 +56,8 @@ explanation, and for the requests of an access log. It also signs tokens and
 revokes them. 'jitsi-verifier COMMAND --help' describes each command.
 
 Other commands than 'serve' need a network only to fetch keys from a URL.
-'revoke' and 'revocations' connect to the running service."""
+'revoke' and 'revocations' connect to the running service, and 'check-gate' to
+the site."""
 _MANUAL: Final = Manual(
     {0: "Done.", 1: "See the command."},
     {},
@@ -138,6 +149,7 @@ def program() -> Parser:
     explain.add(commands)
     mint.add(commands)
     check_config.add(commands)
+    check_gate.add(commands)
     replay.add(commands)
     revoke.add(commands)
     revocations.add(commands)

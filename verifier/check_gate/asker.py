@@ -1,0 +1,120 @@
+"""Sends the requests of questions: one after the other, and never more than a hundred."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from verifier.check_gate.connection import CannotConnectError, Connection, Endpoint
+from verifier.check_gate.model import Answer, Carrier, Request, Server
+from verifier.version import VERSION
+
+MAX_REQUESTS: Final = 100
+"""The most requests that one run sends; the only place that says so."""
+_PAUSE: Final = 0.04  # seconds between two requests
+
+
+class TooManyRequestsError(Exception):
+    """The run has sent ``MAX_REQUESTS`` requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The site that is asked.
+
+    Attributes:
+        host: Its ``Host`` header.
+        room: The room that the requests name.
+        tenant: The tenant that they name.
+        endpoints: Where each server is.
+        timeout: The longest time for one answer, seconds.
+        pause: The pause between two requests, seconds.
+    """
+
+    host: str
+    room: str
+    tenant: str
+    endpoints: Mapping[Server, Endpoint]
+    timeout: float = 10.0
+    pause: float = _PAUSE
+
+
+class Asker:
+    """Sends requests to one site.
+
+    Args:
+        site: The site.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self.sent = 0
+        self._site = site
+        self._connections = {
+            server: Connection(endpoint) for server, endpoint in site.endpoints.items()
+        }
+
+    def has(self, server: Server) -> bool:
+        """Return whether it is known where this server would be."""
+        return server in self._connections
+
+    async def ask(self, request: Request, token: str) -> Answer:
+        """Send a request with this token, if it is not empty; return the answer.
+
+        Raises:
+            CannotConnectError: No connection to the site itself could be made.
+            TooManyRequestsError: The run may send no more requests.
+        """
+        if self.sent >= MAX_REQUESTS:
+            raise TooManyRequestsError
+        if self.sent:
+            await asyncio.sleep(self._site.pause)
+        self.sent += 1
+        connection = self._connections[request.server]
+        try:
+            async with asyncio.timeout(self._site.timeout):
+                return await connection.ask(
+                    self.written(request, token), has_body=request.method != "HEAD"
+                )
+        except TimeoutError:
+            failure = f"no answer within {self._site.timeout:g} s"
+            return Answer(failure=failure, connected=False)
+        except CannotConnectError as error:
+            if request.server is Server.SITE:
+                raise
+            return Answer(failure=str(error), connected=False)
+
+    def written(self, request: Request, token: str) -> bytes:
+        """Return the bytes of a request."""
+        site = self._site
+        target = _filled(request.path, site)
+        fields = [("Host", request.host or site.host), ("User-Agent", f"jitsi-verifier/{VERSION}")]
+        if token and request.carrier is Carrier.QUERY:
+            target += f"{'&' if '?' in target else '?'}token={token}"
+        elif token:
+            fields.append(("Authorization", f"Bearer {token}"))
+        fields += [(name, _filled(value, site)) for name, value in request.headers]
+        if request.upgrade:
+            key = base64.b64encode(secrets.token_bytes(16)).decode()
+            fields += [("Upgrade", "websocket"), ("Connection", "Upgrade")]
+            fields += [("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", key)]
+            fields.append(("Sec-WebSocket-Protocol", "xmpp"))
+        if request.body or request.method == "POST":
+            fields.append(("Content-Length", str(len(request.body.encode()))))
+        lines = [f"{request.method} {target} HTTP/1.1", *map(": ".join, fields)]
+        return "\r\n".join([*lines, "", request.body]).encode("utf-8", "surrogateescape")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for connection in self._connections.values():
+            await connection.close()
+
+
+def _filled(text: str, site: Site) -> str:
+    """Return a text of the table with the names of room, tenant and host."""
+    for name in ("room", "tenant", "host"):
+        text = text.replace(f"{{{name}}}", getattr(site, name))
+    return text

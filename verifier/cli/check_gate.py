@@ -1,0 +1,302 @@
+"""The ``check-gate`` command: asks a running gate from outside, and says what holds."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import secrets
+import ssl
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from verifier import check_gate
+from verifier.check_gate import Endpoint, Server, Site
+from verifier.cli.admin_client import NoAnswerError
+from verifier.cli.arguments import (
+    Parser,
+    UsageError,
+    add_command,
+    add_config,
+    duration,
+    read_standard_input,
+    room_address,
+    settings_of,
+    text,
+)
+from verifier.cli.check_gate_report import as_json, render
+from verifier.cli.explain import wants_colour
+from verifier.cli.gate_tokens import KeyFileError, Plan, make_tokens, open_signer
+from verifier.cli.manual import Manual
+from verifier.config import Settings
+from verifier.config.addresses import TcpAddress
+from verifier.rooms.host import name_of_host
+from verifier.tokens.jws import MalformedError, decode_object
+from verifier.tokens.redact import hide_tokens
+
+_SUMMARY: Final = "ask a running gate from outside whether it is shut"
+_DESCRIPTION: Final = f"""\
+Sends at most {check_gate.MAX_REQUESTS} requests to a running Jitsi Meet: without a token, with good
+and bad ones, on every signalling path and on disguised paths. Prints what each
+was answered, and what to do where that is not as expected.
+
+The tokens are signed with the local configuration and live for five minutes.
+Nothing is changed on the server, and no conference is created. Use it only on
+your own server."""
+_MANUAL: Final = Manual(
+    {
+        0: "Everything that could be asked is as expected.",
+        1: "Something is not as expected, or the site cannot be asked.",
+    },
+    {},
+    (
+        ("jitsi-verifier check-gate https://meet.example.org", "Is the gate shut?"),
+        (
+            "jitsi-verifier check-gate https://meet.example.org --connect-to ::192.0.2.7:",
+            "The same, before the name leads to the new server.",
+        ),
+        (
+            "jitsi-verifier check-gate https://meet.example.org --no-config --token - < token",
+            "From a machine that has no secret.",
+        ),
+    ),
+)
+_PORTS: Final = {Server.BOSH: 5280, Server.BOSH_TLS: 5281, Server.JICOFO: 8888}
+_ADMIN_PORT: Final = 8091
+_CONNECT_TO: Final = re.compile(
+    r"(?P<host>[\w.-]*|\[[\w:.]+\]):(?P<port>\d*):(?P<to>[\w.-]*|\[[\w:.]+\]):(?P<to_port>\d*)",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Redirection:
+    """A value of ``--connect-to``; empty parts match everything, or change nothing."""
+
+    host: str
+    port: str
+    to: str
+    to_port: str
+
+
+def add(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the sub-command."""
+    parser = add_command(commands, "check-gate", _SUMMARY, _DESCRIPTION, _MANUAL)
+    parser.add_argument("url", metavar="URL", help="the site: https://HOST")
+    tokens = parser.add_argument_group("the tokens")
+    tokens.add_argument("--room", metavar="R", type=text, help="default: a room with a random name")
+    tokens.add_argument(
+        "--key",
+        metavar="FILE",
+        type=Path,
+        help="the private key (PEM) to sign with, where the configuration has only public keys",
+    )
+    tokens.add_argument("--kid", metavar="K", type=text, help="the key id in the header")
+    tokens.add_argument(
+        "--token", metavar="FILE", help="a file with a good token; - reads it from standard input"
+    )
+    connection = parser.add_argument_group("the connection")
+    connection.add_argument(
+        "--connect-to",
+        metavar="HOST:PORT:HOST2:PORT2",
+        type=_redirection,
+        action="append",
+        default=[],
+        help="connect to HOST2:PORT2 instead of HOST:PORT, as with curl; repeatable. Without an"
+        " entry of their own, the ports beside the proxy are looked for at HOST2 as well",
+    )
+    trust = connection.add_mutually_exclusive_group()
+    trust.add_argument("--ca", metavar="FILE", type=Path, help="trust these certificates (PEM)")
+    trust.add_argument("--insecure", action="store_true", help="accept every certificate")
+    connection.add_argument(
+        "--timeout",
+        metavar="10s",
+        type=duration,
+        default=10,
+        help="the longest time for one answer; default: 10s",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    parser.add_argument(
+        "--no-config",
+        action="store_true",
+        help="read no configuration; then only --token gives a good token",
+    )
+    add_config(parser)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(options: argparse.Namespace, pause: float | None = None) -> int:
+    """Ask the gate, and print the report.
+
+    Args:
+        options: The command line.
+        pause: The pause between two requests, seconds; None for the usual one.
+
+    Raises:
+        UsageError: The arguments name no site, or do not fit together.
+        ConfigError: The configuration cannot be used.
+        NoAnswerError: The site cannot be asked.
+    """
+    scheme, host, port = _read_url(options.url)
+    settings = _settings(options, host)
+    plan, notes = _plan(options, settings)
+    shown = f"{scheme}://{host}" + (f":{port}" if port != _default_port(scheme) else "")
+    site = Site(
+        host=shown.partition("://")[2],
+        room=plan.room,
+        tenant=plan.tenant,
+        endpoints=_endpoints(options, settings, scheme, host, port),
+        timeout=options.timeout,
+        **({} if pause is None else {"pause": pause}),
+    )
+    report_only = settings is not None and settings.mode == "report-only"
+    if report_only:
+        notes.append('this configuration says mode = "report-only": nothing is denied')
+    try:
+        report = asyncio.run(
+            check_gate.check_gate(site, make_tokens(plan), report_only=report_only)
+        )
+    except (check_gate.CannotConnectError, check_gate.NoGateError) as error:
+        raise NoAnswerError(hide_tokens(f"{shown}: {error}")) from None
+    if options.json:
+        output = json.dumps(as_json(report, shown, notes), indent=2) + "\n"
+    else:
+        output = render(report, shown, notes, colour=wants_colour())
+    sys.stdout.write(hide_tokens(output))
+    return 0 if report.holds else 1
+
+
+def _read_url(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port of the site."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port, parts = "", None, urlsplit("")
+    extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username
+    if parts.scheme not in {"http", "https"} or extra or not re.fullmatch(r"[\w.:-]+", host):
+        raise UsageError("URL: expected https://HOST, without a path")
+    host = f"[{host}]" if ":" in host else host
+    return parts.scheme, host, port or _default_port(parts.scheme)
+
+
+def _default_port(scheme: str) -> int:
+    return 443 if scheme == "https" else 80
+
+
+def _settings(options: argparse.Namespace, host: str) -> Settings | None:
+    """Return the configuration for the host; None without one."""
+    if options.no_config:
+        if options.key is not None or options.config is not None:
+            raise UsageError("--no-config excludes --config and --key")
+        return None
+    settings = settings_of(options)
+    return settings.hosts.get(name_of_host(host), settings)
+
+
+def _plan(options: argparse.Namespace, settings: Settings | None) -> tuple[Plan, list[str]]:
+    """Return what the tokens are for, and notes for the report."""
+    given = _read_token(options.token) if options.token is not None else ""
+    signer, notes = None, list[str]()
+    if settings is not None:
+        pem = options.key.read_bytes() if options.key is not None else None
+        try:
+            signer = open_signer(settings, pem, options.kid)
+        except KeyFileError as error:
+            raise UsageError(f"--key {options.key}: {error}") from None
+        if settings.allow_empty_token:
+            notes.append(
+                "allow_empty_token lets guests in, so a forged token is sent instead of none"
+            )
+    plan = Plan(
+        room=_room(options.room, given),
+        tenant=f"check-gate-{secrets.token_hex(4)}",
+        settings=settings,
+        signer=signer,
+        given=given,
+        now=time.time(),
+    )
+    return plan, notes
+
+
+def _read_token(file: str) -> str:
+    if file == "-":
+        token = read_standard_input().strip()
+    else:
+        token = Path(file).read_text("utf-8", "surrogateescape").strip()
+    if not re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", token, re.ASCII):
+        raise UsageError("--token: expected a file with one token, and nothing else")
+    return token
+
+
+def _room(room: str | None, given: str) -> str:
+    """Return the room to ask for: the given one, that of the token, or one with a random name."""
+    if given and room is None:
+        try:
+            claimed = decode_object(given.split(".")[1].encode()).get("room")
+        except MalformedError:
+            raise UsageError("--token: expected a token, found one that cannot be read") from None
+        room = claimed if isinstance(claimed, str) and claimed != "*" else None
+    return room_address(room or f"check-gate-{secrets.token_hex(4)}", None).room
+
+
+def _redirection(value: str) -> _Redirection:
+    found = _CONNECT_TO.fullmatch(value)
+    if found is None:
+        raise argparse.ArgumentTypeError("expected HOST:PORT:HOST2:PORT2")
+    return _Redirection(found["host"], found["port"], found["to"], found["to_port"])
+
+
+def _endpoints(
+    options: argparse.Namespace, settings: Settings | None, scheme: str, host: str, port: int
+) -> dict[Server, Endpoint]:
+    """Return where each server is, or would be."""
+    tls = _tls(options) if scheme == "https" else None
+    site = _endpoint(options.connect_to, host, host, port, tls)
+    ports = dict(_PORTS)
+    if scheme == "https" and port == _default_port(scheme):
+        ports[Server.PLAIN_HTTP] = _default_port("http")
+    admin = settings.admin_listen if settings is not None else None
+    if not isinstance(admin, TcpAddress) or admin.port:
+        ports[Server.ADMIN] = admin.port if isinstance(admin, TcpAddress) else _ADMIN_PORT
+    anything = ssl.create_default_context()
+    anything.check_hostname = False
+    anything.verify_mode = ssl.CERT_NONE
+    beside = {
+        server: _endpoint(
+            options.connect_to,
+            host,
+            site.host,
+            each,
+            anything if server is Server.BOSH_TLS else None,
+        )
+        for server, each in ports.items()
+    }
+    return {Server.SITE: site, **beside}
+
+
+def _endpoint(
+    redirections: Sequence[_Redirection], host: str, usual: str, port: int, tls: Any
+) -> Endpoint:
+    for each in redirections:
+        if each.host in {"", host} and each.port in {"", str(port)}:
+            to, to_port = each.to or usual, int(each.to_port or port)
+            return Endpoint(to.strip("[]"), to_port, tls, host.strip("[]"), bool(each.port))
+    return Endpoint(usual.strip("[]"), port, tls, host.strip("[]"))
+
+
+def _tls(options: argparse.Namespace) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=options.ca)
+    except (OSError, ssl.SSLError):
+        raise UsageError(f"--ca {options.ca}: expected certificates, PEM") from None
+    if options.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
