@@ -26,6 +26,7 @@ _FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
+    "--host-resolver-rules=MAP meet.example.org 127.0.0.1",
     "--remote-debugging-port=0",
 )
 _SECONDS = 30.0

@@ -1,8 +1,11 @@
-"""The texts of the denial pages, and the language that a browser's Accept-Language selects."""
+"""The texts of the denial pages, their builder, and what a proxy inserts into them."""
 
 from __future__ import annotations
 
+import re
+import runpy
 import tomllib
+from html import unescape
 from typing import Any, Final
 
 from tests.support.paths import CONTRIB
@@ -28,6 +31,41 @@ SELECTED_LANGUAGES: Final = [
     (", , " * 1000 + "!", "en"),
 ]
 """Accept-Language values, and the page's language: the first that has a page, else English."""
+
+
+BUILD: Final[dict[str, Any]] = runpy.run_path(str(CONTRIB / "pages/build.py"))
+"""The names of the program that builds the pages."""
+POLICY: Final[str] = BUILD["policy"]()
+
+SHOWN_ROOMS: Final = [
+    ("/standup", "standup"),
+    ("/acme/StandUp?jwt=x", "acme/StandUp"),
+    ("/they.see-me_", "they.see-me_"),
+    ("/standup/eyJhbGciOiJIUzI1NiJ9", None),
+    ("/eyJhbGciOiJIUzI1NiJ9.e30.x", ""),
+    ("/http-bind?room=standup", None),
+]
+"""Targets, and the room that a page shows; None: any part of the path before a token."""
+SHOWN_DECODED_ROOMS: Final = [
+    ("/%D0%9A%D0%BE%D0%BC%D0%BD%D0%B0%D1%82%D0%B0", "Комната"),
+    ("/%3Cimg%20src=x%3E%22%26", "<img src"),
+    ("/%3Cb%3E%22x%22%3C", '<b>"x"<'),
+    ("/standup%3Fjwt=eyJhbGciOiJIUzI1NiJ9", "standup"),
+    ("/standup%253Fjwt=eyJhbGciOiJIUzI1NiJ9", "standup"),
+    ("/{{placeholder%20`http.request.uuid`}}", "{{placeholder `http.request.uuid`}}"),
+]
+"""The same for proxies that decode the path."""
+
+
+def shown_address(page: str) -> tuple[str, str]:
+    """Return the host and the room that a page shows; each is there twice, with equal values."""
+    found = [
+        re.findall(rf'<div data-value="([^"]*)"><dt>[^<]*</dt><dd id="{name}"><bdi>([^<]*)<', page)
+        for name in ("host", "room")
+    ]
+    assert all(len(pairs) == 1 and pairs[0][0] == pairs[0][1] for pairs in found), page
+    host, room = (unescape(pairs[0][0]).replace("-", "", pairs[0][0] == "-") for pairs in found)
+    return host, room
 
 
 def accept(languages: str) -> tuple[str, str]:

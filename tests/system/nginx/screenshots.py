@@ -12,22 +12,25 @@ from tests.support.upstream import Upstream
 from tests.system.nginx.sites import JITSI, Site, mint, start_site
 
 FOLDER = ROOT / "docs" / "screenshots"
-WIDTH, HEIGHT = 640, 400
+WRONG_SIGNATURE = ".".join([*mint().split(".")[:2], mint(jti="other").split(".")[2]])
+EXPIRED = f"/weekly?jwt={mint(room='weekly', exp=1_500_000_000)}"
+UNCONFIRMED = f"/standup?jwt={WRONG_SIGNATURE}"
 PICTURES = {
-    "denied-expired-light.png": ("en", "light", f"/standup?jwt={mint(exp=1_500_000_000)}"),
-    "denied-other-room-dark.png": ("de", "dark", f"/standup?jwt={mint(room='other')}"),
-    "denied-no-token-dark.png": ("fr", "dark", "/standup"),
+    "denied-expired-light.png": ("en", "light", (640, 440), EXPIRED),
+    "denied-other-room-dark.png": ("de", "dark", (640, 480), f"/standup?jwt={mint(room='other')}"),
+    "denied-no-token-dark.png": ("fr", "dark", (360, 450), "/standup"),
+    "denied-unconfirmed-phone-light.png": ("en", "light", (360, 500), UNCONFIRMED),
 }
-"""For each file: the language, the colour scheme and the target."""
+"""For each file: the language, the colour scheme, the size and the target."""
 
 
 async def take(tab: Tab, site: Site) -> dict[str, bytes]:
     """Take every picture; return them by file name."""
     pictures = {}
-    for name, (language, scheme, target) in PICTURES.items():
-        await tab.set_appearance(width=WIDTH, height=HEIGHT, scheme=scheme)
+    for name, (language, scheme, (width, height), target) in PICTURES.items():
+        await tab.set_appearance(width=width, height=height, scheme=scheme)
         await tab.call("Network.setUserAgentOverride", userAgent="x", acceptLanguage=language)
-        await tab.open(f"http://127.0.0.1:{site.nginx.port}{target}")
+        await tab.open(f"http://meet.example.org:{site.nginx.port}{target}")
         pictures[name] = await tab.screenshot()
     return pictures
 

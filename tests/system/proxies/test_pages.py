@@ -7,20 +7,29 @@ from html import escape, unescape
 
 import pytest
 
-from tests.support.denial_pages import CODES, LANGUAGES, SELECTED_LANGUAGES, TEXTS, accept
+from tests.support import raw_http
+from tests.support.denial_pages import (
+    CODES,
+    LANGUAGES,
+    POLICY,
+    SELECTED_LANGUAGES,
+    SHOWN_DECODED_ROOMS,
+    SHOWN_ROOMS,
+    TEXTS,
+    accept,
+    shown_address,
+)
 from tests.support.raw_http import Answer
 from tests.system.nginx.sites import mint
 from tests.system.proxies.gates import GATES_WITH_PAGES, RealGate
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-
 
 def page_fields(answer: Answer) -> tuple[str, str, str]:
     """Return the language, the denial code (which occurs twice) and the request id of a page."""
-    (language,) = re.findall(r'<html lang="(\w+)">', answer.text)
+    (language,) = re.findall(r'<html lang="(\w+)" dir="ltr">', answer.text)
     (code,) = re.findall(r'<code id="code">(.*?)</code>', answer.text)
     (request_id,) = re.findall(r'<code id="request">(.*?)</code>', answer.text)
-    assert f'<main data-code="{code}">' in answer.text
+    assert f'<main data-code="{code}" data-retry="' in answer.text
     return language, code, request_id
 
 
@@ -113,12 +122,28 @@ def test_page_is_always_sent_whole(gate: RealGate) -> None:
 
 
 @GATES_WITH_PAGES
-def test_page_contains_nothing_from_the_request(gate: RealGate) -> None:
-    forged = ("X-Jitsi-Denial", "<b>forged"), ("X-Request-Id", "<b>forged")
-    up = gate.send("/standup?jwt=<b>forged", *forged, accept("<b>forged"))
+def test_page_shows_the_requested_host_and_room(gate: RealGate) -> None:
+    for target, room in SHOWN_ROOMS:
+        host, shown = shown_address(gate.send(target).text)
+        assert host == "meet.example.org"
+        assert shown == room if room is not None else "eyJ" not in shown
+    for target, room in SHOWN_DECODED_ROOMS:
+        _, shown = shown_address(gate.send(target).text)
+        # Envoy cannot decode the path, and shows a room only if it consists of plain letters.
+        assert shown == room if gate.name == "caddy" else shown in {"", "standup"}
+
+
+@GATES_WITH_PAGES
+def test_page_contains_nothing_else_from_the_request(gate: RealGate) -> None:
+    forged = [(name, "<b>forged") for name in ("X-Jitsi-Denial", "X-Request-Id", "Retry-After")]
+    target = "/standup?jwt=<b>forged"
+    up = gate.send(target, *forged, accept("<b>forged"))
     gate.sidecar.stop()
-    down = gate.send("/standup?jwt=<b>forged", *forged, accept("<b>forged"))
+    down = gate.send(target, *forged, accept("<b>forged"))
+    port = gate.proxy.port
+    hosts = [raw_http.send(port, "/standup", host=host) for host in ("<b>", 'x"y', "&lt;b>")]
     gate.sidecar.start()
     for answer in (up, down):
         check_page(answer, "en")
         assert "forged" not in answer.text + str(answer.headers)
+    assert [answer for answer in hosts if "<b>" in answer.text or 'x"y' in answer.text] == []
