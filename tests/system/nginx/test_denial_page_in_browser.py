@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,10 @@ RETRYING = "document.getElementById('retrying').textContent"
 
 
 def page_file(
-    folder: Path, code: str, *, language: str = "en", retry: str = "", **links: str
+    folder: Path, code: str, *, language: str = "en", retry: str = "", **options: Any
 ) -> str:
     """Write a page as nginx would send it for a code; return its URL."""
-    text = BUILD["pages"](**links)[Path(f"nginx/pages/{language}.html")]
+    text = BUILD["pages"](**options)[Path(f"nginx/pages/{language}.html")]
     values = {
         "jitsi_verifier_code": code,
         "request_id": "0123456789abcdef0123456789abcdef",

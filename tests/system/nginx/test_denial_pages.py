@@ -146,7 +146,13 @@ LINKS = (
 
 
 def built(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, CONTRIB / "pages/build.py", "--into", folder, *arguments]
+    command: list[str | Path] = [
+        sys.executable,
+        CONTRIB / "pages/build.py",
+        "--into",
+        folder,
+        *arguments,
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
