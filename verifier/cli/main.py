@@ -10,11 +10,10 @@ import argparse
 import io
 import os
 import platform
-import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Final, NoReturn
+from typing import Final
 
 from verifier.cli import (
     check_config,
@@ -25,17 +24,16 @@ from verifier.cli import (
     replay,
     revocations,
     revoke,
+    serve,
     why,
 )
 from verifier.cli.admin_client import NoAnswerError
 from verifier.cli.arguments import (
     Parser,
     UsageError,
-    add_command,
-    add_config,
     refuse_config_files,
 )
-from verifier.cli.manual import INTERRUPTED, Manual, option_terms
+from verifier.cli.manual import INTERRUPTED, Manual
 from verifier.config import ConfigError
 from verifier.keys.sources.base import KeySourceError
 from verifier.process.memory_protection import protect_memory
@@ -66,24 +64,6 @@ _MANUAL: Final = Manual(
         (
             "jitsi-verifier explain 'https://meet.example.org/standup?jwt=...'",
             "Explain a decision.",
-        ),
-    ),
-)
-_SERVE: Final = """\
-Answers requests until SIGTERM, then finishes the requests in flight and ends.
-SIGHUP reads the configuration again. If the new configuration cannot be used,
-the service goes on with the old one."""
-_SERVE_MANUAL: Final = Manual(
-    {0: "Stopped by SIGTERM or SIGINT.", 1: "An address cannot be listened on."},
-    {"configuration": option_terms()},
-    (
-        (
-            "JWT_APP_ID=my_app JWT_APP_SECRET_FILE=/etc/jitsi-verifier/secret jitsi-verifier serve",
-            "Configured by the variables of docker-jitsi-meet.",
-        ),
-        (
-            "jitsi-verifier serve --config /etc/jitsi-verifier/verifier.toml",
-            "Configured by a file.",
         ),
     ),
 )
@@ -141,11 +121,7 @@ def program() -> Parser:
     )
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    serve = add_command(
-        commands, "serve", "run the service that answers proxies and Prosody", _SERVE, _SERVE_MANUAL
-    )
-    add_config(serve)
-    serve.set_defaults(run=_serve, parser=serve)
+    serve.add(commands)
     explain.add(commands)
     mint.add(commands)
     check_config.add(commands)
@@ -170,22 +146,6 @@ class _Version(argparse.Action):
         lines = [f"jitsi-verifier {VERSION}", python, f"build {build_kind()}", *libraries]
         sys.stdout.write("\n".join([*lines, ""]))
         parser.exit(0)
-
-
-def _serve(options: argparse.Namespace) -> int:
-    # A reload requested this early needs no work: the configuration has not been read yet.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # Linux sends the first process of a container only the signals that it handles.
-    signal.signal(signal.SIGTERM, _exit)
-    # Imported here, because importing the web server would delay the other commands.
-    from verifier.process.main import serve  # noqa: PLC0415
-
-    return serve(options.config)
-
-
-def _exit(*_: object) -> NoReturn:
-    """End the process during its start, when there are no requests to finish."""
-    sys.exit(0)
 
 
 def _open_closed_streams() -> None:

@@ -1,5 +1,6 @@
-"""The configuration: a TOML file and the environment become one frozen value, ``Settings``."""
+"""The configuration: a file, the environment and arguments become one value, ``Settings``."""
 
+from verifier.config.command_line import ARGUMENTS
 from verifier.config.load import load
 from verifier.config.option import Option
 from verifier.config.options import CONFIG_VARIABLE, DEFAULT_CONFIG, OPTIONS
@@ -7,6 +8,7 @@ from verifier.config.problems import ConfigError, Problem
 from verifier.config.settings import Settings
 
 __all__ = [
+    "ARGUMENTS",
     "CONFIG_VARIABLE",
     "DEFAULT_CONFIG",
     "OPTIONS",

@@ -1,15 +1,17 @@
 """Makes ``Settings`` from a TOML file and the environment, or one error with every problem.
 
-Nothing else makes ``Settings``. The order is: defaults, the file, the environment; a later value
-replaces an earlier one.
+Nothing else makes ``Settings``. The order is: defaults, the file, the environment, the command
+line; a later value replaces an earlier one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from verifier.config.command_line import ARGUMENTS, read_arguments
 from verifier.config.environment import named_file, read_environment
 from verifier.config.hosts import read_hosts
 from verifier.config.input import ConfigInput, ReadFile
@@ -25,6 +27,7 @@ def load(
     environ: Mapping[str, str],
     config: Path | None = None,
     *,
+    arguments: Mapping[str, str] = MappingProxyType({}),
     read_file: ReadFile = Path.read_bytes,
     terminal: bool = False,
 ) -> Settings:
@@ -34,6 +37,7 @@ def load(
         environ: The environment.
         config: The TOML file; None takes the file that ``VERIFIER_CONFIG`` names, or else
             ``DEFAULT_CONFIG`` if it exists.
+        arguments: The texts of options that the command line gives, by the options' names.
         read_file: Reads the TOML file and each secret's and key's file; raises OSError.
         terminal: Whether log lines go to a terminal, which decides their default form.
 
@@ -42,10 +46,11 @@ def load(
     """
     config_input = ConfigInput(read_file)
     path = config or named_file(environ, config_input) or _default_file()
-    source = _describe_source(path, environ)
+    source = _describe_source(path, environ, arguments)
     if path is not None:
         read_toml(path, config_input)
     read_environment(environ, config_input)
+    read_arguments(arguments, config_input)
     values = resolve(config_input, environ, terminal=terminal)
     hosts, host_notices = _resolve_hosts(config_input, values)
     if values["strict_hosts"] and not hosts and not config_input.problems:
@@ -79,11 +84,15 @@ def _default_file() -> Path | None:
     return DEFAULT_CONFIG
 
 
-def _describe_source(path: Path | None, environ: Mapping[str, str]) -> str:
-    """Return what is read, in words: the file, and the names of the variables."""
+def _describe_source(
+    path: Path | None, environ: Mapping[str, str], arguments: Mapping[str, str]
+) -> str:
+    """Return what is read, in words: the file, and the names of variables and arguments."""
     file = str(path or f"no file, since {DEFAULT_CONFIG} does not exist")
     names = sorted(name for name in VARIABLES if environ.get(name) and name != CONFIG_VARIABLE)
-    return f"{file}; environment: {', '.join(names) or 'nothing'}"
+    given = ", ".join(name for name, option in ARGUMENTS.items() if option.name in arguments)
+    command_line = f"; command line: {given}" if given else ""
+    return f"{file}; environment: {', '.join(names) or 'nothing'}{command_line}"
 
 
 def _resolve_hosts(

@@ -10,12 +10,12 @@ from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.misplaced import describe_missing, describe_missing_in_user
 from verifier.explain.wording import (
     MILLISECONDS,
-    format_duration,
     format_time,
     quote,
     quote_accepted,
     quote_or_wildcard,
 )
+from verifier.rules.denials import format_duration
 from verifier.rules.policy import OperatorPolicy
 from verifier.rules.token import CONTEXT_REQUIRED
 from verifier.tokens.claims import ABSENT, is_number

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from verifier.rules.denials import format_duration
 from verifier.tokens.claims import ABSENT, is_number
 from verifier.tokens.redact import hide_tokens
 
@@ -26,14 +27,6 @@ _PLAIN: Final = re.compile(r"[\w%~-]+(?:\.[\w%~-]+)*", re.ASCII)
 # A dot in quotes ends no sentence, and neither does one within a word.
 _SENTENCE: Final = re.compile(
     r'(?:"(?:[^"\\]|\\.)*+"|`[^`]*+`|[^"`.]|\.(?!\s|$))++\.',
-)
-_UNITS: Final = (
-    # From this many seconds on, this many seconds are one unit, and this is the unit's name.
-    (730 * 86_400, 365 * 86_400, "years"),
-    (172_800, 86_400, "days"),
-    (7200, 3600, "h"),
-    (120, 60, "min"),
-    (0, 1, "s"),
 )
 
 
@@ -93,14 +86,6 @@ def quote_or_wildcard(text: str) -> str:
 def quote_accepted(values: Sequence[str]) -> str:
     """Return the accepted values, joined by "or"; ``*`` accepts any value."""
     return "anything" if "*" in values else " or ".join(quote(value) for value in values)
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration in the largest unit of which it contains at least two."""
-    for least, unit, name in _UNITS:
-        if seconds >= least:
-            return f"{seconds / unit:,.0f} {name}"
-    return "0 s"
 
 
 def format_time(seconds: Any) -> str:

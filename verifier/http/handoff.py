@@ -49,7 +49,7 @@ from verifier.http.responses import NO_STORE, SERVER, Response
 from verifier.revocation.marks import marks_of
 from verifier.rooms.host import name_of_host
 from verifier.rooms.url import without_tokens
-from verifier.rules.denials import deny
+from verifier.rules.denials import deny, format_duration
 from verifier.rules.model import Allow, DenialCode, Deny
 from verifier.single_use.model import token_id
 from verifier.tokens.claims import Claims
@@ -96,7 +96,8 @@ class Handoff:
             if cookie.ends > now:
                 return cookie
             if cookie.ends_with_token:
-                denial = deny(DenialCode.TOKEN_EXPIRED, f"expired {now - cookie.ends:.0f} s ago")
+                ago = format_duration(now - cookie.ends)
+                denial = deny(DenialCode.TOKEN_EXPIRED, f"expired {ago} ago")
         return denial
 
     def browser_id(self, request: Request, original: OriginalRequest) -> str | None:

@@ -195,7 +195,12 @@ def method_not_allowed(allowed: str) -> Response:
 
 def _problem_body(status: HTTPStatus, detail: str, code: str | None = None) -> bytes:
     document = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
-    return json.dumps(document if code is None else document | {"code": code}).encode()
+    if code is not None:
+        # The section of the page of codes on the admin address. The reference is relative, because
+        # the service does not know under which name people reach that address.
+        title = code.replace("-", " ").capitalize()
+        document |= {"type": f"/codes#{code}", "title": title, "code": code}
+    return json.dumps(document).encode()
 
 
 _REFUSAL_DETAILS: Final = {

@@ -18,7 +18,7 @@ import resource
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from verifier.config import Settings, load
@@ -34,18 +34,20 @@ from verifier.process.systemd import Notifier
 from verifier.process.worker import WorkerJob
 
 
-def serve(config: Path | None) -> int:
+def serve(config: Path | None, arguments: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         config: The TOML file; None for the file that the environment names, or the default one.
+        arguments: The texts of options that the command line gives, by the options' names. They
+            hold after a reload, too.
 
     Returns:
         0 after a clean end, 78 for a bad configuration, 1 if an address cannot be bound.
     """
 
     def read() -> Settings:
-        return load(os.environ, config, terminal=sys.stderr.isatty())
+        return load(os.environ, config, arguments=arguments, terminal=sys.stderr.isatty())
 
     def run() -> int:
         # The default action of SIGHUP would end the process. Blocked, the signal waits until the

@@ -88,6 +88,23 @@ REDEMPTIONS_UNAVAILABLE: Final = Deny(
 NOT_REDEEMABLE: Final = Deny(DenialCode.CLAIM_MALFORMED, "expected jti and exp claims")
 """With single use, a token needs ``jti``, which identifies it, and ``exp``, its end."""
 
+_UNITS: Final = (
+    # From this many seconds on, this many seconds are one unit, and this is the unit's name.
+    (730 * 86_400, 365 * 86_400, "years"),
+    (172_800, 86_400, "days"),
+    (7200, 3600, "h"),
+    (120, 60, "min"),
+    (0, 1, "s"),
+)
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration in the largest unit of which it contains at least two."""
+    for least, unit, name in _UNITS:
+        if seconds >= least:
+            return f"{seconds / unit:,.0f} {name}"
+    return "0 s"
+
 
 def ambiguous(detail: str) -> Deny:
     """Return the denial of a request that two programs could read in two ways."""

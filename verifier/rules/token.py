@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from verifier.keys.model import JITSI_ALGORITHMS, KeyLookup, VerificationKey
 from verifier.rules import strict
-from verifier.rules.denials import ANSWERS, deny, not_a
+from verifier.rules.denials import ANSWERS, deny, format_duration, not_a
 from verifier.rules.model import REQUIRED, AccessRequest, DenialCode, Deny, Recorder
 from verifier.rules.policy import Policy
 from verifier.tokens import jws
@@ -209,12 +209,15 @@ def check_times(
         record("not before", "a number of seconds in the past, or absent", not_before)
         return deny(DenialCode.NOT_BEFORE_MALFORMED, not_a("number", "nbf", not_before), key_id)
     if ends and now >= expiry + policy.leeway:
-        detail, figures = f"expired {now - expiry:.0f} s ago", _expiry_figures(claims, now)
+        detail, figures = (
+            f"expired {format_duration(now - expiry)} ago",
+            _expiry_figures(claims, now),
+        )
         return deny(DenialCode.TOKEN_EXPIRED, detail, key_id, figures=figures)
     # 11. not before.
     record("not before", "a number of seconds in the past, or absent", not_before)
     if begins and now < not_before - policy.leeway:
-        detail, until = f"valid in {not_before - now:.0f} s", not_before - policy.leeway
+        detail, until = f"valid in {format_duration(not_before - now)}", not_before - policy.leeway
         return deny(DenialCode.TOKEN_NOT_YET_VALID, detail, key_id, until=until)
     return None
 

@@ -24,4 +24,4 @@ def _write_tasks(*_: object) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGUSR2, _write_tasks)
-    sys.exit(serve(None))
+    sys.exit(serve(None, {}))

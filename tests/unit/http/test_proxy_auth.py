@@ -352,6 +352,8 @@ async def test_a_denial_is_a_problem_document_with_its_code(
     problem = json.loads(body)
     assert (found, headers["X-Jitsi-Denial"]) == (status, code)
     assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["type"] == f"/codes#{code}"
+    assert problem["title"].lower().replace(" ", "-") == code
     assert headers["Content-Type"] == "application/problem+json"
     assert headers["Cache-Control"] == "no-store"
     assert problem["detail"]
@@ -428,17 +430,17 @@ async def test_a_denial_is_one_log_line_without_token_or_query(
     monkeypatch.setattr("verifier.log.LOGGER.propagate", True)
     caplog.set_level("INFO", "verifier")
     sidecar = await start()
-    token = mint({"kid": "key-1"}, exp=NOW - 60, jti="t-1")
+    token = mint({"kid": "key-1"}, exp=NOW - 8 * 3600, jti="t-1")
     await sidecar.nginx(f"/standup?jwt={token}&secret=q", ("X-Request-Id", "r-1"))
     await sidecar.nginx(f"/standup?jwt={mint()}")
     await sidecar.nginx(f"/acme/other?jwt={mint({'kid': 'k'})}")
     await sidecar.nginx(f"/{token}")
     first, second, third = (record.__dict__["fields"] for record in caplog.records)
-    assert first.pop("cure").startswith("The token expired 60 s ago")
+    assert first.pop("cure").startswith("The token expired 8 h ago")
     assert first == {
         "endpoint": "auth",
         "code": "token-expired",
-        "detail": "expired 60 s ago",
+        "detail": "expired 8 h ago",
         "room": "standup@conference.meet.example.org",
         "user_id": "u-1",
         "user_name": "Ada",
@@ -447,7 +449,7 @@ async def test_a_denial_is_one_log_line_without_token_or_query(
         "request_id": "r-1",
         "step": "expiry",
         "expected": "a number of seconds in the future, or absent",
-        "found": f"{NOW - 60} (2027-01-15 07:59:00 UTC, expired 60 s ago)",
+        "found": f"{NOW - 8 * 3600} (2027-01-15 00:00:00 UTC, expired 8 h ago)",
     }
     assert (second["room"], second["key_id"]) == ("[acme]other@conference.meet.example.org", "k")
     assert third["room"].startswith("[token]")
