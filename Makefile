@@ -6,7 +6,7 @@ RUN_STAMP := $(VENV)/.run
 TEST_STAMP := $(VENV)/.test
 FUZZ_STAMP := $(VENV)/.fuzz
 
-.PHONY: run test unit unit-pythons check docs-generated man site requirements sbom image-test wheel-compiled test-compiled conformance fuzz soak soak-keys bench \
+.PHONY: run test unit unit-pythons check docs-generated man site requirements sbom image-test install uninstall deb wheel-compiled test-compiled conformance fuzz soak soak-keys bench \
   bench-memory bench-prosody clean
 
 # The demo has its own configuration and environment: variables of the shell change nothing.
@@ -76,6 +76,20 @@ sbom: $(TEST_STAMP)
 image-test: $(TEST_STAMP)
 	tests/support/install-debian-packages tests/system/image/tools/debian-packages.txt
 	$(BIN)/python -m tests.system.image $(BASE_IMAGE)
+
+# Installs the service, its unit, manual page, completions and the files for other programs below
+# PREFIX, without starting anything: make install PREFIX=/usr/local DESTDIR=/tmp/stage
+export PREFIX DESTDIR DEB_VERSION
+install:
+	PYTHON=$(PYTHON) packaging/install
+
+uninstall:
+	packaging/install uninstall
+
+# Builds dist/jitsi-verifier_VERSION_ARCHITECTURE.deb for this machine's release of Debian.
+deb:
+	tests/support/install-debian-packages packaging/debian-packages.txt
+	packaging/deb
 
 conformance: $(TEST_STAMP)
 	$(BIN)/python -m tests.conformance tests/conformance/vectors.jsonl

@@ -49,11 +49,13 @@ def write_private(path: Path, text: str, *, force: bool) -> None:
     Args:
         path: The file.
         text: The file's content.
-        force: Whether to replace an existing file.
+        force: Whether to replace an existing file. A file that has only comments, as the Debian
+            package installs it, is always replaced.
 
     Raises:
         OSError: The file cannot be written, or it exists and ``force`` is false.
     """
+    force = force or _has_only_comments(path)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -66,6 +68,14 @@ def write_private(path: Path, text: str, *, force: bool) -> None:
             os.link(name, path)  # fails if the file exists, even if it appeared just now
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _has_only_comments(path: Path) -> bool:
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return False
+    return all(not line.strip() or line.lstrip().startswith(b"#") for line in lines)
 
 
 def _copy_access(source: Path, descriptor: int) -> None:

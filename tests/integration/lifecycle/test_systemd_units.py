@@ -66,7 +66,7 @@ def test_systemd_finds_no_mistake_in_the_units(tmp_path: Path) -> None:
         program = tmp_path / values(name)[0].split()[0].removeprefix("/")
         program.parent.mkdir(parents=True, exist_ok=True)
         program.touch(0o755)
-    ours = sorted(path.name for path in UNITS.iterdir() if path.suffix != ".md")
+    ours = sorted(path.name for path in UNITS.iterdir() if path.suffix not in {".md", ".conf"})
     assert ours == ["jitsi-verifier.service", "jitsi-verifier.socket"]
     done = analyze("verify", f"--root={tmp_path}", "--man=no", "--recursive-errors=no", *ours)
     assert (done.returncode, done.stderr) == (0, "")

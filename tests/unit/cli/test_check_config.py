@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import Run
+from tests.support.paths import ROOT
 from tests.support.tokens import SECRET
 from verifier.config import OPTIONS
 
@@ -344,6 +346,17 @@ def test_existing_file_is_replaced_only_by_force(run: Run, tmp_path: Path) -> No
     # The service's group could read the file, and still can.
     assert stat.S_IMODE(written.stat().st_mode) == 0o640
     assert list(tmp_path.iterdir()) == [written]
+
+
+def test_file_with_only_comments_is_replaced(run: Run, tmp_path: Path) -> None:
+    written = tmp_path / "verifier.toml"
+    shutil.copy(ROOT / "packaging/verifier.toml", written)
+    written.chmod(0o640)
+    command = ("check-config", "--prosody", str(DEBIAN), "--write", str(written))
+    assert f"Written: {written}" in run(*command).out
+    assert 'app_id = "' in written.read_text()
+    assert stat.S_IMODE(written.stat().st_mode) == 0o640  # the service's group can read it
+    assert "the file exists" in run(*command).out
 
 
 def test_incomplete_configuration_is_not_written(run: Run, tmp_path: Path) -> None:
