@@ -57,6 +57,7 @@ def check(command: str, environ: dict[str, str], port: int, admin: int) -> None:
     for path, words in (
         ("/", "Token inspector"),
         ("/inspector.js", "v1/explain"),
+        ("/codes", "token-expired"),
         ("/dashboard", "page.js"),
         ("/dashboard/page.js", "metrics"),
     ):

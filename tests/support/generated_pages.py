@@ -210,6 +210,10 @@ def _code_section(code: DenialCode, recorded: list[tuple[str, str]]) -> str:
         f"## `{code}`",
         f"HTTP {status_of(code):d}{_xmpp(code, recorded)}.",
         _linked(text.meaning, page="configuration.md"),
+        *(
+            [f"**What to check:** {_linked(text.check, page='configuration.md')}"]
+            * bool(text.check)
+        ),
         f"**What to do:** {_linked(text.cure, page='configuration.md')}",
         *(["More: [{}]({}).".format(*_SEE[code])] if code in _SEE else []),
     )

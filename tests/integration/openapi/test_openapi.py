@@ -22,6 +22,7 @@ from tests.integration.attack.good_requests import AUTH, EXPLAIN_BODY, OPTIONS, 
 from tests.support.processes import Answer, RunningVerifier, get, post, running_verifier
 from verifier.http import decision_service, original_request, prosody_api, verify_api
 from verifier.http.admin import api, explain
+from verifier.http.admin.codes import CODES
 from verifier.http.admin.dashboard import DASHBOARD
 from verifier.http.admin.inspector import INSPECTOR
 from verifier.http.responses import status_of
@@ -79,7 +80,9 @@ def routes_of(*modules: ModuleType) -> set[str]:
 
 def test_the_documents_paths_are_the_routes() -> None:
     named = routes_of(api, decision_service) | {*original_request.PATHS, api.OPENAPI_PATH}
-    pages = {path for path in (*DASHBOARD.bodies, *INSPECTOR.bodies) if "." not in path}
+    pages = {
+        path for path in (*CODES.bodies, *DASHBOARD.bodies, *INSPECTOR.bodies) if "." not in path
+    }
     spelt = {f"{EXT_AUTHZ_PREFIX}/{{target}}", "/asap/{digest}.pem"}
     assert set(DOCUMENT["paths"]) == (named | pages | spelt) - {"/asap"}
     assert prosody_api.respond_key.__name__ in getsource(decision_service)

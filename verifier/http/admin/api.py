@@ -17,6 +17,7 @@ from verifier.config.options import Mode
 from verifier.decisions.hosts import Hosts
 from verifier.http.admin.access import AdminGuard, refuse_other_site
 from verifier.http.admin.bar import BAR
+from verifier.http.admin.codes import CODES
 from verifier.http.admin.dashboard import DASHBOARD
 from verifier.http.admin.explain import respond_explanation, respond_hosts
 from verifier.http.admin.inspector import INSPECTOR
@@ -42,7 +43,7 @@ OPENAPI_PATH: Final = "/openapi.json"
 _OPENAPI: Final = files(__package__).joinpath("openapi.json").read_bytes()
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 # What people open in a browser: other sites may link to it.
-_ASSETS: Final = (BAR, DASHBOARD, INSPECTOR)
+_ASSETS: Final = (BAR, CODES, DASHBOARD, INSPECTOR)
 _PAGES: Final = (OPENAPI_PATH, *(path for assets in _ASSETS for path in assets.bodies))
 # These need no authorization, because probes have no token, and the responses contain no secret.
 _OPEN_PATHS: Final = ("/healthz", "/readyz", "/metrics", *_PAGES)

@@ -32,22 +32,26 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_BAR_MARK: Final = b"<!-- bar -->\n"
+_NO_PARTS: Final[Mapping[str, str]] = {}
 
 
 class Assets:
     """The files of one page, read once.
 
-    A page gets the bar of all pages, in which the link to the page is marked.
+    In a page, the line ``<!-- bar -->`` stands for the bar of all pages; in it, the link to the
+    page is marked.
 
     Args:
         package: The package that holds the files.
         names: The name of each file, by the path at which it is served.
+        parts: HTML by the name of the line that stands for it in a page.
     """
 
-    def __init__(self, package: str, names: Mapping[str, str]) -> None:
+    def __init__(
+        self, package: str, names: Mapping[str, str], parts: Mapping[str, str] = _NO_PARTS
+    ) -> None:
         self.bodies: Final = {
-            path: _with_bar(files(package).joinpath(name).read_bytes(), path)
+            path: _complete(files(package).joinpath(name).read_bytes(), path, parts)
             for path, name in names.items()
         }
         self._media_types = {
@@ -60,10 +64,13 @@ class Assets:
         return Response(HTTPStatus.OK, headers, self.bodies[path])
 
 
-def _with_bar(body: bytes, path: str) -> bytes:
-    if _BAR_MARK not in body:
-        return body
+def _complete(body: bytes, path: str, parts: Mapping[str, str]) -> bytes:
+    for name, html in {"bar": _bar(path), **parts}.items():
+        body = body.replace(f"<!-- {name} -->\n".encode(), html.encode())
+    return body
+
+
+def _bar(path: str) -> str:
     bar = files(__package__).joinpath("bar", "bar.html").read_text("utf-8")
     own = f'href="{path.removeprefix("/") or "./"}"'
-    bar = bar.replace("VERSION", VERSION).replace(own, f'{own} aria-current="page"')
-    return body.replace(_BAR_MARK, bar.encode())
+    return bar.replace("VERSION", VERSION).replace(own, f'{own} aria-current="page"')

@@ -69,7 +69,8 @@ def test_requests_of_other_sites_pages_are_refused(verifier: RunningVerifier, si
     assert (status, detail) == (403, "expected no request from another site's page")
 
 
-EVERY_PATH = ["/metrics", "/healthz", "/readyz", "/", "/dashboard", "/openapi.json", "/v1/keys"]
+PAGES = ["/", "/dashboard", "/codes", "/openapi.json"]
+EVERY_PATH = ["/metrics", "/healthz", "/readyz", *PAGES, "/v1/keys"]
 
 
 @pytest.mark.parametrize("path", [*EVERY_PATH, "/v1/hosts", "/v1/revocations", "/nothing"])
@@ -92,7 +93,7 @@ def test_probes_and_own_pages_may_read(verifier: RunningVerifier, path: str) -> 
 @pytest.mark.parametrize("path", EVERY_PATH)
 def test_other_sites_may_link_to_pages_only(verifier: RunningVerifier, path: str) -> None:
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
-    is_page = path in ("/", "/dashboard", "/openapi.json")
+    is_page = path in PAGES
     opened = status_of(verifier, path, link | {"Sec-Fetch-Dest": "document"})
     assert opened == (200 if is_page else 403)
     for embedded in ({}, {"Sec-Fetch-Dest": "iframe"}, {"Sec-Fetch-Dest": "object"}):

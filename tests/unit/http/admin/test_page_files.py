@@ -5,23 +5,31 @@ from __future__ import annotations
 import http.client
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.paths import DOCS, ROOT
 from tests.support.processes import RunningVerifier, get, running_verifier
 from tests.support.tokens import SECRET
 from verifier.http.admin.assets import Assets
 from verifier.http.admin.bar import BAR
+from verifier.http.admin.codes import CODES
 from verifier.http.admin.dashboard import DASHBOARD
 from verifier.http.admin.inspector import INSPECTOR
+from verifier.rules.denial_texts import DENIAL_TEXTS
+from verifier.rules.model import DenialCode
 from verifier.version import VERSION
 
-PAGES = [(INSPECTOR, "inspector", "inspector.html"), (DASHBOARD, "dashboard", "page.html")]
+PAGES = [
+    (INSPECTOR, "inspector", "inspector.html"),
+    (DASHBOARD, "dashboard", "page.html"),
+    (CODES, "codes", "codes.html"),
+]
 """For each page its folder and its first file."""
-BODIES = BAR.bodies | INSPECTOR.bodies | DASHBOARD.bodies
+BODIES = BAR.bodies | INSPECTOR.bodies | DASHBOARD.bodies | CODES.bodies
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +83,28 @@ def test_every_page_file_is_served(page: Assets, name: str, first: str) -> None:
     assert served == set(named) - shared == there - {first}
 
 
-@pytest.mark.parametrize("path", ["/", "/dashboard"])
+@pytest.mark.parametrize("path", ["/", "/dashboard", "/codes"])
 def test_every_page_has_the_bar_and_marks_its_own_link(path: str) -> None:
     text = BODIES[path].decode()
     assert f'<span class="version">{VERSION}</span>' in text
     assert re.findall(r'href="([\w./]+)" aria-current="page"', text) == [path[1:] or "./"]
-    for name in BAR.bodies:
-        assert f'="{name[1:]}"' in text
+    assert 'href="bar.css"' in text
+    assert 'src="bar.js"' in text
+
+
+def test_every_denial_code_has_a_section_that_the_docs_have_too() -> None:
+    page, document = BODIES["/codes"].decode(), (DOCS / "denial-codes.md").read_text("utf-8")
+    sections = re.findall(r'<section id="([a-z-]+)".*?HTTP (\d+)</span>', page, re.DOTALL)
+    assert sections == re.findall(r"^## `([a-z-]+)`\n\nHTTP (\d+)", document, re.MULTILINE)
+    assert [code for code, _ in sections] == list(DENIAL_TEXTS) == list(DenialCode)
+    words = re.sub(r"<code>(.*?)</code>", r"`\1`", unescape(page))
+    for text in DENIAL_TEXTS.values():
+        for part in (text.meaning, text.check, text.cure):
+            assert part in words
+
+
+def test_the_page_of_codes_has_no_text_that_stands_for_another() -> None:
+    assert "<!--" not in BODIES["/codes"].decode()
 
 
 @pytest.mark.parametrize("path", BODIES)
@@ -95,14 +118,14 @@ def test_page_files_use_no_other_site_and_no_inline_script(path: str) -> None:
     assert not re.search(r"localStorage|sessionStorage|indexedDB|cookie|innerHTML|pushState", text)
 
 
-@pytest.mark.parametrize("path", ["/", "/dashboard"])
+@pytest.mark.parametrize("path", ["/", "/dashboard", "/codes"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_page_files_are_read_only(verifier: RunningVerifier, method: str, path: str) -> None:
     response, _ = exchange(verifier, method, path)
     assert (response.status, response.headers["Allow"]) == (405, "GET")
 
 
-@pytest.mark.parametrize("path", ["/", "/dashboard"])
+@pytest.mark.parametrize("path", ["/", "/dashboard", "/codes"])
 def test_a_head_request_has_no_body(verifier: RunningVerifier, path: str) -> None:
     response, body = exchange(verifier, "HEAD", path)
     assert (response.status, body) == (200, b"")

@@ -10,5 +10,5 @@ from typing import Final
 
 from verifier.http.admin.assets import Assets
 
-BAR: Final = Assets(__name__, {"/bar.css": "bar.css", "/bar.js": "bar.js"})
+BAR: Final = Assets(__name__, {f"/{name}": name for name in ("bar.css", "bar.js", "bar.svg")})
 """The files of the bar."""

@@ -11,7 +11,6 @@ from verifier.http.admin.assets import Assets
 
 _FILES: Final = (
     "inspector.css",
-    "inspector.svg",
     "inspector.js",
     "inspector-answer.js",
     "inspector-words.js",
