@@ -48,6 +48,8 @@ docs-generated: $(TEST_STAMP) man
 	$(BIN)/python contrib/docker-compose/build.py
 	$(BIN)/python contrib/grafana/build.py
 	$(BIN)/python contrib/pages/build.py
+	$(BIN)/python -m tests.support.install_node_packages tests/support/kubernetes
+	$(BIN)/python contrib/helm/build.py
 
 # Writes the manual page from the texts of --help.
 man: $(TEST_STAMP)

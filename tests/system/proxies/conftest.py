@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.upstream import Upstream
 from tests.system.proxies.gates import RealGate, SimulatedGate
-from tests.system.proxies.programs import PROXIES
+from tests.system.proxies.programs import IN_KUBERNETES, PROXIES
 
 _TOKEN = re.compile(
     r"eyJ[A-Za-z0-9_-]{8,}|jwt=(?!TOKEN)|token="
@@ -38,7 +38,8 @@ def gate(
     request: pytest.FixtureRequest, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RealGate | SimulatedGate]:
     """Start the gate that is the test's parameter; at the end, its logs may contain no token."""
-    start = RealGate if request.param in PROXIES else SimulatedGate
+    is_real = request.param in PROXIES or request.param in IN_KUBERNETES
+    start = RealGate if is_real else SimulatedGate
     started = start(request.param, tmp_path_factory.mktemp(request.param), upstream)
     yield started
     started.stop()

@@ -5,6 +5,7 @@ Only addresses, folders and the line that forwards cookies differ from the shipp
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -12,9 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import yaml
+
 from tests.support.paths import CONTRIB
 from tests.support.processes import Program, accepts, free_port
 from tests.system.nginx.sites import FRONT, Nginx
+from tests.system.proxies.envoy_gateway import envoy_configuration
 
 BIN = Path(sys.executable).parent
 HOST = "meet.example.org"
@@ -134,12 +138,36 @@ def haproxy(folder: Path, sidecar: int, upstream: int) -> Proxy:
     return CopiedProxy(copied, port, replaced, command)
 
 
+class EnvoyGateway:
+    """Envoy with the configuration that Envoy Gateway makes of ``contrib/kubernetes``."""
+
+    def __init__(self, folder: Path, sidecar: int, upstream: int) -> None:
+        self.port, self.logs = free_port(), folder / "logs"
+        self.logs.mkdir(parents=True)
+        text = (CONTRIB / "kubernetes" / "gateway-api.yaml").read_text("utf-8")
+        manifests = list(yaml.safe_load_all(text))
+        file = folder / "envoy.json"
+        file.write_text(json.dumps(envoy_configuration(manifests, self.port, sidecar, upstream)))
+        options = ["--disable-hot-restart", "--concurrency", "1"]
+        command: Command = [BIN / "envoy", "--config-path", file, *options]
+        environ = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+        self._program = Program(command, self.logs / "output.log", environ)
+        self._program.wait_until(lambda: accepts(self.port), "Envoy")
+
+    def stop(self) -> None:
+        """Stop the proxy."""
+        self._program.stop()
+
+
 Start = Callable[[Path, int, int], Proxy]
 """Starts a proxy; takes a new folder, the port of the service and the port of Jitsi."""
 
-PROXIES: Mapping[str, Start] = {
+PROXIES: dict[str, Start] = {
     "nginx": nginx,
     "caddy": caddy,
     "envoy": envoy,
     "haproxy": haproxy,
 }
+
+IN_KUBERNETES: dict[str, Start] = {"envoy-gateway": EnvoyGateway}
+"""Proxies with the resources of ``contrib/kubernetes``."""

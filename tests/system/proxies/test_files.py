@@ -22,7 +22,10 @@ from verifier.rules.model import Allow
 from verifier.tokens.claims import Claims
 
 IDENTITY = [*identity_headers(Allow(Claims({})), None), "X-Jitsi-Would-Deny"]
-FOLDERS = ["caddy", "envoy", "haproxy", "traefik", "kubernetes"]
+PLACES = ["caddy", "envoy", "haproxy", "traefik"]
+IN_KUBERNETES = [
+    f"kubernetes/{name}" for name in ("ingress.yaml", "traefik.yaml", "gateway-api.yaml")
+]
 PUBLIC = (
     r"libs|css|static|images|fonts|lang|sounds|connection_optimization|transcripts|\.well-known"
     r"|_api/public|colibri-ws|colibri-relay-ws|etherpad|socket\.io|rtcstats-ws"
@@ -32,8 +35,9 @@ GATED_TARGETS = [case.target for case in CASES.values()]
 
 
 def text(folder: str) -> str:
-    """Return the text of all files in a folder of ``contrib``, without its pages."""
-    return "\n".join(file.read_text() for file in files(folder))
+    """Return the text of a file in ``contrib``, or of all files of a folder without its pages."""
+    one = CONTRIB / folder
+    return one.read_text() if one.is_file() else "\n".join(map(Path.read_text, files(folder)))
 
 
 def files(folder: str) -> list[Path]:
@@ -47,7 +51,7 @@ def run(*command: str | Path, cwd: Path = CONTRIB) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("folder", ["caddy", "haproxy", "traefik", "kubernetes"])
+@pytest.mark.parametrize("folder", ["caddy", "haproxy", "traefik", *IN_KUBERNETES])
 def test_every_identity_header_is_named(folder: str) -> None:
     """Envoy is left out: its file takes all headers that begin with ``x-jitsi-``."""
     named = set(re.findall(r"x-jitsi-[a-z-]+[a-z]", text(folder).lower()))
@@ -55,10 +59,27 @@ def test_every_identity_header_is_named(folder: str) -> None:
     assert named - others == {name.lower() for name in IDENTITY}
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", [*PLACES, *IN_KUBERNETES[:2]])
 def test_files_agree_about_public_targets(folder: str) -> None:
     assert text(folder).count(f"({PUBLIC})") == 1
     assert text(folder).count(SIGNALLING) == 1
+
+
+def test_gateway_api_has_a_pattern_for_each_public_target() -> None:
+    """Envoy Gateway tries the longest pattern first, so one pattern for all would be the first."""
+    routes = yaml.safe_load_all(text("kubernetes/gateway-api.yaml"))
+    paths = [
+        match["path"]
+        for route in routes
+        if route["kind"] == "HTTPRoute"
+        for match in route["spec"]["rules"][0]["matches"]
+    ]
+    patterns = [path["value"] for path in paths if path["type"] == "RegularExpression"]
+    assert [f"/{name}/.*" for name in PUBLIC.split("|")] == [
+        pattern for pattern in patterns if pattern.endswith("/.*")
+    ]
+    (never,) = [pattern for pattern in patterns if SIGNALLING in pattern]
+    assert all(len(pattern) < len(never) for pattern in patterns if pattern != never)
 
 
 def test_luacheck_reports_nothing() -> None:
