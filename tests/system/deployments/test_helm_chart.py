@@ -304,6 +304,6 @@ def test_notes_end_with_the_check_of_the_gate() -> None:
     )
     last = done.stdout.strip().splitlines()[-1].strip()
     assert last == (
-        "kubectl exec -n jitsi deploy/jitsi-verifier -- "
+        "kubectl -n jitsi exec deploy/jitsi-verifier -- "
         "jitsi-verifier check-gate https://meet.example.org"
     )

@@ -57,6 +57,6 @@ def test_documented_checks_pass(gate: RealGate, tmp_path: Path) -> None:
         assert expected in output, line
 
 
-@pytest.mark.parametrize("page", ["kubernetes.md", "docker-jitsi-meet.md"])
+@pytest.mark.parametrize("page", ["docker-jitsi-meet.md"])
 def test_other_guides_have_checks(page: str) -> None:
     assert len(checks(DOCS / page)) >= 4

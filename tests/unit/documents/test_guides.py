@@ -12,6 +12,7 @@ GUIDES = {
     "nginx": "docs/debian-nginx.md",
     "systemd": "docs/debian-nginx.md",
     "docker-compose": "docs/docker-jitsi-meet.md",
+    "helm": "docs/kubernetes.md",
     "kubernetes": "docs/kubernetes.md",
     "prosody": "docs/prosody.md",
     "caddy": "docs/other-proxies.md",
