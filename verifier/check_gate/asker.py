@@ -15,7 +15,8 @@ from verifier.version import VERSION
 
 MAX_REQUESTS: Final = 100
 """The most requests that one run sends; the only place that says so."""
-_PAUSE: Final = 0.04  # seconds between two requests
+PAUSE: Final = 0.04
+"""Seconds between two requests."""
 
 
 class TooManyRequestsError(Exception):
@@ -31,16 +32,16 @@ class Site:
         room: The room that the requests name.
         tenant: The tenant that they name.
         endpoints: Where each server is.
+        internal: An address that the verifier may trust, for a forged header.
         timeout: The longest time for one answer, seconds.
-        pause: The pause between two requests, seconds.
     """
 
     host: str
     room: str
     tenant: str
     endpoints: Mapping[Server, Endpoint]
+    internal: str = "127.0.0.1"
     timeout: float = 10.0
-    pause: float = _PAUSE
 
 
 class Asker:
@@ -71,7 +72,7 @@ class Asker:
         if self.sent >= MAX_REQUESTS:
             raise TooManyRequestsError
         if self.sent:
-            await asyncio.sleep(self._site.pause)
+            await asyncio.sleep(PAUSE)
         self.sent += 1
         connection = self._connections[request.server]
         try:
@@ -114,7 +115,7 @@ class Asker:
 
 
 def _filled(text: str, site: Site) -> str:
-    """Return a text of the table with the names of room, tenant and host."""
-    for name in ("room", "tenant", "host"):
+    """Return a text of the table with the attributes of the site that it names."""
+    for name in ("room", "tenant", "host", "internal"):
         text = text.replace(f"{{{name}}}", getattr(site, name))
     return text

@@ -35,9 +35,8 @@ BOSH: Final = {
 }
 """For each disguise its path of BOSH."""
 
-OTHERS: Final = {
-    "the websocket as a tenant's public folder": "/colibri-ws/xmpp-websocket",
-    "the room's size behind public files": "/_api/public/../room-info",
-    "a conference request behind a public folder": "/libs/../conference-request/v1",
+WEBSOCKET: Final = {"the websocket with a public folder as tenant": "/colibri-ws/xmpp-websocket"}
+ROOM_SIZE: Final = {"the room's size behind public files": "/_api/public/../room-info"}
+CONFERENCE: Final = {
+    "a conference request behind a public folder": "/libs/../conference-request/v1"
 }
-"""For each disguise its path of another service."""

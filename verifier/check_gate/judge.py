@@ -195,7 +195,7 @@ def _judge_nothing_opened(
     del token
     if not answer.status:
         return _judge_silence(question, answer)
-    if is_prosody(answer):
+    if is_prosody(answer) or (question.target is Target.SERVICE and _is_known(answer, context)):
         return _missed(question, answer, _REPORT_ONLY if context.report_only else "")
     return _holds(question, answer)
 
@@ -237,6 +237,13 @@ def _was_let_in(question: Question, answer: Answer, context: Context) -> bool:
     if 300 <= answer.status < 400 or answer.status in {404, 429}:
         return False
     return question.target is Target.SERVICE and answer.status <= 500
+
+
+def _is_known(answer: Answer, context: Context) -> bool:
+    """Return whether a good token gets the same answer, which is no page and not empty."""
+    if is_denial(answer) or answer.is_html or not answer.body:
+        return False
+    return any(_looks_like(answer, good) for good in context.good.values())
 
 
 def _without_token(request: Request) -> Request:

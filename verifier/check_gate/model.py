@@ -75,7 +75,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request, written byte for byte. ``{room}`` and ``{tenant}`` stand for their names.
+    """A request, written byte for byte. ``{room}`` and others stand for attributes of the site.
 
     Attributes:
         path: The path as it goes out, with the query up to the token.

@@ -198,14 +198,12 @@ def _disguised() -> Iterator[Question]:
     for text, path in disguises.BOSH.items():
         room = "#".join([f"{part}?room={{room}}" for part in path.split("#")])
         yield closed(text, _bosh(room), Target.BOSH)
-    for text, path in disguises.OTHERS.items():
-        request = _bosh(f"{path}?room={{room}}")
-        upgrade = "websocket" in path
-        yield closed(
-            text,
-            replace(request, method="GET", body="", upgrade=True) if upgrade else request,
-            Target.WEBSOCKET if upgrade else Target.BOSH,
-        )
+    for text, path in disguises.WEBSOCKET.items():
+        yield closed(text, Request(f"{path}?room={{room}}", upgrade=True), Target.WEBSOCKET)
+    for text, path in disguises.ROOM_SIZE.items():
+        yield closed(text, Request(f"{path}?room={{room}}"), Target.SERVICE)
+    for text, path in disguises.CONFERENCE.items():
+        yield closed(text, _conference(f"{path}?room={{room}}"), Target.SERVICE)
 
 
 def _forged() -> Iterator[Question]:
@@ -220,7 +218,7 @@ def _forged() -> Iterator[Question]:
     yield closed("X-Rewrite-URL", ("X-Rewrite-URL", "/config.js"))
     methods = [(f"X-{name}-Method", "OPTIONS") for name in ("Original", "Forwarded")]
     yield closed("the method of a preflight", *methods, _ORIGIN, _ASKS_POST)
-    addresses = [(name, "127.0.0.1") for name in ("X-Real-IP", "X-Forwarded-For")]
+    addresses = [(name, "{internal}") for name in ("X-Real-IP", "X-Forwarded-For")]
     yield closed("an internal client address", *addresses)
     identity = [("X-Jitsi-Room", "{room}"), ("X-Jitsi-Moderator", "true")]
     yield closed("X-Jitsi-…", *identity, ("X_Jitsi_Room", "{room}"))

@@ -119,6 +119,8 @@ def _may_be_kept(exchange: Exchange) -> bool:
     control = ", ".join(answer.values("cache-control")).lower()
     if _NOT_KEPT.search(control):
         return False
+    if answer.denial:
+        return True  # the verifier's denials say no-store, so the proxy has dropped it
     return bool(_KEPT.search(control)) or answer.status in _HEURISTIC
 
 

@@ -131,12 +131,8 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.set_defaults(run=run, parser=parser)
 
 
-def run(options: argparse.Namespace, pause: float | None = None) -> int:
+def run(options: argparse.Namespace) -> int:
     """Ask the gate, and print the report.
-
-    Args:
-        options: The command line.
-        pause: The pause between two requests, seconds; None for the usual one.
 
     Raises:
         UsageError: The arguments name no site, or do not fit together.
@@ -152,8 +148,8 @@ def run(options: argparse.Namespace, pause: float | None = None) -> int:
         room=plan.room,
         tenant=plan.tenant,
         endpoints=_endpoints(options, settings, scheme, host, port),
+        internal=_internal_address(settings),
         timeout=options.timeout,
-        **({} if pause is None else {"pause": pause}),
     )
     report_only = settings is not None and settings.mode == "report-only"
     if report_only:
@@ -244,6 +240,12 @@ def _room(room: str | None, given: str) -> str:
             raise UsageError("--token: expected a token, found one that cannot be read") from None
         room = claimed if isinstance(claimed, str) and claimed != "*" else None
     return room_address(room or f"check-gate-{secrets.token_hex(4)}", None).room
+
+
+def _internal_address(settings: Settings | None) -> str:
+    """Return an address that needs no token (``bypass``), or that of the machine itself."""
+    trusted = () if settings is None else settings.bypass
+    return str(next((network[0] for network in trusted), "127.0.0.1"))
 
 
 def _redirection(value: str) -> _Redirection:

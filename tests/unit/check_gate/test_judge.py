@@ -1,0 +1,222 @@
+"""Recorded answers of proxies, Prosody and Jitsi's pages get the right verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from verifier.check_gate.judge import Context, describe, judge
+from verifier.check_gate.model import (
+    Answer,
+    Credential,
+    Expected,
+    Header,
+    Question,
+    Request,
+    Server,
+    Target,
+    Token,
+    Verdict,
+)
+
+HTML: Header = ("content-type", "text/html; charset=utf-8")
+JSON: Header = ("content-type", "application/json")
+DENIED = Answer(401, (("x-jitsi-denial", "token-missing"), HTML), b"<html>No token</html>")
+NGINX_DENIED = Answer(403, (HTML,), b"<html><h1>403 Forbidden</h1><hr>nginx</html>")
+SESSION_UNKNOWN = Answer(
+    200,
+    (("content-type", "text/xml; charset=utf-8"),),
+    b"<body xmlns='http://jabber.org/protocol/httpbind' type='terminate'"
+    b" condition='item-not-found'/>",
+)
+PROSODY_PAGE = Answer(
+    200,
+    (HTML,),
+    b"<html><title>Prosody BOSH endpoint</title><p>It works! Now point your BOSH client to this"
+    b" URL to connect to Prosody.</p></html>",
+)
+WEBSOCKET = Answer(101, (("upgrade", "websocket"),))
+JITSI_PAGE = Answer(200, (HTML,), b"<html><title>Jitsi Meet</title></html>")
+LOGIN_PAGE = Answer(200, (HTML,), b"<html>Please sign in</html>")
+JICOFO = Answer(400, (), b"")
+ROOM_SIZE = Answer(200, (JSON,), b'{"participants":0}')
+NOT_FOUND = Answer(404, (HTML,), b"<html>404</html>")
+REDIRECTED = Answer(302, (("location", "https://login.example.org/?back=x"),))
+UNAVAILABLE = Answer(503, (HTML,), b"<html>503</html>")
+SILENT = Answer(failure="the connection was closed without an answer")
+LATE = Answer(failure="no answer within 10 s", connected=False)
+REFUSED = Answer(failure="connection refused", connected=False)
+METRICS = Answer(200, (("content-type", "text/plain"),), b"jitsi_verifier_in_flight 0\n")
+
+GOOD, BAD, NONE = Token("a.b.c"), Token("a.b.d", "token-expired"), Token(code="token-missing")
+
+
+def question(expected: Expected, target: Target = Target.BOSH, **request: object) -> Question:
+    asked = replace(Request("/http-bind?room={room}"), **request)  # type: ignore[arg-type]  # any attribute
+    return Question("group", "text", asked, target, expected, "the cure")
+
+
+def verdict(asked: Question, answer: Answer, token: Token = NONE, **context: object) -> Verdict:
+    state = Context(**context)  # type: ignore[arg-type]  # any attribute
+    return judge(asked, answer, token, state).verdict
+
+
+@pytest.mark.parametrize(
+    "answer", [DENIED, NGINX_DENIED, LOGIN_PAGE, JITSI_PAGE, NOT_FOUND, REDIRECTED, SILENT]
+)
+def test_bosh_that_prosody_does_not_answer_is_denied(answer: Answer) -> None:
+    assert verdict(question(Expected.DENIED), answer) is Verdict.HOLDS
+
+
+@pytest.mark.parametrize("answer", [SESSION_UNKNOWN, PROSODY_PAGE, WEBSOCKET, ROOM_SIZE])
+def test_signalling_that_is_answered_is_not_denied(answer: Answer) -> None:
+    assert verdict(question(Expected.DENIED), answer) is Verdict.MISSED
+
+
+def test_denial_by_a_dead_verifier_is_not_as_it_should_be() -> None:
+    result = judge(question(Expected.DENIED), UNAVAILABLE, NONE, Context())
+    assert result.verdict is Verdict.MISSED
+    assert "does not answer" in result.cure
+
+
+def test_late_answer_shows_nothing_about_a_denial() -> None:
+    assert verdict(question(Expected.DENIED), LATE) is Verdict.NOT_ASKED
+    assert verdict(question(Expected.NOTHING_OPENED), LATE) is Verdict.NOT_ASKED
+    assert verdict(question(Expected.ADMITTED), LATE, GOOD) is Verdict.MISSED
+
+
+@pytest.mark.parametrize("good", [JICOFO, ROOM_SIZE])
+def test_service_is_let_in_if_it_answers_as_to_a_good_token(good: Answer) -> None:
+    asked = question(Expected.DENIED, Target.SERVICE, credential=Credential.GUEST)
+    context = Context()
+    admitted = question(Expected.ADMITTED, Target.SERVICE, credential=Credential.GOOD)
+    context.learn(admitted, good)
+    assert judge(asked, good, NONE, context).verdict is Verdict.MISSED
+    assert judge(asked, LOGIN_PAGE, NONE, context).verdict is Verdict.HOLDS
+    assert judge(asked, DENIED, NONE, context).verdict is Verdict.HOLDS
+
+
+def test_unknown_service_is_let_in_unless_it_is_denied() -> None:
+    asked = question(Expected.DENIED, Target.SERVICE)
+    assert verdict(asked, JICOFO) is Verdict.MISSED
+    assert verdict(asked, NGINX_DENIED) is Verdict.HOLDS
+
+
+def test_denial_shows_nothing_if_a_good_token_is_denied() -> None:
+    asked = question(Expected.DENIED, credential=Credential.EXPIRED)
+    wrong_secret = Answer(401, (("x-jitsi-denial", "signature-invalid"),))
+    expired = Answer(401, (("x-jitsi-denial", "token-expired"),))
+    assert verdict(asked, wrong_secret, BAD, refused_good=True) is Verdict.NOT_ASKED
+    assert verdict(asked, NGINX_DENIED, BAD, refused_good=True) is Verdict.NOT_ASKED
+    assert verdict(asked, expired, BAD, refused_good=True) is Verdict.HOLDS
+    assert verdict(asked, wrong_secret, BAD) is Verdict.HOLDS
+    assert verdict(asked, DENIED, NONE, refused_good=True) is Verdict.HOLDS
+
+
+def test_report_only_mode_is_named_as_the_cause() -> None:
+    result = judge(question(Expected.DENIED), SESSION_UNKNOWN, NONE, Context(report_only=True))
+    assert "report-only" in result.cure
+
+
+@pytest.mark.parametrize("answer", [SESSION_UNKNOWN, PROSODY_PAGE])
+def test_good_token_reaches_prosody(answer: Answer) -> None:
+    assert verdict(question(Expected.ADMITTED), answer, GOOD) is Verdict.HOLDS
+
+
+@pytest.mark.parametrize(
+    "answer", [DENIED, NGINX_DENIED, LOGIN_PAGE, NOT_FOUND, UNAVAILABLE, SILENT, REDIRECTED]
+)
+def test_good_token_that_does_not_reach_prosody_is_a_miss(answer: Answer) -> None:
+    assert verdict(question(Expected.ADMITTED), answer, GOOD) is Verdict.MISSED
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("signature-invalid", "another secret"), ("token-expired", "clocks"), ("x-new", "the cure")],
+)
+def test_cure_of_a_denied_good_token_follows_from_its_code(code: str, words: str) -> None:
+    answer = Answer(401, (("x-jitsi-denial", code),))
+    assert words in judge(question(Expected.ADMITTED), answer, GOOD, Context()).cure
+
+
+def test_service_that_is_not_installed_is_not_asked() -> None:
+    for target in (Target.SERVICE, Target.WEBSOCKET):
+        assert verdict(question(Expected.ADMITTED, target), NOT_FOUND, GOOD) is Verdict.NOT_ASKED
+
+
+def test_websocket_that_is_not_opened_is_a_miss() -> None:
+    asked = question(Expected.ADMITTED, Target.WEBSOCKET, upgrade=True)
+    assert verdict(asked, WEBSOCKET, GOOD) is Verdict.HOLDS
+    assert verdict(asked, Answer(400), GOOD) is Verdict.MISSED
+
+
+@pytest.mark.parametrize("answer", [SESSION_UNKNOWN, PROSODY_PAGE, WEBSOCKET])
+def test_disguised_path_that_reaches_prosody_is_a_miss(answer: Answer) -> None:
+    assert verdict(question(Expected.NOTHING_OPENED), answer) is Verdict.MISSED
+
+
+@pytest.mark.parametrize(
+    "answer", [DENIED, NGINX_DENIED, JITSI_PAGE, NOT_FOUND, UNAVAILABLE, REDIRECTED, Answer(400)]
+)
+def test_disguised_path_that_opens_nothing_holds(answer: Answer) -> None:
+    assert verdict(question(Expected.NOTHING_OPENED), answer) is Verdict.HOLDS
+
+
+@pytest.mark.parametrize("answer", [JITSI_PAGE, NOT_FOUND, Answer(204), Answer(304)])
+def test_public_file_holds_if_it_is_not_denied(answer: Answer) -> None:
+    asked = question(Expected.OPEN, Target.FILE, path="/config.js")
+    assert verdict(asked, answer) is Verdict.HOLDS
+
+
+@pytest.mark.parametrize("answer", [DENIED, NGINX_DENIED, UNAVAILABLE, REDIRECTED, SILENT])
+def test_public_file_that_needs_a_token_is_a_miss(answer: Answer) -> None:
+    asked = question(Expected.OPEN, Target.FILE, path="/config.js")
+    assert verdict(asked, answer) is Verdict.MISSED
+
+
+def test_disguised_service_is_known_by_the_answer_to_a_good_token() -> None:
+    asked, context = question(Expected.NOTHING_OPENED, Target.SERVICE), Context()
+    assert judge(asked, ROOM_SIZE, NONE, context).verdict is Verdict.HOLDS
+    context.learn(question(Expected.ADMITTED, Target.SERVICE), ROOM_SIZE)
+    assert judge(asked, ROOM_SIZE, NONE, context).verdict is Verdict.MISSED
+    assert judge(asked, JITSI_PAGE, NONE, context).verdict is Verdict.HOLDS
+
+
+def test_media_bridge_need_not_run() -> None:
+    asked = question(Expected.OPEN, Target.FILE, path="/colibri-ws/default-id/x")
+    assert verdict(asked, Answer(502)) is Verdict.HOLDS
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [METRICS, Answer(200, (("x-jitsi-room", "standup"),)), Answer(200, (), b'"fingerprint"')],
+)
+def test_verifier_that_can_be_reached_is_a_miss(answer: Answer) -> None:
+    asked = question(Expected.UNREACHABLE, Target.VERIFIER, path="/metrics")
+    assert verdict(asked, answer) is Verdict.MISSED
+
+
+@pytest.mark.parametrize("answer", [DENIED, NGINX_DENIED, JITSI_PAGE, NOT_FOUND])
+def test_verifier_that_the_proxy_hides_holds(answer: Answer) -> None:
+    asked = question(Expected.UNREACHABLE, Target.VERIFIER, path="/metrics")
+    assert verdict(asked, answer) is Verdict.HOLDS
+
+
+def test_port_beside_the_proxy_is_a_miss_if_prosody_answers() -> None:
+    asked = question(Expected.UNREACHABLE, server=Server.BOSH)
+    assert verdict(asked, SESSION_UNKNOWN) is Verdict.MISSED
+    for answer in (REFUSED, LATE, NOT_FOUND):
+        assert verdict(asked, answer) is Verdict.HOLDS
+
+
+def test_port_of_the_same_machine_is_not_asked() -> None:
+    asked = question(Expected.UNREACHABLE, server=Server.BOSH)
+    assert verdict(asked, replace(SESSION_UNKNOWN, own_address=True)) is Verdict.NOT_ASKED
+
+
+def test_description_repeats_nothing_that_a_request_contained() -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln"
+    for name in ("location", "x-jitsi-denial", "content-type"):
+        for value in (token, f"https://x.example/?jwt={token}", f"https://{token}@x.example/"):
+            assert token not in describe(Answer(302, ((name, value),)))
