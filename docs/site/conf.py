@@ -28,8 +28,10 @@ NAVIGATION: Final[Mapping[str, tuple[str, ...]]] = {
         "docs/prosody",
     ),
     "Operate": (
+        "docs/check-gate",
         "docs/troubleshooting",
         "docs/operations",
+        "docs/monitoring",
         "docs/keys",
         "docs/revocation",
         "docs/pages-and-handoff",
@@ -53,7 +55,7 @@ NAVIGATION: Final[Mapping[str, tuple[str, ...]]] = {
         "CHANGELOG",
     ),
 }
-"""The pages in the order of a reader. Every other page is reached by links and the search."""
+"""The pages in the order of a reader. Links lead to other pages of ``contrib`` and ``tests``."""
 
 _LINK: Final = re.compile(r"\]\(([^()\s#:]+)\)")
 
@@ -86,7 +88,9 @@ def read_source(_app: Sphinx, page: str, source: list[str]) -> None:
     elif page.startswith("contrib/"):
         files = _names(str(Path(page).parent))
         source[0] += "\n## Files\n\n" + "".join(f"- [`{name}`]({name})\n" for name in files)
-    if page not in {"README", *(each for pages in NAVIGATION.values() for each in pages)}:
+    # A page of docs that has no place in the navigation is an error.
+    known = {"README", *(each for pages in NAVIGATION.values() for each in pages)}
+    if page not in known and page.startswith(("contrib/", "tests/")):
         source[0] = f"---\norphan: true\n---\n\n{source[0]}"
 
 

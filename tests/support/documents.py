@@ -60,6 +60,21 @@ def prompts(snippet: Snippet) -> list[str]:
     return re.findall(r"^\$ (.*)$", snippet.text, re.MULTILINE)
 
 
+def transcript(block: str) -> list[tuple[str, list[str]]]:
+    """Return the commands of a ``console`` block, each with the lines of its output."""
+    parts = re.split(r"^\$ ", block, flags=re.MULTILINE)
+    assert parts[0] == "", "a transcript begins with a command"
+    lines = [part.rstrip("\n").split("\n") for part in parts[1:]]
+    return [(command, output) for command, *output in lines]
+
+
+def shows(output: str, shown: list[str]) -> bool:
+    """Return whether an output has these lines in this order; ``…`` stands for what is left out."""
+    rest = iter(output.splitlines())
+    wanted = [re.escape(line).replace("…", ".*") for line in shown if line not in {"…", ""}]
+    return all(any(re.fullmatch(line, found) for found in rest) for line in wanted)
+
+
 def checks(document: Path) -> list[str]:
     """Return the lines of the commands below "Check that it works"."""
     section = document.read_text("utf-8").partition("## Check that it works\n")[2]
