@@ -21,6 +21,7 @@ from verifier.config import ConfigError, Settings, load
 from verifier.observability.metrics import Metrics
 from verifier.process.app import App
 from verifier.process.sockets import Listeners
+from verifier.version import VERSION
 
 OTHER_SECRET = "another-secret-of-more-than-thirty-two-bytes"
 
@@ -191,7 +192,7 @@ def test_every_metric_exists_from_the_start(tmp_path: Path, config: Path) -> Non
             "moderators_total 0.0",
             'config_reloads_total{result="ok"} 0.0',
             "config_last_reload_successful 1.0",
-            'build_info{version="0.1.0"} 1.0',
+            f'build_info{{version="{VERSION}"}} 1.0',
         ):
             assert f"jitsi_verifier_{name}\n" in exposed, name
 

@@ -25,6 +25,7 @@ from tests.support.supervised import (
 )
 from tests.support.tokens import SECRET
 from tests.support.waiting_keys import begin_request, waiting_key_server
+from verifier.version import VERSION
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_metrics_show_workers_and_their_memory(tmp_path: Path, count: int) -> No
         assert "\njitsi_verifier_worker_restarts_total 0.0\n" in exposed
         assert exposed.count("\njitsi_verifier_worker_decisions_total{") == count
         assert '\njitsi_verifier_keys{source="secret"} 1.0\n' in exposed
-        assert '\njitsi_verifier_build_info{version="0.1.0"} 1.0\n' in exposed
+        assert f'\njitsi_verifier_build_info{{version="{VERSION}"}} 1.0\n' in exposed
 
 
 def test_cache_entries_of_dead_worker_are_not_counted(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from tests.support.processes import COMMAND, Program
 from tests.system.monitoring.live_page import LivePage, live_page
 from tests.system.monitoring.panels import TITLES
 from tests.system.monitoring.traffic import MonitoredVerifier, running_monitored_verifier
+from verifier.version import VERSION
 
 
 async def test_page_has_the_panels_of_the_grafana_dashboard(
@@ -23,7 +24,8 @@ async def test_every_panel_shows_values(monitored: MonitoredVerifier, tmp_path: 
     async with live_page(tmp_path, monitored) as page:
         values = await page.fill(monitored)
         await page.wait_for("document.querySelectorAll('.chart path').length > 20")
-        assert await page.evaluate_text("version.textContent + reload.textContent") == "0.1.0good"
+        shown = await page.evaluate_text("version.textContent + reload.textContent")
+        assert shown == f"{VERSION}good"
         assert page.browser_errors() == []
     assert set(values["Decisions by outcome"]) >= {"allowed", "denied", "error"}
     assert set(values["Denials by code"]) >= {"token-expired", "room-mismatch", "keys-unavailable"}
