@@ -25,15 +25,18 @@ class DebianCopy:
     Args:
         release: The release of Prosody.
         folder: An empty folder for the copy and for files that the copy shares with the test.
+        own_network: Whether the copy has a network of its own, in which all ports are free. A test
+            reaches it through a ``Forwarder``.
     """
 
-    def __init__(self, release: Release, folder: Path) -> None:
+    def __init__(self, release: Release, folder: Path, *, own_network: bool = False) -> None:
+        self._network = ["--net"] if own_network else []
         self._ready, copy = folder / "ready", folder / "copy"
         copy.mkdir()
         # The first process of a copy has to wait for processes that have lost their parents.
         first = f"touch {self._ready}; sleep infinity & wait"
-        places: list[str | Path] = [_IN_COPY, release.root, copy, ROOT, folder]
-        command = [*places, "--", "sh", "-c", first]
+        places: list[str | Path] = [release.root, copy, ROOT, folder]
+        command = [_IN_COPY, *self._network, *places, "--", "sh", "-c", first]
         self._program = Program(command, folder / "copy.log", {"PATH": _SEARCH_PATH})
         self._program.wait_until(self._ready.exists, "the copy")
         children = Path(f"/proc/{self._program.pid}/task/{self._program.pid}/children")
@@ -51,13 +54,27 @@ class DebianCopy:
         os.kill(self._first, signal.SIGKILL)  # unshare ignores signals while its program runs
         self._program.stop()
 
-    def run(self, command: str, folder: Path = ROOT, **environ: str) -> str:
+    @property
+    def network(self) -> Path:
+        """The file that stands for the copy's network."""
+        return Path(f"/proc/{self._first}/ns/net")
+
+    def run(
+        self, command: str, folder: Path = ROOT, *, online: bool = False, **environ: str
+    ) -> str:
         """Run a command of the shell in a folder; return its output, standard error included.
+
+        Args:
+            command: The command.
+            folder: The folder in which it runs.
+            online: Whether it sees this machine's network in place of the copy's own.
+            environ: Variables of its environment.
 
         Raises:
             AssertionError: the command failed.
         """
         enter = ["nsenter", f"--target={self._first}", "--mount", "--pid", "--root", "--wd"]
+        enter += [] if online else self._network
         done = subprocess.run(
             [*enter, "sh", "-euc", f"cd {folder}\n{command}"],
             stdout=subprocess.PIPE,
