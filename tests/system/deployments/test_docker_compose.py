@@ -37,7 +37,12 @@ def with_defaults() -> str:
 
 def test_file_follows_the_compose_specification() -> None:
     parsed = PyCompose.from_yaml(with_defaults())
-    assert set(parsed.service_names()) == {"jitsi-verifier", "web", "jitsi-verifier-redis"}
+    assert set(parsed.service_names()) == {
+        "jitsi-verifier",
+        "check-gate",
+        "web",
+        "jitsi-verifier-redis",
+    }
     parsed.to_spec()
     with pytest.raises(ValueError, match="read_onli"):
         PyCompose.from_yaml(with_defaults().replace("read_only:", "read_onli:", 1)).to_spec()
@@ -58,7 +63,15 @@ def test_health_check_and_stop_period_match_the_image() -> None:
     assert SERVICES["web"]["depends_on"] == {"jitsi-verifier": {"condition": "service_healthy"}}
 
 
-@pytest.mark.parametrize("name", ["jitsi-verifier", "jitsi-verifier-redis"])
+def test_check_gate_has_the_image_and_the_options_of_the_service() -> None:
+    check = SERVICES["check-gate"]
+    assert check["image"] == SIDECAR["image"]
+    assert check["environment"] == SIDECAR["environment"]
+    assert check["network_mode"] == "host"
+    assert check["profiles"]
+
+
+@pytest.mark.parametrize("name", ["jitsi-verifier", "check-gate", "jitsi-verifier-redis"])
 def test_containers_have_no_capabilities_and_no_ports(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True

@@ -5,6 +5,7 @@ modules_disabled = { "s2s" }
 log = { debug = "/run/prosody/prosody.log" }
 pidfile = "/run/prosody/prosody.pid"
 data_path = "/var/lib/prosody/data"
+http_interfaces = { "*" }
 http_ports = { {{ .Env.PROSODY_HTTP_PORT }} }
 https_ports = {}
 c2s_ports = {}
