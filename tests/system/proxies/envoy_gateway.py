@@ -7,6 +7,7 @@ chart uses (``internal/xds/translator``: ``listener``, ``route``, ``extauth``, `
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from tests.support.helm import Manifest
@@ -19,9 +20,21 @@ _ACTIONS = {"DropHeader": "DROP_HEADER", "KeepUnchanged": "KEEP_UNCHANGED"}
 
 
 def envoy_configuration(
-    manifests: list[Manifest], port: int, sidecar: int, upstream: int
+    manifests: list[Manifest],
+    port: int,
+    sidecar: int,
+    upstream: int,
+    certificate: Path | None = None,
 ) -> dict[str, Any]:
-    """Return Envoy's bootstrap configuration for the resources of one Gateway."""
+    """Return Envoy's bootstrap configuration for the resources of one Gateway.
+
+    Args:
+        manifests: The resources.
+        port: The port of Envoy.
+        sidecar: The port of the verifier.
+        upstream: The port of Jitsi.
+        certificate: A PEM file with the certificate and its key; without it, Envoy serves http.
+    """
     kinds: dict[str, list[Manifest]] = {}
     for manifest in manifests:
         kinds.setdefault(manifest["kind"], []).append(manifest)
@@ -49,7 +62,9 @@ def envoy_configuration(
             ]
         },
     }
-    chain = {"filters": [{"name": "manager", "typed_config": manager}]}
+    chain: dict[str, Any] = {"filters": [{"name": "manager", "typed_config": manager}]}
+    if certificate:
+        chain["transport_socket"] = _tls(str(certificate))
     listener = {"name": "https", "address": _address(port), "filter_chains": [chain]}
     settings = policy["extAuth"]["http"]["backendSettings"]
     idle = settings["timeout"]["http"]["connectionIdleTimeout"]
@@ -64,6 +79,13 @@ def envoy_configuration(
 
 def _address(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+def _tls(file: str) -> dict[str, Any]:
+    pair = {"certificate_chain": {"filename": file}, "private_key": {"filename": file}}
+    kind = f"{_TYPES}.transport_sockets.tls.v3.DownstreamTlsContext"
+    config = {"@type": kind, "common_tls_context": {"tls_certificates": [pair]}}
+    return {"name": "tls", "typed_config": config}
 
 
 def _cluster(name: str, port: int, idle: str) -> dict[str, Any]:

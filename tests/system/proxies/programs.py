@@ -11,10 +11,11 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import yaml
 
+from tests.support.helm import Manifest
 from tests.support.paths import CONTRIB
 from tests.support.processes import Program, accepts, free_port
 from tests.system.nginx.sites import FRONT, Nginx
@@ -138,16 +139,14 @@ def haproxy(folder: Path, sidecar: int, upstream: int) -> Proxy:
     return CopiedProxy(copied, port, replaced, command)
 
 
-class EnvoyGateway:
-    """Envoy with the configuration that Envoy Gateway makes of ``contrib/kubernetes``."""
+class WrittenEnvoy:
+    """Envoy with this configuration."""
 
-    def __init__(self, folder: Path, sidecar: int, upstream: int) -> None:
-        self.port, self.logs = free_port(), folder / "logs"
+    def __init__(self, folder: Path, port: int, configuration: Mapping[str, Any]) -> None:
+        self.port, self.logs = port, folder / "logs"
         self.logs.mkdir(parents=True)
-        text = (CONTRIB / "kubernetes" / "gateway-api.yaml").read_text("utf-8")
-        manifests = list(yaml.safe_load_all(text))
         file = folder / "envoy.json"
-        file.write_text(json.dumps(envoy_configuration(manifests, self.port, sidecar, upstream)))
+        file.write_text(json.dumps(configuration))
         options = ["--disable-hot-restart", "--concurrency", "1"]
         command: Command = [BIN / "envoy", "--config-path", file, *options]
         environ = {"PATH": os.environ["PATH"], "HOME": str(folder)}
@@ -157,6 +156,22 @@ class EnvoyGateway:
     def stop(self) -> None:
         """Stop the proxy."""
         self._program.stop()
+
+
+def envoy_gateway(
+    folder: Path,
+    sidecar: int,
+    upstream: int,
+    resources: list[Manifest] | None = None,
+    certificate: Path | None = None,
+) -> Proxy:
+    """Start Envoy as Envoy Gateway does, with the resources of ``contrib/kubernetes`` or others."""
+    if resources is None:
+        text = (CONTRIB / "kubernetes" / "gateway-api.yaml").read_text("utf-8")
+        resources = list(yaml.safe_load_all(text))
+    port = free_port()
+    configuration = envoy_configuration(resources, port, sidecar, upstream, certificate)
+    return WrittenEnvoy(folder, port, configuration)
 
 
 Start = Callable[[Path, int, int], Proxy]
@@ -169,5 +184,5 @@ PROXIES: dict[str, Start] = {
     "haproxy": haproxy,
 }
 
-IN_KUBERNETES: dict[str, Start] = {"envoy-gateway": EnvoyGateway}
+IN_KUBERNETES: dict[str, Start] = {"envoy-gateway": envoy_gateway}
 """Proxies with the resources of ``contrib/kubernetes``."""
