@@ -30,10 +30,11 @@ class Jitsi:
 
     Args:
         tls: The context for TLS; None for plain HTTP.
+        port: The port on 127.0.0.1; 0 for any.
     """
 
-    def __init__(self, tls: Any = None) -> None:
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+    def __init__(self, tls: Any = None, port: int = 0) -> None:
+        self._server = _Server(("127.0.0.1", port), _Handler)
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -48,6 +49,10 @@ class Jitsi:
     def bodies(self) -> list[str]:
         """The body of each conference request, in order."""
         return self._server.bodies
+
+    def wait(self) -> None:
+        """Wait until another thread stops the server."""
+        self._thread.join()
 
     def stop(self) -> None:
         """Accept no more requests, and end the thread."""
