@@ -1,12 +1,12 @@
 """Write ``dashboard.json`` from the panels below.
 
-The live page at ``/dashboard`` on the admin address shows panels with the same titles.
+The live page at ``/dashboard`` on the admin address shows the same headline, groups and panels.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,15 @@ _CHOSEN: Final = 'job=~"$job",instance=~"$instance"'
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 _HEIGHT: Final = 8
 _COLUMNS: Final = 3
+_STAT_HEIGHT: Final = 4
+
+OUTCOME_COLORS: Final = {
+    "allowed": "green",
+    "denied": "red",
+    "error": "purple",
+    "would-deny": "blue",
+}
+"""The colour of each outcome, in every panel and on the live page."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,7 @@ class Panel:
             time over which a rate is taken, and ``{}`` for the chosen instances.
         about: What the chart tells an operator.
         kind: Grafana's kind of panel.
+        codes: Whether the lines are denial codes, which have a link to their explanation.
     """
 
     title: str
@@ -35,6 +45,30 @@ class Panel:
     queries: dict[str, str]
     about: str
     kind: str = "timeseries"
+    codes: bool = False
+
+
+@dataclass(frozen=True)
+class Stat:
+    """One number of the first row.
+
+    Attributes:
+        title: What it is.
+        unit: Grafana's name for the unit.
+        query: As in ``Panel``.
+        about: What it tells an operator.
+        colors: Grafana's colour from a value on; None is the lowest value.
+        alert: The alert in ``contrib/prometheus`` that has the last of these values as a threshold.
+        names: Words in place of values.
+    """
+
+    title: str
+    unit: str
+    query: str
+    about: str
+    colors: dict[float | None, str] = field(default_factory=lambda: {None: "text"})
+    alert: str = ""
+    names: dict[int, str] = field(default_factory=dict)
 
 
 def _quantiles(by: str, legend: str, *shares: float) -> dict[str, str]:
@@ -45,7 +79,77 @@ def _quantiles(by: str, legend: str, *shares: float) -> dict[str, str]:
     }
 
 
-PANELS: Final = (
+_REFUSED: Final = (
+    "sum(increase(jitsi_verifier_first_decisions_total"
+    '{outcome="denied",code!~"token-expired|token-already-used|revoked"}[15m]))'
+)
+_ADMITTED: Final = 'sum(increase(jitsi_verifier_first_decisions_total{outcome="allowed"}[15m]))'
+
+HEADLINE: Final = (
+    Stat(
+        "Allowed",
+        "reqps",
+        'sum(rate(jitsi_verifier_decisions_total{outcome="allowed"}[]))',
+        "Decisions that let a request in, a second.",
+        colors={None: OUTCOME_COLORS["allowed"]},
+    ),
+    Stat(
+        "Denied",
+        "reqps",
+        'sum(rate(jitsi_verifier_decisions_total{outcome=~"denied|would-deny"}[]))',
+        "A second. A crawler or a forgotten tab causes many.",
+        colors={None: OUTCOME_COLORS["denied"]},
+    ),
+    Stat(
+        "People refused",
+        "percentunit",
+        f"{_REFUSED} / ({_REFUSED} + {_ADMITTED})",
+        "The share of the last 15 minutes, without old and used links and revoked people.",
+        colors={None: "text", 0.33: "red"},
+        alert="JitsiVerifierDenyRatioHigh",
+    ),
+    Stat(
+        "p95 latency",
+        "s",
+        _quantiles("le", "{}", 0.95)["95"],
+        "95 % of the decisions are faster.",
+        colors={None: "text", 0.05: "orange"},
+        alert="JitsiVerifierLatencyHigh",
+    ),
+    Stat(
+        "Keys",
+        "short",
+        "sum(max by (source) (jitsi_verifier_keys{}))",
+        "Keys in memory. A key server is asked only for the keys of tokens that arrive.",
+    ),
+    Stat(
+        "Revocation store",
+        "short",
+        "min(jitsi_verifier_revocation_store_up{})",
+        "While it is unavailable, known revocations stay in force.",
+        colors={None: "orange", 1: "text"},
+        alert="JitsiVerifierRevocationStoreDown",
+        names={0: "unavailable", 1: "up"},
+    ),
+    Stat(
+        "Workers",
+        "short",
+        "sum(max by (instance) (jitsi_verifier_workers{}))",
+        "Processes that answer, of all instances.",
+    ),
+    Stat(
+        "Mode",
+        "short",
+        "max(jitsi_verifier_report_only{})",
+        "In report-only mode nothing is denied.",
+        colors={None: "text", 1: "orange"},
+        names={0: "enforce", 1: "report-only"},
+    ),
+)
+"""The first row; the live page has tiles with the same titles. Colours begin at the value before
+them, those of the named alerts' thresholds."""
+
+_PEOPLE: Final = (
     Panel(
         "Decisions by outcome",
         "reqps",
@@ -56,8 +160,9 @@ PANELS: Final = (
         "Denials by code",
         "reqps",
         {"{{code}}": 'sum by (code) (rate(jitsi_verifier_decisions_total{code!=""}[])) > 0'},
-        "docs/denial-codes.md explains the codes. A crawler is token-missing; a forgotten tab,"
+        "Each code has a link to its explanation. A crawler is token-missing; a forgotten tab,"
         " token-expired.",
+        codes=True,
     ),
     Panel(
         "People by outcome",
@@ -73,6 +178,7 @@ PANELS: Final = (
             ' (rate(jitsi_verifier_first_decisions_total{code!=""}[])) > 0'
         },
         "A minute. People without a token are not counted.",
+        codes=True,
     ),
     Panel(
         "Allow ratio",
@@ -90,10 +196,31 @@ PANELS: Final = (
         "Each client with a websocket sends one every 60 to 120 seconds. A denial has no effect.",
     ),
     Panel(
+        "Moderators",
+        "reqps",
+        {"moderators": "sum(rate(jitsi_verifier_moderators_total{}[]))"},
+        "Allowed decisions that make the user a moderator.",
+    ),
+    Panel(
+        "Decisions by endpoint",
+        "reqps",
+        {"{{endpoint}}": "sum by (endpoint) (rate(jitsi_verifier_decisions_total{}[])) > 0"},
+        "Which proxies and modules send requests.",
+    ),
+)
+
+_SPEED: Final = (
+    Panel(
         "Latency",
         "s",
         _quantiles("le", "p{}", 0.5, 0.95, 0.99),
         "From a request's head to its answer. A token that waits for its key takes up to 5 s.",
+    ),
+    Panel(
+        "Latency by endpoint",
+        "s",
+        _quantiles("endpoint, le", "{{{{endpoint}}}} p{}", 0.95),
+        "95 % of the decisions are faster.",
     ),
     Panel(
         "Cache hit ratio",
@@ -117,22 +244,19 @@ PANELS: Final = (
         "Requests that are being answered. A request that stays here waits for keys.",
     ),
     Panel(
-        "Moderators",
+        "Refused for overload",
         "reqps",
-        {"moderators": "sum(rate(jitsi_verifier_moderators_total{}[]))"},
-        "Allowed decisions that make the user a moderator.",
+        {"refused": 'sum(rate(jitsi_verifier_decisions_total{code="overloaded"}[]))'},
+        "New tokens that were refused, because too many waited for their signature check.",
     ),
+)
+
+_KEYS: Final = (
     Panel(
-        "Decisions by endpoint",
-        "reqps",
-        {"{{endpoint}}": "sum by (endpoint) (rate(jitsi_verifier_decisions_total{}[])) > 0"},
-        "Which proxies and modules send requests.",
-    ),
-    Panel(
-        "Latency by endpoint",
-        "s",
-        _quantiles("endpoint, le", "{{{{endpoint}}}} p{}", 0.95),
-        "95 % of the decisions are faster.",
+        "Keys in memory",
+        "short",
+        {"{{source}}": "max by (source) (jitsi_verifier_keys{})"},
+        "Of each source; of several instances, the highest number.",
     ),
     Panel(
         "Key age",
@@ -162,12 +286,9 @@ PANELS: Final = (
         },
         "stale: a key was used after its freshness; negative: a key known to be absent.",
     ),
-    Panel(
-        "Keys",
-        "short",
-        {"{{source}}": "max by (source) (jitsi_verifier_keys{})"},
-        "Keys in memory; of several instances, the highest number.",
-    ),
+)
+
+_WORKERS: Final = (
     Panel(
         "Decisions by worker",
         "reqps",
@@ -190,12 +311,6 @@ PANELS: Final = (
         "Processes that ended and were started again.",
     ),
     Panel(
-        "Refused for overload",
-        "reqps",
-        {"refused": 'sum(rate(jitsi_verifier_decisions_total{code="overloaded"}[]))'},
-        "New tokens that were refused, because too many waited for their signature check.",
-    ),
-    Panel(
         "Version",
         "none",
         {"{{version}}": "count by (version) (jitsi_verifier_build_info{})"},
@@ -211,6 +326,14 @@ PANELS: Final = (
     ),
 )
 
+GROUPS: Final = {
+    "Decisions and people": _PEOPLE,
+    "Speed and cache": _SPEED,
+    "Keys": _KEYS,
+    "Workers": _WORKERS,
+}
+"""The panels of each group; the live page has the same."""
+
 
 def build() -> str:
     """Return the dashboard in the form that Grafana imports."""
@@ -222,7 +345,7 @@ def build() -> str:
         "refresh": "30s",
         "time": {"from": "now-3h", "to": "now"},
         "templating": {"list": _variables()},
-        "panels": [_panel(number, panel) for number, panel in enumerate(PANELS)],
+        "panels": _placed(),
     }
     return json.dumps(dashboard, indent=1) + "\n"
 
@@ -234,6 +357,13 @@ def _variables() -> list[dict[str, Any]]:
         _variable(
             "instance", "Instance", 'label_values(jitsi_verifier_build_info{job=~"$job"}, instance)'
         ),
+        {
+            "name": "codes",
+            "label": "Denial codes",
+            "description": "The page /codes of the admin address, as your browser reaches it.",
+            "type": "textbox",
+            "query": "http://127.0.0.1:8091/codes",
+        },
     ]
 
 
@@ -252,30 +382,87 @@ def _variable(name: str, label: str, query: str) -> dict[str, Any]:
     }
 
 
-def _panel(number: int, panel: Panel) -> dict[str, Any]:
+def _placed() -> list[dict[str, Any]]:
+    """Return all panels, each with its number and its place in 24 columns."""
+    placed = [
+        _stat(stat) | _place(index, 0, 3, _STAT_HEIGHT) for index, stat in enumerate(HEADLINE)
+    ]
+    bottom = _STAT_HEIGHT
     width = 24 // _COLUMNS
-    row, column = divmod(number, _COLUMNS)
+    for title, panels in GROUPS.items():
+        placed.append({"title": title, "type": "row", "panels": []} | _place(0, bottom, 24, 1))
+        for number, panel in enumerate(panels):
+            row, column = divmod(number, _COLUMNS)
+            placed.append(
+                _panel(panel) | _place(column, bottom + 1 + row * _HEIGHT, width, _HEIGHT)
+            )
+        bottom += 1 + -(-len(panels) // _COLUMNS) * _HEIGHT
+    return [{"id": number} | panel for number, panel in enumerate(placed, 1)]
+
+
+def _place(column: int, top: int, width: int, height: int) -> dict[str, Any]:
+    return {"gridPos": {"x": column * width, "y": top, "w": width, "h": height}}
+
+
+def _stat(stat: Stat) -> dict[str, Any]:
+    steps = [{"value": value, "color": color} for value, color in stat.colors.items()]
+    names = {str(value): {"text": text} for value, text in stat.names.items()}
+    defaults = {
+        "unit": stat.unit,
+        "noValue": "none",
+        "color": {"mode": "thresholds"},
+        "thresholds": {"mode": "absolute", "steps": steps},
+        "mappings": [{"type": "value", "options": names}] if names else [],
+    }
     return {
-        "id": number + 1,
+        "title": stat.title,
+        "description": stat.about,
+        "type": "stat",
+        "datasource": _SOURCE,
+        "fieldConfig": {"defaults": defaults, "overrides": []},
+        "options": {"textMode": "value", "colorMode": "value", "graphMode": "none"},
+        "targets": _targets({stat.title: stat.query}),
+    }
+
+
+def _panel(panel: Panel) -> dict[str, Any]:
+    defaults: dict[str, Any] = {"unit": panel.unit, "min": 0}
+    if panel.codes:
+        code = "${__field.labels.code}"
+        defaults["links"] = [{"title": f"Explain {code}", "url": f"${{codes}}#{code}"}]
+    return {
         "title": panel.title,
         "description": panel.about,
         "type": panel.kind,
         "datasource": _SOURCE,
-        "gridPos": {"x": column * width, "y": row * _HEIGHT, "w": width, "h": _HEIGHT},
-        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "fieldConfig": {"defaults": defaults, "overrides": _outcome_colors()},
         "options": {"legend": {"displayMode": "list", "placement": "bottom"}}
         if panel.kind == "timeseries"
         else {"textMode": "value_and_name"},
-        "targets": [
-            {
-                "refId": chr(ord("A") + index),
-                "datasource": _SOURCE,
-                "expr": _query(query),
-                "legendFormat": legend,
-            }
-            for index, (legend, query) in enumerate(panel.queries.items())
-        ],
+        "targets": _targets(panel.queries),
     }
+
+
+def _outcome_colors() -> list[dict[str, Any]]:
+    return [
+        {
+            "matcher": {"id": "byName", "options": outcome},
+            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": color}}],
+        }
+        for outcome, color in OUTCOME_COLORS.items()
+    ]
+
+
+def _targets(queries: dict[str, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "refId": chr(ord("A") + index),
+            "datasource": _SOURCE,
+            "expr": _query(query),
+            "legendFormat": legend,
+        }
+        for index, (legend, query) in enumerate(queries.items())
+    ]
 
 
 def _query(short: str) -> str:

@@ -66,6 +66,10 @@ class Metrics:
             "min",
         ).value()
         self._last_reload.set(1)
+        self._report_only = registry.gauge(
+            "report_only", "Whether denials are only counted and logged (mode report-only).", "max"
+        ).value()
+        self._report_only.set(0)
 
     def _bind_revocations(self, registry: Registry) -> None:
         self._revocations = registry.gauge("revocations", "Revocations in force.", "max").value()
@@ -102,6 +106,10 @@ class Metrics:
         if successful or not again:
             self._reloads[successful].inc()
         self._last_reload.set(1 if successful else 0)
+
+    def set_report_only(self, report_only: bool) -> None:
+        """Set whether denials are only counted and logged."""
+        self._report_only.set(1 if report_only else 0)
 
     def count_wrong_admin_token(self) -> None:
         """Count a request to the admin address with a wrong token."""

@@ -166,6 +166,7 @@ class App:
         """
         self._settings = settings
         self._state.renew_cache(settings)
+        self._metrics.set_report_only(settings.mode == "report-only")
         self._servers.use(build_services(settings, self._state, self._resources))
         for notice in settings.notices:
             log("configuration notice", logging.WARNING, notice=notice)

@@ -32,17 +32,29 @@ class LivePage(Page):
             f"every.value = '{seconds}', every.dispatchEvent(new Event('change')), 0"
         )
 
-    async def titles(self) -> list[str]:
-        """Return the names of the panels and of the facts above them."""
-        script = "[...document.querySelectorAll('h2, dt')].map(element => element.textContent)"
+    async def titles(self, element: str) -> list[str]:
+        """Return the headings of one level (``h2``, ``h3``), or the names of the tiles (``dt``)."""
+        script = f"[...document.querySelectorAll('{element}')].map(each => each.firstChild.data)"
         titles: list[str] = await self.tab.evaluate(script)
         return titles
+
+    async def tiles(self) -> dict[str, list[str]]:
+        """Return the sign, the value and the note of each tile, by its name."""
+        text = await self.evaluate_text(
+            """JSON.stringify(Object.fromEntries(
+                [...document.querySelectorAll('#headline > div')].map(tile => [
+                    tile.querySelector('dt').firstChild.data,
+                    ['.sign', '.value', '.note'].map(
+                        part => tile.querySelector(part).textContent.trim())])))"""
+        )
+        tiles: dict[str, list[str]] = json.loads(text)
+        return tiles
 
     async def values(self) -> dict[str, dict[str, str]]:
         """Return the text of each value, by the title of its panel and the name of its line."""
         text: str = await self.tab.evaluate(
             """JSON.stringify(Object.fromEntries([...document.querySelectorAll('section')].map(
-                section => [section.querySelector('h2').textContent, Object.fromEntries(
+                section => [section.querySelector('h3').textContent, Object.fromEntries(
                     [...section.querySelectorAll('tr')].map(
                         row => [...row.cells].map(cell => cell.textContent)))])))"""
         )

@@ -12,12 +12,18 @@ from tests.system.monitoring.prometheus import Prometheus
 FOLDER = CONTRIB / "grafana"
 DASHBOARD: dict[str, Any] = json.loads((FOLDER / "dashboard.json").read_text("utf-8"))
 QUERIES: list[tuple[str, str]] = [
-    (panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel["targets"]
+    (panel["title"], target["expr"])
+    for panel in DASHBOARD["panels"]
+    for target in panel.get("targets", [])
 ]
 """Pairs of a panel's title and one of its queries."""
 
-TITLES = [panel["title"] for panel in DASHBOARD["panels"]]
-ZERO_ALLOWED = {"In flight", "Keep-alives", "Worker restarts", "Refused for overload"}
+GROUPS = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
+_FIRST_ROW = next(panel["id"] for panel in DASHBOARD["panels"] if panel["type"] == "row")
+HEADLINE = [panel["title"] for panel in DASHBOARD["panels"] if panel["id"] < _FIRST_ROW]
+"""The titles of the numbers above the first group."""
+CHARTS = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "timeseries"]
+ZERO_ALLOWED = {"In flight", "Keep-alives", "Worker restarts", "Refused for overload", "Mode"}
 """Panels whose values may be 0 in normal operation."""
 
 _VARIABLES = {"$job": "jitsi-verifier", "$instance": ".*", "$__rate_interval": "20s"}

@@ -13,22 +13,27 @@ from tests.system.monitoring.live_page import live_page
 from tests.system.monitoring.traffic import MonitoredVerifier, running_monitored_verifier
 
 FOLDER: Final = ROOT / "docs" / "screenshots"
-SIZE: Final = (1000, 700)
-PICTURES: Final = {"dashboard-light.png": "light", "dashboard-dark.png": "dark"}
-"""The colour scheme of each file."""
-_STEPS: Final = 200
+PICTURES: Final = {
+    "dashboard-light.png": ("light", (1200, 700)),
+    "dashboard-dark.png": ("dark", (1200, 700)),
+    "dashboard-phone-dark.png": ("dark", (360, 800)),
+}
+"""The colour scheme and the size of each file."""
+DRAWN: Final = "document.querySelector('.chart').viewBox.baseVal.width <= innerWidth"
+"""Whether the charts have the size of the window."""
+_STEPS: Final = 240
 
 
 async def take(folder: Path, monitored: MonitoredVerifier, steps: int) -> dict[str, bytes]:
     """Return every picture, after ``steps`` steps of traffic of half a second each."""
     pictures = {}
-    width, height = SIZE
-    async with live_page(folder, monitored, width=width, height=height) as page:
+    async with live_page(folder, monitored) as page:
         for step in range(steps):
             await asyncio.to_thread(_send_tokens, monitored, step)
             await asyncio.sleep(0.5)
-        for name, scheme in PICTURES.items():
+        for name, (scheme, (width, height)) in PICTURES.items():
             await page.tab.set_appearance(width=width, height=height, scheme=scheme)
+            await page.wait_for(DRAWN)
             pictures[name] = await page.tab.screenshot()
     return pictures
 
@@ -46,7 +51,7 @@ def _send_tokens(monitored: MonitoredVerifier, step: int) -> None:
         for _ in range(round(usual * (1 + 0.7 * wave))):
             monitored.verifier.ask("/standup", monitored.token(**claims))
     if step % 10 == 0:
-        monitored.send_requests()
+        monitored.verifier.ask("/standup")
 
 
 def main() -> None:

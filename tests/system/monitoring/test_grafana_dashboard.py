@@ -72,7 +72,7 @@ def test_variables_find_job_and_instance(
     monitored: MonitoredVerifier, drawn: dict[str, list[dict[str, Any]]], prometheus: Prometheus
 ) -> None:
     assert drawn
-    source, job, instance = DASHBOARD["templating"]["list"]
+    source, job, instance, _codes = DASHBOARD["templating"]["list"]
     assert (source["type"], source["query"]) == ("datasource", "prometheus")
     assert job["query"]["query"] == "label_values(jitsi_verifier_build_info, job)"
     assert "label_values(jitsi_verifier_build_info{" in instance["query"]["query"]

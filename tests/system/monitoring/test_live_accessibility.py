@@ -8,11 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.system.monitoring.live_page import LivePage, live_page
-from tests.system.monitoring.panels import TITLES
+from tests.system.monitoring.panels import CHARTS, GROUPS, HEADLINE
 from tests.system.monitoring.traffic import MonitoredVerifier
-
-FACTS = {"Version", "Last reload"}
-"""The facts above the charts."""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -34,7 +31,7 @@ async def test_accessibility_check_finds_violations(
     monitored: MonitoredVerifier, tmp_path: Path
 ) -> None:
     async with live_page(tmp_path, monitored) as page:
-        await page.tab.evaluate("document.documentElement.style.setProperty('--quiet', '#aab')")
+        await page.tab.evaluate("document.documentElement.style.setProperty('--soft', '#aab')")
         await page.tab.evaluate("document.querySelector('label[for=back]').remove()")
         rules = {violation.partition(":")[0] for violation in await page.accessibility_violations()}
         assert rules >= {"color-contrast", "label"}
@@ -147,9 +144,12 @@ async def test_screen_reader_gets_every_value(monitored: MonitoredVerifier, tmp_
     async with live_page(tmp_path, monitored) as page:
         values = await page.fill(monitored)
         nodes = await page.accessibility_tree()
-    charts = set(TITLES) - FACTS
-    assert {name for role, name in nodes if role == "region"} == charts
-    assert {name for role, name in nodes if role == "heading"} >= charts
+    assert {name for role, name in nodes if role == "region"} == set(CHARTS)
+    assert {name for role, name in nodes if role == "heading"} >= {*CHARTS, *GROUPS}
+    tiles = [name for role, name in nodes if role == "term"]
+    # "Keys warning": the state of a tile is not only its colour.
+    assert [name.removesuffix(" alarm").removesuffix(" warning") for name in tiles] == HEADLINE
+    assert "Keys warning" in tiles
     assert {name for role, name in nodes if role == "rowheader"} >= set(
         values["Decisions by outcome"]
     )
@@ -157,7 +157,7 @@ async def test_screen_reader_gets_every_value(monitored: MonitoredVerifier, tmp_
     assert ("slider", "Look back") in nodes
     assert ("combobox", "Read every") in nodes
     assert ("button", "Pause") in nodes
-    assert f"{TITLES[0]}, now" in {name for role, name in nodes if role == "table"}
+    assert f"{CHARTS[0]}, now" in {name for role, name in nodes if role == "table"}
 
 
 async def test_updates_do_not_replace_elements(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.page import png_size
-from tests.system.monitoring.screenshots import FOLDER, PICTURES, SIZE, take
+from tests.system.monitoring.screenshots import FOLDER, PICTURES, take
 from tests.system.monitoring.traffic import MonitoredVerifier
 
 PAGE = FOLDER.parent / "monitoring.md"
@@ -16,6 +16,6 @@ async def test_pictures_can_be_taken_again(monitored: MonitoredVerifier, tmp_pat
     stored = {file.name: file.read_bytes() for file in FOLDER.glob("dashboard-*.png")}
     assert stored.keys() == pictures.keys() == PICTURES.keys()
     for name, picture in pictures.items():
-        assert png_size(picture) == png_size(stored[name]) == SIZE
+        assert png_size(picture) == png_size(stored[name]) == PICTURES[name][1]
         assert len(stored[name]) < 150_000
         assert f"](screenshots/{name})" in PAGE.read_text("utf-8")

@@ -54,6 +54,7 @@ async def test_live_page_has_a_line_for_each_worker(
         values = await page.fill(monitored)
         while not all(has_number({"": value}) for value in values["Decisions by worker"].values()):
             values = await page.fill(monitored)
+        assert (await page.tiles())["Workers"] == ["", "2", "no restarts"]
     assert values["Decisions by worker"].keys() == values["Memory by worker"].keys() == BOTH
     assert all(has_number({"": value}) for value in values["Memory by worker"].values())
 

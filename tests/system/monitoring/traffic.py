@@ -87,6 +87,7 @@ class MonitoredVerifier:
             self.token(UNKNOWN),
             self.token(f"rubbish {self.rounds}"),
             self.token(jti=str(self.rounds)),
+            self.token(jti=str(self.rounds), room="another"),
         ]
         for token in (*self._tokens, *self._tokens, *new):
             self.verifier.ask("/standup", token)

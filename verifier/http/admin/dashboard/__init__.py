@@ -1,6 +1,7 @@
 """The dashboard at ``/dashboard``: charts of the metrics, which the page reads from ``/metrics``.
 
-The files hold no numbers. The panels are those of ``contrib/grafana``.
+The files hold no measured values. The panels are those of ``contrib/grafana``, and the thresholds
+those of the alerts in ``contrib/prometheus``.
 """
 
 from __future__ import annotations
@@ -13,9 +14,15 @@ _FILES: Final = (
     "page.css",
     "icon.svg",
     "page.js",
+    "groups.js",
     "panels.js",
+    "headline.js",
+    "thresholds.js",
+    "tiles.js",
+    "readings.js",
     "scrape.js",
     "chart.js",
+    "axis.js",
     "units.js",
     "view.js",
 )

@@ -1,9 +1,12 @@
 // Draws lines over time into an SVG element.
 
+import { timeTicks, valueTicks } from "./axis.js";
+
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const LEFT = 58;
 const BOTTOM = 18;
 const TOP = 8;
+const OUTCOMES = ["allowed", "denied", "error", "would-deny"];
 
 /** Make an SVG element. */
 export function shape(name, attributes, text) {
@@ -13,28 +16,35 @@ export function shape(name, attributes, text) {
   return element;
 }
 
-/** The classes of a line: eight colours and four dashes. Neighbours never have the same dash. */
-export function lineClass(index) {
+/**
+ * The classes of a line. An outcome has the same colour in every chart. Other lines have eight
+ * colours and four dashes; neighbours never have the same dash.
+ */
+export function lineClass(index, label) {
+  if (OUTCOMES.includes(label)) return `line ${label} d${OUTCOMES.indexOf(label)}`;
   return `line c${index % 8} d${(index + Math.floor(index / 8)) % 4}`;
 }
 
 /**
  * Draw the lines, the scale and the cursor.
  * @param svg the element; the style sheet sets its size.
- * @param lines [{index, points: [{time, value}]}]; a null value is a gap.
+ * @param lines [{name, points: [{time, value}]}]; `name` is of `lineClass`; a null value is a gap.
  * @param range {from, to, at}: Unix seconds; `at` is the cursor's time, null for none.
- * @param write returns a value as text.
- * @param least the smallest upper end of the scale.
+ * @param unit the unit of the values, and `write`, which returns a value as text.
  */
-export function draw(svg, lines, range, write, least) {
+export function draw(svg, lines, range, unit, write) {
   const { width, height } = svg.getBoundingClientRect();
-  const top = ceiling(lines.flatMap(({ points }) => points.map(({ value }) => value)), least);
+  if (!width) return; // in a closed group
+  const values = lines.flatMap(({ points }) => points.map(({ value }) => value));
+  const most = values.reduce((all, each) => Math.max(all, each), unit === "share" ? 1 : 0);
+  const ticks = valueTicks(most, unit);
+  const top = ticks.at(-1);
   const x = (time) => LEFT + ((time - range.from) / (range.to - range.from)) * (width - LEFT - 4);
   const y = (value) => TOP + (1 - value / top) * (height - TOP - BOTTOM);
-  const parts = [0, 0.5, 1].flatMap((part) => scaleLine(y(part * top), width, write(part * top)));
-  parts.push(...timeLabels(range, width, height));
-  for (const { index, points } of lines) {
-    parts.push(shape("path", { class: lineClass(index), d: path(points, x, y) }));
+  const parts = ticks.flatMap((value) => scaleLine(y(value), width, write(value)));
+  parts.push(...timeLabels(range, x, width, height));
+  for (const { name, points } of lines) {
+    parts.push(shape("path", { class: name, d: path(points, x, y) }));
   }
   if (range.at !== null) {
     const at = x(Math.max(range.at, range.from));
@@ -49,14 +59,6 @@ export function timeAt(svg, clientX, range) {
   const { left, width } = svg.getBoundingClientRect();
   const part = (clientX - left - LEFT) / (width - LEFT - 4);
   return range.from + Math.min(1, Math.max(0, part)) * (range.to - range.from);
-}
-
-/** Return the next round number above all values: 1, 2 or 5 times a power of ten; 1 if all are 0. */
-function ceiling(values, least) {
-  const value = values.reduce((most, each) => Math.max(most, each), least);
-  if (!(value > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value) ?? 10 * power;
 }
 
 function path(points, x, y) {
@@ -80,10 +82,11 @@ function scaleLine(y, width, words) {
   ];
 }
 
-function timeLabels({ from, to }, width, height) {
-  const minutes = Math.round((to - from) / 60);
-  return [
-    shape("text", { x: LEFT, y: height - 3 }, `${minutes} min ago`),
-    shape("text", { x: width - 4, y: height - 3, "text-anchor": "end" }, "now"),
-  ];
+function timeLabels({ from, to }, x, width, height) {
+  return timeTicks(from, to, width - LEFT - 4)
+    .filter(({ time }) => x(time) - LEFT > 20 && width - x(time) > 30)
+    .flatMap(({ time, label }) => [
+      shape("line", { class: "grid", x1: x(time), x2: x(time), y1: height - BOTTOM, y2: height - BOTTOM + 4 }),
+      shape("text", { class: "time", x: x(time), y: height - 3, "text-anchor": "middle" }, label),
+    ]);
 }

@@ -1,28 +1,40 @@
 // Reads /metrics repeatedly, keeps 15 minutes of the computed lines, and shows them.
 
-import { PANELS } from "./panels.js";
-import { Interval, Scrape } from "./scrape.js";
-import { ago } from "./units.js";
+import { groupElements } from "./groups.js";
+import { GROUPS } from "./panels.js";
+import { Readings } from "./readings.js";
+import { Scrape } from "./scrape.js";
+import { makeTiles, showTiles } from "./tiles.js";
+import { ago, clock, UNITS } from "./units.js";
 import { PanelView, write } from "./view.js";
 
 // All in seconds.
 const KEPT = 15 * 60; // the history
 const LEAST = 60; // the shortest time that a chart shows
-const RATE_OVER = 30; // the time over which rates are computed
 const TIMEOUT = 10; // the longest time for one request
+const SKEW = 5; // a smaller difference of two clocks is not shown
 
 const at = (id) => document.getElementById(id);
 const [state, pause, every, back, output] = ["status", "pause", "every", "back", "ago"].map(at);
-const views = PANELS.map((panel, number) => new PanelView(panel, number, pointAt));
+const panels = GROUPS.flatMap((group) => group.panels);
+const views = panels.map((panel, number) => new PanelView(panel, number, pointAt));
+const readings = new Readings();
 
-let scrapes = [];
 let history = [];
+let answeredAt = null; // the time of the last good reading
 let pointed = null;
 let timer = null;
 let reading = false;
 let drawing = false;
 
-at("panels").append(...views.map((view) => view.element));
+makeTiles(at("headline"));
+at("groups").append(...groupElements(
+  GROUPS.map(({ panels: own, ...group }) => ({
+    ...group,
+    elements: own.map((panel) => views[panels.indexOf(panel)].element),
+  })),
+  show,
+));
 pause.addEventListener("click", () => {
   pause.setAttribute("aria-pressed", String(!isPaused()));
   if (isPaused()) showStatus("Paused");
@@ -44,9 +56,9 @@ async function read() {
   reading = true;
   try {
     take(await scrape());
-    showStatus(isPaused() ? "Paused" : history.length ? "Live" : "Waiting for a second reading");
+    showStatus(isPaused() ? "Paused" : "Live");
   } catch (error) {
-    showStatus(`Cannot read the metrics: ${error.message}`, true);
+    lose(error);
   }
   reading = false;
   schedule(Number(every.value));
@@ -61,31 +73,47 @@ async function scrape() {
   const signal = AbortSignal.timeout(1000 * TIMEOUT);
   const response = await fetch("metrics", { cache: "no-store", signal });
   if (!response.ok) throw new Error(`status ${response.status}`);
-  const time = (performance.timeOrigin + performance.now()) / 1000;
+  const time = now();
   // The age of a key needs the server's clock, because its timestamps come from there.
   const date = Date.parse(response.headers.get("Date")) / 1000 || time;
   return new Scrape(await response.text(), time, date);
 }
 
+/** Return the time by this computer's clock; it never goes back. */
+function now() {
+  return (performance.timeOrigin + performance.now()) / 1000;
+}
+
 function take(newest) {
-  scrapes.push(newest);
-  // The rates need one reading that is 30 seconds old; older ones are dropped.
-  while (scrapes.length > 2 && newest.time - scrapes[1].time >= RATE_OVER) scrapes.shift();
-  if (scrapes.length > 1) {
-    const interval = new Interval(scrapes[0], newest);
-    const lines = PANELS.map((panel) => panel.lines(interval));
-    history.push({ time: newest.time, lines });
-    history = history.filter(({ time }) => newest.time - time <= KEPT);
-  }
-  showFacts(newest);
+  const taken = readings.add(newest);
+  const lines = panels.map(({ rates, gauges }) => {
+    if (gauges) return gauges(newest);
+    return taken.recent ? rates(taken.recent) : new Map();
+  });
+  history.push({ time: newest.time, lines });
+  history = history.filter(({ time }) => newest.time - time <= KEPT);
+  answeredAt = newest.time;
+  showTiles(taken);
+  showSkew(newest.time - newest.date);
   show();
 }
 
-function showFacts(newest) {
-  write(at("version"), newest.samples("build_info").map(({ labels }) => labels.version).join(", "));
-  const good = newest.samples("config_last_reload_successful").every(({ value }) => value === 1);
-  write(at("reload"), good ? "good" : "failed: an older configuration is in use");
-  at("reload").classList.toggle("bad", !good);
+/** The service did not answer: leave a gap in the lines, and go on with new readings. */
+function lose(error) {
+  readings.forget();
+  if (history.length && history.at(-1).time === answeredAt) {
+    history.push({ time: answeredAt + 0.001, lines: panels.map(() => new Map()) });
+  }
+  const reason = error instanceof TypeError ? "no answer" : error.message;
+  const since = answeredAt === null ? "" : ` Everything below is of ${clock(answeredAt)}.`;
+  showStatus(`Cannot read the metrics: ${reason}.${since} Trying again.`, true);
+  show();
+}
+
+function showSkew(seconds) {
+  const direction = seconds > 0 ? "ahead of" : "behind";
+  const isLarge = Math.abs(seconds) >= SKEW;
+  write(at("skew"), isLarge ? `, which is ${UNITS.seconds(Math.abs(seconds))} ${direction} that of the server` : "");
 }
 
 function pointAt(time) {
@@ -104,8 +132,8 @@ function show() {
 }
 
 function showAll() {
-  const to = history.at(-1)?.time ?? 0;
-  const from = Math.min(history[0]?.time ?? 0, to - LEAST);
+  const to = history.at(-1)?.time ?? now();
+  const from = Math.min(history[0]?.time ?? to, to - LEAST);
   back.min = String(Math.ceil(from - to));
   const lookedBack = Number(back.value) < 0 ? to + Number(back.value) : null;
   const range = { from, to, at: pointed ?? lookedBack };
@@ -121,4 +149,5 @@ function showAll() {
 function showStatus(words, bad = false) {
   write(state, words);
   state.classList.toggle("bad", bad);
+  document.body.classList.toggle("stale", bad);
 }

@@ -1,6 +1,9 @@
 // Numbers and times as text.
 
 const digits = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const times = new Intl.DateTimeFormat("en", {
+  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
 const DURATIONS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"], [1e-3, "ms"], [0, "µs"]];
 
 /** For each unit, the function that returns a number as text. */
@@ -17,6 +20,11 @@ function seconds(value) {
   if (value === 0) return "0 s";
   const [size, name] = DURATIONS.find(([least]) => value >= least);
   return `${digits.format(value / (size || 1e-6))} ${name}`;
+}
+
+/** Return a time (Unix seconds) as this computer's clock shows it: 14:05:30. */
+export function clock(time) {
+  return times.format(1000 * time);
 }
 
 /** Return a number of seconds as "… ago". */

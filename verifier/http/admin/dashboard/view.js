@@ -16,7 +16,7 @@ export class PanelView {
   /** @param look called with the time under the pointer (Unix seconds), and with null when it leaves. */
   constructor(panel, number, look) {
     this.#panel = panel;
-    const heading = document.createElement("h2");
+    const heading = document.createElement("h3");
     heading.id = `panel-${number}`;
     heading.textContent = panel.title;
     const about = document.createElement("p");
@@ -25,7 +25,6 @@ export class PanelView {
     this.#svg.setAttribute("aria-label", `${panel.title} over time; the table has the values`);
     this.#caption.className = "hidden";
     this.#table.append(this.#caption, document.createElement("tbody"));
-    this.#nothing.textContent = "Nothing so far.";
     this.#section.append(heading, about, this.#svg, this.#table, this.#nothing);
     this.#svg.addEventListener("pointermove", (event) =>
       this.#range && look(timeAt(this.#svg, event.clientX, this.#range)));
@@ -37,7 +36,7 @@ export class PanelView {
   }
 
   /**
-   * Show the panel's chart and table.
+   * Show the panel's chart and table; without a history, that the values are being measured.
    * @param history [{time, lines: Map}], oldest first.
    * @param range {from, to, at} as in `draw`.
    * @param words the time of the table's values, as text.
@@ -46,16 +45,18 @@ export class PanelView {
     this.#range = range;
     const labels = this.#labels(history);
     const lines = labels.map((label, index) => ({
-      index,
+      name: lineClass(index, label),
       points: history.map(({ time, lines: values }) => ({ time, value: values.get(label) ?? null })),
     }));
     for (const element of [this.#svg, this.#table]) {
       element.toggleAttribute("hidden", labels.length === 0);
     }
+    const known = history.filter(({ lines: { size } }) => size);
     this.#nothing.hidden = labels.length > 0;
-    draw(this.#svg, lines, range, UNITS[this.#panel.unit], this.#panel.unit === "share" ? 1 : 0);
+    write(this.#nothing, known.length ? "Nothing so far." : "Measuring…");
+    draw(this.#svg, lines, range, this.#panel.unit, UNITS[this.#panel.unit]);
     write(this.#caption, `${this.#panel.title}, ${words}`);
-    const values = nearest(history, range.at ?? range.to)?.lines ?? new Map();
+    const values = nearest(known, range.at ?? range.to)?.lines ?? new Map();
     this.#showRows(labels, values);
   }
 
@@ -77,9 +78,9 @@ export class PanelView {
       }
     }
     labels.forEach((label, index) => {
-      if (!this.#rows.has(label)) this.#rows.set(label, newRow(label));
+      if (!this.#rows.has(label)) this.#rows.set(label, newRow(label, this.#panel.codes));
       const row = this.#rows.get(label);
-      row.querySelector("path").setAttribute("class", lineClass(index));
+      row.querySelector("path").setAttribute("class", lineClass(index, label));
       const value = values.get(label) ?? null;
       write(row.querySelector("td"), value === null ? "–" : UNITS[this.#panel.unit](value));
       const body = this.#table.tBodies[0];
@@ -89,15 +90,23 @@ export class PanelView {
   }
 }
 
-function newRow(label) {
+function newRow(label, isCode) {
   const row = document.createElement("tr");
   const heading = document.createElement("th");
   heading.scope = "row";
   const swatch = shape("svg", { class: "swatch", viewBox: "0 0 24 10", "aria-hidden": "true" });
   swatch.append(shape("path", { d: "M1 5h22" }));
-  heading.append(swatch, label);
+  heading.append(swatch, isCode ? codeLink(label) : label);
   row.append(heading, document.createElement("td"));
   return row;
+}
+
+/** Return a link to the explanation of a denial code. */
+export function codeLink(code) {
+  const link = document.createElement("a");
+  link.href = `codes#${code}`;
+  link.textContent = code;
+  return link;
 }
 
 /** Set an element's text if it differs: setting an equal text would make screen readers repeat it. */
