@@ -45,6 +45,8 @@ NAVIGATION: Final[Mapping[str, tuple[str, ...]]] = {
         "docs/denial-codes",
         "docs/commands",
         "docs/http-api",
+        "docs/nginx",
+        "docs/prosody-modules",
     ),
     "Understand": (
         "docs/differences-from-jitsi",

@@ -75,16 +75,9 @@ def shows(output: str, shown: list[str]) -> bool:
     return all(any(re.fullmatch(line, found) for found in rest) for line in wanted)
 
 
-def checks(document: Path) -> list[str]:
-    """Return the lines of the commands below "Check that it works"."""
-    section = document.read_text("utf-8").partition("## Check that it works\n")[2]
-    lines = section.partition("\n## ")[0].splitlines()
-    return [line.strip() for line in lines if line.startswith("    ")]
-
-
 def commands(document: Path) -> list[list[str]]:
     """Return the arguments of every ``jitsi-verifier`` command that a document gives."""
-    text = document.read_text("utf-8")
+    text = document.read_text("utf-8").replace("\\\n", " ")
     lines = [line for block in _FENCED.findall(text) for line in block[2].splitlines()]
     lines += [line for block in _INDENTED.findall(text) for line in block.splitlines()]
     lines += _INLINE.findall(_FENCED.sub("", text))

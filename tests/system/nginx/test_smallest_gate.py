@@ -1,4 +1,4 @@
-"""The shortest configuration of docs/debian-nginx.md works in a real nginx."""
+"""The shortest configuration of docs/nginx.md works in a real nginx."""
 
 from __future__ import annotations
 

@@ -1,12 +1,14 @@
 """The releases of Prosody under test; ``python -m tests.system.prosody.releases`` installs them.
 
 Every Debian has one release of Prosody. This machine's Debian has one of them installed. Another
-one runs inside a tree of the other Debian. ``debootstrap`` makes the tree in half a minute, and it
-stays in the user's cache folder for the next run. Only root can make a tree and run programs in it.
+one runs inside a tree of the other Debian, which also has what a Jitsi Meet needs besides.
+``debootstrap`` makes the tree in a minute, and it stays in the user's cache folder for the next
+run. Only root can make a tree and run programs in it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import tempfile
@@ -18,7 +20,11 @@ from tests.support.paths import ROOT
 _IN_TREE = Path(__file__).with_name("in-tree")
 _VERSION_FILE = "usr/lib/prosody/prosody.version"
 # debootstrap does not find the packages that provide a virtual one, so all are named.
-_PACKAGES = "prosody,lua5.4,lua-bitop,lua-expat,lua-filesystem,lua-sec,lua-socket"
+_PACKAGES = (
+    "prosody,lua5.4,lua-bitop,lua-expat,lua-filesystem,lua-sec,lua-socket"
+    ",nginx,curl,ca-certificates,systemd-standalone-sysusers"
+    ",build-essential,debhelper,python3-dev,python3-venv"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +40,17 @@ class Release:
     suite: str
 
     @property
+    def cache(self) -> Path:
+        """The folder for what the next run can use again."""
+        folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(folder) / "jitsi-verifier-tests"
+
+    @property
     def tree(self) -> Path:
         """The folder of the other Debian; it may be missing."""
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(cache) / "jitsi-verifier-tests" / self.suite
+        # A tree with other packages has another name: tests may be running in the old one.
+        packages = hashlib.sha256(_PACKAGES.encode()).hexdigest()[:8]
+        return self.cache / f"{self.suite}-{packages}"
 
     @property
     def root(self) -> Path:

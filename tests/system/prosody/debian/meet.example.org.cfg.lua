@@ -1,8 +1,6 @@
--- A host of Jitsi Meet with tokens, with the options that its Debian packages write. The verifier and
--- Prosody have free ports here, and no Jicofo has to open the rooms.
+-- A host of Jitsi Meet with tokens, with the options that its Debian packages write. No Jicofo has to
+-- open the rooms here.
 
-jitsi_verifier_url = "@URL@"
-http_ports = { @HTTP_PORT@ }
 https_ports = {}
 c2s_ports = {}
 s2s_ports = {}
@@ -20,8 +18,8 @@ smacks_max_old_sessions = 1
 
 VirtualHost "meet.example.org"
     authentication = "token" -- do not delete me
-    app_id = "my_app"
-    app_secret = "the-secret-of-the-earlier-module"
+    app_id="my_app"
+    app_secret="@SECRET@"
     modules_enabled = {
         "bosh";
         "websocket";
@@ -35,6 +33,7 @@ Component "conference.meet.example.org" "muc"
     restrict_room_creation = false
     storage = "memory"
     modules_enabled = {
+        "muc_domain_mapper";
         "token_verification";
         "token_affiliation";
     }
@@ -48,3 +47,9 @@ VirtualHost "auth.meet.example.org"
     }
     authentication = "internal_hashed"
     smacks_hibernation_time = 15
+
+VirtualHost "recorder.meet.example.org"
+    modules_enabled = {
+        "smacks";
+    }
+    authentication = "internal_hashed"

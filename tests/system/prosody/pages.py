@@ -1,0 +1,47 @@
+"""The commands of a page, run one after the other as a person copies them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from tests.support.documents import blocks
+from tests.system.prosody.copies import DebianCopy
+
+_EXPECTED: Final = re.compile(r" {2,}# (.+)$", re.MULTILINE)
+_SETTING: Final = re.compile(r"^[A-Z_]+=\S+", re.MULTILINE)
+
+
+class Reader:
+    """A person who follows pages on a machine, in one shell.
+
+    Args:
+        debian: The machine.
+        folder: The folder in which the shell is.
+    """
+
+    def __init__(self, debian: DebianCopy, folder: Path = Path("/root")) -> None:
+        self._debian, self._folder = debian, folder
+        self._settings: list[str] = []
+
+    def follow(self, section: str) -> str:
+        """Run the ``sh`` blocks of a part of a page in their order; return what they write.
+
+        A comment behind two blanks is what the page says that the command writes.
+
+        Raises:
+            AssertionError: A command failed, or did not write what the page says.
+        """
+        return "".join(map(self._run, blocks(section, "sh")))
+
+    def _run(self, block: str) -> str:
+        # umask: administrators may have a strict one.
+        script = "\n".join(["umask 077", *self._settings, block])
+        output = self._debian.run(script, self._folder)
+        self._settings += _SETTING.findall(block)
+        rest = output
+        for expected in _EXPECTED.findall(block):
+            assert expected in rest, f"{block}\n{output}"
+            rest = rest.partition(expected)[2]
+        return output
