@@ -86,8 +86,13 @@ class Context:
 
 
 def is_denial(answer: Answer) -> bool:
-    """Return whether the answer says that the gate has denied the request."""
-    return bool(answer.denial) or answer.status in _DENIALS
+    """Return whether the answer says that the gate has denied the request.
+
+    A code alone says nothing: a proxy may add it, and then pass the request on all the same.
+    """
+    return not is_prosody(answer) and (
+        answer.status in _DENIALS or (answer.status >= 300 and bool(answer.denial))
+    )
 
 
 def is_prosody(answer: Answer) -> bool:

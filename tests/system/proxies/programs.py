@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import yaml
@@ -24,6 +25,9 @@ from tests.system.proxies.envoy_gateway import envoy_configuration
 BIN = Path(sys.executable).parent
 HOST = "meet.example.org"
 Command = Sequence[str | Path]
+Edits = Mapping[str, str]
+"""An operator's changes to the files: texts and their replacements."""
+NO_EDITS: Edits = MappingProxyType({})
 
 
 class Proxy(Protocol):
@@ -91,12 +95,12 @@ def copy_with(copied: Path, substitutions: Mapping[str, str]) -> None:
         file.write_text(text)
 
 
-def nginx(folder: Path, sidecar: int, upstream: int) -> Proxy:
+def nginx(folder: Path, sidecar: int, upstream: int, edits: Edits = NO_EDITS) -> Proxy:
     """Start nginx with ``contrib/nginx``."""
-    return CookieNginx(folder, FRONT, sidecar, upstream)
+    return CookieNginx(folder, FRONT, sidecar, upstream, tuple(edits.items()))
 
 
-def caddy(folder: Path, sidecar: int, upstream: int) -> Proxy:
+def caddy(folder: Path, sidecar: int, upstream: int, edits: Edits = NO_EDITS) -> Proxy:
     """Start Caddy with ``contrib/caddy``."""
     copied, port = folder / "caddy", free_port()
     replaced = {
@@ -107,10 +111,10 @@ def caddy(folder: Path, sidecar: int, upstream: int) -> Proxy:
     }
     command: Command = [BIN / "caddy", "run", "--config", copied / "Caddyfile"]
     admin = f"127.0.0.1:{free_port()}"
-    return CopiedProxy(copied, port, replaced, command, CADDY_ADMIN=admin)
+    return CopiedProxy(copied, port, {**edits, **replaced}, command, CADDY_ADMIN=admin)
 
 
-def envoy(folder: Path, sidecar: int, upstream: int) -> Proxy:
+def envoy(folder: Path, sidecar: int, upstream: int, edits: Edits = NO_EDITS) -> Proxy:
     """Start Envoy with ``contrib/envoy``."""
     copied, port = folder / "envoy", free_port()
     replaced = {
@@ -121,10 +125,10 @@ def envoy(folder: Path, sidecar: int, upstream: int) -> Proxy:
     }
     options = ["--disable-hot-restart", "--concurrency", "1", "--file-flush-interval-msec", "50"]
     command: Command = [BIN / "envoy", "--config-path", copied / "envoy.yaml", *options]
-    return CopiedProxy(copied, port, replaced, command)
+    return CopiedProxy(copied, port, {**edits, **replaced}, command)
 
 
-def haproxy(folder: Path, sidecar: int, upstream: int) -> Proxy:
+def haproxy(folder: Path, sidecar: int, upstream: int, edits: Edits = NO_EDITS) -> Proxy:
     """Start HAProxy with ``contrib/haproxy``."""
     copied, port = folder / "haproxy", free_port()
     replaced = {
@@ -136,7 +140,7 @@ def haproxy(folder: Path, sidecar: int, upstream: int) -> Proxy:
         '-- ["cookie"]': '["cookie"]',
     }
     command: Command = ["haproxy", "-db", "-f", copied / "jitsi-verifier.cfg"]
-    return CopiedProxy(copied, port, replaced, command)
+    return CopiedProxy(copied, port, {**edits, **replaced}, command)
 
 
 class WrittenEnvoy:
@@ -174,8 +178,8 @@ def envoy_gateway(
     return WrittenEnvoy(folder, port, configuration)
 
 
-Start = Callable[[Path, int, int], Proxy]
-"""Starts a proxy; takes a new folder, the port of the service and the port of Jitsi."""
+Start = Callable[..., Proxy]
+"""Starts a proxy: takes a new folder, the ports of the service and of Jitsi, and edits."""
 
 PROXIES: dict[str, Start] = {
     "nginx": nginx,

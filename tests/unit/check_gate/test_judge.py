@@ -74,6 +74,12 @@ def test_signalling_that_is_answered_is_not_denied(answer: Answer) -> None:
     assert verdict(question(Expected.DENIED), answer) is Verdict.MISSED
 
 
+def test_denial_code_on_an_answer_of_prosody_is_no_denial() -> None:
+    for answer in (SESSION_UNKNOWN, replace(SESSION_UNKNOWN, status=401), ROOM_SIZE):
+        marked = replace(answer, headers=(*answer.headers, ("x-jitsi-denial", "token-missing")))
+        assert verdict(question(Expected.DENIED), marked) is Verdict.MISSED
+
+
 def test_denial_by_a_dead_verifier_is_not_as_it_should_be() -> None:
     result = judge(question(Expected.DENIED), UNAVAILABLE, NONE, Context())
     assert result.verdict is Verdict.MISSED

@@ -1,0 +1,169 @@
+"""Caddy, Envoy and HAProxy: the shipped files hold, and a missing guard is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.support.jitsi import Jitsi
+from tests.system.check_gate.gates import Report, ask
+from tests.system.nginx.sites import Sidecar
+from tests.system.proxies.programs import IN_KUBERNETES, NO_EDITS, PROXIES
+
+OPEN, GOOD, GUEST = "Open to all", "With a good token", "Without a token"
+DISGUISED, PREFLIGHT, REVEALED = "Disguised", "Pages of other origins", "What answers reveal"
+FAILURE = "When the verifier cannot answer"
+
+MISSING: Mapping[str, tuple[str, Mapping[str, str], str]] = {
+    "Caddy: the gate in the site": ("caddy", {"\n\timport jitsi-verifier\n": "\n"}, GUEST),
+    "Caddy: signalling is never public": (
+        "caddy",
+        {'\t\tnot vars_regexp {http.request.uri} "^[^?]*((?i)http-bind': "\t\t#"},
+        DISGUISED,
+    ),
+    "Caddy: the page that ends a denied request": (
+        "caddy",
+        {"\t\t\t\timport jitsi-verifier-page {rp.status_code}\n": ""},
+        GUEST,
+    ),
+    "Caddy: only these headers for the verifier": (
+        "caddy",
+        {"\t\t\theader_up -*\n": ""},
+        GOOD,
+    ),
+    "Caddy: the host for the verifier": (
+        "caddy",
+        {"\t\t\theader_up +X-Forwarded-Host {http.request.hostport}\n": ""},
+        GOOD,
+    ),
+    "Caddy: the token in Authorization": (
+        "caddy",
+        {"\t\t\theader_up Authorization {http.request.header.Authorization}\n": ""},
+        GOOD,
+    ),
+    "Caddy: the origin of preflights": (
+        "caddy",
+        {"\t\t\theader_up Origin {http.request.header.Origin}\n": ""},
+        PREFLIGHT,
+    ),
+    "Caddy: no-store": (
+        "caddy",
+        {"\theader Cache-Control no-store\n\theader Con": "\theader Con"},
+        REVEALED,
+    ),
+    "Caddy: the referrer policy of pages": (
+        "caddy",
+        {"\theader >Referrer-Policy no-referrer\n\n\troute": "\n\troute"},
+        REVEALED,
+    ),
+    "HAProxy: the gate": (
+        "haproxy",
+        {"    http-request lua.jitsi-verifier abns@": "    # abns@"},
+        GUEST,
+    ),
+    "HAProxy: signalling is never public": (
+        "haproxy",
+        {"if jitsi_verifier_never_public or !jitsi_verifier_public": "if !jitsi_verifier_public"},
+        DISGUISED,
+    ),
+    "HAProxy: public paths": (
+        "haproxy",
+        {" if jitsi_verifier_never_public or !jitsi_verifier_public": ""},
+        OPEN,
+    ),
+    "HAProxy: the URL for the verifier": (
+        "haproxy",
+        {'        ["x-forwarded-uri"] = { txn.sf:pathq() },\n': ""},
+        GOOD,
+    ),
+    "HAProxy: the host for the verifier": (
+        "haproxy",
+        {'        ["x-forwarded-host"] = values(sent, "host"),\n': ""},
+        GOOD,
+    ),
+    "HAProxy: the token in Authorization": (
+        "haproxy",
+        {'        ["authorization"] = values(sent, "authorization"),\n': ""},
+        GOOD,
+    ),
+    "HAProxy: the method of preflights": (
+        "haproxy",
+        {'        ["x-forwarded-method"] = { txn.sf:method() },\n': ""},
+        PREFLIGHT,
+    ),
+    "HAProxy: no-store": (
+        "haproxy",
+        {'"retry-after", "content-type", "cache-control",\n': '"retry-after", "content-type",\n'},
+        REVEALED,
+    ),
+    "HAProxy: the referrer policy": (
+        "haproxy",
+        {"    http-after-response set-header Referrer-Policy no-referrer\n": ""},
+        REVEALED,
+    ),
+    "Envoy: signalling is never public": (
+        "envoy",
+        {"regex: '.*((?i)http-bind": "regex: 'none((?i)http-bind"},
+        DISGUISED,
+    ),
+    "Envoy: public paths": ("envoy", {"regex: '/|/(favicon": "regex: 'none/(favicon"}, OPEN),
+    "Envoy: the path of the verifier": (
+        "envoy",
+        {"                        path_prefix: /ext-authz\n": ""},
+        GOOD,
+    ),
+    "Envoy: the origin of preflights": (
+        "envoy",
+        {"                          - exact: origin\n": ""},
+        PREFLIGHT,
+    ),
+    "Envoy: the referrer policy": (
+        "envoy",
+        {"value: no-referrer }": "value: unsafe-url }"},
+        REVEALED,
+    ),
+    "nginx: denial if the verifier fails": (
+        "nginx",
+        {
+            "error_page 500 =503 /_jitsi-verifier/$jitsi_verifier_language.html;": (
+                "error_page 500 =200 @open;\n"
+                "location @open { auth_request off; proxy_pass http://127.0.0.1:8000; }"
+            )
+        },
+        FAILURE,
+    ),
+}
+"""What is missing: the proxy, the edits of its files, and the group of a question that names it."""
+
+AskGate = Callable[..., Report]
+
+
+@pytest.fixture
+def ask_gate(tmp_path: Path, sidecar: Sidecar, jitsi: Jitsi, config: Path) -> AskGate:
+    """Return a function that asks a gate with these edits of the shipped files."""
+
+    def call(name: str, edits: Mapping[str, str] = NO_EDITS) -> Report:
+        start, changed = (PROXIES | IN_KUBERNETES)[name], (edits,) if edits else ()
+        proxy = start(tmp_path / "proxy", sidecar.port, jitsi.port, *changed)
+        try:
+            return ask(proxy.port, config)
+        finally:
+            proxy.stop()
+
+    return call
+
+
+@pytest.mark.parametrize("name", [*PROXIES, *IN_KUBERNETES])
+def test_shipped_files_hold(ask_gate: AskGate, name: str) -> None:
+    report = ask_gate(name)
+    assert (report.questions("missed"), report.status) == ({}, 0)
+
+
+@pytest.mark.parametrize("missing", MISSING)
+def test_missing_guard_is_named(ask_gate: AskGate, missing: str) -> None:
+    name, edits, group = MISSING[missing]
+    report = ask_gate(name, edits)
+    assert report.status == 1
+    assert any(question.startswith(group) for question in report.questions("missed"))
