@@ -48,7 +48,8 @@ _CURES: Final = {
     + _SAME_CONFIGURATION,
     "key-unknown": "the running verifier does not know the key of this token: give --kid",
     "key-id-missing": "the running verifier looks keys up by key id: give --kid",
-    "token-expired": "the token is new: compare the clocks of this machine and of the verifier's",
+    "token-expired": "compare the clocks of this machine and of the verifier's, or give a newer"
+    " token",
     "token-not-yet-valid": "compare the clocks of this machine and of the verifier's",
     "issuer-not-accepted": "the running verifier accepts another issuer: " + _SAME_CONFIGURATION,
     "audience-not-accepted": "the running verifier accepts another audience: "

@@ -201,7 +201,7 @@ def _plan(options: argparse.Namespace, settings: Settings | None) -> tuple[Plan,
     given = _read_token(options.token) if options.token is not None else ""
     signer, notes = None, list[str]()
     if settings is not None:
-        pem = options.key.read_bytes() if options.key is not None else None
+        pem = None if options.key is None else _read_file("--key", options.key)
         try:
             signer = open_signer(settings, pem, options.kid)
         except KeyFileError as error:
@@ -221,11 +221,18 @@ def _plan(options: argparse.Namespace, settings: Settings | None) -> tuple[Plan,
     return plan, notes
 
 
+def _read_file(option: str, file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{option} {file}: {error.strerror}") from None
+
+
 def _read_token(file: str) -> str:
     if file == "-":
         token = read_standard_input().strip()
     else:
-        token = Path(file).read_text("utf-8", "surrogateescape").strip()
+        token = _read_file("--token", Path(file)).decode("utf-8", "surrogateescape").strip()
     if not re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", token, re.ASCII):
         raise UsageError("--token: expected a file with one token, and nothing else")
     return token
