@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.support.browser import browser
 from tests.support.page import Page
@@ -63,6 +64,21 @@ class InspectorPage(Page):
         """Wait for the decision or the error message, and return its text."""
         await self.wait_for("verdict.innerText + problem.innerText")
         return await self.evaluate_text("verdict.innerText + problem.innerText")
+
+    async def copied(self, button: str) -> str:
+        """Press a button that copies; return what it has copied."""
+        kinds = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+        await self.tab.call("Browser.grantPermissions", permissions=kinds)
+        await self.tab.evaluate(
+            f"copied.textContent = '', document.getElementById('{button}').click()"
+        )
+        await self.wait_for("copied.textContent === 'Copied.'")
+        return await self.evaluate_text("navigator.clipboard.readText()")
+
+    def requested_paths(self) -> list[str]:
+        """Return the path of every request since the page was opened."""
+        sent = self.tab.events("Network.requestWillBeSent")
+        return [urlsplit(event["request"]["url"]).path for event in sent]
 
     async def visible_text(self) -> str:
         """Return all visible text."""

@@ -76,8 +76,8 @@ async def test_token_is_only_in_the_body_of_one_post(
         assert await page.tab.evaluate("indexedDB.databases().then(all => all.length)") == 0
         assert await page.tab.evaluate("caches.keys().then(all => all.length)") == 0
         # A browser sends the text of a page to a translation service, unless the page forbids it.
-        translated = "[pasted, verdict, answer].map(part => part.translate)"
-        assert await page.tab.evaluate(translated) == [False, False, False]
+        translated = "[pasted, verdict, answer, decoded].map(part => part.translate)"
+        assert await page.tab.evaluate(translated) == [False] * 4
         history = await page.tab.call("Page.getNavigationHistory")
         assert "eyJ" not in json.dumps(history)
         # Neither the policy nor a missing file has anything to complain about.
@@ -101,7 +101,9 @@ def _content(file: Path) -> bytes:
 async def test_nothing_remains_after_clearing_or_leaving(
     verifier: RunningVerifier, tmp_path: Path
 ) -> None:
-    left = "pasted.value + room.value + verdict.innerText + answer.innerText"
+    left = (
+        "(pasted.value + room.value + card.innerText + answer.innerText + decoded.innerText).trim()"
+    )
     async with inspector(tmp_path, verifier) as page:
         await page.inspect(mint(), "standup")
         await page.tab.evaluate("document.getElementById('clear').click()")
@@ -191,9 +193,10 @@ async def test_virtual_host_can_be_selected(tmp_path: Path) -> None:
         async with inspector(tmp_path, verifier) as page:
             await page.wait_for("!document.getElementById('host-field').hidden")
             assert (await page.inspect(token)).endswith("Denied: signature-invalid")
+            assert "Host\nnone: the common rules" in await page.visible_text()
             await page.tab.evaluate("host.value = 'clinic.example'")
             assert await page.inspect(token) == "Allowed"
-            assert "the host clinic.example" in await page.visible_text()
+            assert "Host\nclinic.example" in await page.visible_text()
             await page.tab.evaluate("host.value = ''")
             by_url = f"https://clinic.example/standup?jwt={token}"
             assert await page.inspect(by_url) == "Allowed"

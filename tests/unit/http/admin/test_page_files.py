@@ -110,8 +110,10 @@ def test_the_page_of_codes_has_no_text_that_stands_for_another() -> None:
 @pytest.mark.parametrize("path", BODIES)
 def test_page_files_use_no_other_site_and_no_inline_script(path: str) -> None:
     text = BODIES[path].decode()
+    # The inspector's sample has a link, to the host of the verifier's own configuration.
     assert not re.search(
-        r"https?://(?!www\.w3\.org/2000/svg\")|@import|url\(|\sstyle=|\son[a-z]+=|<style", text
+        r"https?://(?!www\.w3\.org/2000/svg\"|\$\{host\}/standup)|@import|url\(|\sstyle=|\son[a-z]+=|<style",
+        text,
     )
     own = r'type="module" src="(bar|dashboard/page|inspector)\.js"></script>'
     assert re.findall(rf"<script(?! {own})", text) == []

@@ -13,6 +13,8 @@ _FILES: Final = (
     "inspector.css",
     "inspector.js",
     "inspector-answer.js",
+    "inspector-token.js",
+    "inspector-sample.js",
     "inspector-words.js",
 )
 INSPECTOR: Final = Assets(

@@ -1,8 +1,7 @@
 // Shows a response of /v1/explain. All values become text nodes, never markup.
 
 import {
-    asText, causeAndCure, localTime, mark, pretty, prosodyWords, RESULTS, rulesOf, skew, stepWords, times,
-    verdictWords, visible, zone,
+    allowSummary, asTicket, bothTimes, causeAndCure, localTime, mark, prosodyWords, RESULTS, skew, verdictWord, visible,
 } from "./inspector-words.js";
 
 const UTC = /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/;
@@ -33,31 +32,62 @@ export function withLocalTimes(text) {
     return parts;
 }
 
+// The sentence first, then what to change, then the code.
 export function showVerdict(parent, answer) {
-    parent.className = answer.allowed ? "allowed" : "denied";
     const [cause, cure] = causeAndCure(answer);
     parent.replaceChildren(
-        element("h2", {}, ...withLocalTimes(cause || verdictWords(answer))),
+        element("h2", {}, ...withLocalTimes(cause || verdictWord(answer))),
         ...(cure ? [element("p", {}, element("strong", {}, "What to change: "), ...withLocalTimes(cure))] : []),
-        ...(cause ? [element("p", {}, verdictWords(answer))] : []),
+        ...(answer.code ? [codeLine(answer)] : []),
     );
 }
 
-export function showAnswer(parent, answer, exact) {
-    const notes = [...answer.notes, ...skew(answer)];
-    const badges = badgesOf(answer.token);
-    const words = badges.map(([, word]) => word);
+function codeLine(answer) {
+    const link = element("a", { href: `codes#${answer.code}`, title: "What this code means" }, answer.code);
+    const button = element("button", { "type": "button", "id": "copy-code", "aria-label": "Copy the code", "title": "Copy the code" });
+    button.addEventListener("click", () => copy(answer.code));
+    return element("p", { class: "code" }, `${verdictWord(answer)}: `, link, button);
+}
+
+// What an allow opens, and the button that copies what a support ticket needs.
+export function showTicket(parent, answer, version) {
+    const button = element("button", { type: "button", id: "copy" }, "Copy for a ticket");
+    button.addEventListener("click", () => copy(asTicket(answer, version)));
+    const status = element("span", { class: "hint", id: "copied", role: "status" }, "Without the token and its signature.");
+    const summary = allowSummary(answer);
     parent.replaceChildren(
-        element(
-            "div", { class: "pair" },
-            section("Verdict in detail", table(facts(answer), "Verdict in detail")),
-            section(`Times, in ${zone()}`, table(times(answer), "Times")),
-        ),
-        section("Rights", ...warning(answer), element("ul", { class: "badges" }, ...badges.map(badge))),
+        ...(summary ? [element("p", {}, summary)] : []), element("p", { class: "buttons" }, button, status),
+    );
+}
+
+// Copy a text. A browser refuses if the address is neither HTTPS nor this computer: then show the text, selected.
+async function copy(text) {
+    const status = document.getElementById("copied");
+    const parent = document.getElementById("ticket");
+    parent.querySelector("textarea")?.remove();
+    try {
+        await navigator.clipboard.writeText(text);
+        status.textContent = "Copied.";
+    } catch {
+        const area = element("textarea", { "id": "text", "rows": "8", "readonly": "", "aria-label": "Text to copy" });
+        area.value = text;
+        parent.append(area);
+        area.select();
+        status.textContent = "Selected: press Ctrl+C.";
+    }
+}
+
+export function showAnswer(parent, answer, hasHosts) {
+    const notes = [...answer.notes, ...skew(answer)];
+    const doubted = answer.token !== null && !answer.token.verified;
+    parent.replaceChildren(
+        section("Rules, in Jitsi's order", ...["fail", "pass", "not-reached"].flatMap((result) => ruleGroup(answer, result))),
         ...(notes.length ? [section("Worth knowing", list(notes))] : []),
-        section("Rules, in Jitsi's order", rules(answer.steps)),
-        ...decoded(exact.token),
-        section("As text, without the signature", ...copyable(asText(answer, exact, notes, words))),
+        section(
+            doubted ? "Rights that the token claims" : "Rights",
+            element("ul", { class: "badges" }, ...badgesOf(answer.token).map(badge)),
+        ),
+        section("Details", facts(answer, hasHosts)),
     );
 }
 
@@ -69,27 +99,40 @@ function list(notes) {
     return element("ul", {}, ...notes.map((note) => element("li", {}, ...withLocalTimes(note))));
 }
 
-function facts(answer) {
-    return [
-        ["Prosody would answer", prosodyWords(answer)],
-        ["Room", answer.room_jid === null ? "none given" : visible(answer.room_jid) || "none in the URL"],
-        ["Decided by", rulesOf(answer)],
-    ];
-}
-
-function table(rows, label) {
-    const body = rows.map(([name, ...cells]) => element(
-        "tr", {}, element("th", { scope: "row" }, name), ...cells.map((cell) => element("td", {}, cell)),
-    ));
-    return element("table", { "aria-label": label }, element("tbody", {}, ...body));
-}
-
-// The warning for a token whose signature is not verified: any program can write such a token.
-function warning(answer) {
-    if (answer.token === null || answer.token.verified) {
+// The rules with one result: those that failed are open, the others are folded.
+function ruleGroup(answer, result) {
+    const steps = answer.steps.filter((step) => step.result === result);
+    if (!steps.length) {
         return [];
     }
-    return [element("p", {}, "The signature has not been verified: any program could have written this token.")];
+    const words = `${steps.length} ${steps.length === 1 ? "rule" : "rules"} ${RESULTS[result]}`;
+    const attributes = { class: result, ...(result === "fail" ? { open: "" } : {}) };
+    const content = result === "not-reached"
+        ? element("p", {}, steps.map(({ name }) => name).join(", "))
+        : element("ol", { class: "rules" }, ...steps.map(rule));
+    const sign = element("span", { "class": "mark", "aria-hidden": "true" }, mark(result));
+    return [element("details", attributes, element("summary", {}, sign, words), content)];
+}
+
+function rule(step) {
+    const column = (title, words, name) => element(
+        "div", {}, element("dt", {}, title), element("dd", { class: name }, ...withLocalTimes(words ?? "nothing")),
+    );
+    return element(
+        "li", { class: step.result }, element("span", { class: "name" }, step.name),
+        element("dl", {}, column("Expected", step.expected, "expected"), column("Found", step.found, "found")),
+    );
+}
+
+function facts(answer, hasHosts) {
+    const rows = [
+        ["Prosody would answer", prosodyWords(answer)],
+        ["Room", answer.room_jid === null ? "none given" : visible(answer.room_jid) || "none in the URL"],
+        ...(hasHosts ? [["Host", answer.host === null ? "none: the common rules" : visible(answer.host)]] : []),
+        ["Verifier's clock", bothTimes(answer.now).join(" · ")],
+    ];
+    const cells = rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
+    return element("dl", { class: "facts" }, ...cells);
 }
 
 function badgesOf(token) {
@@ -110,42 +153,3 @@ function badge([kind, word]) {
     return element("li", { class: kind }, word);
 }
 
-function rules(steps) {
-    return element("ol", { class: "rules" }, ...steps.map((step) => element(
-        "li", { class: step.result },
-        element("span", { "class": "mark", "aria-hidden": "true" }, mark(step.result)),
-        element("span", { class: "name" }, step.name, element("span", { class: "unheard" }, ` ${RESULTS[step.result]}: `)),
-        element("span", { class: "words" }, ...stepWords(step).map((words) => element("span", {}, ...withLocalTimes(words)))),
-    )));
-}
-
-function decoded(token) {
-    if (token === null) {
-        return [];
-    }
-    return [["Header", token.header], ["Claims", token.claims]].map(([title, part]) => section(
-        title,
-        part === null
-            ? element("p", {}, "This part cannot be decoded.")
-            : element("pre", { "tabindex": "0", "role": "region", "aria-label": `${title}, decoded` }, pretty(part)),
-    ));
-}
-
-function copyable(text) {
-    const area = element("textarea", {
-        "id": "text", "rows": "12", "readonly": "", "spellcheck": "false", "autocomplete": "off", "aria-label": "Everything above as text",
-    });
-    area.value = text;
-    const status = element("span", { role: "status" });
-    const button = element("button", { type: "button", id: "copy" }, "Copy");
-    button.addEventListener("click", async () => {
-        area.select();
-        try {
-            await navigator.clipboard.writeText(text);
-            status.textContent = " Copied.";
-        } catch {
-            status.textContent = " Selected: press Ctrl+C.";
-        }
-    });
-    return [area, element("p", { class: "buttons" }, button, status)];
-}

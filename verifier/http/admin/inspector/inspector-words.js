@@ -1,4 +1,4 @@
-// The texts of the page: times, JSON and the text to copy. No function here uses the document.
+// The texts of the page: times, JSON and the text for a ticket. No function here uses the document.
 
 const UNITS = [
     [730 * 86400, 365 * 86400, "years"],
@@ -25,35 +25,28 @@ export function localTime(seconds) {
     if (Number.isNaN(date.getTime())) {
         return "no date";
     }
+    return format(date);
+}
+
+function format(date, timeZone) {
     return new Intl.DateTimeFormat("en-GB", {
         day: "numeric", month: "short", year: "numeric",
-        hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
+        hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short", timeZone,
     }).format(date);
 }
 
-export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
+export function utcTime(seconds) {
+    const date = new Date(seconds * 1000);
+    return Number.isNaN(date.getTime()) ? "no date" : format(date, "UTC");
+}
 
-// The rows of the table of times: name, time, and distance from the time of the decision.
-export function times(answer) {
-    const rows = [];
-    const token = answer.token ?? {};
-    const far = (seconds, ahead, behind) => {
-        const away = seconds - answer.now;
-        return away > 0 ? ahead(span(away)) : behind(span(-away));
-    };
-    const add = (name, seconds, ahead, behind) => {
-        if (seconds !== null && seconds !== undefined) {
-            rows.push([name, localTime(seconds), far(seconds, ahead, behind)]);
-        }
-    };
-    add("Issued", token.issued_at, (length) => `in ${length}`, (length) => `${length} ago`);
-    add("Valid from", token.not_before, (length) => `valid in ${length}`, (length) => `${length} ago`);
-    add("Expires", token.expires, (length) => `expires in ${length}`, (length) => `expired ${length} ago`);
-    if (token.claims && token.expires === null) {
-        rows.push("exp" in token.claims ? ["Expires", "exp is no number", ""] : ["Expires", "no exp claim", "never expires"]);
-    }
-    rows.push(["Decided", localTime(answer.now), "by the verifier's clock"]);
-    return rows;
+// A Unix time here and in UTC; one text where both are the same.
+export const bothTimes = (seconds) => [...new Set([localTime(seconds), utcTime(seconds)])];
+
+// How far a time is from `now`, as in "expires in 3 h" and "expired 2 days ago".
+export function relative(seconds, now, ahead, behind) {
+    const away = seconds - now;
+    return away > 0 ? `${ahead} ${span(away)}` : `${behind} ${span(-away)} ago`;
 }
 
 // A note if this computer's clock differs from the verifier's by 30 seconds or more.
@@ -86,17 +79,16 @@ export function pretty(value) {
     return JSON.stringify(value, null, 2).split("\n").map(visible).join("\n");
 }
 
-// What a step expected and found, as two sentences.
-export function stepWords(step) {
-    if (step.result === "not-reached") {
-        return ["not reached"];
-    }
-    const found = `found ${step.found ?? "nothing"}`;
-    return [`expected ${step.expected}`, found];
+// Codes of which a later request may be allowed, because the verifier lacks something.
+const UNDECIDED = ["keys-unavailable", "overloaded", "store-unavailable"];
+
+// What the card of the verdict looks like.
+export function kindOf(answer) {
+    return answer.allowed ? "allowed" : UNDECIDED.includes(answer.code) ? "undecided" : "denied";
 }
 
-export function verdictWords(answer) {
-    return answer.allowed ? "Allowed" : `Denied: ${answer.code}`;
+export function verdictWord(answer) {
+    return { allowed: "Allowed", denied: "Denied", undecided: "Cannot be decided now" }[kindOf(answer)];
 }
 
 // The first sentence; a dot in quotes ends no sentence.
@@ -113,29 +105,35 @@ export function prosodyWords(answer) {
     return [answer.prosody.error, answer.prosody.reason].filter(Boolean).join(": ") || "nothing: the user is let in";
 }
 
-export function rulesOf(answer) {
-    return answer.host === null ? "the options at the top of the configuration" : `the host ${visible(answer.host)}`;
+// What an allow opens, in one sentence; empty for a denial.
+export function allowSummary({ allowed, token, now }) {
+    if (!allowed) {
+        return "";
+    }
+    if (token === null) {
+        return "Guests enter without a token.";
+    }
+    const rights = token.moderator ? "as a moderator" : "without the rights of a moderator";
+    const end = token.expires === null ? "it never expires" : relative(token.expires, now, "it expires in", "it expired");
+    return `The token lets its user in ${rights}; ${end}.`;
 }
 
-// The whole page as text, for a ticket or a chat; the signature is left out.
-export function asText(answer, exact, notes, badges) {
+// What a ticket needs: the verdict and the rule that failed. It has no part of the token but single claims.
+export function asTicket(answer, version) {
     const [cause, cure] = causeAndCure(answer);
-    const lines = [cause, cure && `What to change: ${cure}`, verdictWords(answer)].filter(Boolean);
-    lines.push(`Prosody would answer: ${prosodyWords(answer)}`);
-    lines.push(`Room: ${answer.room_jid === null ? "none given" : visible(answer.room_jid)}`);
-    lines.push(`Decided by: ${rulesOf(answer)}`);
-    lines.push(`Rights: ${badges.join(", ")}`);
-    lines.push("", `Times (${zone()})`);
-    lines.push(...times(answer).map(([name, when, far]) => `  ${name}: ${[when, far].filter(Boolean).join(", ")}`));
-    lines.push("", "Rules, in Jitsi's order");
-    lines.push(...answer.steps.map((step) => `  ${mark(step.result)} ${step.name}: ${stepWords(step).join("; ")}`));
-    for (const [title, part] of [["Header", "header"], ["Claims", "claims"]]) {
-        if (exact.token?.[part]) {
-            lines.push("", title, pretty(exact.token[part]));
-        }
-    }
-    if (notes.length) {
-        lines.push("", "Notes", ...notes.map((note) => `  - ${note}`));
-    }
-    return `${lines.join("\n")}\n`;
+    const failed = answer.steps.find(({ result }) => result === "fail");
+    const lines = [
+        answer.code ? `${verdictWord(answer)}: ${answer.code}` : verdictWord(answer),
+        cause,
+        cure && `What to change: ${cure}`,
+        ...(failed ? [
+            `Rule: ${failed.name}`, `Expected: ${failed.expected ?? "nothing"}`, `Found: ${failed.found ?? "nothing"}`,
+        ] : []),
+        `Room: ${answer.room_jid === null ? "none given" : visible(answer.room_jid) || "none in the URL"}`,
+        answer.host !== null && `Host: ${visible(answer.host)}`,
+        `Prosody would answer: ${prosodyWords(answer)}`,
+        `Decided at: ${utcTime(answer.now)}`,
+        `Version: jitsi-verifier ${version}`,
+    ];
+    return `${lines.filter(Boolean).join("\n")}\n`;
 }

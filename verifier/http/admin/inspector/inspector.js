@@ -1,10 +1,15 @@
-// The form: sends the token in the body of a POST to this verifier, and stores nothing.
+// The form: decodes the token in the page, sends it in the body of a POST to this verifier, stores nothing.
 
-import { showAnswer, showVerdict } from "./inspector-answer.js";
-import { parseExactly } from "./inspector-words.js";
+import { showAnswer, showTicket, showVerdict } from "./inspector-answer.js";
+import { sampleUrl } from "./inspector-sample.js";
+import { findToken, showToken } from "./inspector-token.js";
+import { kindOf, parseExactly } from "./inspector-words.js";
 
 const byId = (id) => document.getElementById(id);
 const FIELDS = ["pasted", "room", "admin", "host"];
+const UNREACHABLE = "The verifier does not answer. Does it run, and is the tunnel to it open?";
+const UNAVAILABLE = "The verifier cannot answer now: it starts, stops or has too much to do. Try again in a moment.";
+const OTHER_NAME = "Under this name the verifier answers no question. Open this page as localhost or 127.0.0.1, or set an admin_token.";
 let running = new AbortController();
 
 // fetch() raises an error for a header with letters beyond Latin-1. As UTF-8 bytes, a wrong token
@@ -21,13 +26,22 @@ async function request(path, options) {
     try {
         response = await fetch(path, { cache: "no-store", redirect: "error", ...options });
     } catch (error) {
-        throw error.name === "AbortError" ? error : new Error("The verifier cannot be reached.");
+        throw error.name === "AbortError" ? error : new Error(UNREACHABLE);
     }
     const text = await response.text();
     if (response.ok) {
         return text;
     }
-    throw Object.assign(new Error(detailOf(text) ?? `The verifier answered ${response.status}.`), { status: response.status });
+    throw Object.assign(new Error(wordsOf(response.status, text)), { status: response.status });
+}
+
+function wordsOf(status, text) {
+    const detail = detailOf(text);
+    if (status === 403 && detail?.startsWith("Host:")) {
+        return OTHER_NAME;
+    }
+    // A proxy in front of this address answers 502 and 504 while the verifier is away.
+    return [502, 503, 504].includes(status) ? UNAVAILABLE : detail ?? `The verifier answered ${status}.`;
 }
 
 function detailOf(text) {
@@ -59,8 +73,8 @@ async function inspect() {
             headers: { "Content-Type": "application/json", ...headers() },
             signal: running.signal,
         });
-        show(text);
         await loadHosts();
+        show(text);
     } catch (error) {
         showError(error);
     }
@@ -68,9 +82,31 @@ async function inspect() {
 
 function show(text) {
     const answer = JSON.parse(text);
+    byId("empty").hidden = true;
+    byId("card").hidden = false;
+    byId("card").className = kindOf(answer);
     showVerdict(byId("verdict"), answer);
-    showAnswer(byId("answer"), answer, parseExactly(text));
-    byId("verdict").scrollIntoView({ block: "nearest" });
+    showTicket(byId("ticket"), answer, document.querySelector(".bar .version").textContent);
+    showAnswer(byId("answer"), answer, byId("host").options.length > 1);
+    const { token } = parseExactly(text);
+    if (token === null) {
+        byId("decoded").replaceChildren();
+    } else {
+        showToken(byId("decoded"), token, findToken(byId("pasted").value)?.parts, answer.now);
+    }
+    byId("card").scrollIntoView({ block: "nearest" });
+}
+
+// Show the parts of the token while it is pasted or typed; no request is sent.
+function preview() {
+    const pasted = byId("pasted").value;
+    const found = findToken(pasted);
+    byId("offer").hidden = Boolean(pasted);
+    if (found) {
+        showToken(byId("decoded"), found, found.parts, Date.now() / 1000);
+    } else {
+        byId("decoded").replaceChildren();
+    }
 }
 
 function showError(error) {
@@ -100,15 +136,16 @@ function showProblem(words, field) {
 function clearAnswer() {
     byId("problem").textContent = "";
     FIELDS.forEach((id) => byId(id).removeAttribute("aria-invalid"));
-    byId("verdict").removeAttribute("class");
-    byId("verdict").replaceChildren();
-    byId("answer").replaceChildren();
+    byId("card").hidden = true;
+    byId("empty").hidden = false;
+    ["verdict", "ticket", "answer"].forEach((id) => byId(id).replaceChildren());
+    preview();
 }
 
 function clearAll() {
     running.abort();
-    clearAnswer();
     FIELDS.forEach((id) => { byId(id).value = ""; });
+    clearAnswer();
 }
 
 // Fill the list of configured hosts. The request fails while the admin token is missing.
@@ -126,7 +163,12 @@ byId("question").addEventListener("submit", (event) => {
     event.preventDefault();
     inspect();
 });
-byId("pasted").addEventListener("keydown", (event) => {
+// A verdict on other input than what is shown would mislead.
+byId("question").addEventListener("input", () => {
+    running.abort();
+    clearAnswer();
+});
+byId("question").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
         inspect();
@@ -135,6 +177,11 @@ byId("pasted").addEventListener("keydown", (event) => {
 byId("clear").addEventListener("click", () => {
     clearAll();
     byId("pasted").focus();
+});
+byId("sample").addEventListener("click", () => {
+    byId("pasted").value = sampleUrl(byId("host").options[1]?.value ?? "meet.example.org");
+    clearAnswer();
+    document.querySelector("button[type=submit]").focus();
 });
 addEventListener("pagehide", clearAll);
 loadHosts().catch((error) => {
