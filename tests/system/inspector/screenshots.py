@@ -1,4 +1,4 @@
-"""Takes the pictures of the inspector: ``python -m tests.system.inspector.screenshots``."""
+"""Takes the pictures: ``python -m tests.system.inspector.screenshots``."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ DEMO: Final = CONTRIB / "demo.toml"
 SECRET: Final[str] = tomllib.loads(DEMO.read_text("utf-8"))["app_secret"]
 
 PICTURES: Final = {
-    "inspector-denied-light.png": ("other", "light", "body", (900, 860)),
-    "inspector-rules-light.png": ("other", "light", "section:has(.rules)", (900, 760)),
-    "inspector-allowed-dark.png": ("demo", "dark", "body", (900, 860)),
-    "inspector-phone-dark.png": ("other", "dark", "body", (360, 760)),
+    "inspector-denied-light.png": ("other", "light", "body", (1280, 690)),
+    "inspector-allowed-dark.png": ("demo", "dark", "body", (1280, 640)),
+    "inspector-phone-dark.png": ("other", "dark", "#card", (360, 760)),
 }
 """By file: room, colour scheme, element at the top, and size; the token is for ``demo``."""
+
+CODES: Final = ("codes-light.png", (1280, 560))
+"""The picture of the denial codes, and its size."""
 
 
 async def take(folder: Path, verifier: RunningVerifier) -> dict[str, bytes]:
@@ -40,6 +42,11 @@ async def take(folder: Path, verifier: RunningVerifier) -> dict[str, bytes]:
             await page.tab.evaluate("document.activeElement.blur(), pasted.scrollTop = 0")
             await page.tab.evaluate(f"document.querySelector('{top}').scrollIntoView()")
             pictures[name] = await page.tab.screenshot()
+        name, (width, height) = CODES
+        await page.tab.set_appearance(width=width, height=height)
+        await page.tab.click_link("room-mismatch")
+        await page.wait_for("document.getElementById('bar-keys').className === 'good'")
+        pictures[name] = await page.tab.screenshot()
     return pictures
 
 

@@ -85,7 +85,12 @@ async def test_allowed_token_shows_rights_and_times(
             ["off", "sip-call: off"],
         ]
         seen = await page.visible_text()
-        for words in ("issued 10 min ago", "expires in 3 h", "Verifier's clock", "as a moderator; it"):
+        for words in (
+            "issued 10 min ago",
+            "expires in 3 h",
+            "Verifier's clock",
+            "as a moderator; it",
+        ):
             assert words in seen, words
         assert 'To the web client the room is "standup".' in seen
         assert {step[0] for step in await steps(page)} == {"pass"}
