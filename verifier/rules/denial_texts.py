@@ -188,8 +188,8 @@ DENIAL_TEXTS: Final[dict[DenialCode, DenialText]] = {
     ),
     DenialCode.ROOM_MISMATCH: DenialText(
         "The token is for another room.",
-        "Make a token for this room, or open the room of the token. Write `room` in the form that the "
-        "web client sends: lower case, percent-encoded.",
+        "Make a token for this room, or open the room of the token. Write `room` in the form that "
+        "the web client sends: lower case, percent-encoded.",
         "Whether the link is for another room, or the claim has another form than the room in "
         "the link.",
     ),
