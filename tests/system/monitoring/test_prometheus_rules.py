@@ -69,6 +69,14 @@ def test_prometheus_evaluates_every_rule(prometheus: Prometheus) -> None:
     assert [rule for rule in prometheus.rules() if rule.get("state") == "firing"] == []
 
 
+def test_every_code_in_the_runbook_leads_to_its_section() -> None:
+    runbook = (FOLDER / "README.md").read_text("utf-8").partition("## Runbook")[2]
+    named = [word for word in re.findall(r"`([a-z-]+)`", runbook) if word in set(DenialCode)]
+    linked = re.findall(r"\[`([a-z-]+)`\]\(\.\./\.\./docs/denial-codes\.md#\1\)", runbook)
+    assert named == linked
+    assert "token-expired" in named
+
+
 def test_every_alert_has_severity_description_and_runbook(
     prometheus: Prometheus,
 ) -> None:
