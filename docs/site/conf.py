@@ -47,6 +47,7 @@ NAVIGATION: Final[Mapping[str, tuple[str, ...]]] = {
         "docs/http-api",
         "docs/nginx",
         "docs/prosody-modules",
+        "docs/admin-api",
     ),
     "Understand": (
         "docs/differences-from-jitsi",

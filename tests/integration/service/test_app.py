@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.support.processes import RunningVerifier, get, running_verifier, wait_until
+from tests.support.processes import RunningVerifier, get, post, running_verifier, wait_until
 from tests.support.tokens import SECRET, sign
 from verifier.config import ConfigError, Settings, load
 from verifier.observability.metrics import Metrics
@@ -172,6 +172,21 @@ def test_admin_token_protects_everything_except_health_and_metrics(
         assert answer.json["keys"][0]["source"] == "secret"
         assert SECRET not in answer.body
         assert get(verifier.admin, "/nothing").status == 401
+
+
+def test_endpoints_with_the_verdict_in_the_body_always_answer_200(
+    tmp_path: Path, config: Path
+) -> None:
+    """The warning of docs/http-api.md: no proxy may ask them."""
+    with running_verifier(tmp_path, config) as verifier:
+        for path in ("/healthz", "/access", "/check_password?user=a&server=b&pass=c"):
+            assert get(verifier.port, path).status == 200, path
+        json_type = {"Content-Type": "application/json"}
+        assert (
+            post(verifier.port, "/v1/verify", b'{"token": null}', json_type).json["allowed"]
+            is False
+        )
+        assert verifier.ask("/standup").status == 401
 
 
 def test_every_metric_exists_from_the_start(tmp_path: Path, config: Path) -> None:

@@ -1,4 +1,4 @@
-"""docs/http-api.md has every path and every identity header of the two addresses."""
+"""The pages of the two addresses have every path and every identity header."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tests.support.paths import DOCS, PACKAGE
 from verifier.http.responses import identity_headers
 from verifier.rules.model import Allow
 
-TEXT = (DOCS / "http-api.md").read_text("utf-8")
+TEXT = "\n".join((DOCS / name).read_text("utf-8") for name in ("http-api.md", "admin-api.md"))
 
 
-def test_page_has_every_path_of_the_openapi_document() -> None:
+def test_pages_have_every_path_of_the_openapi_document() -> None:
     document = json.loads((PACKAGE / "http" / "admin" / "openapi.json").read_text("utf-8"))
     names = sorted(path.partition("{")[0] for path in document["paths"])
     assert [name for name in names if not re.search(f"[` ]{name}", TEXT)] == []
 
 
-def test_page_has_every_identity_header() -> None:
+def test_pages_have_every_identity_header() -> None:
     assert [name for name in identity_headers(Allow(), None) if f"`{name}`" not in TEXT] == []
