@@ -45,9 +45,9 @@ NAVIGATION: Final[Mapping[str, tuple[str, ...]]] = {
         "docs/denial-codes",
         "docs/commands",
         "docs/http-api",
+        "docs/admin-api",
         "docs/nginx",
         "docs/prosody-modules",
-        "docs/admin-api",
     ),
     "Understand": (
         "docs/differences-from-jitsi",
