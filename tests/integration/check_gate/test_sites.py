@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ import pytest
 from cryptography import x509
 
 from tests.support.commands import Outcome
+from tests.support.documents import Snippet, name_of, snippets
 from tests.support.jitsi import Jitsi
 from tests.support.processes import free_port
 from tests.support.tls import tls_context
@@ -134,6 +137,33 @@ def test_answer_that_is_not_http_is_an_error(ask: Ask) -> None:
 
     with serving(respond) as port:
         assert_error(ask(port), "not HTTP")
+
+
+DOCUMENTED = [each for each in snippets("sh") if each.document.name == "check-gate.md"]
+
+
+@pytest.mark.parametrize("snippet", DOCUMENTED, ids=name_of)
+def test_documented_command_asks_the_site(
+    ask: Ask,
+    snippet: Snippet,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    del ask  # it sets the configuration
+    token = sign({"room": "standup", "iss": "app", "aud": "jitsi", "sub": "*"})
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(token.encode())))
+    command, name, *given = snippet.text.partition("<")[0].split()
+    assert (command, name) == ("jitsi-verifier", "check-gate")
+    with tls_jitsi(HOST) as (port, certificate):
+        (tmp_path / "ca.pem").write_text(certificate)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        # The documents' address is the last entry, so that this one is used first.
+        connect = ("--connect-to", f"{HOST}:443:127.0.0.1:{port}")
+        assert main(["check-gate", *connect, *given]) == 1  # there is no gate
+    captured = capsys.readouterr()
+    assert "With a good token" in captured.out
+    assert "eyJ" not in captured.out + captured.err
 
 
 @contextmanager

@@ -24,7 +24,7 @@ CONFIGURATION = f"""
 app_id = "booking-site"
 app_secret = "{SECRET}"
 strict_hosts = true
-bypass = ["192.0.2.0/24"]
+bypass = ["203.0.113.0/24"]
 trusted_proxies = ["127.0.0.1"]
 [hosts."{HOST}"]
 muc_mapper_domain_base = "{HOST}"

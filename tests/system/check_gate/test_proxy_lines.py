@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.jitsi import Jitsi
+from tests.support.processes import free_port
 from tests.system.check_gate.gates import Report, ask
+from tests.system.check_gate.simulated import SIMULATED
 from tests.system.nginx.sites import Sidecar
 from tests.system.proxies.programs import IN_KUBERNETES, NO_EDITS, PROXIES
 
@@ -159,6 +161,28 @@ def ask_gate(tmp_path: Path, sidecar: Sidecar, jitsi: Jitsi, config: Path) -> As
 def test_shipped_files_hold(ask_gate: AskGate, name: str) -> None:
     report = ask_gate(name)
     assert (report.questions("missed"), report.status) == ({}, 0)
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_simulated_proxies_hold(
+    tmp_path: Path, sidecar: Sidecar, jitsi: Jitsi, config: Path, name: str
+) -> None:
+    proxy = SIMULATED[name](tmp_path / "proxy", sidecar.port, jitsi.port)
+    report = ask(proxy.port, config)
+    proxy.stop()
+    assert (report.questions("missed"), report.status) == ({}, 0)
+
+
+def test_gate_without_verifier_lets_no_question_in(
+    tmp_path: Path, jitsi: Jitsi, config: Path
+) -> None:
+    """The other proxies wait between their attempts, for each of the questions."""
+    proxy = PROXIES["nginx"](tmp_path / "proxy", free_port(), jitsi.port)
+    report = ask(proxy.port, config)
+    proxy.stop()
+    found = {**report.questions("missed"), **report.questions("holds")}
+    assert [each for each in found.values() if "Prosody" in each or "websocket" in each] == []
+    assert report.status == 1
 
 
 @pytest.mark.parametrize("missing", MISSING)
