@@ -22,6 +22,7 @@ TARGET = f"/auth?jwt={MARK}"
 TIMEOUT = 10.0  # seconds after which a test that waits for a condition has failed
 SOON = 0.3  # seconds: short, but longer than the pauses of a busy machine
 SHORT_LINGER = Limits(linger_seconds=0.05)
+SHORT_CLOSING = Limits(linger_seconds=0.05, closing_head_seconds=0.05)
 BODY_LIMIT = Limits(body_bytes=100, linger_seconds=0.05)
 
 Serve = Callable[..., Awaitable["Wire"]]

@@ -81,6 +81,7 @@ class Limits:
         idle_seconds: The time between a response and the next request; also the time for which a
             client may leave a response unread.
         linger_seconds: The time in which a client may read the last response and close.
+        closing_head_seconds: The time for the first head of a connection, once the server closes.
     """
 
     head_bytes: int = 32 * 1024
@@ -93,6 +94,7 @@ class Limits:
     body_seconds: float = 10.0
     idle_seconds: float = 75.0
     linger_seconds: float = 5.0
+    closing_head_seconds: float = 2.0
 
 
 class RequestParser:

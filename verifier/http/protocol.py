@@ -84,6 +84,7 @@ class HttpConnection(asyncio.Protocol):
 
     __slots__ = (
         "_head_length",
+        "_is_new",
         "_leaves_body",
         "_parser",
         "_peer_closed",
@@ -111,6 +112,7 @@ class HttpConnection(asyncio.Protocol):
         self._reading_paused = False
         self._write_blocked = False
         self._peer_closed = False
+        self._is_new = True  # nothing was answered yet
         self.deadline = inf
         """When ``expire`` is to be called, monotonic seconds."""
 
@@ -177,10 +179,18 @@ class HttpConnection(asyncio.Protocol):
             self.abort()
 
     def close_if_idle(self) -> None:
-        """Close the connection, unless a whole head has come or a response is not sent yet."""
+        """Close the connection, unless a whole head has come or a response is not sent yet.
+
+        A new connection stays for a moment. Its client sends a request at once, and cannot know
+        that the server closes. For a connection that was used, clients expect this and try again.
+        """
         # Between two heads, reading is paused only while whole requests wait for their round.
-        is_busy = self._reading_paused or self._write_blocked or self._state is not _READING
-        if not is_busy and self._transport is not None:
+        if self._reading_paused or self._write_blocked or self._state is not _READING:
+            return
+        if self._is_new:
+            seconds = self._server.limits.closing_head_seconds
+            self.deadline = min(self.deadline, monotonic() + seconds)
+        elif self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
@@ -287,7 +297,9 @@ class HttpConnection(asyncio.Protocol):
         if self._state is _State.ANSWERING or self._write_blocked:
             if self._unread:
                 self._pause_reading()
-        elif self._peer_closed or (self._state is _READING and self._server.is_closing):
+        elif self._peer_closed or (
+            self._state is _READING and self._server.is_closing and not self._is_new
+        ):
             transport.close()
         else:
             self._resume_reading()
@@ -350,7 +362,7 @@ class HttpConnection(asyncio.Protocol):
         elif self._parser.is_http_1_0:
             end = _KEEP_ALIVE
         # `write` may call `pause_writing`, which sets another deadline.
-        self._state, self.deadline = _READING, server.idle_deadline
+        self._state, self.deadline, self._is_new = _READING, server.idle_deadline, False
         parts = head, server.date_line, end, b"" if method == "HEAD" else body
         if self._transport is not None:
             self._transport.write(b"".join(parts))

@@ -33,6 +33,8 @@ _log: Final = logging.getLogger(__name__)
 # How often deadlines are looked at: at least once a second, and eight times in the shortest limit.
 _LONGEST_INTERVAL: Final = 1.0
 _CHECKS_PER_LIMIT: Final = 8
+# asyncio needs three rounds from the accepted connection to the first read.
+_ROUNDS_TO_READ: Final = 4
 _DEFAULTS: Final = Limits()
 
 
@@ -136,9 +138,15 @@ class HttpServer:
         self.draining = True
 
     async def close(self) -> None:
-        """Close idle connections now and the others after their response; wait for that."""
+        """Close idle connections now and the others after their response; wait for that.
+
+        A connection without a request so far stays open for ``closing_head_seconds``.
+        """
         self.drain()
         self._all_closed = asyncio.Event()
+        # What the system has accepted and received by now gets an answer.
+        for _ in range(_ROUNDS_TO_READ):
+            await asyncio.sleep(0)
         for connection in list(self.connections):
             connection.close_if_idle()
         if self.connections:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.wire import (
     MARK,
+    SHORT_CLOSING,
     SHORT_LINGER,
     SOON,
     TARGET,
@@ -311,8 +312,44 @@ async def test_a_closing_server_answers_a_body_that_is_on_its_way(serve: Serve) 
     await closing
 
 
-async def test_a_closing_server_ends_with_the_last_connection(serve: Serve) -> None:
+@pytest.mark.parametrize("sent", [0, 20])
+async def test_a_closing_server_answers_a_new_connection(serve: Serve, sent: int) -> None:
     wire = await serve()
+    client = await wire.connect()
+    client.send(head()[:sent])
+    await until(lambda: len(wire.server.connections) == 1)
+    closing = asyncio.create_task(wire.server.close())
+    await until(lambda: wire.server.is_closing)
+    for end in (sent + 10, None):
+        client.send(head()[sent:end])
+        sent += 10
+        await asyncio.sleep(0.01)
+    answer = await client.rest()
+    assert answer.endswith(b"ok:GET")
+    assert b"\r\nConnection: close\r\n" in answer
+    await closing
+
+
+async def test_a_closing_server_reads_what_has_come(serve: Serve) -> None:
+    wire = await serve()
+    client = await wire.connect()
+    client.send(head())
+    await client.until(b"ok:GET")
+    client.send(head())
+    await wire.server.close()
+    assert (await client.rest()).endswith(b"ok:GET")
+
+
+async def test_a_closing_server_ends_a_silent_new_connection(serve: Serve) -> None:
+    wire = await serve(limits=SHORT_CLOSING)
+    client = await wire.connect()
+    await until(lambda: len(wire.server.connections) == 1)
+    await wire.server.close()
+    assert not await client.rest()
+
+
+async def test_a_closing_server_ends_with_the_last_connection(serve: Serve) -> None:
+    wire = await serve(limits=SHORT_CLOSING)
     clients = [await wire.connect() for _ in range(5)]
     for client in clients[:3]:
         client.send(head())
