@@ -91,5 +91,5 @@ def commands(document: Path) -> list[list[str]]:
 def arguments(text: str) -> list[str]:
     """Return a command's arguments as a shell would split them, up to a pipe or a redirection."""
     words = shlex.split(text, comments=True)
-    ends = [at for at, word in enumerate(words) if word in {"<", "|", "&&"}]
+    ends = [at for at, word in enumerate(words) if word in {"<", ">", "|", "&&", ";"}]
     return words[: ends[0]] if ends else words

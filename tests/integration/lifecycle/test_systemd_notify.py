@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.lifecycle.manager import managed
+from tests.support.manager import managed
 from tests.support.processes import RunningVerifier, get, running_verifier
 from tests.support.tokens import SECRET
 from verifier.process.shutdown import shutdown_seconds

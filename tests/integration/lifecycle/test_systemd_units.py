@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.lifecycle.manager import managed
+from tests.support.manager import managed
 from tests.support.paths import ROOT
 from tests.support.processes import COMMAND, DEADLINE, free_port, get, post, wait_until
 from tests.support.supervised import token

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.lifecycle.manager import managed
+from tests.support.manager import managed
 from tests.support.processes import free_port, wait_until
 from tests.support.supervised import has_ended, running_workers, token, wait_for_restarts, workers
 from tests.support.tokens import SECRET

@@ -22,17 +22,16 @@ audit_log = "{folder}/var/log/jitsi-verifier/audit.log"
 """
 FIRST: Final = "first"
 OWNER: Final = 61_184
-"""A user as systemd's DynamicUser= takes one: the folder is not root's."""
+"""The service's user: the folder is not root's."""
 
 
 def folder_of_systemd(root: Path) -> Path:
-    """Make the folder as the unit does: a link to a folder that belongs to the service's user."""
-    private = root / "var/log/private/jitsi-verifier"
-    private.mkdir(parents=True, mode=0o750)
-    os.chown(private, OWNER, OWNER)
-    private.chmod(0o750)
-    (root / "var/log/jitsi-verifier").symlink_to("private/jitsi-verifier")
-    return private
+    """Make the folder of the audit log as the unit does."""
+    folder = root / "var/log/jitsi-verifier"
+    folder.mkdir(parents=True)
+    os.chown(folder, OWNER, OWNER)
+    folder.chmod(0o750)
+    return folder
 
 
 def lines(folder: Path) -> list[str]:
