@@ -75,8 +75,7 @@ class HttpServers:
         Args:
             drain_timeout: The longest time for that, in seconds; then connections are closed.
         """
-        for acceptor in self._acceptors:
-            acceptor.close()
+        await self._stop_accepting()
         try:
             async with asyncio.timeout(drain_timeout):
                 # All addresses at the same time, because they share the timeout.
@@ -84,3 +83,18 @@ class HttpServers:
         except TimeoutError:
             count = self._admin.abort() + self._decisions.abort()
             log("drain timeout: connections closed", logging.WARNING, count=count)
+
+    async def _stop_accepting(self) -> None:
+        """Accept no more connections, and lose none that was accepted.
+
+        asyncio drops a connection that it has accepted if its server is closed before the next
+        round of the event loop.
+        """
+        loop = asyncio.get_running_loop()
+        for acceptor in self._acceptors:
+            for listener in acceptor.sockets:
+                loop.remove_reader(listener)
+        for _ in range(2):
+            await asyncio.sleep(0)
+        for acceptor in self._acceptors:
+            acceptor.close()
