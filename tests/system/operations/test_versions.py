@@ -80,8 +80,6 @@ def test_upgrade_and_return_refuse_no_token(machine: Machine, tmp_path: Path) ->
         stream.flow()
         machine.run(back)
         assert machine.metric(f'build_info{{version="{PREVIOUS}"}}') == 1
-        stream.flow()
-        machine.run(switch)
     names = {each.name for each in (tmp_path / "opt").iterdir()}
     assert names == {"jitsi-verifier", "jitsi-verifier-previous", f"jitsi-verifier-{VERSION}"}
 
@@ -91,7 +89,7 @@ def test_restarts_refuse_no_token(tmp_path: Path) -> None:
         running_machine(tmp_path, OPTIONS) as machine,
         running_stream(machine.port, {"good": token}) as stream,
     ):
-        for _ in range(5):
+        for _ in range(3):
             machine.restart()
             stream.flow(2)
 
