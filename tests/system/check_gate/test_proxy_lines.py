@@ -12,7 +12,7 @@ from tests.support.processes import free_port
 from tests.system.check_gate.gates import Report, ask
 from tests.system.check_gate.simulated import SIMULATED
 from tests.system.nginx.sites import Sidecar
-from tests.system.proxies.programs import IN_KUBERNETES, NO_EDITS, PROXIES
+from tests.system.proxies.programs import NO_EDITS, OTHERS, PROXIES
 
 OPEN, GOOD, GUEST = "Open to all", "With a good token", "Without a token"
 DISGUISED, PREFLIGHT, REVEALED = "Disguised", "Pages of other origins", "What answers reveal"
@@ -147,7 +147,7 @@ def ask_gate(tmp_path: Path, sidecar: Sidecar, jitsi: Jitsi, config: Path) -> As
     """Return a function that asks a gate with these edits of the shipped files."""
 
     def call(name: str, edits: Mapping[str, str] = NO_EDITS) -> Report:
-        start, changed = (PROXIES | IN_KUBERNETES)[name], (edits,) if edits else ()
+        start, changed = (PROXIES | OTHERS)[name], (edits,) if edits else ()
         proxy = start(tmp_path / "proxy", sidecar.port, jitsi.port, *changed)
         try:
             return ask(proxy.port, config)
@@ -157,7 +157,7 @@ def ask_gate(tmp_path: Path, sidecar: Sidecar, jitsi: Jitsi, config: Path) -> As
     return call
 
 
-@pytest.mark.parametrize("name", [*PROXIES, *IN_KUBERNETES])
+@pytest.mark.parametrize("name", [*PROXIES, *OTHERS])
 def test_shipped_files_hold(ask_gate: AskGate, name: str) -> None:
     report = ask_gate(name)
     assert (report.questions("missed"), report.status) == ({}, 0)

@@ -1,8 +1,7 @@
-"""The auth requests of Traefik and ingress-nginx, byte for byte, with the files of ``contrib``.
+"""The auth requests of ingress-nginx, byte for byte, with the files of ``contrib``.
 
-Neither program can be installed here. Sources: Traefik's ForwardAuth page and
-``pkg/middlewares/auth/forward.go`` (3.x; Go's HTTP client sorts headers); ingress-nginx's external
-authentication and ``nginx.tmpl`` (1.x; nginx writes its own headers first, then the client's).
+The controller needs a cluster. Source: its external authentication and ``nginx.tmpl`` (1.x; nginx
+writes its own headers first, then the client's).
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ BuildAuthRequest = Callable[[Case], bytes]
 
 CLIENT = "192.0.2.7"
 REQUEST_ID = "1d8a5bf0c9f1c1a7a1b5ad3f2f3f8f0e"
-PASSED_BY_TRAEFIK = {"Authorization", "Cookie", "Origin", "Access-Control-Request-Method"}
 REPLACED_BY_NGINX = {
     "x-request-id",
     "host",
@@ -36,22 +34,6 @@ REPLACED_BY_NGINX = {
     "upgrade",
     "expect",
 }
-
-
-def traefik(case: Case) -> bytes:
-    """Return the request of ``forwardAuth``; Traefik itself sets ``X-Real-Ip``."""
-    passed = [header for header in case.headers if header[0] in PASSED_BY_TRAEFIK]
-    own = [
-        ("X-Forwarded-For", CLIENT),
-        ("X-Forwarded-Host", HOST),
-        ("X-Forwarded-Method", case.method),
-        ("X-Forwarded-Proto", "https"),
-        ("X-Forwarded-Uri", _origin_form(case.target)),
-        ("X-Real-Ip", CLIENT),
-    ]
-    first = [("Host", "127.0.0.1:8090"), ("User-Agent", "Go-http-client/1.1")]
-    rest = sorted([*passed, *own], key=lambda header: header[0])
-    return _head("/forward-auth", [*first, *rest, ("Accept-Encoding", "gzip")])
 
 
 def ingress_nginx(case: Case) -> bytes:
@@ -75,7 +57,7 @@ def _is_passed_by_nginx(header: Header) -> bool:
 
 
 def _origin_form(target: str) -> str:
-    """Return a target without scheme and host, as both programs send it."""
+    """Return a target without scheme and host, as the program sends it."""
     return target.removeprefix(f"http://{HOST}")
 
 
@@ -84,4 +66,4 @@ def _head(path: str, headers: list[Header]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-AUTH_REQUESTS: Mapping[str, BuildAuthRequest] = {"traefik": traefik, "ingress-nginx": ingress_nginx}
+AUTH_REQUESTS: Mapping[str, BuildAuthRequest] = {"ingress-nginx": ingress_nginx}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.upstream import Upstream
 from tests.system.proxies.gates import RealGate, SimulatedGate
-from tests.system.proxies.programs import IN_KUBERNETES, PROXIES
+from tests.system.proxies.programs import OTHERS, PROXIES
 
 _TOKEN = re.compile(
     r"eyJ[A-Za-z0-9_-]{8,}|jwt=(?!TOKEN)|token="
@@ -38,7 +38,7 @@ def gate(
     request: pytest.FixtureRequest, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RealGate | SimulatedGate]:
     """Start the gate that is the test's parameter; at the end, its logs may contain no token."""
-    is_real = request.param in PROXIES or request.param in IN_KUBERNETES
+    is_real = request.param in PROXIES or request.param in OTHERS
     start = RealGate if is_real else SimulatedGate
     started = start(request.param, tmp_path_factory.mktemp(request.param), upstream)
     yield started

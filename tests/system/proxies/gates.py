@@ -17,13 +17,13 @@ from tests.system.nginx.sites import Sidecar
 from tests.system.proxies.allow_all import allow_all_server
 from tests.system.proxies.auth_requests import AUTH_REQUESTS
 from tests.system.proxies.cases import COOKIE, Case
-from tests.system.proxies.programs import IN_KUBERNETES, PROXIES
+from tests.system.proxies.programs import OTHERS, PROXIES
 
 OPTIONS = {"VERIFIER_TOKEN_COOKIE": COOKIE, "VERIFIER_LOG_LEVEL": "debug"}
 
 ALL_GATES = pytest.mark.parametrize("gate", [*PROXIES, *AUTH_REQUESTS], indirect=True)
 REAL_GATES = pytest.mark.parametrize("gate", list(PROXIES), indirect=True)
-KUBERNETES_GATES = pytest.mark.parametrize("gate", list(IN_KUBERNETES), indirect=True)
+OTHER_GATES = pytest.mark.parametrize("gate", list(OTHERS), indirect=True)
 GATES_WITH_PAGES = pytest.mark.parametrize("gate", ["caddy", "envoy"], indirect=True)
 """The pages of nginx have tests of their own, in ``tests/system/nginx``."""
 
@@ -36,7 +36,7 @@ class RealGate:
         self.sidecar = Sidecar(folder, OPTIONS)
         self.sidecar.start()
         try:
-            self.proxy = (PROXIES | IN_KUBERNETES)[name](
+            self.proxy = (PROXIES | OTHERS)[name](
                 folder / "proxy", self.sidecar.port, upstream.port
             )
         except Exception:

@@ -21,6 +21,7 @@ from tests.support.paths import CONTRIB
 from tests.support.processes import Program, accepts, free_port
 from tests.system.nginx.sites import FRONT, Nginx
 from tests.system.proxies.envoy_gateway import envoy_configuration
+from tests.system.proxies.traefik import traefik, traefik_in_kubernetes
 
 BIN = Path(sys.executable).parent
 HOST = "meet.example.org"
@@ -188,5 +189,9 @@ PROXIES: dict[str, Start] = {
     "haproxy": haproxy,
 }
 
-IN_KUBERNETES: dict[str, Start] = {"envoy-gateway": envoy_gateway}
-"""Proxies with the resources of ``contrib/kubernetes``."""
+OTHERS: dict[str, Start] = {
+    "traefik": traefik,
+    "envoy-gateway": envoy_gateway,
+    "traefik-in-kubernetes": traefik_in_kubernetes,
+}
+"""Traefik, and proxies in Kubernetes: they send no request id, or resolve dots in a path."""

@@ -1,7 +1,7 @@
 """The same cases through every proxy with its shipped files.
 
-nginx, Caddy, Envoy and HAProxy are real. The auth requests of Traefik and ingress-nginx are sent to
-the service directly. At the end, every log is searched for tokens.
+nginx, Caddy, Envoy and HAProxy are real; Traefik is in ``test_other_gates``. The auth requests of
+ingress-nginx are sent to the service directly. At the end, every log is searched for tokens.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 They run in a copy of this machine with a network of its own. ``systemctl`` is a program of the test
 that does what the proxy's unit does. Caddy's certificate is from its own certification authority.
-There is no Traefik: its section runs without it; ``test_files`` checks its files.
+Debian has no Traefik: its section runs without it; ``test_other_gates`` runs its files.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The resources of ``contrib/kubernetes`` in real proxies: the cases that every gate passes."""
+"""Traefik and the resources of ``contrib/kubernetes``: the cases that every gate passes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.support.identity import EXPIRES, IDENTITY, NOT_FORWARDED, SPELLINGS
 from tests.support.token_urls import urls_with_token
 from tests.system.nginx.sites import mint
 from tests.system.proxies.cases import CASES, HIDDEN_SIGNALLING, PUBLIC_TARGETS
-from tests.system.proxies.gates import KUBERNETES_GATES, RealGate
+from tests.system.proxies.gates import OTHER_GATES, RealGate
 
 # These proxies resolve dots and backslashes themselves, before they ask: the verifier and Jitsi
 # both get the room whose token it is.
@@ -14,13 +14,13 @@ RESOLVED = {"hostile: a backslash", "hostile: another tenant's room by dots"}
 BOSH = "/acme/http-bind?room=standup&token="
 
 
-@KUBERNETES_GATES
+@OTHER_GATES
 def test_cases_have_the_expected_outcomes(gate: RealGate) -> None:
     for name in CASES.keys() - RESOLVED:
         gate.check(CASES[name])
 
 
-@KUBERNETES_GATES
+@OTHER_GATES
 def test_public_targets_need_no_token(gate: RealGate) -> None:
     log = gate.sidecar.log.read_text()
     for target in PUBLIC_TARGETS:
@@ -30,7 +30,7 @@ def test_public_targets_need_no_token(gate: RealGate) -> None:
     assert gate.sidecar.log.read_text() == log
 
 
-@KUBERNETES_GATES
+@OTHER_GATES
 def test_no_public_path_leads_to_signalling(gate: RealGate) -> None:
     before = len(gate.upstream.requests)
     statuses = {gate.send(target).status for target in HIDDEN_SIGNALLING}
@@ -38,7 +38,7 @@ def test_no_public_path_leads_to_signalling(gate: RealGate) -> None:
     assert statuses <= {400, 401, 403, 404}
 
 
-@KUBERNETES_GATES
+@OTHER_GATES
 def test_identity_headers_come_only_from_the_verifier(gate: RealGate) -> None:
     for spell in SPELLINGS:
         forged = [(spell(name), "forged") for name in (*IDENTITY, *NOT_FORWARDED)]
@@ -50,7 +50,7 @@ def test_identity_headers_come_only_from_the_verifier(gate: RealGate) -> None:
         assert gate.send("/http-bind?room=standup", *forged).denial == (401, "token-missing")
 
 
-@KUBERNETES_GATES
+@OTHER_GATES
 def test_preflight_cannot_become_a_websocket(gate: RealGate) -> None:
     preflight = [("Origin", "https://a.example"), ("Access-Control-Request-Method", "GET")]
     upgrade = [("Upgrade", "websocket"), ("Connection", "Upgrade")]
@@ -60,13 +60,13 @@ def test_preflight_cannot_become_a_websocket(gate: RealGate) -> None:
     assert gate.upstream.requests[before:] == []
 
 
-@KUBERNETES_GATES
+@OTHER_GATES
 def test_every_response_forbids_referrers(gate: RealGate) -> None:
     for target in (f"/standup?jwt={mint()}", "/standup", "/config.js"):
         assert gate.send(target).headers.get_all("Referrer-Policy") == ["no-referrer"]
 
 
-@KUBERNETES_GATES
+@OTHER_GATES
 def test_nothing_passes_while_the_verifier_is_away(gate: RealGate) -> None:
     token = mint(jti="away")
     gate.sidecar.stop()
