@@ -30,6 +30,7 @@ _FLAGS = (
     "--remote-debugging-port=0",
 )
 _SECONDS = 30.0
+_SECONDS_TO_LOAD = 120.0
 
 
 class Tab:
@@ -105,8 +106,10 @@ class Tab:
         await self.call("Emulation.setEmulatedMedia", features=features)
 
     async def _wait_for_load(self) -> None:
-        while all(event.get("method") != "Page.loadEventFired" for event in self._events):
-            self._events.append(await self._receive())
+        # A page that sends requests by itself has events for ever, also if it never loads.
+        async with asyncio.timeout(_SECONDS_TO_LOAD):
+            while all(event.get("method") != "Page.loadEventFired" for event in self._events):
+                self._events.append(await self._receive())
 
     async def _receive(self) -> dict[str, Any]:
         async with asyncio.timeout(_SECONDS):

@@ -2,11 +2,14 @@
 
 const EVERY = 15; // seconds between two readings
 const TIMEOUT = 10; // the longest time for one reading, seconds
-const SOURCES = {
-    "starting": ["bad", "keys: not read yet"],
-    "failing": ["bad", "keys: unavailable"],
-    "stale": ["warn", "keys: stale"],
-};
+// The states of a key source, the worst first.
+const STATES = [
+    ["starting", "bad", "keys: not read yet"],
+    ["failing", "bad", "keys: unavailable"],
+    ["stale", "warn", "keys: stale"],
+    ["ready", "good", "keys: ready"],
+    ["never-needed", "", "keys: not needed yet"],
+];
 const NAMES = { secret: "the secret", file: "files", document: "the key set", asap: "the key server" };
 
 async function read() {
@@ -31,10 +34,8 @@ function modeOf({ mode }) {
         : ["", mode, "What is denied is not let through."];
 }
 
-// The worst state counts.
 function keysOf(sources) {
-    const found = Object.keys(SOURCES).find((each) => sources.some(({ state }) => state === each));
-    const [kind, words] = SOURCES[found] ?? ["good", "keys: ready"];
+    const [, kind, words] = STATES.find(([name]) => sources.some(({ state }) => state === name)) ?? ["", "", "keys: none"];
     const hint = sources.map(({ source, state, last_error: error }) => `${NAMES[source] ?? source}: ${error ?? state}`);
     return [kind, words, hint.join("\n")];
 }
