@@ -18,7 +18,51 @@ OPEN, GOOD, GUEST = "Open to all", "With a good token", "Without a token"
 DISGUISED, PREFLIGHT, REVEALED = "Disguised", "Pages of other origins", "What answers reveal"
 FAILURE = "When the verifier cannot answer"
 
+_OTHER_ROUTE = "      kind: HTTPRoute\n      name: jitsi-verifier-public\n"
+_UNGATED = "        - jitsi-verifier-headers\n      service"
+
 MISSING: Mapping[str, tuple[str, Mapping[str, str], str]] = {
+    "Envoy Gateway: the gate": (
+        "envoy-gateway",
+        {"      kind: HTTPRoute\n      name: jitsi-verifier\n": _OTHER_ROUTE},
+        GUEST,
+    ),
+    "Envoy Gateway: signalling is never public": (
+        "envoy-gateway",
+        {"'.*((?i)http-bind|xmpp-websocket|conference-request|room-info|": "'.*(never|"},
+        DISGUISED,
+    ),
+    "Envoy Gateway: public paths": (
+        "envoy-gateway",
+        {"value: '/libs/.*'": "value: '/none/.*'"},
+        OPEN,
+    ),
+    "Envoy Gateway: the referrer policy": (
+        "envoy-gateway",
+        {"name: Referrer-Policy": "name: X-Other"},
+        REVEALED,
+    ),
+    "Envoy Gateway: the origin of preflights": (
+        "envoy-gateway",
+        {"      - Access-Control-Request-Method\n": ""},
+        PREFLIGHT,
+    ),
+    "Traefik: the gate": (
+        "traefik",
+        {"        - jitsi-verifier-headers\n        - jitsi-verifier\n      service": _UNGATED},
+        GUEST,
+    ),
+    "Traefik: signalling is never public": (
+        "traefik",
+        {"((?i)http-bind|xmpp-websocket|conference-request|room-info|": "(never|"},
+        DISGUISED,
+    ),
+    "Traefik: the referrer policy": ("traefik", {"Referrer-Policy": "X-Other"}, REVEALED),
+    "Traefik in Kubernetes: the gate": (
+        "traefik-in-kubernetes",
+        {"        - name: jitsi-verifier-headers\n        - name: jitsi-verifier\n": ""},
+        GUEST,
+    ),
     "Caddy: the gate in the site": ("caddy", {"\n\timport jitsi-verifier\n": "\n"}, GUEST),
     "Caddy: signalling is never public": (
         "caddy",

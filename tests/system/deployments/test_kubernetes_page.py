@@ -138,8 +138,13 @@ def test_path_leads_from_nothing_to_a_shut_gate_and_back(
     kinds = ("ClientTrafficPolicy", "EnvoyProxy", "HTTPRoute", "SecurityPolicy")
     resources = [each for kind in kinds for each in objects.find(kind)]
     with running_verifier(tmp_path, shell.pod / "verifier.toml") as verifier:
-        files = (verifier.port, jitsi.port, resources, certificate(tmp_path))
-        gate = envoy_gateway(tmp_path / "gate", *files)
+        gate = envoy_gateway(
+            tmp_path / "gate",
+            verifier.port,
+            jitsi.port,
+            resources=resources,
+            certificate=certificate(tmp_path),
+        )
         (shell.pod / "port").write_text(str(gate.port))
         try:
             shell.section(PATH[3])

@@ -21,7 +21,7 @@ from tests.support.paths import CONTRIB
 from tests.support.processes import Program, accepts, free_port
 from tests.system.nginx.sites import FRONT, Nginx
 from tests.system.proxies.envoy_gateway import envoy_configuration
-from tests.system.proxies.traefik import traefik, traefik_in_kubernetes
+from tests.system.proxies.traefik import edited, traefik, traefik_in_kubernetes
 
 BIN = Path(sys.executable).parent
 HOST = "meet.example.org"
@@ -167,13 +167,15 @@ def envoy_gateway(
     folder: Path,
     sidecar: int,
     upstream: int,
+    edits: Edits = NO_EDITS,
+    *,
     resources: list[Manifest] | None = None,
     certificate: Path | None = None,
 ) -> Proxy:
     """Start Envoy as Envoy Gateway does, with the resources of ``contrib/kubernetes`` or others."""
     if resources is None:
         text = (CONTRIB / "kubernetes" / "gateway-api.yaml").read_text("utf-8")
-        resources = list(yaml.safe_load_all(text))
+        resources = list(yaml.safe_load_all(edited(text, edits)))
     port = free_port()
     configuration = envoy_configuration(resources, port, sidecar, upstream, certificate)
     return WrittenEnvoy(folder, port, configuration)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from tests.support.helm import Manifest, rendered
+from tests.support.helm import Manifest, rendered_text
 from tests.support.kubernetes_api import Cluster, kubernetes_api
 from tests.support.paths import CONTRIB
 from tests.support.processes import Program, free_port, get
@@ -21,6 +22,7 @@ config: { app_id: booking-site, token_cookie: jitsi_token }
 existingSecret: { name: jitsi-verifier }
 route: { kind: traefik, host: meet.example.org }
 """
+_NO_EDITS: Final[Mapping[str, str]] = {}
 _ADDRESS: Final = "http://jitsi-verifier.jitsi.svc.cluster.local:8090"
 
 
@@ -70,12 +72,23 @@ def _routers(api: int) -> int:
     return sum(each["provider"] != "internal" for each in found)
 
 
-def traefik_in_kubernetes(folder: Path, sidecar: int, upstream: int) -> Traefik:
+def edited(text: str, edits: Mapping[str, str]) -> str:
+    """Return a text with replaced parts; each has to occur in it."""
+    for old, new in edits.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def traefik_in_kubernetes(
+    folder: Path, sidecar: int, upstream: int, edits: Mapping[str, str] = _NO_EDITS
+) -> Traefik:
     """Start Traefik with the resources of the chart."""
     folder.mkdir()
     stack = ExitStack()
     cluster, config = stack.enter_context(kubernetes_api(folder))
-    manifests = [each for each in rendered(values=_VALUES) if "traefik.io" in each["apiVersion"]]
+    text = rendered_text("--show-only", "templates/route-traefik.yaml", values=_VALUES)
+    manifests: list[Manifest] = list(yaml.safe_load_all(edited(text, edits)))
     for manifest in manifests:
         _adapt(manifest, sidecar)
         cluster.put(manifest)
@@ -115,7 +128,9 @@ def _add_jitsi(cluster: Cluster, port: int) -> None:
     cluster.put(slice_)
 
 
-def traefik(folder: Path, sidecar: int, upstream: int) -> Traefik:
+def traefik(
+    folder: Path, sidecar: int, upstream: int, edits: Mapping[str, str] = _NO_EDITS
+) -> Traefik:
     """Start Traefik with ``contrib/traefik``."""
     folder.mkdir()
     file = folder / "jitsi-verifier.yml"
@@ -125,9 +140,7 @@ def traefik(folder: Path, sidecar: int, upstream: int) -> Traefik:
         "127.0.0.1:8000": f"127.0.0.1:{upstream}",
         "# - Cookie": "- Cookie",
     }
-    for old, new in replaced.items():
-        assert old in text, old
-        text = text.replace(old, new)
+    text = edited(text, {**edits, **replaced})
     file.write_text(text)
     routers = yaml.safe_load(text)["http"]["routers"]
     return Traefik(folder, {"file": {"filename": str(file)}}, len(routers))
