@@ -24,11 +24,12 @@ from __future__ import annotations
 
 from verifier.check_gate.asker import MAX_REQUESTS, Site
 from verifier.check_gate.connection import CannotConnectError, Endpoint
-from verifier.check_gate.model import Credential, Result, Server, Token, Tokens, Verdict
+from verifier.check_gate.model import OTHER_ROOM, Credential, Result, Server, Token, Tokens, Verdict
 from verifier.check_gate.run import NoGateError, Report, check_gate
 
 __all__ = [
     "MAX_REQUESTS",
+    "OTHER_ROOM",
     "CannotConnectError",
     "Credential",
     "Endpoint",

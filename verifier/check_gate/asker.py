@@ -95,9 +95,12 @@ class Asker:
         fields = [("Host", request.host or site.host), ("User-Agent", f"jitsi-verifier/{VERSION}")]
         if token and request.carrier is Carrier.QUERY:
             target += f"{'&' if '?' in target else '?'}token={token}"
-        elif token:
+        elif token and request.carrier is Carrier.BEARER:
             fields.append(("Authorization", f"Bearer {token}"))
-        fields += [(name, _filled(value, site)) for name, value in request.headers]
+        fields += [
+            (name, _filled(value, site).replace("{token}", token))
+            for name, value in request.headers
+        ]
         if request.upgrade:
             key = base64.b64encode(secrets.token_bytes(16)).decode()
             fields += [("Upgrade", "websocket"), ("Connection", "Upgrade")]

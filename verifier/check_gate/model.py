@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 Header = tuple[str, str]
 
@@ -41,6 +42,7 @@ class Carrier(StrEnum):
 
     QUERY = "query"
     BEARER = "Authorization"
+    FORGED = "a header of the proxy"
 
 
 class Target(StrEnum):
@@ -82,7 +84,8 @@ class Request:
         method: The method.
         credential: The token that it carries.
         carrier: How it carries the token.
-        headers: Headers besides ``Host``, ``User-Agent`` and ``Authorization``.
+        headers: Headers besides ``Host``, ``User-Agent`` and ``Authorization``. ``{token}`` stands
+            for a token that is carried in a header of the proxy.
         body: The body.
         upgrade: Whether it asks for a websocket.
         server: Where it is sent.
@@ -196,6 +199,9 @@ class Token:
     code: str = ""
     missing: str = ""
 
+
+OTHER_ROOM: Final = "check-gate-other"
+"""The room of ``Credential.OTHER_ROOM``."""
 
 Tokens = Mapping[Credential, Token]
 """The tokens of one run."""

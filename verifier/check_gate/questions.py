@@ -13,6 +13,7 @@ from typing import Final
 
 from verifier.check_gate import disguises
 from verifier.check_gate.model import (
+    OTHER_ROOM,
     Carrier,
     Credential,
     Expected,
@@ -44,7 +45,7 @@ GUEST: Final = "Without a token"
 GOOD: Final = "With a good token"
 BAD: Final = "With a bad token"
 DISGUISE: Final = "Disguised paths, without a token"
-FORGED: Final = "Forged request headers, without a token"
+FORGED: Final = "Forged request headers"
 PREFLIGHT: Final = "Pages of other origins"
 CACHE: Final = "Cached answers"
 FAILURE: Final = "When the verifier cannot answer"
@@ -212,10 +213,17 @@ def _forged() -> Iterator[Question]:
         cure = _GATE_OTHERS if host else _DROP_HEADERS
         return Question(FORGED, text, request, Target.BOSH, Expected.NOTHING_OPENED, cure)
 
-    yield closed("X-Original-URI", ("X-Original-URI", "/config.js"))
-    yield closed("X-Original-URL", ("X-Original-URL", "https://{host}/config.js"))
-    yield closed("X-Forwarded-Uri", ("X-Forwarded-Uri", "/config.js"))
-    yield closed("X-Rewrite-URL", ("X-Rewrite-URL", "/config.js"))
+    for name, start in (
+        ("X-Original-URI", ""),
+        ("X-Original-URL", "https://{host}"),
+        ("X-Forwarded-Uri", ""),
+        ("X-Rewrite-URL", ""),
+    ):
+        # The verifier would let this token into its own room, which is not the one asked for.
+        own_room = f"{start}/http-bind?room={OTHER_ROOM}&token={{token}}"
+        request = _with(_bosh(_BOSH, (name, own_room)), Credential.OTHER_ROOM, Carrier.FORGED)
+        text = f"{name} with another room and its token"
+        yield Question(FORGED, text, request, Target.BOSH, Expected.NOTHING_OPENED, _DROP_HEADERS)
     methods = [(f"X-{name}-Method", "OPTIONS") for name in ("Original", "Forwarded")]
     yield closed("the method of a preflight", *methods, _ORIGIN, _ASKS_POST)
     addresses = [(name, "{internal}") for name in ("X-Real-IP", "X-Forwarded-For")]

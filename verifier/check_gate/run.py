@@ -13,6 +13,7 @@ from verifier.check_gate.connection import CannotConnectError
 from verifier.check_gate.judge import Context, is_denial, is_prosody, judge, not_asked
 from verifier.check_gate.model import (
     Answer,
+    Carrier,
     Credential,
     Question,
     Result,
@@ -126,6 +127,9 @@ class _Run:
         token = self._token(question)
         if token.missing:
             return not_asked(question, token.missing)
+        is_forged = question.request.carrier is Carrier.FORGED
+        if is_forged and self._tokens.get(Credential.GUEST, _NO_TOKEN).text:
+            return not_asked(question, "guests may enter without a token")
         if not self._asker.has(question.request.server):
             return not_asked(question, "not known which port it would be")
         try:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from verifier.check_gate import Credential, Token, Tokens
+from verifier.check_gate import OTHER_ROOM, Credential, Token, Tokens
 from verifier.cli.mint import default_audience, default_issuer, default_lifetime, default_subject
 from verifier.config import Settings
 from verifier.keys.formats import parse_public_key, parse_secret
@@ -34,8 +34,7 @@ from verifier.tokens.mint import TokenSpec, claims_of, sign
 
 _LIFETIME: Final = 300  # seconds
 _LONG_AGO: Final = 3_600  # seconds
-OTHER: Final = "check-gate-other"
-"""A room and a tenant that no request names."""
+_OTHER_TENANT: Final = "check-gate-other"
 _INTERNAL_ROOM: Final = "_jitsi-verifier"
 _BAD: Final = frozenset(
     {
@@ -169,11 +168,11 @@ def _signed(plan: Plan, credential: Credential) -> Token:
     if credential is Credential.TENANT:
         spec = replace(spec, subject=_subject(policy, plan.tenant))
     elif credential is Credential.OTHER_TENANT:
-        spec = replace(spec, subject=_subject(policy, OTHER))
+        spec = replace(spec, subject=_subject(policy, _OTHER_TENANT))
         if spec.subject == "*":
-            spec = replace(spec, subject=OTHER)
+            spec = replace(spec, subject=_OTHER_TENANT)
     elif credential is Credential.OTHER_ROOM:
-        spec = replace(spec, room=OTHER)
+        spec = replace(spec, room=OTHER_ROOM)
     elif credential is Credential.INTERNAL:
         spec = replace(spec, room=_INTERNAL_ROOM)
     leeway = plan.settings.leeway if credential is Credential.EXPIRED else 0

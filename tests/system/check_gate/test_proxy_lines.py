@@ -16,6 +16,7 @@ from tests.system.proxies.programs import NO_EDITS, OTHERS, PROXIES
 
 OPEN, GOOD, GUEST = "Open to all", "With a good token", "Without a token"
 DISGUISED, PREFLIGHT, REVEALED = "Disguised", "Pages of other origins", "What answers reveal"
+FORGED, CACHED = "Forged request headers", "Cached answers"
 FAILURE = "When the verifier cannot answer"
 
 _OTHER_ROUTE = "      kind: HTTPRoute\n      name: jitsi-verifier-public\n"
@@ -170,6 +171,45 @@ MISSING: Mapping[str, tuple[str, Mapping[str, str], str]] = {
         {"value: no-referrer }": "value: unsafe-url }"},
         REVEALED,
     ),
+    "nginx: the URL of the client, not of a header": (
+        "nginx",
+        {
+            "proxy_set_header X-Original-URI $request_uri;": (
+                "set $asked $request_uri;\n"
+                "if ($http_x_original_uri) { set $asked $http_x_original_uri; }\n"
+                "proxy_set_header X-Original-URI $asked;"
+            )
+        },
+        FORGED,
+    ),
+    "nginx: the method of the client, not of a header": (
+        "nginx",
+        {
+            "proxy_set_header X-Original-Method $request_method;": (
+                "set $asked $request_method;\n"
+                "if ($http_x_original_method) { set $asked $http_x_original_method; }\n"
+                "proxy_set_header X-Original-Method $asked;"
+            )
+        },
+        FORGED,
+    ),
+    "nginx: the address of the client, not of a header": (
+        "nginx",
+        {"X-Real-IP $remote_addr;": "X-Real-IP $http_x_real_ip;"},
+        FORGED,
+    ),
+    "nginx: no cache for denials": (
+        "nginx",
+        {
+            "proxy_cache $jitsi_verifier_memory;": "proxy_cache jitsi_verifier_answers;",
+            "proxy_cache_key $jitsi_verifier_question;": "proxy_cache_key $request_uri;",
+            "proxy_ignore_headers Cache-Control Expires;": (
+                "proxy_ignore_headers Cache-Control Expires X-Accel-Expires;"
+            ),
+            "proxy_cache_valid 200 0;": "proxy_cache_valid any 10s;",
+        },
+        CACHED,
+    ),
     "nginx: denial if the verifier fails": (
         "nginx",
         {
@@ -215,6 +255,21 @@ def test_simulated_proxies_hold(
     report = ask(proxy.port, config)
     proxy.stop()
     assert (report.questions("missed"), report.status) == ({}, 0)
+
+
+def test_report_only_mode_is_told(tmp_path: Path, jitsi: Jitsi, config: Path) -> None:
+    reporting = tmp_path / "verifier.toml"
+    reporting.write_text(f'mode = "report-only"\n{config.read_text()}')
+    unset = {"JWT_APP_ID": "", "JWT_APP_SECRET": ""}
+    sidecar = Sidecar(tmp_path, {"VERIFIER_CONFIG": str(reporting), **unset})
+    sidecar.start()
+    proxy = PROXIES["nginx"](tmp_path / "proxy", sidecar.port, jitsi.port)
+    report = ask(proxy.port, reporting)
+    proxy.stop()
+    sidecar.stop()
+    assert report.status == 1
+    assert "report-only" in str(report.document["notes"])
+    assert "Without a token: BOSH" in report.questions("missed")
 
 
 def test_gate_without_verifier_lets_no_question_in(
