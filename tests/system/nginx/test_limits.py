@@ -29,6 +29,7 @@ def test_flooding_address_is_limited_and_others_are_not(sites: StartSite) -> Non
     assert [answer.status for answer in answers] == [200] + [401] * 20 + [503] * 19
     assert decision_count(site.sidecar) == 21
     assert answers[-1].headers["Retry-After"] == "10"
+    assert 'data-retry="10"' in answers[-1].text
     assert '<code id="code">no-answer</code>' in answers[-1].text
     link = f"/standup?jwt={mint()}"
     assert site.get(link).status == 503

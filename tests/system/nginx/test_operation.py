@@ -55,6 +55,7 @@ def test_unavailable_keys_give_a_503_with_the_code(sites: StartSite) -> None:
     answer = site.get(f"/standup?jwt={token}")
     assert (answer.status, answer.headers["X-Jitsi-Denial"]) == (503, "keys-unavailable")
     assert int(answer.headers["Retry-After"]) > 0
+    assert f'data-retry="{answer.headers["Retry-After"]}"' in answer.text
     assert '<code id="code">keys-unavailable</code>' in answer.text
 
 
