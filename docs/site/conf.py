@@ -123,7 +123,7 @@ version = release = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))[
     "version"
 ]
 html_title = f"{project} {version}"
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx_copybutton"]
 root_doc = "README"
 include_patterns = ["*.md", "docs/*.md", "contrib/**/*.md", "tests/**/README.md"]
 exclude_patterns = ["**/node_modules", ".*", "build", "dist"]
@@ -131,6 +131,9 @@ myst_heading_anchors = 6
 nitpicky = True
 # A block may be a part of a file, with "…" in place of the rest.
 suppress_warnings = ["misc.highlighting_failure"]
+
+# The button copies the commands of a transcript without their prompts and their output.
+copybutton_prompt_text = "$ "
 
 html_theme = "furo"
 html_static_path = ["static"]

@@ -132,6 +132,7 @@ async def test_pages_are_not_wider_than_the_window(site: Path, tmp_path: Path) -
         for width, scheme, name in product((1280, 390), ("light", "dark"), WIDE):
             await tab.set_appearance(width=width, height=900, scheme=scheme)
             await tab.open(f"file://{site}/{name}.html")
+            assert await tab.evaluate("document.querySelectorAll('article h1').length") == 1
             assert await measured_width(tab) == width, (name, scheme)
 
 
