@@ -19,6 +19,7 @@ from tests.support.processes import DEADLINE
 from tests.support.tokens import SECRET
 from tests.system.deployments.docker_template import FOLDER
 from tests.system.prosody.copies import DebianCopy
+from tests.system.prosody.pages import Reader
 from tests.system.prosody.releases import RELEASES
 
 PAGE: Final = (DOCS / "docker-jitsi-meet.md").read_text("utf-8")
@@ -49,12 +50,11 @@ PAGE_OF_ROOM: Final = "https://localhost:8443/standup"
 BOSH: Final = "https://localhost:8443/http-bind?room=standup"
 
 
-def commands(heading: str) -> list[str]:
-    """Return the blocks of commands below a heading."""
+def section(heading: str) -> str:
+    """Return the text below a heading."""
     text = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    found = blocks(text, "sh")
-    assert found, heading
-    return found
+    assert blocks(text, "sh"), heading
+    return text
 
 
 @pytest.fixture(scope="module")
@@ -90,30 +90,25 @@ def status(host: DebianCopy, url: str) -> str:
     return host.run(f"curl -sko /dev/null -w '%{{http_code}}' '{url}'")
 
 
-def run(host: DebianCopy, heading: str) -> str:
-    """Run the commands below a heading; return their output."""
-    outputs = [host.run(f"umask 077\n{block}", DEPLOYMENT) for block in commands(heading)]
-    return "\n".join(outputs)
-
-
 def test_failing_command_fails_the_page(host: DebianCopy) -> None:
     with pytest.raises(AssertionError, match="no such service: jitsi-verifier"):
-        run(host, "2. Compare the options")
+        Reader(host, DEPLOYMENT).follow(section("2. Compare the options"))
 
 
 def test_page_shuts_the_gate_and_opens_it_again(host: DebianCopy) -> None:
+    reader = Reader(host, DEPLOYMENT)
     assert status(host, PAGE_OF_ROOM) == "200"
-    run(host, "1. Add the files")
-    compared = run(host, "2. Compare the options")
+    reader.follow(section("1. Add the files"))
+    compared = reader.follow(section("2. Compare the options"))
     assert compared.splitlines()[-1] == "Valid, and in agreement."
     assert "Risks:" not in compared
-    run(host, "3. Start")
+    reader.follow(section("3. Start"))
     assert status(host, PAGE_OF_ROOM) == status(host, BOSH) == "401"
-    checked = run(host, "Check that it works")
+    checked = reader.follow(section("Check that it works"))
     (link,) = [line for line in checked.splitlines() if line.startswith(f"{PAGE_OF_ROOM}?jwt=")]
     assert status(host, link) == "200"
     assert "token-missing" in checked
-    run(host, "Undo")
+    reader.follow(section("Undo"))
     wait_until_open(host)
     assert status(host, PAGE_OF_ROOM) == "200"
     assert status(host, BOSH) == "200"

@@ -19,10 +19,11 @@ class Reader:
     Args:
         debian: The machine.
         folder: The folder in which the shell is.
+        environ: Variables of the shell.
     """
 
-    def __init__(self, debian: DebianCopy, folder: Path = Path("/root")) -> None:
-        self._debian, self._folder = debian, folder
+    def __init__(self, debian: DebianCopy, folder: Path = Path("/root"), **environ: str) -> None:
+        self._debian, self._folder, self._environ = debian, folder, environ
         self._settings: list[str] = []
 
     def follow(self, section: str) -> str:
@@ -38,7 +39,7 @@ class Reader:
     def _run(self, block: str) -> str:
         # umask: administrators may have a strict one.
         script = "\n".join(["umask 077", *self._settings, block])
-        output = self._debian.run(script, self._folder)
+        output = self._debian.run(script, self._folder, online=False, **self._environ)
         self._settings += _SETTING.findall(block)
         rest = output
         for expected in _EXPECTED.findall(block):

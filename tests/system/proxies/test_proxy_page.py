@@ -7,6 +7,7 @@ Debian has no Traefik: its section runs without it; ``test_other_gates`` runs it
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.support.paths import DOCS, ROOT
 from tests.support.processes import COMMAND, DEADLINE
 from tests.support.tokens import SECRET
 from tests.system.prosody.copies import DebianCopy
+from tests.system.prosody.pages import Reader
 from tests.system.prosody.releases import RELEASES
 from tests.system.proxies.programs import BIN, HOST
 
@@ -54,6 +56,9 @@ muc_mapper_domain_base = "{HOST}"
 """
 JITSI: Final = "from tests.support.jitsi import Jitsi; Jitsi(port=8000).wait()"
 START: Final = f"""
+chmod a+x /root  # Python may be below it, and other users run Envoy
+echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start
+install -d -o nobody /var/lib/data
 echo '127.0.0.1 localhost {HOST}' >/etc/hosts
 install -m 755 {Path(__file__).with_name("systemctl")} /usr/local/bin/systemctl
 ln -s {COMMAND} {BIN}/caddy {BIN}/envoy /usr/local/bin/
@@ -63,9 +68,9 @@ openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj '/CN={HOST}' -keyout key
     -addext 'subjectAltName=DNS:{HOST}'
 cat certificate key >/etc/haproxy/{HOST}.pem
 systemctl start caddy
-until [ -f /root/.local/share/caddy/pki/authorities/local/root.crt ]; do sleep 0.1; done
+until [ -f /var/lib/data/caddy/pki/authorities/local/root.crt ]; do sleep 0.1; done
 systemctl stop caddy
-cat certificate /root/.local/share/caddy/pki/authorities/local/root.crt >/root/trusted.pem
+cat certificate /var/lib/data/caddy/pki/authorities/local/root.crt >/root/trusted.pem
 until curl -sfo /dev/null http://127.0.0.1:8091/readyz; do sleep 0.1; done
 """
 
@@ -82,14 +87,22 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianCopy]:
         yield copy
 
 
-def steps(proxy: str) -> list[str]:
-    """Return the commands of a proxy's section: install, check, undo."""
-    return blocks(PAGE.partition(f"\n## {proxy}\n")[2].partition("\n## ")[0], "sh")
+def steps(proxy: str) -> tuple[str, str, str]:
+    """Return the parts of a proxy's section: install, check, undo."""
+    section = PAGE.partition(f"\n## {proxy}\n")[2].partition("\n## ")[0]
+    before, undo = section.split("**Undo.**")
+    install, check = before.split("**Check that it works.**")
+    return install, check, undo
+
+
+def follow(machine: DebianCopy, part: str) -> None:
+    """Run the commands of a part of the page, in a copy of this repository."""
+    Reader(machine, ROOT, SSL_CERT_FILE="/root/trusted.pem").follow(part)
 
 
 def run(machine: DebianCopy, command: str) -> str:
-    """Run commands as the page has them, in a copy of this repository."""
-    return machine.run(f"umask 022\n{command}", ROOT, SSL_CERT_FILE="/root/trusted.pem")
+    """Run a command of the test."""
+    return machine.run(command, ROOT, SSL_CERT_FILE="/root/trusted.pem")
 
 
 def is_open(machine: DebianCopy, url: str) -> bool:
@@ -102,13 +115,13 @@ def is_open(machine: DebianCopy, url: str) -> bool:
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_section_shuts_the_gate_and_opens_it_again(proxy: str, machine: DebianCopy) -> None:
     install, check, undo = steps(proxy)
-    url = check.split()[-1]
+    (url,) = re.findall(r"https?://\S+", blocks(check, "sh")[0])
     run(machine, f"systemctl start {proxy.lower()}")
     assert proxy == "HAProxy" or is_open(machine, url)
-    run(machine, install)
+    follow(machine, install)
     assert not is_open(machine, url)
-    run(machine, check)
-    run(machine, undo)
+    follow(machine, check)
+    follow(machine, undo)
     assert proxy == "HAProxy" or is_open(machine, url)
     run(machine, f"systemctl stop {proxy.lower()}")
     assert "jitsi-verifier" not in run(machine, f"find /etc/{proxy.lower()}; cat {HAPROXY_OPTIONS}")
@@ -119,10 +132,10 @@ def test_section_shuts_the_gate_and_opens_it_again(proxy: str, machine: DebianCo
 
 def test_traefiks_files_are_installed_and_removed(machine: DebianCopy) -> None:
     install, check, undo = steps("Traefik")
-    assert check.startswith("jitsi-verifier check-gate ")
-    run(machine, install)
+    assert blocks(check, "sh")[0].startswith("jitsi-verifier check-gate ")
+    follow(machine, install)
     assert "forwardAuth" in machine.read("/etc/traefik/jitsi-verifier.yml")
-    run(machine, undo)
+    follow(machine, undo)
     assert run(machine, "ls /etc/traefik") == "traefik.yml\n"
 
 
@@ -140,7 +153,7 @@ def test_failing_command_fails_the_section(machine: DebianCopy) -> None:
     run(machine, "systemctl start caddy")
     assert is_open(machine, f"https://{HOST}")
     with pytest.raises(AssertionError, match="does not hold"):
-        run(machine, check)  # without the commands above it
+        follow(machine, check)  # without the commands above it
     with pytest.raises(AssertionError, match="contrib/caddie"):
-        run(machine, install.replace("contrib/caddy", "contrib/caddie"))
+        follow(machine, install.replace("contrib/caddy", "contrib/caddie"))
     run(machine, "systemctl stop caddy")
