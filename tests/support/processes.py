@@ -78,9 +78,11 @@ class Answer:
         return json.loads(self.body)
 
 
-def get(port: int, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Send a GET request."""
-    return _exchange(port, "GET", path, headers or {}, None)
+def get(
+    port: int, path: str, headers: Mapping[str, str] | None = None, timeout: float = 10
+) -> Answer:
+    """Send a GET request; ``timeout`` is in seconds."""
+    return _exchange(port, "GET", path, headers or {}, None, timeout=timeout)
 
 
 def post(port: int, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
@@ -89,9 +91,15 @@ def post(port: int, path: str, body: bytes, headers: Mapping[str, str] | None = 
 
 
 def _exchange(
-    port: int, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    port: int,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    timeout: float = 10,
 ) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request(method, path, body, dict(headers))
         response = connection.getresponse()

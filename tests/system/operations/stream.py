@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.support.processes import get, wait_until
+from tests.support.processes import DEADLINE, get, wait_until
 from tests.support.tokens import SECRET, present, sign
 
 THREADS: Final = 3
@@ -115,7 +115,8 @@ class Stream:
     def _send(self, name: str, kind: Kind) -> None:
         target = f"{self.path}/standup?jwt={kind.mint()}"
         try:
-            answer = get(self.port, target, {"Host": "meet.example.org"})
+            # During a restart a request waits in systemd's socket until the service is ready.
+            answer = get(self.port, target, {"Host": "meet.example.org"}, DEADLINE)
             status, code = answer.status, answer.code
         except (OSError, http.client.HTTPException) as error:
             status, code = 0, type(error).__name__
