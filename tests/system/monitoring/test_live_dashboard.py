@@ -45,7 +45,7 @@ async def test_outage_is_shown_and_rates_stay_positive(tmp_path: Path) -> None:
             monitored.verifier.process.terminate()
             await page.wait_for("document.body.innerText.includes('Cannot read the metrics')")
             assert re.search(
-                r"no answer\. Everything below is of \d\d:\d\d:\d\d\. Trying again",
+                r"no answer\. The values below are from \d\d:\d\d:\d\d\. Trying again",
                 await page.evaluate_text("document.getElementById('status').textContent"),
             )
             kept = await page.values()

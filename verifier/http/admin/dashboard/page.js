@@ -105,7 +105,7 @@ function lose(error) {
     history.push({ time: answeredAt + 0.001, lines: panels.map(() => new Map()) });
   }
   const reason = error instanceof TypeError ? "no answer" : error.message;
-  const since = answeredAt === null ? "" : ` Everything below is of ${clock(answeredAt)}.`;
+  const since = answeredAt === null ? "" : ` The values below are from ${clock(answeredAt)}.`;
   showStatus(`Cannot read the metrics: ${reason}.${since} Trying again.`, true);
   show();
 }
