@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import Final, NoReturn
 
-from verifier.cli.arguments import Parser, add_command, add_config, text
+from verifier.cli.arguments import Parser, UsageError, add_command, add_config, text
 from verifier.cli.manual import Manual, option_terms
 from verifier.config import ARGUMENTS, Option
 from verifier.config.value_types import ListForm
@@ -61,22 +61,28 @@ def _takes_several(option: Option) -> bool:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit status."""
+    arguments = _arguments(options)
     # A reload requested this early needs no work: the configuration has not been read yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Linux sends the first process of a container only the signals that it handles.
     signal.signal(signal.SIGTERM, _exit)
+    # Imported here, because importing the web server would delay the other commands.
+    from verifier.process.main import serve  # noqa: PLC0415
+
+    return serve(options.config, arguments)
+
+
+def _arguments(options: argparse.Namespace) -> dict[str, str]:
+    """Return the options of the configuration that are arguments, as texts by their names."""
     arguments = {}
     for name, option in ARGUMENTS.items():
         given = getattr(options, option.attribute)
         if given is None:
             continue
         if len(given) > 1 and not _takes_several(option):
-            options.parser.error(f"argument {name}: expected one, found {len(given)}")
+            raise UsageError(f"argument {name}: expected one, found {len(given)}")
         arguments[option.name] = ",".join(given)
-    # Imported here, because importing the web server would delay the other commands.
-    from verifier.process.main import serve  # noqa: PLC0415
-
-    return serve(options.config, arguments)
+    return arguments
 
 
 def _exit(*_: object) -> NoReturn:
