@@ -6,7 +6,7 @@ RUN_STAMP := $(VENV)/.run
 TEST_STAMP := $(VENV)/.test
 FUZZ_STAMP := $(VENV)/.fuzz
 
-.PHONY: run test unit unit-pythons check docs-generated man site requirements sbom image-test install uninstall deb wheel-compiled test-compiled conformance fuzz soak soak-keys bench \
+.PHONY: run test unit unit-pythons check docs-generated man site requirements sbom image-test install uninstall deb release wheel-compiled test-compiled conformance fuzz soak soak-keys bench \
   bench-memory bench-prosody clean
 
 # The demo has its own configuration and environment: variables of the shell change nothing.
@@ -92,6 +92,12 @@ uninstall:
 deb:
 	tests/support/install-debian-packages packaging/debian-packages.txt
 	packaging/deb
+
+# Builds wheel, source distribution, Debian package, image, bill of materials and SHA256SUMS of the
+# committed version into dist/. Only root can build the image. BASE_IMAGE is as for image-test.
+release: $(TEST_STAMP)
+	tests/support/install-debian-packages packaging/debian-packages.txt tests/system/image/tools/debian-packages.txt
+	$(BIN)/python -m tests.supply.release $(BASE_IMAGE)
 
 conformance: $(TEST_STAMP)
 	$(BIN)/python -m tests.conformance tests/conformance/vectors.jsonl

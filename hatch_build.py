@@ -51,6 +51,9 @@ def _compile(root: str, modules: list[str], built: Path) -> None:
 
     os.chdir(root)
     work = str(built.with_name("work"))
+    # Without the name of the temporary folder, the same sources give the same extension modules.
+    flags = os.environ.get("CFLAGS", "")
+    os.environ["CFLAGS"] = f"{flags} -ffile-prefix-map={work}=."
     # Types are checked by `make check`, where the packages are that the service imports.
     options = ["--config-file=", f"--cache-dir={work}/cache", "--follow-imports=silent"]
     extensions = mypycify(

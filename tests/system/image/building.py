@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,15 +49,41 @@ def make_base(folder: Path) -> str:
     return BASE
 
 
+def find_obstacle() -> str:
+    """Return why this machine cannot build the image; empty if it can."""
+    if shutil.which(_BUILDAH[0]) is None:
+        return "expected buildah, found none: apt-get install buildah, or run docker build"
+    return "" if os.geteuid() == 0 else "expected root, which buildah needs here"
+
+
 def build(base: str) -> None:
     """Build the image from its Dockerfile, with this machine's pip configuration."""
     paths = ("/etc/pip.conf", os.environ.get("PIP_CONFIG_FILE"), os.environ.get("PIP_CERT"))
     files = {path for path in map(Path, filter(None, paths)) if path.is_file()}
     mounts = [f"--volume={path}:{path}:ro" for path in sorted({*files, _CERTIFICATES})]
-    buildah(
-        *("bud", "--quiet", "--isolation", "chroot", "--format", "docker", *mounts),
-        *("--build-arg", f"BASE_IMAGE={base}", "--tag", IMAGE, ROOT),
-    )
+    options = ["--isolation", "chroot", "--format", "docker", *mounts, *_timestamp()]
+    arguments = ["--build-arg", f"BASE_IMAGE={base}", "--tag", IMAGE, str(ROOT)]
+    buildah("bud", "--quiet", *options, *arguments)
+
+
+def _timestamp() -> list[str]:
+    """Return the option that sets the time of the image's files, if the caller has chosen one."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    return ["--timestamp", epoch] if epoch else []
+
+
+def export(archive: Path, name: str) -> None:
+    """Write the image to a compressed archive, from which ``docker load`` makes ``name``."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder, "image.tar")
+        buildah("push", "--quiet", IMAGE, f"docker-archive:{plain}:{name}")
+        # Without a name and a time, the same image gives the same bytes.
+        with (
+            plain.open("rb") as source,
+            archive.open("wb") as target,
+            gzip.GzipFile("", "wb", 6, target, mtime=0) as packed,
+        ):
+            shutil.copyfileobj(source, packed)
 
 
 def size(image: str) -> int:

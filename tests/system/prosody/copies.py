@@ -7,35 +7,42 @@ import signal
 import subprocess
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from tests.support.paths import ROOT
 from tests.support.processes import Program
-from tests.system.prosody.releases import Release
 
 _IN_COPY = Path(__file__).with_name("in-copy")
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+class Debian(Protocol):
+    """A Debian that is installed in a folder of this machine."""
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+
+
 class DebianCopy:
-    """A copy of the Debian that has a release of Prosody. Only root can make one.
+    """A copy of a Debian. Only root can make one.
 
     It sees the network, the repository, and ``folder`` under their usual names.
 
     Args:
-        release: The release of Prosody.
+        original: The Debian, for example that of a release of Prosody.
         folder: An empty folder for the copy and for files that the copy shares with the test.
         own_network: Whether the copy has a network of its own, in which all ports are free. A test
             reaches it through a ``Forwarder``.
     """
 
-    def __init__(self, release: Release, folder: Path, *, own_network: bool = False) -> None:
+    def __init__(self, original: Debian, folder: Path, *, own_network: bool = False) -> None:
         self._network = ["--net"] if own_network else []
         self._ready, copy = folder / "ready", folder / "copy"
         copy.mkdir()
         # The first process of a copy has to wait for processes that have lost their parents.
         first = f"touch {self._ready}; sleep infinity & wait"
-        places: list[str | Path] = [release.root, copy, ROOT, folder]
+        places: list[str | Path] = [original.root, copy, ROOT, folder]
         command = [_IN_COPY, *self._network, *places, "--", "sh", "-c", first]
         self._program = Program(command, folder / "copy.log", {"PATH": _SEARCH_PATH})
         self._program.wait_until(self._ready.exists, "the copy")
