@@ -46,17 +46,17 @@ class CompilingBuildHook(BuildHookInterface[Any]):
 def _compile(root: str, modules: list[str], built: Path) -> None:
     """Compile modules into a folder that has the layout of a wheel."""
     # The compiler is there only if the hook is enabled.
-    from mypyc.build import mypycify  # noqa: PLC0415
+    from mypyc import build as mypyc  # noqa: PLC0415
     from setuptools import Distribution  # noqa: PLC0415
 
     os.chdir(root)
     work = str(built.with_name("work"))
-    # Without the name of the temporary folder, the same sources give the same extension modules.
-    flags = os.environ.get("CFLAGS", "")
-    os.environ["CFLAGS"] = f"{flags} -ffile-prefix-map={work}=."
+    # Without the names of temporary folders, the same sources give the same extension modules.
+    flags, library = os.environ.get("CFLAGS", ""), Path(mypyc.__file__).parent
+    os.environ["CFLAGS"] = f"{flags} -ffile-prefix-map={work}=. -ffile-prefix-map={library}=mypyc"
     # Types are checked by `make check`, where the packages are that the service imports.
     options = ["--config-file=", f"--cache-dir={work}/cache", "--follow-imports=silent"]
-    extensions = mypycify(
+    extensions = mypyc.mypycify(
         [*options, "--ignore-missing-imports", *modules],
         opt_level="3",
         debug_level="0",

@@ -31,6 +31,7 @@ NAVIGATION: Final[Mapping[str, tuple[str, ...]]] = {
         "docs/check-gate",
         "docs/troubleshooting",
         "docs/operations",
+        "docs/packages",
         "docs/monitoring",
         "docs/keys",
         "docs/revocation",

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import re
 import subprocess
-import tempfile
 from pathlib import Path
 
-SUITE = re.findall(r"^VERSION_CODENAME=(\w+)$", Path("/etc/os-release").read_text(), re.MULTILINE)[
-    0
-]
-"""The name of this machine's release, for which the package is built here."""
+from tests.system.prosody.releases import RELEASES, Release, make_tree
+
+
+def this_release() -> Release:
+    """Return this machine's release of Debian."""
+    text = Path("/etc/os-release").read_text("utf-8")
+    return next(each for each in RELEASES if f"VERSION_CODENAME={each.suite}\n" in text)
 
 
 class CleanDebian:
-    """This machine's release of Debian without any other package.
+    """This machine's release of Debian without any package that ours does not depend on.
 
     ``debootstrap`` makes it in a minute, and it stays in the user's cache folder for the next run.
 
@@ -25,29 +27,16 @@ class CleanDebian:
     """
 
     def __init__(self, package: Path) -> None:
-        field = subprocess.run(
-            ["dpkg-deb", "--field", package, "Depends"], capture_output=True, text=True, check=True
-        )
-        alternatives = [
-            re.findall(r"(?:^|\|) *([\w.+-]+)", each) for each in field.stdout.split(",")
-        ]
-        self._names = sorted(
-            {next(name for name in names if name != "systemd") for names in alternatives}
-        )
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        self.root = Path(cache) / "jitsi-verifier-tests" / f"{SUITE}-clean"
+        command = ["dpkg-deb", "--field", str(package), "Depends"]
+        field = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        alternatives = [re.findall(r"(?:^|\|) *([\w.+-]+)", each) for each in field.split(",")]
+        names = {next(name for name in each if name != "systemd") for each in alternatives}
+        self._packages = ",".join(sorted(names))
+        digest = hashlib.sha256(self._packages.encode()).hexdigest()[:8]
+        self.release = this_release()
+        self.root = self.release.cache / f"{self.release.suite}-clean-{digest}"
 
     def install(self) -> None:
-        """Make the tree, if it is missing or was made for other packages."""
-        listed = self.root / "installed-for-package"
-        if listed.is_file() and listed.read_text().split() == self._names:
-            return
-        self.root.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["rm", "-rf", "--one-file-system", self.root], check=True)
-        with tempfile.TemporaryDirectory(dir=self.root.parent) as folder:
-            new = Path(folder) / "new"
-            include = f"--include={','.join(self._names)}"
-            command = ["debootstrap", "--variant=minbase", include, SUITE, new]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            (new / listed.name).write_text(" ".join(self._names))
-            new.rename(self.root)
+        """Make the tree, if it is missing."""
+        if not self.root.exists():
+            make_tree(self.release.suite, self._packages, self.root)

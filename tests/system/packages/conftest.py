@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.supply.release import version
+from tests.system.packages.clean_debian import this_release
+from tests.system.prosody.package import build_package
 
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the package for this machine's release of Debian."""
-    folder = tmp_path_factory.mktemp("package")
-    done = subprocess.run(
-        [ROOT / "packaging/deb", folder],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-4000:]
-    (built,) = folder.iterdir()
-    return built
+    """Return the package for this machine's release of Debian."""
+    built = build_package(this_release(), tmp_path_factory.mktemp("building"))
+    named = tmp_path_factory.mktemp("package") / f"jitsi-verifier_{version()}_native.deb"
+    return Path(shutil.copy(built, named))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 from pathlib import Path
 from typing import Final
 
-from tests.support.paths import ROOT
+from tests.support.documents import blocks
+from tests.support.paths import DOCS, ROOT
 from tests.system.prosody.copies import DebianCopy
 from tests.system.prosody.releases import Release
 
+_PAGE: Final = (DOCS / "debian-nginx.md").read_text("utf-8")
+BUILD: Final = next(block for block in blocks(_PAGE, "sh") if "make deb" in block)
+"""The commands that build the package."""
 CHECKOUT: Final = Path("/root/jitsi-verifier")
 """Where a person has the repository."""
 _PARTS: Final = (
@@ -19,7 +24,9 @@ _PARTS: Final = (
     "packaging",
     "contrib",
     "pyproject.toml",
+    "hatch_build.py",
     "requirements.txt",
+    "requirements-build.txt",
     "Makefile",
 )
 _COPY: Final = f"""
@@ -29,28 +36,38 @@ tar -C {ROOT} -cf - --exclude='./.*' --exclude=./dist --exclude=./build --exclud
 """
 
 
-def build_package(release: Release, commands: str, folder: Path) -> Path:
-    """Build the package, or return the one that an earlier run has built from the same files.
+def build_package(release: Release, folder: Path) -> Path:
+    """Build the package, or take the one that an earlier run has built from the same files.
 
     Args:
         release: The Debian.
-        commands: What the page says.
         folder: An empty folder.
+
+    Returns:
+        The package's path inside the folder.
     """
-    kept = release.cache / f"jitsi-verifier-{release.suite}-{_digest(commands)}.deb"
-    if not kept.exists():
-        with DebianCopy(release, folder) as debian:
-            debian.run(_COPY.format(folder=folder))
-            _share_network_settings(debian)
-            debian.run(commands, CHECKOUT, online=True, **_network_variables())
-            debian.run(f"cp dist/*.deb {folder}/dist/", CHECKOUT)
-        (built,) = (folder / "dist").iterdir()
-        for older in release.cache.glob(f"jitsi-verifier-{release.suite}-*.deb"):
-            older.unlink()
-        partial = kept.with_suffix(".new")
-        shutil.copy(built, partial)
-        partial.rename(kept)
-    return kept
+    kept = release.cache / f"jitsi-verifier-{release.suite}-{_digest(BUILD)}.deb"
+    release.cache.mkdir(parents=True, exist_ok=True)
+    # Another test may need the same package at the same time.
+    with (release.cache / f"{release.suite}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            _build(release, folder, kept)
+        # Another checkout of this repository may replace the kept file.
+        return Path(shutil.copy(kept, folder))
+
+
+def _build(release: Release, folder: Path, target: Path) -> None:
+    with DebianCopy(release, folder) as debian:
+        check_out(debian, folder)
+        debian.run(BUILD, CHECKOUT, online=True, **network_variables())
+        debian.run(f"cp dist/*.deb {folder}/dist/", CHECKOUT)
+    (built,) = (folder / "dist").iterdir()
+    for older in release.cache.glob(f"jitsi-verifier-{release.suite}-*.deb"):
+        older.unlink()
+    partial = target.with_suffix(".new")
+    shutil.copy(built, partial)
+    partial.rename(target)
 
 
 def _digest(commands: str) -> str:
@@ -64,14 +81,20 @@ def _digest(commands: str) -> str:
     return found.hexdigest()[:16]
 
 
-def _share_network_settings(debian: DebianCopy) -> None:
-    """Give a copy the files with which pip of this machine reaches package indexes."""
+def check_out(debian: DebianCopy, folder: Path) -> None:
+    """Give a copy the repository, and the files with which pip of this machine reaches indexes.
+
+    Args:
+        debian: The copy.
+        folder: The folder that it shares with the test.
+    """
+    debian.run(_COPY.format(folder=folder))
     for name in ("/etc/pip.conf", os.environ.get("PIP_CONFIG_FILE"), os.environ.get("PIP_CERT")):
         if name and Path(name).is_file():
             debian.write(name, Path(name).read_text("utf-8"))
 
 
-def _network_variables() -> dict[str, str]:
+def network_variables() -> dict[str, str]:
     """Return how this machine reaches package indexes."""
     return {
         name: value

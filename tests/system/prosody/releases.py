@@ -88,12 +88,17 @@ class Release:
         """Make the tree of the other Debian, if this machine lacks the release."""
         if self.is_in(Path("/")) or self.is_in(self.tree):
             return
-        self.tree.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.tree.parent) as folder:
-            new = Path(folder) / self.suite
-            command = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}"]
-            subprocess.run([*command, self.suite, new], check=True, stdout=subprocess.DEVNULL)
-            new.rename(self.tree)
+        make_tree(self.suite, _PACKAGES, self.tree)
+
+
+def make_tree(suite: str, packages: str, tree: Path) -> None:
+    """Make a folder with a Debian that has these packages, separated by commas."""
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=tree.parent) as folder:
+        new = Path(folder) / suite
+        command = ["debootstrap", "--variant=minbase", f"--include={packages}"]
+        subprocess.run([*command, suite, new], check=True, stdout=subprocess.DEVNULL)
+        new.rename(tree)
 
 
 RELEASES = (Release("0.12", "bookworm"), Release("13.0", "trixie"))

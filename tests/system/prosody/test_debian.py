@@ -24,7 +24,7 @@ from tests.system.prosody.clients import ClientFactory
 from tests.system.prosody.copies import DebianCopy
 from tests.system.prosody.forwarder import Forwarder
 from tests.system.prosody.jitsi_host import HOST, JICOFO, PROSODY, SECRET, set_up_jitsi
-from tests.system.prosody.package import CHECKOUT, build_package
+from tests.system.prosody.package import BUILD, CHECKOUT, build_package
 from tests.system.prosody.pages import Reader
 from tests.system.prosody.prosody import assert_clean
 from tests.system.prosody.releases import RELEASES
@@ -39,7 +39,6 @@ PUT_HOOK, _, REST = HOOK.partition("\n### Check that it works\n")
 CHECK_HOOK, _, TAKE_HOOK = REST.partition("\n### Undo\n")
 CHANGES = blocks(PUT_HOOK, "lua")[0]
 MODULES = "/usr/local/lib/prosody/modules"
-BUILD = next(block for block in blocks(GATE, "sh") if "make deb" in block)
 SNAPSHOT = """
 cd /etc
 find . \\( -name '*-' -o -name .pwd.lock \\) -prune -o -printf '%y %m %u:%g %p %l\\n' | sort
@@ -89,7 +88,7 @@ def jitsi(
         before = debian.run(SNAPSHOT)
         prosody = debian.read(PROSODY)
         # The page needs nothing else of the repository than the package.
-        package = build_package(request.param, BUILD, tmp_path_factory.mktemp("package"))
+        package = build_package(request.param, tmp_path_factory.mktemp("package"))
         shutil.copy(package, folder / "jitsi-verifier_0_all.deb")
         debian.run(f"mkdir -p {CHECKOUT}/dist && cp {folder}/*.deb {CHECKOUT}/dist/")
         yield Machine(debian, Reader(debian, CHECKOUT), before, prosody, gate.port, direct.port)
