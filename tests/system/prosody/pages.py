@@ -39,7 +39,9 @@ class Reader:
     def _run(self, block: str) -> str:
         # umask: administrators may have a strict one.
         script = "\n".join(["umask 077", *self._settings, block])
-        output = self._debian.run(script, self._folder, online=False, **self._environ)
+        # Only what comes from elsewhere needs another network than the machine's own.
+        online = "apt-get -y install" in block
+        output = self._debian.run(script, self._folder, online=online, **self._environ)
         self._settings += _SETTING.findall(block)
         rest = output
         for expected in _EXPECTED.findall(block):

@@ -22,7 +22,7 @@ _VERSION_FILE = "usr/lib/prosody/prosody.version"
 # debootstrap does not find the packages that provide a virtual one, so all are named.
 _PACKAGES = (
     "prosody,lua5.4,lua-bitop,lua-expat,lua-filesystem,lua-sec,lua-socket"
-    ",nginx,curl,ca-certificates,systemd-standalone-sysusers"
+    ",nginx,curl,ca-certificates,procps,systemd-standalone-sysusers"
     ",build-essential,debhelper,python3-dev,python3-venv"
 )
 
