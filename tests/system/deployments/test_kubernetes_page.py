@@ -156,6 +156,18 @@ def test_path_leads_from_nothing_to_a_shut_gate_and_back(
     assert not any(objects.find(kind) for kind in ("Deployment", "Secret", *kinds))
 
 
+def test_secret_changes(cluster: tuple[Cluster, Path], tmp_path: Path) -> None:
+    shell = Shell(tmp_path, cluster[1])
+    shell.section("1. Make the Secret")
+    shell.section("2. Install the verifier")
+    (tmp_path / "app-secret").write_text(f"{SECRET}\nanother-secret-of-more-than-32-bytes\n")
+    shell.section("Change the shared secret")
+    shell.run("kubectl -n jitsi exec deploy/jitsi-verifier -- jitsi-verifier check-config")
+    text = (tmp_path / "app-secret").read_text()
+    assert (shell.pod / "secrets/app-secret").read_text() == text
+    assert (shell.pod / "secrets/admin-token").read_text()
+
+
 def test_image_has_the_tag_that_the_chart_expects() -> None:
     version = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))["appVersion"]
     assert f"-t registry.example.org/jitsi-verifier:{version} ." in PAGE
