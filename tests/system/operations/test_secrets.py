@@ -80,6 +80,18 @@ def test_secret_changes_and_no_token_is_refused(machine: Machine) -> None:
     assert "mv" in back
 
 
+def test_secret_moves_from_the_configuration_to_a_file(tmp_path: Path) -> None:
+    with running_machine(tmp_path, f'app_secret = "{SECRET}"\napp_id = "app"\n') as machine:
+        (move,) = steps("Move the secret to a file")
+        machine.run(move)
+        machine.wait_for_log('"configuration reloaded"')
+        assert (machine.etc / "secret").read_text() == f"{SECRET}\n"
+        assert (machine.etc / "secret").stat().st_mode & 0o777 == 0o640
+        assert SECRET not in (machine.etc / "verifier.toml").read_text()
+        first, *_ = steps("Change the shared secret")
+        machine.run(first)  # a token of the new secret is allowed
+
+
 def test_change_of_the_secret_can_be_undone(machine: Machine) -> None:
     first, second, _, back = steps("Change the shared secret")
     with running_stream(machine.port, {"old": token}) as stream:
