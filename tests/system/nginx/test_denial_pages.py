@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -156,17 +157,27 @@ def built(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_documented_command_builds_the_pages(tmp_path: Path) -> None:
+def test_documented_command_adds_pages_that_outlast_an_update(sites: StartSite) -> None:
+    site = sites(JITSI, name="page with the operator's contact")
     (command,) = blocks((CONTRIB / "pages/README.md").read_text("utf-8"), "sh")
-    folder = tmp_path / "pages"
-    command = command.replace("/etc/nginx/jitsi-verifier/pages", str(folder))
-    subprocess.run(["sh", "-ec", command], check=True, cwd=ROOT)
-    for language in LANGUAGES:
-        page = (folder / f"{language}.html").read_text("utf-8")
-        assert 'href="mailto:help@example.org"' in page
-        assert (
-            f'href="https://login.example.org/" target="_top">{TEXTS[language]["sign_in"]}<' in page
-        )
+    own = site.nginx.substitutions["/etc/nginx/jitsi-verifier"] + "-pages"
+    command = command.replace("/etc/nginx/jitsi-verifier-pages", own)
+    try:
+        subprocess.run(["sh", "-ec", command], check=True, cwd=ROOT)
+        shutil.copytree(CONTRIB / "nginx/pages", f"{own[:-6]}/pages", dirs_exist_ok=True)
+        for language in LANGUAGES:
+            answer = site.get(OTHER_ROOM, accept(language))
+            assert answer.denial == (403, "room-mismatch")
+            assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+            assert shown_address(answer.text) == ("meet.example.org", "standup")
+            assert 'href="mailto:help@example.org"' in answer.text
+            login = f'"https://login.example.org/" target="_top">{TEXTS[language]["sign_in"]}<'
+            assert login in answer.text
+    finally:
+        shutil.rmtree(own)
+    shipped = site.get("/standup", accept("de"))
+    assert shipped.denial == (401, "token-missing")
+    assert "mailto:" not in shipped.text
 
 
 @pytest.mark.parametrize(("proxy", "percent"), [("nginx", "%"), ("caddy", "%"), ("envoy", "%%")])
