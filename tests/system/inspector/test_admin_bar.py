@@ -55,6 +55,10 @@ async def test_report_only_and_missing_keys_are_highlighted(tmp_path: Path) -> N
             assert await state(page, KEYS, "keys: unavailable") == "bad"
             hint = await page.evaluate_text(f"document.getElementById({KEYS!r}).title")
             assert hint.startswith("the key set: ")
+            heard = await page.inspect("", "standup")
+            assert "The request passes: this verifier is in report-only mode." in heard
+            assert heard.endswith("Would be denied: token-missing")
+            assert "report-only" in await page.copied("copy")
             assert await page.accessibility_violations() == []
             assert await page.tab.evaluate("document.documentElement.scrollWidth") == 360
             await page.tab.call("Network.setBlockedURLs", urls=["*/readyz"])

@@ -106,7 +106,7 @@ class AdminService:
         if path == "/v1/explain":
             if request.method != "POST":
                 return method_not_allowed("POST")
-            return await respond_explanation(request, self._hosts)
+            return await respond_explanation(request, self._hosts, self._mode)
         if path == "/v1/revocations":
             return await self._revocations.respond(request)
         if path != "/readyz" and path not in self._endpoints:

@@ -11,6 +11,7 @@ from dataclasses import asdict, fields, replace
 from http import HTTPStatus
 from typing import Any, Final
 
+from verifier.config.options import Mode
 from verifier.decisions.explaining import explain_request
 from verifier.decisions.hosts import Hosts
 from verifier.explain import (
@@ -36,13 +37,20 @@ _STRINGS: Final = ("token", "pasted", "url", "room_jid", "room", "host")
 _EXCLUSIVE: Final = (("token", "pasted"), ("url", "pasted"), ("url", "room_jid", "room"))
 
 
-async def respond_explanation(request: Request, hosts: Hosts) -> Response:
-    """Return the explanation for a token (``token`` or ``pasted``) and a room."""
+async def respond_explanation(request: Request, hosts: Hosts, mode: Mode) -> Response:
+    """Return the explanation for a token (``token`` or ``pasted``) and a room.
+
+    Args:
+        request: The request, with its body.
+        hosts: The verifier of each host.
+        mode: What a denial does; in report-only mode, a denied request is let through.
+    """
     try:
         explanation = await _explain(_parse(request.body), hosts)
     except BadBodyError as error:
         return problem(HTTPStatus.BAD_REQUEST, str(error), NO_STORE)
-    return Response(HTTPStatus.OK, JSON_HEADERS, json.dumps(explanation).encode())
+    body = json.dumps(explanation | {"mode": mode}).encode()
+    return Response(HTTPStatus.OK, JSON_HEADERS, body)
 
 
 def respond_hosts(hosts: Hosts) -> Response:

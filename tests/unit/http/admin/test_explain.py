@@ -58,9 +58,9 @@ def test_the_response_holds_the_explanation_and_the_token(verifier: RunningVerif
     assert (status, answer["allowed"]) == (200, True)
     assert list(answer) == [
         *("allowed", "code", "steps", "prosody", "notes"),
-        *("now", "host", "room_jid", "token"),
+        *("now", "host", "room_jid", "token", "mode"),
     ]
-    assert (answer["now"], answer["host"]) == (1_900_000_000, None)
+    assert (answer["now"], answer["host"], answer["mode"]) == (1_900_000_000, None, "enforce")
     assert answer["room_jid"] == "standup@conference"
     assert answer["token"] == {
         "header": {"typ": "JWT", "alg": "HS256"},

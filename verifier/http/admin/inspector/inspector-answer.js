@@ -1,7 +1,8 @@
 // Shows a response of /v1/explain. All values become text nodes, never markup.
 
 import {
-    allowSummary, asTicket, bothTimes, causeAndCure, localTime, mark, prosodyWords, RESULTS, skew, verdictWord, visible,
+    allowSummary, asTicket, bothTimes, causeAndCure, localTime, mark, prosodyWords, reportOnly, RESULTS, skew,
+    verdictWord, visible,
 } from "./inspector-words.js";
 
 const UTC = /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/;
@@ -38,6 +39,7 @@ export function showVerdict(parent, answer) {
     parent.replaceChildren(
         element("h2", {}, ...withLocalTimes(cause || verdictWord(answer))),
         ...(cure ? [element("p", {}, element("strong", {}, "What to change: "), ...withLocalTimes(cure))] : []),
+        ...(reportOnly(answer) ? [element("p", {}, reportOnly(answer))] : []),
         ...(answer.code ? [codeLine(answer)] : []),
     );
 }

@@ -82,13 +82,27 @@ export function pretty(value) {
 // Codes of which a later request may be allowed, because the verifier lacks something.
 const UNDECIDED = ["keys-unavailable", "overloaded", "store-unavailable"];
 
+const VERDICTS = {
+    allowed: "Allowed", denied: "Denied", undecided: "Cannot be decided now", reported: "Would be denied",
+};
+
 // What the card of the verdict looks like.
 export function kindOf(answer) {
-    return answer.allowed ? "allowed" : UNDECIDED.includes(answer.code) ? "undecided" : "denied";
+    if (answer.allowed) {
+        return "allowed";
+    }
+    if (UNDECIDED.includes(answer.code)) {
+        return "undecided";
+    }
+    return answer.mode === "report-only" ? "reported" : "denied";
 }
 
-export function verdictWord(answer) {
-    return { allowed: "Allowed", denied: "Denied", undecided: "Cannot be decided now" }[kindOf(answer)];
+export const verdictWord = (answer) => VERDICTS[kindOf(answer)];
+
+// What happens to a denied request in report-only mode; empty otherwise.
+export function reportOnly({ allowed, mode }) {
+    return allowed || mode !== "report-only" ? ""
+        : "The request passes: this verifier is in report-only mode. It only logs and counts the denial.";
 }
 
 // The first sentence; a dot in quotes ends no sentence.
@@ -126,6 +140,7 @@ export function asTicket(answer, version) {
         answer.code ? `${verdictWord(answer)}: ${answer.code}` : verdictWord(answer),
         cause,
         cure && `What to change: ${cure}`,
+        reportOnly(answer),
         ...(failed ? [
             `Rule: ${failed.name}`, `Expected: ${failed.expected ?? "nothing"}`, `Found: ${failed.found ?? "nothing"}`,
         ] : []),
