@@ -163,8 +163,7 @@ def _judge_open(question: Question, answer: Answer, _token: Token, _context: Con
     return _holds(question, answer)
 
 
-def _judge_admitted(question: Question, answer: Answer, token: Token, context: Context) -> Result:
-    del token
+def _judge_admitted(question: Question, answer: Answer, _token: Token, _context: Context) -> Result:
     if is_denial(answer):
         return _missed(question, answer, _CURES.get(answer.denial, question.cure))
     if not answer.status or answer.status in _UNAVAILABLE:
@@ -177,7 +176,6 @@ def _judge_admitted(question: Question, answer: Answer, token: Token, context: C
         return _missed(question, answer, _NO_SERVICE, ", no websocket")
     if question.target is Target.PAGE and answer.status >= 400:
         return _missed(question, answer, _NO_ANSWER)
-    del context
     return _holds(question, answer)
 
 
@@ -196,9 +194,8 @@ def _judge_denied(question: Question, answer: Answer, token: Token, context: Con
 
 
 def _judge_nothing_opened(
-    question: Question, answer: Answer, token: Token, context: Context
+    question: Question, answer: Answer, _token: Token, context: Context
 ) -> Result:
-    del token
     if not answer.status:
         return _judge_silence(question, answer)
     if is_prosody(answer) or (question.target is Target.SERVICE and _is_known(answer, context)):

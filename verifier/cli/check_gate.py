@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from verifier import check_gate
@@ -291,7 +291,11 @@ def _endpoints(
 
 
 def _endpoint(
-    redirections: Sequence[_Redirection], host: str, usual: str, port: int, tls: Any
+    redirections: Sequence[_Redirection],
+    host: str,
+    usual: str,
+    port: int,
+    tls: ssl.SSLContext | None,
 ) -> Endpoint:
     for each in redirections:
         if each.host in {"", host} and each.port in {"", str(port)}:

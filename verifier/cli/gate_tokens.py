@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -117,7 +117,7 @@ class Plan:
     tenant: str
     settings: Settings | None
     signer: Signer | None
-    given: str
+    given: str = field(repr=False)
     now: float
 
 

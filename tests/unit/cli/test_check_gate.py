@@ -170,3 +170,10 @@ def test_token_with_a_room_that_cannot_be_read_is_a_usage_error(run: Run) -> Non
     outcome = run("check-gate", URL, "--token", "-", stdin=b"eyJhIjoxfQ.e30x.c2ln")
     assert outcome.status == 2
     assert "eyJ" not in outcome.err
+
+
+def test_representation_of_a_plan_shows_no_token() -> None:
+    token = sign({"room": "standup"})
+    plan = Plan("standup", "acme", load(SECRETS), None, token, time.time())
+    assert token not in repr(plan)
+    assert SECRET not in repr(plan)
