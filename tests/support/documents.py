@@ -17,7 +17,7 @@ DOCUMENTS: Final = sorted(
 )
 """Every Markdown file of the project."""
 
-_FENCED: Final = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+_FENCED: Final = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 _INDENTED: Final = re.compile(r"(?:^(?: {4}.*)?\n)+", re.MULTILINE)
 _COMMAND: Final = re.compile(r".*(?:^|[ (/])jitsi-verifier ((?:--)?[a-z-]+(?: [^)]*)?)(?:\)|$)")
 _INLINE: Final = re.compile(r"`([^`\n]+)`")
@@ -41,8 +41,24 @@ def snippets(*languages: str) -> list[Snippet]:
     ]
 
 
+def section(text: str, title: str) -> str:
+    """Return a section of a document, without its heading.
+
+    Raises:
+        AssertionError: The document has no such section, or the section is empty.
+    """
+    found = text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    assert found, f"expected a section with the title {title!r}, found none"
+    return found
+
+
 def blocks(text: str, language: str) -> list[str]:
-    """Return the fenced blocks of a part of a document, without their indentation."""
+    """Return the fenced blocks of a part of a document, without their indentation.
+
+    Args:
+        text: The part of the document.
+        language: The word behind the fence; empty for blocks without one.
+    """
     return [
         re.sub(f"^{indent}", "", block, flags=re.MULTILINE)
         for indent, found, block in _FENCED.findall(text)
@@ -81,10 +97,7 @@ def commands(document: Path) -> list[list[str]]:
     lines = [line for block in _FENCED.findall(text) for line in block[2].splitlines()]
     lines += [line for block in _INDENTED.findall(text) for line in block.splitlines()]
     lines += _INLINE.findall(_FENCED.sub("", text))
-    found = (
-        re.search(r".*(?:^|[ (/])jitsi-verifier ((?:--)?[a-z-]+(?: [^)]*)?)(?:\)|$)", line)
-        for line in lines
-    )
+    found = map(_COMMAND.search, lines)
     return [arguments(match[1]) for match in found if match]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.documents import blocks, section
 from tests.support.paths import DOCS
 from tests.support.processes import (
     COMMAND,
@@ -123,10 +124,10 @@ def test_documented_searches_find_the_user(logs: Logs) -> None:
     logs.ask(f"/other?jwt={sign(CLAIMS)}", request_id="searched")
     logs.lines("searched")
     page = (DOCS / "monitoring.md").read_text("utf-8")
-    section = page.partition("## Why was this user refused?\n")[2].partition("\n## ")[0]
-    commands = re.findall(r"```sh\n(.*?)\n```", section, re.DOTALL)
+    text = section(page, "Why was this user refused?")
+    commands = blocks(text, "sh")
     assert len(commands) == 3
-    shown = re.findall(r"^  \w+ ", section, re.MULTILINE)
+    shown = re.findall(r"^  \w+ ", text, re.MULTILINE)
     assert shown
     for command in commands:
         text = command.replace("/var/log/jitsi-verifier/audit.log", str(logs.audit))

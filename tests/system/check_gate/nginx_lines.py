@@ -72,7 +72,7 @@ SILENT: Final[Mapping[str, tuple[str, ...]]] = {
         rf"{_PAGES}if \(\$jitsi_verifier_redirect\)",
         rf"{_LOCATION}proxy_set_header (Cookie|Sec-Fetch-Dest) ",
     ),
-    "the option bypass: without the address nobody is let in by it": (
+    "the option bypass: without the address it lets no client in": (
         rf"{_LOCATION}proxy_set_header X-Real-IP ",
     ),
     "what Jitsi receives cannot be seen from outside": (

@@ -13,14 +13,14 @@ from typing import Final
 
 import pytest
 
-from tests.support.documents import blocks
+from tests.support.documents import section
 from tests.support.paths import DOCS, ROOT
 from tests.support.processes import DEADLINE
 from tests.support.tokens import SECRET
 from tests.system.deployments.docker_template import FOLDER
 from tests.system.prosody.copies import DebianCopy
 from tests.system.prosody.pages import Reader
-from tests.system.prosody.releases import RELEASES
+from tests.system.prosody.releases import this_release
 
 PAGE: Final = (DOCS / "docker-jitsi-meet.md").read_text("utf-8")
 HOME: Final = Path("/root")
@@ -50,17 +50,10 @@ PAGE_OF_ROOM: Final = "https://localhost:8443/standup"
 BOSH: Final = "https://localhost:8443/http-bind?room=standup"
 
 
-def section(heading: str) -> str:
-    """Return the text below a heading."""
-    text = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    assert blocks(text, "sh"), heading
-    return text
-
-
 @pytest.fixture(scope="module")
 def host(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianCopy]:
     """A machine on which docker-jitsi-meet runs without a gate."""
-    release = next(each for each in RELEASES if each.is_in(Path("/")))
+    release = this_release()
     folder = tmp_path_factory.mktemp("docker")
     (folder / "render").write_bytes(program.read_bytes())
     with DebianCopy(release, folder, own_network=True) as machine:
@@ -92,23 +85,23 @@ def status(host: DebianCopy, url: str) -> str:
 
 def test_failing_command_fails_the_page(host: DebianCopy) -> None:
     with pytest.raises(AssertionError, match="no such service: jitsi-verifier"):
-        Reader(host, DEPLOYMENT).follow(section("2. Compare the options"))
+        Reader(host, DEPLOYMENT).follow(section(PAGE, "2. Compare the options"))
 
 
 def test_page_shuts_the_gate_and_opens_it_again(host: DebianCopy) -> None:
     reader = Reader(host, DEPLOYMENT)
     assert status(host, PAGE_OF_ROOM) == "200"
-    reader.follow(section("1. Add the files"))
-    compared = reader.follow(section("2. Compare the options"))
+    reader.follow(section(PAGE, "1. Add the files"))
+    compared = reader.follow(section(PAGE, "2. Compare the options"))
     assert compared.splitlines()[-1] == "Valid, and in agreement."
     assert "Risks:" not in compared
-    reader.follow(section("3. Start"))
+    reader.follow(section(PAGE, "3. Start"))
     assert status(host, PAGE_OF_ROOM) == status(host, BOSH) == "401"
-    checked = reader.follow(section("Check that it works"))
+    checked = reader.follow(section(PAGE, "Check that it works"))
     (link,) = [line for line in checked.splitlines() if line.startswith(f"{PAGE_OF_ROOM}?jwt=")]
     assert status(host, link) == "200"
     assert "token-missing" in checked
-    reader.follow(section("Undo"))
+    reader.follow(section(PAGE, "Undo"))
     wait_until_open(host)
     assert status(host, PAGE_OF_ROOM) == "200"
     assert status(host, BOSH) == "200"

@@ -9,7 +9,7 @@ from typing import Final
 import aiohttp
 import pytest
 
-from tests.support.documents import blocks
+from tests.support.documents import blocks, section
 from tests.support.paths import DOCS, ROOT
 from tests.support.processes import accepts, free_port, wait_until
 from tests.system.deployments.docker_template import rendered
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("container")
 
 HOST: Final = "meet.jitsi"
 PAGE: Final = (DOCS / "prosody.md").read_text("utf-8")
-GUIDE: Final = PAGE.partition("## docker-jitsi-meet\n")[2].partition("\n## ")[0]
+GUIDE: Final = section(PAGE, "docker-jitsi-meet")
 COPY, LINES, MODERATORS, REMOVE = blocks(GUIDE, "sh")
 CUSTOM: Final = "/root/.jitsi-meet-cfg/prosody/prosody-plugins-custom"
 BEFORE: Final = {

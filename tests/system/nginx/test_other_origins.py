@@ -13,7 +13,7 @@ from tests.support.browser import Tab, browser
 from tests.support.upstream import Upstream
 from tests.system.nginx.sites import JITSI, Site, StartSite, mint
 from tests.system.prosody.prosody import Prosody
-from tests.system.prosody.releases import RELEASES
+from tests.system.prosody.releases import this_release
 
 PROSODY = """
 modules_enabled = { "bosh" }
@@ -37,7 +37,7 @@ FETCH = """fetch({url}, {{method: "POST", headers: {headers}, body: {body}}}).th
 
 @pytest.fixture(scope="module")
 def prosody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prosody]:
-    release = next(release for release in RELEASES if release.is_in(Path("/")))
+    release = this_release()
     folder = tmp_path_factory.mktemp("prosody")
     template = folder / "template.cfg.lua"
     template.write_text(PROSODY)

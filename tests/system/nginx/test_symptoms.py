@@ -16,7 +16,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.documents import blocks
+from tests.support.documents import blocks, section
 from tests.support.paths import DOCS
 from tests.support.processes import free_port, post, wait_until
 from tests.support.tokens import sign
@@ -30,15 +30,9 @@ Run = Callable[..., str]
 DOMAIN: Final = {"JWT_ENABLE_DOMAIN_VERIFICATION": "true", "XMPP_DOMAIN": "meet.jitsi"}
 
 
-def section(title: str) -> str:
-    text = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-    assert text, title
-    return text
-
-
 def first_cells(title: str) -> list[str]:
     """Return the first cells of a section's table, without links and marks."""
-    rows = [line for line in section(title).splitlines() if line.startswith("| ")][1:]
+    rows = [line for line in section(PAGE, title).splitlines() if line.startswith("| ")][1:]
     return [re.sub(r"\[(.*?)\]\(.*?\)", r"\1", row.split(" | ")[0][2:]) for row in rows]
 
 
@@ -53,7 +47,7 @@ def run(tmp_path: Path) -> Run:
 
     def commands(site: Site, title: str, path: str = "/standup") -> str:
         (tmp_path / ".curlrc").write_text(f'connect-to = "{HOST}:80:127.0.0.1:{site.nginx.port}"\n')
-        script = "\n".join(blocks(section(title), "sh")).replace("https://", "http://")
+        script = "\n".join(blocks(section(PAGE, title), "sh")).replace("https://", "http://")
         script = script.replace("127.0.0.1:8091", f"127.0.0.1:{site.sidecar.admin_port}")
         script = script.replace("/var/log/nginx", str(site.nginx.logs))
         script = script.replace("timedatectl", "true").replace("journalctl", "true")
@@ -223,7 +217,8 @@ def test_status_tells_why_the_service_does_not_start(tmp_path: Path) -> None:
 
 
 def test_nginx_quotes_the_unexpected_status(sites: StartSite) -> None:
-    (quoted,) = blocks_without_language("nginx: unexpected status")
+    (block,) = blocks(section(PAGE, "nginx: unexpected status"), "")
+    quoted = block.rstrip()
     edits = [
         ("//jitsi_verifier/auth;", "//jitsi_verifier/wrong;"),
         ("error_log stderr alert;", "error_log /var/log/nginx/unexpected.log error;"),
@@ -234,10 +229,6 @@ def test_nginx_quotes_the_unexpected_status(sites: StartSite) -> None:
     wait_until(lambda: quoted in re.sub(r"\d+#\d+: \*\d+ ", "", log.read_text()), quoted)
     log.unlink()  # it quotes the request with its token
     wait_until(lambda: '"unknown path"' in site.sidecar.log.read_text(), "the event")
-
-
-def blocks_without_language(title: str) -> list[str]:
-    return re.findall(r"^```\n(.*?)\n```", section(title), re.MULTILINE | re.DOTALL)
 
 
 def test_command_shows_whether_decisions_are_counted(sites: StartSite, run: Run) -> None:

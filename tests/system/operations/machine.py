@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.support.documents import blocks
+from tests.support.documents import blocks, section
 from tests.support.manager import Manager
 from tests.support.paths import CONTRIB, DOCS
 from tests.support.processes import COMMAND, DEADLINE, free_port, get, wait_until
@@ -34,16 +34,9 @@ exec sh -c "exit $(cat {folder}/results)"
 """
 
 
-def section(title: str) -> str:
-    """Return a section of the page, without its heading."""
-    text = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-    assert text, title
-    return text
-
-
 def steps(title: str) -> list[str]:
     """Return the commands of a section: one text for each block."""
-    return blocks(section(title), "sh")
+    return blocks(section(PAGE, title), "sh")
 
 
 class Machine:

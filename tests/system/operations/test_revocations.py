@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.documents import section
 from tests.support.processes import get, post
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.tokens import SECRET
-from tests.system.operations.machine import Machine, running_machine, section, steps
+from tests.system.operations.machine import PAGE, Machine, running_machine, steps
 from tests.system.operations.stream import DENIED, EITHER, running_stream, token
 
 OPTIONS: Final = """
@@ -71,7 +72,7 @@ def good() -> str:
 
 def test_move_to_redis_accepts_no_revoked_token(machine: Machine, redis: RedisServer) -> None:
     start, copy, switch = steps("Move revocations to Redis")
-    (stop,) = re.findall("`(kill .*)`", section("Move revocations to Redis"))
+    (stop,) = re.findall("`(kill .*)`", section(PAGE, "Move revocations to Redis"))
     before = listed(machine)
     assert len(before) == len(CRITERIA)
     with running_stream(machine.port, {"good": good}) as stream:

@@ -12,11 +12,12 @@ from typing import Final
 
 import pytest
 
+from tests.support.documents import section
 from tests.support.paths import ROOT
 from tests.support.processes import COMMAND, free_port, wait_until
 from tests.support.tokens import SECRET
 from tests.system.nginx.sites import JITSI, Nginx
-from tests.system.operations.machine import Machine, running_machine, section, steps
+from tests.system.operations.machine import PAGE, Machine, running_machine, steps
 from tests.system.operations.stream import ALLOWED, BAD, EITHER, running_stream, token
 from verifier.version import VERSION
 
@@ -95,7 +96,7 @@ def test_restarts_refuse_no_token(tmp_path: Path) -> None:
 
 
 def test_uninstall_in_order_refuses_no_token(tmp_path: Path) -> None:
-    assert re.findall(r"^\d\. (?:The )?(\w+)", section("Uninstall"), re.MULTILINE) == [
+    assert re.findall(r"^\d\. (?:The )?(\w+)", section(PAGE, "Uninstall"), re.MULTILINE) == [
         *("proxy", "Prosody", "verifier")
     ]
     with running_machine(tmp_path / "machine", OPTIONS) as machine:

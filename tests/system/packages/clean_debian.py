@@ -7,13 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.system.prosody.releases import RELEASES, Release, make_tree
-
-
-def this_release() -> Release:
-    """Return this machine's release of Debian."""
-    text = Path("/etc/os-release").read_text("utf-8")
-    return next(each for each in RELEASES if f"VERSION_CODENAME={each.suite}\n" in text)
+from tests.system.prosody.releases import make_tree, this_release
 
 
 class CleanDebian:

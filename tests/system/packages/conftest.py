@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.supply.release import version
-from tests.system.packages.clean_debian import this_release
 from tests.system.prosody.package import build_package
+from tests.system.prosody.releases import this_release
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,10 @@ import pytest
 
 from tests.support.documents import blocks
 from tests.support.paths import DOCS
-from tests.system.packages.clean_debian import this_release
 from tests.system.packages.lifecycle import CONFIGURATION, SECRET, Machine
 from tests.system.prosody.copies import DebianCopy
 from tests.system.prosody.package import CHECKOUT, check_out, network_variables
+from tests.system.prosody.releases import this_release
 
 (INSTALL,) = blocks((DOCS / "packages.md").read_text("utf-8"), "sh")
 SYSTEMCTL = Path(__file__).parents[1] / "prosody/debian/systemctl"

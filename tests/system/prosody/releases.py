@@ -104,6 +104,19 @@ def make_tree(suite: str, packages: str, tree: Path) -> None:
 RELEASES = (Release("0.12", "bookworm"), Release("13.0", "trixie"))
 
 
+def this_release() -> Release:
+    """Return the release that is installed on this machine.
+
+    Raises:
+        LookupError: this machine has no release under test.
+    """
+    for release in RELEASES:
+        if release.is_in(Path("/")):
+            return release
+    versions = " or ".join(release.version for release in RELEASES)
+    raise LookupError(f"expected Prosody {versions} on this machine, found none")
+
+
 def main() -> None:
     """Install every release that is missing."""
     for release in RELEASES:

@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.documents import blocks
+from tests.support.documents import blocks, section
 from tests.support.paths import DOCS
 from tests.support.processes import get, wait_until
 from tests.support.tokens import sign
@@ -34,7 +34,7 @@ from verifier.check_config import find_risks, read_deployment
 
 GATE = (DOCS / "debian-nginx.md").read_text("utf-8").partition("\n## Jitsi's file by hand")[0]
 PUT_GATE, _, TAKE_GATE = GATE.partition("\n## Undo\n")
-HOOK = (DOCS / "prosody.md").read_text("utf-8").partition("## Debian\n")[2].partition("\n## ")[0]
+HOOK = section((DOCS / "prosody.md").read_text("utf-8"), "Debian")
 PUT_HOOK, _, REST = HOOK.partition("\n### Check that it works\n")
 CHECK_HOOK, _, TAKE_HOOK = REST.partition("\n### Undo\n")
 CHANGES = blocks(PUT_HOOK, "lua")[0]

@@ -15,13 +15,13 @@ from typing import Final
 
 import pytest
 
-from tests.support.documents import blocks
+from tests.support.documents import blocks, section
 from tests.support.paths import DOCS, ROOT
 from tests.support.processes import COMMAND, DEADLINE
 from tests.support.tokens import SECRET
 from tests.system.prosody.copies import DebianCopy
 from tests.system.prosody.pages import Reader
-from tests.system.prosody.releases import RELEASES
+from tests.system.prosody.releases import this_release
 from tests.system.proxies.programs import BIN, HOST
 
 PAGE: Final = (DOCS / "other-proxies.md").read_text("utf-8")
@@ -78,7 +78,7 @@ until curl -sfo /dev/null http://127.0.0.1:8091/readyz; do sleep 0.1; done
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianCopy]:
     """A machine with an open Jitsi, the verifier, and proxies that are not started."""
-    release = next(each for each in RELEASES if each.is_in(Path("/")))
+    release = this_release()
     with DebianCopy(release, tmp_path_factory.mktemp("machine"), own_network=True) as copy:
         for file, text in BEFORE.items():
             copy.write(file, text)
@@ -89,8 +89,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianCopy]:
 
 def steps(proxy: str) -> tuple[str, str, str]:
     """Return the parts of a proxy's section: install, check, undo."""
-    section = PAGE.partition(f"\n## {proxy}\n")[2].partition("\n## ")[0]
-    before, undo = section.split("**Undo.**")
+    before, undo = section(PAGE, proxy).split("**Undo.**")
     install, check = before.split("**Check that it works.**")
     return install, check, undo
 
@@ -140,8 +139,7 @@ def test_traefiks_files_are_installed_and_removed(machine: DebianCopy) -> None:
 
 
 def test_own_caddyfile_with_the_lines_is_valid(machine: DebianCopy) -> None:
-    section = PAGE.partition("\n## Caddy\n")[2].partition("\n## ")[0]
-    (lines,) = blocks(section, "caddy")
+    (lines,) = blocks(section(PAGE, "Caddy"), "caddy")
     run(machine, "mkdir -p /etc/own && cp -r contrib/caddy/. /etc/own")
     machine.write("/etc/own/Caddyfile", lines)
     run(machine, "caddy validate --config /etc/own/Caddyfile")
