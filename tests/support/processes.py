@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 DEADLINE = 60.0  # seconds; a busy machine needs 20 to start a service
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
@@ -179,6 +179,25 @@ class Program:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait(DEADLINE)
+
+
+class Stoppable(Protocol):
+    """What has a method that ends it."""
+
+    def stop(self) -> object:
+        """End it."""
+
+
+Running = TypeVar("Running", bound=Stoppable)
+
+
+@contextmanager
+def running(started: Running) -> Iterator[Running]:
+    """Stop a program, or a server of the tests, at the end of this context."""
+    try:
+        yield started
+    finally:
+        started.stop()
 
 
 @dataclass

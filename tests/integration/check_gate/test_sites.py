@@ -20,7 +20,7 @@ from cryptography import x509
 from tests.support.commands import Outcome
 from tests.support.documents import Snippet, name_of, snippets
 from tests.support.jitsi import Jitsi
-from tests.support.processes import free_port
+from tests.support.processes import free_port, running
 from tests.support.tls import tls_context
 from tests.support.tokens import SECRET, sign
 from verifier.check_gate import MAX_REQUESTS
@@ -73,10 +73,12 @@ def serving(respond: Respond) -> Iterator[int]:
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients leave early
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def answering(status: int, body: str = "<html>x</html>", **headers: str) -> Respond:
@@ -171,11 +173,8 @@ def tls_jitsi(*names: str) -> Iterator[tuple[int, str]]:
     """Run a Jitsi over TLS; yield its port and its certificate."""
     alternatives = [x509.DNSName(name) for name in names]
     context, certificate = tls_context(alternatives, time.time() - 3600, time.time() + 3600)
-    jitsi = Jitsi(context)
-    try:
+    with running(Jitsi(context)) as jitsi:
         yield jitsi.port, certificate
-    finally:
-        jitsi.stop()
 
 
 def test_unknown_certificate_is_an_error(ask: Ask) -> None:
@@ -207,9 +206,8 @@ def test_site_without_tls_is_an_error_for_https(ask: Ask) -> None:
 @pytest.fixture
 def jitsi() -> Iterator[Jitsi]:
     """Run a Jitsi without a gate."""
-    server = Jitsi()
-    yield server
-    server.stop()
+    with running(Jitsi()) as server:
+        yield server
 
 
 def test_jitsi_without_a_gate_does_not_hold(ask: Ask, jitsi: Jitsi) -> None:
@@ -277,13 +275,12 @@ async def test_requests_beyond_the_limit_are_not_sent(monkeypatch: pytest.Monkey
 
 
 async def test_connection_that_the_server_has_closed_is_opened_again() -> None:
-    jitsi = Jitsi()
-    asker = Asker(Site(HOST, "r", "t", {Server.SITE: Endpoint("127.0.0.1", jitsi.port)}))
-    for path in ("/xmpp-websocket", "/config.js", "/xmpp-websocket"):
-        answer = await asker.ask(Request(path, upgrade="xmpp" in path), "")
-        assert answer.status == (101 if "xmpp" in path else 200)
-    await asker.close()
-    jitsi.stop()
+    with running(Jitsi()) as jitsi:
+        asker = Asker(Site(HOST, "r", "t", {Server.SITE: Endpoint("127.0.0.1", jitsi.port)}))
+        for path in ("/xmpp-websocket", "/config.js", "/xmpp-websocket"):
+            answer = await asker.ask(Request(path, upgrade="xmpp" in path), "")
+            assert answer.status == (101 if "xmpp" in path else 200)
+        await asker.close()
 
 
 def test_answer_longer_than_is_read_is_cut(ask: Ask) -> None:
@@ -294,8 +291,7 @@ def test_answer_longer_than_is_read_is_cut(ask: Ask) -> None:
 
 
 def test_port_of_prosody_that_is_open_is_found(ask: Ask, jitsi: Jitsi) -> None:
-    other = Jitsi()
-    outcome = ask(jitsi.port, "--json", "--connect-to", f"{HOST}:5280:127.0.0.1:{other.port}")
-    other.stop()
+    with running(Jitsi()) as other:
+        outcome = ask(jitsi.port, "--json", "--connect-to", f"{HOST}:5280:127.0.0.1:{other.port}")
     verdicts = {each["question"]: each["verdict"] for each in json.loads(outcome.out)["questions"]}
     assert verdicts["BOSH on 5280"] == "missed"

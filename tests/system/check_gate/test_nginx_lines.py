@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.jitsi import Jitsi
 from tests.support.paths import CONTRIB
+from tests.support.processes import running
 from tests.system.check_gate.gates import EditedNginx, ask
 from tests.system.check_gate.nginx_lines import SILENT
 from tests.system.check_gate.pieces import Piece, nginx_pieces
@@ -67,10 +68,8 @@ def missed_without(tmp_path: Path, sidecar: Sidecar, jitsi: Jitsi, config: Path)
             if "[emerg]" not in str(error):
                 raise
             return {NO_START: str(error)}
-        try:
+        with running(nginx):
             return ask(nginx.port, config).questions("missed")
-        finally:
-            nginx.stop()
 
     return ask_without
 
@@ -79,11 +78,12 @@ def missed_without(tmp_path: Path, sidecar: Sidecar, jitsi: Jitsi, config: Path)
 def test_complete_gate_holds(
     tmp_path: Path, sidecar: Sidecar, jitsi: Jitsi, config: Path, example: str
 ) -> None:
-    nginx = EditedNginx(tmp_path / "nginx", example, sidecar.port, jitsi.port)
-    report = ask(nginx.port, config)
-    nginx.stop()
+    with running(EditedNginx(tmp_path / "nginx", example, sidecar.port, jitsi.port)) as nginx:
+        report = ask(nginx.port, config)
     assert (report.questions("missed"), report.status) == ({}, 0)
-    assert set(report.questions("not-asked").values()) <= {"not known which port it would be"}
+    # Other programs of this machine may use the ports beside the proxy.
+    beside = "Ports beside the proxy"
+    assert {name for name in report.questions("not-asked") if not name.startswith(beside)} == set()
 
 
 @pytest.mark.parametrize("piece", NOTICED, ids=name_of)

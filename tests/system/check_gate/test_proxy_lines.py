@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.jitsi import Jitsi
-from tests.support.processes import free_port
+from tests.support.processes import free_port, running
 from tests.system.check_gate.gates import Report, ask
 from tests.system.check_gate.simulated import SIMULATED
 from tests.system.nginx.sites import Sidecar
@@ -232,11 +232,8 @@ def ask_gate(tmp_path: Path, sidecar: Sidecar, jitsi: Jitsi, config: Path) -> As
 
     def call(name: str, edits: Mapping[str, str] = NO_EDITS) -> Report:
         start, changed = (PROXIES | OTHERS)[name], (edits,) if edits else ()
-        proxy = start(tmp_path / "proxy", sidecar.port, jitsi.port, *changed)
-        try:
+        with running(start(tmp_path / "proxy", sidecar.port, jitsi.port, *changed)) as proxy:
             return ask(proxy.port, config)
-        finally:
-            proxy.stop()
 
     return call
 
@@ -251,9 +248,8 @@ def test_shipped_files_hold(ask_gate: AskGate, name: str) -> None:
 def test_simulated_proxies_hold(
     tmp_path: Path, sidecar: Sidecar, jitsi: Jitsi, config: Path, name: str
 ) -> None:
-    proxy = SIMULATED[name](tmp_path / "proxy", sidecar.port, jitsi.port)
-    report = ask(proxy.port, config)
-    proxy.stop()
+    with running(SIMULATED[name](tmp_path / "proxy", sidecar.port, jitsi.port)) as proxy:
+        report = ask(proxy.port, config)
     assert (report.questions("missed"), report.status) == ({}, 0)
 
 
@@ -263,10 +259,11 @@ def test_report_only_mode_is_told(tmp_path: Path, jitsi: Jitsi, config: Path) ->
     unset = {"JWT_APP_ID": "", "JWT_APP_SECRET": ""}
     sidecar = Sidecar(tmp_path, {"VERIFIER_CONFIG": str(reporting), **unset})
     sidecar.start()
-    proxy = PROXIES["nginx"](tmp_path / "proxy", sidecar.port, jitsi.port)
-    report = ask(proxy.port, reporting)
-    proxy.stop()
-    sidecar.stop()
+    with (
+        running(sidecar),
+        running(PROXIES["nginx"](tmp_path / "proxy", sidecar.port, jitsi.port)) as proxy,
+    ):
+        report = ask(proxy.port, reporting)
     assert report.status == 1
     assert "report-only" in str(report.document["notes"])
     assert "Without a token: BOSH" in report.questions("missed")
@@ -276,9 +273,8 @@ def test_gate_without_verifier_lets_no_question_in(
     tmp_path: Path, jitsi: Jitsi, config: Path
 ) -> None:
     """The other proxies wait between their attempts, for each of the questions."""
-    proxy = PROXIES["nginx"](tmp_path / "proxy", free_port(), jitsi.port)
-    report = ask(proxy.port, config)
-    proxy.stop()
+    with running(PROXIES["nginx"](tmp_path / "proxy", free_port(), jitsi.port)) as proxy:
+        report = ask(proxy.port, config)
     found = {**report.questions("missed"), **report.questions("holds")}
     assert [each for each in found.values() if "Prosody" in each or "websocket" in each] == []
     assert report.status == 1
