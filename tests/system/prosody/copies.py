@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from tests.support.paths import ROOT
-from tests.support.processes import Program
+from tests.support.processes import DEADLINE, Program
 
 _IN_COPY = Path(__file__).with_name("in-copy")
+_LONGEST = 30 * DEADLINE  # seconds; to build a package takes some minutes
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -78,19 +79,21 @@ class DebianCopy:
             environ: Variables of its environment.
 
         Raises:
-            AssertionError: the command failed.
+            AssertionError: the command failed, or took longer than half an hour (status 124).
         """
         enter = ["nsenter", f"--target={self._first}", "--mount", "--pid", "--root", "--wd"]
         enter += [] if online else self._network
+        # Inside the copy: if only nsenter ended, the command would go on and keep the output open.
+        limit = ["timeout", "--kill-after=10", f"{_LONGEST:.0f}"]
         done = subprocess.run(
-            [*enter, "sh", "-euc", f"cd {folder}\n{command}"],
+            [*enter, *limit, "sh", "-euc", f"cd {folder}\n{command}"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
             env={"PATH": _SEARCH_PATH, "HOME": "/root", **environ},
         )
-        assert done.returncode == 0, f"{command}\n{done.stdout}"
+        assert done.returncode == 0, f"{command}\n{done.stdout}\nstatus {done.returncode}"
         return done.stdout
 
     def write(self, file: str, text: str, mode: int = 0o644) -> None:

@@ -78,12 +78,12 @@ until curl -sfo /dev/null http://127.0.0.1:8091/readyz; do sleep 0.1; done
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianCopy]:
     """A machine with an open Jitsi, the verifier, and proxies that are not started."""
-    release = this_release()
-    with DebianCopy(release, tmp_path_factory.mktemp("machine"), own_network=True) as copy:
+    with DebianCopy(this_release(), tmp_path_factory.mktemp("machine"), own_network=True) as copy:
         for file, text in BEFORE.items():
             copy.write(file, text)
         copy.write("/etc/jitsi-verifier/verifier.toml", VERIFIER)
-        copy.run(f"timeout {DEADLINE:.0f} sh -euc {shlex.quote(START)}", Path("/root"))
+        # Three programs start one after the other.
+        copy.run(f"timeout {3 * DEADLINE:.0f} sh -euc {shlex.quote(START)}", Path("/root"))
         yield copy
 
 
