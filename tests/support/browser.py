@@ -30,7 +30,7 @@ _FLAGS = (
     "--remote-debugging-port=0",
 )
 _SECONDS = 30.0
-_SECONDS_TO_LOAD = 120.0
+_MAX_SECONDS_FOR_EVENT = 120.0
 
 
 class Tab:
@@ -59,20 +59,20 @@ class Tab:
         """Open a URL as if it had been typed or followed from ``referrer``; wait until it loads."""
         self._events.clear()
         await self.call("Page.navigate", url=url, **({"referrer": referrer} if referrer else {}))
-        await self._wait_for_load()
+        await self._wait_for("Page.loadEventFired")
 
     async def reload(self) -> None:
         """Reload the page, and wait for its load event."""
         self._events.clear()
         await self.call("Page.reload")
-        await self._wait_for_load()
+        await self._wait_for("Page.loadEventFired")
 
     async def click_link(self, words: str) -> None:
         """Click the link whose text contains these words, and wait until the next page loads."""
         self._events.clear()
         link = f"[...document.links].find(link => link.textContent.includes({words!r}))"
         await self.evaluate(f"{link}.click()")
-        await self._wait_for_load()
+        await self._wait_for("Page.loadEventFired")
 
     async def evaluate(self, script: str) -> Any:
         """Return the value of a script's expression in the page."""
@@ -85,6 +85,17 @@ class Tab:
     def events(self, method: str) -> list[dict[str, Any]]:
         """Return the parameters of each event of one kind since the page was opened."""
         return [event["params"] for event in self._events if event.get("method") == method]
+
+    async def pass_time(self, seconds: int) -> list[dict[str, Any]]:
+        """Let seconds of virtual time pass, then stop the clock; return the requests sent."""
+        self._events.clear()
+        await self.call(
+            "Emulation.setVirtualTimePolicy",
+            policy="pauseIfNetworkFetchesPending",
+            budget=1000 * seconds,
+        )
+        await self._wait_for("Emulation.virtualTimeBudgetExpired")
+        return self.events("Network.requestWillBeSent")
 
     async def screenshot(self) -> bytes:
         """Return a picture of the window, as PNG."""
@@ -105,10 +116,10 @@ class Tab:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         await self.call("Emulation.setEmulatedMedia", features=features)
 
-    async def _wait_for_load(self) -> None:
-        # A page that sends requests by itself has events for ever, also if it never loads.
-        async with asyncio.timeout(_SECONDS_TO_LOAD):
-            while all(event.get("method") != "Page.loadEventFired" for event in self._events):
+    async def _wait_for(self, method: str) -> None:
+        # A page that sends requests by itself has other events for ever.
+        async with asyncio.timeout(_MAX_SECONDS_FOR_EVENT):
+            while all(event.get("method") != method for event in self._events):
                 self._events.append(await self._receive())
 
     async def _receive(self) -> dict[str, Any]:

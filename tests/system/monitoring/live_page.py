@@ -73,16 +73,7 @@ class LivePage(Page):
 
     async def requests_in(self, seconds: int) -> list[str]:
         """Let seconds of virtual time pass, then stop the clock; return the requested URLs."""
-        self.tab._events.clear()
-        await self.tab.call(
-            "Emulation.setVirtualTimePolicy",
-            policy="pauseIfNetworkFetchesPending",
-            budget=1000 * seconds,
-        )
-        while not self.tab.events("Emulation.virtualTimeBudgetExpired"):
-            self.tab._events.append(await self.tab._receive())
-        sent = self.tab.events("Network.requestWillBeSent")
-        return [request["request"]["url"] for request in sent]
+        return [sent["request"]["url"] for sent in await self.tab.pass_time(seconds)]
 
     def browser_errors(self) -> list[Any]:
         """Return the errors of the browser: scripts, content policy, failed requests."""
