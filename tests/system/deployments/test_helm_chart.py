@@ -19,7 +19,7 @@ from tests.support.paths import CONTRIB
 from tests.support.tokens import SECRET
 from tests.system.deployments.custom_resources import is_custom, mistakes
 from tests.system.nginx.sites import COMMAND
-from verifier.config import load
+from verifier.config import OPTIONS, load
 from verifier.process.shutdown import shutdown_seconds
 
 BUILD = runpy.run_path(str(CONTRIB / "helm/build.py"))
@@ -225,6 +225,15 @@ def test_wrong_values_are_refused_with_the_reason(name: str) -> None:
     found = refusal(**values)
     assert message in found
     assert SECRET not in found
+
+
+@pytest.mark.parametrize("name", [option.name for option in OPTIONS if option.type.secret])
+def test_every_secret_option_is_refused_in_the_configuration(name: str) -> None:
+    value = "rediss://:word@redis.example.org/0" if name == "revocation_store" else SECRET
+    found = refusal(config={"app_id": "x", name: value})
+    assert f"config.{name} " in found
+    assert "would be in a ConfigMap" in found
+    assert value not in found
 
 
 def test_pods_are_replaced_after_a_change() -> None:
