@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -17,10 +18,12 @@ MAX_REQUESTS: Final = 100
 """The most requests that one run sends; the only place that says so."""
 PAUSE: Final = 0.04
 """Seconds between two requests."""
+MAX_SECONDS: Final = 600
+"""Seconds after which a run sends no more requests. It is a limit for sites that answer slowly."""
 
 
-class TooManyRequestsError(Exception):
-    """The run has sent ``MAX_REQUESTS`` requests."""
+class LimitError(Exception):
+    """The run may send no more requests. The text says which limit is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Asker:
 
     def __init__(self, site: Site) -> None:
         self.sent = 0
+        self._begin = time.monotonic()
         self._site = site
         self._connections = {
             server: Connection(endpoint) for server, endpoint in site.endpoints.items()
@@ -67,19 +71,19 @@ class Asker:
 
         Raises:
             CannotConnectError: No connection to the site itself could be made.
-            TooManyRequestsError: The run may send no more requests.
+            LimitError: The run may send no more requests.
         """
         if self.sent >= MAX_REQUESTS:
-            raise TooManyRequestsError
+            raise LimitError(f"the limit of {MAX_REQUESTS} requests is reached")
+        if time.monotonic() - self._begin > MAX_SECONDS:
+            raise LimitError(f"the limit of {MAX_SECONDS} s is reached")
         if self.sent:
             await asyncio.sleep(PAUSE)
         self.sent += 1
         connection = self._connections[request.server]
         try:
             async with asyncio.timeout(self._site.timeout):
-                return await connection.ask(
-                    self.written(request, token), has_body=request.method != "HEAD"
-                )
+                return await connection.ask(self.written(request, token))
         except TimeoutError:
             failure = f"no answer within {self._site.timeout:g} s"
             return Answer(failure=failure, connected=False)

@@ -53,6 +53,10 @@ class CannotConnectError(Exception):
     """No connection could be made. The text says why, and what to do."""
 
 
+class _TooLongError(Exception):
+    """The server sends headers or interim responses without end."""
+
+
 @dataclass
 class _Message:
     """What llhttp has read of one response."""
@@ -78,8 +82,12 @@ class _Message:
         self.body += data[: LONGEST_BODY - len(self.body)]
 
     def on_message_complete(self) -> None:
-        # An interim response, such as 100, is followed by the final one.
-        self.complete = self.status >= 200 or self.status == 101
+        self.complete = self.has_head
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the status is final: an interim one, such as 100, is followed by another."""
+        return self.status >= 200 or self.status == 101
 
 
 class Connection:
@@ -94,21 +102,17 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._own_address = False
 
-    async def ask(self, head: bytes, *, has_body: bool = True) -> Answer:
-        """Send a request, and return the response.
-
-        Args:
-            head: The whole request.
-            has_body: Whether a response can have a body, which one to HEAD has not.
+    async def ask(self, request: bytes) -> Answer:
+        """Send a whole request, not one of HEAD, and return the response.
 
         Raises:
             CannotConnectError: No connection could be made.
         """
         reused = self._streams is not None
-        answer = await self._ask_once(head, has_body=has_body)
-        if reused and answer.failure and not answer.status:
+        answer = await self._ask_once(request)
+        if reused and answer.failure:
             # The server closed the idle connection at the same moment.
-            answer = await self._ask_once(head, has_body=has_body)
+            answer = await self._ask_once(request)
         return answer
 
     async def close(self) -> None:
@@ -122,13 +126,13 @@ class Connection:
             async with asyncio.timeout(1):
                 await writer.wait_closed()
 
-    async def _ask_once(self, head: bytes, *, has_body: bool) -> Answer:
+    async def _ask_once(self, request: bytes) -> Answer:
         reader, writer = self._streams or await self._open()
         message = _Message()
         try:
-            writer.write(head)
+            writer.write(request)
             await writer.drain()
-            await self._read(reader, message, has_body=has_body)
+            await self._read(reader, message)
         except (OSError, asyncio.IncompleteReadError):
             await self.close()
             return Answer(failure="the connection was closed without an answer")
@@ -139,17 +143,18 @@ class Connection:
             writer.transport.abort()
             self._streams = None
             raise
-        return await self._finish(message, writer, has_body=has_body)
+        except _TooLongError:
+            await self.close()
+            return Answer(failure=f"no answer in the first {_LONGEST_RESPONSE} bytes")
+        return await self._finish(message, writer)
 
-    async def _finish(
-        self, message: _Message, writer: asyncio.StreamWriter, *, has_body: bool
-    ) -> Answer:
+    async def _finish(self, message: _Message, writer: asyncio.StreamWriter) -> Answer:
         if message.status == 101:
             # An opened websocket is closed at once, as a client does that changes its mind.
             with suppress(OSError):
                 writer.write(_CLOSE_FRAME)
                 await writer.drain()
-        finished = message.complete and message.status != 101 and has_body
+        finished = message.complete and message.status != 101
         if not finished or not message.parser.should_keep_alive():
             await self.close()
         return Answer(
@@ -177,25 +182,30 @@ class Connection:
             raise CannotConnectError(f"no TLS ({error.reason or 'failed'})") from None
         except OSError as error:
             raise CannotConnectError(_reason(error)) from None
+        except (UnicodeError, ValueError):
+            # Python raises them for names that DNS or TLS cannot have, such as "a..b".
+            raise CannotConnectError("the name of the host cannot be used") from None
         self._streams = reader, writer
         self._own_address = not endpoint.stands_in and _is_own_address(writer)
         return self._streams
 
     @staticmethod
-    async def _read(reader: asyncio.StreamReader, message: _Message, *, has_body: bool) -> None:
+    async def _read(reader: asyncio.StreamReader, message: _Message) -> None:
+        """Read until the response is complete, or long enough to be judged."""
         received = 0
         while not message.complete:
             data = await reader.read(_PIECE)
             if not data:
-                if message.status and not message.complete:
+                if message.has_head:
                     return  # a body that ends with the connection
                 raise asyncio.IncompleteReadError(b"", None)
             received += len(data)
             with suppress(httptools.HttpParserUpgrade):
                 message.parser.feed_data(data)
-            head_only = message.status >= 200 and not has_body
-            if head_only or (received > _LONGEST_RESPONSE and message.status):
-                return
+            if received > _LONGEST_RESPONSE:
+                if message.has_head:
+                    return
+                raise _TooLongError
 
 
 def _reason(error: OSError) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from verifier.check_gate.asker import Asker, Site, TooManyRequestsError
+from verifier.check_gate.asker import Asker, LimitError, Site
 from verifier.check_gate.connection import CannotConnectError
 from verifier.check_gate.judge import Context, is_denial, is_prosody, judge, not_asked
 from verifier.check_gate.model import (
@@ -17,6 +17,7 @@ from verifier.check_gate.model import (
     Credential,
     Question,
     Result,
+    Server,
     Token,
     Tokens,
     Verdict,
@@ -25,6 +26,7 @@ from verifier.check_gate.questions import DIRECT, GUEST, OPEN, QUESTIONS
 from verifier.check_gate.revealed import Exchange, judge_all
 
 _NO_TOKEN: Final = Token()
+_MAX_SILENT: Final = 3
 
 
 class NoGateError(Exception):
@@ -38,15 +40,18 @@ class Report:
     Attributes:
         results: A result for each question, in order.
         sent: The number of requests that were sent.
+        complete: Whether no limit has ended the run early.
     """
 
     results: tuple[Result, ...]
     sent: int
+    complete: bool = True
 
     @property
     def holds(self) -> bool:
-        """Whether all that was asked is as expected."""
-        return all(result.verdict is not Verdict.MISSED for result in self.results)
+        """Whether all that could be asked was asked, and is as expected."""
+        missed = any(result.verdict is Verdict.MISSED for result in self.results)
+        return self.complete and not missed
 
 
 async def check_gate(site: Site, tokens: Tokens, *, report_only: bool = False) -> Report:
@@ -59,7 +64,7 @@ async def check_gate(site: Site, tokens: Tokens, *, report_only: bool = False) -
 
     Raises:
         CannotConnectError: The site cannot be reached.
-        NoGateError: The site is not a Jitsi Meet, as far as can be seen.
+        NoGateError: The site is not a Jitsi Meet, as far as can be seen, or answers no more.
     """
     asker = Asker(site)
     run = _Run(asker, tokens, Context(report_only), site)
@@ -71,7 +76,7 @@ async def check_gate(site: Site, tokens: Tokens, *, report_only: bool = False) -
         results += await asyncio.gather(*map(run.ask, beside))
     finally:
         await asker.close()
-    return Report((*results, *judge_all(run.exchanges)), asker.sent)
+    return Report((*results, *judge_all(run.exchanges)), asker.sent, run.complete)
 
 
 class _Run:
@@ -86,11 +91,13 @@ class _Run:
 
     def __init__(self, asker: Asker, tokens: Tokens, context: Context, site: Site) -> None:
         self.exchanges: list[Exchange] = []
+        self.complete = True
         self._asker = asker
         self._tokens: Mapping[Credential, Token] = tokens
         self._context = context
         self._site = site
         self._known: dict[Question, Answer] = {}
+        self._silent = 0
 
     async def recognise(self) -> None:
         """Ask the first two questions, and refuse a site that is not a Jitsi Meet.
@@ -123,7 +130,11 @@ class _Run:
             )
 
     async def ask(self, question: Question) -> Result:
-        """Ask a question; return its result."""
+        """Ask a question; return its result.
+
+        Raises:
+            NoGateError: The site answers no more.
+        """
         token = self._token(question)
         if token.missing:
             return not_asked(question, token.missing)
@@ -136,13 +147,26 @@ class _Run:
             answer = self._known.pop(question, None) or await self._asker.ask(
                 question.request, token.text
             )
-        except TooManyRequestsError:
-            return not_asked(question, "the limit of requests is reached")
+        except LimitError as error:
+            self.complete = False
+            return not_asked(question, str(error))
         except CannotConnectError as error:
             answer = Answer(failure=str(error), connected=False)
+        self._expect_answers(question, answer)
         self._context.learn(question, answer)
         self.exchanges.append(Exchange(question, token, answer, self._site.host))
         return judge(question, answer, token, self._context)
+
+    def _expect_answers(self, question: Question, answer: Answer) -> None:
+        """Refuse a site that has stopped answering: the rest would show nothing."""
+        if question.request.server is not Server.SITE:
+            return
+        self._silent = 0 if answer.connected else self._silent + 1
+        if self._silent == _MAX_SILENT:
+            raise NoGateError(
+                f"the last {_MAX_SILENT} of {self._asker.sent} requests got no answer"
+                f" ({answer.failure}): does a firewall, such as fail2ban, shut this address out?"
+            )
 
     def _token(self, question: Question) -> Token:
         return self._tokens.get(question.request.credential, _NO_TOKEN)

@@ -69,6 +69,7 @@ _MANUAL: Final = Manual(
 )
 _PORTS: Final = {Server.BOSH: 5280, Server.BOSH_TLS: 5281, Server.JICOFO: 8888}
 _ADMIN_PORT: Final = 8091
+_MAX_PORT: Final = 65_535
 _CONNECT_TO: Final = re.compile(
     r"(?P<host>[\w.-]*|\[[\w:.]+\]):(?P<port>\d*):(?P<to>[\w.-]*|\[[\w:.]+\]):(?P<to_port>\d*)",
     re.ASCII,
@@ -257,7 +258,7 @@ def _internal_address(settings: Settings | None) -> str:
 
 def _redirection(value: str) -> _Redirection:
     found = _CONNECT_TO.fullmatch(value)
-    if found is None:
+    if found is None or int(found["to_port"] or 0) > _MAX_PORT:
         raise argparse.ArgumentTypeError("expected HOST:PORT:HOST2:PORT2")
     return _Redirection(found["host"], found["port"], found["to"], found["to_port"])
 

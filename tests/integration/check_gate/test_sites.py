@@ -25,7 +25,7 @@ from tests.support.tls import tls_context
 from tests.support.tokens import SECRET, sign
 from verifier.check_gate import MAX_REQUESTS
 from verifier.check_gate import asker as asker_module
-from verifier.check_gate.asker import Asker, Site, TooManyRequestsError
+from verifier.check_gate.asker import Asker, LimitError, Site
 from verifier.check_gate.connection import Endpoint
 from verifier.check_gate.model import Request, Server
 from verifier.check_gate.questions import QUESTIONS
@@ -120,6 +120,69 @@ def test_slow_site_is_an_error(ask: Ask) -> None:
 def test_site_that_is_no_jitsi_is_an_error(ask: Ask) -> None:
     with serving(answering(200)) as port:
         assert_error(ask(port), "not a Jitsi Meet", "/config.js")
+
+
+@pytest.mark.parametrize("name", ["a..b", ".example.org", f"{'a' * 70}.example"])
+def test_name_that_no_host_can_have_is_an_error(
+    ask: Ask, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    del ask  # it sets the configuration
+    status = main(["check-gate", f"https://{name}"])
+    assert_error(Outcome(status, *capsys.readouterr()), "https", "name of the host")
+
+
+@contextmanager
+def sending(start: bytes, piece: bytes) -> Iterator[int]:
+    """Send these bytes to each client, the second ones without end; yield the port."""
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(start)
+        while True:
+            handler.wfile.write(piece)
+
+    with serving(respond) as port:
+        yield port
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n" * 10_000),
+        (b"HTTP/1.1 200 OK\r\nA: ", b"b" * 60_000),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 3_000),
+    ],
+)
+def test_answer_without_an_end_is_an_error(ask: Ask, start: bytes, piece: bytes) -> None:
+    with sending(start, piece) as port:
+        assert_error(ask(port), "no answer in the first")
+
+
+def test_site_that_stops_answering_is_an_error(ask: Ask) -> None:
+    answered: list[str] = []
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        answered.append(handler.path)
+        if len(answered) > 20:
+            handler.server.server_close()
+        answering(401)(handler)
+
+    with serving(respond) as port:
+        assert_error(ask(port), "connection refused", "fail2ban")
+
+
+def test_run_that_a_limit_ends_does_not_hold(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        if handler.path == "/config.js":
+            answering(200, "config", **{"Content-Type": "text/javascript"})(handler)
+        else:
+            safe = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+            answering(401, **safe)(handler)
+
+    monkeypatch.setattr(asker_module, "MAX_REQUESTS", 2)
+    with serving(respond) as port:
+        outcome = ask(port)
+    assert "the limit of 2 requests is reached" in outcome.out
+    assert ("✗" in outcome.out, outcome.status) == (False, 1)
 
 
 def test_error_pages_everywhere_are_an_error(ask: Ask) -> None:
@@ -268,7 +331,7 @@ async def test_requests_beyond_the_limit_are_not_sent(monkeypatch: pytest.Monkey
         asker = Asker(Site(HOST, "room", "tenant", endpoints))
         for _ in range(MAX_REQUESTS):
             await asker.ask(Request("/"), "")
-        with pytest.raises(TooManyRequestsError):
+        with pytest.raises(LimitError):
             await asker.ask(Request("/"), "")
         await asker.close()
     assert len(seen) == MAX_REQUESTS

@@ -141,6 +141,7 @@ def test_tokens_are_not_shown_by_repr() -> None:
         (["https://meet.example.org:99999"], "https://HOST"),
         (["https://user@meet.example.org"], "https://HOST"),
         ([URL, "--connect-to", "192.0.2.7"], "HOST:PORT:HOST2:PORT2"),
+        ([URL, "--connect-to", ":::99999"], "HOST:PORT:HOST2:PORT2"),
         ([URL, "--no-config", "--key", "x"], "--no-config excludes"),
         ([URL, "--ca", "/nonexistent"], "certificates"),
         ([URL, "--timeout", "soon"], "such as"),
