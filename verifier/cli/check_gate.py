@@ -90,6 +90,19 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the sub-command."""
     parser = add_command(commands, "check-gate", _SUMMARY, _DESCRIPTION, _MANUAL)
     parser.add_argument("url", metavar="URL", help="the site: https://HOST")
+    _add_tokens(parser)
+    _add_connection(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    parser.add_argument(
+        "--no-config",
+        action="store_true",
+        help="read no configuration; then only --token gives a good token",
+    )
+    add_config(parser)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def _add_tokens(parser: Parser) -> None:
     tokens = parser.add_argument_group("the tokens")
     tokens.add_argument("--room", metavar="R", type=text, help="default: a room with a random name")
     tokens.add_argument(
@@ -102,6 +115,9 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     tokens.add_argument(
         "--token", metavar="FILE", help="a file with a good token; - reads it from standard input"
     )
+
+
+def _add_connection(parser: Parser) -> None:
     connection = parser.add_argument_group("the connection")
     connection.add_argument(
         "--connect-to",
@@ -122,14 +138,6 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         default=10,
         help="the longest time for one answer; default: 10s",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
-    parser.add_argument(
-        "--no-config",
-        action="store_true",
-        help="read no configuration; then only --token gives a good token",
-    )
-    add_config(parser)
-    parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> int:
