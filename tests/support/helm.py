@@ -62,6 +62,9 @@ def rendered_text(*arguments: str | Path, values: str = "") -> str:
     Args:
         arguments: Arguments besides the release, the chart and the namespace ``jitsi``.
         values: A values file.
+
+    Raises:
+        ValueError: helm refuses the values; the text is its message.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
         file.write(values)

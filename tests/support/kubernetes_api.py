@@ -12,6 +12,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -321,6 +322,7 @@ def _status(code: int, reason: str, message: str) -> Object:
     return kind | {"code": code, "reason": reason, "message": message}
 
 
+@cache
 def _discovery() -> dict[str, Object]:
     """Return what the server says about its own API, by path."""
     documents: dict[str, Object] = {
@@ -335,44 +337,49 @@ def _discovery() -> dict[str, Object]:
         if group:
             groups.append({"name": group, "versions": [one], "preferredVersion": one})
         resources = [each for each in _RESOURCES.values() if each.version == version]
-        documents[f"/{path}"] = {
-            "kind": "APIResourceList",
-            "groupVersion": version,
-            "resources": [
-                {
-                    "name": each.plural,
-                    "singularName": each.kind.lower(),
-                    "namespaced": each.kind not in _WITHOUT_NAMESPACE,
-                    "kind": each.kind,
-                    "shortNames": ["deploy"] if each.kind == "Deployment" else [],
-                    "verbs": _VERBS,
-                }
-                for each in resources
-            ],
-        }
+        documents[f"/{path}"] = _resource_list(version, resources)
         schemas[path] = {"serverRelativeURL": f"/openapi/v3/{path}"}
-        # kubectl asks here whether the server checks fields itself.
-        documents[f"/openapi/v3/{path}"] = {
-            "openapi": "3.0.0",
-            "info": {"title": "cluster", "version": "1"},
-            "paths": {
-                f"/{each.plural}/{{name}}": {
-                    "patch": {
-                        "parameters": [{"name": "fieldValidation", "in": "query"}],
-                        "responses": {},
-                        "x-kubernetes-group-version-kind": {
-                            "group": group,
-                            "version": number,
-                            "kind": each.kind,
-                        },
-                    }
-                }
-                for each in resources
-            },
-        }
+        documents[f"/openapi/v3/{path}"] = _schema(group, number, resources)
     documents["/apis"] = {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
     documents["/openapi/v3"] = {"paths": schemas}
     return documents
+
+
+def _resource_list(version: str, resources: list[Resource]) -> Object:
+    listed = [
+        {
+            "name": each.plural,
+            "singularName": each.kind.lower(),
+            "namespaced": each.kind not in _WITHOUT_NAMESPACE,
+            "kind": each.kind,
+            "shortNames": ["deploy"] if each.kind == "Deployment" else [],
+            "verbs": _VERBS,
+        }
+        for each in resources
+    ]
+    return {"kind": "APIResourceList", "groupVersion": version, "resources": listed}
+
+
+def _schema(group: str, number: str, resources: list[Resource]) -> Object:
+    """Return the part of the OpenAPI document that kubectl reads.
+
+    kubectl asks there whether the server checks fields itself.
+    """
+    paths = {
+        f"/{each.plural}/{{name}}": {
+            "patch": {
+                "parameters": [{"name": "fieldValidation", "in": "query"}],
+                "responses": {},
+                "x-kubernetes-group-version-kind": {
+                    "group": group,
+                    "version": number,
+                    "kind": each.kind,
+                },
+            }
+        }
+        for each in resources
+    }
+    return {"openapi": "3.0.0", "info": {"title": "cluster", "version": "1"}, "paths": paths}
 
 
 @contextmanager

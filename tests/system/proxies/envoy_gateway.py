@@ -35,21 +35,10 @@ def envoy_configuration(
         upstream: The port of Jitsi.
         certificate: A PEM file with the certificate and its key; without it, Envoy serves http.
     """
-    kinds: dict[str, list[Manifest]] = {}
-    for manifest in manifests:
-        kinds.setdefault(manifest["kind"], []).append(manifest)
     (client,), (policy,), (proxy,) = (
-        [each["spec"] for each in kinds[kind]]
+        [each["spec"] for each in manifests if each["kind"] == kind]
         for kind in ("ClientTrafficPolicy", "SecurityPolicy", "EnvoyProxy")
     )
-    (target,) = policy["targetRefs"]
-    assert (target["group"], target["kind"]) == ("gateway.networking.k8s.io", "HTTPRoute")
-    routes = [
-        route
-        for manifest in kinds["HTTPRoute"]
-        for route in _routes(manifest, gated=manifest["metadata"]["name"] == target["name"])
-    ]
-    routes.sort(key=lambda route: route[0], reverse=True)
     manager = _manager(client, proxy) | {
         "http_filters": [
             _header_mutation(client["headers"]["lateResponseHeaders"]),
@@ -58,14 +47,11 @@ def envoy_configuration(
         ],
         "route_config": {
             "virtual_hosts": [
-                {"name": "jitsi", "domains": ["*"], "routes": [route for _, route in routes]}
+                {"name": "jitsi", "domains": ["*"], "routes": _sorted_routes(manifests, policy)}
             ]
         },
     }
-    chain: dict[str, Any] = {"filters": [{"name": "manager", "typed_config": manager}]}
-    if certificate:
-        chain["transport_socket"] = _tls(str(certificate))
-    listener = {"name": "https", "address": _address(port), "filter_chains": [chain]}
+    listener = _listener(port, manager, certificate)
     settings = policy["extAuth"]["http"]["backendSettings"]
     idle = settings["timeout"]["http"]["connectionIdleTimeout"]
     clusters = [_cluster("jitsi", upstream, "3600s"), _cluster("verifier", sidecar, idle)]
@@ -75,6 +61,26 @@ def envoy_configuration(
         "layered_runtime": {"layers": [layer]},
         "static_resources": {"listeners": [listener], "clusters": clusters},
     }
+
+
+def _listener(port: int, manager: dict[str, Any], certificate: Path | None) -> dict[str, Any]:
+    chain: dict[str, Any] = {"filters": [{"name": "manager", "typed_config": manager}]}
+    if certificate:
+        chain["transport_socket"] = _tls(str(certificate))
+    return {"name": "https", "address": _address(port), "filter_chains": [chain]}
+
+
+def _sorted_routes(manifests: list[Manifest], policy: Manifest) -> list[dict[str, Any]]:
+    """Return Envoy's routes, those with the highest precedence first."""
+    (target,) = policy["targetRefs"]
+    assert (target["group"], target["kind"]) == ("gateway.networking.k8s.io", "HTTPRoute")
+    routes = [
+        route
+        for manifest in manifests
+        if manifest["kind"] == "HTTPRoute"
+        for route in _routes(manifest, gated=manifest["metadata"]["name"] == target["name"])
+    ]
+    return [route for _, route in sorted(routes, key=lambda route: route[0], reverse=True)]
 
 
 def _address(port: int) -> dict[str, Any]:
