@@ -40,6 +40,7 @@ _VERIFIER: Final = re.compile(rb'jitsi_verifier_|jitsi-verifier|"fingerprint"')
 _IDENTITY: Final = ("x-jitsi-room", "x-jitsi-affiliation", "x-jitsi-user-id")
 _DENIALS: Final = (401, 403)
 _UNAVAILABLE: Final = (502, 503, 504)
+_NO_SUCH_PATH: Final = (301, 302, 307, 308, 404, 405)
 _AMBIGUOUS: Final = "ambiguous-request"
 
 _SAME_CONFIGURATION: Final = "run check-gate with the configuration of the running verifier"
@@ -60,6 +61,12 @@ _CURES: Final = {
 }
 _NO_ANSWER: Final = "the verifier or Jitsi does not answer: look at the logs of the proxy"
 _NO_SERVICE: Final = "the gate lets the request in, but Prosody does not answer: is it running?"
+_NO_UPGRADE: Final = "pass the headers Upgrade and Connection on, so that websockets can be opened"
+_NO_CODE: Final = (
+    "the denial has no code (X-Jitsi-Denial). Look into the log of the verifier: if this request is"
+    " there, compare the headers that the proxy sets, such as Host; if not, another rule of the"
+    " proxy denies it, such as a password or a list of addresses"
+)
 _REPORT_ONLY: Final = 'this configuration says mode = "report-only", which denies nothing'
 
 
@@ -165,15 +172,17 @@ def _judge_open(question: Question, answer: Answer, _token: Token, _context: Con
 
 def _judge_admitted(question: Question, answer: Answer, _token: Token, _context: Context) -> Result:
     if is_denial(answer):
-        return _missed(question, answer, _CURES.get(answer.denial, question.cure))
+        cure = _CURES.get(answer.denial, question.cure) if answer.denial else _NO_CODE
+        return _missed(question, answer, cure)
     if not answer.status or answer.status in _UNAVAILABLE:
         return _missed(question, answer, _NO_ANSWER)
     if question.target is Target.BOSH and not is_prosody(answer):
         return _missed(question, answer, _NO_SERVICE, ", not from Prosody")
-    if question.target in {Target.WEBSOCKET, Target.SERVICE} and answer.status == 404:
-        return not_asked(question, "this path is not served (404)")
-    if question.target is Target.WEBSOCKET and not is_prosody(answer):
-        return _missed(question, answer, _NO_SERVICE, ", no websocket")
+    if question.target in {Target.WEBSOCKET, Target.SERVICE} and _is_not_served(answer):
+        return not_asked(question, f"this path is not served ({describe(answer)})")
+    if question.target is Target.WEBSOCKET and answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
+        cure = _NO_UPGRADE if is_prosody(answer) else _NO_SERVICE
+        return _missed(question, answer, cure, ", no websocket")
     if question.target is Target.PAGE and answer.status >= 400:
         return _missed(question, answer, _NO_ANSWER)
     return _holds(question, answer)
@@ -190,7 +199,9 @@ def _judge_denied(question: Question, answer: Answer, token: Token, context: Con
         return _missed(question, answer, _REPORT_ONLY if context.report_only else "")
     if answer.status >= 500:
         return _missed(question, answer, _NO_ANSWER)
-    return _holds(question, answer)
+    if question.target is Target.SERVICE and answer.status == HTTPStatus.NOT_FOUND:
+        return not_asked(question, "404 instead of a denial, which a missing gate answers as well")
+    return _unless_limited(question, answer)
 
 
 def _judge_nothing_opened(
@@ -200,6 +211,12 @@ def _judge_nothing_opened(
         return _judge_silence(question, answer)
     if is_prosody(answer) or (question.target is Target.SERVICE and _is_known(answer, context)):
         return _missed(question, answer, _REPORT_ONLY if context.report_only else "")
+    return _unless_limited(question, answer)
+
+
+def _unless_limited(question: Question, answer: Answer) -> Result:
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return not_asked(question, "the proxy limits requests (429), so this shows nothing")
     return _holds(question, answer)
 
 
@@ -217,7 +234,8 @@ def _judge_unreachable(
     if not answer.status:
         return _holds(question, answer)
     if question.target is Target.SERVICE:
-        reached = answer.status != HTTPStatus.NOT_FOUND
+        # Jicofo refuses the body; other programs have no such path, or answer with a page.
+        reached = not (is_denial(answer) or answer.is_html or answer.status in _NO_SUCH_PATH)
     else:
         reached = is_verifier(answer) if question.target is Target.VERIFIER else is_prosody(answer)
     if beside and answer.own_address:
@@ -232,14 +250,22 @@ def _was_let_in(question: Question, answer: Answer, context: Context) -> bool:
         return True
     if question.target is Target.SERVICE:
         good = context.good.get(_without_token(question.request))
-        if good is not None and good.status and not is_denial(good):
+        if good is not None and good.status and not is_denial(good) and not good.is_html:
             return _looks_like(answer, good) and answer.status != 404
+    if (answer.status, question.request.method) == (HTTPStatus.NO_CONTENT, "OPTIONS"):
+        return False  # the proxy itself answers, and Prosody would open nothing either
     # A denial page may have the status 200. Signalling is no page, except Prosody's own.
     if answer.status < 300:
         return not answer.is_html
     if 300 <= answer.status < 400 or answer.status in {404, 429}:
         return False
     return question.target is Target.SERVICE and answer.status <= 500
+
+
+def _is_not_served(answer: Answer) -> bool:
+    """Return whether signalling is answered with an error page, or with Jitsi's page."""
+    is_page = answer.is_html and answer.status == HTTPStatus.OK and not is_prosody(answer)
+    return is_page or answer.status == HTTPStatus.NOT_FOUND
 
 
 def _is_known(answer: Answer, context: Context) -> bool:

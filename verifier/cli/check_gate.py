@@ -178,15 +178,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _read_url(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of the site."""
+    """Return scheme, host and port of the site. A host alone stands for https."""
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
+        parts = urlsplit(url if "://" in url else f"https://{url}")
+        # Other scripts are written as DNS, TLS and the header Host need them.
+        host, port = (parts.hostname or "").encode("idna").decode(), parts.port
     except ValueError:
         host, port, parts = "", None, urlsplit("")
     extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username
     if parts.scheme not in {"http", "https"} or extra or not re.fullmatch(r"[\w.:-]+", host):
-        raise UsageError("URL: expected https://HOST, without a path")
+        raise UsageError("URL: expected https://HOST or https://HOST:PORT, without a path")
     host = f"[{host}]" if ":" in host else host
     return parts.scheme, host, port or _default_port(parts.scheme)
 

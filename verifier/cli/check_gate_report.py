@@ -12,6 +12,8 @@ _MARKS: Final = {Verdict.HOLDS: "✓", Verdict.MISSED: "✗", Verdict.NOT_ASKED:
 _COLOURS: Final = {Verdict.HOLDS: "32", Verdict.MISSED: "31", Verdict.NOT_ASKED: "2"}
 _HEADINGS: Final = ("question", "expected", "found", "verdict")
 _BOLD: Final = "1"
+_WIDEST: Final = 50
+"""Characters that a column is aligned to. A longer cell, a reason, moves the rest of its line."""
 
 
 def as_json(report: Report, url: str, notes: Sequence[str]) -> dict[str, Any]:
@@ -42,7 +44,8 @@ def render(report: Report, url: str, notes: Sequence[str], *, colour: bool) -> s
         (result.question.text, result.question.expected.value, result.found, result.verdict.value)
         for result in report.results
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, _HEADINGS, strict=True)]
+    columns = zip(*rows, _HEADINGS, strict=True)
+    widths = [min(max(map(len, column)), _WIDEST) for column in columns]
     lines = [f"  {_cells(_HEADINGS, widths)}"]
     for group, results in groupby(report.results, lambda result: result.question.group):
         lines += ["", _painted(group, _BOLD, colour=colour)]

@@ -181,6 +181,51 @@ def test_public_file_that_needs_a_token_is_a_miss(answer: Answer) -> None:
     assert verdict(asked, answer) is Verdict.MISSED
 
 
+def test_refusal_by_a_limit_of_requests_shows_nothing() -> None:
+    for expected in (Expected.DENIED, Expected.NOTHING_OPENED):
+        assert verdict(question(expected), Answer(429)) is Verdict.NOT_ASKED
+
+
+def test_service_that_is_not_found_shows_no_gate() -> None:
+    """Jitsi answers 404 for the size of a room that does not exist, with or without a gate."""
+    asked = question(Expected.DENIED, Target.SERVICE)
+    assert verdict(asked, NOT_FOUND) is Verdict.NOT_ASKED
+
+
+def test_websocket_that_is_not_passed_on_is_a_miss() -> None:
+    asked = question(Expected.ADMITTED, Target.WEBSOCKET, upgrade=True)
+    result = judge(asked, PROSODY_PAGE, GOOD, Context())
+    assert result.verdict is Verdict.MISSED
+    assert "Upgrade" in result.cure
+
+
+def test_page_in_the_place_of_a_websocket_is_not_asked() -> None:
+    asked = question(Expected.ADMITTED, Target.WEBSOCKET, upgrade=True)
+    assert verdict(asked, JITSI_PAGE, GOOD) is Verdict.NOT_ASKED
+
+
+def test_same_page_for_all_is_no_service() -> None:
+    asked, context = question(Expected.DENIED, Target.SERVICE), Context()
+    context.learn(question(Expected.ADMITTED, Target.SERVICE), LOGIN_PAGE)
+    assert judge(asked, LOGIN_PAGE, NONE, context).verdict is Verdict.HOLDS
+
+
+def test_cure_of_a_denial_without_a_code_names_other_rules() -> None:
+    assert "password" in judge(question(Expected.ADMITTED), NGINX_DENIED, GOOD, Context()).cure
+
+
+def test_proxy_that_answers_options_itself_opens_nothing() -> None:
+    asked = question(Expected.DENIED, method="OPTIONS")
+    assert verdict(asked, Answer(204)) is Verdict.HOLDS
+
+
+@pytest.mark.parametrize("answer", [NGINX_DENIED, JITSI_PAGE, NOT_FOUND, REDIRECTED])
+def test_other_program_on_the_port_of_jicofo_holds(answer: Answer) -> None:
+    asked = question(Expected.UNREACHABLE, Target.SERVICE, server=Server.JICOFO)
+    assert verdict(asked, answer) is Verdict.HOLDS
+    assert verdict(asked, JICOFO) is Verdict.MISSED
+
+
 def test_disguised_service_is_known_by_the_answer_to_a_good_token() -> None:
     asked, context = question(Expected.NOTHING_OPENED, Target.SERVICE), Context()
     assert judge(asked, ROOM_SIZE, NONE, context).verdict is Verdict.HOLDS

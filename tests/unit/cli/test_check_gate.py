@@ -135,7 +135,9 @@ def test_tokens_are_not_shown_by_repr() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["meet.example.org"], "https://HOST"),
+        (["a..b"], "https://HOST"),
+        ([f"https://{'a' * 70}.example"], "https://HOST"),
+        (["https://.example.org"], "https://HOST"),
         (["ftp://meet.example.org"], "https://HOST"),
         (["https://meet.example.org/standup"], "https://HOST"),
         (["https://meet.example.org:99999"], "https://HOST"),
@@ -153,6 +155,23 @@ def test_wrong_arguments_are_a_usage_error(run: Run, arguments: list[str], words
     outcome = run("check-gate", *arguments)
     assert (outcome.status, outcome.out) == (2, "")
     assert words in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("meet.invalid", "https://meet.invalid"),
+        ("meet.invalid:8443", "https://meet.invalid:8443"),
+        ("HTTP://Meet.invalid/", "http://meet.invalid"),
+        ("https://bücher.invalid", "https://xn--bcher-kva.invalid"),
+    ],
+)
+def test_host_is_asked_as_browsers_would(
+    run: Run, configured: Callable[..., None], url: str, asked: str
+) -> None:
+    del configured  # it sets the configuration
+    outcome = run("check-gate", url)
+    assert (outcome.status, outcome.err.startswith(f"jitsi-verifier: {asked}: ")) == (1, True)
 
 
 def test_bad_configuration_is_reported(run: Run, configured: Callable[..., None]) -> None:
