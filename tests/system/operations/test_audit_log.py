@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from tests.support.paths import ROOT
+from tests.support.paths import CONTRIB
 from tests.support.processes import get, wait_until
 from tests.support.tokens import SECRET
 from tests.system.operations.machine import Machine, running_machine, steps
@@ -53,8 +53,14 @@ def test_rotation_loses_no_line(tmp_path: Path) -> None:
     assert not more
     folder = folder_of_systemd(tmp_path)
     (tmp_path / "etc/logrotate.d").mkdir(parents=True)
+    # The service runs as root here; tests/system/packages has its user.
+    text = (CONTRIB / "logrotate/jitsi-verifier").read_text()
+    (tmp_path / "contrib/logrotate").mkdir(parents=True)
+    (tmp_path / "contrib/logrotate/jitsi-verifier").write_text(
+        text.replace("su jitsi-verifier jitsi-verifier", "su root root")
+    )
     with running_machine(tmp_path, OPTIONS.format(folder=tmp_path, secret=SECRET)) as machine:
-        machine.run(f"cd {ROOT}\n{install}")
+        machine.run(f"cd {tmp_path}\n{install}")
         file = tmp_path / "etc/logrotate.d/jitsi-verifier"
         file.write_text(machine.replace(file.read_text()))
         get(machine.port, "/ext-authz/standup", {"X-Request-Id": FIRST})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ enable_domain_verification = false
 revocation_store = "sqlite:///var/lib/jitsi-verifier/revocations"
 audit_log = "/var/log/jitsi-verifier/audit.log"
 """
+SAMPLE = "usr/share/jitsi-verifier/verifier.toml"
 _RECORDER = """\
 #!/bin/sh
 # In the place of systemd's systemctl: no systemd runs here.
@@ -82,13 +85,34 @@ class Machine:
             (name,), (mode,) = self.unit[f"{kind}Directory"], self.unit[f"{kind}DirectoryMode"]
             owner = f"-o {self.unit['User'][0]} -g {self.unit['User'][0]}"
             self.debian.run(f"install -d {owner} -m {mode} {place}/{name}")
-        pid = self.debian.run(f"{self.command()} </dev/null >/run/log 2>&1 & echo $!").strip()
+        (umask,) = self.unit["UMask"]
+        start = f"umask {umask}; {self.command()} </dev/null >/run/log 2>&1 & echo $!"
+        pid = self.debian.run(start).strip()
         wait_until(lambda: self.ask("/readyz", "http://127.0.0.1:8091") == "200", "readiness")
         return pid
 
     def stop(self, pid: str) -> None:
         """Stop the service as systemd does, and wait until it has ended."""
         self.debian.run(f"kill {pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.1; done")
+
+    def rotate(self, folder: Path) -> str:
+        """Rotate the audit log with this machine's logrotate; return what the files' modes are.
+
+        Args:
+            folder: A folder that the copy sees, too. Logrotate and its library are copied there.
+        """
+        linked = subprocess.run(
+            ["ldd", "/usr/sbin/logrotate"], capture_output=True, text=True, check=True
+        ).stdout
+        for file in ("/usr/sbin/logrotate", *re.findall(r"=> (\S*/libpopt\S+)", linked)):
+            shutil.copy(file, folder)
+        program = f"LD_LIBRARY_PATH={folder} {folder}/logrotate --force"
+        for _ in range(2):
+            self.debian.run(f"{program} --state {folder}/state /etc/logrotate.d/jitsi-verifier")
+            assert self.ask("/standup") == "401 token-missing"
+        return self.debian.run(
+            r"find /var/log/jitsi-verifier -type f -printf '%f %m %u:%g\n' | sort"
+        )
 
     def ask(self, path: str, base: str = _GATE) -> str:
         """Return the status and the denial code of an answer; "" if there is none."""
@@ -121,6 +145,9 @@ def live(debian: DebianCopy, package: Path, newer: Path) -> Machine:
     seen["answers"] = machine.ask_about_rooms(token)
     leaked = run("jitsi-verifier mint --room standup 2>/dev/null").strip()
     run(f"jitsi-verifier revoke {leaked}")
+    seen["audit logs"] = machine.rotate(newer.parent)
+    places = "/var/lib/jitsi-verifier /var/log/jitsi-verifier"
+    seen["exposed files"] = run(f"find {places} -perm /027 -ls; dpkg --verify")
     seen["upgrade"] = machine.dpkg("--install", newer)
     seen["answers during the upgrade"] = machine.ask_about_rooms(token)
     machine.stop(pid)
@@ -140,9 +167,11 @@ def live(debian: DebianCopy, package: Path, newer: Path) -> Machine:
 
 
 def with_version(package: Path, version: str, folder: Path) -> Path:
-    """Return a copy of the package with another version."""
+    """Return a copy of the package with another version, and another sample configuration."""
     tree, copy = folder / "tree", folder / f"jitsi-verifier_{version}.deb"
     subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True)
+    with (tree / SAMPLE).open("a") as sample:
+        sample.write("# Changed since.\n")
     control = tree / "DEBIAN/control"
     lines = control.read_text("utf-8").splitlines()
     control.write_text(

@@ -19,7 +19,6 @@ from tests.system.prosody.copies import DebianCopy
 VERSION = version()
 NEWER = f"{VERSION}+next1"
 NOTICE = "jitsi-verifier check-config && systemctl enable --now jitsi-verifier"
-CONFIG = "jitsi-verifier/verifier.toml"
 ALLOWED_AND_DENIED = "200, 403 room-mismatch"
 
 
@@ -80,6 +79,16 @@ def test_no_file_names_the_folder_of_its_build(unpacked: Path) -> None:
     assert found.stdout == ""
 
 
+def test_no_digest_depends_on_the_folder_of_the_build(unpacked: Path) -> None:
+    found = subprocess.run(
+        ["grep", "-rE", "--include=RECORD", r"^(\.\./)+bin/", unpacked / "usr/lib"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stdout) == (1, "")
+
+
 def test_package_contains_what_an_administrator_needs(unpacked: Path) -> None:
     for path in (
         "usr/bin/jitsi-verifier",
@@ -113,6 +122,13 @@ def test_only_root_and_the_service_read_the_configuration(machine: Machine) -> N
         *("640", "root:jitsi-verifier"),
     ]
     assert "Permission denied" in machine.seen["another user's access"]
+
+
+def test_group_reads_the_audit_log_and_no_more(machine: Machine) -> None:
+    names = ("audit.log", "audit.log.1", "audit.log.2.gz")
+    owned = [f"{name} 640 jitsi-verifier:jitsi-verifier" for name in names]
+    assert machine.seen["audit logs"].splitlines() == owned
+    assert machine.seen["exposed files"] == ""
 
 
 def test_command_of_the_unit_allows_and_denies(machine: Machine) -> None:
@@ -177,5 +193,4 @@ def test_uninstall_removes_all_but_the_configuration(unpacked: Path, tmp_path: P
     subprocess.run([ROOT / "packaging/install", "uninstall"], env=variables, check=True)
     left = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if not path.is_dir()]
     by_debhelper = Path("usr/share/lintian/overrides/jitsi-verifier")
-    configuration = [Path("etc", name) for name in (CONFIG, "logrotate.d/jitsi-verifier")]
-    assert sorted(left) == [*configuration, by_debhelper]
+    assert sorted(left) == [Path("etc/logrotate.d/jitsi-verifier"), by_debhelper]

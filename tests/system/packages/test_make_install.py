@@ -38,6 +38,12 @@ def test_installed_service_runs_and_is_removed(debian: DebianCopy) -> None:
     completions = "/usr/local/share/bash-completion/completions/jitsi-verifier"
     shown = debian.run(f"bash -c '. {completions}; complete -p jitsi-verifier'")
     assert shown.endswith("jitsi-verifier\n")
+    # A package that cannot be installed: the service and the command stay as they were.
+    debian.run("echo jitsi-verifier==0 --hash=sha256:0 >requirements.txt", CHECKOUT)
+    failure = debian.run("make install 2>&1 || :", CHECKOUT, online=True, **network_variables())
+    assert "make: ***" in failure
+    debian.run("systemctl restart jitsi-verifier")
+    assert Machine(debian).ask_about_rooms(token) == "200, 403 room-mismatch"
     debian.run("systemctl disable --now jitsi-verifier")
     debian.run("make uninstall", CHECKOUT)
     assert debian.run(f"find {FOLDERS} ! -type d | sort") == before
