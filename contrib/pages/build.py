@@ -86,7 +86,10 @@ def script() -> str:
 def policy() -> str:
     """Return the Content-Security-Policy, which allows this script only."""
     digest = b64encode(sha256(script().encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}';"
+        " base-uri 'none'; form-action 'none'"
+    )
 
 
 def pages(

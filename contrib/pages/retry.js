@@ -1,6 +1,6 @@
 // Loads a page about an unavailable service again: after Retry-After, or 5 seconds, and then after
-// twice as long each time. The times are random, so that the people of a meeting do not all come
-// back at the same moment. `history.state` survives a reload, and needs no storage, which a frame of
+// twice as long each time. The times are random, up to twice as long, so that the people of a
+// meeting do not all come back at the same moment. `history.state` survives a reload, and needs no storage, which a frame of
 // another site may not have.
 const ATTEMPTS = 6;
 // In seconds.
@@ -24,7 +24,7 @@ function count() {
 function tryAgainLater(tries) {
   const told = parseInt(document.querySelector("main").dataset.retry, 10) || 0;
   const least = Math.max(told, Math.min(LONGEST, 5 * 2 ** tries));
-  const seconds = Math.round(least * (1 + Math.random() / 2));
+  const seconds = Math.round(least * (1 + Math.random()));
   output.textContent = output.dataset.waiting.replace("{seconds}", seconds);
   setTimeout(() => {
     const jitsiVerifier = { tries: tries + 1, at: Date.now() };

@@ -31,13 +31,13 @@ class Page:
         return text
 
     async def wait_for(self, condition: str) -> None:
-        """Wait until a script's expression is true; raise an error after 20 seconds."""
+        """Wait until a script's expression is true; raise an error after 60 seconds."""
         await self.tab.evaluate(
             f"""new Promise((resolve, reject) => {{
-                const end = performance.now() + 20000;
+                const end = performance.now() + 60000;
                 (function check() {{
                     if ({condition}) resolve();
-                    else if (performance.now() > end) reject(new Error("not within 20 s"));
+                    else if (performance.now() > end) reject(new Error("not within 60 s"));
                     else setTimeout(check, 10);
                 }})();
             }})"""

@@ -58,7 +58,7 @@ SILENT: Final[Mapping[str, tuple[str, ...]]] = {
         r'set \$jitsi_verifier_page_\w+ "";',
         r"add_header (X-Jitsi-Denial|Retry-After|Content-Language|X-Content-Type-Options) ",
         r"add_header (Content-Security-Policy|Vary) ",
-        rf"{_PAGES}(internal|absolute_redirect|alias|charset|ssi) ?",
+        rf"{_PAGES}(internal|absolute_redirect|root|try_files|charset|ssi) ?",
         rf"{_PAGES}set \$jitsi_verifier_page_(denial|retry|language|type|policy|vary) ",
     ),
     "the denial stays, without a location for its page": (r"location \^~ /_jitsi-verifier/$",),

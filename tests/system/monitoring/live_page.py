@@ -63,7 +63,7 @@ class LivePage(Page):
 
     async def fill(self, monitored: MonitoredVerifier) -> dict[str, dict[str, str]]:
         """Send requests of every kind until every panel has numbers; return the values."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while True:
                 await asyncio.to_thread(monitored.send_requests)
                 await asyncio.sleep(0.2)  # lookups of unknown key ids are limited

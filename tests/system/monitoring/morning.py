@@ -87,10 +87,12 @@ class Morning:
             "127.0.0.1", self._port, local_addr=(address, 0)
         )
         head = f"GET {target} HTTP/1.1\r\nHost: meet.example.org\r\nConnection: close\r\n\r\n"
-        writer.write(head.encode())
-        status = int((await reader.read())[9:12])
-        writer.close()
-        return status
+        try:
+            writer.write(head.encode())
+            return int((await reader.read())[9:12])
+        finally:
+            # Also for a cancelled client: a writer that outlives its event loop warns of it.
+            writer.close()
 
 
 def _address(number: int) -> str:

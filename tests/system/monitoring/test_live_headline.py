@@ -131,7 +131,7 @@ async def test_report_only_mode_is_marked(tmp_path: Path) -> None:
             value = "document.querySelector('.value').textContent"
             await page.wait_for(f"{value} === '0 /s'")
             without_traffic = await page.tiles()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 while "would-deny" not in (await page.values())["Decisions by outcome"]:
                     monitored.verifier.ask("/standup", monitored.token(exp=1))
                     await asyncio.sleep(0.2)  # the page reads every second

@@ -111,7 +111,7 @@ async def seconds_until_retry(tab: Tab) -> int:
 
 @pytest.mark.parametrize(
     ("retry", "random", "expected"),
-    [("", "0", 5), ("", "0.99", 7), ("30", "0", 30), ("-", "0", 5)],
+    [("", "0", 5), ("", "0.99", 10), ("30", "0", 30), ("-", "0", 5)],
 )
 async def test_first_wait_follows_retry_after_and_is_random(
     tmp_path: Path, retry: str, random: str, expected: int
@@ -140,7 +140,7 @@ async def test_page_tries_again_then_gives_up_visibly(sites: StartSite, tmp_path
     site.sidecar.stop()
     async with browser(tmp_path) as tab:
         await tab.open(f"http://127.0.0.1:{site.nginx.port}/standup?jwt={mint()}#config.x=1")
-        assert 5 <= await seconds_until_retry(tab) <= 8
+        assert 5 <= await seconds_until_retry(tab) <= 10
         assert await loads_in(tab, 20 * 60) == ATTEMPTS
         assert await tab.evaluate(RETRYING) == TEXTS["en"]["gave_up"]
         site.sidecar.start()
