@@ -82,7 +82,9 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "--room", metavar="R", required=True, type=text, help="the room; * for every room"
     )
-    parser.add_argument("--tenant", metavar="T", type=text, help="the room's tenant")
+    parser.add_argument(
+        "--tenant", metavar="T", type=text, help="the room's tenant: acme in /acme/standup"
+    )
     parser.add_argument(
         "--expires",
         type=duration,

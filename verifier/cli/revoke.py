@@ -66,7 +66,7 @@ _MANUAL: Final = Manual(
 _TEXTS: Final = {
     "--jti": ("ID", "the token's jti"),
     "--token-digest": ("SHA256", "the digest of the compact token, as in the audit log"),
-    "--user-id": ("ID", "context.user.id"),
+    "--user-id": ("ID", "the user's id, context.user.id, as 'why' prints it"),
     "--kid": ("K", "the key id in the token's header"),
 }
 
