@@ -206,7 +206,7 @@ def parse_room(text: str) -> RoomAddress:
     tenant, slash, room = text.rpartition("/")
     form = room_name(room)
     if form is None:
-        raise UnreadableError("expected a room of at most 1,023 bytes that a client can send")
+        raise UnreadableError("expected a name of at most 1,023 bytes that a client can send")
     if not slash:
         return RoomAddress(form)
     return RoomAddress(form, parse_tenant(tenant))
