@@ -36,6 +36,7 @@ from verifier.cli.gate_tokens import KeyFileError, Plan, make_tokens, open_signe
 from verifier.cli.manual import Manual
 from verifier.config import Settings
 from verifier.config.addresses import TcpAddress
+from verifier.rooms.address import RoomAddress
 from verifier.rooms.host import name_of_host
 from verifier.tokens.jws import MalformedError, decode_object
 from verifier.tokens.redact import hide_tokens
@@ -105,6 +106,9 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
 def _add_tokens(parser: Parser) -> None:
     tokens = parser.add_argument_group("the tokens")
     tokens.add_argument("--room", metavar="R", type=text, help="default: a room with a random name")
+    tokens.add_argument(
+        "--tenant", metavar="T", type=text, help="default: a tenant with a random name"
+    )
     tokens.add_argument(
         "--key",
         metavar="FILE",
@@ -220,9 +224,10 @@ def _plan(options: argparse.Namespace, settings: Settings | None) -> tuple[Plan,
             notes.append(
                 "allow_empty_token lets guests in, so a forged token is sent instead of none"
             )
+    address = _address(options.room, options.tenant, given)
     plan = Plan(
-        room=_room(options.room, given),
-        tenant=f"check-gate-{secrets.token_hex(4)}",
+        room=address.room,
+        tenant=address.tenant or "",
         settings=settings,
         signer=signer,
         given=given,
@@ -248,15 +253,22 @@ def _read_token(file: str) -> str:
     return token
 
 
-def _room(room: str | None, given: str) -> str:
-    """Return the room to ask for: the given one, that of the token, or one with a random name."""
+def _address(room: str | None, tenant: str | None, given: str) -> RoomAddress:
+    """Return the room and the tenant to ask for: the given ones, or random names.
+
+    Without ``room``, it is the one of the given token, if that names one.
+    """
     if given and room is None:
         try:
             claimed = decode_object(given.split(".")[1].encode()).get("room")
         except MalformedError:
             raise UsageError("--token: expected a token, found one that cannot be read") from None
         room = claimed if isinstance(claimed, str) and claimed != "*" else None
-    return room_address(room or f"check-gate-{secrets.token_hex(4)}", None).room
+    return room_address(room or _random_name(), tenant or _random_name())
+
+
+def _random_name() -> str:
+    return f"check-gate-{secrets.token_hex(4)}"
 
 
 def _internal_address(settings: Settings | None) -> str:

@@ -315,6 +315,18 @@ def test_targets_go_out_byte_for_byte(ask: Ask) -> None:
     assert {path for path in starts if "{" not in path} - sent == set()
 
 
+def test_rooms_of_the_given_tenant_are_asked_for(ask: Ask) -> None:
+    seen: set[str] = set()
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        seen.add(handler.path)
+        answering(401)(handler)
+
+    with serving(respond) as port:
+        ask(port, "--tenant", "Acme", "--room", "Standup")
+    assert {"/acme/http-bind?room=standup", "/acme/xmpp-websocket?room=standup"} <= seen
+
+
 async def test_requests_beyond_the_limit_are_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asker_module, "PAUSE", 0)
     seen: list[str] = []

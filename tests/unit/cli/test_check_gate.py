@@ -144,6 +144,7 @@ def test_tokens_are_not_shown_by_repr() -> None:
         (["https://user@meet.example.org"], "https://HOST"),
         ([URL, "--connect-to", "192.0.2.7"], "HOST:PORT:HOST2:PORT2"),
         ([URL, "--connect-to", ":::99999"], "HOST:PORT:HOST2:PORT2"),
+        ([URL, "--tenant", "a/b"], "--tenant: expected one segment"),
         ([URL, "--no-config", "--key", "x"], "--no-config excludes"),
         ([URL, "--ca", "/nonexistent"], "certificates"),
         ([URL, "--timeout", "soon"], "such as"),
