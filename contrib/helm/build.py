@@ -26,7 +26,7 @@ _MADE: Final = "# Made by contrib/helm/build.py from contrib/helm/jitsi-verifier
 # Helm's own, which manifests for `kubectl apply` must not have.
 _OF_HELM: Final = re.compile(
     r"^(# Source: .*| *helm\.sh/chart: .*| *app\.kubernetes\.io/managed-by: .*"
-    r"| *annotations:\n *# Pods are replaced .*\n( *checksum/.*\n?)+)\n?",
+    r"| *annotations:\n( *# .*\n)+( *checksum/.*\n?)+)\n?",
     re.MULTILINE,
 )
 
