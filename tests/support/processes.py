@@ -27,7 +27,7 @@ COMMAND = Path(sys.executable).with_name("jitsi-verifier")
 UNPROTECTED = (
     sys.executable,
     "-c",
-    "from verifier.process.main import serve; raise SystemExit(serve(None))",
+    "from verifier.process.main import serve; raise SystemExit(serve(None, {}))",
 )
 """The service without the protection that hides its descriptors from this user."""
 
