@@ -11,7 +11,7 @@ import verifier
 
 PACKAGE = Path(verifier.__file__).parent
 # These packages compare values of the operator, on the operator's machine.
-_OPERATOR_PACKAGES = ("cli/", "check_config/", "config/")
+_OPERATOR_PACKAGES = ("cli/", "check_config/", "check_gate/", "config/")
 _HARMLESS = {
     # Names, public claims of a token, and values that the same client sent.
     "explain/wrappings.py: bare == token",
