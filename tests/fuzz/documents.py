@@ -6,6 +6,7 @@ import json
 from typing import Any, Final
 
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from tests.fuzz.harness import Harness
@@ -110,8 +111,9 @@ def _key_seeds() -> list[bytes]:
     return [*written, odd, b'{"jwks_uri": "https://sso.example.org/certs"}', b"\xef\xbb\xbf[]"]
 
 
+# A key of its own: an entry that publishes the private half of the seeds' key makes that unusable.
 _NEIGHBOUR: Final = {
-    **RSAAlgorithm.to_jwk(rsa_key().public_key(), as_dict=True),
+    **RSAAlgorithm.to_jwk(rsa.generate_private_key(65_537, 2_048).public_key(), as_dict=True),
     "kid": "a neighbour",
 }
 
