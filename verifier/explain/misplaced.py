@@ -29,7 +29,7 @@ _OTHER_NAMES: Final = {
     "nbf": ("notBefore", "not_before", "Nbf", "NBF"),
     "kid": ("keyId", "key_id", "keyid", "Kid", "KID"),
 }
-_MAX_OBJECTS: Final = 256
+_MAX_OBJECTS: Final = 64
 _MAX_DEPTH: Final = 6
 _MAX_NAME: Final = 64  # characters of a name in a path
 
