@@ -7,17 +7,14 @@ import asyncio
 import json
 import re
 import secrets
-import ssl
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from verifier import check_gate
-from verifier.check_gate import Endpoint, Server, Site
+from verifier.check_gate import Site
 from verifier.cli.admin_client import NoAnswerError
 from verifier.cli.arguments import (
     Parser,
@@ -31,11 +28,11 @@ from verifier.cli.arguments import (
     text,
 )
 from verifier.cli.check_gate_report import as_json, render
-from verifier.cli.explain import wants_colour
+from verifier.cli.colour import wants_colour
+from verifier.cli.gate_endpoints import default_port, endpoints, redirection
 from verifier.cli.gate_tokens import KeyFileError, Plan, make_tokens, open_signer
 from verifier.cli.manual import Manual
 from verifier.config import Settings
-from verifier.config.addresses import TcpAddress
 from verifier.rooms.address import RoomAddress
 from verifier.rooms.host import name_of_host
 from verifier.tokens.jws import MalformedError, decode_object
@@ -68,23 +65,6 @@ _MANUAL: Final = Manual(
         ),
     ),
 )
-_PORTS: Final = {Server.BOSH: 5280, Server.BOSH_TLS: 5281, Server.JICOFO: 8888}
-_ADMIN_PORT: Final = 8091
-_MAX_PORT: Final = 65_535
-_CONNECT_TO: Final = re.compile(
-    r"(?P<host>[\w.-]*|\[[\w:.]+\]):(?P<port>\d*):(?P<to>[\w.-]*|\[[\w:.]+\]):(?P<to_port>\d*)",
-    re.ASCII,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Redirection:
-    """A value of ``--connect-to``; empty parts match everything, or change nothing."""
-
-    host: str
-    port: str
-    to: str
-    to_port: str
 
 
 def add(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -126,7 +106,7 @@ def _add_connection(parser: Parser) -> None:
     connection.add_argument(
         "--connect-to",
         metavar="HOST:PORT:HOST2:PORT2",
-        type=_redirection,
+        type=redirection,
         action="append",
         default=[],
         help="connect to HOST2:PORT2 instead of HOST:PORT, as with curl; repeatable. Without an"
@@ -155,12 +135,12 @@ def run(options: argparse.Namespace) -> int:
     scheme, host, port = _read_url(options.url)
     settings = _settings(options, host)
     plan, notes = _plan(options, settings)
-    shown = f"{scheme}://{host}" + (f":{port}" if port != _default_port(scheme) else "")
+    shown = f"{scheme}://{host}" + (f":{port}" if port != default_port(scheme) else "")
     site = Site(
         host=shown.partition("://")[2],
         room=plan.room,
         tenant=plan.tenant,
-        endpoints=_endpoints(options, settings, scheme, host, port),
+        endpoints=endpoints(options, settings, scheme, host, port),
         internal=_internal_address(settings),
         timeout=options.timeout,
     )
@@ -193,11 +173,7 @@ def _read_url(url: str) -> tuple[str, str, int]:
     if parts.scheme not in {"http", "https"} or extra or not re.fullmatch(r"[\w.:-]+", host):
         raise UsageError("URL: expected https://HOST or https://HOST:PORT, without a path")
     host = f"[{host}]" if ":" in host else host
-    return parts.scheme, host, port or _default_port(parts.scheme)
-
-
-def _default_port(scheme: str) -> int:
-    return 443 if scheme == "https" else 80
+    return parts.scheme, host, port or default_port(parts.scheme)
 
 
 def _settings(options: argparse.Namespace, host: str) -> Settings | None:
@@ -275,63 +251,3 @@ def _internal_address(settings: Settings | None) -> str:
     """Return an address that needs no token (``bypass``), or that of the machine itself."""
     trusted = () if settings is None else settings.bypass
     return str(next((network[0] for network in trusted), "127.0.0.1"))
-
-
-def _redirection(value: str) -> _Redirection:
-    found = _CONNECT_TO.fullmatch(value)
-    if found is None or int(found["to_port"] or 0) > _MAX_PORT:
-        raise argparse.ArgumentTypeError("expected HOST:PORT:HOST2:PORT2")
-    return _Redirection(found["host"], found["port"], found["to"], found["to_port"])
-
-
-def _endpoints(
-    options: argparse.Namespace, settings: Settings | None, scheme: str, host: str, port: int
-) -> dict[Server, Endpoint]:
-    """Return where each server is, or would be."""
-    tls = _tls(options) if scheme == "https" else None
-    site = _endpoint(options.connect_to, host, host, port, tls)
-    ports = dict(_PORTS)
-    if scheme == "https" and port == _default_port(scheme):
-        ports[Server.PLAIN_HTTP] = _default_port("http")
-    admin = settings.admin_listen if settings is not None else None
-    if not isinstance(admin, TcpAddress) or admin.port:
-        ports[Server.ADMIN] = admin.port if isinstance(admin, TcpAddress) else _ADMIN_PORT
-    anything = ssl.create_default_context()
-    anything.check_hostname = False
-    anything.verify_mode = ssl.CERT_NONE
-    beside = {
-        server: _endpoint(
-            options.connect_to,
-            host,
-            site.host,
-            each,
-            anything if server is Server.BOSH_TLS else None,
-        )
-        for server, each in ports.items()
-    }
-    return {Server.SITE: site, **beside}
-
-
-def _endpoint(
-    redirections: Sequence[_Redirection],
-    host: str,
-    usual: str,
-    port: int,
-    tls: ssl.SSLContext | None,
-) -> Endpoint:
-    for each in redirections:
-        if each.host in {"", host} and each.port in {"", str(port)}:
-            to, to_port = each.to or usual, int(each.to_port or port)
-            return Endpoint(to.strip("[]"), to_port, tls, host.strip("[]"), bool(each.port))
-    return Endpoint(usual.strip("[]"), port, tls, host.strip("[]"))
-
-
-def _tls(options: argparse.Namespace) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=options.ca)
-    except (OSError, ssl.SSLError):
-        raise UsageError(f"--ca {options.ca}: expected certificates, PEM") from None
-    if options.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from verifier.check_gate import Report, Result, Verdict
+from verifier.cli.colour import painted
 
 _MARKS: Final = {Verdict.HOLDS: "✓", Verdict.MISSED: "✗", Verdict.NOT_ASKED: "·"}
 _COLOURS: Final = {Verdict.HOLDS: "32", Verdict.MISSED: "31", Verdict.NOT_ASKED: "2"}
@@ -48,11 +49,11 @@ def render(report: Report, url: str, notes: Sequence[str], *, colour: bool) -> s
     widths = [min(max(map(len, column)), _WIDEST) for column in columns]
     lines = [f"  {_cells(_HEADINGS, widths)}"]
     for group, results in groupby(report.results, lambda result: result.question.group):
-        lines += ["", _painted(group, _BOLD, colour=colour)]
+        lines += ["", painted(group, _BOLD, colour=colour)]
         lines += [_line(result, widths, colour=colour) for result in results]
     missed = [result for result in report.results if result.verdict is Verdict.MISSED]
     if missed:
-        lines += ["", _painted("What to do", _BOLD, colour=colour), *_cures(missed)]
+        lines += ["", painted("What to do", _BOLD, colour=colour), *_cures(missed)]
     lines += ["", *(f"Note: {note}" for note in notes), _summary(report, url)]
     return "\n".join([*lines, ""])
 
@@ -60,7 +61,7 @@ def render(report: Report, url: str, notes: Sequence[str], *, colour: bool) -> s
 def _line(result: Result, widths: Sequence[int], *, colour: bool) -> str:
     question = result.question
     cells = (question.text, question.expected.value, result.found, result.verdict.value)
-    mark = _painted(_MARKS[result.verdict], _COLOURS[result.verdict], colour=colour)
+    mark = painted(_MARKS[result.verdict], _COLOURS[result.verdict], colour=colour)
     return f"{mark} {_cells(cells, widths)}".rstrip()
 
 
@@ -84,7 +85,3 @@ def _summary(report: Report, url: str) -> str:
 
 def _count(report: Report, verdict: Verdict) -> int:
     return sum(result.verdict is verdict for result in report.results)
-
-
-def _painted(text: str, style: str, *, colour: bool) -> str:
-    return f"\x1b[{style}m{text}\x1b[0m" if colour else text

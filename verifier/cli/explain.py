@@ -7,7 +7,6 @@ import asyncio
 import json
 import logging
 import math
-import os
 import sys
 import time
 from dataclasses import asdict, replace
@@ -23,6 +22,7 @@ from verifier.cli.arguments import (
     settings_of,
     text,
 )
+from verifier.cli.colour import painted, wants_colour
 from verifier.cli.manual import Manual
 from verifier.config import Settings
 from verifier.decisions.explaining import explain_request
@@ -187,12 +187,6 @@ async def _explain(request: AccessRequest, settings: Settings, now: float) -> Ex
             await resolver.close()
 
 
-def wants_colour() -> bool:
-    """Return whether the output should be coloured (https://no-color.org)."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return sys.stdout.isatty() and not plain
-
-
 def _time(value: str) -> float:
     try:
         seconds = float(value)
@@ -206,12 +200,12 @@ def _time(value: str) -> float:
 def _render(explanation: Explanation, *, colour: bool) -> str:
     """Return cause, cure, code, Prosody's answer and notes, and then one line for each step."""
     if explanation.allowed:
-        lines = [_painted("allowed", f"{_BOLD};{_GREEN}", colour=colour)]
+        lines = [painted("allowed", f"{_BOLD};{_GREEN}", colour=colour)]
     else:
         cause, cure = explanation.cause_and_cure
-        denied = _painted(f"denied: {explanation.code}", f"{_BOLD};{_RED}", colour=colour)
+        denied = painted(f"denied: {explanation.code}", f"{_BOLD};{_RED}", colour=colour)
         answer = ": ".join(filter(None, (explanation.prosody.error, explanation.prosody.reason)))
-        lines = [_painted(cause, _BOLD, colour=colour)]
+        lines = [painted(cause, _BOLD, colour=colour)]
         lines += [f"To change: {cure}"] if cure else []
         lines += [denied, f"Prosody would say: {answer}"]
     lines += [f"Note: {note}" for note in explanation.notes]
@@ -221,7 +215,7 @@ def _render(explanation: Explanation, *, colour: bool) -> str:
 
 
 def _step_line(step: Step, width: int, *, colour: bool) -> str:
-    mark = _painted(_MARKS[step.result], _COLOURS[step.result], colour=colour)
+    mark = painted(_MARKS[step.result], _COLOURS[step.result], colour=colour)
     return f"{mark} {step.name:{width}}  {_step_comment(step)}".rstrip()
 
 
@@ -231,7 +225,3 @@ def _step_comment(step: Step) -> str:
     if step.result == "not-reached":
         return "not reached"
     return (step.found or "none") if step.name in _STEPS_WITH_VALUE else ""
-
-
-def _painted(text: str, style: str, *, colour: bool) -> str:
-    return f"\x1b[{style}m{text}\x1b[0m" if colour else text

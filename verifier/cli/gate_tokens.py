@@ -27,7 +27,7 @@ from verifier.keys.formats import parse_public_key, parse_secret
 from verifier.keys.model import KeySet, VerificationKey, is_symmetric
 from verifier.rooms.address import RoomAddress, parse_jid, room_jid, split_tenant
 from verifier.rules.engine import decide
-from verifier.rules.model import AccessRequest, Decision, Deny
+from verifier.rules.model import AccessRequest, Deny
 from verifier.rules.policy import Policy
 from verifier.rules.room import access_request
 from verifier.tokens.mint import TokenSpec, claims_of, sign
@@ -191,7 +191,8 @@ def _checked(plan: Plan, credential: Credential, text: str) -> Token:
     """Return a token, if this configuration decides it as the questions need it."""
     if plan.settings is None or plan.signer is None:
         return Token(text)
-    decision = _decide(plan, credential, text)
+    policy, keys = plan.settings.policy(), KeySet((plan.signer.key,))
+    decision = decide(_request(plan, credential, text, policy), policy, keys, plan.now)
     denied = isinstance(decision, Deny)
     if denied == (credential in _BAD):
         return Token(text, decision.code if isinstance(decision, Deny) else "")
@@ -200,15 +201,12 @@ def _checked(plan: Plan, credential: Credential, text: str) -> Token:
     return Token(missing=f"this configuration allows {credential}")
 
 
-def _decide(plan: Plan, credential: Credential, text: str) -> Decision:
-    assert plan.settings is not None  # noqa: S101  # the caller has checked
-    assert plan.signer is not None  # noqa: S101  # as above
-    policy = plan.settings.policy()
+def _request(plan: Plan, credential: Credential, text: str, policy: Policy) -> AccessRequest:
+    """Return the request that the questions with this token stand for."""
     tenants = {Credential.TENANT, Credential.OTHER_TENANT}
     room = _INTERNAL_ROOM if credential is Credential.INTERNAL else plan.room
     address = RoomAddress(room, plan.tenant if credential in tenants else None)
-    request: AccessRequest = access_request(text, address, policy)
-    return decide(request, policy, KeySet((plan.signer.key,)), plan.now)
+    return access_request(text, address, policy)
 
 
 def _forged(token: str) -> str:
