@@ -209,10 +209,8 @@ def check_times(
         record("not before", "a number of seconds in the past, or absent", not_before)
         return deny(DenialCode.NOT_BEFORE_MALFORMED, not_a("number", "nbf", not_before), key_id)
     if ends and now >= expiry + policy.leeway:
-        detail, figures = (
-            f"expired {format_duration(now - expiry)} ago",
-            _expiry_figures(claims, now),
-        )
+        detail = f"expired {format_duration(now - expiry)} ago"
+        figures = _expiry_figures(claims, now)
         return deny(DenialCode.TOKEN_EXPIRED, detail, key_id, figures=figures)
     # 11. not before.
     record("not before", "a number of seconds in the past, or absent", not_before)
