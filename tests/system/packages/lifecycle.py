@@ -27,6 +27,11 @@ _RECORDER = """\
 echo "$*" >>/run/systemctl.log
 [ "$1 $2" != "--quiet is-enabled" ] || exit 1
 """
+_REFUSING_COMMAND = """\
+#!/bin/sh
+echo "revocation_store: found an unknown option"
+exit 1
+"""
 _ASK = """
 import sys, urllib.error, urllib.request
 try:
@@ -124,8 +129,15 @@ class Machine:
         return f"{self.ask(f'/standup?jwt={token}')}, {self.ask(f'/other?jwt={token}')}"
 
 
-def live(debian: DebianCopy, package: Path, newer: Path) -> Machine:
-    """Install, configure, run, upgrade, remove, install again, and purge."""
+def live(debian: DebianCopy, package: Path, refusing: Path, newer: Path) -> Machine:
+    """Install, configure, run, upgrade twice, remove, install again, and purge.
+
+    Args:
+        debian: The machine.
+        package: The package.
+        refusing: A later version, which refuses the configuration.
+        newer: A version after that, which accepts it.
+    """
     machine = Machine(debian)
     run, seen = debian.run, machine.seen
     machine.prepare()
@@ -148,6 +160,8 @@ def live(debian: DebianCopy, package: Path, newer: Path) -> Machine:
     seen["audit logs"] = machine.rotate(newer.parent)
     places = "/var/lib/jitsi-verifier /var/log/jitsi-verifier"
     seen["exposed files"] = run(f"find {places} -perm /027 -ls; dpkg --verify")
+    seen["refusing upgrade"] = machine.dpkg("--install", refusing)
+    seen["answers after the refusing upgrade"] = machine.ask_about_rooms(token)
     seen["upgrade"] = machine.dpkg("--install", newer)
     seen["answers during the upgrade"] = machine.ask_about_rooms(token)
     machine.stop(pid)
@@ -166,10 +180,19 @@ def live(debian: DebianCopy, package: Path, newer: Path) -> Machine:
     return machine
 
 
-def with_version(package: Path, version: str, folder: Path) -> Path:
-    """Return a copy of the package with another version, and another sample configuration."""
-    tree, copy = folder / "tree", folder / f"jitsi-verifier_{version}.deb"
+def with_version(package: Path, version: str, folder: Path, *, refuses: bool = False) -> Path:
+    """Return a copy of the package with another version, and another sample configuration.
+
+    Args:
+        package: The package.
+        version: The version of the copy.
+        folder: A folder for the copy.
+        refuses: Whether the command of the copy refuses every configuration.
+    """
+    tree, copy = folder / f"tree-{version}", folder / f"jitsi-verifier_{version}.deb"
     subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True)
+    if refuses:
+        (tree / "usr/lib/jitsi-verifier/bin/jitsi-verifier").write_text(_REFUSING_COMMAND)
     with (tree / SAMPLE).open("a") as sample:
         sample.write("# Changed since.\n")
     control = tree / "DEBIAN/control"

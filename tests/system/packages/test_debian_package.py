@@ -17,7 +17,7 @@ from tests.system.packages.lifecycle import CONFIGURATION, Machine, live, with_v
 from tests.system.prosody.copies import DebianCopy
 
 VERSION = version()
-NEWER = f"{VERSION}+next1"
+REFUSING, NEWER = f"{VERSION}+next1", f"{VERSION}+next2"
 NOTICE = "jitsi-verifier check-config && systemctl enable --now jitsi-verifier"
 ALLOWED_AND_DENIED = "200, 403 room-mismatch"
 
@@ -28,9 +28,10 @@ def machine(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     original.install()
     folder = tmp_path_factory.mktemp("debian")
     shutil.copy(package, folder)
+    refusing = with_version(package, REFUSING, folder, refuses=True)
     newer = with_version(package, NEWER, folder)
     with DebianCopy(original, folder, own_network=True) as debian:
-        yield live(debian, folder / package.name, newer)
+        yield live(debian, folder / package.name, refusing, newer)
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +150,14 @@ def test_upgrade_restarts_a_running_service_only(machine: Machine) -> None:
     assert "jitsi-verifier.service" in restart
     assert not any(" stop " in f" {call} " for call in calls)
     assert machine.seen["answers during the upgrade"] == ALLOWED_AND_DENIED
+
+
+def test_upgrade_that_refuses_the_configuration_restarts_nothing(machine: Machine) -> None:
+    output = machine.seen["refusing upgrade"]
+    assert "revocation_store: found an unknown option\n" in output
+    assert "This version refuses the configuration that the previous one accepted" in output
+    assert "restart" not in output.split("systemctl restart jitsi-verifier")[1]
+    assert machine.seen["answers after the refusing upgrade"] == ALLOWED_AND_DENIED
 
 
 def test_removal_stops_the_service_and_keeps_what_it_stored(machine: Machine) -> None:
