@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,6 @@ from typing import Any
 import aiohttp
 
 from tests.support.processes import Program
-from tests.system.nginx.sites import PATH
 
 _FLAGS = (
     "--headless",
@@ -135,7 +135,7 @@ async def browser(folder: Path) -> AsyncIterator[Tab]:
     assert chromium, "the Debian package chromium is needed"
     profile = folder / "profile"
     command = [chromium, *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
-    environ = {**PATH, "HOME": str(folder), "LANG": "C.UTF-8"}
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8"}
     program = Program(command, folder / "chromium.log", environ)
     try:
         port_file = profile / "DevToolsActivePort"

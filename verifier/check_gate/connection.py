@@ -191,7 +191,7 @@ class Connection:
 
     @staticmethod
     async def _read(reader: asyncio.StreamReader, message: _Message) -> None:
-        """Read until the response is complete, or long enough to be judged."""
+        """Read until the response is complete, or long enough to be evaluated."""
         received = 0
         while not message.complete:
             data = await reader.read(_PIECE)

@@ -1,4 +1,4 @@
-"""The questions, as a table. ``judge`` reads the answers.
+"""The questions, as a table. ``evaluation`` reads the answers.
 
 No request changes anything on the server. BOSH requests name a session that does not exist, and
 Prosody answers that it does not know it. Conference requests have a body that Jicofo cannot read. A

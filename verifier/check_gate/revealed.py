@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from verifier.check_gate.judge import is_denial
+from verifier.check_gate.evaluation import is_denial
 from verifier.check_gate.model import (
     Answer,
     Expected,
@@ -56,7 +56,7 @@ class Exchange:
     host: str
 
 
-def judge_all(exchanges: Sequence[Exchange]) -> Iterator[Result]:
+def evaluate_all(exchanges: Sequence[Exchange]) -> Iterator[Result]:
     """Yield a result for each thing that answers could reveal."""
     for row in _ROWS:
         question = Question(

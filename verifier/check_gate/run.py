@@ -10,7 +10,7 @@ from typing import Final
 
 from verifier.check_gate.asker import Asker, LimitError, Site
 from verifier.check_gate.connection import CannotConnectError
-from verifier.check_gate.judge import Context, is_denial, is_prosody, judge, not_asked
+from verifier.check_gate.evaluation import Context, evaluate, is_denial, is_prosody, not_asked
 from verifier.check_gate.model import (
     Answer,
     Carrier,
@@ -23,7 +23,7 @@ from verifier.check_gate.model import (
     Verdict,
 )
 from verifier.check_gate.questions import DIRECT, GUEST, OPEN, QUESTIONS
-from verifier.check_gate.revealed import Exchange, judge_all
+from verifier.check_gate.revealed import Exchange, evaluate_all
 
 _NO_TOKEN: Final = Token()
 _MAX_SILENT: Final = 3
@@ -76,7 +76,7 @@ async def check_gate(site: Site, tokens: Tokens, *, report_only: bool = False) -
         results += await asyncio.gather(*map(run.ask, beside))
     finally:
         await asker.close()
-    return Report((*results, *judge_all(run.exchanges)), asker.sent, run.complete)
+    return Report((*results, *evaluate_all(run.exchanges)), asker.sent, run.complete)
 
 
 class _Run:
@@ -155,7 +155,7 @@ class _Run:
         self._expect_answers(question, answer)
         self._context.learn(question, answer)
         self.exchanges.append(Exchange(question, token, answer, self._site.host))
-        return judge(question, answer, token, self._context)
+        return evaluate(question, answer, token, self._context)
 
     def _expect_answers(self, question: Question, answer: Answer) -> None:
         """Refuse a site that has stopped answering: the rest would show nothing."""

@@ -5,6 +5,7 @@ They run in a network of their own, in which the ports of the demo are free.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,6 @@ from typing import Final
 from tests.support.documents import blocks, shows, transcript
 from tests.support.paths import DOCS, ROOT
 from tests.support.processes import DEADLINE
-from tests.system.nginx.sites import PATH
 
 TUTORIAL: Final = (DOCS / "tutorial.md").read_text("utf-8")
 README: Final = (ROOT / "README.md").read_text("utf-8")
@@ -36,7 +36,7 @@ bash {folder}/second 2>&1
         ["unshare", "--net", "--pid", "--fork", "--kill-child", "bash", "-euc", script],
         cwd=ROOT,
         # The service is installed already, and this network has no package index.
-        env={**PATH, "HOME": str(folder), "MAKEFLAGS": "--old-file=.venv/.run"},
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "MAKEFLAGS": "--old-file=.venv/.run"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -17,7 +17,7 @@ from tests.support.processes import Program, accepts, free_port
 from tests.support.raw_http import send
 from tests.system.proxies.cases import CASES, HIDDEN_SIGNALLING, PUBLIC_TARGETS
 from tests.system.proxies.programs import BIN, Command, copy_with
-from verifier.http.responses import identity_headers
+from verifier.http.identity import identity_headers
 from verifier.rules.model import Allow
 from verifier.tokens.claims import Claims
 

@@ -20,7 +20,7 @@ from tests.system.nginx.sites import mint
 from tests.system.proxies.cases import CASES
 from tests.system.proxies.gates import REAL_GATES, RealGate
 from tests.system.proxies.programs import HOST
-from verifier.http.responses import identity_headers
+from verifier.http.identity import identity_headers
 from verifier.rules.model import Allow
 
 NO_IDENTITY = dict.fromkeys(identity_headers(Allow(), None), "-")

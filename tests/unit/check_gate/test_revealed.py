@@ -15,7 +15,7 @@ from verifier.check_gate.model import (
     Token,
     Verdict,
 )
-from verifier.check_gate.revealed import Exchange, judge_all
+from verifier.check_gate.revealed import Exchange, evaluate_all
 
 TOKEN = "eyJ0eXAiOiJKV1QifQ.eyJyb29tIjoiYSJ9.c2lnbmF0dXJl"
 HOST = "meet.example.org"
@@ -26,7 +26,7 @@ def verdicts(status: int, *headers: Header, body: str = "", page: bool = False) 
     target = Target.PAGE if page else Target.BOSH
     question = Question("group", "text", request, target, Expected.ADMITTED, "")
     exchange = Exchange(question, Token(TOKEN), Answer(status, headers, body.encode()), HOST)
-    return {each.question.text: each.verdict for each in judge_all([exchange])}
+    return {each.question.text: each.verdict for each in evaluate_all([exchange])}
 
 
 def test_token_in_a_body_or_header_is_a_miss() -> None:
@@ -89,4 +89,4 @@ def test_denial_may_not_be_cacheable(
 
 
 def test_rows_without_an_answer_are_not_asked() -> None:
-    assert {each.verdict for each in judge_all([])} == {Verdict.NOT_ASKED}
+    assert {each.verdict for each in evaluate_all([])} == {Verdict.NOT_ASKED}

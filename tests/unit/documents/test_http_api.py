@@ -6,7 +6,7 @@ import json
 import re
 
 from tests.support.paths import DOCS, PACKAGE
-from verifier.http.responses import identity_headers
+from verifier.http.identity import identity_headers
 from verifier.rules.model import Allow
 
 TEXT = "\n".join((DOCS / name).read_text("utf-8") for name in ("http-api.md", "admin-api.md"))

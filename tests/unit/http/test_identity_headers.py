@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from verifier.http.responses import identity_headers
+from verifier.http.identity import identity_headers
 from verifier.rules.model import Allow
 from verifier.tokens.claims import Claims
 

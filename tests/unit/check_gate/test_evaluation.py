@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from verifier.check_gate.judge import Context, describe, judge
+from verifier.check_gate.evaluation import Context, describe, evaluate
 from verifier.check_gate.model import (
     Answer,
     Credential,
@@ -59,7 +59,7 @@ def question(expected: Expected, target: Target = Target.BOSH, **request: object
 
 def verdict(asked: Question, answer: Answer, token: Token = NONE, **context: object) -> Verdict:
     state = Context(**context)  # type: ignore[arg-type]  # any attribute
-    return judge(asked, answer, token, state).verdict
+    return evaluate(asked, answer, token, state).verdict
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_denial_code_on_an_answer_of_prosody_is_no_denial() -> None:
 
 
 def test_denial_by_a_dead_verifier_is_not_as_it_should_be() -> None:
-    result = judge(question(Expected.DENIED), UNAVAILABLE, NONE, Context())
+    result = evaluate(question(Expected.DENIED), UNAVAILABLE, NONE, Context())
     assert result.verdict is Verdict.MISSED
     assert "does not answer" in result.cure
 
@@ -98,9 +98,9 @@ def test_service_is_let_in_if_it_answers_as_to_a_good_token(good: Answer) -> Non
     context = Context()
     admitted = question(Expected.ADMITTED, Target.SERVICE, credential=Credential.GOOD)
     context.learn(admitted, good)
-    assert judge(asked, good, NONE, context).verdict is Verdict.MISSED
-    assert judge(asked, LOGIN_PAGE, NONE, context).verdict is Verdict.HOLDS
-    assert judge(asked, DENIED, NONE, context).verdict is Verdict.HOLDS
+    assert evaluate(asked, good, NONE, context).verdict is Verdict.MISSED
+    assert evaluate(asked, LOGIN_PAGE, NONE, context).verdict is Verdict.HOLDS
+    assert evaluate(asked, DENIED, NONE, context).verdict is Verdict.HOLDS
 
 
 def test_unknown_service_is_let_in_unless_it_is_denied() -> None:
@@ -121,7 +121,7 @@ def test_denial_shows_nothing_if_a_good_token_is_denied() -> None:
 
 
 def test_report_only_mode_is_named_as_the_cause() -> None:
-    result = judge(question(Expected.DENIED), SESSION_UNKNOWN, NONE, Context(report_only=True))
+    result = evaluate(question(Expected.DENIED), SESSION_UNKNOWN, NONE, Context(report_only=True))
     assert "report-only" in result.cure
 
 
@@ -143,7 +143,7 @@ def test_good_token_that_does_not_reach_prosody_is_a_miss(answer: Answer) -> Non
 )
 def test_cure_of_a_denied_good_token_follows_from_its_code(code: str, words: str) -> None:
     answer = Answer(401, (("x-jitsi-denial", code),))
-    assert words in judge(question(Expected.ADMITTED), answer, GOOD, Context()).cure
+    assert words in evaluate(question(Expected.ADMITTED), answer, GOOD, Context()).cure
 
 
 def test_service_that_is_not_installed_is_not_asked() -> None:
@@ -194,7 +194,7 @@ def test_service_that_is_not_found_shows_no_gate() -> None:
 
 def test_websocket_that_is_not_passed_on_is_a_miss() -> None:
     asked = question(Expected.ADMITTED, Target.WEBSOCKET, upgrade=True)
-    result = judge(asked, PROSODY_PAGE, GOOD, Context())
+    result = evaluate(asked, PROSODY_PAGE, GOOD, Context())
     assert result.verdict is Verdict.MISSED
     assert "Upgrade" in result.cure
 
@@ -207,11 +207,11 @@ def test_page_in_the_place_of_a_websocket_is_not_asked() -> None:
 def test_same_page_for_all_is_no_service() -> None:
     asked, context = question(Expected.DENIED, Target.SERVICE), Context()
     context.learn(question(Expected.ADMITTED, Target.SERVICE), LOGIN_PAGE)
-    assert judge(asked, LOGIN_PAGE, NONE, context).verdict is Verdict.HOLDS
+    assert evaluate(asked, LOGIN_PAGE, NONE, context).verdict is Verdict.HOLDS
 
 
 def test_cure_of_a_denial_without_a_code_names_other_rules() -> None:
-    assert "password" in judge(question(Expected.ADMITTED), NGINX_DENIED, GOOD, Context()).cure
+    assert "password" in evaluate(question(Expected.ADMITTED), NGINX_DENIED, GOOD, Context()).cure
 
 
 def test_proxy_that_answers_options_itself_opens_nothing() -> None:
@@ -228,10 +228,10 @@ def test_other_program_on_the_port_of_jicofo_holds(answer: Answer) -> None:
 
 def test_disguised_service_is_known_by_the_answer_to_a_good_token() -> None:
     asked, context = question(Expected.NOTHING_OPENED, Target.SERVICE), Context()
-    assert judge(asked, ROOM_SIZE, NONE, context).verdict is Verdict.HOLDS
+    assert evaluate(asked, ROOM_SIZE, NONE, context).verdict is Verdict.HOLDS
     context.learn(question(Expected.ADMITTED, Target.SERVICE), ROOM_SIZE)
-    assert judge(asked, ROOM_SIZE, NONE, context).verdict is Verdict.MISSED
-    assert judge(asked, JITSI_PAGE, NONE, context).verdict is Verdict.HOLDS
+    assert evaluate(asked, ROOM_SIZE, NONE, context).verdict is Verdict.MISSED
+    assert evaluate(asked, JITSI_PAGE, NONE, context).verdict is Verdict.HOLDS
 
 
 def test_media_bridge_need_not_run() -> None:

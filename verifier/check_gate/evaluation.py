@@ -135,14 +135,14 @@ def describe(answer: Answer) -> str:
     return " ".join(words)
 
 
-def judge(question: Question, answer: Answer, token: Token, context: Context) -> Result:
+def evaluate(question: Question, answer: Answer, token: Token, context: Context) -> Result:
     """Return what became of a question that was asked."""
     read = {
-        Expected.OPEN: _judge_open,
-        Expected.ADMITTED: _judge_admitted,
-        Expected.DENIED: _judge_denied,
-        Expected.NOTHING_OPENED: _judge_nothing_opened,
-        Expected.UNREACHABLE: _judge_unreachable,
+        Expected.OPEN: _check_open,
+        Expected.ADMITTED: _check_admitted,
+        Expected.DENIED: _check_denied,
+        Expected.NOTHING_OPENED: _check_nothing_opened,
+        Expected.UNREACHABLE: _check_unreachable,
     }[question.expected]
     return read(question, answer, token, context)
 
@@ -160,7 +160,7 @@ def _missed(question: Question, answer: Answer, cure: str = "", more: str = "") 
     return Result(question, Verdict.MISSED, describe(answer) + more, cure or question.cure)
 
 
-def _judge_open(question: Question, answer: Answer, _token: Token, _context: Context) -> Result:
+def _check_open(question: Question, answer: Answer, _token: Token, _context: Context) -> Result:
     elsewhere = _host_of(answer.value("location")) and question.request.path != "/"
     if not answer.status or is_denial(answer) or (300 <= answer.status < 400 and elsewhere):
         return _missed(question, answer)
@@ -170,7 +170,7 @@ def _judge_open(question: Question, answer: Answer, _token: Token, _context: Con
     return _holds(question, answer)
 
 
-def _judge_admitted(question: Question, answer: Answer, _token: Token, _context: Context) -> Result:
+def _check_admitted(question: Question, answer: Answer, _token: Token, _context: Context) -> Result:
     if is_denial(answer):
         cure = _CURES.get(answer.denial, question.cure) if answer.denial else _NO_CODE
         return _missed(question, answer, cure)
@@ -188,9 +188,9 @@ def _judge_admitted(question: Question, answer: Answer, _token: Token, _context:
     return _holds(question, answer)
 
 
-def _judge_denied(question: Question, answer: Answer, token: Token, context: Context) -> Result:
+def _check_denied(question: Question, answer: Answer, token: Token, context: Context) -> Result:
     if not answer.status:
-        return _judge_silence(question, answer)
+        return _check_silence(question, answer)
     if is_denial(answer):
         if token.text and context.refused_good and answer.denial != token.code:
             return not_asked(question, "a good token is denied as well, so this shows nothing")
@@ -204,11 +204,11 @@ def _judge_denied(question: Question, answer: Answer, token: Token, context: Con
     return _unless_limited(question, answer)
 
 
-def _judge_nothing_opened(
+def _check_nothing_opened(
     question: Question, answer: Answer, _token: Token, context: Context
 ) -> Result:
     if not answer.status:
-        return _judge_silence(question, answer)
+        return _check_silence(question, answer)
     if is_prosody(answer) or (question.target is Target.SERVICE and _is_known(answer, context)):
         return _missed(question, answer, _REPORT_ONLY if context.report_only else "")
     return _unless_limited(question, answer)
@@ -220,14 +220,14 @@ def _unless_limited(question: Question, answer: Answer) -> Result:
     return _holds(question, answer)
 
 
-def _judge_silence(question: Question, answer: Answer) -> Result:
+def _check_silence(question: Question, answer: Answer) -> Result:
     """Judge a request that should not be let in, and got no response."""
     if answer.connected:
         return _holds(question, answer)
     return not_asked(question, answer.failure)
 
 
-def _judge_unreachable(
+def _check_unreachable(
     question: Question, answer: Answer, _token: Token, _context: Context
 ) -> Result:
     beside = question.request.server not in {Server.SITE, Server.PLAIN_HTTP}
