@@ -124,7 +124,8 @@ class ComposeReader:
             if required or error.errno != errno.ENOENT:
                 self._add_problem(where, f"env_file {path}: {error.strerror or 'unreadable'}")
         else:
-            variables.add(read_env_file(text, str(path), self.environ, self.config))
+            known = {**self.environ, **self.dotenv.values}
+            variables.add(read_env_file(text, str(path), known, self.config))
 
     def _set(self, name: str, value: str | None, where: Location, variables: Variables) -> None:
         if value is not None:

@@ -34,6 +34,7 @@ from verifier.check_config.sources import (
 from verifier.check_config.token_hosts import (
     OWN_MODULE,
     TokenHost,
+    belongs_to_another,
     find_token_hosts,
     shares_rooms,
 )
@@ -160,7 +161,8 @@ class _Reader:
 
     def _read_env(self, source: Source, dotenv: Variables) -> None:
         name = str(source.path)
-        variables = read_env_file(self._text(source), name, {}, self._prosody.config)
+        text, config = self._text(source), self._prosody.config
+        variables = read_env_file(text, name, self._environ, config)
         dotenv.file = name
         dotenv.add(variables)
 
@@ -252,7 +254,11 @@ class _Reader:
         hosts = sorted(find_token_hosts(config), key=_is_main, reverse=True)
         sharing = {host.name for host in config.virtual_hosts() if shares_rooms(host, config)}
         own = [host for host in hosts if host.name not in sharing]
-        self._deployment.hosts = own or hosts[:1]
+        # If no file has the rooms, one of these hosts may be the main host.
+        unclear = [
+            host for host in hosts if not belongs_to_another(config.hosts[host.name], config)
+        ]
+        self._deployment.hosts = own or unclear[:1]
         taken = {host.name for host in self._deployment.hosts}
         self._deployment.sharing = [
             host for host in config.virtual_hosts() if host.name in sharing - taken

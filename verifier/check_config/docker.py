@@ -244,6 +244,7 @@ class DockerEnvironment:
         yield LuaLine(f'VirtualHost "{self.text("XMPP_GUEST_DOMAIN")}"', "ENABLE_GUESTS", SWITCH)
         yield LuaLine("", "XMPP_GUEST_DOMAIN")  # the name above
         yield LuaLine(f'authentication = "{kind}"', "PROSODY_GUEST_AUTH_TYPE")
+        yield from self._modules("XMPP_MODULES", {})
         yield LuaLine(f'main_muc = "{self.text("XMPP_MUC_DOMAIN")}"', "XMPP_MUC_DOMAIN")
         yield from self._added_lines("XMPP_CONFIGURATION")
 

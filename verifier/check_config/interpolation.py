@@ -9,6 +9,7 @@ form             result
 ``${VAR:-x}``    ``x`` if the variable is not set or empty; ``${VAR-x}``: if it is not set
 ``${VAR:+x}``    ``x`` if the variable is set and not empty; ``${VAR+x}``: if it is set
 ``${VAR:?x}``    the variable; Compose stops with the error ``x`` if it is not set or empty
+``$``            a dollar sign, before anything but a letter, an underline and ``{``
 ===============  ==============================================================
 
 In ``x`` variables are replaced, too. ``_MAX_DEPTH`` bounds the nesting, and ``_MAX_INSERTED`` the
@@ -39,7 +40,7 @@ class Interpolated:
     Attributes:
         text: The result.
         unset: The names of variables that are not set and have no default.
-        malformed: Whether a ``$`` begins none of Compose's forms, or the result is too long.
+        malformed: Whether a ``${`` begins none of Compose's forms, or the result is too long.
         inserted: The length of all values in the result.
     """
 
@@ -77,7 +78,7 @@ def _replace(text: str, lookup: Lookup, found: Interpolated, depth: int) -> str:
         parts.append(text[position:start])
         match = _DOLLAR.match(text, start)
         if match is None or depth > _MAX_DEPTH:
-            found.malformed = True
+            found.malformed |= match is not None or text.startswith("${", start)
             parts.append("$")
             position = start + 1
         elif match["operator"] is None:

@@ -141,20 +141,27 @@ def shares_rooms(host: Host, config: ProsodyConfig) -> bool:
 
     Such a host (``guest.…``, ``jigasi.…``, ``recorder.…``) is no host of the web: no URL names it.
     """
-    if _muc_components(host.name, config):
+    if _muc_components(host.name, config) or _domain(host, config) == host.name:
         return False
-    others = [other for other in config.virtual_hosts() if other.name != host.name]
-    base = as_string(config.value(host.name, "muc_mapper_domain_base"))
-    if isinstance(base, str) and base.lower() == host.name:
-        return False
-    muc = as_string(config.value(host.name, "main_muc"))
-    owner = parent_of(muc.lower()) if isinstance(muc, str) else None
-    names = {other.name for other in others}
-    if owner in names or (isinstance(base, str) and base.lower() in names):
+    if belongs_to_another(host, config):
         return True
+    names = {other.name for other in config.virtual_hosts()} - {host.name}
     # Read once for all names: a configuration may have hundreds of hosts.
     rooms = [component for component in config.components() if component.module == "muc"]
     return any(parent_of(component.name) in names for component in rooms)
+
+
+def belongs_to_another(host: Host, config: ProsodyConfig) -> bool:
+    """Return whether options of a VirtualHost say that its rooms are those of another one."""
+    names = {other.name for other in config.virtual_hosts()} - {host.name}
+    muc = as_string(config.value(host.name, "main_muc"))
+    owner = parent_of(muc.lower()) if isinstance(muc, str) else None
+    return owner in names or _domain(host, config) in names
+
+
+def _domain(host: Host, config: ProsodyConfig) -> str | None:
+    base = as_string(config.value(host.name, "muc_mapper_domain_base"))
+    return base.lower() if isinstance(base, str) else None
 
 
 def accepts_tokens(host: Host, config: ProsodyConfig) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from dotenv.parser import Binding, parse_stream
-
-from verifier.check_config.interpolation import interpolate
+from verifier.check_config.env_file import split_env_file
+from verifier.check_config.interpolation import Lookup, interpolate
 from verifier.check_config.prosody_config import Finding, Location, ProsodyConfig
 
 _ONLY_OURS: Final = ("JWT_CACHE_KEYS_URL", "JWT_REQUIRE_ROOM_CLAIM")
@@ -55,20 +53,28 @@ def read_env_file(
     Args:
         text: The content.
         file: The file's name.
-        environ: The variables that values may name, besides those of the file.
+        environ: The environment of Docker Compose, which values and names alone may refer to.
         config: Receives the findings.
     """
     variables = Variables(file)
-    for binding in parse_stream(io.StringIO(text)):
-        # python-dotenv counts the blank lines before a binding as a part of it.
-        blank = len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
-        newlines = binding.original.string.count("\n", 0, blank)
-        location = Location(file, binding.original.line + newlines)
-        if binding.error:
+
+    def look_up(name: str) -> str | None:
+        return variables.values.get(name, environ.get(name))
+
+    for found in split_env_file(text):
+        location = Location(file, found.line)
+        if not found.name:
             config.problems.append(Finding(location, "a line that is not NAME=VALUE"))
-        elif binding.key is not None:
-            lookup = _lookup_in(variables.values, environ)
-            variables.set(binding.key, _resolve(binding, location, lookup, config), location)
+            continue
+        value = found.value
+        if value is None:
+            value = environ.get(found.name)
+        elif not found.literal:
+            value = _replace(found.name, value, location, look_up, config)
+        if value is not None:
+            variables.set(found.name, value, location)
+        if found.remark:
+            config.notes.append(Finding(location, f"the value of {found.name} {found.remark}"))
     return variables
 
 
@@ -80,25 +86,12 @@ def note_unread(variables: Variables, config: ProsodyConfig) -> None:
             config.notes.append(Finding(variables.locations[name], text))
 
 
-def _lookup_in(
-    values: Mapping[str, str], environ: Mapping[str, str]
-) -> Callable[[str], str | None]:
-    return lambda name: values.get(name, environ.get(name))
-
-
-def _resolve(
-    binding: Binding,
-    location: Location,
-    lookup: Callable[[str], str | None],
-    config: ProsodyConfig,
+def _replace(
+    name: str, value: str, location: Location, look_up: Lookup, config: ProsodyConfig
 ) -> str:
     """Return a variable's value with the other variables in it replaced."""
-    value = binding.value or ""
-    written = binding.original.string.partition("=")[2].lstrip()
-    if written.startswith("'"):  # Docker Compose replaces nothing in single quotes
-        return value
-    found = interpolate(value, lookup)
+    found = interpolate(value, look_up)
     if found.unset or found.malformed:
         text = "has a $, which Docker Compose replaces: put the value in single quotes"
-        config.not_evaluated.append(Finding(location, f"{binding.key} {text}"))
+        config.not_evaluated.append(Finding(location, f"{name} {text}"))
     return found.text

@@ -174,7 +174,7 @@ def _lines(result: CheckResult) -> Iterator[str]:
                 title, [f"{entrance.text} ({entrance.where})" for entrance in found]
             )
         if not result.deployment.hosts and not config.problems:
-            yield from ["", "None of the VirtualHosts in these files accepts tokens."]
+            yield from ["", "None of the VirtualHosts with rooms accepts tokens."]
         yield from _section("Prosody would not start, or this cannot be read:", config.problems)
         # A loop or a function may note the same statement several times.
         yield from _section("Not evaluated:", list(dict.fromkeys(config.not_evaluated)))

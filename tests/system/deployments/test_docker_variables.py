@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +27,8 @@ Render = Callable[[Mapping[str, str]], Path]
 
 def write_env(folder: Path, variables: Mapping[str, str]) -> Path:
     file = folder / ".env"
-    quoted = {
-        name: value.replace("\\", "\\\\").replace("'", "\\'") for name, value in variables.items()
-    }
-    file.write_text("".join(f"{name}='{value}'\n" for name, value in quoted.items()))
+    quoted = {name: re.sub(r'(["$\\])', r"\\\1", value) for name, value in variables.items()}
+    file.write_text("".join(f'{name}="{value}"\n' for name, value in quoted.items()))
     return file
 
 

@@ -146,7 +146,7 @@ def test_other_files_are_problems(read: Read, compose: str, problem: str) -> Non
     [
         "include: [other.yml]\n" + service(PASSED),
         "services:\n  prosody: {extends: {file: x.yml, service: y}}",
-        service("{JWT_APP_ID: 'a$'}"),
+        service("{JWT_APP_ID: 'a${'}"),
     ],
 )
 def test_what_is_not_followed_does_not_agree(read: Read, text: str) -> None:

@@ -57,6 +57,7 @@ def _read_yaml(text: str) -> None:
         *((_parse, part) for part in ("-- c\n", "--[[ x ]]", "x='\\z  ' ", '"\\z ', "'", "[=[ ")),
         *((_parse, part) for part in ("{", "1+", "a,", "a.b", "f'x'", "0xf", "1e", "\r", "if ")),
         *((_read_env, part) for part in ("a=1\n", "A=$A\n", "A='x\n", 'A="\\"', "\n", "A\n")),
+        *((_read_env, part) for part in ("a='", "export ", "a=\\'", "'", " #", "a b", 'a="\\')),
         *((interpolate, part) for part in ("${A:-", "$A", "${A:-x}", "$$", "}")),
         *((read_jicofo, part) for part in ("a=1\n", "a{", "a=${a}\n", '"a"', "/", "a.b=", "$")),
         *((read_web_config, part) for part in ("/*", "//\n", "\n", "domain: 'a'\n", "config.")),

@@ -138,3 +138,21 @@ def test_table_of_the_main_host_counts_for_its_guests(tmp_path: Path) -> None:
     )
     deployment = read(tmp_path, 'VirtualHost "guest.m.test" authentication = "anonymous"')
     assert find_entrances(deployment, load({}, toml)) == []
+
+
+def test_host_that_shares_rooms_is_never_the_main_host(tmp_path: Path) -> None:
+    file = tmp_path / "a.cfg.lua"
+    text = MAIN.replace('"token"', '"internal_hashed"')
+    file.write_text(f'{text}VirtualHost "jigasi.m.test" {GUESTS}')
+    deployment = read_deployment([file], {})
+    assert deployment.hosts == []
+    assert [host.name for host in deployment.sharing] == ["jigasi.m.test"]
+
+
+def test_only_host_of_the_files_is_the_main_host(tmp_path: Path) -> None:
+    file = tmp_path / "a.cfg.lua"
+    file.write_text(
+        f'VirtualHost "m.test" {GUESTS}\n'
+        'VirtualHost "auth.m.test"\nComponent "internal.auth.m.test" "muc"\n'
+    )
+    assert [host.name for host in read_deployment([file], {}).hosts] == ["m.test"]

@@ -165,7 +165,7 @@ def test_verdict_is_the_first_line_and_the_last(
     ("text", "finding"),
     [
         ("x = = 1", "meet.cfg.lua:1: a syntax error at column 5"),
-        ('VirtualHost "a.test"', "None of the VirtualHosts in these files accepts tokens."),
+        ('VirtualHost "a.test"', "None of the VirtualHosts with rooms accepts tokens."),
         (
             'authentication = "token"\nVirtualHost "a.test"\napp_id = f()',
             "meet.cfg.lua:3: a call of something",
@@ -383,7 +383,7 @@ def test_service_loads_no_reader_of_deployments() -> None:
     code = (
         "import sys, verifier.cli, verifier.process.app;"
         "loaded = {name.partition('.')[0] for name in sys.modules};"
-        "sys.exit(bool(loaded & {'dotenv', 'yaml'}))"
+        "sys.exit('yaml' in loaded)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
