@@ -42,10 +42,11 @@ from verifier.observability.metrics import Metrics
 from verifier.process.http_servers import HttpServers
 from verifier.process.lifecycle import UNSUPERVISED, Lifecycle
 from verifier.process.reloading import Reloading
-from verifier.process.resources import ConfiguredResources, ProcessState, open_resources
+from verifier.process.resources import ConfiguredResources, open_resources
 from verifier.process.service_factory import build_services
 from verifier.process.shutdown import CLOSING_SECONDS, exit_within, shutdown_seconds
 from verifier.process.sockets import Listeners
+from verifier.process.state import ProcessState
 from verifier.storage.worker_counters import SINGLE_WORKER, WorkerIdentity
 
 # Short, because a scrape by one worker shows what the others have published by then, and because a

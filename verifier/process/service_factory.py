@@ -23,7 +23,8 @@ from verifier.http.handoff_cookie import derive_key
 from verifier.http.pages import Pages
 from verifier.http.proxy_auth import ProxyAuthOptions
 from verifier.observability.decision_log import DecisionLog
-from verifier.process.resources import ConfiguredResources, ProcessState
+from verifier.process.resources import ConfiguredResources
+from verifier.process.state import ProcessState
 from verifier.single_use import SingleUse
 
 

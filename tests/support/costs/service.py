@@ -27,9 +27,10 @@ from verifier.log import configure_logging
 from verifier.observability import sinks
 from verifier.observability.metrics import Metrics
 from verifier.process.http_servers import HttpServers
-from verifier.process.resources import ProcessState, open_resources
+from verifier.process.resources import open_resources
 from verifier.process.service_factory import build_services
 from verifier.process.sockets import Listeners
+from verifier.process.state import ProcessState
 from verifier.storage.worker_counters import SINGLE_WORKER
 
 _READ_BYTES = 256 * 1024  # of one read, as in asyncio's transports
