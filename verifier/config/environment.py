@@ -17,8 +17,9 @@ from verifier.config.option import Option
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS
 from verifier.config.secret_files import take_file
 from verifier.config.secret_text import (
-    describe_odd_characters,
+    find_oddities,
     has_blank_edges,
+    has_quoted_items,
     is_array,
     may_be_several,
     unquoted,
@@ -79,6 +80,10 @@ def _take_variable(
         )
         config.fail(option, variable, "an array in brackets (not shown)", expected)
         return
+    if option.type.list_form is ListForm.COMMAS and has_quoted_items(bare):
+        expected = "values between commas, without quotes and brackets"
+        config.fail(option, variable, describe_value(option, bare), expected)
+        return
     try:
         boolean = in_docker and variable in docker.BOOLEANS
         good = docker.clear_boolean(bare) if boolean else option.type.from_text(bare)
@@ -114,6 +119,7 @@ def _fail(
 def _notice_form(
     option: Option, variable: str, bare: str, config: ConfigInput, *, in_docker: bool
 ) -> None:
+    config.notices += [f"{variable}: {odd}" for odd in find_oddities(bare)]
     if option.type.list_form is ListForm.COMMAS and _BLANKS_IN_LIST.search(bare):
         text = "blanks beside a comma are not part of a value"
         beside = "; docker-jitsi-meet's Prosody keeps them: remove them" if in_docker else ""
@@ -121,8 +127,6 @@ def _notice_form(
     if option.type.list_form is ListForm.LINES:
         if has_blank_edges(bare):
             config.notices.append(f"{variable}: the blanks around the value are part of the secret")
-        if odd := describe_odd_characters(bare):
-            config.notices.append(f"{variable}: {odd}")
         if may_be_several(bare):
             text = f"the comma is part of the secret; several are one a line in {variable}_FILE"
             config.notices.append(f"{variable}: {text}")

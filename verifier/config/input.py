@@ -25,6 +25,14 @@ ReadFile = Callable[[Path], bytes]
 BY_NAME: Final = {option.name: option for option in OPTIONS}
 """The options by the names that the file has for them."""
 
+_TOML_HINTS: Final = {
+    "Invalid value": "a text needs quotes, and true and false are lower case",
+    "'=' after a key": "an option is written as NAME = VALUE",
+    r"Unescaped '\\'": 'a backslash in "…" is written twice, or in single quotes once',
+    "end of document after": "nothing may follow a value on its line",
+    r"Unterminated string|Illegal character '\\n'": "the closing quote is missing",
+}
+"""What to do about an error of tomllib, by a part of its text, which may quote from the file."""
 _ERROR_POSITION: Final = re.compile(r"\(at ([^()]*)\)$")
 
 
@@ -111,6 +119,7 @@ def describe_file_error(error: OSError | ValueError | RecursionError) -> str:
         position = _ERROR_POSITION.search(str(error))
         is_double = re.search("overwrite|twice", str(error))
         what = "a name that is there twice" if is_double else "a syntax error"
-        return f"{what} at {position[1]}" if position else what
+        hints = (f" ({hint})" for text, hint in _TOML_HINTS.items() if re.search(text, str(error)))
+        return (f"{what} at {position[1]}" if position else what) + next(hints, "")
     # The path itself may hold a NUL character, which open() refuses with a ValueError.
     return "bytes that are not UTF-8" if isinstance(error, UnicodeError) else "no file's name"

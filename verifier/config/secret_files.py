@@ -11,8 +11,8 @@ from verifier.config.option import Option
 from verifier.config.options import OPTIONS
 from verifier.config.problems import shown_path
 from verifier.config.secret_text import (
-    describe_odd_characters,
     describe_secret,
+    find_oddities,
     is_array,
     unquoted,
 )
@@ -48,8 +48,7 @@ def take_file(
         return
     if any(line != unquoted(line) for line in lines):
         config.notices.append(f"{origin}: blanks and quotes around a secret are part of it")
-    for odd in filter(None, map(describe_odd_characters, lines)):
-        config.notices.append(f"{origin}: {odd}")
+    config.notices += [f"{origin}: {odd}" for line in lines for odd in find_oddities(line)]
     if _is_broken_base64(lines):
         text = "each line is a secret of its own: join lines that a base64 program has broken"
         config.notices.append(f"{origin}: {text}")

@@ -6,11 +6,14 @@ No function here shows any part of a secret: the texts say only which form was f
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from verifier.keys.pem import looks_like_pem
 
 _ARRAY: Final = re.compile(r"""\[\s*(["']).+\1\s*,?\s*\]""", re.DOTALL)
+_QUOTED_ITEM: Final = re.compile(r"""\A\s*[\[{]?\s*["']|["']\s*[\]}]?\s*\Z""")
+_TYPOGRAPHIC: Final = re.compile(r"\A[\u00ab\u00bb\u2018-\u201f]|[\u00ab\u00bb\u2018-\u201f]\Z")
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
 _LEAST_OF_SEVERAL: Final = 16
 """The least number of letters of which a part between commas may be a secret of its own."""
@@ -56,19 +59,31 @@ def has_blank_edges(text: str) -> bool:
     return text != text.strip(" \t")
 
 
-def describe_odd_characters(text: str) -> str:
-    """Return the characters of a secret that people overlook, in words; empty if it has none."""
-    odd = list(dict.fromkeys(c for c in text if not c.isprintable() and c not in "\t\r\n"))
-    if looks_like_pem(text) or not odd:
-        return ""
-    names = ", ".join(f"U+{ord(character):04X}" for character in odd[:3])
-    more = ", …" if len(odd) > 3 else ""
-    return f"characters that cannot be seen ({names}{more}) are part of the secret"
+def find_oddities(text: str) -> Iterator[str]:
+    """Yield what people overlook in a value that is taken as it is written, in words."""
+    if looks_like_pem(text):
+        return
+    unseen = list(dict.fromkeys(c for c in text if not c.isprintable() and c not in "\t\r\n"))
+    if unseen:
+        names = ", ".join(f"U+{ord(character):04X}" for character in unseen[:3])
+        more = ", …" if len(unseen) > 3 else ""
+        yield f"characters that cannot be seen ({names}{more}) are part of the value"
+    if _TYPOGRAPHIC.search(text):
+        yield "the typographic quotes around the value are part of it"
+    if text.endswith("\\n"):
+        yield "\\n at the end is part of the value: a backslash and a letter, no line break"
 
 
 def is_array(text: str) -> bool:
     """Return whether a text is an array of strings, as JSON, TOML or Python write it."""
     return _ARRAY.fullmatch(text.strip()) is not None
+
+
+def has_quoted_items(text: str) -> bool:
+    """Return whether a list between commas has the quotes or brackets of another notation."""
+    bare = text.strip()
+    is_array_of_words = "," in bare and bare[:1] + bare[-1:] in ("[]", "{}")
+    return is_array_of_words or any(map(_QUOTED_ITEM.search, text.split(",")))
 
 
 def may_be_several(text: str) -> bool:

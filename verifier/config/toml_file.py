@@ -19,9 +19,11 @@ from verifier.config.options import OPTIONS
 from verifier.config.problems import Problem, shown_name, type_name
 from verifier.config.secret_files import take_file
 from verifier.config.secret_text import (
-    describe_odd_characters,
+    find_oddities,
     has_blank_edges,
+    has_quoted_items,
     is_array,
+    may_be_several,
     without_line_break,
 )
 from verifier.config.unknown_names import TABLES, describe_unknown
@@ -100,9 +102,7 @@ def _parse(path: Path, config: ConfigInput) -> dict[str, Any] | None:
 
 def _take_toml(option: Option, value: Any, origin: str, config: ConfigInput) -> None:
     value = _without_line_breaks(option, value, origin, config)
-    if option.type.list_form is ListForm.LINES and not _check_secrets(
-        option, value, origin, config
-    ):
+    if not _check_form(option, value, origin, config):
         return
     try:
         good = option.type.from_toml(value)
@@ -112,20 +112,32 @@ def _take_toml(option: Option, value: Any, origin: str, config: ConfigInput) -> 
         config.given[option.name] = GivenValue(good, origin, from_environment=False)
 
 
-def _check_secrets(option: Option, value: Any, origin: str, config: ConfigInput) -> bool:
-    """Return whether secrets have a good form; name blanks, which are easy to overlook."""
-    items = value if isinstance(value, list) else [value]
-    texts = [item for item in items if isinstance(item, str)]
-    if any(map(is_array, texts)):
+def _check_form(option: Option, value: Any, origin: str, config: ConfigInput) -> bool:
+    """Return whether a value has the form of TOML; name what is easy to overlook in it."""
+    texts = [item for item in (value if isinstance(value, list) else [value]) if _is_text(item)]
+    is_secret = option.type.list_form is ListForm.LINES
+    is_list = option.type.list_form is ListForm.COMMAS
+    if is_secret and any(map(is_array, texts)):
         expected = "an array of secrets without quotes around the array"
         config.fail(option, origin, "an array within a string (not shown)", expected)
         return False
-    if any(map(has_blank_edges, texts)):
-        text = "the blanks around the value are part of the secret"
-        config.notices.append(f"{option.name} ({origin}): {text}")
-    for odd in filter(None, map(describe_odd_characters, texts)):
-        config.notices.append(f"{option.name} ({origin}): {odd}")
+    if is_list and any(map(has_quoted_items, texts)):
+        expected = "a string, or an array of strings without quotes around the array"
+        config.fail(option, origin, describe_value(option, value), expected)
+        return False
+    notices = [odd for text in texts for odd in find_oddities(text)]
+    if is_secret and any(map(has_blank_edges, texts)):
+        notices.append("the blanks around the value are part of the secret")
+    if (is_list and any("," in text for text in texts)) or (
+        is_secret and any(map(may_be_several, texts))
+    ):
+        notices.append("the comma is part of the value; several values are an array")
+    config.notices += [f"{option.name} ({origin}): {notice}" for notice in notices]
     return True
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _without_line_breaks(option: Option, value: Any, origin: str, config: ConfigInput) -> Any:

@@ -40,20 +40,29 @@ _OURS: Final = (_PREFIX, "JWT_")
 _FIRST_LETTERS: Final = ("V", "J", "X")
 _SIMILAR: Final = 0.85
 """The least similarity of a name that has none of our prefixes, from 0 to 1."""
+_SIMILAR_KEY: Final = 0.6
+"""The least similarity of a key of the file; a less similar one would be a riddle."""
+_LIST: Final = "docs/configuration.md"
 
 TABLES: Final = {"policy": "[policy]", "hosts": '[hosts."NAME"]', "public_keys": "[public_keys]"}
 """The tables of the file, as they are written."""
 
 _OTHER_NAMES: Final = {
-    "address": "listen",
-    "algorithm": "signature_algorithm",
-    "bind": "listen",
-    "jwks": "cache_keys_url",
-    "jwks_uri": "cache_keys_url",
-    "jwks_url": "cache_keys_url",
-    "port": "listen",
-    "redis": "revocation_store",
-    "redis_url": "revocation_store",
+    word: name
+    for name, words in {
+        "allow_empty_token": "allow_guests anonymous enable_guests guests",
+        "asap_accepted_audiences": "aud",
+        "asap_accepted_issuers": "iss issuer",
+        "cache_keys_url": "jwks jwks_uri jwks_url keys_url",
+        "leeway": "clock_skew skew",
+        "listen": "address bind bind_address host port",
+        "log_level": "debug verbose verbosity",
+        "mode": "dry_run report_only",
+        "revocation_store": "database redis redis_url sqlite store",
+        "signature_algorithm": "alg algorithm",
+        "workers": "processes threads",
+    }.items()
+    for word in words.split()
 }
 """Words of other programs for options of this one."""
 
@@ -84,8 +93,14 @@ def _nearest_variable(name: str) -> str:
     return variable or _VARIABLE_SPELLINGS[_nearest(name, _VARIABLE_SPELLINGS)]
 
 
-def nearest_key(key: str, allowed: Collection[str]) -> str:
-    """Return the most similar of the allowed TOML keys; names of variables are spellings, too."""
+def nearest_key(key: str, allowed: Collection[str]) -> str | None:
+    """Return the most similar of the allowed TOML keys; None if none is similar.
+
+    Names of variables are spellings of their keys.
+    """
+    plain = _plain(key)
+    if (known := _OTHER_NAMES.get(plain)) in allowed:
+        return known
     spellings = {name.lower(): name for name in allowed}
     for option in OPTIONS:
         if option.name in allowed:
@@ -93,21 +108,23 @@ def nearest_key(key: str, allowed: Collection[str]) -> str:
             spellings[(option.variable or option.name).lower()] = option.name
             if option.file_variable and option.file_key:
                 spellings[option.file_variable.lower()] = option.file_key
-    spellings |= {word: name for word, name in _OTHER_NAMES.items() if name in allowed}
     spellings |= {name: name for name in allowed}
-    return spellings[_nearest(_plain(key), spellings)]
+    near = difflib.get_close_matches(plain, spellings, n=1, cutoff=_SIMILAR_KEY)
+    return spellings[near[0]] if near else None
 
 
 def describe_unknown(key: str, value: Any, allowed: Collection[str], tables: Iterable[str]) -> str:
     """Return what was expected in place of an unknown key of the file."""
     if not isinstance(value, Mapping):
-        return f"the name of an option; the nearest is {nearest_key(key, allowed)}"
+        near = nearest_key(key, allowed)
+        what = f"the nearest is {near}" if near else f"none is similar: {_LIST} has all of them"
+        return f"the name of an option; {what}"
     names = {name: name for name in tables} | {
         spelling: name for spelling, name in _OTHER_TABLE_NAMES.items() if name in tables
     }
-    near = difflib.get_close_matches(_plain(key), names, n=1, cutoff=0.6)
-    if near:
-        return f"the name of a table; the nearest is {TABLES[names[near[0]]]}"
+    close = difflib.get_close_matches(_plain(key), names, n=1, cutoff=_SIMILAR_KEY)
+    if close:
+        return f"the name of a table; the nearest is {TABLES[names[close[0]]]}"
     return f"one of the tables {', '.join(TABLES[name] for name in tables)}"
 
 

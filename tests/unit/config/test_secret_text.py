@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -182,7 +183,7 @@ def test_notice_of_two_secrets_between_commas() -> None:
 
 @pytest.mark.parametrize("character", ["\u00a0", "\ufeff", "\u200b", "\v", "\x85", "\x1b"])
 def test_notice_of_characters_that_cannot_be_seen(character: str) -> None:
-    text = f"characters that cannot be seen (U+{ord(character):04X}) are part of the secret"
+    text = f"characters that cannot be seen (U+{ord(character):04X}) are part of the value"
     secret = SECRET[:5] + character + SECRET
     settings = from_env(JWT_APP_SECRET=secret)
     assert (settings.app_secret, settings.notices) == ((secret,), (f"JWT_APP_SECRET: {text}",))
@@ -222,3 +223,52 @@ def test_notice_of_base64_that_is_broken_into_lines() -> None:
         content = "\n".join(lines).encode()
         settings = from_env({"/s": content}, JWT_APP_SECRET="", JWT_APP_SECRET_FILE="/s")
         assert settings.notices == ()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '["a", "b"]',
+        "['a','b']",
+        '{ "a", "b" }',
+        '"a","b"',
+        "'a', 'b'",
+        "[a, b]",
+        'a,"b"',
+        '[ "a" ]',
+    ],
+)
+def test_list_in_another_notation_is_a_problem(written: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        from_env(JWT_ACCEPTED_ISSUERS=written)
+    assert "expected values between commas, without quotes and brackets" in problem(error)
+    with pytest.raises(ConfigError) as error:
+        from_toml(f"app_secret = '{SECRET}'\nasap_accepted_issuers = {json.dumps(written)}")
+    assert "expected a string, or an array of strings without quotes around" in problem(error)
+
+
+@pytest.mark.parametrize("written", ["{a1-b2}", "it's", "a[1]", "urn:a:{b}", "https://a/?b=[c]"])
+def test_brackets_and_apostrophes_may_be_parts_of_an_issuer(written: str) -> None:
+    assert from_env(JWT_ACCEPTED_ISSUERS=written).asap_accepted_issuers == (written,)
+
+
+def test_commas_in_a_string_of_the_file_are_noticed() -> None:
+    text = f"app_secret = '{SECRET},{OTHER}'\nasap_accepted_issuers = 'a,b'"
+    found = [notice for notice in from_toml(text).notices if "the comma is part" in notice]
+    assert [notice.partition(" ")[0] for notice in found] == ["app_secret", "asap_accepted_issuers"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("“app”", "the typographic quotes around the value are part of it"),
+        ("app\\n", "\\n at the end is part of the value: a backslash and a letter, no line break"),
+        ("\ufeffapp", "characters that cannot be seen (U+FEFF) are part of the value"),
+    ],
+)
+def test_what_people_overlook_in_a_value_is_noticed(value: str, text: str) -> None:
+    assert f"JWT_APP_ID: {text}" in from_env(JWT_APP_ID=value).notices
+    secret = value + SECRET if value.startswith("\ufeff") else SECRET + value
+    assert f"JWT_APP_SECRET: {text}" in from_env(JWT_APP_SECRET=secret).notices
+    told = from_toml(f"app_secret = {json.dumps(secret)}").notices
+    assert f"app_secret ({CONFIG}): {text}" in told

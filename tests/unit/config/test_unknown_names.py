@@ -61,11 +61,22 @@ def test_variables_of_docker_and_of_other_programs_give_no_notice() -> None:
         ('verifier_listen = "x"', "listen"),
         ("port = 8090", "listen"),
         ('redis_url = "x"', "revocation_store"),
+        ('issuer = "x"', "asap_accepted_issuers"),
+        ('alg = "HS256"', "signature_algorithm"),
+        ("enable_guests = true", "allow_empty_token"),
+        ("debug = true", "log_level"),
     ],
 )
 def test_variables_are_spellings_of_their_key(line: str, nearest: str) -> None:
     assert only_problem(line).endswith(
         f"found an unknown option; expected the name of an option; the nearest is {nearest}"
+    )
+
+
+@pytest.mark.parametrize("line", ['tls_cert = "x"', 'prefix = "x"', "exp = 1", "x = 1"])
+def test_option_unlike_all_others_has_no_nearest(line: str) -> None:
+    assert only_problem(line).endswith(
+        "the name of an option; none is similar: docs/configuration.md has all of them"
     )
 
 
