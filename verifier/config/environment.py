@@ -17,10 +17,10 @@ from verifier.config.option import Option
 from verifier.config.options import CONFIG_VARIABLE, OPTIONS
 from verifier.config.secret_files import take_file
 from verifier.config.secret_text import (
+    describe_notation,
     find_oddities,
     has_blank_edges,
     has_quoted_items,
-    is_array,
     may_be_several,
     unquoted,
     without_line_break,
@@ -73,12 +73,13 @@ def _take_variable(
     bare = unquoted(text)
     if option.type.secret:
         bare = _secret_text(variable, text, config)
-    if option.type.list_form is ListForm.LINES and is_array(bare):
+    is_secret = option.type.list_form is ListForm.LINES
+    if is_secret and (notation := describe_notation(bare)):
         expected = (
             f"one secret; several are one a line in the file that {variable}_FILE names, or an"
             " array in the configuration file"
         )
-        config.fail(option, variable, "an array in brackets (not shown)", expected)
+        config.fail(option, variable, notation, expected)
         return
     if option.type.list_form is ListForm.COMMAS and has_quoted_items(bare):
         expected = "values between commas, without quotes and brackets"

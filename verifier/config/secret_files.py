@@ -11,9 +11,9 @@ from verifier.config.option import Option
 from verifier.config.options import OPTIONS
 from verifier.config.problems import shown_path
 from verifier.config.secret_text import (
+    describe_notation,
     describe_secret,
     find_oddities,
-    is_array,
     unquoted,
 )
 from verifier.keys.formats import split_secrets
@@ -69,8 +69,9 @@ def _wrong_form(text: str, lines: list[str]) -> tuple[str, str] | None:
         )
     if any((found := _ASSIGNMENT.match(line)) and found[1] in _OUR_NAMES for line in lines):
         return "a line that begins with the name of an option (not shown)", "the secret alone"
-    if is_array(text) or any(map(is_array, lines)):
-        return "an array in brackets (not shown)", "one secret a line, without brackets and quotes"
+    notations = filter(None, map(describe_notation, (text, *lines)))
+    if notation := next(notations, ""):
+        return notation, "one secret a line, without brackets and quotes"
     return None
 
 

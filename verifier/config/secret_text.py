@@ -12,6 +12,8 @@ from typing import Final
 from verifier.keys.pem import looks_like_pem
 
 _ARRAY: Final = re.compile(r"""\[\s*(["']).+\1\s*,?\s*\]""", re.DOTALL)
+_OBJECT: Final = re.compile(r'\{\s*"[^"]*"\s*:.*\}', re.DOTALL)
+_JWK: Final = re.compile(r'"(?:kty|keys)"\s*:')
 _QUOTED_ITEM: Final = re.compile(r"""\A\s*[\[{]?\s*["']|["']\s*[\]}]?\s*\Z""")
 _TYPOGRAPHIC: Final = re.compile(r"\A[\u00ab\u00bb\u2018-\u201f]|[\u00ab\u00bb\u2018-\u201f]\Z")
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
@@ -74,9 +76,16 @@ def find_oddities(text: str) -> Iterator[str]:
         yield "\\n at the end is part of the value: a backslash and a letter, no line break"
 
 
-def is_array(text: str) -> bool:
-    """Return whether a text is an array of strings, as JSON, TOML or Python write it."""
-    return _ARRAY.fullmatch(text.strip()) is not None
+def describe_notation(text: str) -> str:
+    """Return the notation in which another program wrote a secret, in words; empty if in none.
+
+    A JWK is no such object: it is a key.
+    """
+    bare = text.strip()
+    if _ARRAY.fullmatch(bare):
+        return "an array in brackets (not shown)"
+    is_object = _OBJECT.fullmatch(bare) and not _JWK.search(bare)
+    return "an object in braces (not shown)" if is_object else ""
 
 
 def has_quoted_items(text: str) -> bool:

@@ -19,10 +19,10 @@ from verifier.config.options import OPTIONS
 from verifier.config.problems import Problem, shown_name, type_name
 from verifier.config.secret_files import take_file
 from verifier.config.secret_text import (
+    describe_notation,
     find_oddities,
     has_blank_edges,
     has_quoted_items,
-    is_array,
     may_be_several,
     without_line_break,
 )
@@ -117,9 +117,10 @@ def _check_form(option: Option, value: Any, origin: str, config: ConfigInput) ->
     texts = [item for item in (value if isinstance(value, list) else [value]) if _is_text(item)]
     is_secret = option.type.list_form is ListForm.LINES
     is_list = option.type.list_form is ListForm.COMMAS
-    if is_secret and any(map(is_array, texts)):
-        expected = "an array of secrets without quotes around the array"
-        config.fail(option, origin, "an array within a string (not shown)", expected)
+    notation = next(filter(None, map(describe_notation, texts)), "")
+    if is_secret and notation:
+        expected = "a secret alone, or an array of secrets without quotes around the array"
+        config.fail(option, origin, notation, expected)
         return False
     if is_list and any(map(has_quoted_items, texts)):
         expected = "a string, or an array of strings without quotes around the array"

@@ -165,7 +165,7 @@ def test_array_in_a_secret_file_is_a_problem() -> None:
 def test_array_within_a_string_of_the_file_is_a_problem() -> None:
     with pytest.raises(ConfigError) as error:
         from_toml(f"""app_secret = '["{SECRET}", "{OTHER}"]'""")
-    assert "expected an array of secrets without quotes around the array" in problem(error)
+    assert "or an array of secrets without quotes around the array" in problem(error)
 
 
 @pytest.mark.parametrize("text", [f"[{SECRET}]", f"{{{SECRET}", f"{SECRET},x", f'{SECRET}"]'])
@@ -272,3 +272,18 @@ def test_what_people_overlook_in_a_value_is_noticed(value: str, text: str) -> No
     assert f"JWT_APP_SECRET: {text}" in from_env(JWT_APP_SECRET=secret).notices
     told = from_toml(f"app_secret = {json.dumps(secret)}").notices
     assert f"app_secret ({CONFIG}): {text}" in told
+
+
+@pytest.mark.parametrize(
+    "form", ['{{"JWT_APP_SECRET": "{0}"}}', '{{\n "secret" : "{0}",\n "x": 1 }}\n']
+)
+def test_object_of_a_secret_store_is_a_problem(form: str) -> None:
+    written = form.format(SECRET)
+    for read in (
+        lambda: from_env(JWT_APP_SECRET=written),
+        lambda: from_env({"/s": written.encode()}, JWT_APP_SECRET="", JWT_APP_SECRET_FILE="/s"),
+        lambda: from_toml(f"app_secret = {json.dumps(written)}"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            read()
+        assert "found an object in braces (not shown)" in problem(error)
