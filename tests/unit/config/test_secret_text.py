@@ -275,15 +275,16 @@ def test_what_people_overlook_in_a_value_is_noticed(value: str, text: str) -> No
 
 
 @pytest.mark.parametrize(
-    "form", ['{{"JWT_APP_SECRET": "{0}"}}', '{{\n "secret" : "{0}",\n "x": 1 }}\n']
+    "written", [f'{{"app": "{SECRET}"}}', f'{{\n "a" : "{SECRET}",\n "b": 1 }}']
 )
-def test_object_of_a_secret_store_is_a_problem(form: str) -> None:
-    written = form.format(SECRET)
-    for read in (
-        lambda: from_env(JWT_APP_SECRET=written),
-        lambda: from_env({"/s": written.encode()}, JWT_APP_SECRET="", JWT_APP_SECRET_FILE="/s"),
-        lambda: from_toml(f"app_secret = {json.dumps(written)}"),
-    ):
-        with pytest.raises(ConfigError) as error:
-            read()
-        assert "found an object in braces (not shown)" in problem(error)
+def test_object_of_a_secret_store_is_a_problem(written: str) -> None:
+    found = "found an object in braces (not shown)"
+    with pytest.raises(ConfigError) as error:
+        from_env(JWT_APP_SECRET=written)
+    assert found in problem(error)
+    with pytest.raises(ConfigError) as error:
+        from_env({"/s": written.encode()}, JWT_APP_SECRET="", JWT_APP_SECRET_FILE="/s")
+    assert found in problem(error)
+    with pytest.raises(ConfigError) as error:
+        from_toml(f"app_secret = {json.dumps(written)}")
+    assert found in problem(error)
