@@ -149,7 +149,9 @@ class Verifier:
         check = self._begin(request, self.keys)
         if isinstance(check, (Allow, Deny)):
             return self._follow_up(request, check, browser_id)
-        turn = self._submit(check)
+        # Whether a key is needed, is found out in the same turn: a new key may be there a moment
+        # later, and the signature was then checked with the old one.
+        turn = self.throttle.submit(lambda: self._without_fetch(check.finish(self.clock())))
         return OVERLOADED if turn is None else self._after_turn(request, turn, browser_id)
 
     def allow_without_token(self, request: AccessRequest) -> Decision:
@@ -186,7 +188,11 @@ class Verifier:
         self, request: AccessRequest, decision: Decision, browser_id: str | None
     ) -> Decided:
         """Return the decision, or what waits for a key or for the store of redemptions."""
-        checked = self._without_fetch(decision)
+        return self._follow_up_checked(request, self._without_fetch(decision), browser_id)
+
+    def _follow_up_checked(
+        self, request: AccessRequest, checked: Decision | _NeedsKey, browser_id: str | None
+    ) -> Decided:
         if isinstance(checked, _NeedsKey):
             return self._fetch(request, checked, browser_id)
         if self.single_use is not None and is_entry(checked, request):
@@ -254,10 +260,14 @@ class Verifier:
         return await self._redeem(self.single_use, check, browser_id)
 
     async def _after_turn(
-        self, request: AccessRequest, turn: Awaitable[Decision], browser_id: str | None
+        self,
+        request: AccessRequest,
+        turn: Awaitable[Decision | _NeedsKey],
+        browser_id: str | None,
     ) -> Decision:
         """Wait for the turn; the key may have been dropped meanwhile."""
-        return await wait_for_decision(self._follow_up(request, await turn, browser_id))
+        checked = await turn
+        return await wait_for_decision(self._follow_up_checked(request, checked, browser_id))
 
     async def _redeem(
         self, single_use: SingleUse, allow: Allow, browser_id: str | None

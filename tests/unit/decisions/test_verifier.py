@@ -335,6 +335,41 @@ async def test_token_of_a_new_key_is_accepted_at_its_first_request() -> None:
     assert (keys.asked, keys.fetched) == (1, [])
 
 
+@dataclass
+class KeyRotatedAfterTurn(Keys):
+    """A key that is asked for while a check waits; the answer comes right after its turn."""
+
+    was_checked: bool = False
+    is_asked: bool = True
+
+    def get(self, _key_id: str) -> VerificationKey | None:
+        if not self.was_checked:
+            self.was_checked = True
+            asyncio.get_running_loop().call_soon(setattr, self, "is_asked", False)
+        return VERIFYING_KEY if self.is_asked else NEW_KEY
+
+    def asks_again_in(self, _key_id: str) -> float | None:
+        return 0.0 if self.is_asked else 10.0
+
+    async def ask_again(self, _key_id: str) -> VerificationKey | Missing:
+        return NEW_KEY
+
+
+NEW_EC_KEY = ec.generate_private_key(ec.SECP256R1())
+NEW_KEY = VerificationKey("k", frozenset({"ES256"}), NEW_EC_KEY.public_key(), "asap")
+
+
+async def test_token_of_a_key_that_arrives_after_its_turn_is_accepted() -> None:
+    keys = KeyRotatedAfterTurn()
+    throttle = SignatureThrottle(max_turns=1)
+    verifier = make_verifier(keys, replace(PUBLIC, key_server=True), throttle)
+    assert throttle.take()
+    request = AccessRequest(sign(CLAIMS, {"kid": "k"}, NEW_EC_KEY, "ES256"), ROOM)
+    waiting = verifier.verify(request)
+    keys.was_checked = False
+    assert isinstance(await later(waiting), Allow)
+
+
 async def test_forged_signature_is_denied_until_the_source_may_be_asked() -> None:
     keys = RotatedKey(OLD)
     verifier = make_verifier(keys)

@@ -93,6 +93,10 @@ class RemoteSource(ABC):
 
     async def ask_again(self, key_id: str) -> KeyOrMissing:
         """Ask the source for a cached key that did not make a signature; return its key now."""
+        pause = self._asked_again_at(key_id) + self._settings.key_recheck
+        if self._timing.monotonic() < pause and not self._is_asking(key_id):
+            # The source has answered since the caller found that it may be asked.
+            return self._cache.peek(key_id) or Missing.UNAVAILABLE
         if self._waiting >= _MOST_WAITING:
             return Missing.UNAVAILABLE
         self._waiting += 1

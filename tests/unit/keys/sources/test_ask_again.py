@@ -77,6 +77,16 @@ async def test_source_is_asked_once_in_ten_seconds(
         assert len(server.requests) == number
 
 
+async def test_source_that_was_asked_meanwhile_is_not_asked_again(
+    source: AnySource, server: KeyServer
+) -> None:
+    publish(server, a="new a", b="old b")
+    waiting = [source.ask_again("a") for _ in range(3)]
+    for answer in waiting:
+        assert is_key(await answer, "new a")
+    assert len(server.requests) == 1
+
+
 async def test_key_ids_without_a_key_ask_nothing(source: AnySource, server: KeyServer) -> None:
     assert source.asks_again_in("invented") is None
     assert await KeyResolver([source], 5.0).ask_again("invented") is Missing.UNAVAILABLE
