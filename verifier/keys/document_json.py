@@ -125,7 +125,8 @@ def _describe(text: str, error: json.JSONDecodeError) -> str:
     return f"an error at character {error.pos + 1} of {len(text)}"
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object with these members; a ``DoubledObject`` if one name has two values."""
     value = dict(pairs)
     if len(value) == len(pairs):
         return value
@@ -153,7 +154,7 @@ def _constant(_name: str) -> _OutOfRange:
 
 
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_object,
+    object_pairs_hook=make_object,
     parse_int=_integer,
     parse_float=_float,
     parse_constant=_constant,

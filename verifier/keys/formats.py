@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -19,7 +20,7 @@ from jwt.exceptions import InvalidKeyError as UnfitSecretError
 
 from verifier.keys.document import Document, SkippedKey, choose_keys
 from verifier.keys.document_json import DoubledObject, decode_text, find_oddity, parse_json
-from verifier.keys.jwk import has_private_member, parse_jwk
+from verifier.keys.jwk import has_private_member, parse_jwk, with_standard_names
 from verifier.keys.model import InvalidKeyError, SkipReason, Source, VerificationKey, bind, quote
 from verifier.keys.pem import load_pem, looks_like_pem
 from verifier.keys.published import PublishedKeys
@@ -33,6 +34,9 @@ _SECRET_IN_FILE: Final = re.compile(r"-----BEGIN .*?-----END [^\n]*|[^\n]*\S[^\n
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _HMAC: Final = frozenset({"HS256", "HS384", "HS512"})
 _LONGEST_URL: Final = 160  # characters of a URL in a message
+_LONGEST_NAME: Final = 30  # and of the name of a member
+_MOST_NAMES: Final = 3
+_IN_CAPITALS: Final = "the names of its members are in capitals"
 
 
 def split_secrets(text: str) -> list[str]:
@@ -79,20 +83,21 @@ def parse_public_key(text: str, key_id: str | None, source: Source) -> Verificat
     if not text.lstrip().startswith("{"):
         key, metadata = load_pem(text)
         return bind(key, key_id, source, metadata)
-    jwk = _parse_object(text.encode("utf-8", "surrogateescape"))
+    written = _parse_object(text.encode("utf-8", "surrogateescape"))
+    jwk = with_standard_names(written)
     own_id = _key_id(jwk)
     if None not in (key_id, own_id) and own_id != key_id:
         raise InvalidKeyError(f"the JWK's own kid differs: expected {key_id!r}", "key-id")
-    return _parse_jwk(jwk, key_id, source)
+    return _parse_jwk(jwk, key_id, source, "" if jwk is written else _IN_CAPITALS)
 
 
 def parse_key_file(body: bytes, key_id: str | None, source: Source = "file") -> Document:
-    """Parse a static file: a PEM public key, a PEM certificate, a JWK or a JWK set.
+    """Parse a static file: a PEM public key, a PEM certificate, a JWK, or a key document.
 
     Args:
         body: The file's content, UTF-8; a byte order mark is skipped.
         key_id: The ``kid`` of a single key. None: the JWK's own ``kid``, else a key that serves any
-            token. The keys of a JWK set keep their own ``kid``.
+            token. The keys of a document keep their own ``kid``.
         source: The kind of source that the file belongs to.
 
     Raises:
@@ -102,10 +107,9 @@ def parse_key_file(body: bytes, key_id: str | None, source: Source = "file") -> 
     own_id = key_id
     if text.lstrip().startswith(("{", "[")):
         content = parse_json(body)
-        # An operator's file is a JWK or a JWK set; a single JWK has no member "keys".
-        if isinstance(content, list) or "keys" in content:
+        if isinstance(content, list) or not _is_jwk(content):
             return _require_keys(_parse_content(content, source))
-        own_id = _key_id(content) if key_id is None else key_id
+        own_id = _key_id(with_standard_names(content)) if key_id is None else key_id
     key = parse_public_key(text, own_id, source)
     return Document(static=(key,)) if own_id is None else Document({own_id: key})
 
@@ -113,8 +117,9 @@ def parse_key_file(body: bytes, key_id: str | None, source: Source = "file") -> 
 def parse_document(body: bytes, source: Source) -> Document:
     """Parse a key document: a JWK set (RFC 7517, section 5), or a map of ``kid`` to certificate.
 
-    Also read is a JWK alone, or a list of JWKs; other programs refuse both. An entry that is no
-    signing key is skipped. The members beside ``keys`` are ignored.
+    Also read is a JWK alone, a list of JWKs, and a JWK set whose ``keys`` is an object; other
+    programs refuse them. An entry that is no signing key is skipped. The members beside ``keys``
+    are ignored.
 
     Args:
         body: The document, UTF-8; a byte order mark is skipped.
@@ -162,23 +167,42 @@ def _parse_content(content: Any, source: Source) -> Document:
         raise InvalidKeyError(f"expected a JSON object, found {json_type(content)}")
     if isinstance(content, DoubledObject) and [name for name, _ in content.pairs].count("keys") > 1:
         raise InvalidKeyError("expected the member keys once, found it twice")
-    jwks = content.get("keys", ...)
+    # .NET writes its properties in capitals.
+    jwks = content.get("keys", content.get("Keys", ...))
     # A map may contain the kid "keys"; its value is a text, never a list.
     if isinstance(jwks, list) or jwks is None:
         return _parse_jwk_set(jwks or [], source)
     if isinstance(jwks, dict):
-        raise InvalidKeyError("expected the member keys to be a list, found an object")
-    if "kty" in content:
+        return _parse_jwk_set(_jwks_of_object(jwks), source, "the member keys is an object")
+    if _is_jwk(content):
         return _parse_jwk_set([content], source, "it is a JWK without a JWK set")
     _refuse_other_document(content)
     return _parse_certificate_map(content, source)
 
 
+def _is_jwk(content: dict[str, Any]) -> bool:
+    names = with_standard_names(content).keys()
+    return "kty" in names or names >= {"n", "e"} or names >= {"crv", "x", "y"}
+
+
+def _jwks_of_object(keys: dict[str, Any]) -> list[Any]:
+    """Return the JWKs of a member ``keys`` that is no list.
+
+    PHP writes an array with gaps as an object, and PowerShell an array of one as its only item.
+    """
+    if _is_jwk(keys):
+        return [keys]
+    pairs = keys.pairs if isinstance(keys, DoubledObject) else keys.items()
+    return [value for _, value in pairs]
+
+
 def _refuse_other_document(content: dict[str, Any]) -> None:
-    """Refuse the pages that identity providers have beside their keys, and name the right page.
+    """Refuse an object that is no map of PEM.
+
+    Identity providers have other pages beside their keys. For these, the error names the right one.
 
     Raises:
-        InvalidKeyError: The document is one of these pages.
+        InvalidKeyError: The document is no map of PEM.
     """
     # OpenID Connect Discovery 1.0, section 3, and RFC 8414.
     if isinstance(content.get("jwks_uri"), str):
@@ -190,6 +214,13 @@ def _refuse_other_document(content: dict[str, Any]) -> None:
         address = quote(content["token-service"] + "/certs", _LONGEST_URL)
         raise InvalidKeyError(
             f"found the page of a Keycloak realm: set cache_keys_url to {address}"
+        )
+    values = [value for value in content.values() if isinstance(value, str)]
+    if content and not any(map(looks_like_pem, values)):
+        names = ", ".join(quote(name, _LONGEST_NAME) for name in islice(content, _MOST_NAMES))
+        more = ", ..." if len(content) > _MOST_NAMES else ""
+        raise InvalidKeyError(
+            f"expected a JWK set or a map of key ids to PEM, found an object with {names}{more}"
         )
 
 
@@ -209,13 +240,16 @@ def _parse_jwk_set(jwks: list[Any], source: Source, irregular: str = "") -> Docu
     if not irregular and not all(isinstance(jwk, dict) for jwk in jwks):
         # Some JWK libraries refuse the whole set in this case.
         irregular = "an entry of its JWK set is not an object"
+    named = [with_standard_names(jwk) if isinstance(jwk, dict) else jwk for jwk in jwks]
+    if any(jwk is not written for jwk, written in zip(named, jwks, strict=True)):
+        irregular = irregular or _IN_CAPITALS
 
     def parse(jwk: Any, key_id: str | None) -> VerificationKey:
         if not isinstance(jwk, dict):
             raise InvalidKeyError(f"expected a JWK, found {json_type(jwk)}")
         return _parse_jwk(jwk, key_id, source, irregular)
 
-    entries = [(_key_id(jwk) if isinstance(jwk, dict) else None, jwk) for jwk in jwks]
+    entries = [(_key_id(jwk) if isinstance(jwk, dict) else None, jwk) for jwk in named]
     return _parse_entries(entries, parse)
 
 

@@ -14,11 +14,14 @@ a member that is null or empty     .NET, PHP, Go, serializers    the same as wit
 base64 with ``=``, ``+``, ``/``    PHP, Java, hand-made servers  irregular
 EC numbers of another size         Java, Keycloak before 20      irregular
 leading zeros in ``n`` or ``e``    Java (the sign byte)          irregular
-``use``, ``kty``, ``alg`` or       hand-made servers             irregular
-``crv`` in another case, between
+``use``, ``kty``, ``alg``,         hand-made servers             irregular
+``crv`` or ``key_ops`` in another
+case; all but ``key_ops`` between
 blanks, or as a list of one
 ``e`` as a number                  hand-made servers             irregular
 no ``kty``, but its members        hand-made servers             irregular
+names of members in capitals,      .NET, without its attributes  irregular, if no member is ``kty``
+such as ``Kty`` and ``KeyOps``
 ``key_ops`` of the private key     exported private keys         irregular
 ``x5c`` without ``n`` and ``e``    older certificate servers     irregular: the first certificate
 ``x5c`` with another key than      a certificate that was not    irregular: ``n`` and ``e``
@@ -38,6 +41,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
+from verifier.keys.document_json import DoubledObject, make_object
 from verifier.keys.model import (
     ALGORITHMS,
     InvalidKeyError,
@@ -54,6 +58,13 @@ PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 """``k`` is the value of a symmetric key; the others are of RSA, EC and OKP keys."""
 
 _PUBLIC_MEMBERS: Final = frozenset({"kty", "crv", "n", "e", "x", "y", "x5c"})
+_STANDARD_NAMES: Final = {name: name for name in (*_PUBLIC_MEMBERS, *PRIVATE_MEMBERS)} | {
+    "kid": "kid",
+    "use": "use",
+    "alg": "alg",
+    "keyops": "key_ops",
+}
+"""The names of members in RFC 7517, by the names in lower case that .NET's properties have."""
 _CURVES: Final[Mapping[str, ec.EllipticCurve]] = {
     "P-256": ec.SECP256R1(),
     "P-384": ec.SECP384R1(),
@@ -103,6 +114,18 @@ def parse_jwk(
         source,
         KeyMetadata(algorithm, metadata.pss_only, members.interop_warning, validity),
     )
+
+
+def with_standard_names(jwk: dict[str, Any]) -> dict[str, Any]:
+    """Return a JWK whose members have the names of the standard.
+
+    .NET's own reader takes names in any case, and its serializer writes ``Kty`` and ``KeyOps``.
+    """
+    pairs = jwk.pairs if isinstance(jwk, DoubledObject) else list(jwk.items())
+    # A name in another case is no name of the standard if there is a ``kty``.
+    if "kty" in jwk or all(name.lower() != "kty" for name, _ in pairs):
+        return jwk
+    return make_object([(_STANDARD_NAMES.get(name.lower(), name), value) for name, value in pairs])
 
 
 def public_part(jwk: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,13 +221,16 @@ def _check_purpose(members: _Members) -> None:
 
 def _check_operations(members: _Members) -> None:
     operations = members.values.get("key_ops", ["verify"])
-    if isinstance(operations, str):
+    if not isinstance(operations, list):
         members.note("key_ops is no list")
         operations = [operations]
-    if isinstance(operations, list) and "verify" in operations:
+    words = [each.lower() if isinstance(each, str) else each for each in operations]
+    if words != operations:
+        members.note("key_ops in another case")
+    if "verify" in words:
         return
     # What its owner does with the private key: the server left out the private members only.
-    if operations == ["sign"]:
+    if words == ["sign"]:
         members.note("key_ops is sign")
         return
     raise InvalidKeyError(

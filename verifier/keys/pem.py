@@ -48,6 +48,9 @@ _MARKER: Final = "-----BEGIN "
 _BLOCK: Final = re.compile(
     r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<base64>[A-Za-z0-9+/=\s]+?)-----END (?P=label)-----"
 )
+# JSON strings and environment files, read as plain text: a backslash and the letter n.
+_ESCAPED_BREAK: Final = re.compile(r"(?:\\r)?\\n")
+_ESCAPED: Final = "its line breaks are written as backslash and n"
 _LINES: Final = re.compile(r"[ \t]*\r?\n[^-]+\n\Z")
 _BYTE_ORDER_MARK: Final = "\ufeff"
 # Certificates of a chain; a bundle of all authorities of the web has 150.
@@ -82,7 +85,7 @@ def load_pem(text: str) -> tuple[object, KeyMetadata]:
         InvalidKeyError: There is no block, two blocks have different keys, a block is a private
             key, or its base64 or DER is invalid.
     """
-    text = text.removeprefix(_BYTE_ORDER_MARK)
+    text, escaped = _ESCAPED_BREAK.subn("\n", text.removeprefix(_BYTE_ORDER_MARK))
     if "PRIVATE KEY-----" in text:
         raise InvalidKeyError(f"{_EXPECTED}, found a private key", "private")
     matches = _find_blocks(text)
@@ -90,7 +93,8 @@ def load_pem(text: str) -> tuple[object, KeyMetadata]:
     first = blocks[0]
     if len(blocks) > 1 and not _is_chain(blocks) and not _is_one_key(blocks):
         raise InvalidKeyError(f"{_EXPECTED}, found {len(blocks)} with different keys")
-    return first.key, replace(first.metadata, interop_warning=_interop_warning(text, matches))
+    warning = _ESCAPED if escaped else _interop_warning(text, matches)
+    return first.key, replace(first.metadata, interop_warning=warning)
 
 
 def certificate_from_der(der: bytes) -> tuple[object, KeyMetadata]:

@@ -87,6 +87,11 @@ USABLE: Mapping[str, bytes] = {
     "byte-order-mark": b"\xef\xbb\xbf" + document(jwk()),
     "members-beside": document(jwk(), issuer="https://sso.example.org", error=None),
     "map-of-pem": json.dumps({"k": pem().decode(), "odd": 5}).encode(),
+    "names-in-capitals": json.dumps(
+        {"Keys": [{name.title(): value for name, value in jwk(d=None).items()}]}
+    ).encode(),
+    "object-of-keys": json.dumps({"keys": {"1": jwk(OTHER, kid="odd"), "2": jwk()}}).encode(),
+    "escaped-line-breaks": json.dumps({"k": pem().decode().replace("\n", "\\n")}).encode(),
     "five-hundred": document(*(jwk(kid=f"k{n}") for n in range(499)), jwk()),
 }
 HELD: Mapping[str, bytes] = {

@@ -326,6 +326,7 @@ STANDARD = str.maketrans("-_", "+/")
         ({"kty": None}, "it has no kty"),
         ({"key_ops": "verify"}, "key_ops is no list"),
         ({"key_ops": ["sign"]}, "key_ops is sign"),
+        ({"key_ops": ["VERIFY"]}, "key_ops in another case"),
     ],
 )
 def test_form_with_one_reading_is_used_and_noted(members: dict[str, Any], warning: str) -> None:
@@ -509,6 +510,61 @@ def test_jwks_without_their_set_are_read() -> None:
         assert warning in document.keys["good"].interop_warning
 
 
+def capitals(jwk: dict[str, Any]) -> dict[str, Any]:
+    """Return a JWK with the names that .NET's properties have."""
+    return {name.title().replace("_", ""): value for name, value in jwk.items()}
+
+
+def test_names_in_capitals_are_read() -> None:
+    key = capitals(rsa_jwk(use="sig", key_ops=["verify"], d=None, p="")) | {"KeySize": 2048}
+    for body in ({"Keys": [key]}, {"keys": [key]}, [key], key):
+        document = read_text(json.dumps(body))
+        assert is_good(document)
+        assert document.keys["good"].interop_warning
+    assert read(key).keys["good"].interop_warning == "the names of its members are in capitals"
+    assert is_good(parse_key_file(json.dumps(key).encode(), "good"))
+
+
+def test_names_in_capitals_have_their_meaning() -> None:
+    assert read(capitals(private_jwk())).refused == {"good"}
+    assert skipped(read(capitals(rsa_jwk(use="enc")))) == [("good", "use")]
+    assert skipped(read(capitals(rsa_jwk(key_ops=["encrypt"])))) == [("good", "use")]
+    assert skipped(read(capitals(rsa_jwk()) | {"n": "AAAA"})) == [("good", "malformed")]
+    # With a kty, a name in another case is a name that no standard has.
+    assert is_good(read(rsa_jwk(D="x", Use="enc", N="AAAA")))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"1": rsa_jwk(), "3": other_jwk(kid="other")},
+        {"good": rsa_jwk(), "odd": 5},
+        rsa_jwk(),
+    ],
+)
+def test_key_set_that_is_an_object_is_read(keys: dict[str, Any]) -> None:
+    document = read_text(json.dumps({"keys": keys}))
+    assert is_good(document)
+    assert document.keys["good"].interop_warning == "the member keys is an object"
+
+
+def test_doubled_name_in_an_object_of_keys_loses_no_key() -> None:
+    other = json.dumps(other_jwk(kid="other"))
+    document = read_text(f'{{"keys": {{"a": {GOOD}, "a": {other}}}}}')
+    assert list(document.keys) == ["good", "other"]
+
+
+def test_file_may_have_a_map_of_certificates() -> None:
+    assert is_good(parse_key_file(json.dumps({"good": certificate(RSA_KEY)}).encode(), "any"))
+    with pytest.raises(InvalidKeyError, match="set cache_keys_url to its jwks_uri"):
+        parse_key_file(b'{"jwks_uri": "https://sso.example.org/certs"}', "any")
+
+
+def test_file_may_have_a_jwk_without_its_type() -> None:
+    jwk = {"n": N, "e": "AQAB"}
+    assert is_good(parse_key_file(json.dumps(jwk).encode(), "good"))
+
+
 def test_five_hundred_keys_with_odd_ones_are_read() -> None:
     entries: list[Any] = [ec_jwk(kid=f"k{number}") for number in range(500)]
     odd: list[Any] = [{"kty": "oct", "kid": f"o{number}", "k": "A"} for number in range(400)]
@@ -573,13 +629,16 @@ def test_text_with_a_byte_order_mark_is_read() -> None:
         (b'{"keys": [', "an error at character 11 of 10"),
         (b'{"keys": [],}', "an error at character"),
         (b'"text"', "found a string"),
-        (b'{"keys": {"k": {}}}', "the member keys to be a list, found an object"),
+        (b'{"data": {"keys": []}}', "a map of key ids to PEM, found an object with 'data'"),
+        (b'{"error": "x", "b": 1, "c": 2, "d": 3}', "found an object with 'error', 'b', 'c', ..."),
+        (b'{"' + b"x" * 5000 + b'": ""}', "found an object with 'xxxx"),
     ],
 )
 def test_other_text_is_refused_in_clear_words(body: bytes, found: str) -> None:
     with pytest.raises(InvalidKeyError) as refusal:
         read_text(body)
     assert found in str(refusal.value)
+    assert len(str(refusal.value)) < 130
 
 
 def test_discovery_document_is_named_with_its_key_address() -> None:
@@ -629,6 +688,12 @@ CHAIN = certificate_chain(RSA_KEY)
         (pem(RSA_KEY).replace("\n", " "), "its PEM block has no lines"),
         (pem(RSA_KEY).replace("\n", ""), "its PEM block has no lines"),
         (pem(RSA_KEY).replace("\n", "\r"), "its PEM block has no lines"),
+        (pem(RSA_KEY).replace("\n", "\\n"), "its line breaks are written as backslash and n"),
+        (json.dumps(certificate(RSA_KEY)), "its line breaks are written as backslash and n"),
+        (
+            json.dumps(pem(RSA_KEY).replace("\n", "\r\n")),
+            "its line breaks are written as backslash and n",
+        ),
         ("subject=CN = test\n" + pem(RSA_KEY), "there is text outside of its PEM block"),
         (
             certificate(RSA_KEY).replace("CERTIFICATE", "X509 CERTIFICATE"),
