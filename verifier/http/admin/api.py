@@ -158,6 +158,7 @@ class AdminService:
 def _source_object(source: SourceStatus) -> dict[str, Any]:
     return {
         "source": source.name,
+        "url": source.url,
         "state": source.state,
         "keys": len(source.keys),
         "last_success": source.last_success,

@@ -24,24 +24,27 @@ response                cached key                             answer to a looku
 304                     confirmed                              (only sent for a cached key)
 404, 410                withdrawn (usable for 90 min)          unknown; remembered
 403                     unchanged; see below                   unknown; remembered
+other 4xx; 200 or 204   unchanged; see below                   unknown; remembered. Unavailable
+without a key                                                  before the server has sent a key
 200, key not trusted    refused: removed at once               unknown; remembered
-200, no key at all      unchanged                              unavailable; remembered
+200, key in a bad form  unchanged                              unavailable; remembered
 other status            unchanged                              unavailable; remembered
 server fails            unchanged                              the last minute's answer, else
                                                                unavailable; the circuit opens
 ======================  =====================================  ====================================
 
-"No key at all" is no reason to remove a key, because a failing server sends error pages too.
-
-403 has two meanings. S3 answers so for a file that does not exist, to a client that may not list
-the bucket. A server also answers so if the operator made a mistake with its access rights. So a key
-that the server had before is kept, as a stale one, and a warning says if no key was found so far.
+Some responses have two meanings. S3 answers 403 for a file that does not exist, to a client that
+may not list the bucket. Other storage servers answer 401 or 400, and the web server of a
+single-page application answers 200, with its page. But a server also answers so if an operator made
+a mistake with its access rights or with the URL, or while it fails. So a key that the server had
+before is kept, as a stale one. If no key was found so far, a warning says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -75,6 +78,10 @@ from verifier.log import log
 
 _PARALLEL_REFRESHES: Final = 2
 _MOST_SKIPPED: Final = 100  # keys that are shown as not used
+_ABSENT: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN)
+_CLIENT_ERRORS: Final = range(400, 500)
+# A key in DER, in base64 without its PEM lines, as a JWK, or in OpenSSH's form.
+_OTHER_FORM: Final = re.compile(rb'^\s*(?:0[\x81\x82]|MI[A-Za-z0-9+/\s]+=*\s*$|ssh-|ecdsa-)|"kty"')
 # A key that no token has needed for this time, seconds, is forgotten instead of refreshed. Without
 # this limit, keys that no issuer uses any more would be refreshed until the service ends. A key
 # that is used less than once a day costs one lookup each time.
@@ -249,6 +256,7 @@ class AsapSource(RemoteSource):
                 url,
                 cached.etag if cached else "",
                 lambda body: self._parse(body, key_id),
+                absent=_CLIENT_ERRORS if self._had_a_key else _ABSENT,
                 past_caches=past_caches,
             )
         except KeySourceError as error:
@@ -257,7 +265,8 @@ class AsapSource(RemoteSource):
         if self._skipped.pop(key_id, None) is not None:
             self._report_skipped()
         if response.outcome == "not-found":
-            self._check_access(key_id, response.status)
+            if response.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+                self._check_access(key_id, response.status)
             self._cache.withdraw(key_id)
             self._postpone_refresh(key_id)
             return None
@@ -270,32 +279,36 @@ class AsapSource(RemoteSource):
         Raises:
             KeySourceError: The server refuses a key that it had.
         """
-        if status != HTTPStatus.FORBIDDEN:
-            return
         url, entry = redacted_url(self.url), self._cache.entry(key_id)
+        answer = f"status {status}" if status in _CLIENT_ERRORS else "a response without a key"
         if self._cache.peek(key_id) is not None and entry is not None and not entry.withdrawn:
-            error = f"status {status} from {url} for a key that it had before"
+            error = f"{answer} from {url} for a key that it had before"
             self._circuit.record_key_failure(error)
             if self._logs_refusal():
-                log("keys cannot be fetched", logging.WARNING, source=self.name, error=error)
+                log("keys cannot be fetched", logging.WARNING, **self._fields(error))
             raise KeySourceError(error, source_wide=False)
         if not self._had_a_key:
-            error = f"status {status} for every key so far from {url}: check its access rights"
+            error = f"{answer} for every key so far from {url}: check its access rights"
             self._circuit.record_key_failure(error)
             if self._logs_refusal():
-                log("no key found yet", logging.WARNING, source=self.name, error=error)
+                log("no key found yet", logging.WARNING, **self._fields(error))
+
+    def _fields(self, error: str) -> dict[str, str]:
+        return {"source": self.name, "url": redacted_url(self.url), "error": error}
 
     def _logs_refusal(self) -> bool:
         """Return whether to log that the server refuses us: once, until it sends a key again."""
         first, self._warned_of_access = not self._warned_of_access, True
         return first
 
-    def _parse(self, body: bytes, key_id: str) -> VerificationKey:
+    def _parse(self, body: bytes, key_id: str) -> VerificationKey | None:
         text = decode_text(body)
+        if looks_like_pem(text):
+            return parse_public_key(text, key_id, self.name)
         # Jitsi takes nothing but PEM from a key server, so a JWK is not accepted either.
-        if not looks_like_pem(text):
+        if _OTHER_FORM.search(body) or not self._had_a_key:
             raise InvalidKeyError("expected a public key or certificate in PEM")
-        return parse_public_key(text, key_id, self.name)
+        return None
 
     def _store(
         self,
@@ -314,7 +327,7 @@ class AsapSource(RemoteSource):
             return None
         before = cached.key.interop_warning if cached else ""
         if key.interop_warning not in ("", before):
-            log_irregular(self.name, key_id, key.interop_warning)
+            log_irregular(self.name, redacted_url(self.url), key_id, key.interop_warning)
         lifetime = self._settings.lifetime(response.lifetime, default)
         entry = self._cache.put(key_id, key, lifetime)
         entry.etag, entry.refresh_at = etag, self._refresh_time(lifetime)
@@ -330,7 +343,7 @@ class AsapSource(RemoteSource):
 
     def _remember_skipped(self, entry: SkippedKey) -> None:
         # Only what the server has sent is remembered, so invented key ids displace nothing.
-        log_skipped(self.name, entry)
+        log_skipped(self.name, redacted_url(self.url), entry)
         self._skipped.pop(entry.key_id, None)
         self._skipped[entry.key_id] = entry
         if len(self._skipped) > _MOST_SKIPPED:

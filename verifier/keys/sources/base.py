@@ -110,6 +110,7 @@ class SourceStatus:
         last_error: The last error's message; empty after a good response.
         keys: The keys that can be used now.
         skipped: The entries of the last response that are not used.
+        url: The source's URL without secrets; None for keys of the configuration.
     """
 
     name: Source
@@ -119,6 +120,7 @@ class SourceStatus:
     last_error: str
     keys: tuple[KeyStatus, ...]
     skipped: tuple[SkippedKey, ...] = ()
+    url: str | None = None
 
     @property
     def ready(self) -> bool:

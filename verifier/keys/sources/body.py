@@ -2,7 +2,9 @@
 
 We offer ``gzip`` only (``ACCEPT_ENCODING``). Some servers pack without being asked, and "deflate"
 means two different things to them (with a zlib header, as RFC 9110 has it, or without), so both are
-read. A gzip body may consist of several members (RFC 1952, section 2.2).
+read. A gzip body may consist of several members (RFC 1952, section 2.2). Storage servers send
+whatever ``Content-Encoding`` a file was uploaded with: "utf-8" and "aws-chunked" are frequent, and
+name no packing.
 
 A packed megabyte can unpack to a gigabyte: aiohttp would unpack a whole chunk before it counts, so
 the session does not let it unpack.
@@ -22,6 +24,19 @@ if TYPE_CHECKING:
 ACCEPT_ENCODING: Final = "gzip"
 
 _CHUNK: Final = 65_536
+_UNPACKED: Final = ("gzip", "x-gzip", "deflate")
+# The packings in the registry of HTTP content codings that are not unpacked here.
+_OTHER_PACKINGS: Final = (
+    "aes128gcm",
+    "br",
+    "compress",
+    "dcb",
+    "dcz",
+    "exi",
+    "pack200-gzip",
+    "x-compress",
+    "zstd",
+)
 _GZIP_BITS: Final = 16 + zlib.MAX_WBITS  # zlib's way to ask for a gzip header
 _RAW_BITS: Final = -zlib.MAX_WBITS
 
@@ -49,13 +64,13 @@ async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 def _unpacker(headers: CIMultiDictProxy[str]) -> _Unpacker | None:
     named = ",".join(headers.getall("Content-Encoding", ())).lower().split(",")
-    encodings = [name.strip() for name in named if name.strip() not in ("", "identity")]
-    if not encodings:
+    packings = [name for each in named if (name := each.strip()) in _UNPACKED + _OTHER_PACKINGS]
+    if not packings:
         return None
-    if encodings[0] not in ("gzip", "x-gzip", "deflate") or len(encodings) > 1:
-        error = "unexpected Content-Encoding: expected gzip"
+    if packings[0] not in _UNPACKED or len(packings) > 1:
+        error = f"unexpected Content-Encoding: expected gzip, found {', '.join(packings[:3])}"
         raise KeySourceError(error, source_wide=False)
-    return _Unpacker(gzip=encodings[0] != "deflate")
+    return _Unpacker(gzip=packings[0] != "deflate")
 
 
 class _Unpacker:

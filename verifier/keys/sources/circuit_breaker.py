@@ -43,6 +43,7 @@ class CircuitBreaker:
     Args:
         name: The kind of source.
         context: Pauses, clocks and observers.
+        url: The source's URL for the log, without secrets.
 
     Attributes:
         answered: Whether the source has ever given a good response.
@@ -50,11 +51,12 @@ class CircuitBreaker:
         last_error: The last error's message; empty after a good response.
     """
 
-    def __init__(self, name: Source, context: SourceContext) -> None:
+    def __init__(self, name: Source, context: SourceContext, url: str) -> None:
         self.answered = False
         self.last_success: float | None = None
         self.last_error = ""
         self._name: Source = name
+        self._url = url
         self._settings = context.settings
         self._observer = context.observer
         self._timing = context.timing
@@ -96,7 +98,8 @@ class CircuitBreaker:
     def record_success(self) -> None:
         """Record a good response."""
         if self.is_open:
-            log("keys can be fetched again", source=self._name, failures=self._failures)
+            number, url = self._failures, self._url
+            log("keys can be fetched again", source=self._name, url=url, failures=number)
         self._failures = 0
         self.answered = True
         self.last_error = ""
@@ -112,7 +115,8 @@ class CircuitBreaker:
         """Record a failure of the source and start the next pause."""
         # Each error is logged once, not at every attempt.
         if not self.is_open or error != self.last_error:
-            log("keys cannot be fetched", logging.WARNING, source=self._name, error=error)
+            fields = {"source": self._name, "url": self._url, "error": error}
+            log("keys cannot be fetched", logging.WARNING, **fields)
         self.last_error = error
         # Requests that ran at the same time count as one failure: several stalled connections must
         # not make the pause 8 s.

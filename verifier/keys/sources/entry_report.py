@@ -24,15 +24,17 @@ class EntryReport:
     Args:
         name: The kind of source.
         observer: Counts the entries that are not used.
+        url: The source's URL for the log, without secrets; None for keys of the configuration.
 
     Attributes:
         skipped: The entries that are not used now.
     """
 
-    def __init__(self, name: Source, observer: KeyObserver) -> None:
+    def __init__(self, name: Source, observer: KeyObserver, url: str | None = None) -> None:
         self.skipped: tuple[SkippedKey, ...] = ()
         self._name: Source = name
         self._observer = observer
+        self._url = url
         self._irregular: tuple[tuple[str | None, str], ...] = ()
 
     def update(self, document: Document) -> None:
@@ -60,22 +62,23 @@ class EntryReport:
         # First what an operator must act upon at once: each reader of the document can sign.
         ordered = sorted(skipped, key=lambda entry: entry.reason != "private")
         for entry in ordered[:_MOST_LOGGED]:
-            log_skipped(self._name, entry)
+            log_skipped(self._name, self._url, entry)
         if len(ordered) > _MOST_LOGGED:
             count = len(ordered) - _MOST_LOGGED
-            log("further keys not used", logging.WARNING, source=self._name, count=count)
+            fields = {"source": self._name, "url": self._url, "count": count}
+            log("further keys not used", logging.WARNING, **fields)
 
     def _log_irregular(self, irregular: tuple[tuple[str | None, str], ...]) -> None:
         for key_id, form in irregular[:_MOST_LOGGED]:
-            log_irregular(self._name, key_id, form)
+            log_irregular(self._name, self._url, key_id, form)
         if len(irregular) > _MOST_LOGGED:
             count = len(irregular) - _MOST_LOGGED
-            log("further irregular keys used", source=self._name, count=count)
+            log("further irregular keys used", source=self._name, url=self._url, count=count)
 
 
-def log_skipped(source: Source, entry: SkippedKey) -> None:
+def log_skipped(source: Source, url: str | None, entry: SkippedKey) -> None:
     """Log one entry that is not used."""
-    fields = {"source": source, "key_id": entry.key_id, "error": entry.detail}
+    fields = {"source": source, "url": url, "key_id": entry.key_id, "error": entry.detail}
     # A file of this machine is not published.
     if entry.reason == "private" and source != "file":
         log("private key published", logging.ERROR, **fields)
@@ -83,6 +86,6 @@ def log_skipped(source: Source, entry: SkippedKey) -> None:
         log("key not used", logging.WARNING, reason=entry.reason, **fields)
 
 
-def log_irregular(source: Source, key_id: str | None, form: str) -> None:
+def log_irregular(source: Source, url: str | None, key_id: str | None, form: str) -> None:
     """Log one key that is used and that other programs may refuse."""
-    log("irregular key used", source=source, key_id=key_id, form=form)
+    log("irregular key used", source=source, url=url, key_id=key_id, form=form)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
+from http import HTTPStatus
 from typing import Final, TypeVar
 
 from yarl import URL
@@ -59,8 +60,9 @@ class KeyFetcher:
         self,
         url: URL,
         etag: str,
-        parse: Callable[[bytes], T],
+        parse: Callable[[bytes], T | None],
         *,
+        absent: Container[int] = (),
         past_caches: bool = False,
     ) -> tuple[KeyResponse, T | None]:
         """Request a URL and parse the body.
@@ -68,7 +70,8 @@ class KeyFetcher:
         Args:
             url: The URL.
             etag: The version that is cached; empty for none.
-            parse: Parses a body; may raise ``InvalidKeyError``.
+            parse: Parses a body; returns None if it has no key, or raises ``InvalidKeyError``.
+            absent: The statuses from 400 to 499 that mean that there is nothing at the URL.
             past_caches: Whether caches on the way must ask the server, too.
 
         Returns:
@@ -81,8 +84,8 @@ class KeyFetcher:
         started = self._monotonic()
         try:
             with self._circuit.attempt():
-                response = await self._get(url, etag, past_caches=past_caches)
-                content = await _parse(parse, response.body) if response.outcome == "ok" else None
+                response = await self._http.get(url, etag, past_caches=past_caches)
+                response, content = await _read(url, response, parse, absent)
         except KeySourceError as error:
             self._record_failure(error, self._monotonic() - started)
             raise
@@ -91,13 +94,6 @@ class KeyFetcher:
         self._circuit.record_success()
         return response, content
 
-    async def _get(self, url: URL, etag: str, *, past_caches: bool) -> KeyResponse:
-        response = await self._http.get(url, etag, past_caches=past_caches)
-        # A document that is not there is a wrong URL or a broken server, not "no such key".
-        if response.outcome == "not-found" and not self._per_key:
-            raise KeySourceError(f"status {response.status} from {redacted_url(url)}")
-        return response
-
     def _record_failure(self, error: KeySourceError, seconds: float) -> None:
         result: FetchResult = "timeout" if error.timeout else "error"
         self._observer.count_fetch(self._name, result, seconds)
@@ -105,6 +101,21 @@ class KeyFetcher:
             self._circuit.record_failure(str(error))
         else:
             self._circuit.record_key_failure(str(error))
+
+
+async def _read(
+    url: URL, response: KeyResponse, parse: Callable[[bytes], T | None], absent: Container[int]
+) -> tuple[KeyResponse, T | None]:
+    """Return what a response means, and its content; see ``KeyFetcher.fetch``."""
+    if response.outcome == "not-found" and response.status not in absent:
+        error = f"status {response.status} from {redacted_url(url)}"
+        raise KeySourceError(error, source_wide=False)
+    if response.outcome != "ok":
+        return response, None
+    content = await _parse(parse, response.body)
+    if content is None:
+        return KeyResponse("not-found", status=HTTPStatus.OK), None
+    return response, content
 
 
 async def _parse(parse: Callable[[bytes], T], body: bytes) -> T:

@@ -9,10 +9,13 @@ what                 rule
 200, 204             a response; 204 counts because Jitsi's ``http_get_with_retry`` takes it
 304                  "not modified", only as the answer to our ``If-None-Match``. Without one,
                      it says nothing about the key, so it is an error
-404, 410, 403        the server has no such key: S3 answers 403 for a file that does not exist, to
-                     a client that may not list its bucket
-407, 408, 429, 5xx   the server itself fails, or a proxy does; every other status concerns this
-                     one URL
+404, 410             the server has no such key
+407, 408, 425, 429,  the server itself fails, or a proxy does
+5xx
+other 4xx            the server has no such key, or it refuses us: S3 answers 403 for a file that
+                     does not exist, to a client that may not list its bucket, and other storage
+                     servers answer 401 or 400
+every other status   an error that concerns this one URL
 3xx                  followed up to 3 times, only to the same scheme, host and port: another
                      origin must not be able to supply keys, and must not get our credentials
 time                 5 s for everything (``key_fetch_timeout``), 2 s of it for connecting
@@ -37,6 +40,7 @@ import aiohttp
 from yarl import URL
 
 from verifier.keys.formats import MAX_DOCUMENT_BYTES
+from verifier.keys.model import quote
 from verifier.keys.sources.base import KeySourceError, SourceContext
 from verifier.keys.sources.body import ACCEPT_ENCODING, read_body
 from verifier.keys.sources.freshness import stated_lifetime
@@ -45,12 +49,16 @@ from verifier.version import VERSION
 
 MAX_REDIRECTS: Final = 3
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+_LONGEST_TARGET: Final = 120  # characters of a redirect's target in a message
 _GOOD: Final = (200, 204)
-_NO_SUCH_KEY: Final = (403, 404, 410)
-_SERVER_FAILS: Final = (407, 408, 429)  # and 5xx
+_SERVER_FAILS: Final = (407, 408, 425, 429)  # and 5xx
+# A header field of an identity provider, such as a Content-Security-Policy, may have 10 KB.
+_LONGEST_FIELD: Final = 65_536
+_MOST_FIELDS: Final = 1000
 
 # OpenSSL's codes of a certificate that is refused (``X509_V_ERR_…``): what is wrong, and the cure.
 _CERTIFICATE_FAULTS: Final = {
+    2: "SSL_CERT_FILE has an intermediate certificate authority: add the authority that issued it",
     9: "the server's certificate is not valid yet: check the clocks",
     10: "the server's certificate has expired",
     18: "the server's certificate is self-signed: name it in SSL_CERT_FILE to trust it",
@@ -73,7 +81,7 @@ class KeyResponse:
         body: The unpacked body; empty unless ``ok``.
         etag: The ``ETag``; empty if the response has none.
         lifetime: The stated freshness, seconds; None if the response states none.
-        status: The HTTP status of a "not-found".
+        status: The HTTP status of a "not-found"; 200 if its body has no key.
     """
 
     outcome: Literal["ok", "not-modified", "not-found"]
@@ -95,6 +103,9 @@ def open_session() -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"jitsi-verifier/{VERSION}", "Accept-Encoding": ACCEPT_ENCODING},
         auto_decompress=False,
+        max_line_size=_LONGEST_FIELD,
+        max_field_size=_LONGEST_FIELD,
+        max_headers=_MOST_FIELDS,
         # It would also send the passwords of a .netrc file. ``proxy_for`` reads the variables.
         trust_env=False,
     )
@@ -186,20 +197,21 @@ class HttpFetcher:
             return KeyResponse("ok", body, etag, lifetime)
         if response.status == 304 and conditional:
             return KeyResponse("not-modified", b"", etag, lifetime)
-        if response.status in _NO_SUCH_KEY:
+        source_wide = response.status >= 500 or response.status in _SERVER_FAILS
+        if response.status >= 400 and not source_wide:
             return KeyResponse("not-found", status=response.status)
         error = f"status {response.status} from {redacted_url(response.url)}"
-        source_wide = response.status >= 500 or response.status in _SERVER_FAILS
         raise KeySourceError(error, source_wide=source_wide)
 
 
 def _redirect_target(origin: URL, current: URL, location: str) -> URL:
     try:
-        target = current.join(URL(location))
+        target = current.join(URL(location)) if location else URL()
     except ValueError:
         target = URL()
-    if not location or not target.host or target.origin() != origin.origin():
-        error = f"redirect to another origin from {redacted_url(current)}: not followed"
+    if not target.host or target.origin() != origin.origin():
+        to = quote(redacted_url(target), _LONGEST_TARGET) if target.host else "no URL of HTTP"
+        error = f"redirect from {redacted_url(current)} to another origin ({to}): not followed"
         raise KeySourceError(error, source_wide=False)
     return target.with_user(origin.user).with_password(origin.password).with_fragment(None)
 
@@ -219,7 +231,8 @@ def _cause(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return _tls_fault(error)
     if isinstance(error, aiohttp.ClientConnectorError):
-        reason = os.strerror(error.errno) if error.errno else "no route"
+        # Without a number, the server has closed the connection in the middle of TLS's handshake.
+        reason = os.strerror(error.errno) if error.errno else "the server closed the connection"
         return f"cannot connect ({reason})"
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the response was cut off"
@@ -233,7 +246,25 @@ def _certificate_fault(error: Exception) -> str:
         return "TLS failed: the server's certificate is refused"
     # OpenSSL's own text quotes nothing but the host name that the operator configured.
     fault = _CERTIFICATE_FAULTS.get(error.verify_code, error.verify_message)
+    if "SSL_CERT_FILE" in fault:
+        fault += _problem_of_certificate_file()
     return f"TLS failed: {fault} (OpenSSL verify code {error.verify_code})"
+
+
+def _problem_of_certificate_file() -> str:
+    """Return why OpenSSL trusts nothing that SSL_CERT_FILE names; it ignores such a file."""
+    path = os.environ.get("SSL_CERT_FILE")
+    if not path:
+        return ""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        found = "has no certificate in PEM"
+    except OSError as error:
+        found = f"cannot be read ({error.strerror})"
+    else:
+        return ""
+    return f"; the file that it names now {found}"
 
 
 def _tls_fault(error: OSError) -> str:

@@ -68,7 +68,7 @@ class RemoteSource(ABC):
         self._settings = context.settings
         self._observer = context.observer
         self._timing = context.timing
-        self._circuit = CircuitBreaker(self.name, context)
+        self._circuit = CircuitBreaker(self.name, context, redacted_url(self.url))
         self._cache = CachedKeys(self.name, context)
         http = HttpFetcher(session, context)
         self._fetcher = KeyFetcher(self.name, http, self._circuit, context, per_key=self._per_key)
@@ -128,7 +128,13 @@ class RemoteSource(ABC):
         # Keys can be stale while the circuit is closed: the server refuses them one by one.
         state = "stale" if self._cache.has_stale() else circuit.state(len(keys))
         return SourceStatus(
-            self.name, state, circuit.answered, circuit.last_success, circuit.last_error, keys
+            self.name,
+            state,
+            circuit.answered,
+            circuit.last_success,
+            circuit.last_error,
+            keys,
+            url=redacted_url(self.url),
         )
 
     def copy_from(self, other: Self) -> None:

@@ -531,7 +531,7 @@ async def test_last_minutes_answer_is_used_while_the_server_fails(
     assert await source.fetch("k") is Missing.UNAVAILABLE
 
 
-@pytest.mark.parametrize("status", [403, 404, 410])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 451])
 async def test_each_answer_for_an_absent_key_is_remembered(
     server: KeyServer, recorder: Recorder, open_source: Open, status: int
 ) -> None:
@@ -544,6 +544,63 @@ async def test_each_answer_for_an_absent_key_is_remembered(
     assert len(server.requests) == 2
     assert recorder.fetches["asap", "not-found"] == 1
     assert (source.status().state, source.status().last_error) == ("ready", "")
+
+
+PAGE = Reply(b"<!doctype html><title>Meet</title>")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [PAGE, Reply(), Reply(status=204), Reply(b'{"error": "not found"}'), Reply(b"Not found")],
+)
+async def test_response_without_a_key_means_no_key(
+    server: KeyServer, recorder: Recorder, open_source: Open, reply: Reply
+) -> None:
+    source = open_source()
+    server.publish("real", pem("real"))
+    await source.fetch("real")
+    server.reply_to_all = reply
+    assert await source.fetch("k") is Missing.UNKNOWN
+    assert recorder.fetches["asap", "not-found"] == 1
+    assert recorder.skips == {}
+    status = source.status()
+    assert (status.state, status.last_error, status.skipped) == ("ready", "", ())
+
+
+@pytest.mark.parametrize("reply", [PAGE, Reply(status=401), Reply(status=204)])
+async def test_response_without_a_key_ends_no_known_key(
+    server: KeyServer, time: FakeTime, open_source: Open, reply: Reply
+) -> None:
+    source = open_source()
+    server.publish("real", pem("real"))
+    await source.fetch("real")
+    server.reply_to_all = reply
+    time.advance(3599)
+    await source.tick()
+    assert source.status().last_error.endswith("for a key that it had before")
+    time.advance(86_400)
+    assert is_key(source.get("real"), "real")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x30\x82\x01\x22",
+        b"\n MIIBIjANBgkqhkiG9w0BAQEF",
+        b'{"kty": "RSA"}',
+        b"ssh-rsa AAAA",
+        pem("k").encode("utf-16"),
+    ],
+)
+async def test_key_in_another_form_is_reported(
+    server: KeyServer, open_source: Open, body: bytes
+) -> None:
+    source = open_source()
+    server.publish("real", pem("real"))
+    await source.fetch("real")
+    server.publish("k", body)
+    assert await source.fetch("k") is Missing.UNAVAILABLE
+    assert [entry.key_id for entry in source.status().skipped] == ["k"]
 
 
 async def test_server_that_refuses_every_key_is_reported(

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from ipaddress import ip_address
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -69,7 +70,7 @@ async def test_statuses_200_and_204_are_responses(
     assert await fetcher.get(URL(server.url)) == KeyResponse("ok", body, '"1"', 9)
 
 
-@pytest.mark.parametrize("status", [403, 404, 410])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 451])
 async def test_missing_key_is_a_response(
     server: KeyServer, fetcher: HttpFetcher, status: int
 ) -> None:
@@ -77,14 +78,14 @@ async def test_missing_key_is_a_response(
     assert await fetcher.get(URL(server.url)) == KeyResponse("not-found", status=status)
 
 
-@pytest.mark.parametrize("status", [201, 206, 300, 400, 401, 407, 429, 500, 502, 503])
+@pytest.mark.parametrize("status", [201, 206, 300, 407, 408, 425, 429, 500, 502, 503])
 async def test_other_statuses_are_errors(
     server: KeyServer, fetcher: HttpFetcher, status: int
 ) -> None:
     server.reply_to_all = Reply(b"body", status)
     error = await fetch_error(fetcher, f"{server.url}/k?secret=1")
     assert str(error) == f"status {status} from {server.url}/k"
-    assert error.source_wide == (status >= 500 or status in {407, 429})
+    assert error.source_wide == (status >= 500 or status in {407, 408, 425, 429})
 
 
 async def test_error_hides_the_secrets_of_a_url(fetcher: HttpFetcher) -> None:
@@ -102,6 +103,27 @@ class FailingResolver(AbstractResolver):
 
     async def close(self) -> None:
         pass
+
+
+async def test_long_and_numerous_header_fields_are_read(
+    server: KeyServer, session: aiohttp.ClientSession
+) -> None:
+    policy = {"Content-Security-Policy": "x" * 30_000}
+    server.reply_to_all = Reply(b"body", headers=policy | {f"X-{n}": "" for n in range(400)})
+    assert (await HttpFetcher(session, source_context()).get(URL(server.url))).body == b"body"
+
+
+async def test_end_of_a_connection_in_a_handshake_is_reported(fetcher: HttpFetcher) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65_536)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as listener:
+        url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}/k"
+        error = str(await fetch_error(fetcher, url))
+    # The second one, if the server closes it before it has read everything.
+    reasons = ("the server closed the connection", "Connection reset by peer")
+    assert error in [f"cannot connect ({reason}): {url}" for reason in reasons]
 
 
 async def test_unresolved_host_name_is_reported() -> None:
@@ -216,6 +238,9 @@ PACKINGS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "deflate": ("deflate", zlib.compress),
     "raw deflate": ("deflate", raw_deflate),
     "identity": ("identity", bytes),
+    "character set": ("utf-8", bytes),
+    "upload's framing": ("aws-chunked", bytes),
+    "upload's framing, gzip": ("aws-chunked, gzip", gzip.compress),
 }
 
 
@@ -264,7 +289,11 @@ async def test_incomplete_gzip_is_an_error(
 
 @pytest.mark.parametrize(
     ("encoding", "words"),
-    [("gzip", "cannot be decompressed"), ("br", "unexpected"), ("gzip, gzip", "unexpected")],
+    [
+        ("gzip", "cannot be decompressed"),
+        ("br", "expected gzip, found br"),
+        ("gzip, zstd", "expected gzip, found gzip, zstd"),
+    ],
 )
 async def test_body_with_a_bad_encoding_is_an_error(
     server: KeyServer, fetcher: HttpFetcher, encoding: str, words: str
@@ -386,25 +415,28 @@ async def test_at_most_three_redirects_are_followed(
 
 
 @pytest.mark.parametrize(
-    "location",
+    ("location", "shown"),
     [
-        "http://localhost:{port}/",
-        "http://127.0.0.1:1/",
-        "https://127.0.0.1:{port}/",
-        "//127.0.0.2:{port}/",
-        "file:///etc/passwd",
-        "ftp://127.0.0.1:{port}/",
-        "http://[",
-        "",
+        ("http://localhost:{port}/", "'http://localhost:{port}/'"),
+        ("http://127.0.0.1:1/", "'http://127.0.0.1:1/'"),
+        ("https://127.0.0.1:{port}/", "'https://127.0.0.1:{port}/'"),
+        ("//127.0.0.2:{port}/", "'http://127.0.0.2:{port}/'"),
+        ("https://me:secret@sso.test/login?state=secret", "'https://sso.test/login'"),
+        ("https://sso.test/" + "x" * 500, "'https://sso.test/" + "x" * 99 + "..."),
+        ("file:///etc/passwd", "no URL of HTTP"),
+        ("ftp://127.0.0.1:{port}/", "'ftp://127.0.0.1:{port}/'"),
+        ("http://[", "no URL of HTTP"),
+        ("", "no URL of HTTP"),
     ],
 )
 async def test_redirect_to_another_origin_is_not_followed(
-    server: KeyServer, fetcher: HttpFetcher, location: str
+    server: KeyServer, fetcher: HttpFetcher, location: str, shown: str
 ) -> None:
-    target = location.format(port=URL(server.url).port)
+    port = URL(server.url).port
+    target, to = location.format(port=port), shown.format(port=port)
     server.reply_to_all = Reply(status=302, headers={"Location": target})
     error = await fetch_error(fetcher, f"{server.url}/k")
-    assert str(error) == f"redirect to another origin from {server.url}/k: not followed"
+    assert str(error) == f"redirect from {server.url}/k to another origin ({to}): not followed"
     assert len(server.requests) == 1
 
 
@@ -549,3 +581,27 @@ async def test_tls_error_says_what_is_wrong(
     assert error.startswith("TLS failed: the server's certificate")
     assert fault in error
     assert error.endswith(f": {url}")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "now cannot be read (No such file or directory) (OpenSSL"),
+        ("", "now has no certificate in PEM (OpenSSL"),
+        ("garbage", "now has no certificate in PEM (OpenSSL"),
+        ("another certificate", "name it in SSL_CERT_FILE to trust it (OpenSSL"),
+    ],
+)
+async def test_unfit_file_of_authorities_is_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None, words: str
+) -> None:
+    names_and_times = (LOOPBACK, time.time() - DAY, time.time() + DAY)
+    context, _ = tls_context(*names_and_times)
+    if content == "another certificate":
+        _, content = tls_context(*names_and_times)
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    async with running_key_server(context) as server, aiohttp.ClientSession() as session:
+        error = await fetch_error(HttpFetcher(session, source_context()), server.url)
+    assert words in str(error)
