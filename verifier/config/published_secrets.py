@@ -18,6 +18,8 @@ _MOST_DIGITS: Final = 6
 _OTHERS: Final = frozenset(
     {
         "keyboard cat",
+        # What a program writes for a variable that it does not have.
+        *("nil", "none", "null", "undefined"),
         "passw0rd",
         "shhhhh",
         "shhhhhared-secret",
@@ -35,14 +37,13 @@ _LETTERS_OF_SIGNS: Final = str.maketrans("013457@$!", "oleastasi")
 
 _TELLING_WORDS: Final = """
 change changed changeme default demo dummy example examples fake foobar insecure jitsi jwt key keys
-passphrase passwd password placeholder random replace sample secret secrets test testing tests
-todo token
-tokens xxx your
+openssl passphrase passwd password placeholder random replace sample secret secrets test testing
+tests todo token tokens unsafe use xxx your
 """
 _OTHER_WORDS: Final = """
 a an and any at be for from here i in is it long me my not of on one only or our own please same
 some that the this to too very which with you
-enter everybody generate generated insert keep known knows put set sign signing signs use
+do enter everybody generate generated insert keep known knows put rand set sign signing signs so
 bit bits byte bytes char character characters chars hex letters least long longer min minimum more
 safe
 secure short simple string strong super top ultra valid value word words

@@ -66,6 +66,8 @@ def test_every_secret_of_documents_and_files_is_known() -> None:
         *("s3cr3t", "S3cr3t!", "p@ssw0rd", "keyboard cat", "shhhhh", "moodle_secret"),
         "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
         "my-32-character-ultra-secure-and-ultra-long-secret",
+        *("insecure-secret-do-not-use", "do_not_use_in_production", "openssl rand -hex 32"),
+        *("undefined", "None", "null"),
         *("${JWT_SECRET}", "{{ .Values.jwt.appSecret }}", "%(jwt_secret)s"),
         "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
     ],
