@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -76,7 +77,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Write an error to standard error, and exit with status 2."""
-        hint = "" if "--config" in message else _suggest_config(self._given)
+        about_config = re.search(r"--config(?!\w)", message)
+        hint = "" if about_config else _suggest_config(self._given, message)
         super().error(hide_tokens(message + hint))
 
 
@@ -90,12 +92,25 @@ def refuse_config_files(options: argparse.Namespace) -> None:
                 options.parser.error(f"argument {name}: did you mean --config {value}?")
 
 
-def _suggest_config(given: Sequence[str]) -> str:
-    """Return a hint if an argument is a configuration file that stands without ``--config``."""
+def _suggest_config(given: Sequence[str], message: str) -> str:
+    """Return a hint if an argument is a configuration file that does not stand behind --config.
+
+    An argument that the message names is no value of a known option.
+    """
     for option, argument in zip(("", *given), given, strict=False):
-        if _is_config_file(argument) and not option.startswith("-"):
-            return f"; did you mean --config {argument}?"
+        refused = argument in message.split() or repr(argument) in message
+        is_free = not option.startswith("-") or refused
+        if is_free and (_is_config_file(argument) or (refused and _is_file(argument))):
+            behind = " behind the command" if option == "--config" else ""
+            return f"; did you mean --config {argument}{behind}?"
     return ""
+
+
+def _is_file(argument: str) -> bool:
+    """Return whether a text of any form is the name of a file."""
+    with suppress(OSError, ValueError):
+        return Path(argument).is_file()
+    return False
 
 
 def _is_config_file(argument: str) -> bool:

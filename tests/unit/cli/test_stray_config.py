@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from verifier.cli.main import main, program
@@ -33,10 +35,33 @@ def test_file_behind_the_required_options_is_found(capsys: pytest.CaptureFixture
     assert "unrecognized arguments: good.toml; did you mean --config good.toml?" in error
 
 
+@pytest.mark.parametrize("option", ["-c", "--conf", "--configuration", "-f"])
+def test_option_that_is_not_known_is_taken_for_config(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = usage_error(capsys, "serve", option, "good.toml")
+    assert error.count("did you mean --config good.toml?") == 1
+
+
+def test_config_before_the_command_belongs_behind_it(capsys: pytest.CaptureFixture[str]) -> None:
+    error = usage_error(capsys, "--config", "good.toml", "serve")
+    assert "did you mean --config good.toml behind the command?" in error
+
+
+def test_existing_file_of_any_name_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "verifier.conf"
+    file.touch()
+    assert f"did you mean --config {file}?" in usage_error(capsys, "serve", str(file))
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("serve", "extra"),
+        ("serve", "x" * 5000),
+        ("serve", "\0"),
         ("serve", "https://meet.example.org/room.toml"),
         ("serve", "--config", "good.toml", "extra"),
         ("check-config", "--write", "good.toml", "extra"),
