@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import itertools
 import json
@@ -18,11 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 DEADLINE = 60.0  # seconds; a busy machine needs 20 to start a service
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
-_FIRST_PORT = 20_000 + os.getpid() % 1_000 * 8 + _WORKER
-_PORTS: Iterator[int] = itertools.cycle(
-    [*range(_FIRST_PORT, 32_000, 8), *range(20_000 + _WORKER, _FIRST_PORT, 8)]
-)
+_BLOCK = 250  # ports
 COMMAND = Path(sys.executable).with_name("jitsi-verifier")
 UNPROTECTED = (
     sys.executable,
@@ -32,13 +29,28 @@ UNPROTECTED = (
 """The service without the protection that hides its descriptors from this user."""
 
 
+@functools.cache
+def _ports() -> Iterator[int]:
+    """Return the ports of this process, again and again.
+
+    The process reserves a block of ports as long as it lives: it holds a name in Linux' abstract
+    namespace, which belongs to the same network namespace as the ports.
+    """
+    for first in range(20_000, 32_000, _BLOCK):
+        with socket.socket(socket.AF_UNIX) as holder, contextlib.suppress(OSError):
+            holder.bind(f"\0jitsi-verifier-tests-{first}")
+            holder.detach()
+            return itertools.cycle(range(first, first + _BLOCK))
+    raise AssertionError("other test processes have reserved all ports")
+
+
 def free_port() -> int:
-    """Return a free TCP port that no other test process gets.
+    """Return a free TCP port that no other test process gets, also of another run.
 
     The port lies below the range from which the system takes the ports of outgoing connections. So
-    no client takes it before the server listens. Each worker of pytest-xdist has its own ports.
+    no client takes it before the server listens.
     """
-    for port in _PORTS:
+    for port in _ports():
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.support import raw_http
 from tests.support.paths import ROOT
-from tests.support.processes import Program, accepts, answers_200, free_port, get
+from tests.support.processes import Program, accepts, answers_200, free_port, get, wait_until
 from tests.support.tokens import SECRET, present, sign
 from tests.support.upstream import RecordedRequest, Upstream
 
@@ -128,6 +128,11 @@ class Nginx:
     def reload(self) -> None:
         """Make nginx read its configuration again, in new workers (SIGHUP)."""
         os.kill(self._program.pid, signal.SIGHUP)
+
+    def wait_for_log(self, words: str, count: int = 1) -> None:
+        """Wait until the access log has words this often: nginx writes a line after the answer."""
+        file = self.logs / "access.log"
+        wait_until(lambda: file.read_text().count(words) >= count, f"{words!r} in the access log")
 
     def normalized_path(self, target: str) -> str | None:
         """Return nginx' decoded, normalised path of a target; None if nginx rejects the target."""

@@ -86,7 +86,7 @@ def test_error_page_shows_the_logged_request_id(jitsi_site: Site) -> None:
     request_id = text.partition('<code id="request">')[2].partition("<")[0]
     assert len(request_id) == 32
     assert request_id in jitsi_site.sidecar.log.read_text()
-    assert f"id={request_id}" in (jitsi_site.nginx.logs / "access.log").read_text()
+    jitsi_site.nginx.wait_for_log(f"id={request_id}")
 
 
 @pytest.mark.parametrize("target", STATIC)

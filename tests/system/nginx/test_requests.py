@@ -6,7 +6,6 @@ import http.client
 
 import pytest
 
-from tests.support.processes import wait_until
 from tests.support.raw_http import send
 from tests.support.upstream import RecordedRequest
 from tests.system.nginx.sites import Site, mint
@@ -28,8 +27,7 @@ def test_denied_post_does_not_reach_the_upstream(jitsi_site: Site) -> None:
     )
     assert answer.status == 401
     assert len(jitsi_site.upstream.requests) == before
-    log = jitsi_site.nginx.logs / "access.log"
-    wait_until(lambda: '"POST /http-bind HTTP/1.1" 401 ' in log.read_text(), "the line of the log")
+    jitsi_site.nginx.wait_for_log('"POST /http-bind HTTP/1.1" 401 ')
 
 
 def test_trailer_of_chunked_post_is_ignored(jitsi_site: Site) -> None:

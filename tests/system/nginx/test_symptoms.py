@@ -83,7 +83,7 @@ def test_command_names_the_cause_of_every_401(sites: StartSite, run: Run) -> Non
     assert codes("Every link is 401") == {*cases, "key-unknown"}
     for code, path in cases.items():
         assert code in run(site, "Every link is 401", path)
-        assert "gate=401" in (site.nginx.logs / "access.log").read_text()
+        site.nginx.wait_for_log(f"gate=401 denial={code} ")
 
 
 class _NoKeys(BaseHTTPRequestHandler):
@@ -124,7 +124,7 @@ def test_command_names_the_cause_of_every_403(sites: StartSite, run: Run) -> Non
     assert "`revoked`" in first_cells("Every link is 403")
     for code, path in cases.items():
         assert code in run(site, "Every link is 403", path)
-        assert "gate=403" in (site.nginx.logs / "access.log").read_text()
+        site.nginx.wait_for_log(f"gate=403 denial={code} ")
 
 
 def test_commands_name_the_cause_of_every_503(sites: StartSite, run: Run) -> None:
@@ -165,6 +165,7 @@ def test_log_tells_what_the_browser_has_sent(sites: StartSite, run: Run) -> None
     # A browser sends nothing of `#jwt=`.
     for path in ("/standup", f"/standup?jwt={mint()[:40]}", f"/standup?jwt={mint()}"):
         site.get(path)
+    site.nginx.wait_for_log("GET /standup", 3)
     lines = run(site, title).splitlines()
     endings = [re.findall("`(gate=.*)`", cell) for cell in first_cells(title)]
     assert [ending for found in endings for ending in found]

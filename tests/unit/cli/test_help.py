@@ -159,7 +159,8 @@ def test_serve_ends_with_a_documented_status(tmp_path: Path) -> None:
 
 def test_interrupted_replay_ends_with_130_and_no_traceback() -> None:
     process = subprocess.Popen(
-        [COMMAND, "replay", "-"],
+        # A shell lets commands in the background ignore the signal.
+        ["env", "--default-signal=INT", COMMAND, "replay", "-"],
         env=ENVIRON,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
