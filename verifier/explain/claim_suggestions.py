@@ -1,16 +1,13 @@
-"""Suggestions about the claims of a token: its times, issuer, audience and ``[policy]``."""
+"""Suggestions about the claims of a token: its issuer, audience and ``[policy]``."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.misplaced import describe_missing, describe_missing_in_user
 from verifier.explain.wording import (
-    MILLISECONDS,
-    format_time,
     quote,
     quote_accepted,
     quote_or_wildcard,
@@ -21,74 +18,6 @@ from verifier.rules.token import CONTEXT_REQUIRED
 from verifier.tokens.claims import ABSENT, is_number
 from verifier.tokens.jws import json_type
 
-_CLOCK_SKEW: Final = 600
-"""A difference of at most this many seconds may come from a wrong clock."""
-_LONGEST_LIFETIME: Final = 100_000_000
-"""An ``exp`` below this number (the year 1973) is a lifetime in seconds, not a point in time."""
-
-
-def suggest_numeric_expiry(decided: DecidedRequest) -> str:
-    """Suggest a number for ``exp``."""
-    return _suggest_number("exp", decided.claims.expiry)
-
-
-def suggest_numeric_not_before(decided: DecidedRequest) -> str:
-    """Suggest a number for ``nbf``."""
-    return _suggest_number("nbf", decided.claims.not_before)
-
-
-def _suggest_number(name: str, value: Any) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}", value):
-        return (
-            f"The claim {name} is a string. Write {name} as a number, {value}, and not as"
-            f' "{value}".'
-        )
-    if isinstance(value, str):
-        return (
-            f"The claim {name} is a string. Write {name} as a number of seconds since 1970, and"
-            " not as a"
-            " string."
-        )
-    return (
-        f"The claim {name} is {quote(value)}, and no number. Write {name} as a number of seconds"
-        " since 1970, or leave it out."
-    )
-
-
-def suggest_later_expiry(decided: DecidedRequest) -> str:
-    """Suggest a new token, or the correct form of ``exp``."""
-    expiry = decided.claims.expires_at or 0
-    if 0 <= expiry < _LONGEST_LIFETIME:
-        return (
-            f"The claim exp is a time, but {expiry} looks like a lifetime: as a time it is"
-            f" {format_time(expiry)}. Add the lifetime to the present time, in seconds since 1970."
-        )
-    ago = format_duration(decided.now - expiry)
-    expired = f"The token expired {ago} ago, at {format_time(expiry)}. Issue a new token."
-    if decided.now - expiry > _CLOCK_SKEW:
-        return expired
-    return f"{expired} If it should still be valid, correct both clocks: Jitsi has no leeway."
-
-
-def suggest_earlier_not_before(decided: DecidedRequest) -> str:
-    """Suggest to wait, or the correct form of ``nbf``."""
-    not_before = decided.claims.not_before
-    if not_before > MILLISECONDS:
-        return (
-            f"The claim nbf, {not_before}, looks like milliseconds, and Jitsi reads seconds. Divide"
-            " it by 1000."
-        )
-    ahead = not_before - decided.now
-    if ahead > _CLOCK_SKEW:
-        return (
-            f"The token is not valid yet: its nbf is {format_duration(ahead)} from now. Wait until"
-            f" {format_time(not_before)}, or set nbf earlier."
-        )
-    return (
-        f"The token becomes valid in {format_duration(ahead)}, and Jitsi has no leeway for clock"
-        " skew. Correct both clocks, or set nbf one minute earlier."
-    )
-
 
 def suggest_issuer(decided: DecidedRequest) -> str:
     """Suggest an accepted ``iss``."""
@@ -98,6 +27,12 @@ def suggest_issuer(decided: DecidedRequest) -> str:
         return f"{_missing('iss', decided)} Put iss at the top level of the token: {wanted}."
     if not isinstance(found, str):
         return f"The claim iss is {json_type(found)}. Write iss as one string: {wanted}."
+    audience = decided.claims.audience
+    if found in decided.policy.asap_accepted_audiences and audience in accepted:
+        return (
+            f"The claims iss and aud have changed places. Set iss to {quote(audience)}, and aud to"
+            f" {quote(found)}."
+        )
     spelling = _hint_at_spelling(found, accepted)
     cause = "The issuer is written as" if spelling else "The token comes from another issuer,"
     return (
@@ -198,7 +133,7 @@ def suggest_claim_type(decided: DecidedRequest) -> str:
 
 
 def _suggest_object(decided: DecidedRequest) -> str | None:
-    """Return a suggestion for a list in the place of an object; None for another value."""
+    """Return a suggestion for a list or JSON text in the place of an object; else None."""
     *path, last = decided.cause.split(".")
     if last not in ("context", "user", "features", "room") or decided.cause == "room":
         return None
@@ -209,6 +144,11 @@ def _suggest_object(decided: DecidedRequest) -> str | None:
             f"The claim {decided.cause} is an empty list, and strict rules require an object."
             f" Write {{}}; in"
             " PHP: (object) []."
+        )
+    if isinstance(found, str) and found.lstrip().startswith(("{", "[")):
+        return (
+            f"The claim {decided.cause} is a string with JSON in it: it was encoded as JSON twice."
+            f" Put the object itself into the token, as {decided.cause}."
         )
     if not isinstance(found, list):
         return None
@@ -225,6 +165,8 @@ def _the_claim(name: str) -> str:
 
 
 def _missing(name: str, decided: DecidedRequest) -> str:
+    if decided.token is not None and not decided.claims.raw and decided.token.strict_error:
+        return "The token's payload is no JSON object, so that it has no claims."
     return describe_missing(name, decided.claims, decided.header.raw)
 
 

@@ -7,11 +7,13 @@ the signature.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from verifier.explain.decided_request import DecidedRequest
-from verifier.explain.wording import make_printable, quote
+from verifier.explain.signature_suggestions import expected_octets, suggest_whole_signature
+from verifier.explain.wording import COPY_AGAIN, INVISIBLE, make_printable, quote
 from verifier.keys.model import is_symmetric
+from verifier.rooms.percent import has_many_broken_escapes, percent_decoded
 from verifier.tokens.jws import MalformedError, decode_object
 from verifier.tokens.redact import find_tokens
 
@@ -20,26 +22,19 @@ TOKEN: Final = re.compile(r"[\w-]+={0,2}(?:\.[\w-]+={0,2})+", re.ASCII)
 
 _WRAPPED: Final = re.compile(r"\s*(bearer\s|[\"'])", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(
-    r"undefined|null|none|nil|nan|true|false|\[object \w+\]|[$#%]?\{.*\}+|<.*>|%\w+%|\$\w+",
+    r"undefined|null|none|nil|nan|true|false|array|\[.*\]|[$#%]?\{.*\}+|<.*>|%\w+%|%[sd@]|[$:]\w+"
+    r"|\$\(.*\)|(?:(?:your|my|the|insert|some)[ _-]?)?(?:jwt|token)(?:[ _-]?here)?",
     re.IGNORECASE,
 )
-_OCTETS: Final = {
-    "HS256": 32,
-    "HS384": 48,
-    "HS512": 64,
-    "ES256": 64,
-    "ES384": 96,
-    "ES512": 132,
-    "EdDSA": 64,
-}
-_RSA_OCTETS: Final = (256, 384, 512)
 _JWE_SEGMENTS: Final = 5
 _LONG_WORD: Final = re.compile(r"[A-Za-z0-9_.%-]{16}")
 _MAX_SHOWN: Final = 40
-_COPY_AGAIN: Final = (
-    "Copy the whole link or token again; a token is cut by columns, fields and mail programs that"
-    " are too narrow for it."
+_INVISIBLE: Final = re.compile(f"[{''.join(mark for mark in INVISIBLE if not mark.isspace())}]")
+_ENCODED_TWICE: Final = (
+    "The token was percent-encoded twice, so that it still has percent signs after it was decoded."
+    " Encode it once, or not at all: a token has no character that needs it."
 )
+_TO_BASE64URL: Final = str.maketrans("+/", "-_")
 
 
 def suggest_token_form(decided: DecidedRequest) -> str:
@@ -50,13 +45,54 @@ def suggest_token_form(decided: DecidedRequest) -> str:
         names = " and ".join(name for name in ("crit", "zip") if name in decided.header.raw)
         return f"The token's header has {names}, which Jitsi cannot read. Sign without {names}."
     return (
-        _suggest_by_surroundings(decided, text)
+        _suggest_order(text)
+        or _suggest_by_surroundings(decided, text)
         or suggest_signing(decided)
         or suggest_whole_signature(decided)
         or _suggest_by_characters(text)
         or _suggest_by_segments(text)
+        or _suggest_by_json(strict_error)
         or f"The token is no compact JWT: {strict_error}. Make the token a compact JWT."
     )
+
+
+def _suggest_by_json(strict_error: str) -> str | None:
+    """Suggest JSON that all programs read in the same way; None for another error."""
+    part, _, error = strict_error.partition(": ")
+    if part != "payload" or "base64url" in error:
+        return None
+    return (
+        f"The token's payload is not JSON that all programs read in the same way: {error}. Correct"
+        " the program that writes the payload; a JSON library writes it correctly."
+    )
+
+
+def suggest_order(decided: DecidedRequest) -> str | None:
+    """Return a suggestion if the parts of a token have changed places; None if they have not."""
+    return _suggest_order(decided.request.token or "")
+
+
+def _suggest_order(text: str) -> str | None:
+    parts = text.split(".")
+    if len(parts) != 3:
+        return None
+    kinds = [_kind_of(part) for part in parts]
+    if kinds == ["header", "payload", ""] or sorted(kinds) != ["", "header", "payload"]:
+        return None
+    found = ", ".join(kind or "signature" for kind in kinds)
+    return (
+        f"The parts of the token stand in a wrong order: {found}. Put them in the order header,"
+        " payload, signature."
+    )
+
+
+def _kind_of(part: str) -> str:
+    """Return ``header`` or ``payload`` for a part that is such an object; empty for any other."""
+    try:
+        members = decode_object(part.encode("utf-8", "surrogatepass"))
+    except MalformedError:
+        return ""
+    return "header" if "alg" in members and "iss" not in members else "payload"
 
 
 def suggest_by_text(decided: DecidedRequest) -> str | None:
@@ -84,48 +120,6 @@ def suggest_signing(decided: DecidedRequest) -> str | None:
     )
 
 
-def suggest_whole_signature(decided: DecidedRequest) -> str | None:
-    """Return a suggestion if the signature is too short or too long for its algorithm."""
-    parts = (decided.request.token or "").split(".")
-    if len(parts) != 3 or not re.fullmatch(r"[\w-]+", parts[2], re.ASCII):
-        return None
-    expected, found = _expected_octets(decided, parts[2]), len(parts[2]) * 3 // 4
-    if expected is None or found == expected:
-        return None
-    if found < expected:
-        return f"The signature has {found} of {expected} bytes: the link was cut off. {_COPY_AGAIN}"
-    return (
-        f"The signature has {found} bytes, and {decided.header.algorithm} makes {expected}: other"
-        " text stands behind the token. Send the token alone."
-    )
-
-
-def _expected_octets(decided: DecidedRequest, signature: str) -> int | None:
-    """Return how many octets the token's signature should have; None if that is not known."""
-    algorithm = decided.header.algorithm
-    if not isinstance(algorithm, str):
-        return None
-    if algorithm in _OCTETS:
-        return _OCTETS[algorithm]
-    if algorithm[:2] not in ("RS", "PS"):
-        return None
-    found = len(signature) * 3 // 4
-    sizes = _RSA_OCTETS + ((size,) if (size := _key_octets(decided)) else ())
-    if found in sizes:
-        return found
-    return size or next((usual for usual in _RSA_OCTETS if found < usual), None)
-
-
-def _key_octets(decided: DecidedRequest) -> int:
-    """Return the octets of the RSA key that the token names; 0 if there is no such key."""
-    key_id: Any = decided.header.key_id
-    named = decided.keys.get(key_id) if isinstance(key_id, str) else None
-    for key in (*(named.all if named else ()), *decided.keys.static):
-        if "RS256" in key.algorithms or "PS256" in key.algorithms:
-            return int((getattr(key.material, "key_size", 0) + 7) // 8)
-    return 0
-
-
 def _suggest_by_surroundings(decided: DecidedRequest, text: str) -> str | None:
     if not text.strip():
         return (
@@ -137,6 +131,16 @@ def _suggest_by_surroundings(decided: DecidedRequest, text: str) -> str | None:
             f"In the token's place stands {quote(text)}: the program that made the link had no"
             " token. Correct that program."
         )
+    invisible = _INVISIBLE.search(text)
+    if invisible:
+        kind = INVISIBLE[invisible[0]]
+        return (
+            f"{kind} stands in the token or beside it. Remove it: copy the token from its source."
+        )
+    if "%" in text and not has_many_broken_escapes(text):
+        decoded = percent_decoded(text, "replace")
+        if next((begin for begin, _ in find_tokens(decoded)), None) == 0 and decoded != text:
+            return _ENCODED_TWICE
     begin = next((begin for begin, _ in find_tokens(text)), None)
     if begin is None:
         return None
@@ -158,8 +162,13 @@ def _suggest_without_prefix(prefix: str) -> str:
             "Something stands around the token. Send the token alone, without 'Bearer ' before it"
             " or quotes around it."
         )
-    if prefix.endswith(".") and TOKEN.fullmatch(f"{prefix}x"):
-        return f"The token's beginning is missing. {_COPY_AGAIN}"
+    if prefix == "3D":
+        return (
+            "In front of the token stands `3D`, as = is written in the source of a mail (=3D)."
+            " Decode the mail's text before you take the link out of it."
+        )
+    if prefix.endswith(".") and TOKEN.fullmatch(f"x{prefix}x"):
+        return f"The token's beginning is missing. {COPY_AGAIN}"
     if not prefix.strip():
         return "A blank stands in front of the token. Remove the blanks and line breaks."
     # A long word may be a part of this token or of another one.
@@ -173,6 +182,8 @@ def _suggest_without_tail(tail: str) -> str | None:
         return None
     if not tail.strip():
         return "A blank stands behind the token. Remove the blanks and line breaks from the token."
+    if next(find_tokens(tail), None) is not None:
+        return "Two tokens stand one behind the other. Send one token."
     behind = f"Behind the token stands {_shown(tail)}"
     if tail[0] in "/\\":
         return (
@@ -187,7 +198,7 @@ def _suggest_without_tail(tail: str) -> str | None:
 def _shown(text: str) -> str:
     """Return what stands beside a token, in backquotes."""
     short = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
-    return f"`{make_printable(short)}`"
+    return quote(short) if "`" in short else f"`{make_printable(short)}`"
 
 
 def _is_whole(decided: DecidedRequest, text: str) -> bool:
@@ -195,7 +206,7 @@ def _is_whole(decided: DecidedRequest, text: str) -> bool:
     parts = text.split(".")
     if len(parts) != 3:
         return False
-    expected = _expected_octets(decided, parts[2])
+    expected = expected_octets(decided, parts[2])
     return expected is not None and len(parts[2]) == (4 * expected + 2) // 3
 
 
@@ -208,7 +219,17 @@ def _suggest_by_characters(text: str) -> str | None:
     if text.rstrip(".").endswith("…") or "..." in text:
         return (
             "The token was shortened by the program that showed it: it has dots in the place of"
-            f" its rest. {_COPY_AGAIN}"
+            f" its rest. {COPY_AGAIN}"
+        )
+    if " " in text and _is_base64(text.replace(" ", "+")):
+        return (
+            "The token is encoded with base64, whose + is a blank in a URL. Encode with base64url,"
+            " which has - and _ where base64 has + and /, and no = padding."
+        )
+    if re.search(r"[\r\n]", text):
+        return (
+            "A line break stands within the token, as programs write it that wrap long lines."
+            " Remove the line breaks and blanks from the token."
         )
     if re.search(r"\s", text):
         return "Blanks stand within the token. Remove the blanks and line breaks from the token."
@@ -222,6 +243,12 @@ def _suggest_by_characters(text: str) -> str | None:
     return None
 
 
+def _is_base64(text: str) -> bool:
+    """Return whether a text is three parts in base64 of which two are JSON objects."""
+    parts = text.translate(_TO_BASE64URL).replace("=", "").split(".")
+    return len(parts) == 3 and _is_object(parts[0]) and _is_object(parts[1])
+
+
 def _suggest_by_segments(text: str) -> str | None:
     parts = text.split(".")
     count = len(parts)
@@ -229,6 +256,13 @@ def _suggest_by_segments(text: str) -> str | None:
         return "Two tokens stand one behind the other. Send one token."
     if count == _JWE_SEGMENTS:
         return "This is an encrypted token (JWE), and Jitsi accepts only a JWS. Sign it instead."
+    letters = re.sub(r"[^A-Za-z]", "", text)
+    if count == 3 and len(letters) > _MAX_SHOWN and (letters.isupper() or letters.islower()):
+        case = "capitals" if letters.isupper() else "small letters"
+        return (
+            f"The token has only {case}: a program changed its letters. Take the token as its"
+            " issuer wrote it."
+        )
     if count == 3 and not parts[2]:
         return "The third part of the token, its signature, is empty. Sign the token."
     if count != 3:
@@ -237,13 +271,17 @@ def _suggest_by_segments(text: str) -> str | None:
             f" them, and this one has {count}."
         )
     if not _is_object(parts[0]) and _is_object(parts[1]) and not text.startswith(("ey", "ew")):
-        return f"The token's beginning is missing. {_COPY_AGAIN}"
+        return f"The token's beginning is missing. {COPY_AGAIN}"
     return None
 
 
 def _describe_parts(parts: list[str]) -> str:
     if len(parts) > 3:
         return "The token has too many parts."
+    if _kind_of(parts[0]) == "payload":
+        return "The token's header is missing: this begins with its payload."
+    if len(parts) == 1 and _is_object(parts[0]):
+        return "This is only the header of a token: the rest is missing."
     if not any(True for _ in find_tokens(parts[0])):
         return "This is not the beginning of a JWT."
     if len(parts) == 1:

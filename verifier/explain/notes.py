@@ -10,9 +10,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from verifier.explain.decided_request import DecidedRequest
-from verifier.explain.form_suggestions import is_unsigned, suggest_signing
+from verifier.explain.form_suggestions import is_unsigned, suggest_order, suggest_signing
 from verifier.explain.misplaced import find_misplaced
-from verifier.explain.wording import MILLISECONDS, format_time, join_words, plain, quote
+from verifier.explain.wording import (
+    MILLISECONDS,
+    describe_large_time,
+    format_time,
+    join_words,
+    plain,
+    quote,
+)
 from verifier.keys.model import JITSI_ALGORITHMS
 from verifier.rules.model import Allow, DenialCode
 from verifier.rules.policy import Policy
@@ -29,6 +36,8 @@ _SAYS_UNSIGNED: Final = frozenset(
 )
 """Codes whose suggestion says that the token is unsigned."""
 _CLEARLY_NO_MODERATOR: Final = (False, "false", "", None, ABSENT)
+_NO_MODERATORS: Final = ("member", "none", "outcast", "student", "guest", "", None, ABSENT)
+"""Affiliations that are not meant to make a moderator."""
 
 
 def find_notes(decided: DecidedRequest) -> Iterator[str]:
@@ -42,7 +51,7 @@ def find_notes(decided: DecidedRequest) -> Iterator[str]:
             "Jitsi's own plugins do not check this: they would let the token in, or fail on it"
             " later. This verifier denies it."
         )
-    if decided.claims.raw:
+    if decided.claims.raw and not suggest_order(decided):
         yield from _note_times(decided)
         yield from _note_moderator_claims(decided.claims)
         yield from _note_scope(decided)
@@ -87,12 +96,14 @@ def _note_times(decided: DecidedRequest) -> Iterator[str]:
         yield "There is no exp: the token never expires."
     elif expiry is not None and expiry > MILLISECONDS:
         yield (
-            f"exp, {expiry}, looks like milliseconds, and Jitsi reads seconds: the token"
+            f"exp, {expiry}, {describe_large_time(expiry, now)}, and Jitsi reads seconds: the token"
             " practically never expires."
         )
     elif expiry is not None and decided.step == "not before" and now >= expiry:
         yield "The token has expired, too."
-    if is_number(issued_at) and issued_at > now:
+    if is_number(issued_at) and issued_at > MILLISECONDS:
+        yield f"iat, {issued_at}, {describe_large_time(issued_at, now)}. Jitsi ignores it."
+    elif is_number(issued_at) and issued_at > now:
         yield f"iat is in the future ({format_time(issued_at)}). Jitsi ignores it."
 
 
@@ -103,6 +114,12 @@ def _note_moderator_claims(claims: Claims) -> Iterator[str]:
                 f"{name} is at the top level of the token, where Jitsi ignores it. Only"
                 " moderator: true within context.user makes a moderator."
             )
+    affiliation = claims.user.get("affiliation", ABSENT)
+    if not claims.is_moderator and affiliation not in _NO_MODERATORS:
+        yield (
+            f"context.user.affiliation is {quote(affiliation)}, which makes no moderator: only"
+            " owner, moderator and teacher do, in small letters."
+        )
     flag: Any = claims.user.get("moderator", ABSENT)
     if not claims.is_moderator and flag not in _CLEARLY_NO_MODERATOR:
         yield (

@@ -18,6 +18,8 @@ from verifier.rules.room import (
     match_room_claim,
 )
 
+_EXCLUDED: Final = re.compile(r"[:?#\[\]@!$&'()*+,;=><\"/]")
+_MOST_ROOMS: Final = 64
 _VERIFICATION: Final = "enable_domain_verification (JWT_ENABLE_DOMAIN_VERIFICATION)"
 
 
@@ -55,10 +57,12 @@ def suggest_room(decided: DecidedRequest) -> str:
         )
     if not isinstance(claimed, str) or not claimed:
         return f"The token names no room. Name the room in room, as one string: {quote(name)}."
+    # No link opens a room whose name the web client would send in another form.
+    can_open = room_name(claimed) == ascii_lower(claimed)
+    other = f"; or open the room that the token is for, {quote(claimed)}" if can_open else ""
     return _suggest_spelling(claimed, name) or (
         f"This token is for the room {plain(claimed)}; the link opens {plain(name)}."
-        f' Set room to {quote(name)}, or to "*" for every room; or open the room that the token'
-        f" is for, {quote(claimed)}."
+        f' Set room to {quote(name)}, or to "*" for every room{other}.'
     )
 
 
@@ -68,10 +72,16 @@ def _suggest_spelling(claimed: str, name: str) -> str | None:
         lower = quote(ascii_lower(name))
         return f"Clients send rooms in lower case. Ask for the room in lower case, {lower}."
     if room_name(claimed) == name:
+        without = ", without characters such as + and /" if _EXCLUDED.search(claimed) else ""
         return (
-            "The web client sends a room's name in lower case and percent-encoded, and Jitsi"
-            f" compares the name as it was sent. Write room as {quote(name)} instead of"
+            f"The web client sends a room's name in lower case and percent-encoded{without}, and"
+            f" Jitsi compares the name as it was sent. Write room as {quote(name)} instead of"
             f" {quote(claimed)}."
+        )
+    if name in re.split(r"[,;|\s]+", claimed.strip())[:_MOST_ROOMS] and claimed.strip() != name:
+        return (
+            "The claim room names several rooms, and Jitsi reads it as one name. Issue a token for"
+            f' each room, here {quote(name)}, or one for every room, "*".'
         )
     if any(room_name(part) == name for part in _split_claim(claimed)):
         return (
@@ -197,6 +207,8 @@ def suggest_domain(decided: DecidedRequest) -> str:
             f" XMPP_MUC_DOMAIN). Ask for the room there, and not at {quote(host)}."
         )
     wanted = quote_or_wildcard(decided.needed_subject)
+    if not subject:
+        return f"The claim sub is empty. Set sub to {wanted}."
     path = f"/{format_value(subject)}/ROOM"
     hint = "" if "." in subject else f" If sub names a tenant, put it into the URL as well: {path}."
     return (

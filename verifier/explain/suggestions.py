@@ -16,6 +16,7 @@ from verifier.explain import (
     claim_suggestions,
     form_suggestions,
     room_suggestions,
+    time_suggestions,
     token_suggestions,
 )
 from verifier.explain.decided_request import DecidedRequest
@@ -76,10 +77,10 @@ SUGGESTIONS: Final[dict[DenialCode, Callable[[DecidedRequest], str]]] = {
     DenialCode.KEYS_UNAVAILABLE: token_suggestions.suggest_reachable_keys,
     DenialCode.TYPE_NOT_JWT: token_suggestions.suggest_type,
     DenialCode.SIGNATURE_INVALID: token_suggestions.suggest_signing_key,
-    DenialCode.EXPIRY_MALFORMED: claim_suggestions.suggest_numeric_expiry,
-    DenialCode.NOT_BEFORE_MALFORMED: claim_suggestions.suggest_numeric_not_before,
-    DenialCode.TOKEN_EXPIRED: claim_suggestions.suggest_later_expiry,
-    DenialCode.TOKEN_NOT_YET_VALID: claim_suggestions.suggest_earlier_not_before,
+    DenialCode.EXPIRY_MALFORMED: time_suggestions.suggest_numeric_expiry,
+    DenialCode.NOT_BEFORE_MALFORMED: time_suggestions.suggest_numeric_not_before,
+    DenialCode.TOKEN_EXPIRED: time_suggestions.suggest_later_expiry,
+    DenialCode.TOKEN_NOT_YET_VALID: time_suggestions.suggest_earlier_not_before,
     DenialCode.ISSUER_MISSING: claim_suggestions.suggest_issuer,
     DenialCode.ISSUER_NOT_ACCEPTED: claim_suggestions.suggest_issuer,
     DenialCode.AUDIENCE_MISSING: claim_suggestions.suggest_audience,

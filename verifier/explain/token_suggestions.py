@@ -16,11 +16,12 @@ from typing import Any, Final
 from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.form_suggestions import (
     suggest_by_text,
+    suggest_order,
     suggest_signing,
-    suggest_whole_signature,
 )
 from verifier.explain.misplaced import describe_missing_in_header
-from verifier.explain.wording import quote
+from verifier.explain.signature_suggestions import suggest_whole_signature
+from verifier.explain.wording import quote, quote_accepted
 from verifier.keys.model import (
     ALGORITHMS,
     JITSI_ALGORITHMS,
@@ -32,6 +33,7 @@ from verifier.rules.token import KEY_NOT_USED
 from verifier.tokens.claims import ABSENT
 from verifier.tokens.jws import Token
 
+_JAAS: Final = "vpaas-magic-cookie-"
 _DECODED: Final = (
     "The token was signed with app_secret decoded from {}, but Jitsi takes the secret as text. Sign"
     " with the text of app_secret (JWT_APP_SECRET) as it stands, without decoding it."
@@ -57,6 +59,9 @@ def suggest_adding_token(_decided: DecidedRequest) -> str:
 
 def suggest_key_id(decided: DecidedRequest) -> str:
     """Suggest a ``kid``: the keys come from a URL."""
+    by_order = suggest_order(decided)
+    if by_order is not None:
+        return by_order
     kind, cause = ", as a string", "The kid in the token's header is no string."
     if decided.header.key_id is ABSENT:
         kind = ""
@@ -70,6 +75,9 @@ def suggest_key_id(decided: DecidedRequest) -> str:
 def suggest_algorithm(decided: DecidedRequest) -> str:
     """Suggest an accepted algorithm, or the options that accept the token's algorithm."""
     expected, found = decided.policy.signature_algorithm, decided.header.algorithm
+    elsewhere = suggest_order(decided) or _suggest_for_other_service(decided)
+    if elsewhere is not None:
+        return elsewhere
     if decided.policy.other_algorithms:
         return (
             f"The token is signed with {quote(found)}. Sign with"
@@ -81,7 +89,7 @@ def suggest_algorithm(decided: DecidedRequest) -> str:
     if not isinstance(found, str) or found not in ALGORITHMS:
         cause = describe_missing_in_header("alg", decided.claims, decided.header.raw)
         if found is not ABSENT:
-            cause = f"No program knows the algorithm {quote(found)}."
+            cause = f"Jitsi knows no algorithm of the name {quote(found)}."
         return f'{cause} Put "alg": "{expected}" into the token\'s header, and sign with it.'
     cause = f"The token is signed with {found}, and this server accepts {expected}."
     if is_symmetric(found) and not is_symmetric(expected):
@@ -125,6 +133,9 @@ def suggest_key(decided: DecidedRequest) -> str:
             f"This server has no key of kid {quote(key_id)}. Add the key to public_keys, or sign"
             " with a key that is there."
         )
+    elsewhere = _suggest_for_other_service(decided)
+    if elsewhere is not None:
+        return elsewhere
     digest = key_id_digest(key_id)
     return (
         f"No key of kid {quote(key_id)} is published. Publish the key (at asap_key_server as"
@@ -144,7 +155,9 @@ def suggest_reachable_keys(_decided: DecidedRequest) -> str:
 
 def suggest_type(decided: DecidedRequest) -> str:
     """Suggest ``typ`` JWT."""
-    found = decided.header.type
+    found, by_order = decided.header.type, suggest_order(decided)
+    if by_order is not None:
+        return by_order
     if isinstance(found, str) and found.lower().removeprefix("application/") == "at+jwt":
         return 'This is an OAuth access token (at+jwt). Issue a token for Jitsi with "typ": "JWT".'
     cause = f"The token's typ is {quote(found)}."
@@ -161,14 +174,29 @@ def suggest_signing_key(decided: DecidedRequest) -> str:
         by_text = suggest_by_text(decided) if token.strict_error else None
         by_length = None if by_text else suggest_whole_signature(decided)
         by_secret = _find_other_reading(token, str(decided.header.algorithm), decided.keys.static)
-        if by_text or by_length or by_secret:
-            return by_text or by_length or by_secret or ""
+        elsewhere = None if by_secret else _suggest_for_other_service(decided)
+        if by_text or by_length or by_secret or elsewhere:
+            return by_text or by_length or by_secret or elsewhere or ""
     issuer, cause = decided.claims.issuer, "Another key than this server's made the signature."
     if "*" not in policy.asap_accepted_issuers and issuer not in policy.asap_accepted_issuers:
         cause = "The token may be for another server, since its iss is not accepted here."
     if is_symmetric(str(decided.header.algorithm)):
         return f"{cause} Sign with exactly the app_secret (JWT_APP_SECRET) of this server."
     return f"{cause} Sign with the private key that belongs to this server's public key."
+
+
+def _suggest_for_other_service(decided: DecidedRequest) -> str | None:
+    """Return a suggestion for a token of JaaS, 8x8's service; None for any other token."""
+    names = (decided.header.key_id, decided.claims.subject)
+    is_jaas = any(isinstance(name, str) and name.startswith(_JAAS) for name in names)
+    if not is_jaas or decided.claims.issuer != "chat":
+        return None
+    policy = decided.policy
+    return (
+        "This is a token for JaaS, the service of 8x8, and this is another server. Issue a token"
+        f" for this server: signed with {policy.signature_algorithm}, and with the issuer"
+        f" {quote_accepted(policy.asap_accepted_issuers)}."
+    )
 
 
 def _find_other_reading(

@@ -19,6 +19,34 @@ from verifier.tokens.redact import hide_tokens
 MILLISECONDS: Final = 10_000_000_000
 """A time above this many seconds (the year 2286) was most likely written in milliseconds."""
 
+_YEAR: Final = 365.25 * 86_400
+_UNITS: Final = (
+    # Name, parts of a second, and how far from now a time in this unit is at most, seconds.
+    ("microseconds", 1e6, 50 * _YEAR),
+    ("nanoseconds", 1e9, 50 * _YEAR),
+    ("milliseconds", 1e3, 7_000 * _YEAR),
+)
+COPY_AGAIN: Final = (
+    "Copy the whole link or token again; a token is cut by columns, fields and mail programs that"
+    " are too narrow for it."
+)
+INVISIBLE: Final = {
+    " ": "A blank",
+    "\t": "A tab",
+    "\n": "A line break",
+    "\r": "A line break",
+    "\xa0": "A no-break space",
+    "\u3000": "A wide blank",
+    "\ufeff": "A byte order mark",
+    "\u200b": "A zero-width space",
+    "\u200c": "An invisible character",
+    "\u200d": "An invisible character",
+    "\u200e": "An invisible character",
+    "\u2060": "An invisible character",
+    "\u00ad": "A soft hyphen",
+}
+"""Characters that a reader does not see, and how a sentence names them."""
+
 _MAX_LENGTH: Final = 160
 # More than is shown, since a token that is hidden makes a text shorter. Not all of a long claim:
 # report-only mode explains what any client sends.
@@ -40,7 +68,11 @@ def format_value(value: Any) -> str | None:
 
 def quote(value: Any) -> str:
     """Return a JSON value as JSON; ``nothing`` for an absent value."""
-    return "nothing" if value is ABSENT else make_printable(json.dumps(value, ensure_ascii=False))
+    if value is ABSENT:
+        return "nothing"
+    text = make_printable(json.dumps(value, ensure_ascii=False))
+    # A quotation mark without its partner would hide the end of the sentence.
+    return f'{text}"' if isinstance(value, str) and not text.endswith('"') else text
 
 
 def make_printable(text: str) -> str:
@@ -95,6 +127,20 @@ def format_time(seconds: Any) -> str:
     except (ValueError, OverflowError, OSError):  # before the year 1 or after the year 9999
         return "no date"
     return "no date" if when is None else f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def describe_large_time(value: float, now: float) -> str:
+    """Return the unit in which a time above ``MILLISECONDS`` was written, as an end of a clause."""
+    unit = unit_of_large_time(value, now)
+    return f"looks like {unit[0]}" if unit else "is no time in seconds"
+
+
+def unit_of_large_time(value: float, now: float) -> tuple[str, float] | None:
+    """Return the unit in which a time is near now, and how many of it are a second."""
+    for name, parts, farthest in _UNITS:
+        if abs(value / parts - now) < farthest:
+            return name, parts
+    return None
 
 
 def format_expiry(seconds: Any, now: float) -> str | None:

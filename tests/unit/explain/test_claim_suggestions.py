@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tests.support.explanations import NOW, check_suggestion, signed
+import json
+
+import pytest
+
+from tests.support.explanations import GOOD, NOW, check_suggestion, signed
+from tests.support.tokens import sign
 
 
 def test_another_issuer_differs_from_a_misspelt_one() -> None:
@@ -70,3 +75,45 @@ def test_claim_of_wrong_type_is_named() -> None:
     check_suggestion("claim-malformed", signed({"kid": 5}), "header", "kid")
     check_suggestion("claim-malformed", signed(sub=5), "sub", "string")
     check_suggestion("claim-malformed", signed(room=""), "Name the room", room=None)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("1750003600000", ("in milliseconds", "seconds: 1750003600.")),
+        ("2025-06-15T16:06:40Z", ("a date as a string", "1970: 1750003600.")),
+        ("2025-06-15T18:06:40+02:00", ("a date as a string", "1970: 1750003600.")),
+        ("2025-06-15 16:06:40", ("1970: 1750003600, if this date is in UTC.",)),
+        ("Sun, 15 Jun 2025 16:06:40 GMT", ("a date as a string", "1970: 1750003600.")),
+        ("24h", ("is a string", "not as a string")),
+        ("99999-99-99", ("is a string", "not as a string")),
+    ],
+)
+def test_date_or_milliseconds_are_written_out(value: str, words: tuple[str, ...]) -> None:
+    check_suggestion("expiry-malformed", signed(exp=value), *words)
+    check_suggestion("not-before-malformed", signed(nbf=value), *words)
+
+
+@pytest.mark.parametrize(("hours", "shown"), [(1, "1"), (5.5, "5.5"), (9, "9")])
+def test_times_of_another_zone_get_a_hint(hours: float, shown: str) -> None:
+    away = int(hours * 3600)
+    early = signed(iat=NOW - away, nbf=NOW - away, exp=NOW - away + 1800)
+    check_suggestion("token-expired", early, f"its times are {shown} h behind")
+    check_suggestion("token-not-yet-valid", signed(nbf=NOW + away), f"are {shown} h ahead")
+    late = check_suggestion("token-expired", signed(iat=NOW - 2_700 - away, exp=NOW - 900))
+    assert "UTC" not in late.partition("Issue a new token.")[2]
+
+
+def test_exchanged_issuer_and_audience_are_named() -> None:
+    token = signed(iss="jitsi", aud="app")
+    check_suggestion("issuer-not-accepted", token, "have changed places", 'iss to "app"')
+
+
+@pytest.mark.parametrize("payload", ["text", [GOOD], json.dumps(GOOD)])
+def test_payload_that_is_no_object_is_named(payload: object) -> None:
+    check_suggestion("issuer-missing", sign(payload), "payload is no JSON object")
+
+
+def test_object_that_was_encoded_twice_is_named() -> None:
+    token = signed(context=json.dumps({"user": {"id": "7"}}))
+    check_suggestion("claim-malformed", token, "context is a string with JSON in it")

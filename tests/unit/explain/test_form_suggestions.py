@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 
 import pytest
@@ -122,3 +123,54 @@ def test_first_of_several_tokens_is_explained() -> None:
 def test_unsigned_token_in_other_text_keeps_its_last_dot() -> None:
     assert unwrap(f"jwt={UNSIGNED}.{PAYLOAD}.")[0] == f"{UNSIGNED}.{PAYLOAD}."
     assert KEYS.static
+
+
+@pytest.mark.parametrize(
+    ("code", "parts", "order"),
+    [
+        ("type-not-jwt", (PAYLOAD, HEADER, SIGNATURE), "payload, header, signature"),
+        ("token-malformed", (HEADER, SIGNATURE, PAYLOAD), "header, signature, payload"),
+        ("token-malformed", (SIGNATURE, HEADER, PAYLOAD), "signature, header, payload"),
+    ],
+)
+def test_parts_in_wrong_order_are_named(code: str, parts: tuple[str, ...], order: str) -> None:
+    check_suggestion(code, ".".join(parts), f"wrong order: {order}.")
+
+
+def test_signature_in_hexadecimal_is_named() -> None:
+    octets = base64.urlsafe_b64decode(f"{SIGNATURE}=")
+    for signature in (octets.hex(), segment(octets.hex().encode())):
+        token = f"{HEADER}.{PAYLOAD}.{signature}"
+        check_suggestion("signature-invalid", token, "written in hexadecimal", "hash_hmac")
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        (TOKEN.replace(".", "%2E"), "percent-encoded twice"),
+        (f"{TOKEN}%3D", "percent-encoded twice"),
+        (TOKEN.upper(), "only capitals"),
+        (TOKEN.lower(), "only small letters"),
+        (f".{PAYLOAD}.{SIGNATURE}", "beginning is missing"),
+        (f"{PAYLOAD}.{SIGNATURE}", "header is missing"),
+        (PAYLOAD, "header is missing"),
+        (HEADER, "only the header"),
+        (f"{TOKEN}`", 'stands "`", which is no part of it. Send the token alone'),
+        (f"{TOKEN} {TOKEN}", "Two tokens"),
+        (f"{TOKEN}\u200b", "A zero-width space"),
+        (f"{HEADER}.{PAYLOAD[:20]}\n{PAYLOAD[20:]}.{SIGNATURE}", "A line break"),
+        ("%s", "had no token"),
+        ("YOUR_JWT_HERE", "had no token"),
+        ("[jwt]", "had no token"),
+        (sign(b'{"iss": "app",}'), "payload is not JSON"),
+    ],
+)
+def test_change_on_the_way_is_named(token: str, words: str) -> None:
+    check_suggestion("token-malformed", token, words)
+
+
+def test_base64_in_a_url_is_named_and_no_blanks() -> None:
+    token = sign(GOOD | {"x": "~~~>>>"})
+    standard = token.replace("-", "+").replace("_", "/")
+    assert "+" in standard
+    check_suggestion("token-malformed", standard.replace("+", " "), "base64, whose + is a blank")

@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.support.explanations import GOOD, KEYS, NOW, PLAIN, POLICY, signed
+from tests.support.explanations import (
+    GOOD,
+    KEYS,
+    NOW,
+    PLAIN,
+    POLICY,
+    check_suggestion,
+    signed,
+)
 from tests.support.tokens import sign
 from verifier.explain import explain
 from verifier.keys.model import KeyLookup, KeySet, bind
@@ -133,3 +141,22 @@ def test_explaining_single_use_token_does_not_use_it() -> None:
     assert "opens its room once (single_use)" in found
     assert notes(signed(jti="a"), policy) == found
     assert "single_use" not in notes(signed(exp=NOW - 1), policy, allowed=False)
+
+
+@pytest.mark.parametrize(
+    ("factor", "unit"), [(10**3, "milliseconds"), (10**6, "microseconds"), (10**9, "nanoseconds")]
+)
+def test_unit_of_a_large_time_is_named(factor: int, unit: str) -> None:
+    assert f"looks like {unit}, and Jitsi reads seconds" in notes(signed(exp=(NOW + 60) * factor))
+    assert f"looks like {unit}. Jitsi ignores it." in notes(signed(iat=NOW * factor))
+    check_suggestion("token-not-yet-valid", signed(nbf=NOW * factor), f"looks like {unit}")
+
+
+@pytest.mark.parametrize("affiliation", ["Owner", "admin"])
+def test_affiliation_without_effect_is_noted(affiliation: str) -> None:
+    found = notes(signed(context={"user": {"id": "7", "affiliation": affiliation}}))
+    assert "makes no moderator: only owner, moderator and teacher do" in found
+
+
+def test_affiliation_that_means_no_moderator_is_not_noted() -> None:
+    assert notes(signed(context={"user": {"id": "7", "affiliation": "member"}})) == ""

@@ -124,3 +124,21 @@ def test_address_without_room_explains_addresses() -> None:
     assert explanation.code is DenialCode.ROOM_ADDRESS_INVALID
     assert any("https://HOST/ROOM" in (step.cure or "") for step in explanation.steps)
     check_suggestion("room-address-invalid", signed(), "Open the room first", room_exists=False)
+
+
+def test_claim_with_several_rooms_is_named() -> None:
+    for claimed in ("standup,retro", "retro; standup", "retro standup"):
+        check_suggestion("room-mismatch", signed(room=claimed), "names several rooms", '"standup"')
+
+
+def test_room_that_no_link_opens_is_not_suggested() -> None:
+    assert "or open the room" in check_suggestion("room-mismatch", signed(room="retro"))
+    assert "or open the room" not in check_suggestion("room-mismatch", signed(room="Team Sync"))
+
+
+def test_removed_characters_of_a_room_are_named() -> None:
+    check_suggestion("room-mismatch", signed(room="stand+up"), "without characters such as + and /")
+
+
+def test_empty_subject_is_named() -> None:
+    check_suggestion("domain-mismatch", signed(sub=""), "The claim sub is empty.")

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.support.explanations import GOOD, POLICY, RS256, check_suggestion, rs256, signed
+from tests.support.explanations import (
+    GOOD,
+    POLICY,
+    PRIVATE_KEY,
+    RS256,
+    check_suggestion,
+    rs256,
+    signed,
+)
 from tests.support.tokens import SECRET, segment, sign
 from verifier.keys.formats import parse_secret
 from verifier.keys.model import KeySet, bind
@@ -163,3 +171,12 @@ def test_missing_token_shows_where_to_add_it() -> None:
 
 def parse_rsa(key: rsa.RSAPrivateKey) -> Any:
     return bind(key.public_key(), None, "file")
+
+
+def test_token_of_jaas_is_named() -> None:
+    tenant = "vpaas-magic-cookie-1fc542a3e4414a44"
+    claims = {"iss": "chat", "aud": "jitsi", "sub": tenant, "room": "*"}
+    token = sign(claims, {"kid": f"{tenant}/4f4910"}, key=PRIVATE_KEY, algorithm="RS256")
+    check_suggestion("algorithm-not-allowed", token, "a token for JaaS", "HS256", '"app"')
+    check_suggestion("key-unknown", token, "a token for JaaS", policy=RS256)
+    check_suggestion("signature-invalid", sign(claims, key="x" * 32), "a token for JaaS")
