@@ -27,17 +27,20 @@ from verifier.cli.manual import Manual
 from verifier.config import Settings
 from verifier.decisions.explaining import explain_request
 from verifier.explain import (
+    NO_HOST,
     Explanation,
     PastedInput,
     Step,
     UnreadableError,
     add_pasted,
     explain_ambiguity,
+    explain_unserved_host,
 )
 from verifier.keys.resolver import open_resolver
 from verifier.keys.sources.base import SourceContext
 from verifier.keys.sources.http import open_session
 from verifier.log import LOGGER
+from verifier.rooms.host import name_of_host
 from verifier.rules.model import AccessRequest
 from verifier.rules.room import access_request, jid_request
 
@@ -45,8 +48,9 @@ _SUMMARY: Final = "say why a token opens a room or does not"
 _DESCRIPTION: Final = """\
 Prints the cause in one sentence, what to change, the decision and Prosody's
 answer, and then every rule in Jitsi's order with the expected and the found
-value. Keys are fetched as the service fetches them. Revocations are not
-checked: only the running service knows them.
+value. A [hosts] table counts if the URL names its host. Keys are fetched as the
+service fetches them. Revocations are not checked: only the running service
+knows them.
 
 Other users of the machine can see arguments in the list of processes. If there
 are other users, pass '-' and give the token on standard input."""
@@ -118,9 +122,12 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: The configuration cannot be used.
         KeySourceError: A configured key cannot be used.
     """
-    settings = settings_of(options)
+    service = settings_of(options)
     pasted = _read_arguments(options)
-    if pasted.ambiguity:
+    settings = _settings_of_host(service, pasted)
+    if settings is None:
+        explanation = explain_unserved_host(pasted.host or "")
+    elif pasted.ambiguity:
         explanation = explain_ambiguity(pasted.ambiguity)
     else:
         request = _access_request(options, pasted, settings)
@@ -132,6 +139,15 @@ def run(options: argparse.Namespace) -> int:
     else:
         sys.stdout.write(_render(explanation, colour=wants_colour()))
     return 0 if explanation.allowed else 1
+
+
+def _settings_of_host(service: Settings, pasted: PastedInput) -> Settings | None:
+    """Return the settings for the host of the URL; None if ``strict_hosts`` excludes the host."""
+    if pasted.host is None:
+        if service.hosts:
+            pasted.notes.append(NO_HOST)
+        return service
+    return service.hosts.get(name_of_host(pasted.host), None if service.strict_hosts else service)
 
 
 def _read_arguments(options: argparse.Namespace) -> PastedInput:

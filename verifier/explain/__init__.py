@@ -7,7 +7,7 @@ is pure: it reads no file, no clock and no network.
 To explain a new denial code, add a function to the ``…_suggestions`` module of its topic and name
 the function in ``suggestions.SUGGESTIONS``. To point out something about a token that was decided
 correctly, add a generator to ``notes``. To accept a new form of pasted text, extend ``pasted``,
-``links`` or ``wrappings``.
+``encodings``, ``request_text``, ``link_search``, ``links`` or ``wrappings``.
 """
 
 from verifier.explain.explanation import (
@@ -19,11 +19,12 @@ from verifier.explain.explanation import (
     explain_ambiguity,
     explain_unserved_host,
 )
-from verifier.explain.pasted import PastedInput, UnreadableError, parse_tenant
+from verifier.explain.pasted import NO_HOST, PastedInput, UnreadableError, parse_tenant
 from verifier.explain.token_view import TokenView, view_token
 from verifier.explain.wrappings import unwrap
 
 __all__ = [
+    "NO_HOST",
     "Explanation",
     "PastedInput",
     "Prosody",

@@ -1,4 +1,4 @@
-"""Reads links as people paste them, and says what is wrong with the place of token and room.
+"""Says what is wrong with the place of the token and of the room in a link.
 
 A link's token counts only as ``jwt`` or ``token`` in the query (and, for the web client, as
 ``#jwt=``). ``find_stray_token`` finds a token that stands elsewhere in the link;
@@ -11,42 +11,17 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from verifier.explain.wording import make_printable
+from verifier.explain.wording import INVISIBLE, make_printable, quote
 from verifier.rooms.percent import has_many_broken_escapes, percent_decoded
 from verifier.rooms.query import has_too_many_parameters
 from verifier.rooms.url import Target
 from verifier.rules.model import DenialCode
 from verifier.tokens.redact import find_tokens
 
-_SCHEMES: Final = re.compile(r"(?P<names>(?:[A-Za-z][A-Za-z0-9+.-]{0,63}:){1,4})//", re.ASCII)
-_WEB: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
-_NO_LINKS: Final = frozenset(
-    {"ftp", "ftps", "sftp", "file", "mailto", "data", "javascript", "about", "blob", "ssh", "tel"}
-    | {"xmpp", "redis", "rediss", "sqlite", "unix", "ldap", "ldaps", "git", "s3"}
-)
-_INTENT: Final = "#Intent;"
-_LINK_BEGINS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.:-]{0,63}\Z", re.ASCII)
-_LINK_ENDS: Final = re.compile(r"[\s\"'<>`]")
-_BEFORE_LINK: Final = frozenset(" \t\r\n\"'<>([{`,;|")
 _MAX_SHOWN: Final = 40
 _GUEST_CODES: Final = frozenset({DenialCode.TOKEN_MISSING, DenialCode.AUTHENTICATION_REQUIRED})
 _ROOM_CODES: Final = frozenset({DenialCode.ROOM_ADDRESS_INVALID})
-_INVISIBLE: Final = {
-    " ": "A blank",
-    "\t": "A tab",
-    "\n": "A line break",
-    "\r": "A line break",
-    "\xa0": "A no-break space",
-    "\u3000": "A wide blank",
-    "\ufeff": "A byte order mark",
-    "\u200b": "A zero-width space",
-    "\u200c": "An invisible character",
-    "\u200d": "An invisible character",
-    "\u200e": "An invisible character",
-    "\u2060": "An invisible character",
-    "\u00ad": "A soft hyphen",
-}
-_BLANK: Final = re.compile(f"[\\s{''.join(_INVISIBLE)}\\x00-\\x1f\\x7f-\\x9f]")
+_BLANK: Final = re.compile(f"[\\s{''.join(INVISIBLE)}\\x00-\\x1f\\x7f-\\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,49 +37,6 @@ class Finding:
     codes: frozenset[DenialCode]
     cause: str
     cure: str
-
-
-def make_absolute(text: str) -> tuple[str, str]:
-    """Return a link as an absolute http or https URL, and a note if its scheme was changed.
-
-    As the web client does, the schemes of apps are taken for https. A scheme of other programs
-    stays, so that the link is refused.
-    """
-    if text.startswith("/"):
-        return f"https://localhost{text}", ""
-    schemes = _SCHEMES.match(text)
-    if schemes is None:
-        return (text if "://" in text.partition("?")[0] else f"https://{text}"), ""
-    names = schemes["names"].lower().rstrip(":").split(":")
-    rest = text[schemes.end() :]
-    if names[-1] in _WEB and len(names) == 1:
-        return f"{_WEB[names[-1]]}://{rest}", ""
-    if not _NO_LINKS.isdisjoint(names):
-        return text, ""
-    rest = rest.partition(_INTENT)[0]
-    inner = _SCHEMES.match(rest)
-    if inner is not None and inner["names"].lower().rstrip(":") in _WEB:
-        names.append(inner["names"].lower().rstrip(":"))
-        rest = rest[inner.end() :]
-    note = f"The link's scheme, {make_printable(names[0])}:, opens an app; it was read as https:."
-    return f"{_WEB.get(names[-1], 'https')}://{rest}", note
-
-
-def find_link(text: str) -> tuple[int, int] | None:
-    """Return where a link begins and ends within other text; None if there is none.
-
-    A text that begins with a link is no such text: blanks in it are mistakes in the link.
-    """
-    at = text.find("://")
-    while at > 0:
-        name = _LINK_BEGINS.search(text, max(0, at - 64), at)
-        begin = name.start() if name else 0
-        if begin and (text[begin - 1] in _BEFORE_LINK or text[begin - 2 : begin] in ('="', "='")):
-            end = _LINK_ENDS.search(text, at)
-            whole = text[begin : end.start() if end else len(text)].rstrip(").,;]}|")
-            return begin, begin + len(whole)
-        at = text.find("://", at + 3)
-    return None
 
 
 def find_stray_token(url: str) -> Finding | None:
@@ -145,7 +77,7 @@ def _before_token(text: str) -> str | None:
 
 def _shown(text: str) -> str:
     short = text if len(text) <= _MAX_SHOWN else f"…{text[-_MAX_SHOWN:]}"
-    return f"`{make_printable(short)}`"
+    return quote(short) if "`" in short else f"`{make_printable(short)}`"
 
 
 def _explain_path(before: str) -> tuple[str, str]:
@@ -185,10 +117,15 @@ def _explain_parameter(before: str) -> tuple[str, str]:
         )
         return cause, "Write ?jwt=TOKEN, or &jwt=TOKEN behind another parameter."
     cure = "Name the parameter jwt: https://HOST/ROOM?jwt=TOKEN."
-    if not equals and not name.strip():
+    if not name.strip():
         return "The token stands in the query without a parameter's name.", cure
     if not equals:
         return f"The token stands behind {_shown(name)}, and an equals sign is missing.", cure
+    if value.endswith(("\\u0026jwt=", "\\u0026token=")):
+        return (
+            "The token stands behind `\\u0026`: & was written as in JSON, \\u0026.",
+            "Write ?jwt=TOKEN, or &jwt=TOKEN behind another parameter.",
+        )
     inner = re.search(r"(?:&amp;|[?&;#/,]).*$", value, re.DOTALL)
     if inner:
         cause = (
@@ -245,7 +182,7 @@ def _explain_page(path: str) -> tuple[str, str]:
     if not path.strip("/"):
         return "The link names no room.", "Name a room: https://HOST/ROOM."
     if blank:
-        kind = _INVISIBLE.get(blank[0], "A control character")
+        kind = INVISIBLE.get(blank[0], "A control character")
         where = _shown(path[: blank.start()])
         cure = "Remove it, or write %20 for a blank in a room's name."
         return f"{kind} stands in the link, behind {where}, so that it names no room.", cure
@@ -278,7 +215,7 @@ def explain_blank_in_room(target: Target) -> Finding | None:
     blank = _BLANK.search(name)
     if blank is None or (blank[0] == " " and name == name.strip()):
         return None
-    kind = _INVISIBLE.get(blank[0], "A control character")
+    kind = INVISIBLE.get(blank[0], "A control character")
     return Finding(
         frozenset({DenialCode.ROOM_MISMATCH}),
         f"{kind} stands in the room's name in the link, {_shown(name)}.",

@@ -5,8 +5,9 @@ around a URL or a token is read more leniently than in the service: quotes, ``Be
 scheme, the scheme of an app. ``PastedInput.notes`` names each such liberty, so that an explanation
 never hides what the service would refuse.
 
-To accept another form: ``wrappings`` for what surrounds a token, ``links`` for what counts as a
-link, and for mistakes in a link.
+To accept another form: ``encodings`` for what a program does to a whole text, ``request_text`` for
+lines of logs, ``wrappings`` for what surrounds a token, ``link_search`` for what counts as a link,
+and ``links`` for mistakes in a link.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from verifier.explain.encodings import undo_encodings
+from verifier.explain.link_search import find_inner_link, find_link, make_absolute
 from verifier.explain.links import (
     Finding,
     explain_blank_in_room,
     explain_no_room,
-    find_link,
     find_stray_token,
-    make_absolute,
 )
+from verifier.explain.request_text import find_authorization, find_request, without_referrers
+from verifier.explain.wording import INVISIBLE
 from verifier.explain.wrappings import unwrap
 from verifier.rooms.address import RoomAddress, room_name
 from verifier.rooms.url import EXT_AUTHZ_PREFIX, Url, fragment_token, parse_target, parse_url
@@ -36,11 +39,20 @@ _URL: Final = re.compile(
     r"|(?:[A-Za-z][A-Za-z0-9+.-]{0,63}:){1,4}//"
     # Without a scheme: a host with a path, or with a token in its parameters.
     r"|[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}(?::[0-9]{1,5})?/"
-    r"|[^\s\"'<>{}()/?#&=]+(?:/[^?#]*)?[?#](.*&)?(jwt|token)=",
+    r"|[\w\[\u00c0-\u1fff\u3040-\uffef][^\s\"'<>{}()/?#&=]*(?:/[^?#]*)?[?#](.*&)?(jwt|token)=",
     re.DOTALL | re.ASCII,
 )
-_QUOTED: Final = re.compile(r"([\"'<(\[`])(.+)[\"'>)\]`]", re.DOTALL)
-_IGNORED: Final = " \t\r\n\ufeff\u200b"
+_QUOTED: Final = re.compile(
+    r"([\"'<(\[`\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019\u201a\u2039\u203a])(.+)"
+    r"[\"'>)\]`\u201c\u201d\u00bb\u00ab\u2018\u2019\u203a\u2039]",
+    re.DOTALL,
+)
+NO_HOST: Final = (
+    "No host was given, so the options at the top of the configuration were used, and no [hosts]"
+    " table."
+)
+_BLANKS: Final = " \t\r\n"
+_SCHEME: Final = re.compile(r"/|(?:[A-Za-z][A-Za-z0-9+.-]{0,63}:){1,4}//", re.ASCII)
 
 
 class UnreadableError(ValueError):
@@ -54,6 +66,7 @@ class PastedInput:
     Attributes:
         token: The first token.
         url: The last URL; it names the room.
+        host: The host in the last URL; None if there is no URL, or only a path.
         ambiguity: Why the last URL has two readings; empty if it has one.
         notes: How the texts were changed, and what follows from them.
         findings: What is wrong with the last URL.
@@ -61,6 +74,7 @@ class PastedInput:
 
     token: str | None = field(default=None, repr=False)
     url: Url | None = field(default=None, repr=False)
+    host: str | None = None
     ambiguity: str = ""
     notes: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -71,26 +85,77 @@ class PastedInput:
         Raises:
             UnreadableError: The text is a URL that no client could request.
         """
-        text = text.strip(_IGNORED)
-        quoted = _QUOTED.fullmatch(text)
-        inner = quoted[2].strip(_IGNORED) if quoted else text
-        if _is_link(inner):
-            self.read_url(inner)
+        text = self._strip(text)
+        if not _is_link(text):
+            text, notes = undo_encodings(text)
+            self.notes += notes
+        if self._read_link(text) or self._read_request(text) or self._read_link_in(text):
             return
+        self._read_token(text)
+
+    def _strip(self, text: str) -> str:
+        """Return a text without blanks around it; browsers remove only those that are visible."""
+        text = text.strip(_BLANKS)
+        bare = text.strip("".join(INVISIBLE))
+        if bare != text:
+            end, odd = ("beginning", text[0]) if text[0] in INVISIBLE else ("end", text[-1])
+            self.notes.append(
+                f"{INVISIBLE[odd]} at the {end} of the text was left out. In a link or a token, the"
+                " service would refuse it."
+            )
+        return bare
+
+    def _read_link(self, text: str) -> bool:
+        """Read a text that is a link, perhaps in quotes; return whether it is one."""
+        quoted = _QUOTED.fullmatch(text)
+        inner = quoted[2].strip(_BLANKS) if quoted else text
+        if quoted and quoted[1] == "<":
+            inner = inner.partition("|")[0]  # Slack writes <link|words>
+        if not _is_link(inner):
+            return False
+        try:
+            self.read_url(inner)
+        except UnreadableError:
+            # Without a scheme, the text only looked like a link.
+            if _SCHEME.match(inner):
+                raise
+            return False
+        return True
+
+    def _read_request(self, text: str) -> bool:
+        """Read a text that describes a request, such as a line of a log; return whether it does."""
+        url = find_request(text)
+        if url is None:
+            return False
+        try:
+            self.read_url(url)
+        except UnreadableError:
+            return False
+        self.notes.append("The request was taken out of the text around it.")
+        header = find_authorization(text)
+        if self.token is None and header is not None:
+            self._read_token_beside(header)
+        elif self.token is None and next(find_tokens(text), None) is not None:
+            self.notes.append(
+                "The request has no token. One stands elsewhere in the text, where the service does"
+                " not read it, such as in the address of the page (Referer)."
+            )
+        return True
+
+    def _read_link_in(self, text: str) -> bool:
+        """Read the first link within a text; return whether there is one."""
         place = find_link(text)
         if place is None:
-            self._read_token(text)
-            return
+            return False
         begin, end = place
-        in_html = text[begin - 2 : begin] == '="'
         try:
-            self.read_url(text[begin:end].replace("&amp;", "&") if in_html else text[begin:end])
+            self.read_url(text[begin:end])
         except UnreadableError:
-            self._read_token(text)
-            return
+            return False
         self.notes.append("The link was taken out of the text around it.")
         if self.token is None:
-            self._read_token_beside(f"{text[:begin]} {text[end:]}")
+            self._read_token_beside(without_referrers(f"{text[:begin]} {text[end:]}"))
+        return True
 
     def read_url(self, text: str) -> None:
         """Read the room and the token of a URL; a token that was read before stays.
@@ -98,7 +163,15 @@ class PastedInput:
         Raises:
             UnreadableError: No client could request the URL.
         """
-        text, note = make_absolute(text.strip(_IGNORED))
+        is_path = text.startswith("/")
+        text, note = make_absolute(text.strip(_BLANKS))
+        inner = find_inner_link(text)
+        if inner is not None:
+            outer, text = parse_url(text), inner
+            self.notes.append(
+                f"The link is one of {outer.host if outer else 'another site'}, and it leads to the"
+                " link within it, which was read."
+            )
         url = parse_url(text)
         if url is None:
             raise UnreadableError(
@@ -106,6 +179,7 @@ class PastedInput:
             )
         self.notes += [note] if note else []
         self.url = self._skip_own_endpoint(url)
+        self.host = None if is_path else url.host
         tokens = {*url.target.jwt, *url.target.token}
         if url.target.ambiguous:
             self.ambiguity = "a parameter twice, or a prefix that is not the path's tenant"

@@ -298,3 +298,21 @@ def test_empty_list_and_truthy_features_are_explained(run: Run) -> None:
     features = {"recording": 1, "livestreaming": "yes"}
     outcome = run("explain", token(context={"features": features}), "--room", "standup")
     assert '1 and "yes" switch nothing on' in outcome.out
+
+
+def test_host_of_the_url_chooses_its_table(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "hosts.toml"
+    config.write_text(
+        f'app_id = "app"\napp_secret = "{SECRET}"\nstrict_hosts = true\n'
+        f'[hosts."meet.clinic.example"]\napp_id = "booking"\napp_secret = "{"c" * 32}"\n'
+    )
+    booking = token("c" * 32, iss="booking")
+    link = f"https://Meet.Clinic.example:443/standup?jwt={booking}"
+    assert run("explain", link, "--config", str(config)).status == 0
+    url = "https://meet.clinic.example/standup"
+    assert run("explain", booking, "--url", url, "--config", str(config)).status == 0
+    elsewhere = run("explain", f"{PAGE}?jwt={booking}", "--json", "--config", str(config))
+    assert (elsewhere.status, elsewhere.json["code"]) == (1, "domain-mismatch")
+    without = run("explain", token(), "--json", "--config", str(config))
+    assert without.status == 0
+    assert "No host was given" in without.json["notes"][0]

@@ -15,6 +15,7 @@ from verifier.config.options import Mode
 from verifier.decisions.explaining import explain_request
 from verifier.decisions.hosts import Hosts
 from verifier.explain import (
+    NO_HOST,
     Explanation,
     PastedInput,
     UnreadableError,
@@ -89,7 +90,9 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 async def _explain(members: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
     pasted = _read_pasted(members)
-    host = members.get("host") or (pasted.url.host if pasted.url else None)
+    host = members.get("host") or pasted.host
+    if host is None and hosts.names:
+        pasted.notes.append(NO_HOST)
     now = time.time() if members.get("now") is None else members["now"]
     verifier = hosts.default if host is None else hosts.find(host)
     request = None

@@ -127,6 +127,9 @@ def test_strict_hosts_are_explained(tmp_path: Path) -> None:
         assert answer["code"] == "domain-mismatch"
         assert (answer["steps"][0]["name"], answer["steps"][0]["result"]) == ("request", "fail")
         assert "elsewhere.example" in answer["steps"][0]["cure"]
+        relative = explain(strict, pasted=f"/standup?jwt={mint()}")[1]
+        assert relative["allowed"] is True
+        assert "No host was given" in relative["notes"][0]
         assert get(strict.admin, "/v1/hosts").json["strict"] is True
         assert get(strict.port, "/ext-authz/standup", {"Host": "elsewhere.example"}).code == (
             "domain-mismatch"
