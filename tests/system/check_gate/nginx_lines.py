@@ -94,6 +94,9 @@ SILENT: Final[Mapping[str, tuple[str, ...]]] = {
     "a second guard: the verifier ignores what other proxies would send": (
         rf"{_LOCATION}proxy_pass_request_headers off;",
     ),
+    "a second guard: the usual servers ignore what follows a fragment's sign, as nginx does": (
+        r'map \$request_uri \$jitsi_verifier_no_fragment > "~#" 0;',
+    ),
     "part of the cache's key for answers that the verifier does not let nginx keep": (
         r"jitsi_verifier_question > \$http_(sec_fetch_dest|upgrade|origin|access_control)",
     ),

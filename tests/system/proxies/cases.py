@@ -101,7 +101,7 @@ _PUBLIC_STARTS = ("/libs", "/_api/public", "/socket.io", "/config.js", "/_unlock
 _BETWEEN = (
     *("/", "//", "/a/", "%2f", "%2F..%2F", "%5c", "/%5c", "/..%2f", "/%2e%2e/", "/..;/", "/;/"),
     *("%0a/", "/%0a/", "/%0a", "/a%0a/", "%0d/", "/%0d%0a/", "/%00/", "/%09/", "/%20/", "/%3f/"),
-    *("/%23/", "/%c0%af/", "/%e2%80%a8/", "/%c2%85/"),
+    *("/%23/", "/%c0%af/", "/%e2%80%a8/", "/%c2%85/", "#/", "/#/../", "/a#"),
 )
 _SIGNALLING = (
     *("http-bind", "xmpp-websocket", "conference-request/v1", "_api/room-info"),

@@ -188,7 +188,9 @@ def test_ingress_paths_pass_public_targets_only(ingress: int) -> None:
     answers = {target: send(ingress, target) for target in [*PUBLIC_TARGETS, *GATED_TARGETS]}
     public = [target for target, answer in answers.items() if answer.text == "public"]
     assert sorted(public) == sorted(PUBLIC_TARGETS)
-    answers = {target: send(ingress, target) for target in HIDDEN_SIGNALLING}
+    # To nginx a path ends at a "#", here and in Jitsi's web server.
+    hidden = [target for target in HIDDEN_SIGNALLING if "#" not in target]
+    answers = {target: send(ingress, target) for target in hidden}
     assert [target for target, answer in answers.items() if answer.text == "public"] == []
     assert "gated" in {answer.text for answer in answers.values()}
 

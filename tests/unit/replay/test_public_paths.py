@@ -37,8 +37,9 @@ def is_public_to_nginx(uri: str) -> bool:
     """Return the value in nginx' maps: texts come first, then patterns in their order."""
     value = nginx_value("jitsi_verifier_public", uri, default="0", entries=2)
     if value == "$jitsi_verifier_not_signalling":
-        value = nginx_value("jitsi_verifier_not_signalling", uri, default="1", entries=1)
-    return {"1": True, "0": False}[value]
+        no_fragment = "$jitsi_verifier_no_fragment"
+        value = nginx_value("jitsi_verifier_not_signalling", uri, default=no_fragment, entries=1)
+    return value != "0"
 
 
 def nginx_value(variable: str, uri: str, default: str, entries: int) -> str:
