@@ -361,7 +361,7 @@ URL_BASE: Final = _single(
 )
 ORIGINS: Final = _list(
     "an origin such as https://portal.example.org (scheme, host, and the port if it is not the"
-    " default one; no path, no *), one or several",
+    " default one; no path, no *; an international name as xn--…), one or several",
     _origin,
 )
 REDIRECT: Final = _single(

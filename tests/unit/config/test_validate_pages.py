@@ -180,3 +180,8 @@ def test_origin_is_kept_as_browsers_send_it(text: str, sent: str) -> None:
 )
 def test_other_texts_are_no_origins(text: str) -> None:
     assert "expected an origin such as" in problems(VERIFIER_CORS_ORIGINS=text)
+
+
+def test_international_name_of_an_origin_is_asked_for_in_ascii() -> None:
+    """Browsers send it so, and the option is compared with what they send."""
+    assert "xn--" in problems(VERIFIER_CORS_ORIGINS="https://bücher.example")
