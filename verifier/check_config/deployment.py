@@ -26,6 +26,7 @@ from verifier.check_config.sources import (
     COMPOSE_NAMES,
     KIND_NAMES,
     Source,
+    find_copy,
     find_disabled,
     find_files,
     read_bytes,
@@ -118,11 +119,17 @@ class _Reader:
         return self._deployment
 
     def _sources(self, path: Path) -> list[Source]:
+        sources: list[Source] = []
         try:
-            sources = [read_source(file) for file in find_files(path)]
+            files = find_files(path)
         except OSError as error:
             self._add_problem(Location(str(path)), error.strerror or "it cannot be read")
             return []
+        for file in files:
+            try:
+                sources.append(read_source(file))
+            except OSError as error:
+                self._add_problem(Location(str(file)), error.strerror or "it cannot be read")
         for source in sources:
             self._deployment.taken_for[str(source.path)] = KIND_NAMES[source.kind]
         for file in find_disabled(path):
@@ -161,7 +168,8 @@ class _Reader:
 
     def _read_env(self, source: Source, dotenv: Variables) -> None:
         name = str(source.path)
-        text, config = self._text(source), self._prosody.config
+        # Like Docker Compose, this reads any bytes: other programs write comments in Latin-1.
+        text, config = source.text.removeprefix("\ufeff"), self._prosody.config
         variables = read_env_file(text, name, self._environ, config)
         dotenv.file = name
         dotenv.add(variables)
@@ -232,8 +240,11 @@ class _Reader:
         try:
             return read_bytes(file)
         except FileNotFoundError:
-            # A copy: the file that is included was named by itself.
+            # A copy: the file that is included was named by itself, or stands in the same folder.
             source = self._given.get(Path(file).name)
+            copy = None if source else find_copy(Path(file), self._given_paths)
+            if copy is not None:
+                return read_bytes(str(copy))
             if source is None:
                 raise
             self._used.add(source.path.name)
@@ -245,9 +256,16 @@ class _Reader:
         except FileNotFoundError:
             names = [name for name in self._given if fnmatch(name, "*.cfg.lua")]
             names = [name for name in names if name != _MAIN_FILE]
+            copy = None if names else find_copy(Path(folder), self._given_paths)
+            if copy is not None and copy.is_dir():
+                return [path.name for path in copy.iterdir()]
             if not names:
                 raise
             return names
+
+    @property
+    def _given_paths(self) -> list[Path]:
+        return [source.path for source in self._given.values()]
 
     def _find_hosts(self) -> None:
         config = self._prosody.config

@@ -17,7 +17,14 @@ from typing import Final, Literal
 
 from verifier.check_config.docker_values import LUA, QUOTED, SWITCH
 from verifier.check_config.jicofo import JicofoSwitches
-from verifier.config.docker import DEFAULTS, is_true, requires_tokens, split_list, variable
+from verifier.config.docker import (
+    DEFAULTS,
+    clear_boolean,
+    is_true,
+    requires_tokens,
+    split_list,
+    variable,
+)
 
 KNOWN_VARIABLES: Final = ("AUTH_TYPE", "ENABLE_AUTH", "JWT_APP_ID", "XMPP_DOMAIN", "PUBLIC_URL")
 """A file with any of these variables belongs to docker-jitsi-meet."""
@@ -30,8 +37,6 @@ _MORE_DEFAULTS: Final[Mapping[str, str]] = {
     "XMPP_HIDDEN_DOMAIN": "hidden.meet.jitsi",
 }
 """The templates' defaults of the variables that only this module reads."""
-_NEGATIVE: Final = frozenset(("no", "n", "off", "false", "f", "none", "disable", "disabled"))
-"""What people write for false, in lower case; to the templates, most of these words are true."""
 _FLAGS: Final = (
     *(name for name, default in DEFAULTS.items() if default in ("0", "true", "false")),
     *(name for name, default in _MORE_DEFAULTS.items() if default == "true"),
@@ -259,11 +264,13 @@ class DockerEnvironment:
 
 
 def unusual_flags(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the variables that read like "no" to people, and are true to the templates."""
+    """Yield the variables that are true to the templates, and may be meant as false."""
     for name in _FLAGS:
-        text = variables.get(name, "").strip("\"' ")
-        if text.lower() in _NEGATIVE and is_true(text):
-            yield name, text
+        text = variables.get(name, "")
+        try:
+            clear_boolean(text)
+        except ValueError:
+            yield name, text.strip("\"' ")
 
 
 def _split_lines(lines: list[LuaLine]) -> list[LuaLine]:

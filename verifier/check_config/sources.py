@@ -9,12 +9,13 @@ contains; its name decides only if the content does not.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -63,6 +64,8 @@ _SUFFIXES: Final[dict[str, Kind]] = {
     ".json": "unknown",
     ".properties": "properties",
 }
+_UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How a text begins that PowerShell or an editor of Windows wrote in UTF-16."""
 _PIPES: Final = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
 
 
@@ -129,10 +132,35 @@ def find_disabled(path: Path) -> list[Path]:
     for folder in _PROSODY_FOLDERS:
         available = path / folder / "conf.avail"
         links = available.with_name("conf.d").glob("*.cfg.lua")
-        enabled = {os.path.realpath(file) for file in links}
+        enabled = {os.path.realpath(_copied(file) or file) for file in links}
         files = _lua_files(available, "*.cfg.lua")
         found += [file for file in files if os.path.realpath(file) not in enabled]
     return found
+
+
+def find_copy(path: Path, beside: Iterable[Path]) -> Path | None:
+    """Return what a name or link of another machine means in a copy of its folder; else None.
+
+    Args:
+        path: A file or folder that does not exist here.
+        beside: The files that were copied; ``/etc/prosody/conf.d`` is the ``conf.d`` beside one.
+    """
+    if path.is_symlink():
+        return _copied(path)
+    folder = path.parent.name
+    for file in beside:
+        for copy in (file.parent / folder / path.name, file.parent / path.name):
+            if copy.exists() and copy != path:
+                return copy
+    return None
+
+
+def _copied(link: Path) -> Path | None:
+    """Return the file of ``conf.avail`` that a copied link of Debian's ``conf.d`` means."""
+    if not link.is_symlink() or link.exists():
+        return None
+    copy = link.parent.with_name("conf.avail") / link.readlink().name
+    return copy if copy.is_file() else None
 
 
 def _compose_files(path: Path) -> list[Path]:
@@ -150,7 +178,10 @@ def read_source(path: Path) -> Source:
     Raises:
         OSError: The file cannot be read, or is not a text.
     """
-    text = read_given(path).decode("utf-8", "surrogateescape")
+    content = read_given(path)
+    if content.startswith(_UTF_16):
+        raise OSError(errno.EINVAL, "a text in UTF-16, expected UTF-8")
+    text = content.decode("utf-8", "surrogateescape")
     return Source(path, _kind(path, text.removeprefix("\ufeff")), text)
 
 
@@ -164,7 +195,7 @@ def read_given(path: Path) -> bytes:
         return _bounded(sys.stdin.buffer.read(MAX_BYTES + 1))
     if str(path).startswith(_PIPES):
         return _read_all(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-    return read_bytes(str(path))
+    return read_bytes(str(_copied(path) or path))
 
 
 def read_bytes(file: str) -> bytes:

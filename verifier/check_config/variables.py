@@ -91,7 +91,13 @@ def _replace(
 ) -> str:
     """Return a variable's value with the other variables in it replaced."""
     found = interpolate(value, look_up)
-    if found.unset or found.malformed:
-        text = "has a $, which Docker Compose replaces: put the value in single quotes"
-        config.not_evaluated.append(Finding(location, f"{name} {text}"))
+    text = ""
+    if found.malformed:
+        text = "has a $ that Docker Compose cannot read"
+    elif found.unset:
+        # Its name may be a part of a secret.
+        text = "has a $, which Docker Compose replaces with a variable that is not set"
+    if text:
+        cure = "set the variable, or put the value in single quotes"
+        config.not_evaluated.append(Finding(location, f"{name} {text}: {cure}"))
     return found.text

@@ -170,3 +170,54 @@ def test_file_is_read_once(tmp_path: Path) -> None:
     files = [tmp_path / "conf.d" / "m.cfg.lua", tmp_path, tmp_path]
     assert len(read_deployment(files, {}).config.files) == 2
     assert find_files(tmp_path / "conf.d" / "m.cfg.lua") == [files[0]]
+
+
+@pytest.mark.parametrize("folder", ["/config/conf.d", "/no/such/prosody/conf.d"])
+def test_include_of_another_machine_is_found_in_the_copy(tmp_path: Path, folder: str) -> None:
+    main = MAIN.replace("conf.d/", f"{folder}/")
+    lay_out(tmp_path, {"prosody.cfg.lua": main, "conf.d/m.cfg.lua": HOST})
+    deployment = read_deployment([tmp_path], {})
+    assert deployment.config.problems == []
+    assert app_id(deployment) == "app"
+
+
+def test_copied_link_means_the_file_of_the_copy(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"prosody.cfg.lua": MAIN, "conf.avail/m.cfg.lua": HOST, "conf.d/.keep": ""})
+    link = tmp_path / "conf.d" / "m.cfg.lua"
+    link.symlink_to("/no/such/prosody/conf.avail/m.cfg.lua")
+    deployment = read_deployment([tmp_path], {})
+    assert deployment.config.problems == []
+    assert app_id(deployment) == "app"
+    assert list(deployment.taken_for) == [str(tmp_path / "prosody.cfg.lua"), str(link)]
+
+
+def test_link_to_nothing_is_a_problem(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"prosody.cfg.lua": MAIN, "conf.avail/other.cfg.lua": HOST})
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "m.cfg.lua").symlink_to("/no/such/conf.avail/m.cfg.lua")
+    (problem,) = read_deployment([tmp_path], {}).config.problems
+    assert "m.cfg.lua: No such file or directory" in str(problem)
+
+
+def test_comments_of_an_env_file_may_be_in_any_encoding(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(DOTENV.encode() + b"# caf\xe9\n")
+    deployment = read_deployment([tmp_path], {})
+    assert deployment.config.problems == []
+    assert app_id(deployment) == "app"
+
+
+@pytest.mark.parametrize("name", [".env", "m.cfg.lua", "docker-compose.yml"])
+def test_text_in_utf_16_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(DOTENV.encode("utf-16"))
+    (problem,) = read_deployment([tmp_path / name], {}).config.problems
+    assert str(problem).endswith(f"{name}: a text in UTF-16, expected UTF-8")
+
+
+def test_file_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"prosody.cfg.lua": MAIN, "conf.d/m.cfg.lua": HOST})
+    (tmp_path / "jicofo.conf").write_bytes("x".encode("utf-16"))
+    deployment = read_deployment([tmp_path], {})
+    assert [str(problem.location) for problem in deployment.config.problems] == [
+        str(tmp_path / "jicofo.conf")
+    ]
+    assert app_id(deployment) == "app"
