@@ -77,12 +77,12 @@ local function announce(session)
 	return true;
 end
 
--- Returns the session that a client resumes (XEP-0198) on this host, or nil.
-local function resumed_session(previd)
-	for _, user in pairs(previd and prosody.hosts[module.host].sessions or {}) do
-		for _, session in pairs(user.sessions) do
-			if session.resumption_token == previd then
-				return session;
+-- Returns the session that a client resumes (XEP-0198) on its host, or nil.
+local function resumed_session(session)
+	for _, user in pairs(session.previd and prosody.hosts[session.host].sessions or {}) do
+		for _, other in pairs(user.sessions) do
+			if other.resumption_token == session.previd then
+				return other;
 			end
 		end
 	end
@@ -113,7 +113,7 @@ local function judge(session)
 	elseif verdict.allowed then
 		return verdict.session;
 	end
-	local original = resumed_session(session.previd);
+	local original = resumed_session(session);
 	if verifier.is_temporary(verdict) and may_go_on(session, original) then
 		return original;
 	end
@@ -136,7 +136,7 @@ local function choose_username(session)
 	if type(chosen) == "string" then
 		return chosen;
 	end
-	local resumed = resumed_session(session.previd);
+	local resumed = resumed_session(session);
 	if resumed and resumed.auth_token and not session.auth_token then
 		resumed = nil; -- a guest never gets the rights of a token that may have been revoked
 	end
@@ -282,12 +282,15 @@ local function judging_host(name)
 	return only;
 end
 
--- Returns true, or nil and a denial.
-local function judge_new_token(session, original)
+-- Returns true, or nil and a denial. The login of another host has judged no token, not even one that the
+-- session has already.
+local function judge_token(session, original)
 	if session.host ~= module.host then
 		local verified, refusal = login(session);
 		if not verified then
 			return nil, refusal;
+		elseif session.auth_token == original.auth_token then
+			return true;
 		end
 	end
 	local refusal = fire("jitsi-verifier-session-rooms", { session = original; from_session = session });
@@ -303,10 +306,10 @@ end
 
 local function resume(session, original)
 	local judged, refusal = true, nil;
-	if session.auth_token == original.auth_token then
+	if session.auth_token == original.auth_token and session.host == module.host then
 		copy_claims(session, original); -- other modules may have changed them
 	else
-		judged, refusal = guarded(judge_new_token, session, original);
+		judged, refusal = guarded(judge_token, session, original);
 	end
 	if session.destroyed then
 		return true;
@@ -332,6 +335,7 @@ local function judge_resumption(event)
 	local user = session.username and prosody.bare_sessions[session.username .. "@" .. session.host];
 	for _, original in pairs(user and user.sessions or {}) do
 		if original.resumption_token == event.stanza.attr.previd then
+			session.previd = original.resumption_token;
 			return resume(session, original);
 		end
 	end

@@ -122,6 +122,10 @@ VirtualHost "guest.hs.test"
     authentication = "insecure"
     insecure_open_authentication = "Yes please, I know what I'm doing!"
 
+VirtualHost "guest.fault.test"
+    authentication = "insecure"
+    insecure_open_authentication = "Yes please, I know what I'm doing!"
+
 VirtualHost "recorder.test"
     authentication = "anonymous"
 
