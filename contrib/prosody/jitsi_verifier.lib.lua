@@ -110,7 +110,7 @@ end
 -- with the names "__array" and "__hash" into the object around them, or raises an error. The decoded
 -- object would differ from what the author wrote, so such an object is refused.
 local function decode_object(text)
-	if type(text) ~= "string" or text:find('"__array"', 1, true) or text:find('"__hash"', 1, true) then
+	if type(text) ~= "string" or text:find('"__array"%s*:') or text:find('"__hash"%s*:') then
 		return nil, "answer-malformed";
 	end
 	local ok, value = pcall(json.decode, text);
@@ -234,7 +234,7 @@ end
 
 -- Returns the error for a denied stanza: type, condition, and Jitsi's own element, or nil.
 local function stanza_error(verdict)
-	if verdict.code == "verifier-unavailable" then
+	if is_temporary(verdict) then
 		return "wait", "remote-server-timeout", nil;
 	end
 	local condition = verdict.condition;

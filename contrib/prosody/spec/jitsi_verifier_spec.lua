@@ -139,7 +139,7 @@ describe("read_verdict", function ()
 		'{"allowed": true, "session": [1]}', '{"allowed": true, "session": "x"}',
 		'{"allowed": true, "affiliation": "admin"}', '{"allowed": true, "affiliation": {}}',
 		'{"allowed": true, "session": {"jitsi_meet_context_user": {"__hash": ["moderator", true]}}}',
-		'{"allowed": true, "session": {"jitsi_meet_context_user": {"__array": 1}}}',
+		'{"allowed": true, "session": {"jitsi_meet_context_user": {"__array" : 1}}}',
 	};
 	for _, body in ipairs(NO_VERDICTS) do
 		it("rejects: " .. body, function ()
@@ -157,6 +157,8 @@ describe("read_verdict", function ()
 	it("allows the names that Prosody misreads as values", function ()
 		local verdict = verifier.read_verdict('{"allowed": true, "session": {"jitsi_meet_room": "\\"__hash\\""}}');
 		assert.equal('"__hash"', verdict.session.jitsi_meet_room);
+		verdict = verifier.read_verdict('{"allowed": true, "session": {"jitsi_meet_room": "__array"}}');
+		assert.equal("__array", verdict.session.jitsi_meet_room);
 	end);
 end);
 

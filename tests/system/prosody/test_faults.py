@@ -113,6 +113,9 @@ async def test_allow_without_session_members_is_accepted(clients: ClientFactory)
 async def test_unavailable_keys_are_a_temporary_failure(clients: ClientFactory) -> None:
     user = clients.websocket(HOST, "token=keyless")
     assert await user.login() == DROPPED
+    user = await clients.log_in(HOST, "token=login-keyless")
+    text = "could not obtain public key"
+    assert await user.join(f"keyless@{MUC}") == Refusal("remote-server-timeout", text, None, "wait")
 
 
 async def test_waiting_login_does_not_block_other_users(
