@@ -198,7 +198,11 @@ function listener.onincoming(conn, data)
 	local link = links[conn];
 	if link.exchange then
 		link.received = link.received .. data;
-		link.parser:feed(data);
+		-- Prosody's parser raises an error for lengths below zero and of many digits.
+		if not pcall(link.parser.feed, link.parser, data) then
+			fail(link, "answer-malformed");
+			conn:close();
+		end
 	else
 		conn:close(); -- data that belongs to no request
 	end

@@ -139,6 +139,16 @@ describe("a connection", function ()
 		assert.same({ "0", "0" }, { outcomes[1]:sub(1, 1), outcomes[2]:sub(1, 1) });
 	end);
 
+	it("reports an answer with a length that is none", function ()
+		local chunk = ("f"):rep(16);
+		for _, rest in ipairs({ "Content-Length: -5\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n" .. chunk }) do
+			post();
+			conns[#conns]:receive("HTTP/1.1 200 OK\r\n" .. rest .. "\r\nx");
+			assert.equal("0 answer-malformed", outcomes[#outcomes]);
+			assert.is_true(conns[#conns].is_closed);
+		end
+	end);
+
 	it("is not used again if anything came behind its answer", function ()
 		for _, more in ipairs({ ANSWER, "HTTP/1.1 200 OK\r\nX: ", "\r\n", "}" }) do
 			post();
