@@ -79,12 +79,20 @@ class ComposeReader:
         for role in _ROLES:
             # A later file may only change a service, and then has no image.
             names = [self.names.get(role, role)]
-            names += [name for name, node in known.items() if _image_of(node) == role]
+            names += [name for name, node in known.items() if self._image_of(node) == role]
             names += [name for name in known if any(hint in name for hint in _HINTS[role])]
             for name in names:
                 if name in known:
                     yield role, name, known[name]
                     break
+
+    def _image_of(self, service: YamlMapping) -> str:
+        """Return the last part of an image's name: ``prosody`` of ``ghcr.io/jitsi/prosody:x``."""
+        image = service.get("image")
+        if not isinstance(image, Scalar) or image.value is None:
+            return ""
+        name = interpolate(image.value, self._lookup).text
+        return name.partition("@")[0].rpartition("/")[2].partition(":")[0]
 
     def _read_service(
         self,
@@ -150,14 +158,6 @@ class ComposeReader:
 
     def _note_unread(self, text: str, node: Node, file: Path) -> None:
         self.config.not_evaluated.append(Finding(Location(str(file), node.line), text))
-
-
-def _image_of(service: YamlMapping) -> str:
-    """Return the last part of an image's name: ``prosody`` of ``ghcr.io/jitsi/prosody:stable``."""
-    image = service.get("image")
-    if not isinstance(image, Scalar) or image.value is None:
-        return ""
-    return image.value.partition("@")[0].rpartition("/")[2].partition(":")[0]
 
 
 def _pairs(node: Node | None) -> Iterator[tuple[str, str | None, int]]:

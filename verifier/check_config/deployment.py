@@ -152,7 +152,7 @@ class _Reader:
                 self._read_env(source, dotenv)
         if compose and not dotenv.file:
             self._read_env_beside(compose[0].path, dotenv)
-        services = self._read_compose(compose, dotenv) if compose else None
+        services = self._read_compose(compose, dotenv, alone=alone) if compose else None
         prosody = dotenv if services is None else services.services.get("prosody")
         self._variables |= dotenv.values
         if prosody is None or not (dotenv.file or compose):
@@ -180,7 +180,9 @@ class _Reader:
             for source in self._sources(file):
                 self._read_env(source, dotenv)
 
-    def _read_compose(self, sources: list[Source], dotenv: Variables) -> ComposeReader:
+    def _read_compose(
+        self, sources: list[Source], dotenv: Variables, *, alone: bool
+    ) -> ComposeReader:
         config = self._prosody.config
         reader = ComposeReader(_read_text, dotenv, self._environ, config)
         found = [reader.read(self._text(source), source.path) for source in sources]
@@ -188,7 +190,7 @@ class _Reader:
             for source in sources:
                 names = ", ".join(reader.names.values())
                 self._deployment.taken_for[str(source.path)] += f", services {names}"
-        elif not any(found) and not config.problems:
+        elif (alone or not any(found)) and not config.problems:
             text = "no service of docker-jitsi-meet, expected one of the image prosody"
             self._add_problem(Location(str(sources[0].path)), text)
         return reader

@@ -53,7 +53,7 @@ _CONTENTS: Final[dict[Kind, re.Pattern[str]]] = {
     "properties": re.compile(r"^org\.jitsi\.jicofo\.[A-Za-z_.]+=", re.MULTILINE),
     "web": re.compile(r"^[ \t]*(?:(?:var|let|const)[ \t]+config[ \t]*=|config\.\w)", re.MULTILINE),
 }
-_ENV_LINE: Final = re.compile(r"(?:export[ \t]+)?[A-Z_][A-Z0-9_]*[ \t]*=")
+_ENV_LINE: Final = re.compile(r"(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=")
 _SUFFIXES: Final[dict[str, Kind]] = {
     ".lua": "prosody",
     ".env": "env",
@@ -242,9 +242,12 @@ def _kind(path: Path, text: str) -> Kind:
 
 
 def _is_env(text: str) -> bool:
-    """Return whether every line that says something has the form ``NAME=value``."""
-    lines = list(_saying(text))
-    return bool(lines) and all(map(_ENV_LINE.match, lines))
+    """Return whether every line that says something has the form ``NAME=value``.
+
+    The environment of a container also has names in lower case, such as ``no_proxy``.
+    """
+    lines = [_ENV_LINE.match(line) for line in _saying(text)]
+    return all(lines) and any(line["name"].isupper() for line in lines if line)
 
 
 def _saying(text: str) -> Iterator[str]:

@@ -80,7 +80,7 @@ def test_merged_mappings_and_extended_services_are_read(read: Read) -> None:
         "x-b: &b {JWT_APP_ID: my_app, JWT_SIGN_TYPE: HS384}\n"
         "services:\n"
         "  base: {environment: {<<: [*b, *a], JWT_SIGN_TYPE: HS512}}\n"
-        "  xmpp: {image: 'jitsi/prosody:stable@sha256:0', extends: {service: base}}\n"
+        "  xmpp: {image: '${NOT_SET:-jitsi/prosody:stable@sha256:0}', extends: {service: base}}\n"
     ).hosts
     assert host.options["app_id"] == "my_app"
     assert host.options["signature_algorithm"] == "HS512"
@@ -100,6 +100,12 @@ def test_environment_replaces_the_files_of_a_service(read: Read, tmp_path: Path)
     assert host.options["allow_empty_token"] is False
     deployment = read(service("{}", "    env_file: missing.env\n"))
     assert "env_file" in str(deployment.config.problems[0])
+
+
+def test_files_of_a_service_may_name_the_variables_beside_it(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "one.env").write_text("ENABLE_AUTH=1\nAUTH_TYPE=jwt\nJWT_APP_ID=${ID}\n")
+    (host,) = read(service("{}", "    env_file: one.env\n"), "ID=my_app\n").hosts
+    assert host.options["app_id"] == "my_app"
 
 
 def test_override_beside_the_file_is_read(tmp_path: Path) -> None:
@@ -132,6 +138,7 @@ def test_env_file_precedes_the_environment_of_the_command(read: Read) -> None:
         ("services:\n  web: {}\n\ta: b", ":3: not YAML"),
         ("volumes: {}", ": no services, expected a Compose file"),
         ("services: {db: {image: postgres}}", ": no service of docker-jitsi-meet"),
+        ("services: {web: {image: nginx}}", ": no service of docker-jitsi-meet"),
         ("services: {prosody: {environment: {JWT_APP: 1}}}", ": none of docker-jitsi-meet's"),
         ("[" * 100_000, ": not YAML"),
         ("services:\n  " + "- " * 50_000, ": not YAML"),

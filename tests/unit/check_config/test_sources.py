@@ -102,6 +102,8 @@ def test_copy_without_the_included_files_says_so(tmp_path: Path) -> None:
         ("a.cfg.lua", "x = 1", "prosody"),
         ("env.txt", DOTENV, "env"),
         ("prosody-environment", f"# comment\n\nexport {DOTENV}", "env"),
+        ("dump", f"PATH=/bin\nno_proxy=x\n_=/usr/bin/env\n{DOTENV}", "env"),
+        ("fragment", "x=1\ny=2\n", "prosody"),
         (".env.production", "x", "env"),
         ("stack", COMPOSE, "compose"),
         ("stack.yml", "x: 1", "compose"),
