@@ -104,7 +104,8 @@ class _Reader:
         own = [source for source in sources if source.kind == "prosody"]
         self._given = {source.path.name: source for source in own}
         self._read_docker(sources, alone=not own)
-        for source in sources:
+        # What Jicofo's older file sets counts more than its newer one.
+        for source in sorted(sources, key=lambda source: source.kind == "properties"):
             self._read_jicofo(source)
             if source.kind == "unknown":
                 expected = "Prosody's, docker's, Jicofo's or the web client's configuration"
@@ -211,7 +212,7 @@ class _Reader:
             return
         text, name = self._text(source), str(source.path)
         if source.kind == "properties":
-            switches = read_jicofo_properties(text, name)
+            switches = read_jicofo_properties(text, name).over(self._deployment.jicofo)
         else:
             switches = read_jicofo(text, name, self._jicofo_variable)
         self._deployment.jicofo = switches

@@ -58,6 +58,16 @@ class JicofoSwitches:
     authentication: Switch
     where: str
 
+    def over(self, other: JicofoSwitches | None) -> JicofoSwitches:
+        """Return these switches; those that are not set here are the other file's."""
+        if other is None:
+            return self
+        owner = other.auto_owner if self.auto_owner is None else self.auto_owner
+        authentication = self.authentication
+        if authentication is None:
+            authentication = other.authentication
+        return JicofoSwitches(owner, authentication, f"{other.where}, {self.where}")
+
 
 def read_jicofo(text: str, file: str, lookup: Lookup | None = None) -> JicofoSwitches:
     """Read the content of ``jicofo.conf``.

@@ -43,6 +43,7 @@ _OVERRIDES: Final = tuple(name.replace(".y", ".override.y") for name in COMPOSE_
 _PROSODY_FOLDERS: Final = (".", "prosody", "prosody/config", "config")
 _PLACES: Final = (
     *("jicofo.conf", "jicofo/jicofo.conf", "jitsi/jicofo/jicofo.conf"),
+    *("jicofo/sip-communicator.properties", "jitsi/jicofo/sip-communicator.properties"),
     *("config.js", "web/config.js", "meet/*-config.js", "jitsi/meet/*-config.js"),
 )
 """The files beside Prosody's, from the folder that is named."""

@@ -223,3 +223,20 @@ def test_file_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
         str(tmp_path / "jicofo.conf")
     ]
     assert app_id(deployment) == "app"
+
+
+@pytest.mark.parametrize("older_first", [False, True])
+def test_older_file_of_jicofo_counts_more(tmp_path: Path, *, older_first: bool) -> None:
+    older = "org.jitsi.jicofo.auth.URL=XMPP:m.test\n"
+    files = {
+        "m.cfg.lua": HOST,
+        "jicofo/jicofo.conf": JICOFO,
+        "jicofo/sip-communicator.properties": older,
+    }
+    lay_out(tmp_path, files)
+    paths = [tmp_path / name for name in files]
+    for given in ([tmp_path], reversed(paths) if older_first else paths):
+        jicofo = read_deployment(given, {}).jicofo
+        assert jicofo is not None
+        assert (jicofo.auto_owner, jicofo.authentication) == (False, True)
+        assert all(name in jicofo.where for name in ("jicofo.conf", "sip-communicator.properties"))
