@@ -7,6 +7,8 @@ How an answer shows where it comes from:
   text, and a gate of another make may have no code.
 - Jicofo and the room's size: their answers have no mark. They count as reached if the answer is the
   one that a good token gets.
+- the proxy, if the verifier or a server behind the gate does not answer: 502 to 504. Some proxies
+  answer 500, which Jicofo does too. It is the proxy's if BOSH gets the same.
 """
 
 from __future__ import annotations
@@ -78,14 +80,18 @@ class Context:
         report_only: Whether the local configuration denies nothing.
         good: The answers to good tokens, by their requests without the token.
         refused_good: Whether the good token was denied.
+        failure: The proxy's answer if a server does not answer, as BOSH got it; None for none.
     """
 
     report_only: bool = False
     good: dict[Request, Answer] = field(default_factory=dict)
     refused_good: bool = False
+    failure: Answer | None = None
 
     def learn(self, question: Question, answer: Answer) -> None:
-        """Remember the answer to a good token."""
+        """Remember the answer to a good token, and how the proxy says that it has no answer."""
+        if question.target is Target.BOSH and answer.status >= 500 and not is_prosody(answer):
+            self.failure = answer
         if question.expected is Expected.ADMITTED:
             self.good.setdefault(_without_token(question.request), answer)
             self.refused_good = self.refused_good or (
@@ -170,11 +176,11 @@ def _check_open(question: Question, answer: Answer, _token: Token, _context: Con
     return _holds(question, answer)
 
 
-def _check_admitted(question: Question, answer: Answer, _token: Token, _context: Context) -> Result:
+def _check_admitted(question: Question, answer: Answer, _token: Token, context: Context) -> Result:
     if is_denial(answer):
         cure = _CURES.get(answer.denial, question.cure) if answer.denial else _NO_CODE
         return _missed(question, answer, cure)
-    if not answer.status or answer.status in _UNAVAILABLE:
+    if not answer.status or _is_failure(answer, context):
         return _missed(question, answer, _NO_ANSWER)
     if question.target is Target.BOSH and not is_prosody(answer):
         return _missed(question, answer, _NO_SERVICE, ", not from Prosody")
@@ -248,6 +254,8 @@ def _was_let_in(question: Question, answer: Answer, context: Context) -> bool:
     """Return whether an answer that is no denial comes from behind the gate."""
     if is_prosody(answer):
         return True
+    if _is_failure(answer, context):
+        return False
     if question.target is Target.SERVICE:
         good = context.good.get(_without_token(question.request))
         if good is not None and good.status and not is_denial(good) and not good.is_html:
@@ -270,9 +278,16 @@ def _is_not_served(answer: Answer) -> bool:
 
 def _is_known(answer: Answer, context: Context) -> bool:
     """Return whether a good token gets the same answer, which is no page and not empty."""
-    if is_denial(answer) or answer.is_html or not answer.body:
+    if is_denial(answer) or answer.is_html or not answer.body or _is_failure(answer, context):
         return False
     return any(_looks_like(answer, good) for good in context.good.values())
+
+
+def _is_failure(answer: Answer, context: Context) -> bool:
+    """Return whether the proxy says that it got no answer for this request."""
+    failure = context.failure
+    same = failure is not None and _looks_like(answer, failure)
+    return same or answer.status in _UNAVAILABLE
 
 
 def _without_token(request: Request) -> Request:

@@ -269,13 +269,17 @@ def test_report_only_mode_is_told(tmp_path: Path, jitsi: Jitsi, config: Path) ->
     assert "Without a token: BOSH" in report.questions("missed")
 
 
-@pytest.mark.parametrize("name", ["nginx", "caddy", "haproxy"])
+@pytest.mark.parametrize("name", ["nginx", "caddy", "haproxy", "traefik"])
 def test_gate_without_verifier_lets_no_question_in(
     tmp_path: Path, jitsi: Jitsi, config: Path, name: str
 ) -> None:
     """Envoy waits between its attempts, which takes most of a minute for all questions."""
-    with running(PROXIES[name](tmp_path / "proxy", free_port(), jitsi.port)) as proxy:
+    start = (PROXIES | OTHERS)[name]
+    with running(start(tmp_path / "proxy", free_port(), jitsi.port)) as proxy:
         report = ask(proxy.port, config)
+    cures = {each["cure"] for each in report.document["questions"] if each["verdict"] == "missed"}
+    assert cures == {"the verifier or Jitsi does not answer: look at the logs of the proxy"}
+    assert not [name for name in report.questions("holds") if name.startswith(GOOD)]
     found = {**report.questions("missed"), **report.questions("holds")}
     assert [each for each in found.values() if "Prosody" in each or "websocket" in each] == []
     assert report.status == 1

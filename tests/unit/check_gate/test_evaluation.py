@@ -44,6 +44,8 @@ ROOM_SIZE = Answer(200, (JSON,), b'{"participants":0}')
 NOT_FOUND = Answer(404, (HTML,), b"<html>404</html>")
 REDIRECTED = Answer(302, (("location", "https://login.example.org/?back=x"),))
 UNAVAILABLE = Answer(503, (HTML,), b"<html>503</html>")
+FAILED = Answer(500, (), b"")
+FAILED_PAGE = Answer(500, (HTML,), b"<html><h1>500 Internal Server Error</h1></html>")
 SILENT = Answer(failure="the connection was closed without an answer")
 LATE = Answer(failure="no answer within 10 s", connected=False)
 REFUSED = Answer(failure="connection refused", connected=False)
@@ -84,6 +86,34 @@ def test_denial_by_a_dead_verifier_is_not_as_it_should_be() -> None:
     result = evaluate(question(Expected.DENIED), UNAVAILABLE, NONE, Context())
     assert result.verdict is Verdict.MISSED
     assert "does not answer" in result.cure
+
+
+@pytest.mark.parametrize("failed", [FAILED, FAILED_PAGE, UNAVAILABLE, replace(FAILED, status=503)])
+def test_failure_that_bosh_gets_is_the_proxys_own(failed: Answer) -> None:
+    """Without the verifier, Traefik and an nginx of its own answer 500, as Jicofo does, too."""
+    context = Context()
+    context.learn(question(Expected.DENIED), failed)
+    for target in (Target.BOSH, Target.WEBSOCKET, Target.SERVICE):
+        admitted = question(Expected.ADMITTED, target)
+        context.learn(admitted, failed)
+        results = [evaluate(admitted, failed, GOOD, context)]
+        for expected in (Expected.DENIED, Expected.ADMITTED):
+            results.append(evaluate(question(expected, target), failed, NONE, context))
+        assert {result.verdict for result in results} == {Verdict.MISSED}
+        assert all("verifier or Jitsi does not answer" in result.cure for result in results)
+        closed = question(Expected.NOTHING_OPENED, target)
+        assert evaluate(closed, failed, NONE, context).verdict is Verdict.HOLDS
+
+
+def test_failure_of_jicofo_alone_is_an_answer_of_jicofo() -> None:
+    context, path = Context(), "/conference-request/v1?room={room}"
+    context.learn(question(Expected.ADMITTED), SESSION_UNKNOWN)
+    asked = question(Expected.ADMITTED, Target.SERVICE, path=path)
+    context.learn(asked, FAILED)
+    assert evaluate(asked, FAILED, GOOD, context).verdict is Verdict.HOLDS
+    guest = question(Expected.DENIED, Target.SERVICE, path=path)
+    let_in = evaluate(guest, FAILED, NONE, context)
+    assert (let_in.verdict, let_in.cure) == (Verdict.MISSED, "the cure")
 
 
 def test_late_answer_shows_nothing_about_a_denial() -> None:
