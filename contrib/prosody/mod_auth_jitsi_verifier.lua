@@ -304,6 +304,11 @@ local function judge_token(session, original)
 	return true;
 end
 
+-- Returns whether another host's login has judged the token, such as the login of Jitsi's own module.
+local function is_judged_elsewhere(session)
+	return session.host ~= module.host and session._jitsi_auth_done;
+end
+
 local function resume(session, original)
 	local judged, refusal = true, nil;
 	if session.auth_token == original.auth_token and session.host == module.host then
@@ -316,6 +321,7 @@ local function resume(session, original)
 	elseif judged then
 		session.conn:resume(); -- after the wait, Prosody would look for the connection in this session
 		session.jitsi_verifier_resumes = module.host;
+		session._jitsi_auth_done = true;
 		return;
 	end
 	log_refusal(session, refusal);
@@ -329,7 +335,7 @@ end
 
 local function judge_resumption(event)
 	local session = event.origin;
-	if not session.auth_token or judging_host(session.host) ~= module.host then
+	if not session.auth_token or is_judged_elsewhere(session) or judging_host(session.host) ~= module.host then
 		return;
 	end
 	local user = session.username and prosody.bare_sessions[session.username .. "@" .. session.host];

@@ -122,6 +122,9 @@ VirtualHost "guest.hs.test"
     authentication = "insecure"
     insecure_open_authentication = "Yes please, I know what I'm doing!"
 
+VirtualHost "own.hs.test"
+    authentication = "test_anonymous"
+
 VirtualHost "guest.fault.test"
     authentication = "insecure"
     insecure_open_authentication = "Yes please, I know what I'm doing!"

@@ -6,25 +6,22 @@ Prosody 0.12 a session keeps the claims of its login, as with Jitsi's own module
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
 import pytest
 
-from tests.support.processes import post
 from tests.support.tokens import segment
-from tests.system.prosody.clients import ClientFactory, Deployment, wait_until
+from tests.system.prosody.clients import ClientFactory, wait_until
 from tests.system.prosody.fake_verifier import FakeVerifier
 from tests.system.prosody.prosody import Prosody
-from tests.system.prosody.stanzas import DROPPED, Joined, Refusal
+from tests.system.prosody.stanzas import DROPPED, Joined
 from tests.system.prosody.tokens import hs_token, rs_token
 from tests.system.prosody.websocket_client import WebSocketClient
 
 HOST = "hs.test"
 MUC = "conference.hs.test"
 MEMBER, OWNER = Joined("member", "participant"), Joined("owner", "moderator")
-GUEST_HOST = "guest.hs.test"  # accepts any password
 
 
 async def resume(
@@ -122,62 +119,6 @@ async def test_new_token_decides_anew_at_the_next_join(
     assert await again.join(room) == (OWNER if takes_new_claims(prosody) else MEMBER)
 
 
-async def test_guest_of_a_closed_room_logs_in(clients: ClientFactory, prosody: Prosody) -> None:
-    room = f"members@{MUC}"
-    prosody.prepare_room(room, closed="1")
-    guest = clients.websocket(GUEST_HOST)
-    await guest.login_as("ada")
-    previous = await guest.make_resumable()
-    assert isinstance(await guest.join(room), Refusal)
-    await guest.drop()
-    token = hs_token(room="members", context={"group": "staff"})
-    again, result = await resume(clients, GUEST_HOST, previous, token, "ada")
-    assert result == "resumed"
-    if takes_new_claims(prosody):
-        assert claims_of(prosody, guest)["context_group"] == "staff"
-        assert (prosody.session(guest.jid) or {})["_jitsi_auth_done"] is True
-        assert await again.join(room) == MEMBER
-    else:
-        assert isinstance(await again.join(room), Refusal)
-
-
-async def test_bad_token_of_a_guest_resumes_nothing(
-    clients: ClientFactory, prosody: Prosody
-) -> None:
-    guest = clients.websocket(GUEST_HOST)
-    await guest.login_as("bob")
-    previous = await guest.make_resumable()
-    await guest.drop()
-    if takes_new_claims(prosody):
-        with pytest.raises(ConnectionResetError):
-            await resume(clients, GUEST_HOST, previous, "x.y.z", "bob")
-    else:
-        await resume(clients, GUEST_HOST, previous, "x.y.z", "bob")
-    session = prosody.session(guest.jid) or {}
-    assert "auth_token" not in session
-
-
-async def test_token_of_a_guest_is_judged_at_each_resumption(
-    clients: ClientFactory, prosody: Prosody, deployment: Deployment
-) -> None:
-    token = hs_token(jti=f"guest-{prosody.release.version}")
-    guest = clients.websocket(GUEST_HOST)
-    await guest.login_as("eve")
-    previous = await guest.make_resumable()
-    await guest.drop()
-    again, _ = await resume(clients, GUEST_HOST, previous, token, "eve")
-    await again.drop()
-    criteria = json.dumps({"jti": f"guest-{prosody.release.version}"}).encode()
-    headers = {"Content-Type": "application/json"}
-    answer = post(deployment.verifier.admin_port, "/v1/revocations", criteria, headers)
-    assert answer.status == 201
-    if takes_new_claims(prosody):
-        with pytest.raises(ConnectionResetError):
-            await resume(clients, GUEST_HOST, previous, token, "eve")
-    else:  # the session has never had the token
-        assert (await resume(clients, GUEST_HOST, previous, token, "eve"))[1] == "resumed"
-
-
 async def test_resumption_waits_for_a_verifier_that_is_away(
     clients: ClientFactory, prosody: Prosody
 ) -> None:
@@ -208,19 +149,6 @@ async def test_session_goes_on_while_the_verifier_is_away(
     await user.drop()
     assert (await resume(clients, host, previous, token))[1] == "resumed"
     assert (prosody.session(user.jid) or {})["jitsi_meet_room"] == "*"
-
-
-async def test_session_of_a_guest_goes_on_while_the_verifier_is_away(
-    clients: ClientFactory,
-) -> None:
-    host, token = "guest.fault.test", first_only("guest", 3600)
-    guest = clients.websocket(host)
-    await guest.login_as("mia")
-    previous = await guest.make_resumable()
-    for _ in range(2):  # the verifier answers only the first one
-        await guest.drop()
-        guest, result = await resume(clients, host, previous, token, "mia")
-        assert result == "resumed"
 
 
 @pytest.mark.parametrize("case", ["expired", "another token", "another session"])

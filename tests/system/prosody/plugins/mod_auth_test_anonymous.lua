@@ -1,5 +1,6 @@
 -- For tests only: a login without token, as Jitsi's web client uses it where no token is needed. A client
 -- that resumes its session (`previd`) keeps its user name, because mod_smacks looks for the session there.
+-- A session with a token gets the mark of Jitsi's own module for tokens.
 
 local formdecode = require "util.http".formdecode;
 local generate_uuid = require "util.uuid".generate;
@@ -34,6 +35,7 @@ end
 
 function handler:process()
 	self.username = resumed_username(self.session.previd) or generate_uuid();
+	self.session._jitsi_auth_done = self.session.auth_token ~= nil or nil;
 	return "success";
 end
 
