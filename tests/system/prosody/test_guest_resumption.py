@@ -9,17 +9,12 @@ import pytest
 from tests.support.processes import post
 from tests.system.prosody.clients import ClientFactory, Deployment
 from tests.system.prosody.prosody import Prosody
-from tests.system.prosody.stanzas import Refusal
-from tests.system.prosody.test_resumption import (
-    MEMBER,
-    MUC,
-    claims_of,
-    first_only,
-    resume,
-    takes_new_claims,
-)
+from tests.system.prosody.resumption import claims_of, first_only, resume, takes_new_claims
+from tests.system.prosody.stanzas import Joined, Refusal
 from tests.system.prosody.tokens import hs_token
 
+MUC = "conference.hs.test"
+MEMBER = Joined("member", "participant")
 GUEST_HOST = "guest.hs.test"  # accepts any password
 
 

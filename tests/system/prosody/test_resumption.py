@@ -6,15 +6,14 @@ Prosody 0.12 a session keeps the claims of its login, as with Jitsi's own module
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
-from tests.support.tokens import segment
 from tests.system.prosody.clients import ClientFactory, wait_until
 from tests.system.prosody.fake_verifier import FakeVerifier
 from tests.system.prosody.prosody import Prosody
+from tests.system.prosody.resumption import claims_of, first_only, resume, takes_new_claims
 from tests.system.prosody.stanzas import DROPPED, Joined
 from tests.system.prosody.tokens import hs_token, rs_token
 from tests.system.prosody.websocket_client import WebSocketClient
@@ -22,26 +21,6 @@ from tests.system.prosody.websocket_client import WebSocketClient
 HOST = "hs.test"
 MUC = "conference.hs.test"
 MEMBER, OWNER = Joined("member", "participant"), Joined("owner", "moderator")
-
-
-async def resume(
-    clients: ClientFactory, host: str, previous: str, token: str, user: str = ""
-) -> tuple[WebSocketClient, str]:
-    """Resume a session with a token; return the client and ``resumed`` or ``failed``."""
-    client = clients.websocket(host, f"token={token}&previd={previous}")
-    result = await client.resume(previous, user)
-    await client.ping()  # what the server sends again comes before the answer
-    return client, result
-
-
-def takes_new_claims(prosody: Prosody) -> bool:
-    return prosody.release.version != "0.12"
-
-
-def claims_of(prosody: Prosody, user: WebSocketClient) -> dict[str, Any]:
-    session = prosody.session(user.jid) or {}
-    names = ("room", "context_group", "context_features")
-    return {name: session.get(f"jitsi_meet_{name}") for name in names}
 
 
 async def in_room(clients: ClientFactory, room: str, **claims: Any) -> tuple[WebSocketClient, str]:
@@ -133,11 +112,6 @@ async def test_resumption_waits_for_a_verifier_that_is_away(
             await resume(clients, host, previous, "login-status-500")
     assert (prosody.session(user.jid) or {})["auth_token"] == "allow"
     assert (await resume(clients, host, previous, "owner"))[1] == "resumed"
-
-
-def first_only(name: str, ends: int) -> str:
-    """Return a token that the fake verifier allows once; ``ends`` is seconds from now."""
-    return f"first-{name}.{segment({'exp': int(time.time()) + ends})}.x"
 
 
 async def test_session_goes_on_while_the_verifier_is_away(
