@@ -6,7 +6,7 @@ The path of a file through the package::
 
     sources            finds files in folders, and tells the kinds of files apart
     deployment         gives each file to its reader
-      variables        .env, with interpolation of Docker Compose's $VAR
+      variables        .env (env_file), with interpolation of Docker Compose's $VAR
       compose          Compose files, by yaml_tree
       docker           writes the Lua that docker-jitsi-meet's templates would write
         docker_values    values that break this Lua
@@ -29,7 +29,11 @@ another danger, add a generator to ``risks``. To read another kind of file, add 
 and ``deployment``.
 """
 
-from verifier.check_config.agreeing_file import format_agreeing_file, write_private
+from verifier.check_config.agreeing_file import (
+    explain_missing,
+    format_agreeing_file,
+    write_private,
+)
 from verifier.check_config.comparison import HostComparison, compare_hosts
 from verifier.check_config.deployment import Deployment, read_deployment
 from verifier.check_config.entrances import Entrance, find_entrances
@@ -40,6 +44,7 @@ __all__ = [
     "Entrance",
     "HostComparison",
     "compare_hosts",
+    "explain_missing",
     "find_entrances",
     "find_risks",
     "format_agreeing_file",

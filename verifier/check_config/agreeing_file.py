@@ -18,7 +18,7 @@ from verifier.check_config.deployment import Deployment
 from verifier.check_config.lua_values import Unknown
 from verifier.check_config.muc_modules import find_policies
 from verifier.check_config.token_hosts import COMPARED, OptionValue, TokenHost
-from verifier.config import OPTIONS, Settings, load
+from verifier.config import OPTIONS, Problem, Settings, load
 from verifier.config.key_checks import KEY_URL_OPTIONS
 
 _HEAD: Final = """\
@@ -38,6 +38,16 @@ def format_agreeing_file(deployment: Deployment, settings: Settings | None) -> s
     text = _format_toml(deployment.compared, addresses)
     load({}, Path("the file to be written"), read_file=lambda _path: text.encode())
     return text
+
+
+def explain_missing(deployment: Deployment, problem: Problem) -> str:
+    """Return why the file cannot have an option that this program needs."""
+    value = deployment.compared[0].options.get(problem.option)
+    if isinstance(value, Unknown):
+        return f"{problem.option} is not known here: it is {_format_comment(value.reason)}"
+    if not _is_utf8(value):
+        return f"{problem.option} has bytes that are not UTF-8"
+    return f"Prosody's files do not set {problem.option}: expected {problem.expected}"
 
 
 def write_private(path: Path, text: str, *, force: bool) -> None:

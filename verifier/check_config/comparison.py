@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -25,6 +25,8 @@ from verifier.check_config.token_hosts import (
     OWN_MODULE,
     OptionValue,
     TokenHost,
+    lets_in_guests,
+    main_host,
 )
 from verifier.config import Settings
 from verifier.config.key_checks import KEY_URL_OPTIONS
@@ -82,15 +84,29 @@ class HostComparison:
 def compare_hosts(deployment: Deployment, settings: Settings) -> list[HostComparison]:
     """Compare each host that accepts tokens with the options that this program has for it."""
     addresses = [str(address) for address in settings.listen]
+    guest_hosts = {
+        main_host(host, deployment.hosts).name: host.name
+        for host in deployment.sharing
+        if deployment.hosts and lets_in_guests(host, deployment.config)
+    }
     comparisons = []
     for host in deployment.hosts:
         table, own = find_own_options(host, settings)
         rows: tuple[Row, ...] = ()
         if host.authentication != OWN_MODULE:
             compared = compare_options(host, options_of(own), addresses)
+            if own.allow_empty_token and host.name in guest_hosts:
+                compared = [_with_guests(row, guest_hosts[host.name]) for row in compared]
             rows = (*compared, *_compare_additions(own), *_compare_policies(host, own))
         comparisons.append(HostComparison(host, table, rows))
     return comparisons
+
+
+def _with_guests(row: Row, guests: str) -> Row:
+    """Return a row in which guests may log in to a host of their own, but not to the main host."""
+    if row.option != "allow_empty_token" or row.result != "differs":
+        return row
+    return replace(row, result="no-effect", where=f"guests log in to {guests}")
 
 
 def options_of(settings: Settings) -> dict[str, OptionValue]:

@@ -24,6 +24,7 @@ from verifier.check_config.token_hosts import (
     TokenHost,
     accepts_tokens,
     authentication_of,
+    main_host,
     token_host,
 )
 from verifier.config import Settings
@@ -65,17 +66,11 @@ def find_entrances(deployment: Deployment, settings: Settings) -> list[Entrance]
         return []
     found: list[Entrance] = []
     for host in deployment.sharing:
-        main = _main_host(host, deployment.hosts)
+        main = main_host(host, deployment.hosts)
         own = find_own_options(main, settings)[1]
         users = _refused_users(host, deployment.config, own)
         found += [Entrance(host.name, text, str(host.location), sure) for text, sure in users]
     return found
-
-
-def _main_host(host: Host, hosts: list[TokenHost]) -> TokenHost:
-    """Return the host whose rooms the users of another host enter."""
-    above = [other for other in hosts if host.name.endswith(f".{other.name}")]
-    return (above or hosts)[0]
 
 
 def _refused_users(

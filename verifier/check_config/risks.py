@@ -119,7 +119,7 @@ def _unverified_rooms(host: TokenHost) -> Iterator[Risk]:
     muc = host.options["muc_mapper_domain"]
     names = {room.name for room in host.rooms}
     if isinstance(muc, str) and muc.lower() not in names and host.authentication != OWN_MODULE:
-        text = f"the MUC domain is {muc}, but there is no MUC component of that name"
+        text = f"the MUC domain is {muc}, but {host.name} has no MUC component of that name"
         yield Risk("no-such-muc", text, _where(host, "muc_mapper_domain_base"))
 
 

@@ -159,6 +159,19 @@ def belongs_to_another(host: Host, config: ProsodyConfig) -> bool:
     return owner in names or _domain(host, config) in names
 
 
+def main_host(host: Host, hosts: list[TokenHost]) -> TokenHost:
+    """Return the host whose rooms the users of another host enter."""
+    above = [other for other in hosts if host.name.endswith(f".{other.name}")]
+    return (above or hosts)[0]
+
+
+def lets_in_guests(host: Host, config: ProsodyConfig) -> bool:
+    """Return whether a VirtualHost certainly lets in users without a token."""
+    if accepts_tokens(host, config):
+        return as_boolean(config.value(host.name, "allow_empty_token")) is True
+    return authentication_of(host, config) in ANONYMOUS
+
+
 def _domain(host: Host, config: ProsodyConfig) -> str | None:
     base = as_string(config.value(host.name, "muc_mapper_domain_base"))
     return base.lower() if isinstance(base, str) else None
@@ -260,12 +273,13 @@ def _loads_any(host: str, wanted: frozenset[str], config: ProsodyConfig) -> bool
 
 def _modules(host: Host, config: ProsodyConfig) -> tuple[str, ...] | Unknown:
     """Return the modules that a host loads; a VirtualHost also loads the global ones."""
-    lists = [config.own_value(host.name, "modules_enabled")]
-    if host.module is None:
-        lists.append(config.own_value("*", "modules_enabled"))
-    found: list[str] = []
-    for modules in map(as_strings, lists):
-        if isinstance(modules, Unknown):
-            return modules
-        found += modules or ()
+    found: dict[str, None] = {}
+    for name in ("*", host.name) if host.module is None else (host.name,):
+        enabled = as_strings(config.own_value(name, "modules_enabled")) or ()
+        disabled = as_strings(config.own_value(name, "modules_disabled")) or ()
+        if isinstance(enabled, Unknown) or isinstance(disabled, Unknown):
+            return enabled if isinstance(enabled, Unknown) else Unknown("not known")
+        found |= dict.fromkeys(enabled)
+        for module in disabled:
+            found.pop(module, None)
     return tuple(found)

@@ -156,14 +156,18 @@ def _write(options: argparse.Namespace, result: CheckResult) -> None:
 
     deployment = result.deployment
     if deployment is None or not deployment.compared:
-        result.failure = f"{options.write}: not written, no host of Prosody accepts tokens"
+        asks_us = deployment is not None and deployment.hosts
+        why = "Prosody asks this verifier" if asks_us else "no host of Prosody accepts tokens"
+        result.failure = f"{options.write}: not written, {why}"
         return
     try:
         text = check_config.format_agreeing_file(deployment, result.settings)
         check_config.write_private(options.write, text, force=options.force)
     except ConfigError as error:
-        needs = "; ".join(f"{problem.option}: {problem.expected}" for problem in error.problems)
-        result.failure = f"{options.write}: not written, Prosody's files do not set: {needs}"
+        why = "; ".join(
+            check_config.explain_missing(deployment, problem) for problem in error.problems
+        )
+        result.failure = f"{options.write}: not written, {why}"
     except FileExistsError:
         result.failure = f"{options.write}: not written, the file exists (--force replaces it)"
     except OSError as error:

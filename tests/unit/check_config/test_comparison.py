@@ -201,6 +201,11 @@ def test_host_that_asks_this_verifier_cannot_differ(tmp_path: Path) -> None:
         ('app_secret = "0123456789012345678901234567890"', MUC, "weak-secret"),
         ('app_secret = ""', MUC, "weak-secret"),
         ("", 'Component "conference.m.test" "muc"', "rooms-not-verified"),
+        (
+            "",
+            MUC.replace("modules", "modules_disabled = {'token_verification'}, modules"),
+            "rooms-not-verified",
+        ),
         ('muc_mapper_domain_prefix = "muc"', MUC, "no-such-muc"),
         (DOMAIN.replace("m.test", "n.test"), MUC, "component-without-domain"),
         ("", MUC.replace("modules", "app_id = 'x', modules"), "option-without-effect"),

@@ -123,6 +123,17 @@ def test_users_whom_the_verifier_lets_in_are_no_entrance(
     assert find_entrances(read(tmp_path, host), ours(**environ)) == []
 
 
+@pytest.mark.parametrize("host", ['authentication = "anonymous"', GUESTS])
+def test_guests_of_a_host_of_their_own_agree(tmp_path: Path, host: str) -> None:
+    deployment = read(tmp_path, f'VirtualHost "guest.m.test" {host}')
+    (comparison,) = compare_hosts(deployment, ours(JWT_ALLOW_EMPTY="1"))
+    (row,) = (row for row in comparison.rows if row.option == "allow_empty_token")
+    assert (row.prosody, row.verifier, row.result) == ("false", "true", "no-effect")
+    assert row.where == "guests log in to guest.m.test"
+    (comparison,) = compare_hosts(read(tmp_path), ours(JWT_ALLOW_EMPTY="1"))
+    assert "differs" in {row.result for row in comparison.rows if row.option == "allow_empty_token"}
+
+
 def test_host_with_rooms_of_its_own_keeps_its_table(tmp_path: Path) -> None:
     other = MAIN.replace("m.test", "n.test").replace("muc_mapper_domain_base", "-- ")
     deployment = read(tmp_path, other.replace('app_id = "app"', 'app_id = "n"'))

@@ -348,6 +348,27 @@ def test_existing_file_is_replaced_only_by_force(run: Run, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [written]
 
 
+@pytest.mark.parametrize(
+    ("secret", "why"),
+    [
+        ("os.getenv 'X'", "app_secret is not known here: it is the environment variable X, not"),
+        ("FileLine 'none'", "app_secret is not known here: it is in a file that cannot be read"),
+        (r"'\228'", "app_secret has bytes that are not UTF-8"),
+    ],
+)
+def test_value_that_cannot_be_written_says_why(
+    run: Run, tmp_path: Path, secret: str, why: str
+) -> None:
+    file, written = tmp_path / "meet.cfg.lua", tmp_path / "verifier.toml"
+    host = 'VirtualHost "a.test" authentication = "token" app_id = "a"'
+    file.write_text(f"{host} app_secret = {secret}")
+    outcome = run("check-config", "--prosody", str(file), "--write", str(written), "--json")
+    assert why in outcome.json["not_written"]
+    file.write_text('VirtualHost "a.test" authentication = "jitsi_verifier"')
+    outcome = run("check-config", "--prosody", str(file), "--write", str(written), "--json")
+    assert outcome.json["not_written"].endswith("not written, Prosody asks this verifier")
+
+
 def test_file_with_only_comments_is_replaced(run: Run, tmp_path: Path) -> None:
     written = tmp_path / "verifier.toml"
     shutil.copy(ROOT / "packaging/verifier.toml", written)
@@ -364,7 +385,8 @@ def test_incomplete_configuration_is_not_written(run: Run, tmp_path: Path) -> No
     file.write_text('VirtualHost "a.test" authentication = "token" app_id = "a"')
     outcome = run("check-config", "--prosody", str(file), "--write", str(written))
     assert outcome.status == 1
-    assert f"{written}: not written, Prosody's files do not set: " in outcome.out
+    assert f"{written}: not written, " in outcome.out
+    assert "Prosody's files do not set app_secret: expected a key: one of" in outcome.out
     file.write_text('VirtualHost "a.test"')
     outcome = run("check-config", "--prosody", str(file), "--write", str(written), "--json")
     assert outcome.json["not_written"].endswith("no host of Prosody accepts tokens")
