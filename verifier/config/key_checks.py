@@ -38,6 +38,7 @@ _DISCOVERY_PATHS: Final = (
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
 )
+_KEY_SET_ENDINGS: Final = (".json", "/jwks", "/certs")
 _PUBLIC: Final = "one PEM public key or certificate, JWK or JWK set"
 
 
@@ -78,7 +79,7 @@ def resolve_keys(config: ConfigInput, values: dict[str, Any]) -> None:
         strict = values["rules"] == "strict"
         _check_keys(config, accepted, configured, values["listen"], strict=strict)
     _notice_plain_http(config, values, configured)
-    _notice_discovery(config, values, configured)
+    _notice_other_documents(config, values, configured)
 
 
 def _accepted_algorithms(
@@ -253,13 +254,18 @@ def _refuse_ambiguous(config: ConfigInput, configured: _ConfiguredKeys) -> None:
                 )
 
 
-def _notice_discovery(
+def _notice_other_documents(
     config: ConfigInput, values: dict[str, Any], configured: _ConfiguredKeys
 ) -> None:
     for name in configured.urls:
-        if urlsplit(values[name]).path.endswith(_DISCOVERY_PATHS):
-            text = "this is a discovery document, which has no keys: set its jwks_uri instead"
-            config.add_notice(name, text)
+        path = urlsplit(values[name]).path
+        # An issuer's own path may follow (RFC 8414, section 3.1).
+        if any(each in path for each in _DISCOVERY_PATHS):
+            text = "this is a discovery document, which has no keys: set cache_keys_url to its"
+            config.add_notice(name, f"{text} jwks_uri")
+        elif name == "asap_key_server" and path.endswith(_KEY_SET_ENDINGS):
+            text = "this looks like a key set, and a key server has one URL for each key id: set"
+            config.add_notice(name, f"{text} cache_keys_url to it")
 
 
 def _notice_plain_http(

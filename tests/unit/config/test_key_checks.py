@@ -131,14 +131,26 @@ def test_public_key_can_be_in_a_file(rsa_pem: str) -> None:
     assert settings.watched_files == (Path("/keys/main.pem"),)
 
 
-def test_notice_names_the_address_of_a_discovery_document() -> None:
-    url = "https://sso.example.org/realms/meet/.well-known/openid-configuration"
-    assert from_env(JWT_CACHE_KEYS_URL=url).notices == (
+@pytest.mark.parametrize(
+    ("variable", "path", "words"),
+    [
+        ("JWT_CACHE_KEYS_URL", "/realms/meet/.well-known/openid-configuration", "to its jwks_uri"),
+        ("JWT_CACHE_KEYS_URL", "/.well-known/oauth-authorization-server/meet", "to its jwks_uri"),
+        ("JWT_ASAP_KEYSERVER", "/.well-known/openid-configuration", "to its jwks_uri"),
+        ("JWT_ASAP_KEYSERVER", "/.well-known/jwks.json", "set cache_keys_url to it"),
         (
-            "cache_keys_url (JWT_CACHE_KEYS_URL): this is a discovery document, which has no keys:"
-            " set its jwks_uri instead"
+            "JWT_ASAP_KEYSERVER",
+            "/realms/meet/protocol/openid-connect/certs",
+            "cache_keys_url to it",
         ),
-    )
+        ("JWT_ASAP_KEYSERVER", "/keys/", ""),
+        ("JWT_CACHE_KEYS_URL", "/.well-known/jwks.json", ""),
+    ],
+)
+def test_notice_names_the_right_address_of_keys(variable: str, path: str, words: str) -> None:
+    notices = from_env(**{variable: f"https://sso.example.org{path}"}).notices
+    assert [notice.endswith(words) for notice in notices] == ([True] if words else [])
+    assert all(variable in notice for notice in notices)
 
 
 def test_key_file_of_a_windows_editor_is_read(rsa_pem: str) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -69,6 +70,10 @@ class KeyCacheFile:
             descriptor = os.open(self.path, flags)
         except FileNotFoundError:
             return []
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise ValueError("expected a regular file, found a symbolic link") from None
+            raise
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):

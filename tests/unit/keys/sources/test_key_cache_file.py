@@ -251,14 +251,16 @@ async def test_clock_that_was_set_back_does_not_extend_a_key(
     await resolvers.close()
 
 
-@pytest.mark.parametrize("kind", ["pipe", "folder"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "symbolic link"])
 def test_other_kinds_of_file_are_an_error(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "keys"
     if kind == "pipe":
         os.mkfifo(path)
-    else:
+    elif kind == "folder":
         path.mkdir()
-    with pytest.raises((ValueError, OSError), match=r"regular file|directory"):
+    else:
+        path.symlink_to("other")
+    with pytest.raises((ValueError, OSError), match=r"expected a regular file|directory"):
         KeyCacheFile(path).read()
 
 
