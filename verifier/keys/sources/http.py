@@ -166,7 +166,7 @@ class HttpFetcher:
             error = f"no response in time from {redacted_url(url)}"
             raise KeySourceError(error, timeout=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise KeySourceError(f"{_cause(error)}: {redacted_url(url)}") from None
+            raise KeySourceError(f"{_cause(error, url)}: {redacted_url(url)}") from None
 
     async def _follow(self, url: URL, headers: dict[str, str]) -> KeyResponse:
         origin = url
@@ -216,10 +216,11 @@ def _redirect_target(origin: URL, current: URL, location: str) -> URL:
     return target.with_user(origin.user).with_password(origin.password).with_fragment(None)
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: Exception, url: URL) -> str:
     """Return a fixed phrase for a library's error."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the host's name cannot be resolved"
+        whose = "host's name" if error.host == url.host else "proxy's name"
+        return f"the {whose} cannot be resolved"
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return "cannot connect to the proxy of HTTPS_PROXY or HTTP_PROXY"
     if isinstance(error, aiohttp.ClientHttpProxyError):

@@ -499,17 +499,38 @@ async def test_tunnel_through_the_proxy_is_opened_for_https(
 
 
 @pytest.mark.usefixtures("no_proxy_variables")
-@pytest.mark.parametrize("proxy", ["socks5://me:secret@proxy:1080", "http://", "ftp://proxy"])
+@pytest.mark.parametrize(
+    ("proxy", "found"),
+    [
+        ("socks5://me:secret@proxy:1080", "one of scheme 'socks5'"),
+        ("ftp://proxy", "one of scheme 'ftp'"),
+        ("http://", "one without a host"),
+        ("http://me:secret@proxy:99999", "no URL"),
+        ("http://[", "no URL"),
+    ],
+)
 async def test_other_kinds_of_proxy_are_an_error(
-    fetcher: HttpFetcher, monkeypatch: pytest.MonkeyPatch, proxy: str
+    fetcher: HttpFetcher, monkeypatch: pytest.MonkeyPatch, proxy: str, found: str
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy)
     error = str(await fetch_error(fetcher, "http://keys.test/k"))
-    assert error.startswith("expected an http or https URL in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY")
-    assert "secret" not in error
+    expected = "expected an http or https URL in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
+    assert error == f"{expected}, found {found}"
 
 
-NO_PROXY = "10.0.0.0/8, .svc,example.org, h.test:8443,2001:db8::/32"
+@pytest.mark.usefixtures("no_proxy_variables")
+async def test_unresolved_name_of_a_proxy_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://no-such-proxy:3128")
+    connector = aiohttp.TCPConnector(resolver=FailingResolver())
+    async with aiohttp.ClientSession(connector=connector) as session:
+        error = await fetch_error(HttpFetcher(session, source_context()), "http://keys.test/k")
+    assert str(error) == "the proxy's name cannot be resolved: http://keys.test/k"
+
+
+NO_PROXY = (
+    "10.0.0.0/8, .svc,example.org, h.test:8443,2001:db8::/32 *.Stars.test blank.test,"
+    " [2001:dead::1],."
+)
 
 
 @pytest.mark.usefixtures("no_proxy_variables")
@@ -524,6 +545,12 @@ NO_PROXY = "10.0.0.0/8, .svc,example.org, h.test:8443,2001:db8::/32"
         ("http://a.example.org/", False),
         ("http://EXAMPLE.org/", False),
         ("http://notexample.org/", True),
+        ("http://a.stars.test/", False),
+        ("http://stars.test/", False),
+        ("http://notstars.test/", True),
+        ("http://blank.test/", False),
+        ("http://[2001:dead::1]/", False),
+        ("http://10.0.0.1.test/", True),
         ("http://h.test:8443/", False),
         ("http://h.test/", True),
         ("http://localhost/", False),
