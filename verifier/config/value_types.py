@@ -400,7 +400,8 @@ SECONDS: Final = ValueType("a number of seconds, 0 or more", _number_text, _numb
 POSITIVE: Final = _decimal("a number greater than 0", lambda n: n > 0)
 UP_TO_A_MINUTE: Final = _decimal("a number greater than 0, up to 60", lambda n: 0 < n <= 60)
 ADDRESS: Final = _single(
-    "HOST:PORT, [IPV6]:PORT (port 0 to 65535) or unix:/absolute/path", parse_address
+    "HOST:PORT, [IPV6]:PORT (port 0 to 65535; [::]:PORT for every address) or unix:/absolute/path",
+    parse_address,
 )
 ADDRESSES: Final = _list(f"{ADDRESS.expected}, one or several", parse_address)
 NETWORKS: Final = _list("an IP address or a network such as 10.1.0.0/16, one or several", _network)

@@ -202,6 +202,12 @@ def test_an_address_cannot_be_listened_on_twice() -> None:
     assert "listen (VERIFIER_LISTEN): found 127.0.0.1:1 twice" in only_problem(error)
 
 
+@pytest.mark.parametrize("text", [":8090", "*:8090", "8090"])
+def test_address_without_a_host_is_told_how_to_name_every_address(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[::\]:PORT for every address"):
+        from_env(VERIFIER_LISTEN=text)
+
+
 def test_admin_address_must_differ_from_listen() -> None:
     with pytest.raises(ConfigError) as error:
         from_env(VERIFIER_LISTEN="127.0.0.1:8091")
