@@ -232,6 +232,17 @@ def test_nginx_quotes_the_unexpected_status(sites: StartSite) -> None:
     wait_until(lambda: '"unknown path"' in site.sidecar.log.read_text(), "the event")
 
 
+def test_request_that_is_too_long_is_named_in_the_log_of_nginx(sites: StartSite) -> None:
+    site = sites(JITSI, name="too long")
+    cookies = [("Cookie", f"{name}={'x' * 15_000}") for name in "ab"]
+    answer = site.get("/standup?x=" + "x" * 10_000, *cookies)
+    assert answer.status == 503
+    assert "no-answer" in answer.text
+    assert "`gate=431`" in section(PAGE, "Some people are denied")
+    log = site.nginx.logs / "access.log"
+    wait_until(lambda: " gate=431 " in log.read_text(), "the line")
+
+
 def test_command_shows_whether_decisions_are_counted(sites: StartSite, run: Run) -> None:
     site, title = sites(JITSI, name="metrics"), "Metrics are empty"
     assert run(site, title) == ""
