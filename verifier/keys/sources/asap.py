@@ -81,7 +81,7 @@ _MOST_SKIPPED: Final = 100  # keys that are shown as not used
 _ABSENT: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN)
 _CLIENT_ERRORS: Final = range(400, 500)
 # A key in DER, in base64 without its PEM lines, as a JWK, or in OpenSSH's form.
-_OTHER_FORM: Final = re.compile(rb'^\s*(?:0[\x81\x82]|MI[A-Za-z0-9+/\s]+=*\s*$|ssh-|ecdsa-)|"kty"')
+_OTHER_FORM: Final = re.compile(rb'^\s*(?:0[\x81\x82]|MI[A-Za-z0-9+/]{20}|ssh-|ecdsa-)|"kty"')
 # A key that no token has needed for this time, seconds, is forgotten instead of refreshed. Without
 # this limit, keys that no issuer uses any more would be refreshed until the service ends. A key
 # that is used less than once a day costs one lookup each time.
