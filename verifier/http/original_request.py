@@ -213,9 +213,20 @@ def _describe_wrong_header(request: Request, convention: Convention) -> str:
         if name is not None and _count(request, name) != 1:
             found = f"expected one {_NAMES[name]}, found {_count(request, name) or 'none'}"
             return found + _describe_others(request, convention)
+    form = _form_of(request.sole(target_header or b"host") or "")
     if target_header == b"x-original-url":
-        return "expected X-Original-URL to be an absolute http or https URL without a fragment"
-    return f"expected {_NAMES[target_header or b'host']} to begin with a slash"
+        expected = "an absolute http or https URL, without user name and fragment"
+        return f"expected X-Original-URL to be {expected}, found {form}"
+    return f"expected {_NAMES[target_header or b'host']} to begin with a slash, found {form}"
+
+
+def _form_of(value: str) -> str:
+    """Return what a header's value is, in words."""
+    if value.startswith("/"):
+        return "a path"
+    if "://" in value:
+        return "a URL"
+    return "another text" if value else "nothing"
 
 
 def _describe_others(request: Request, convention: Convention) -> str:

@@ -17,6 +17,10 @@ from verifier.observability.decision_metrics import PROXY_ENDPOINTS
 URI, URL = f"/standup?jwt={GOOD}", f"https://{HOST}/standup?jwt={GOOD}"
 
 NO_URI = "expected one X-Original-URI, found none"
+NO_SLASH = "expected X-Original-URI to begin with a slash"
+NO_URL = (
+    "expected X-Original-URL to be an absolute http or https URL, without user name and fragment"
+)
 
 
 def test_metrics_know_every_endpoint() -> None:
@@ -40,18 +44,17 @@ def test_metrics_know_every_endpoint() -> None:
             f"{NO_URI}; found X-Original-URL, which /auth-url reads",
         ),
         ("auth", [("X-Original-URI", URI)] * 2, "expected one X-Original-URI, found 2"),
-        ("auth", [("X-Original-URI", URL)], "expected X-Original-URI to begin with a slash"),
+        ("auth", [("X-Original-URI", URL)], f"{NO_SLASH}, found a URL"),
+        ("auth", [("X-Original-URI", "")], f"{NO_SLASH}, found nothing"),
+        ("auth", [("X-Original-URI", f"standup?jwt={GOOD}")], f"{NO_SLASH}, found another text"),
         (
             "auth",
             [("X-Original-URI", URI), *[("X-Original-Method", "GET")] * 3],
             "expected one X-Original-Method, found 3",
         ),
         ("auth-url", [], "expected one X-Original-URL, found none"),
-        (
-            "auth-url",
-            [("X-Original-URL", URI)],
-            "expected X-Original-URL to be an absolute http or https URL without a fragment",
-        ),
+        ("auth-url", [("X-Original-URL", URI)], f"{NO_URL}, found a path"),
+        ("auth-url", [("X-Original-URL", f"{URL}#a")], f"{NO_URL}, found a URL"),
         (
             "forward-auth",
             [("X-Original-URI", URI)],
