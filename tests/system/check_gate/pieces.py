@@ -48,3 +48,33 @@ def nginx_pieces(file: str, text: str) -> Iterator[Piece]:
             begun = number
         else:
             yield Piece(file, number, number, f"{inside}{stripped}")
+
+
+def caddy_pieces(file: str, text: str) -> Iterator[Piece]:
+    """Yield the pieces of a file for Caddy: blocks, and the lines in them."""
+    blocks: list[tuple[int, str]] = []
+    for number, line in enumerate(text.splitlines()):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        if stripped == "}":
+            first, name = blocks.pop()
+            yield Piece(file, first, number, "".join(f"{each} > " for _, each in blocks) + name)
+        elif stripped.endswith("{"):
+            blocks.append((number, stripped.removesuffix("{").strip()))
+        else:
+            inside = "".join(f"{name} > " for _, name in blocks)
+            yield Piece(file, number, number, f"{inside}{stripped}")
+
+
+def haproxy_pieces(file: str, text: str) -> Iterator[Piece]:
+    """Yield the lines in the sections of a file for HAProxy, or the functions of its Lua file."""
+    section = ""
+    for number, line in enumerate(text.splitlines()):
+        stripped = line.strip()
+        if not stripped or stripped.startswith(("#", "--")):
+            continue
+        if line == stripped:
+            section = stripped
+        else:
+            yield Piece(file, number, number, f"{section} > {stripped}")

@@ -1,4 +1,4 @@
-"""Caddy, Envoy and HAProxy: the shipped files hold, and a missing guard is named."""
+"""All proxies: the shipped files hold, and a missing or a wrong guard is named."""
 
 from __future__ import annotations
 
