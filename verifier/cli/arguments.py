@@ -212,6 +212,10 @@ def room_address(room: str, tenant: str | None) -> RoomAddress:
         UsageError: The web client would send no room for this name, the name is too long for an
             address, or a URL cannot name the tenant.
     """
+    if "/" in room:
+        raise UsageError(
+            "--room: expected a room's name, found a slash; --tenant names the room's tenant"
+        )
     name = room_name(room)
     if name is None:
         raise UsageError("--room: expected a name that the web client could send")

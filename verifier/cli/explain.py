@@ -103,7 +103,7 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     room = which.add_mutually_exclusive_group()
     room.add_argument("--url", help="the page or signalling URL that names the room")
     room.add_argument("--room-jid", metavar="JID", help="the room's XMPP address")
-    room.add_argument("--room", metavar="R", type=text, help="the room's name")
+    room.add_argument("--room", metavar="R", type=text, help="the room's name, or TENANT/NAME")
     which.add_argument("--tenant", metavar="T", type=text, help="with --room: its tenant")
     which.add_argument(
         "--new-room", action="store_true", help="decide as Prosody does for an empty room"
@@ -163,6 +163,8 @@ def _read_arguments(options: argparse.Namespace) -> PastedInput:
             pasted.read(subject)
         if options.url is not None:
             pasted.read_url(options.url)
+        if options.tenant is None:
+            options.room = pasted.read_room(options.room)
     except UnreadableError as error:
         raise UsageError(str(error)) from None
     return pasted
@@ -173,6 +175,11 @@ def _access_request(
 ) -> AccessRequest:
     if options.room_jid is not None:
         request = jid_request(pasted.token, options.room_jid)
+    elif options.room is not None and options.tenant is None:
+        try:
+            request = pasted.request(options.room, settings.policy())
+        except UnreadableError as error:
+            raise UsageError(f"--room: {error}") from None
     elif options.room is not None:
         address = room_address(options.room, options.tenant)
         if address.room != options.room:

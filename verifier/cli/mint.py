@@ -26,6 +26,7 @@ from verifier.keys.model import KeySet, is_symmetric
 from verifier.rooms.address import RoomAddress, ascii_lower, parse_jid, room_jid, split_tenant
 from verifier.rooms.host import name_of_host
 from verifier.rooms.url import parse_url
+from verifier.rules.denials import UNKNOWN_HOST
 from verifier.rules.engine import decide
 from verifier.rules.model import AccessRequest, DenialCode, Deny
 from verifier.rules.policy import Policy
@@ -46,6 +47,8 @@ _CURES: Final = {
     DenialCode.TENANT_MISMATCH: "leave out --sub",
     DenialCode.DOMAIN_MISMATCH: "leave out --sub",
 }
+
+_UNSERVED: Final = "give a --url whose host has a [hosts] table, as strict_hosts demands"
 
 _SUMMARY: Final = "sign a token, for tests and small deployments"
 _DESCRIPTION: Final = """\
@@ -143,7 +146,8 @@ def run(options: argparse.Namespace) -> int:
         UsageError: Room, tenant and URL do not fit together.
         ConfigError: The configuration cannot be used.
     """
-    settings = _settings_of_host(settings_of(options), options.url)
+    service = settings_of(options)
+    settings = _settings_of_host(service, options.url)
     policy, algorithm = settings.policy(), settings.signature_algorithm
     if not is_symmetric(algorithm):
         sys.stderr.write(
@@ -159,10 +163,12 @@ def run(options: argparse.Namespace) -> int:
     line = token if options.url is None else _join_url(options.url, address, token)
     request = AccessRequest(token) if address is None else access_request(token, address, policy)
     decision = decide(request, policy, KeySet((key,)), now)
+    if not _is_served(service, options.url):
+        decision = UNKNOWN_HOST
     sys.stdout.write(f"{line}\n")
     if not isinstance(decision, Deny):
         return 0
-    cure = _CURES.get(decision.code)
+    cure = _UNSERVED if decision is UNKNOWN_HOST else _CURES.get(decision.code)
     sys.stderr.write(
         f"this configuration denies this token: {decision.code} ({decision.detail})"
         f"{f'; {cure}' if cure else ''}\n"
@@ -170,10 +176,21 @@ def run(options: argparse.Namespace) -> int:
     return 1
 
 
+def _host(base: str | None) -> str | None:
+    """Return the host of ``--url``; None without one."""
+    url = None if base is None else parse_url(f"{base.rstrip('/')}/")
+    return None if url is None else name_of_host(url.host)
+
+
 def _settings_of_host(settings: Settings, base: str | None) -> Settings:
     """Return the settings of the host of ``--url``, if it has a ``[hosts]`` table."""
-    url = None if base is None else parse_url(f"{base.rstrip('/')}/")
-    return settings if url is None else settings.hosts.get(name_of_host(url.host), settings)
+    return settings.hosts.get(_host(base) or "", settings)
+
+
+def _is_served(settings: Settings, base: str | None) -> bool:
+    """Return whether the service serves the host of ``--url``; True without one."""
+    host = _host(base)
+    return host is None or not settings.strict_hosts or host in settings.hosts
 
 
 def _address(options: argparse.Namespace) -> RoomAddress | None:

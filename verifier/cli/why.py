@@ -25,8 +25,9 @@ from verifier.cli.moments import EXPECTED, parse_moment
 from verifier.cli.progress import Report, progress
 from verifier.cli.why_report import Findings, as_json, as_text, shown_notes
 from verifier.config.addresses import parse_ip_address
+from verifier.explain import UnreadableError, parse_room
 from verifier.observability.audit_lines import AuditLine, UnreadableLineError, parse_line
-from verifier.rooms.address import room_name
+from verifier.rooms.address import room_jid
 
 # Seconds before and after the time of --at.
 _AROUND: Final = 300
@@ -110,7 +111,7 @@ class _Search:
             self.user in {None, line.text("user_id"), line.text("user_name")}
             and self.request_id in {None, line.text("request_id")}
             and self.client in {None, line.text("client")}
-            and self.room in {None, line.text("room"), _name_of_room(line.text("room"))}
+            and self.room in {None, *_names_of_room(line.text("room"))}
         )
 
 
@@ -128,7 +129,7 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         "--user", metavar="USER", type=text, help="the user's id or name in the token"
     )
     parser.add_argument(
-        "--room", metavar="ROOM", type=_room, help="the room's name, or its XMPP address"
+        "--room", metavar="ROOM", type=_room, help="the room's name, TENANT/NAME or XMPP address"
     )
     parser.add_argument("--client", metavar="ADDRESS", type=_client, help="the client's IP address")
     parser.add_argument(
@@ -245,18 +246,23 @@ def _read(name: str, search: _Search, findings: Findings, report: Report) -> Non
             findings.problems[name] = lines.problem
 
 
-def _name_of_room(address: str) -> str:
-    """Return the room's name in an XMPP address, without the tenant."""
-    return address.partition("@")[0].rpartition("]")[2]
+def _names_of_room(address: str) -> tuple[str, str, str]:
+    """Return an XMPP address, the tenant and name in it, and the name alone."""
+    node = address.partition("@")[0]
+    return address, node, node.rpartition("]")[2]
 
 
 def _room(value: str) -> str:
+    """Return a room as one of ``_names_of_room``: an address, ``tenant/name`` or a name."""
     if "@" in value:
         return value.lower()
-    name = room_name(value)
-    if name is None:
-        raise argparse.ArgumentTypeError("expected a name that the web client could send")
-    return name
+    try:
+        address = parse_room(value)
+    except UnreadableError:
+        raise argparse.ArgumentTypeError("expected a name that the web client could send") from None
+    if address.tenant is None:
+        return address.room
+    return room_jid(address, "").removesuffix("@")
 
 
 def _client(value: str) -> str:

@@ -19,7 +19,13 @@ from verifier.explain.explanation import (
     explain_ambiguity,
     explain_unserved_host,
 )
-from verifier.explain.pasted import NO_HOST, PastedInput, UnreadableError, parse_tenant
+from verifier.explain.pasted import (
+    NO_HOST,
+    PastedInput,
+    UnreadableError,
+    parse_room,
+    parse_tenant,
+)
 from verifier.explain.token_view import TokenView, view_token
 from verifier.explain.wrappings import unwrap
 
@@ -35,6 +41,7 @@ __all__ = [
     "explain",
     "explain_ambiguity",
     "explain_unserved_host",
+    "parse_room",
     "parse_tenant",
     "unwrap",
     "view_token",

@@ -191,6 +191,17 @@ class PastedInput:
             self.notes.append("The URL contains another token, which was ignored.")
         self._find_mistakes(text)
 
+    def read_room(self, text: str | None) -> str | None:
+        """Read a room that may be a URL; return the text if it is a name or an address.
+
+        Raises:
+            UnreadableError: No client could request the URL.
+        """
+        if text is None or not ("://" in text or text.lstrip().startswith("/")):
+            return text
+        self.read_url(text)
+        return None
+
     def _find_mistakes(self, text: str) -> None:
         """Remember what is wrong with the place of the token and of the room."""
         if self.url is None:

@@ -316,3 +316,12 @@ def test_host_of_the_url_chooses_its_table(run: Run, tmp_path: Path) -> None:
     without = run("explain", token(), "--json", "--config", str(config))
     assert without.status == 0
     assert "No host was given" in without.json["notes"][0]
+
+
+@pytest.mark.parametrize(
+    "room", ["acme/standup", "https://meet.example.org/acme/standup", "/acme/standup"]
+)
+def test_room_may_have_its_tenant_or_be_a_link(run: Run, room: str) -> None:
+    outcome = run("explain", token(sub="acme"), "--room", room, "--json")
+    address = next(step for step in outcome.json["steps"] if step["name"] == "room address")
+    assert (outcome.status, address["found"]) == (0, "[acme]standup@conference.meet.jitsi")

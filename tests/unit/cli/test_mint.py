@@ -244,3 +244,17 @@ def test_configuration_without_a_secret_is_refused(
     assert (outcome.status, outcome.out) == (78, "")
     assert "RS256" in outcome.err
     assert "shared secret" in outcome.err
+
+
+def test_link_to_a_host_that_is_not_served_is_denied(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "verifier.toml"
+    config.write_text(
+        f'app_id = "app"\napp_secret = "{SECRET}"\nstrict_hosts = true\n'
+        '[hosts."meet.example.org"]\napp_id = "app"\n'
+    )
+    for host, status in (("meet.example.org", 0), ("elsewhere.example", 1)):
+        link = ("--url", f"https://{host}", "--config", str(config))
+        minted = run("mint", "--room", "standup", *link)
+        assert minted.status == status
+        assert run("explain", minted.out, "--config", str(config)).status == status
+    assert "domain-mismatch (this host is not served here); give a --url" in minted.err

@@ -108,6 +108,8 @@ def test_lines_of_the_sink_are_read_back(run: Run, tmp_path: Path) -> None:
         (("--room", "Standup"), ["a", "b", "7", "a"]),
         (("--room", "[acme]retro@conference.example.org"), ["c"]),
         (("--room", "retro"), ["c"]),
+        (("--room", "Acme/Retro"), ["c"]),
+        (("--room", "other/retro"), []),
         (("--client", "::ffff:192.0.2.1"), ["b"]),
         (("--request-id", "r-2"), ["c"]),
         (("--request-id", "r-2", "--user", "a"), []),

@@ -131,16 +131,10 @@ def _read_pasted(members: dict[str, Any]) -> PastedInput:
         if members.get(name) is not None:
             pasted.read_url(members[name])
         name = "room"
-        # Operators paste a room's URL where the room's name is expected.
-        if _is_url(members.get(name) or ""):
-            pasted.read_url(members.pop(name))
+        members[name] = pasted.read_room(members.get(name))
     except UnreadableError as error:
         raise BadBodyError(f"{name}: {error}") from None
     return pasted
-
-
-def _is_url(room: str) -> bool:
-    return "://" in room or room.lstrip().startswith("/")
 
 
 def _request(members: dict[str, Any], pasted: PastedInput, policy: Policy) -> AccessRequest:
