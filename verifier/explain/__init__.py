@@ -19,14 +19,9 @@ from verifier.explain.explanation import (
     explain_ambiguity,
     explain_unserved_host,
 )
-from verifier.explain.pasted import (
-    NO_HOST,
-    PastedInput,
-    UnreadableError,
-    parse_room,
-    parse_tenant,
-)
+from verifier.explain.pasted import NO_HOST, PastedInput
 from verifier.explain.token_view import TokenView, view_token
+from verifier.explain.typed_room import UnreadableError, parse_room, parse_tenant
 from verifier.explain.wrappings import unwrap
 
 __all__ = [

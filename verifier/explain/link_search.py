@@ -28,10 +28,16 @@ _INTENT: Final = "#Intent;"
 _LINK_BEGINS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.:-]{0,63}\Z", re.ASCII)
 # A backslash begins an escape of the text around the link.
 _LINK_ENDS: Final = re.compile(r"[\s\"'<>`\\\u201c-\u201f\u00ab\u00bb\u2039\u203a]")
-_NOT_BEFORE_LINK: Final = re.compile(r"[A-Za-z0-9%&?/#+.:=@-]\Z")
-_ASSIGNED: Final = re.compile(r"(?:\A|[\s<;])[\w.-]{1,63}=[\"']?\Z")
+_NOT_BEFORE_LINK: Final = re.compile(r"[A-Za-z0-9%&?/#+.=@-]\Z")
+_ASSIGNED: Final = re.compile(r"(?:\A|[\s<;\[{(,])[\w.-]{1,63}=[\"']?\Z")
 _WRAPPED_LINE: Final = re.compile(r"[ \t]*\r?\n[ \t]*(?P<rest>[\w.-]+)[ \t]*(?=\r?\n|\Z)", re.ASCII)
 _TOKEN_AT_END: Final = re.compile(r"[?&#](?:jwt|token)=[\w.-]+(?:\s+[\w.-]+)*\Z", re.ASCII)
+# What stands behind a token within a text, and not in a link.
+_AFTER_TOKEN: Final = re.compile(
+    r"[?&#](?:jwt|token)=[\w.-]+(?P<end>[^\s\w.&#?/%=+~*\\\"'-])", re.ASCII
+)
+_TYPO: Final = re.compile(r"(https?)(?::/|//)(?=[^\s/:?#]+\.[^\s/:?#]+/)", re.IGNORECASE)
+_HOST: Final = re.compile(r"(?<=://)[^/?#:@\s]{1,253}")
 _SHORTEST_REST: Final = 16
 _MOST_LINES: Final = 128
 _MOST_MARKS: Final = 8
@@ -46,6 +52,10 @@ def make_absolute(text: str) -> tuple[str, str]:
     """
     if text.startswith("/"):
         return f"https://localhost{text}", ""
+    typo = _TYPO.match(text)
+    if typo is not None:
+        note = f"The link begins with {typo[0]}, and was read as {typo[1]}://."
+        return f"{typo[1]}://{text[typo.end() :]}", note
     schemes = _SCHEMES.match(text)
     if schemes is None:
         return (text if "://" in text.partition("?")[0] else f"https://{text}"), ""
@@ -65,6 +75,18 @@ def make_absolute(text: str) -> tuple[str, str]:
     if names[0] in _LABELS:
         note = f"{shown}: in front of the link was left out."
     return f"{_WEB.get(names[-1], 'https')}://{rest}", note
+
+
+def with_ascii_host(url: str) -> str:
+    """Return an absolute URL with its host as browsers send it: ``xn--…`` for other letters."""
+    host = _HOST.search(url)
+    if host is None or host[0].isascii():
+        return url
+    try:
+        name = host[0].encode("idna").decode()
+    except UnicodeError:
+        return url
+    return f"{url[: host.start()]}{name}{url[host.end() :]}"
 
 
 def find_link(text: str) -> tuple[int, int] | None:
@@ -92,6 +114,8 @@ def _find_end(text: str, begin: int, at: int) -> int:
         if wrapped is None or not _goes_on(text[begin:end], wrapped["rest"]):
             break
         end = wrapped.end("rest")
+    behind = _AFTER_TOKEN.search(text, begin, end)
+    end = behind.start("end") if behind else end
     link = text[begin:end].rstrip(").,;]}|*~")
     # An underscore may be the last character of a token, or the mark of emphasis.
     before = text[max(0, begin - _MOST_MARKS) : begin]

@@ -17,17 +17,27 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from verifier.explain.encodings import undo_encodings
-from verifier.explain.link_search import find_inner_link, find_link, make_absolute
+from verifier.explain.link_search import (
+    find_inner_link,
+    find_link,
+    make_absolute,
+    with_ascii_host,
+)
 from verifier.explain.links import (
     Finding,
     explain_blank_in_room,
     explain_no_room,
     find_stray_token,
 )
-from verifier.explain.request_text import find_authorization, find_request, without_referrers
+from verifier.explain.request_text import (
+    find_authorization,
+    find_path,
+    find_request,
+    without_referrers,
+)
+from verifier.explain.typed_room import UnreadableError, parse_room
 from verifier.explain.wording import INVISIBLE
 from verifier.explain.wrappings import unwrap
-from verifier.rooms.address import RoomAddress, room_name
 from verifier.rooms.url import EXT_AUTHZ_PREFIX, Url, fragment_token, parse_target, parse_url
 from verifier.rules.model import AccessRequest
 from verifier.rules.policy import Policy
@@ -51,12 +61,9 @@ NO_HOST: Final = (
     "No host was given, so the options at the top of the configuration were used, and no [hosts]"
     " table."
 )
+_MOST_REDIRECTS: Final = 3
 _BLANKS: Final = " \t\r\n"
 _SCHEME: Final = re.compile(r"/|(?:[A-Za-z][A-Za-z0-9+.-]{0,63}:){1,4}//", re.ASCII)
-
-
-class UnreadableError(ValueError):
-    """The text is not what was expected; the message never quotes the text."""
 
 
 @dataclass(slots=True)
@@ -109,8 +116,10 @@ class PastedInput:
         """Read a text that is a link, perhaps in quotes; return whether it is one."""
         quoted = _QUOTED.fullmatch(text)
         inner = quoted[2].strip(_BLANKS) if quoted else text
-        if quoted and quoted[1] == "<":
-            inner = inner.partition("|")[0]  # Slack writes <link|words>
+        # Slack writes <link|words>, and MediaWiki [link words].
+        words = {"<": "|", "[": " "}.get(quoted[1]) if quoted else None
+        if words:
+            inner = inner.partition(words)[0]
         if not _is_link(inner):
             return False
         try:
@@ -144,9 +153,15 @@ class PastedInput:
 
     def _read_link_in(self, text: str) -> bool:
         """Read the first link within a text; return whether there is one."""
-        place = find_link(text)
+        # The page that made a request (Referer) may come first.
+        without = without_referrers(text)
+        place = find_link(without)
+        if place is not None:
+            text = without
+        elif without != text:
+            place = find_link(text)
         if place is None:
-            return False
+            return self._read_path_in(text)
         begin, end = place
         try:
             self.read_url(text[begin:end])
@@ -154,7 +169,16 @@ class PastedInput:
             return False
         self.notes.append("The link was taken out of the text around it.")
         if self.token is None:
-            self._read_token_beside(without_referrers(f"{text[:begin]} {text[end:]}"))
+            self._read_token_beside(f"{text[:begin]} {text[end:]}")
+        return True
+
+    def _read_path_in(self, text: str) -> bool:
+        """Read the first path with a token within a text; return whether there is one."""
+        path = find_path(text)
+        if path is None:
+            return False
+        self.read_url(path)
+        self.notes.append("The path was taken out of the text around it.")
         return True
 
     def read_url(self, text: str) -> None:
@@ -165,13 +189,7 @@ class PastedInput:
         """
         is_path = text.startswith("/")
         text, note = make_absolute(text.strip(_BLANKS))
-        inner = find_inner_link(text)
-        if inner is not None:
-            outer, text = parse_url(text), inner
-            self.notes.append(
-                f"The link is one of {outer.host if outer else 'another site'}, and it leads to the"
-                " link within it, which was read."
-            )
+        text = self._follow(with_ascii_host(text))
         url = parse_url(text)
         if url is None:
             raise UnreadableError(
@@ -190,6 +208,19 @@ class PastedInput:
         elif tokens - {self.token}:
             self.notes.append("The URL contains another token, which was ignored.")
         self._find_mistakes(text)
+
+    def _follow(self, url: str) -> str:
+        """Return the link to which a link of another site leads; else the link itself."""
+        for _ in range(_MOST_REDIRECTS):
+            inner = find_inner_link(url)
+            if inner is None:
+                break
+            outer, url = parse_url(url), inner
+            self.notes.append(
+                f"The link is one of {outer.host if outer else 'another site'}, and it leads to the"
+                " link within it, which was read."
+            )
+        return url
 
     def read_room(self, text: str | None) -> str | None:
         """Read a room that may be a URL; return the text if it is a name or an address.
@@ -279,31 +310,3 @@ def _is_link(text: str) -> bool:
     if _URL.match(text) is None:
         return False
     return "://" in text or next((begin for begin, _ in find_tokens(text)), None) != 0
-
-
-def parse_room(text: str) -> RoomAddress:
-    """Bring ``name`` or ``tenant/name``, as people write them, to the form that clients send.
-
-    Raises:
-        UnreadableError: The name has no such form, is too long for an address, or the tenant
-            cannot be in a URL.
-    """
-    tenant, slash, room = text.rpartition("/")
-    form = room_name(room)
-    if form is None:
-        raise UnreadableError("expected a name of at most 1,023 bytes that a client can send")
-    if not slash:
-        return RoomAddress(form)
-    return RoomAddress(form, parse_tenant(tenant))
-
-
-def parse_tenant(text: str) -> str:
-    """Bring a tenant to the form that clients send.
-
-    Raises:
-        UnreadableError: The tenant cannot be in a URL.
-    """
-    target = parse_target(f"/{text}/room")
-    if target is None or target.address is None or target.address.tenant is None:
-        raise UnreadableError("expected one segment of a path, without special characters")
-    return target.address.tenant

@@ -16,13 +16,21 @@ _MEMBER: Final = re.compile(
     r"\"(?:request_uri|requestUri|uri|original_uri|RequestPath|path|original)\"\s*:\s*"
     r"\"(?P<target>/[^\s\"]*)\""
 )
+_ARGUMENTS: Final = re.compile(
+    r"\"(?:args|query_string|request_query)\"\s*:\s*\"\??(?P<query>[^\s\"]+)\""
+)
+# What may stand before a path is no part of one, so that each character is looked at once.
+_PATH: Final = re.compile(
+    r"(?:\A|(?<=[\s\"'(]))(?P<target>/[^\s\"'(<>?]*\?[^\s\"'(<>]*\b(?:jwt|token)=[^\s\"'(<>]+)"
+)
 _HOST: Final = re.compile(
     r"(?:\"(?:http_host|RequestHost|:?authority|host)\"\s*:\s*\"|^host:\s{0,8}|\bhost: \")"
     r"(?P<host>[\w.-]{1,253}(?::[0-9]{1,5})?)",
     re.IGNORECASE | re.MULTILINE | re.ASCII,
 )
 _REFERRER: Final = re.compile(
-    r"\breferr?er\b[\"'\s:,]{1,16}(?:value[\"'\s:,]{1,16})?[a-z]{2,5}://[^\s\"'<>]*", re.IGNORECASE
+    r"(?:\breferr?er\b|\s-e\b)[\"'\s:=,\[]{1,16}(?:value[\"'\s:,]{1,16})?[a-z]{2,5}://[^\s\"'<>]*",
+    re.IGNORECASE,
 )
 _AUTHORIZATION: Final = re.compile(
     r"\bauthorization\b[\"'\s:,\[]{1,16}(?:value[\"'\s:,]{1,16})?(?P<value>bearer\s[^\s\"']+)",
@@ -39,9 +47,18 @@ def find_request(text: str) -> str | None:
     if found is None:
         return None
     target, host = found["target"], _HOST.search(text)
+    arguments = None if "?" in target else _ARGUMENTS.search(text)
+    if arguments is not None:
+        target = f"{target}?{arguments['query']}"
     if host is None or not target.startswith("/"):
         return target
     return f"https://{host['host']}{target}"
+
+
+def find_path(text: str) -> str | None:
+    """Return the first path with a token in a text; None if there is none."""
+    found = _PATH.search(text)
+    return found["target"] if found else None
 
 
 def find_authorization(text: str) -> str | None:

@@ -15,6 +15,7 @@ from verifier.explain import Explanation, PastedInput, add_pasted, explain
 TOKEN = signed()
 LINK = f"https://meet.example.org/standup?lang=de&jwt={TOKEN}"
 ADDRESS = "standup@conference.meet.jitsi"
+REDIRECT = f"https://b.example/url?q={quote(LINK, safe='')}"
 FOLDED = "\r\n ".join(LINK[at : at + 70] for at in range(0, len(LINK), 70))
 WRAPPED = "\n".join(LINK[at : at + 76] for at in range(0, len(LINK), 76))
 LOG = '203.0.113.9 - - [30/Nov/2026:09:00:00 +0000] "GET {} HTTP/2.0" 401 12 "{}" "Mozilla/5.0"'
@@ -70,6 +71,21 @@ def carets(text: str) -> str:
         f"Join __{LINK}__ now",
         f"<{LINK}|Join the meeting>",
         f"[join](<{LINK}>)",
+        f"\u4f1a\u8bae\uff1a{LINK}\u3002",
+        f"\u3010{LINK}\u3011",
+        f"[{LINK} Join]",
+        f"[[{LINK}][Join]]",
+        f'"Join":{LINK}',
+        f"[url={LINK}]Join[/url]",
+        f"[url]{LINK}[/url]",
+        f"\\href{{{LINK}}}{{Join}}",
+        f"{{url={LINK}, room=standup}}",
+        f"Ada,{LINK},standup",
+        LINK.replace("https://", "https//"),
+        LINK.replace("meet.example.org", "m\u00fcnchen.example"),
+        f":authority: meet.example.org\n:path: /standup?jwt={TOKEN}\naccept: */*",
+        json.dumps({"host": "meet.example.org", "uri": "/standup", "args": f"jwt={TOKEN}"}),
+        f"https://a.example/?url={quote(REDIRECT, safe='')}",
         f"> Ada wrote:\n> {LINK}\n> Bye",
         carets(f'curl "{LINK}" -H "accept: */*"'),
         quote(LINK, safe=""),
@@ -115,6 +131,8 @@ def test_link_that_was_broken_for_good_stays_denied(text: str, words: str) -> No
     [
         LOG.format("/http-bind?room=standup", LINK),
         f"curl 'https://meet.example.org/http-bind?room=standup' -H 'referer: {LINK}'",
+        f"curl -H 'Referer: {LINK}' 'https://meet.example.org/http-bind?room=standup'",
+        f"curl -e '{LINK}' 'https://meet.example.org/http-bind?room=standup'",
         json.dumps(
             {
                 "url": "https://meet.example.org/http-bind?room=standup",
