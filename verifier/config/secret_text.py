@@ -16,6 +16,7 @@ _OBJECT: Final = re.compile(r'\{\s*"[^"]*"\s*:.*\}', re.DOTALL)
 _JWK: Final = re.compile(r'"(?:kty|keys)"\s*:')
 _QUOTED_ITEM: Final = re.compile(r"""\A\s*[\[{]?\s*["']|["']\s*[\]}]?\s*\Z""")
 _TYPOGRAPHIC: Final = re.compile(r"\A[\u00ab\u00bb\u2018-\u201f]|[\u00ab\u00bb\u2018-\u201f]\Z")
+_COMMENT: Final = re.compile(r"\s#(?:\s|\Z)")
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
 _LEAST_OF_SEVERAL: Final = 16
 """The least number of letters of which a part between commas may be a secret of its own."""
@@ -72,6 +73,8 @@ def find_oddities(text: str) -> Iterator[str]:
         yield f"characters that cannot be seen ({names}{more}) are part of the value"
     if _TYPOGRAPHIC.search(text):
         yield "the typographic quotes around the value are part of it"
+    if _COMMENT.search(text):
+        yield "# and what follows it are part of the value, and no comment"
     if text.endswith("\\n"):
         yield "\\n at the end is part of the value: a backslash and a letter, no line break"
 

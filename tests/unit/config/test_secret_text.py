@@ -262,13 +262,14 @@ def test_commas_in_a_string_of_the_file_are_noticed() -> None:
     ("value", "text"),
     [
         ("“app”", "the typographic quotes around the value are part of it"),
+        ("app # why", "# and what follows it are part of the value, and no comment"),
         ("app\\n", "\\n at the end is part of the value: a backslash and a letter, no line break"),
         ("\ufeffapp", "characters that cannot be seen (U+FEFF) are part of the value"),
     ],
 )
 def test_what_people_overlook_in_a_value_is_noticed(value: str, text: str) -> None:
     assert f"JWT_APP_ID: {text}" in from_env(JWT_APP_ID=value).notices
-    secret = value + SECRET if value.startswith("\ufeff") else SECRET + value
+    secret = SECRET + value if value.startswith("app") else value + SECRET
     assert f"JWT_APP_SECRET: {text}" in from_env(JWT_APP_SECRET=secret).notices
     told = from_toml(f"app_secret = {json.dumps(secret)}").notices
     assert f"app_secret ({CONFIG}): {text}" in told
