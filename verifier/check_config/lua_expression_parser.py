@@ -175,9 +175,7 @@ class ExpressionParser(ABC):
             return nodes.Index(before, key, line)
         if kind == ":":
             self._at += 1
-            self._name()
-            self._arguments()
-            return nodes.MethodCall(line)
+            return nodes.MethodCall(before, self._name(), self._arguments(), line)
         return nodes.Call(before, self._arguments(), line)
 
     def _arguments(self) -> list[Expression]:

@@ -61,6 +61,9 @@ class Call(NamedTuple):
 class MethodCall(NamedTuple):
     """``object:method(arguments)``."""
 
+    object: Expression
+    method: str
+    arguments: list[Expression]
     line: int
 
 

@@ -1,13 +1,14 @@
 """Reads one Lua file of Prosody's configuration, statement by statement.
 
 Evaluated are: assignments of options, locals and table items; ``do``, and ``if`` with a known
-condition; ``return``; and calls of the functions that ``define_functions`` was given.
+condition; ``return``; calls of the functions that ``define_functions`` was given; and
+``option:append { … }``.
 
 Read but not executed are: the bodies of loops, and both branches of an ``if`` whose condition is
 unknown. Everything that they assign becomes ``Unknown``, with the loop or the condition as reason
-(``_uncertainty``). Not read at all are: the bodies of functions, ``goto``, and method calls. Each
-of them might set any option, so ``ProsodyConfig.not_evaluated`` lists the place, and the command
-then never reports agreement.
+(``_uncertainty``). Not read at all are: the bodies of functions, ``goto``, and other method calls.
+Each of them might set any option, so ``ProsodyConfig.not_evaluated`` lists the place, and the
+command then never reports agreement.
 
 Each statement is read once, so the cost is bounded by the size of the file. Python's recursion
 limit bounds the nesting of blocks.
@@ -46,6 +47,7 @@ _NAMES: Final = """
     require select setmetatable string table tonumber tostring type utf8 xpcall
 """
 _LIBRARY_NAMES: Final = frozenset(_NAMES.split())
+_LIBRARY: Final = "a part of Lua's library"
 
 
 class _ReturnedError(Exception):
@@ -174,10 +176,33 @@ class LuaFileReader:
 
     def _call(self, node: lua.Call | lua.MethodCall) -> None:
         if isinstance(node, lua.MethodCall):
-            self._note_skipped()
+            if not self._append(node):
+                self._note_skipped()
         # A function that is not executed may set any option, whatever it returns.
         elif isinstance(self._expressions.call(node), Unknown):
             self._note_unevaluated_call()
+
+    def _append(self, node: lua.MethodCall) -> bool:
+        """Run Prosody 13's ``option:append { … }``, and return whether the statement is that."""
+        option = self._option(node.object.id) if isinstance(node.object, lua.Name) else None
+        if node.method != "append" or not isinstance(option, LuaTable) or not node.arguments:
+            return False
+        added = self._expressions.evaluate(node.arguments[0])
+        if not isinstance(added, LuaTable | Unknown):
+            raise LuaRuntimeError("an append of something that is not a table")
+        if self._uncertainty is not None or isinstance(added, Unknown):
+            option.make_unknown(self._uncertainty or Unknown("a table to which a part is added"))
+        elif added.items.get(1) is None:
+            option.items |= added.items
+        else:
+            option.append(added.sequence())
+        return True
+
+    def _option(self, name: str) -> Value:
+        """Return the value of an option that the file has set for the current host."""
+        found = self._config.hosts[self.host].options.get(name)
+        is_local = any(name in scope for scope in self._scopes)
+        return None if is_local or found is None else found.value
 
     def _note_skipped(self) -> None:
         self._note("a statement that is not evaluated")
@@ -206,11 +231,14 @@ class LuaFileReader:
             return self._functions[name]
         if name.startswith("ENV_"):  # Prosody's short form of os.getenv
             return self._get_variable(name.removeprefix("ENV_"))
-        if name == "os":
-            getenv = LuaFunction("os.getenv", self._getenv)
-            return LuaLibrary("a part of Lua's library", {"getenv": getenv})
-        # Prosody lets a file set options, but not read them again: they are nil.
-        return Unknown("a part of Lua's library") if name in _LIBRARY_NAMES else None
+        if name in ("os", "Lua"):
+            os = LuaLibrary(_LIBRARY, {"getenv": LuaFunction("os.getenv", self._getenv)})
+            # Prosody 13's name of all that Lua itself has.
+            return os if name == "os" else LuaLibrary(_LIBRARY, {"os": os})
+        if name in _LIBRARY_NAMES:
+            return Unknown(_LIBRARY)
+        # To Prosody 0.12 an option that is read again is nil.
+        return None if self._option(name) is None else Unknown("an option that is read again")
 
     def _getenv(self, arguments: list[Value]) -> Value:
         name = arguments[0] if arguments else None

@@ -41,6 +41,15 @@ class LuaTable:
     """
 
     items: dict[Scalar | None, Value] = field(default_factory=dict, repr=False)
+    _last: int = field(default=0, repr=False, compare=False)
+
+    def append(self, values: list[Value]) -> None:
+        """Add list items behind the last one, whose key is kept: a file may add thousands."""
+        if self.items.get(self._last) is None:
+            self._last = 0
+        while self.items.get(self._last + 1) is not None:
+            self._last += 1
+        self.items |= dict(enumerate(values, self._last + 1))
 
     def sequence(self) -> list[Value]:
         """Return the values at 1, 2, … up to the first gap."""

@@ -1,7 +1,8 @@
 """Reads Prosody's configuration files: hosts, components, and the files that they include.
 
-Follows ``core.configmanager`` of Prosody 0.12, and the newer functions that read files. Other files
-are read only where an Include or one of these functions names them. ``RunScript`` is never run.
+Follows ``core.configmanager`` of Prosody 0.12, and what is new in 13: the functions that read
+files, ``Lua``, and ``option:append { … }``. Other files are read only where an Include or one of
+these functions names them. ``RunScript`` is never run.
 
 A host is entered by its name, and may be followed by a table of options::
 
@@ -93,7 +94,7 @@ class ProsodyReader:
             "Component": partial(self._component, lua),
             "Include": partial(self._include, lua, file),
             "RunScript": partial(self._run_script, lua),
-            "FileContents": partial(self._file_contents, file),
+            "FileContents": partial(self._file_contents, lua, file),
             "FileLine": partial(self._file_line, file),
             "FileLines": partial(self._file_lines, file),
             "Credential": _credential,
@@ -197,7 +198,14 @@ class ProsodyReader:
         self.config.not_evaluated.append(Finding(lua.location, "a RunScript that is not run"))
         return None
 
-    def _file_contents(self, file: str, arguments: list[Value]) -> Value:
+    def _file_contents(self, lua: LuaFileReader, file: str, arguments: list[Value]) -> Value:
+        text = self._file_text(file, arguments)
+        if isinstance(text, str) and text.endswith("\n"):
+            note = "FileContents keeps the line break at the end of the file; FileLine does not"
+            self.config.notes.append(Finding(lua.location, note))
+        return text
+
+    def _file_text(self, file: str, arguments: list[Value]) -> Value:
         name = arguments[0] if arguments else None
         if not isinstance(name, str):
             return Unknown("a file with an unknown name")
@@ -207,11 +215,11 @@ class ProsodyReader:
             return Unknown(f"in a file that cannot be read here ({_reason(error)})")
 
     def _file_line(self, file: str, arguments: list[Value]) -> Value:
-        text = self._file_contents(file, arguments)
+        text = self._file_text(file, arguments)
         return text.partition("\n")[0] if isinstance(text, str) else text
 
     def _file_lines(self, file: str, arguments: list[Value]) -> Value:
-        text = self._file_contents(file, arguments)
+        text = self._file_text(file, arguments)
         lines = text.removesuffix("\n").split("\n") if isinstance(text, str) else None
         return text if lines is None else LuaTable(dict(enumerate(lines, 1)))
 

@@ -39,6 +39,10 @@ def _evaluate(text: str) -> None:
     reader.read_source("a.cfg.lua", text.encode())
 
 
+def _append(text: str) -> None:
+    _evaluate(f"m = {{ x = 1 }}\n{text}")
+
+
 def _read_env(text: str) -> None:
     read_env_file(text, ".env", {}, ProsodyConfig())
 
@@ -53,6 +57,7 @@ def _read_yaml(text: str) -> None:
     ("read", "part"),
     [
         *((_evaluate, part) for part in ("a=1\n", "a=1 ", "a={'x';b=1}\n", "VirtualHost 'a'\n")),
+        *((_append, part) for part in ("m:append{'a'}\n", "m:append{a=1}\n", "m:append(m)\n")),
         *((_evaluate, part) for part in ("local a=1\n", "if a then b=1 end\n", "a.b=1\n", ";")),
         *((_parse, part) for part in ("-- c\n", "--[[ x ]]", "x='\\z  ' ", '"\\z ', "'", "[=[ ")),
         *((_parse, part) for part in ("{", "1+", "a,", "a.b", "f'x'", "0xf", "1e", "\r", "if ")),

@@ -73,7 +73,6 @@ STOPS = {
     "a first line for the shell": b"#!/usr/bin/lua\nx = 1",
     "garbage": b"\x00\x01\x02\xff",
     "compiled": b"\x1bLua\x54\x00",
-    "an option read again": b'x = "a"\n\ny = x .. "b"',
     "nothing called": b'x = 1\nnothing "here"',
     "a part of nothing": b"x = nothing.here",
     "a part of a number": b"local n = 1\nx = n.m",

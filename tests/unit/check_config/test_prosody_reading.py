@@ -48,6 +48,9 @@ def found(config: ProsodyConfig, *, problems: bool = False) -> list[str]:
         ("app_id = ('x'):upper()", "an expression that is not evaluated"),
         ("app_id = tostring(5)", "the result of a function"),
         ("app_id = 7 // 2", "an expression that is not evaluated"),
+        ("app_id = Lua.require 'secrets'.id", "a part of an unknown value"),
+        ("id = 'x' app_id = id", "an option that is read again"),
+        ("id = 'x' app_id = id .. 'y'", "an option that is read again"),
         ("app_id = Credential 'jwt'", "a systemd credential, which only Prosody's own service"),
         ("app_id = FileLine 'missing'", "in a file that cannot be read here"),
         ("local function id() return 'x' end app_id = id()", "the result of a function"),
@@ -84,6 +87,49 @@ def test_secret_files_are_read(config_of: Write, tmp_path: Path) -> None:
     )
     values = [config.value("meet.test", name) for name in "abc"]
     assert values == ["first line", "first line\nsecond\n", "second"]
+    (note,) = map(str, config.notes)
+    assert note.endswith(
+        ":3: FileContents keeps the line break at the end of the file; FileLine does not"
+    )
+
+
+def test_variables_are_also_read_through_lua(config_of: Write) -> None:
+    config = config_of("app_id = Lua.os.getenv 'APP_ID' or 'other'")
+    assert config.value("*", "app_id") == "from the environment"
+    assert found(config) == []
+
+
+@pytest.mark.parametrize(
+    ("statements", "items"),
+    [
+        ("m = { 'a' } m:append { 'b', 'c' } m:append { 'd' }", ("a", "b", "c", "d")),
+        ("m = {} m:append({ 'a' }) m:append {}", ("a",)),
+        ("m = { 'a' } local n = { 'b' } m:append(n)", ("a", "b")),
+        ("m = { 'a' } if true then m:append { 'b' } end", ("a", "b")),
+    ],
+)
+def test_lists_are_appended_to_options(
+    config_of: Write, statements: str, items: tuple[str, ...]
+) -> None:
+    config = config_of(f"{HOST}{statements}")
+    assert as_strings(config.value("meet.test", "m")) == items
+    assert found(config) == []
+
+
+@pytest.mark.parametrize(
+    "part", ["m:append(os.tmpname())", "if os.time() > 5 then m:append {'b'} end"]
+)
+def test_list_with_an_unknown_part_is_unknown(config_of: Write, part: str) -> None:
+    config = config_of(f"{HOST}m = {{ 'a' }} {part}")
+    assert isinstance(as_strings(config.value("meet.test", "m")), Unknown)
+
+
+@pytest.mark.parametrize(
+    "call", ["m:append 'b'", "n:append { 'b' }", "m:remove { 'a' }", "m { 'b' }"]
+)
+def test_other_calls_on_options_are_not_agreed_to(config_of: Write, call: str) -> None:
+    config = config_of(f"{HOST}m = {{ 'a' }} {call}")
+    assert config.problems or config.not_evaluated
 
 
 def test_hosts_with_unknown_names_stay_separate(config_of: Write) -> None:
