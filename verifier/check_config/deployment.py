@@ -94,6 +94,7 @@ class _Reader:
         self._variables: dict[str, str] = {}
         self._given: dict[str, Source] = {}
         self._used: set[str] = set()
+        self._begun: set[str] = set()
         get_variable = partial(_get_variable, self._variables, environ)
         self._prosody = ProsodyReader(self._read_file, self._list_folder, get_variable)
         self._deployment = Deployment(self._prosody.config)
@@ -232,6 +233,7 @@ class _Reader:
             name = str(source.path)
             if os.path.realpath(name) not in files and source.path.name not in self._used:
                 content = source.text.encode("utf-8", "surrogateescape")
+                self._begun.add(source.path.name)
                 self._prosody.read_source(name, content)
         for file in self._prosody.config.files:
             if Path(file).name in self._used:
@@ -244,13 +246,16 @@ class _Reader:
             return read_bytes(file)
         except FileNotFoundError:
             # A copy: the file that is included was named by itself, or stands in the same folder.
-            source = self._given.get(Path(file).name)
+            # Each file stands for one other at most: it might include itself again and again.
+            name = Path(file).name
+            source = None if name in self._begun else self._given.get(name)
             copy = None if source else find_copy(Path(file), self._given_paths)
             if copy is not None:
                 return read_bytes(str(copy))
             if source is None:
                 raise
             self._used.add(source.path.name)
+            self._begun.add(source.path.name)
             return source.text.encode("utf-8", "surrogateescape")
 
     def _list_folder(self, folder: str) -> list[str]:
@@ -258,7 +263,7 @@ class _Reader:
             return [path.name for path in Path(folder).iterdir()]
         except FileNotFoundError:
             names = [name for name in self._given if fnmatch(name, "*.cfg.lua")]
-            names = [name for name in names if name != _MAIN_FILE]
+            names = [name for name in names if name not in (_MAIN_FILE, *self._begun)]
             copy = None if names else find_copy(Path(folder), self._given_paths)
             if copy is not None and copy.is_dir():
                 return [path.name for path in copy.iterdir()]

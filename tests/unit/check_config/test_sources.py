@@ -174,6 +174,17 @@ def test_file_is_read_once(tmp_path: Path) -> None:
     assert find_files(tmp_path / "conf.d" / "m.cfg.lua") == [files[0]]
 
 
+def test_file_of_another_name_that_includes_a_folder_is_read_once(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"main.cfg.lua": MAIN, "other.cfg.lua": MAIN})
+    files = [tmp_path / "main.cfg.lua", tmp_path / "other.cfg.lua"]
+    for given in ([tmp_path], files, files[:1]):
+        config = read_deployment(given, {}).config
+        assert len(config.problems) <= 2
+        assert all("conf.d/conf.d" not in str(problem) for problem in config.problems)
+    lay_out(tmp_path, {"other.cfg.lua": HOST})
+    assert app_id(read_deployment(files, {})) == "app"
+
+
 @pytest.mark.parametrize("folder", ["/config/conf.d", "/no/such/prosody/conf.d"])
 def test_include_of_another_machine_is_found_in_the_copy(tmp_path: Path, folder: str) -> None:
     main = MAIN.replace("conf.d/", f"{folder}/")
