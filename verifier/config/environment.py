@@ -40,7 +40,9 @@ def named_file(environ: Mapping[str, str], config: ConfigInput) -> Path | None:
 
 def read_environment(environ: Mapping[str, str], config: ConfigInput) -> None:
     """Read the environment variables, docker-jitsi-meet's and this program's own."""
-    in_docker = docker.is_docker_environment(environ)
+    # A program other than Compose may have left quotes and line breaks around these, too.
+    switches = {name: unquoted(_text(name, environ, config)) for name in docker.SWITCHES}
+    in_docker = docker.is_docker_environment(switches)
     for option in OPTIONS:
         if option.variable is None:
             continue
@@ -54,7 +56,7 @@ def read_environment(environ: Mapping[str, str], config: ConfigInput) -> None:
         elif unquoted(text):
             _take_variable(option, option.variable, text, config, in_docker=in_docker)
     if in_docker:
-        _take_docker_defaults(environ, config)
+        _take_docker_defaults(switches, config)
     check_variables(environ, config)
 
 
@@ -133,7 +135,7 @@ def _notice_form(
             config.notices.append(f"{variable}: {text}")
 
 
-def _take_docker_defaults(environ: Mapping[str, str], config: ConfigInput) -> None:
+def _take_docker_defaults(switches: Mapping[str, str], config: ConfigInput) -> None:
     """Take docker-jitsi-meet's defaults of what neither the file nor the environment sets."""
     domain = "muc_mapper_domain_base"
     taken = _take_default(domain, docker.DEFAULTS["XMPP_DOMAIN"], config)
@@ -143,12 +145,12 @@ def _take_docker_defaults(environ: Mapping[str, str], config: ConfigInput) -> No
     verified = docker.is_true(docker.DEFAULTS["JWT_ENABLE_DOMAIN_VERIFICATION"])
     taken += _take_default("enable_domain_verification", verified, config)
     if taken:
-        marker = next(name for name in docker.MARKERS if environ.get(name))
+        marker = next(name for name in docker.MARKERS if switches[name])
         config.notices.append(
             f"{marker} is set, so docker-jitsi-meet's defaults hold for what its .env leaves out:"
             f" {', '.join(taken)}"
         )
-    if not docker.requires_tokens(environ):
+    if not docker.requires_tokens(switches):
         config.notices.append(
             "docker-jitsi-meet's Prosody asks for no token: that needs ENABLE_AUTH=1 and"
             " AUTH_TYPE=jwt"

@@ -144,6 +144,16 @@ def test_notice_of_a_deployment_without_tokens() -> None:
         assert any("asks for no token" in each for each in load({**ENV, **changed}).notices)
 
 
+@pytest.mark.parametrize("form", ['"{}"', "'{}'", "{}\r", "{}\n"])
+def test_quotes_and_line_breaks_around_dockers_switches_do_not_count(form: str) -> None:
+    changed = {name: form.format(ENV[name]) for name in docker.MARKERS}
+    notices = load({**ENV, **changed}).notices
+    assert not any("asks for no token" in notice for notice in notices)
+    assert any(notice.startswith(LEFT_OUT) for notice in notices)
+    empty = dict.fromkeys(docker.MARKERS, form.format(""))
+    assert not any(" is set, so docker" in notice for notice in load({**ENV, **empty}).notices)
+
+
 def test_notice_says_that_docker_keeps_blanks_in_lists() -> None:
     settings = load({**ENV, "JWT_ACCEPTED_ISSUERS": "a, b,"})
     assert settings.asap_accepted_issuers == ("a", "b")
