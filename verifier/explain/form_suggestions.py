@@ -11,11 +11,11 @@ from typing import Final
 
 from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.signature_suggestions import expected_octets, suggest_whole_signature
-from verifier.explain.wording import COPY_AGAIN, INVISIBLE, make_printable, quote
+from verifier.explain.wording import COPY_AGAIN, INVISIBLE, hide_pieces, make_printable, quote
 from verifier.keys.model import is_symmetric
 from verifier.rooms.percent import has_many_broken_escapes, percent_decoded
 from verifier.tokens.jws import MalformedError, decode_object
-from verifier.tokens.redact import find_tokens
+from verifier.tokens.redact import find_tokens, hide_tokens
 
 TOKEN: Final = re.compile(r"[\w-]+={0,2}(?:\.[\w-]+={0,2})+", re.ASCII)
 """A token's text from its first character on."""
@@ -29,6 +29,7 @@ _PLACEHOLDER: Final = re.compile(
 _JWE_SEGMENTS: Final = 5
 _LONG_WORD: Final = re.compile(r"[A-Za-z0-9_.%-]{16}")
 _MAX_SHOWN: Final = 40
+_MAX_READ: Final = 512
 _INVISIBLE: Final = re.compile(f"[{''.join(mark for mark in INVISIBLE if not mark.isspace())}]")
 _ENCODED_TWICE: Final = (
     "The token was percent-encoded twice, so that it still has percent signs after it was decoded."
@@ -197,6 +198,7 @@ def _suggest_without_tail(tail: str) -> str | None:
 
 def _shown(text: str) -> str:
     """Return what stands beside a token, in backquotes."""
+    text = hide_pieces(hide_tokens(text[:_MAX_READ]))
     short = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
     return quote(short) if "`" in short else f"`{make_printable(short)}`"
 

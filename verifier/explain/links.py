@@ -11,14 +11,15 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from verifier.explain.wording import INVISIBLE, make_printable, quote
+from verifier.explain.wording import INVISIBLE, hide_pieces, make_printable, quote
 from verifier.rooms.percent import has_many_broken_escapes, percent_decoded
 from verifier.rooms.query import has_too_many_parameters
 from verifier.rooms.url import Target
 from verifier.rules.model import DenialCode
-from verifier.tokens.redact import find_tokens
+from verifier.tokens.redact import HIDDEN, find_tokens, hide_tokens
 
 _MAX_SHOWN: Final = 40
+_MAX_READ: Final = 512
 _GUEST_CODES: Final = frozenset({DenialCode.TOKEN_MISSING, DenialCode.AUTHENTICATION_REQUIRED})
 _ROOM_CODES: Final = frozenset({DenialCode.ROOM_ADDRESS_INVALID})
 _BLANK: Final = re.compile(f"[\\s{''.join(INVISIBLE)}\\x00-\\x1f\\x7f-\\x9f]")
@@ -76,6 +77,10 @@ def _before_token(text: str) -> str | None:
 
 
 def _shown(text: str) -> str:
+    # Before the text is cut: the end of a token does not look like a token. What stands behind one
+    # may be the rest of it.
+    before, token, _ = hide_tokens(text).partition(HIDDEN)
+    text = hide_pieces(f"{before}{token}"[-_MAX_READ:])
     short = text if len(text) <= _MAX_SHOWN else f"…{text[-_MAX_SHOWN:]}"
     return quote(short) if "`" in short else f"`{make_printable(short)}`"
 

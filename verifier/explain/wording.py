@@ -10,11 +10,12 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, Final
 
 from verifier.rules.denials import format_duration
 from verifier.tokens.claims import ABSENT, is_number
-from verifier.tokens.redact import hide_tokens
+from verifier.tokens.redact import HIDDEN, hide_tokens
 
 MILLISECONDS: Final = 10_000_000_000
 """A time above this many seconds (the year 2286) was most likely written in milliseconds."""
@@ -51,6 +52,7 @@ _MAX_LENGTH: Final = 160
 # More than is shown, since a token that is hidden makes a text shorter. Not all of a long claim:
 # report-only mode explains what any client sends.
 _MAX_READ: Final = 3 * _MAX_LENGTH
+_WORD: Final = re.compile(r"[A-Za-z0-9_]{10,}")
 _PLAIN: Final = re.compile(r"[\w%~-]+(?:\.[\w%~-]+)*", re.ASCII)
 # A dot in quotes ends no sentence, and neither does one within a word.
 _SENTENCE: Final = re.compile(
@@ -82,6 +84,21 @@ def make_printable(text: str) -> str:
     if is_cut or len(text) > _MAX_LENGTH:
         text = text[:_MAX_LENGTH] + "…"
     return escape_unprintable(text)
+
+
+def hide_pieces(text: str) -> str:
+    """Hide words that may be a piece of a token which other characters have cut.
+
+    Such a word changes between capitals, small letters and digits at every second or third
+    character; names, also those without blanks, do so less often.
+    """
+    return _WORD.sub(lambda word: HIDDEN if _may_be_piece(word[0]) else word[0], text)
+
+
+def _may_be_piece(word: str) -> bool:
+    kinds = [(letter.isupper(), letter.isdigit()) for letter in word]
+    changes = sum(one != other for one, other in pairwise(kinds))
+    return 3 * changes > len(word)
 
 
 def escape_unprintable(text: str) -> str:

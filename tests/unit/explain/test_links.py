@@ -198,3 +198,18 @@ def test_token_that_is_there_twice_stands_in_its_place() -> None:
     explanation = add_pasted(explain_ambiguity(pasted.ambiguity), pasted)
     assert explanation.code == "ambiguous-request"
     assert not any("does not count" in note for note in explanation.notes)
+
+
+@pytest.mark.parametrize(
+    "text", ["/standup/{} x", "/{}%0A/x", "/standup&jwt={}\tx", "/a/{}/b\u200b/"]
+)
+def test_end_of_a_token_in_the_path_is_not_shown(text: str) -> None:
+    explanation = explain_link(HOST + text.format(TOKEN))
+    assert TOKEN[-12:] not in repr(explanation)
+    assert TOKEN[-12:].lower() not in repr(explanation).lower()
+
+
+def test_piece_of_a_token_in_the_path_is_not_shown() -> None:
+    broken = f"{TOKEN[:-50]}> {TOKEN[-50:]}"
+    assert TOKEN[-80:-56] not in repr(explain_link(f"{HOST}/standup/{broken}"))
+    assert "`/WeeklyEngineeringMeeting`" in repr(explain_link(f"{HOST}/WeeklyEngineeringMeeting x"))
