@@ -39,8 +39,9 @@ of the web server itself, queries that the log redacts or leaves out, and lines
 that are cut off.
 
 Log lines have nginx' or Apache's combined form, with or without a virtual host
-before it, or they are JSON objects of nginx, Caddy, Traefik or Envoy. Logs may
-be packed with gzip and may have the prefixes of Docker and Kubernetes.
+before it, or Envoy's own form, or they are JSON objects of nginx, Caddy,
+Traefik or Envoy. (HAProxy: "option httplog clf".) Logs may be packed with gzip
+and may have the prefixes of Docker, Kubernetes, syslog and journald.
 
 The report can differ from what the service would have done:
   - Logs contain the URL. A token in a header, cookie or fragment is missing.

@@ -1,4 +1,4 @@
-"""The lines of an access log: the combined form of nginx and Apache, or JSON objects.
+"""The lines of an access log: the combined form of nginx and Apache, Envoy's, or JSON objects.
 
 The form is recognised line by line, because one log may contain the lines of several servers.
 """
@@ -19,9 +19,13 @@ from verifier.replay.logged_request import (
     unix_time,
 )
 
-# The prefixes of "docker compose logs" and of the log files on Kubernetes' nodes.
+# The prefixes of "docker compose logs", of the log files on Kubernetes' nodes, and of syslog and
+# journald: the time, the machine, and the program.
+_ISO_TIME: Final = rb"\d{4}-\d\d-\d\dT[0-9:.]{8,20}(?:Z|[+-]\d\d:\d\d)"
 _PREFIX: Final = re.compile(
-    rb"(?:[\w.-]{1,100} +\| |\d{4}-\d\d-\d\dT[0-9:.]{8,20}(?:Z|[+-]\d\d:\d\d) std(?:out|err) [FP] )"
+    rb"(?:[\w.-]{1,100} +\| |" + _ISO_TIME + rb" std(?:out|err) [FP] "
+    rb"|(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|" + _ISO_TIME + rb")"
+    rb" [\w.-]{1,253} [\w.-]{1,64}(?:\[\d{1,10}\])?: )"
 )
 # A user name contains no quotation mark, because servers escape it. So a user name cannot imitate
 # [time] "…", and the first such part is the real one.
@@ -32,6 +36,11 @@ _BEGIN: Final = (
 _COMBINED: Final = re.compile(_BEGIN + rb"\" (?P<status>\d{3})\b", re.DOTALL)
 # Such a line that ends before the status, because a log has a longest line.
 _CUT_OFF: Final = re.compile(_BEGIN + rb"(?:\\|\" ?\d{0,2})?\Z", re.DOTALL)
+# Envoy's own format. Its time is the start of the request.
+_ENVOY: Final = re.compile(
+    rb"\[(?P<time>" + _ISO_TIME + rb")\] \"(?P<request>[A-Z]{3,10} [^\s\"]+ HTTP/[0-9.]{1,4})\""
+    rb" (?P<status>\d{3}) (?:[^\"]*\"[^\"]*\" \"[^\"]*\" \"[^\"]*\" \"(?P<host>[^\"]*)\")?"
+)
 # The log format of contrib/nginx, which leaves the query out. ``json_lines`` knows those of
 # contrib/haproxy and contrib/envoy, which were such lines before they became JSON.
 _CONTRIB: Final = re.compile(rb" denial=[a-z-]* id=[0-9A-Za-z-]* ")
@@ -69,7 +78,7 @@ class LineReader:
     def _plain(self, line: bytes) -> LoggedRequest | NotAsked:
         if line.startswith(b"{"):
             return self._records.read(parse_record(line))
-        found = _COMBINED.match(line)
+        found = _COMBINED.match(line) or _ENVOY.match(line)
         if found is None:
             return _not_combined(line)
         request = read_request_line(_text(found["request"]))
@@ -79,9 +88,10 @@ class LineReader:
             request.target,
             unix_time(found["time"].decode("latin-1")),
             known(found["host"].decode("latin-1") if found["host"] else None),
-            found["address"].decode("latin-1"),
+            found["address"].decode("latin-1") if found.re is _COMBINED else "",
             found["status"].decode(),
             request.method,
+            time_is_start=found.re is _ENVOY,
             shows_query="?" in request.target,
         )
 

@@ -57,6 +57,10 @@ def test_combined_line_has_target_time_and_address() -> None:
         ("10.0.0.1 - a - b [c", None, "10.0.0.1"),
         ("web-1  | 10.0.0.1 - -", None, "10.0.0.1"),
         ("2026-11-22T12:00:01.123456789Z stdout F 10.0.0.1 - -", None, "10.0.0.1"),
+        ("Nov 22 12:00:01 web1 nginx: 10.0.0.1 - -", None, "10.0.0.1"),
+        ("Nov  2 12:00:01 web1 nginx[123]: 10.0.0.1 - -", None, "10.0.0.1"),
+        ("<190>Nov 22 12:00:01 web1 nginx: 10.0.0.1 - -", None, "10.0.0.1"),
+        ("2026-11-22T12:00:01.5+01:00 web1 nginx[1]: 10.0.0.1 - -", None, "10.0.0.1"),
         ("\0\0\0" + "10.0.0.1 - -", None, "10.0.0.1"),
     ],
 )
@@ -65,6 +69,17 @@ def test_host_and_address_before_the_time_are_recognised(
 ) -> None:
     found = request(combined(before=before))
     assert (found.host, found.address, found.target) == (host, address, TARGET)
+
+
+def test_line_of_envoy_has_its_start_and_host() -> None:
+    line = (
+        f'[2026-11-22T12:00:00.000Z] "GET {TARGET} HTTP/2" 200 - 0 12 3 2 "10.0.0.1" "curl/8"'
+        ' "b2f0" "meet.example.org" "10.0.0.2:80"'
+    )
+    expected = LoggedRequest(
+        *(TARGET, NOON, "meet.example.org", "", "200", "GET"), time_is_start=True, shows_query=True
+    )
+    assert request(line.encode()) == expected
 
 
 def test_user_name_cannot_imitate_a_request() -> None:
