@@ -27,6 +27,16 @@ local function values(headers, name)
     return found
 end
 
+-- Returns whether the client wants a websocket: its Upgrade header, or - if it sent none. Prosody takes
+-- any value for a websocket, so a client's own - must look different.
+local function wanted_protocol(sent)
+    local value = table.concat(values(sent, "upgrade"), ", ")
+    if value == "-" then
+        return "other"
+    end
+    return sent["upgrade"] and value or "-"
+end
+
 -- Returns the headers for the verifier. It gets only these headers of the client.
 local function request_headers(txn)
     local sent = txn.http:req_get_headers()
@@ -38,7 +48,7 @@ local function request_headers(txn)
         ["x-request-id"] = { txn.sf:unique_id() },
         ["authorization"] = values(sent, "authorization"),
         -- For the web clients' keep-alives, which are counted apart.
-        ["x-forwarded-upgrade"] = { sent["upgrade"] and table.concat(values(sent, "upgrade"), ", ") or "-" },
+        ["x-forwarded-upgrade"] = { wanted_protocol(sent) },
         -- For pages of other origins: preflights, and the option cors_origins.
         ["origin"] = values(sent, "origin"),
         ["access-control-request-method"] = values(sent, "access-control-request-method"),

@@ -81,6 +81,7 @@ _HAPROXY: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "a fault of the verifier would be needed": (r"refuse\(txn, response\) > response = ",),
     "only counts requests, or gives them a name": (
+        r"wanted_protocol\(sent\) > ",
         rf'{_ASKED}\["(x-request-id|x-forwarded-upgrade)"\]',
     ),
     "the option bypass: without the address it lets no client in": (rf'{_ASKED}\["x-real-ip"\]',),

@@ -81,7 +81,7 @@ def test_preflight_carries_no_identity(gate: RealGate) -> None:
 
 
 @REAL_GATES
-@pytest.mark.parametrize("protocol", ["websocket", "h2c"])
+@pytest.mark.parametrize("protocol", ["websocket", "h2c", "-"])
 def test_preflight_cannot_change_the_protocol(gate: RealGate, protocol: str) -> None:
     before = len(gate.upstream.requests)
     upgrade = [("Upgrade", protocol), ("Connection", "Upgrade")]
@@ -149,7 +149,8 @@ def test_upgrade_for_the_service_does_not_reach_jitsi(gate: RealGate) -> None:
 @REAL_GATES
 def test_request_with_an_upgrade_is_no_keep_alive(gate: RealGate) -> None:
     """Prosody opens a websocket whatever the value of Upgrade is."""
-    spellings = ["WebSocket"], ["h2c, websocket"], ["h2c"], ["x", "websocket"], ["", "websocket"]
+    spellings = [["WebSocket"], ["h2c, websocket"], ["h2c"], ["x", "websocket"], ["", "websocket"]]
+    spellings += [["-"], ["-", "-"], ["-", "websocket"]]
     with gate.with_options() as service:
         for values in spellings:
             before, arrived = counted(service, "allowed")[0], len(gate.upstream.requests)
