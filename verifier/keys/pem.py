@@ -72,6 +72,11 @@ def looks_like_pem(text: str) -> bool:
     return "-----BEGIN" in text or "---- BEGIN" in text
 
 
+def with_line_breaks(text: str) -> tuple[str, int]:
+    """Return a text with real line breaks in place of escaped ones, and how many there were."""
+    return _ESCAPED_BREAK.subn("\n", text)
+
+
 def load_pem(text: str) -> tuple[object, KeyMetadata]:
     """Load the only public key in a text.
 
@@ -85,7 +90,7 @@ def load_pem(text: str) -> tuple[object, KeyMetadata]:
         InvalidKeyError: There is no block, two blocks have different keys, a block is a private
             key, or its base64 or DER is invalid.
     """
-    text, escaped = _ESCAPED_BREAK.subn("\n", text.removeprefix(_BYTE_ORDER_MARK))
+    text, escaped = with_line_breaks(text.removeprefix(_BYTE_ORDER_MARK))
     if "PRIVATE KEY-----" in text:
         raise InvalidKeyError(f"{_EXPECTED}, found a private key", "private")
     matches = _find_blocks(text)

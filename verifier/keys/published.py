@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from verifier.keys.document_json import DoubledObject
 from verifier.keys.jwk import PRIVATE_MEMBERS, public_part
 from verifier.keys.model import InvalidKeyError, VerificationKey, bind
+from verifier.keys.pem import with_line_breaks
 
 _UNREADABLE: Final = ""
 _PRIVATE_BLOCK: Final = re.compile(
@@ -80,7 +81,7 @@ def _is_real(jwk: Mapping[str, Any]) -> bool:
 
 
 def _from_pem(text: str) -> object:
-    block = _PRIVATE_BLOCK.search(text)
+    block = _PRIVATE_BLOCK.search(with_line_breaks(text)[0])
     if block is None:
         raise InvalidKeyError("expected a private key")
     # The check of the numbers takes a second, and this key is not used.

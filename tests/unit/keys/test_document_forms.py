@@ -189,6 +189,14 @@ DOUBLED = json.dumps(PRIVATE)[:-1] + ', "d": null}'
         json.dumps({"good": pem(RSA_KEY), "other": private_pem(serialization.PrivateFormat.PKCS8)}),
         json.dumps(
             {
+                "good": pem(RSA_KEY),
+                "other": private_pem(serialization.PrivateFormat.PKCS8).replace("\n", "\\n"),
+            }
+        ),
+        json.dumps({"keys": {"1": rsa_jwk(), "2": PRIVATE}}),
+        json.dumps({"keys": [rsa_jwk(), {name.upper(): value for name, value in PRIVATE.items()}]}),
+        json.dumps(
+            {
                 "other": private_pem(serialization.PrivateFormat.TraditionalOpenSSL),
                 "good": certificate(RSA_KEY),
             }
