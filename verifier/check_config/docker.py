@@ -56,6 +56,11 @@ _ALSO_QUOTED: Final = """
     XMPP_SPEAKERSTATS_MODULES
 """
 """More variables that the templates put between quotes: they can break the file, too."""
+_LISTS: Final = """
+    GLOBAL_MODULES JWT_ACCEPTED_AUDIENCES JWT_ACCEPTED_ISSUERS XMPP_BREAKOUT_MUC_MODULES
+    XMPP_INTERNAL_MUC_MODULES XMPP_LOBBY_MUC_MODULES XMPP_MODULES XMPP_MUC_MODULES
+"""
+"""The variables that the templates split at commas, and whose items they put between quotes."""
 _JAAS_HOST: Final = "jigasi.meet.jitsi"
 _JAAS_KEYS: Final = "https://jaas-public-keys.jitsi.net/jitsi-components/prod-8x8"
 
@@ -271,6 +276,12 @@ def unusual_flags(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             clear_boolean(text)
         except ValueError:
             yield name, text.strip("\"' ")
+
+
+def lists_with_blanks(variables: Mapping[str, str]) -> list[str]:
+    """Return the lists in which blanks beside a comma are a part of an item."""
+    lists = {name: split_list(variables.get(name, "")) for name in _LISTS.split()}
+    return [name for name, items in lists.items() if any(item != item.strip() for item in items)]
 
 
 def _split_lines(lines: list[LuaLine]) -> list[LuaLine]:

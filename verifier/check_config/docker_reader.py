@@ -9,6 +9,7 @@ from verifier.check_config.docker import (
     KNOWN_VARIABLES,
     DockerEnvironment,
     LuaLine,
+    lists_with_blanks,
     unusual_flags,
 )
 from verifier.check_config.docker_values import find_breakages
@@ -42,6 +43,9 @@ def read_docker(variables: Variables, reader: ProsodyReader) -> None:
             f"{name}={text} means true to docker-jitsi-meet{effect}: only 0, f, F, false, False,"
             " FALSE and an empty value mean false"
         )
+        config.notes.append(Finding(variables.locate(name), note))
+    for name in lists_with_blanks(variables.values):
+        note = f"{name}: the blanks beside a comma are part of the items; remove them"
         config.notes.append(Finding(variables.locate(name), note))
     _note_ignored(variables, docker, config)
     parts = [docker.global_lines(), docker.host_lines()]

@@ -172,6 +172,13 @@ def test_lists_are_those_of_the_templates(read: Read, text: str, items: tuple[st
     assert host.options["asap_accepted_issuers"] == items
 
 
+@pytest.mark.parametrize("name", ["JWT_ACCEPTED_ISSUERS", "XMPP_MUC_MODULES", "GLOBAL_MODULES"])
+def test_blanks_beside_a_comma_are_noted(read: Read, name: str) -> None:
+    (note,) = map(str, read(f"{TOKENS}{name}=a, b\n").config.notes)
+    assert note.endswith(f"{name}: the blanks beside a comma are part of the items; remove them")
+    assert read(f"{TOKENS}{name}=a,b,\n").config.notes == []
+
+
 def test_matrix_branch_has_hs256_and_no_key_server(read: Read) -> None:
     text = TOKENS.replace("jwt", "hybrid_matrix_token")
     more = "JWT_SIGN_TYPE=RS256\nJWT_ASAP_KEYSERVER=https://k.test\nJWT_ACCEPTED_ISSUERS=x\n"
