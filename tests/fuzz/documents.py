@@ -105,7 +105,10 @@ def _key_seeds() -> list[bytes]:
         [jwk | {"kid": 7}, {"kid": "x5c", "kty": "RSA", "x5c": ["AAAA"]}, jwk | {"d": "AAAA"}],
     ]
     maps = [{"k": public_pem()}, {"k": secret_pem[:60]}, {"k": "-----BEGIN CERTIFICATE-----\nAA=="}]
-    documents: list[Any] = [*({"keys": keys} for keys in sets), *maps]
+    capitals = {name.upper(): value for name, value in jwk.items()}
+    objects = [{"Keys": [capitals | {"Kid": "j"}]}, {"keys": {"1": jwk | {"kid": "k"}, "2": 5}}]
+    maps.append({"k": public_pem().replace("\n", "\\n")})
+    documents: list[Any] = [*({"keys": keys} for keys in sets), *objects, *maps]
     written = [json.dumps(document).encode() for document in documents]
     odd = b'{"keys": [{"kid": "a", "kid": "b", "x": 1e999, "y": 99999999999999999999, "z": NaN}]}'
     return [*written, odd, b'{"jwks_uri": "https://sso.example.org/certs"}', b"\xef\xbb\xbf[]"]
