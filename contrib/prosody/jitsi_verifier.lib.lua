@@ -243,7 +243,7 @@ end
 
 -- Returns the URL of /v1/verify for an address in the options, or nil and a word.
 local function endpoint(url)
-	if type(url) ~= "string" or not url:find("^https?://[^/%s]+") then
+	if type(url) ~= "string" or not url:find("^https?://[^/%s?#]+[^%s?#]*$") then
 		return nil, "url-invalid";
 	end
 	local base = url:gsub("/+$", "");

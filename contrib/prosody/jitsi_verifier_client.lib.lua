@@ -116,6 +116,9 @@ end
 
 local function read_urls(configured)
 	local urls = {};
+	if #configured == 0 then
+		module:log("error", "jitsi_verifier_url: expected an address, found an empty table");
+	end
 	for _, item in ipairs(configured) do
 		local url = verifier.endpoint(item);
 		if url then

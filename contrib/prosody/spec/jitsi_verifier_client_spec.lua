@@ -156,5 +156,8 @@ describe("a client", function ()
 		assert.equal("verifier-unavailable", new_client():ask({}).code);
 		assert.equal(3, #logged);
 		assert.is_nil(table.concat(logged):find("secret"));
+		options = { url = {} };
+		assert.equal("verifier-unavailable", new_client():ask({}).code);
+		assert.equal("error jitsi_verifier_url: expected an address, found an empty table", logged[4]);
 	end);
 end);

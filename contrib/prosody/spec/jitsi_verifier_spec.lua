@@ -223,7 +223,9 @@ describe("endpoint", function ()
 	end);
 
 	it("rejects other texts", function ()
-		for _, url in ipairs({ "", "v:8090", "ftp://v", "http://", "unix:/run/v", 8090, true }) do
+		local odd = { "", "v:8090", "ftp://v", "http://", "unix:/run/v", 8090, true,
+			"http://v ", "http://v/ ", "http://v/a b", "http://v?a", "http://v/?a", "http://v#a" };
+		for _, url in ipairs(odd) do
 			local endpoint, err = verifier.endpoint(url);
 			assert.is_nil(endpoint);
 			assert.equal("url-invalid", err);
