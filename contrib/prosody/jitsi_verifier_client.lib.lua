@@ -12,6 +12,7 @@ local connection = module:require "jitsi_verifier_connection";
 local ANSWER_BYTES = 64 * 1024;
 local DEFAULT_URL = "http://127.0.0.1:8090";
 local DEFAULT_SECONDS = 5;
+local MOST_SECONDS = 30; -- of one request, together with its wait for a connection
 local JSON = "application/json";
 
 -- Sends a POST by net.http, which knows TLS and credentials. Returns a function that cancels it.
@@ -31,7 +32,9 @@ local function post_once(url, headers, body, callback)
 end
 
 -- Sends a POST and waits for the answer. Neither way has a timeout, and a cancelled request never calls
--- back. So the answer or the timer ends the wait, whichever comes first, and only once.
+-- back. So the answer or the timer ends the wait, whichever comes first, and only once. The time of a
+-- request that waits for a connection has not begun: if many clients come at once, Prosody is busy, and the
+-- verifier answers as quickly as ever.
 local function post(url, headers, body, seconds)
 	local wait, done = async.waiter(1, true);
 	local outcome;
@@ -42,8 +45,13 @@ local function post(url, headers, body, seconds)
 		end
 	end
 	local send = url:find("^http://[^@]*$") and connection.post or post_once;
-	local cancel = send(url, headers, body, finish);
+	local latest = monotonic() + MOST_SECONDS;
+	local cancel, age = send(url, headers, body, finish);
 	local task = timer.add_task(seconds, function ()
+		local left = seconds - (age and age() or seconds);
+		if left > 0 and monotonic() < latest then
+			return left; -- calls this function again
+		end
 		cancel();
 		finish(0, "timeout");
 	end);
@@ -102,7 +110,8 @@ function client:ask(request, ip)
 	for position, url in ipairs(order) do
 		-- Each address gets an equal share of the time that is left, so that one silent address
 		-- cannot use up the time of the others.
-		local seconds = (deadline - monotonic()) / (#order - position + 1);
+		local left = (deadline - monotonic()) / (#order - position + 1);
+		local seconds = math.max(left, self.seconds / #order); -- more time was used only by waiting
 		local verdict, err = ask_one(url, headers, body, seconds);
 		self:note(url, err);
 		if verdict and verdict.code ~= "keys-unavailable" then

@@ -44,6 +44,7 @@ end
 local function open(exchange)
 	local link = { exchange = exchange; pool = exchange.pool };
 	exchange.link = link;
+	exchange.begun = exchange.begun or monotonic();
 	exchange.pool.count = exchange.pool.count + 1;
 	connect(new_resolver(exchange.pool.host, exchange.pool.port, "tcp"), listener, {}, link);
 end
@@ -85,6 +86,7 @@ end
 
 local function use(link, exchange)
 	link.exchange, exchange.link = exchange, link;
+	exchange.begun = exchange.begun or monotonic();
 	link.received = "";
 	write(link, exchange.text);
 end
@@ -235,7 +237,8 @@ local function write_request(head, headers, body)
 end
 
 -- Sends a POST to an http: address without credentials. Calls back once with the status and the body, or
--- with 0 and a reason. Returns a function that cancels the request, after which nothing is called.
+-- with 0 and a reason. Returns a function that cancels the request, after which nothing is called; and one
+-- that returns for how many seconds the request has had a connection.
 local function post(url, headers, body, callback)
 	local pool = pool_of(url);
 	local exchange = { pool = pool; text = write_request(pool.head, headers, body); callback = callback };
@@ -259,6 +262,8 @@ local function post(url, headers, body, callback)
 				current.conn:close();
 			end
 		end
+	end, function ()
+		return exchange.begun and monotonic() - exchange.begun or 0;
 	end;
 end
 

@@ -6,6 +6,7 @@ local KEYLESS = '{"allowed": false, "code": "keys-unavailable"}';
 
 -- Every address answers at once or never. The clock moves only while an address stays silent.
 local clock, answers, requests, logged, options;
+local ages; -- of a request, in the order in which the client asks for them
 package.loaded["util.async"] = { waiter = function () return function () end, function () end; end };
 package.loaded["util.time"] = { monotonic = function () return clock; end };
 local function send(url, request, callback)
@@ -23,15 +24,17 @@ package.loaded["net.http"] = {
 local connection = {
 	post = function (url, headers, body, callback)
 		send(url, { method = "POST"; headers = headers; body = body; is_reused = true }, callback);
-		return function () end;
+		return function () end, ages and function () return table.remove(ages, 1) or 100; end;
 	end;
 };
 package.loaded["util.timer"] = {
 	add_task = function (seconds, callback)
 		requests[#requests].seconds = seconds;
 		if not answers[requests[#requests].url] then
-			clock = clock + seconds;
-			callback();
+			repeat
+				clock = clock + seconds;
+				seconds = callback();
+			until not seconds;
 		end
 	end;
 	stop = function () end;
@@ -62,7 +65,7 @@ local A, B = "http://a/v1/verify", "http://b/v1/verify";
 
 before_each(function ()
 	clock, answers, requests, logged, shared = 100, {}, {}, {}, {};
-	options = { url = { "http://a", "http://b" } };
+	options, ages = { url = { "http://a", "http://b" } }, nil;
 end);
 
 local function requested_urls()
@@ -149,6 +152,21 @@ describe("a client", function ()
 		assert.same({ "error http://b/v1/verify gives no verdict: status 503" }, logged);
 		answers[B] = { 200, ALLOWED };
 		assert.is_true(client:ask({}).allowed);
+	end);
+
+	it("does not count the time without a connection", function ()
+		options.url, ages = "http://a", { 0, 0, 2 };
+		assert.equal("verifier-unavailable", new_client():ask({}).code);
+		assert.equal(100 + 5 + 5 + 5 + 3, clock);
+		clock, ages = 100, { 0, 0, 0, 0, 0, 0, 0, 0 };
+		new_client():ask({});
+		assert.equal(130, clock);
+	end);
+
+	it("leaves each address its share after such a time", function ()
+		ages, requests = { 0, 0 }, {};
+		new_client():ask({});
+		assert.same({ 2.5, 2.5 }, { requests[1].seconds, requests[2].seconds });
 	end);
 
 	it("denies everything with bad options and logs no secret", function ()

@@ -208,6 +208,16 @@ describe("many requests", function ()
 		assert.equal(8, #conns);
 	end);
 
+	it("have their age from the moment at which they have a connection", function ()
+		for _ = 1, 8 do post(); end
+		local _, age = post();
+		clock = clock + 3;
+		assert.equal(0, age());
+		conns[1]:receive(ANSWER);
+		clock = clock + 2;
+		assert.equal(2, age());
+	end);
+
 	it("wait only while answers come", function ()
 		for _ = 1, 10 do post(); end
 		local cancel = post();
