@@ -12,8 +12,8 @@ from tests.support.jitsi import Jitsi
 from tests.support.paths import CONTRIB
 from tests.support.processes import running
 from tests.system.check_gate.gates import ask
+from tests.system.check_gate.other_lines import SILENT
 from tests.system.check_gate.pieces import Piece, caddy_pieces, haproxy_pieces
-from tests.system.check_gate.proxy_lines import SILENT
 from tests.system.nginx.sites import Sidecar
 from tests.system.proxies.programs import PROXIES
 

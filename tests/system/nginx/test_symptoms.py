@@ -239,8 +239,7 @@ def test_request_that_is_too_long_is_named_in_the_log_of_nginx(sites: StartSite)
     assert answer.status == 503
     assert "no-answer" in answer.text
     assert "`gate=431`" in section(PAGE, "Some people are denied")
-    log = site.nginx.logs / "access.log"
-    wait_until(lambda: " gate=431 " in log.read_text(), "the line")
+    site.nginx.wait_for_log(" gate=431 ")
 
 
 def test_command_shows_whether_decisions_are_counted(sites: StartSite, run: Run) -> None:
