@@ -277,8 +277,10 @@ def _modules(host: Host, config: ProsodyConfig) -> tuple[str, ...] | Unknown:
     for name in ("*", host.name) if host.module is None else (host.name,):
         enabled = as_strings(config.own_value(name, "modules_enabled")) or ()
         disabled = as_strings(config.own_value(name, "modules_disabled")) or ()
-        if isinstance(enabled, Unknown) or isinstance(disabled, Unknown):
-            return enabled if isinstance(enabled, Unknown) else Unknown("not known")
+        if isinstance(enabled, Unknown):
+            return enabled
+        if isinstance(disabled, Unknown):
+            return disabled
         found |= dict.fromkeys(enabled)
         for module in disabled:
             found.pop(module, None)

@@ -227,7 +227,7 @@ def _unless_limited(question: Question, answer: Answer) -> Result:
 
 
 def _check_silence(question: Question, answer: Answer) -> Result:
-    """Judge a request that should not be let in, and got no response."""
+    """Return the result of a request that should not be let in, and got no response."""
     if answer.connected:
         return _holds(question, answer)
     return not_asked(question, answer.failure)

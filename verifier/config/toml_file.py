@@ -114,7 +114,8 @@ def _take_toml(option: Option, value: Any, origin: str, config: ConfigInput) -> 
 
 def _check_form(option: Option, value: Any, origin: str, config: ConfigInput) -> bool:
     """Return whether a value has the form of TOML; name what is easy to overlook in it."""
-    texts = [item for item in (value if isinstance(value, list) else [value]) if _is_text(item)]
+    items = value if isinstance(value, list) else [value]
+    texts = [item for item in items if isinstance(item, str)]
     is_secret = option.type.list_form is ListForm.LINES
     is_list = option.type.list_form is ListForm.COMMAS
     notation = next(filter(None, map(describe_notation, texts)), "")
@@ -135,10 +136,6 @@ def _check_form(option: Option, value: Any, origin: str, config: ConfigInput) ->
         notices.append("the comma is part of the value; several values are an array")
     config.notices += [f"{option.name} ({origin}): {notice}" for notice in notices]
     return True
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
 
 
 def _without_line_breaks(option: Option, value: Any, origin: str, config: ConfigInput) -> Any:

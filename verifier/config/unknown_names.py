@@ -41,7 +41,7 @@ _FIRST_LETTERS: Final = ("V", "J", "X")
 _SIMILAR: Final = 0.85
 """The least similarity of a name that has none of our prefixes, from 0 to 1."""
 _SIMILAR_KEY: Final = 0.6
-"""The least similarity of a key of the file; a less similar one would be a riddle."""
+"""The least similarity of a key of the file; a less similar one would mislead."""
 _LIST: Final = "docs/configuration.md"
 
 TABLES: Final = {"policy": "[policy]", "hosts": '[hosts."NAME"]', "public_keys": "[public_keys]"}

@@ -149,8 +149,8 @@ class Verifier:
         check = self._begin(request, self.keys)
         if isinstance(check, (Allow, Deny)):
             return self._follow_up(request, check, browser_id)
-        # Whether a key is needed, is found out in the same turn: a new key may be there a moment
-        # later, and the signature was then checked with the old one.
+        # The same turn finds out whether a key is needed. A moment later a new key may have arrived
+        # that did not check the signature.
         turn = self.throttle.submit(lambda: self._without_fetch(check.finish(self.clock())))
         return OVERLOADED if turn is None else self._after_turn(request, turn, browser_id)
 
@@ -193,6 +193,7 @@ class Verifier:
     def _follow_up_checked(
         self, request: AccessRequest, checked: Decision | _NeedsKey, browser_id: str | None
     ) -> Decided:
+        """Do the same after it was found out whether the decision needs a key."""
         if isinstance(checked, _NeedsKey):
             return self._fetch(request, checked, browser_id)
         if self.single_use is not None and is_entry(checked, request):
