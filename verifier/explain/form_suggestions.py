@@ -11,7 +11,7 @@ from typing import Final
 
 from verifier.explain.decided_request import DecidedRequest
 from verifier.explain.signature_suggestions import expected_octets, suggest_whole_signature
-from verifier.explain.wording import COPY_AGAIN, INVISIBLE, hide_pieces, make_printable, quote
+from verifier.explain.wording import COPY_AGAIN, INVISIBLE, hide_pieces, in_backquotes, quote
 from verifier.keys.model import is_symmetric
 from verifier.rooms.percent import has_many_broken_escapes, percent_decoded
 from verifier.tokens.jws import MalformedError, decode_object
@@ -34,6 +34,10 @@ _INVISIBLE: Final = re.compile(f"[{''.join(mark for mark in INVISIBLE if not mar
 _ENCODED_TWICE: Final = (
     "The token was percent-encoded twice, so that it still has percent signs after it was decoded."
     " Encode it once, or not at all: a token has no character that needs it."
+)
+_WITHOUT_WRAPPING: Final = (
+    "Something stands around the token. Send the token alone, without 'Bearer ' before it or quotes"
+    " around it."
 )
 _TO_BASE64URL: Final = str.maketrans("+/", "-_")
 
@@ -159,10 +163,7 @@ def _suggest_without_prefix(prefix: str) -> str:
             " token.decode()."
         )
     if _WRAPPED.match(prefix):
-        return (
-            "Something stands around the token. Send the token alone, without 'Bearer ' before it"
-            " or quotes around it."
-        )
+        return _WITHOUT_WRAPPING
     if prefix == "3D":
         return (
             "In front of the token stands `3D`, as = is written in the source of a mail (=3D)."
@@ -199,8 +200,7 @@ def _suggest_without_tail(tail: str) -> str | None:
 def _shown(text: str) -> str:
     """Return what stands beside a token, in backquotes."""
     text = hide_pieces(hide_tokens(text[:_MAX_READ]))
-    short = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
-    return quote(short) if "`" in short else f"`{make_printable(short)}`"
+    return in_backquotes(text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…")
 
 
 def _is_whole(decided: DecidedRequest, text: str) -> bool:
@@ -214,10 +214,7 @@ def _is_whole(decided: DecidedRequest, text: str) -> bool:
 
 def _suggest_by_characters(text: str) -> str | None:
     if _WRAPPED.match(text):
-        return (
-            "Something stands around the token. Send the token alone, without 'Bearer ' before it"
-            " or quotes around it."
-        )
+        return _WITHOUT_WRAPPING
     if text.rstrip(".").endswith("…") or "..." in text:
         return (
             "The token was shortened by the program that showed it: it has dots in the place of"

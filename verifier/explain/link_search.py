@@ -15,6 +15,12 @@ from verifier.rooms.query import has_too_many_parameters
 from verifier.tokens.redact import find_tokens
 
 _SCHEMES: Final = re.compile(r"(?P<names>(?:[A-Za-z][A-Za-z0-9+.-]{0,63}:){1,4})//", re.ASCII)
+# A host with a path, or with a token in its parameters.
+_WITHOUT_SCHEME: Final = re.compile(
+    r"[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}(?::[0-9]{1,5})?/"
+    r"|[\w\[\u00c0-\u1fff\u3040-\uffef][^\s\"'<>{}()/?#&=]*(?:/[^?#]*)?[?#](.*&)?(jwt|token)=",
+    re.DOTALL | re.ASCII,
+)
 _WEB: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _NO_LINKS: Final = frozenset(
     {"ftp", "ftps", "sftp", "file", "mailto", "data", "javascript", "about", "blob", "ssh", "tel"}
@@ -42,6 +48,18 @@ _SHORTEST_REST: Final = 16
 _MOST_LINES: Final = 128
 _MOST_MARKS: Final = 8
 _INNER: Final = re.compile(r"https?://(?P<rest>[^/?#].*)", re.IGNORECASE | re.DOTALL)
+
+
+def is_link(text: str) -> bool:
+    """Return whether a text begins with a link, and not with a token that has a slash behind it."""
+    if not has_scheme(text) and _WITHOUT_SCHEME.match(text) is None:
+        return False
+    return "://" in text or next((begin for begin, _ in find_tokens(text)), None) != 0
+
+
+def has_scheme(text: str) -> bool:
+    """Return whether a text begins with a scheme such as ``https://``, or is a path."""
+    return text.startswith("/") or _SCHEMES.match(text) is not None
 
 
 def make_absolute(text: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from verifier.explain.wording import INVISIBLE, hide_pieces, make_printable, quote
+from verifier.explain.wording import INVISIBLE, hide_pieces, in_backquotes
 from verifier.rooms.percent import has_many_broken_escapes, percent_decoded
 from verifier.rooms.query import has_too_many_parameters
 from verifier.rooms.url import Target
@@ -81,8 +81,7 @@ def _shown(text: str) -> str:
     # may be the rest of it.
     before, token, _ = hide_tokens(text).partition(HIDDEN)
     text = hide_pieces(f"{before}{token}"[-_MAX_READ:])
-    short = text if len(text) <= _MAX_SHOWN else f"…{text[-_MAX_SHOWN:]}"
-    return quote(short) if "`" in short else f"`{make_printable(short)}`"
+    return in_backquotes(text if len(text) <= _MAX_SHOWN else f"…{text[-_MAX_SHOWN:]}")
 
 
 def _explain_path(before: str) -> tuple[str, str]:

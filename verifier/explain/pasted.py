@@ -20,6 +20,8 @@ from verifier.explain.encodings import undo_encodings
 from verifier.explain.link_search import (
     find_inner_link,
     find_link,
+    has_scheme,
+    is_link,
     make_absolute,
     with_ascii_host,
 )
@@ -44,14 +46,6 @@ from verifier.rules.policy import Policy
 from verifier.rules.room import access_request, jid_request
 from verifier.tokens.redact import find_tokens
 
-_URL: Final = re.compile(
-    r"/"
-    r"|(?:[A-Za-z][A-Za-z0-9+.-]{0,63}:){1,4}//"
-    # Without a scheme: a host with a path, or with a token in its parameters.
-    r"|[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}(?::[0-9]{1,5})?/"
-    r"|[\w\[\u00c0-\u1fff\u3040-\uffef][^\s\"'<>{}()/?#&=]*(?:/[^?#]*)?[?#](.*&)?(jwt|token)=",
-    re.DOTALL | re.ASCII,
-)
 _QUOTED: Final = re.compile(
     r"([\"'<(\[`\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019\u201a\u2039\u203a])(.+)"
     r"[\"'>)\]`\u201c\u201d\u00bb\u00ab\u2018\u2019\u203a\u2039]",
@@ -63,7 +57,6 @@ NO_HOST: Final = (
 )
 _MOST_REDIRECTS: Final = 3
 _BLANKS: Final = " \t\r\n"
-_SCHEME: Final = re.compile(r"/|(?:[A-Za-z][A-Za-z0-9+.-]{0,63}:){1,4}//", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -93,7 +86,7 @@ class PastedInput:
             UnreadableError: The text is a URL that no client could request.
         """
         text = self._strip(text)
-        if not _is_link(text):
+        if not is_link(text):
             text, notes = undo_encodings(text)
             self.notes += notes
         if self._read_link(text) or self._read_request(text) or self._read_link_in(text):
@@ -120,13 +113,13 @@ class PastedInput:
         words = {"<": "|", "[": " "}.get(quoted[1]) if quoted else None
         if words:
             inner = inner.partition(words)[0]
-        if not _is_link(inner):
+        if not is_link(inner):
             return False
         try:
             self.read_url(inner)
         except UnreadableError:
             # Without a scheme, the text only looked like a link.
-            if _SCHEME.match(inner):
+            if has_scheme(inner):
                 raise
             return False
         return True
@@ -303,10 +296,3 @@ class PastedInput:
     def _read_token(self, text: str) -> None:
         self.token, note = unwrap(text)
         self.notes += [note] if note else []
-
-
-def _is_link(text: str) -> bool:
-    """Return whether a text begins with a link, and not with a token that has a slash behind it."""
-    if _URL.match(text) is None:
-        return False
-    return "://" in text or next((begin for begin, _ in find_tokens(text)), None) != 0

@@ -38,7 +38,16 @@ def suggest_numeric_not_before(decided: DecidedRequest) -> str:
 
 
 def _suggest_number(name: str, value: Any, now: float) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}", value):
+    if isinstance(value, str):
+        return _suggest_for_text(name, value, now)
+    return (
+        f"The claim {name} is {quote(value)}, and no number. Write {name} as a number of seconds"
+        " since 1970, or leave it out."
+    )
+
+
+def _suggest_for_text(name: str, value: str, now: float) -> str:
+    if re.fullmatch(r"[0-9]{1,15}", value):
         unit = unit_of_large_time(int(value), now) if int(value) > MILLISECONDS else None
         if unit is not None:
             return (
@@ -57,21 +66,15 @@ def _suggest_number(name: str, value: Any, now: float) -> str:
             f"The claim {name} is a date as a string. Write {name} as a number of seconds since"
             f" 1970: {seconds}{zone}."
         )
-    if isinstance(value, str):
-        return (
-            f"The claim {name} is a string. Write {name} as a number of seconds since 1970, and"
-            " not as a"
-            " string."
-        )
     return (
-        f"The claim {name} is {quote(value)}, and no number. Write {name} as a number of seconds"
-        " since 1970, or leave it out."
+        f"The claim {name} is a string. Write {name} as a number of seconds since 1970, and not as"
+        " a string."
     )
 
 
-def _read_date(value: Any) -> datetime | None:
-    """Return the moment of a date in the form of ISO 8601 or of a mail; None for other values."""
-    if not isinstance(value, str) or len(value) > _LONGEST_DATE or not value.isascii():
+def _read_date(value: str) -> datetime | None:
+    """Return the moment of a date in the form of ISO 8601 or of a mail; None for other texts."""
+    if len(value) > _LONGEST_DATE or not value.isascii():
         return None
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:

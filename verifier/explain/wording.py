@@ -77,6 +77,11 @@ def quote(value: Any) -> str:
     return f'{text}"' if isinstance(value, str) and not text.endswith('"') else text
 
 
+def in_backquotes(text: str) -> str:
+    """Return a piece of a link or token in backquotes; as JSON if it has one itself."""
+    return quote(text) if "`" in text else f"`{make_printable(text)}`"
+
+
 def make_printable(text: str) -> str:
     """Hide tokens, shorten a long text, and escape characters that a terminal would interpret."""
     is_cut = len(text) > _MAX_READ
