@@ -111,7 +111,7 @@ function client:ask(request, ip)
 		-- Each address gets an equal share of the time that is left, so that one silent address
 		-- cannot use up the time of the others.
 		local left = (deadline - monotonic()) / (#order - position + 1);
-		local seconds = math.max(left, self.seconds / #order); -- more time was used only by waiting
+		local seconds = math.max(left, self.seconds / #order); -- the wait for a connection may have used more
 		local verdict, err = ask_one(url, headers, body, seconds);
 		self:note(url, err);
 		if verdict and verdict.code ~= "keys-unavailable" then
