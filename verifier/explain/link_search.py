@@ -1,4 +1,4 @@
-"""Finds the link in a text, and brings it to the form of an http or https URL.
+"""Recognises a link, finds the one in a text, and makes an absolute http or https URL of it.
 
 People paste links with the schemes of apps, with text around them, wrapped at the ends of lines,
 and within the links of programs that protect mail.
