@@ -304,9 +304,10 @@ local function judge_token(session, original)
 	return true;
 end
 
--- Returns whether another host's login has judged the token, such as the login of Jitsi's own module.
+-- Returns whether another host's login has judged the token, such as the login of Jitsi's own module. A
+-- resumption that was judged here, and that failed, leaves the same mark.
 local function is_judged_elsewhere(session)
-	return session.host ~= module.host and session._jitsi_auth_done;
+	return session.host ~= module.host and session._jitsi_auth_done and not session.jitsi_verifier_resumes;
 end
 
 local function resume(session, original)

@@ -74,6 +74,32 @@ async def test_token_of_a_guest_is_judged_at_each_resumption(
         assert (await resume(clients, GUEST_HOST, previous, token, "eve"))[1] == "resumed"
 
 
+async def test_token_is_judged_again_after_a_failed_resumption(
+    clients: ClientFactory, prosody: Prosody
+) -> None:
+    room, token = f"retried@{MUC}", hs_token(room="retried")
+    prosody.prepare_room(room)
+    idle, member = clients.websocket(GUEST_HOST), clients.websocket(GUEST_HOST, f"token={token}")
+    previous = []
+    for guest in (idle, member):
+        await guest.login_as("liv")
+        previous.append(await guest.make_resumable())
+    assert await member.join(room) == MEMBER
+    await idle.drop()
+    await member.drop()
+    again = clients.websocket(GUEST_HOST, f"token={hs_token(room='elsewhere')}")
+    await again.start_resumption(previous[0], "liv", received=99)  # more than were sent
+    if takes_new_claims(prosody):
+        assert await again.resumption_result() == "failed"
+        await again.request_resumption(previous[1])
+        assert await again.resumption_result() == "resumed"
+        await again.ping()
+    else:
+        with pytest.raises(ConnectionResetError):
+            await again.resumption_result()
+    assert (prosody.session(member.jid) or {})["auth_token"] == token
+
+
 async def test_host_that_judges_tokens_itself_is_left_alone(clients: ClientFactory) -> None:
     host = "own.hs.test"
     user = await clients.log_in(host, "token=first.of.it")

@@ -145,13 +145,21 @@ class WebSocketClient:
         enabled = await self.expect(lambda e: e.tag == f"{{{SM}}}enabled")
         return enabled.attrib["id"]
 
-    async def start_resumption(self, previous: str, user: str = "") -> None:
+    async def start_resumption(self, previous: str, user: str = "", received: int = 0) -> None:
         """Log in, as a user if there is a name, and request to resume a session."""
         await self.open()
         login = ("PLAIN", f"\0{user}\0x".encode()) if user else ("ANONYMOUS", b"")
         assert await self.authenticate(*login) is None
         await self._open_stream()
-        await self.send(f"<resume xmlns='{SM}' h='0' previd='{previous}'/>")
+        await self.request_resumption(previous, received)
+
+    async def request_resumption(self, previous: str, received: int = 0) -> None:
+        """Request to resume a session, with the number of stanzas that were received in it."""
+        await self.send(f"<resume xmlns='{SM}' h='{received}' previd='{previous}'/>")
+
+    async def resumption_result(self) -> str:
+        """Wait for the answer to a resumption; return ``resumed`` or ``failed``."""
+        return name(await self.expect(lambda e: name(e) in {"resumed", "failed"}))
 
     async def resume(self, previous: str, user: str = "") -> str:
         """Log in and resume a session; return ``resumed`` or ``failed``.
@@ -160,7 +168,7 @@ class WebSocketClient:
             ConnectionResetError: the server has ended the connection.
         """
         await self.start_resumption(previous, user)
-        return name(await self.expect(lambda e: name(e) in {"resumed", "failed"}))
+        return await self.resumption_result()
 
     async def send(self, text: str) -> None:
         """Send one frame."""
