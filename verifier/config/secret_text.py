@@ -11,10 +11,10 @@ from typing import Final
 
 from verifier.keys.pem import looks_like_pem
 
-_ARRAY: Final = re.compile(r"""\[\s*(["']).+\1\s*,?\s*\]""", re.DOTALL)
+_ARRAY: Final = re.compile(r"""\[\s*(["']).+\1\s*+,?\s*+\]""", re.DOTALL)
 _OBJECT: Final = re.compile(r'\{\s*"[^"]*"\s*:.*\}', re.DOTALL)
 _JWK: Final = re.compile(r'"(?:kty|keys)"\s*:')
-_QUOTED_ITEM: Final = re.compile(r"""\A\s*[\[{]?\s*["']|["']\s*[\]}]?\s*\Z""")
+_QUOTED_ITEM: Final = re.compile(r"""\A\s*+[\[{]?\s*+["']|["']\s*+[\]}]?\s*+\Z""")
 _TYPOGRAPHIC: Final = re.compile(r"\A[\u00ab\u00bb\u2018-\u201f]|[\u00ab\u00bb\u2018-\u201f]\Z")
 _COMMENT: Final = re.compile(r"\s#(?:\s|\Z)")
 _BREAK: Final = re.compile(r"\r\n|\r|\n")

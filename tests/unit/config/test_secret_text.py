@@ -289,3 +289,11 @@ def test_object_of_a_secret_store_is_a_problem(written: str) -> None:
     with pytest.raises(ConfigError) as error:
         from_toml(f"app_secret = {json.dumps(written)}")
     assert found in problem(error)
+
+
+def test_value_with_very_many_blanks_is_read() -> None:
+    blanks = " " * 100_000
+    secret = f"['{SECRET}'{blanks}x]"
+    settings = from_env(JWT_APP_SECRET=secret, JWT_ACCEPTED_ISSUERS=f"a,{blanks}b")
+    assert settings.app_secret == (secret,)
+    assert settings.asap_accepted_issuers == ("a", "b")
