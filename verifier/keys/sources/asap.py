@@ -24,10 +24,10 @@ response                cached key                             answer to a looku
 304                     confirmed                              (only sent for a cached key)
 404, 410                withdrawn (usable for 90 min)          unknown; remembered
 403                     unchanged; see below                   unknown; remembered
-other 4xx; 200 or 204   unchanged; see below                   unknown; remembered. Unavailable
-without a key                                                  before the server has sent a key
+other 4xx; 200 with a   unchanged; see below                   unknown; remembered. Unavailable
+web page                                                       before the server has sent a key
 200, key not trusted    refused: removed at once               unknown; remembered
-200, key in a bad form  unchanged                              unavailable; remembered
+200, no key otherwise   unchanged                              unavailable; remembered
 other status            unchanged                              unavailable; remembered
 server fails            unchanged                              the last minute's answer, else
                                                                unavailable; the circuit opens
@@ -44,7 +44,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -80,8 +79,6 @@ _PARALLEL_REFRESHES: Final = 2
 _MOST_SKIPPED: Final = 100  # keys that are shown as not used
 _ABSENT: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN)
 _CLIENT_ERRORS: Final = range(400, 500)
-# A key in DER, in base64 without its PEM lines, as a JWK, or in OpenSSH's form.
-_OTHER_FORM: Final = re.compile(rb'^\s*(?:0[\x81\x82]|MI[A-Za-z0-9+/]{20}|ssh-|ecdsa-)|"kty"')
 # A key that no token has needed for this time, seconds, is forgotten instead of refreshed. Without
 # this limit, keys that no issuer uses any more would be refreshed until the service ends. A key
 # that is used less than once a day costs one lookup each time.
@@ -280,7 +277,7 @@ class AsapSource(RemoteSource):
             KeySourceError: The server refuses a key that it had.
         """
         url, entry = redacted_url(self.url), self._cache.entry(key_id)
-        answer = f"status {status}" if status in _CLIENT_ERRORS else "a response without a key"
+        answer = f"status {status}" if status in _CLIENT_ERRORS else "a web page"
         if self._cache.peek(key_id) is not None and entry is not None and not entry.withdrawn:
             error = f"{answer} from {url} for a key that it had before"
             self._circuit.record_key_failure(error)
@@ -306,9 +303,9 @@ class AsapSource(RemoteSource):
         if looks_like_pem(text):
             return parse_public_key(text, key_id, self.name)
         # Jitsi takes nothing but PEM from a key server, so a JWK is not accepted either.
-        if _OTHER_FORM.search(body) or not self._had_a_key:
-            raise InvalidKeyError("expected a public key or certificate in PEM")
-        return None
+        if self._had_a_key and text.lstrip().startswith("<"):
+            return None
+        raise InvalidKeyError("expected a public key or certificate in PEM")
 
     def _store(
         self,
