@@ -34,7 +34,6 @@ from verifier.cli.gate_tokens import KeyFileError, Plan, make_tokens, open_signe
 from verifier.cli.manual import Manual
 from verifier.config import Settings
 from verifier.rooms.address import RoomAddress
-from verifier.rooms.host import name_of_host
 from verifier.tokens.jws import MalformedError, decode_object
 from verifier.tokens.redact import hide_tokens
 
@@ -183,7 +182,7 @@ def _settings(options: argparse.Namespace, host: str) -> Settings | None:
             raise UsageError("--no-config excludes --config and --key")
         return None
     settings = settings_of(options)
-    return settings.hosts.get(name_of_host(host), settings)
+    return settings.for_host(host) or settings
 
 
 def _plan(options: argparse.Namespace, settings: Settings | None) -> tuple[Plan, list[str]]:

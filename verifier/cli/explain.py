@@ -40,7 +40,6 @@ from verifier.keys.resolver import open_resolver
 from verifier.keys.sources.base import SourceContext
 from verifier.keys.sources.http import open_session
 from verifier.log import LOGGER
-from verifier.rooms.host import name_of_host
 from verifier.rules.model import AccessRequest
 from verifier.rules.room import access_request, jid_request
 
@@ -147,7 +146,7 @@ def _settings_of_host(service: Settings, pasted: PastedInput) -> Settings | None
         if service.hosts:
             pasted.notes.append(NO_HOST)
         return service
-    return service.hosts.get(name_of_host(pasted.host), None if service.strict_hosts else service)
+    return service.for_host(pasted.host)
 
 
 def _read_arguments(options: argparse.Namespace) -> PastedInput:

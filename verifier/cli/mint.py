@@ -24,7 +24,6 @@ from verifier.config import Settings
 from verifier.keys.formats import parse_secret
 from verifier.keys.model import KeySet, is_symmetric
 from verifier.rooms.address import RoomAddress, ascii_lower, parse_jid, room_jid, split_tenant
-from verifier.rooms.host import name_of_host
 from verifier.rooms.url import parse_url
 from verifier.rules.denials import UNKNOWN_HOST
 from verifier.rules.engine import decide
@@ -147,7 +146,8 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: The configuration cannot be used.
     """
     service = settings_of(options)
-    settings = _settings_of_host(service, options.url)
+    own = _settings_of_host(service, options.url)
+    settings = own or service
     policy, algorithm = settings.policy(), settings.signature_algorithm
     if not is_symmetric(algorithm):
         sys.stderr.write(
@@ -163,7 +163,7 @@ def run(options: argparse.Namespace) -> int:
     line = token if options.url is None else _join_url(options.url, address, token)
     request = AccessRequest(token) if address is None else access_request(token, address, policy)
     decision = decide(request, policy, KeySet((key,)), now)
-    if not _is_served(service, options.url):
+    if own is None:
         decision = UNKNOWN_HOST
     sys.stdout.write(f"{line}\n")
     if not isinstance(decision, Deny):
@@ -176,21 +176,10 @@ def run(options: argparse.Namespace) -> int:
     return 1
 
 
-def _host(base: str | None) -> str | None:
-    """Return the host of ``--url``; None without one."""
+def _settings_of_host(settings: Settings, base: str | None) -> Settings | None:
+    """Return the settings of the host of ``--url``; None if ``strict_hosts`` excludes it."""
     url = None if base is None else parse_url(f"{base.rstrip('/')}/")
-    return None if url is None else name_of_host(url.host)
-
-
-def _settings_of_host(settings: Settings, base: str | None) -> Settings:
-    """Return the settings of the host of ``--url``, if it has a ``[hosts]`` table."""
-    return settings.hosts.get(_host(base) or "", settings)
-
-
-def _is_served(settings: Settings, base: str | None) -> bool:
-    """Return whether the service serves the host of ``--url``; True without one."""
-    host = _host(base)
-    return host is None or not settings.strict_hosts or host in settings.hosts
+    return settings if url is None else settings.for_host(url.host)
 
 
 def _address(options: argparse.Namespace) -> RoomAddress | None:

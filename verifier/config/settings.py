@@ -13,6 +13,7 @@ from typing import Any
 from verifier.config.options import Options
 from verifier.keys.pem import looks_like_pem
 from verifier.keys.sources.settings import KeyLocations, KeySourceSettings
+from verifier.rooms.host import name_of_host
 from verifier.rules.policy import OperatorPolicy, Policy
 
 
@@ -37,6 +38,15 @@ class Settings(Options):
     source: str = ""
     watched_files: tuple[Path, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
+
+    def for_host(self, host: str) -> Settings | None:
+        """Return the settings of a host; None if ``strict_hosts`` excludes it.
+
+        Args:
+            host: A host as clients send it, perhaps with a port.
+        """
+        own = self.hosts.get(name_of_host(host))
+        return own if own is not None or self.strict_hosts else self
 
     @property
     def key_server(self) -> bool:
