@@ -68,7 +68,7 @@ from verifier.keys.sources.base import (
 )
 from verifier.keys.sources.cache import CachedKey
 from verifier.keys.sources.entry_report import log_irregular, log_skipped
-from verifier.keys.sources.http import KeyResponse, redacted_url
+from verifier.keys.sources.http import KeyResponse
 from verifier.keys.sources.limits import NegativeCache, SingleFlight
 from verifier.keys.sources.lookup_queue import LookupQueue
 from verifier.keys.sources.remote import RemoteSource
@@ -276,7 +276,7 @@ class AsapSource(RemoteSource):
         Raises:
             KeySourceError: The server refuses a key that it had.
         """
-        url, entry = redacted_url(self.url), self._cache.entry(key_id)
+        url, entry = self._shown_url, self._cache.entry(key_id)
         answer = f"status {status}" if status in _CLIENT_ERRORS else "a web page"
         if self._cache.peek(key_id) is not None and entry is not None and not entry.withdrawn:
             error = f"{answer} from {url} for a key that it had before"
@@ -291,7 +291,7 @@ class AsapSource(RemoteSource):
                 log("no key found yet", logging.WARNING, **self._fields(error))
 
     def _fields(self, error: str) -> dict[str, str]:
-        return {"source": self.name, "url": redacted_url(self.url), "error": error}
+        return {"source": self.name, "url": self._shown_url, "error": error}
 
     def _logs_refusal(self) -> bool:
         """Return whether to log that the server refuses us: once, until it sends a key again."""
@@ -324,7 +324,7 @@ class AsapSource(RemoteSource):
             return None
         before = cached.key.interop_warning if cached else ""
         if key.interop_warning not in ("", before):
-            log_irregular(self.name, redacted_url(self.url), key_id, key.interop_warning)
+            log_irregular(self.name, self._shown_url, key_id, key.interop_warning)
         lifetime = self._settings.lifetime(response.lifetime, default)
         entry = self._cache.put(key_id, key, lifetime)
         entry.etag, entry.refresh_at = etag, self._refresh_time(lifetime)
@@ -340,7 +340,7 @@ class AsapSource(RemoteSource):
 
     def _remember_skipped(self, entry: SkippedKey) -> None:
         # Only what the server has sent is remembered, so invented key ids displace nothing.
-        log_skipped(self.name, redacted_url(self.url), entry)
+        log_skipped(self.name, self._shown_url, entry)
         self._skipped.pop(entry.key_id, None)
         self._skipped[entry.key_id] = entry
         if len(self._skipped) > _MOST_SKIPPED:

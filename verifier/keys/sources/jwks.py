@@ -63,7 +63,6 @@ from verifier.keys.sources.base import (
     SourceStatus,
 )
 from verifier.keys.sources.entry_report import EntryReport
-from verifier.keys.sources.http import redacted_url
 from verifier.keys.sources.limits import SingleFlight
 from verifier.keys.sources.remote import RemoteSource
 
@@ -114,7 +113,7 @@ class DocumentSource(RemoteSource):
         self._asked_at = float("-inf")
         self._past_caches = False  # the next fetch must reach the server
         self._lookup_wanted = False
-        self._report = EntryReport(self.name, self._observer, redacted_url(self.url))
+        self._report = EntryReport(self.name, self._observer, self._shown_url)
 
     async def fetch(self, key_id: str) -> KeyOrMissing:
         """Return the key, fetched if necessary; waits for at most one shared fetch."""

@@ -65,10 +65,11 @@ class RemoteSource(ABC):
     ) -> None:
         self.url = parse_key_url(url)
         self.id: SourceId = (self.name, source_url(self.url))
+        self._shown_url = redacted_url(self.url)
         self._settings = context.settings
         self._observer = context.observer
         self._timing = context.timing
-        self._circuit = CircuitBreaker(self.name, context, redacted_url(self.url))
+        self._circuit = CircuitBreaker(self.name, context, self._shown_url)
         self._cache = CachedKeys(self.name, context)
         http = HttpFetcher(session, context)
         self._fetcher = KeyFetcher(self.name, http, self._circuit, context, per_key=self._per_key)
@@ -134,7 +135,7 @@ class RemoteSource(ABC):
             circuit.last_success,
             circuit.last_error,
             keys,
-            url=redacted_url(self.url),
+            url=self._shown_url,
         )
 
     def copy_from(self, other: Self) -> None:
@@ -196,7 +197,7 @@ class RemoteSource(ABC):
         """Ask the source; see ``ask_again``."""
 
     def _log_proxy(self) -> None:
-        source, url = self.name, redacted_url(self.url)
+        source, url = self.name, self._shown_url
         try:
             proxy = proxy_for(self.url)
         except ValueError as error:
