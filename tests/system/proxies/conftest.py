@@ -22,7 +22,7 @@ class QuietUpstream(Upstream):
     def __post_init__(self) -> None:
         """Start the server."""
         super().__post_init__()
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # of the standard library's server
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # proxies close early
 
 
 @pytest.fixture(scope="module")

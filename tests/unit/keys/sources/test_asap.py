@@ -44,6 +44,14 @@ async def open_source(
         await source.close()
 
 
+async def open_with_key(server: KeyServer, open_source: Open) -> AsapSource:
+    """Open a source to which its server has sent a key, ``real``."""
+    source = open_source()
+    server.publish("real", pem("real"))
+    await source.fetch("real")
+    return source
+
+
 # The URL and the format of a key
 
 
@@ -535,9 +543,7 @@ async def test_last_minutes_answer_is_used_while_the_server_fails(
 async def test_each_answer_for_an_absent_key_is_remembered(
     server: KeyServer, recorder: Recorder, open_source: Open, status: int
 ) -> None:
-    source = open_source()
-    server.publish("real", pem("real"))
-    await source.fetch("real")
+    source = await open_with_key(server, open_source)
     server.reply_to_all = Reply(status=status)
     for _ in range(3):
         assert await source.fetch("k") is Missing.UNKNOWN
@@ -553,9 +559,7 @@ PAGE = Reply(b"<!doctype html><title>Meet</title>")
 async def test_web_page_means_that_there_is_no_key(
     server: KeyServer, recorder: Recorder, open_source: Open, reply: Reply
 ) -> None:
-    source = open_source()
-    server.publish("real", pem("real"))
-    await source.fetch("real")
+    source = await open_with_key(server, open_source)
     server.reply_to_all = reply
     assert await source.fetch("k") is Missing.UNKNOWN
     assert recorder.fetches["asap", "not-found"] == 1
@@ -568,9 +572,7 @@ async def test_web_page_means_that_there_is_no_key(
 async def test_response_without_a_key_ends_no_known_key(
     server: KeyServer, time: FakeTime, open_source: Open, reply: Reply
 ) -> None:
-    source = open_source()
-    server.publish("real", pem("real"))
-    await source.fetch("real")
+    source = await open_with_key(server, open_source)
     server.reply_to_all = reply
     time.advance(3599)
     await source.tick()
@@ -595,9 +597,7 @@ async def test_response_without_a_key_ends_no_known_key(
 async def test_text_that_is_no_key_is_reported(
     server: KeyServer, open_source: Open, body: bytes
 ) -> None:
-    source = open_source()
-    server.publish("real", pem("real"))
-    await source.fetch("real")
+    source = await open_with_key(server, open_source)
     server.publish("k", body)
     assert await source.fetch("k") is Missing.UNAVAILABLE
     assert [entry.key_id for entry in source.status().skipped] == ["k"]
@@ -671,9 +671,7 @@ async def all_lookups_end(source: AsapSource, server: KeyServer) -> None:
 async def test_flood_of_invented_key_ids_is_limited(
     server: KeyServer, time: FakeTime, recorder: Recorder, open_source: Open
 ) -> None:
-    source = open_source()
-    server.publish("real", pem("real"))
-    await source.fetch("real")
+    source = await open_with_key(server, open_source)
     for second in range(20):
         await flood(source, (f"invented {second} {number}" for number in range(500)))
         await all_lookups_end(source, server)
