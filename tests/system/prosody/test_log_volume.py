@@ -28,11 +28,13 @@ class LogPart:
 
     def lines(self) -> list[str]:
         """Return level and text of each line; identifiers and addresses are replaced."""
-        return [
-            re.sub(r"\S+@\S+( \[.*\])?", "ADDRESS", f"{level} {text}")
-            for source, level, text in LINE.findall(self._prosody.log(self._start))
-            if source not in self._earlier
-        ]
+        earlier, lines = set(self._earlier), []
+        for source, level, text in LINE.findall(self._prosody.log(self._start)):
+            if text == "Client connected":
+                earlier.discard(source)  # a new session may get the identifier of one that ended
+            if source not in earlier:
+                lines.append(re.sub(r"\S+@\S+( \[.*\])?", "ADDRESS", f"{level} {text}"))
+        return lines
 
 
 @pytest.fixture(autouse=True)
