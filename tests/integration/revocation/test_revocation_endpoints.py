@@ -127,7 +127,7 @@ def test_revoking_and_undoing_take_effect_at_the_next_request(service: Service, 
 
 
 def mint(kid: str = "k-2", /, **claims: object) -> str:
-    usual = {"iss": "app", "aud": "a", "sub": "*", "room": "*", "exp": time.time() + 600}
+    usual = {"iss": "app", "aud": "a", "sub": "*", "room": "*", "exp": time.time() + 86_400}
     return sign(usual | claims, {"kid": kid})
 
 
